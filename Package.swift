@@ -1,0 +1,51 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+    name: "kaon",
+    platforms: [.macOS(.v15)],
+    products: [.executable(name: "kaon", targets: ["kaon"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        // System libraries: a module map and a shim for the macros that Swift cannot import.
+        .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+
+        // The vectorised loops are optimised in debug builds too, or the tests would crawl.
+        .target(
+            name: "CKernels",
+            cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast", "-fopenmp-simd"])]),
+        .target(name: "MPI", dependencies: ["COpenMPI"]),
+        .target(name: "HDF5", dependencies: ["CHDF5", "MPI"]),
+        .target(name: "Configuration", dependencies: ["Yams"]),
+        .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
+        .target(name: "NN", dependencies: ["Tensors"]),
+        .target(name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"]),
+        .target(name: "Models", dependencies: ["NN", "Configuration"]),
+        .target(name: "Objectives", dependencies: ["Models", "Jets"]),
+        .target(
+            name: "Training",
+            dependencies: ["Objectives", "Configuration", .product(name: "Logging", package: "swift-log")]),
+        .executableTarget(
+            name: "kaon",
+            dependencies: ["Training", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
+        .testTarget(name: "MPITests", dependencies: ["MPI"]),
+        .testTarget(name: "HDF5Tests", dependencies: ["HDF5"], exclude: ["Fixtures"]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
+        .target(name: "Golden", dependencies: ["NN"], path: "Tests/Golden"),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Golden"]),
+        .testTarget(name: "NNTests", dependencies: ["NN", "Golden"]),
+        .testTarget(name: "JetsTests", dependencies: ["Jets", "Golden"]),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Golden"]),
+        .testTarget(name: "ObjectivesTests", dependencies: ["Objectives", "Golden"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training"]),
+        .testTarget(name: "kaonTests", dependencies: ["HDF5"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

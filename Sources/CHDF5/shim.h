@@ -1,0 +1,39 @@
+#pragma once
+#include <hdf5.h>
+
+// Swift does not import macros that cast or that call H5open(): each one used becomes a function of the same name.
+#define KAON_WRAP(type, name) static inline type kaon_##name(void) { return name; }
+
+KAON_WRAP(hid_t, H5T_NATIVE_FLOAT)
+KAON_WRAP(hid_t, H5T_NATIVE_DOUBLE)
+KAON_WRAP(hid_t, H5T_NATIVE_INT8)
+KAON_WRAP(hid_t, H5T_NATIVE_INT16)
+KAON_WRAP(hid_t, H5T_NATIVE_INT32)
+KAON_WRAP(hid_t, H5T_NATIVE_INT64)
+KAON_WRAP(hid_t, H5T_NATIVE_UINT8)
+KAON_WRAP(hid_t, H5T_NATIVE_UINT16)
+KAON_WRAP(hid_t, H5T_NATIVE_UINT32)
+KAON_WRAP(hid_t, H5T_NATIVE_UINT64)
+KAON_WRAP(hid_t, H5T_C_S1)
+KAON_WRAP(size_t, H5T_VARIABLE)
+
+KAON_WRAP(hid_t, H5P_FILE_CREATE)
+KAON_WRAP(hid_t, H5P_FILE_ACCESS)
+KAON_WRAP(hid_t, H5P_GROUP_CREATE)
+KAON_WRAP(hid_t, H5P_DATASET_CREATE)
+KAON_WRAP(hid_t, H5P_DATASET_XFER)
+KAON_WRAP(hid_t, H5P_LINK_CREATE)
+KAON_WRAP(hid_t, H5P_DEFAULT)
+
+KAON_WRAP(unsigned, H5F_ACC_RDONLY)
+KAON_WRAP(unsigned, H5F_ACC_RDWR)
+KAON_WRAP(unsigned, H5F_ACC_TRUNC)
+KAON_WRAP(hid_t, H5E_DEFAULT)
+
+#undef KAON_WRAP
+
+// The communicator travels as a plain pointer, so that Swift sees one type for it whichever module it came from.
+static inline herr_t kaon_H5Pset_fapl_mpio(hid_t list, void *communicator)
+{
+    return H5Pset_fapl_mpio(list, (MPI_Comm)communicator, MPI_INFO_NULL);
+}

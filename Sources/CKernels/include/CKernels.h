@@ -1,0 +1,79 @@
+// The loops of kaon that are not matrix products: plain C that the compiler vectorises, once per level of the processor.
+// No allocation, no state. Matrices are row-major; `rows` counts tokens, `cols` channels. A pointer named `d…` is a gradient;
+// where a function takes `accumulate`, non-zero adds to the destination and zero overwrites it.
+#pragma once
+#include <stdint.h>
+
+// Elementwise ---------------------------------------------------------------------------------------------------------
+
+/// y[i] += x[i]
+void ck_add(float *y, const float *x, int64_t n);
+/// x[i] *= factor
+void ck_scale(float *x, float factor, int64_t n);
+/// Sum of x[i]², in double.
+double ck_sum_of_squares(const float *x, int64_t n);
+/// y[r, :] = bias
+void ck_fill_rows(float *y, const float *bias, int64_t rows, int64_t cols);
+/// out[c] += Σ_r x[r, c]
+void ck_column_sum(float *out, const float *x, int64_t rows, int64_t cols);
+
+// Layers --------------------------------------------------------------------------------------------------------------
+
+/// y = (x − mean) · rstd · weight + bias for every row; mean and rstd are kept for the gradient.
+void ck_layer_norm(float *y, float *mean, float *rstd, const float *x, const float *weight, const float *bias,
+                   float epsilon, int64_t rows, int64_t cols);
+/// The gradient of ck_layer_norm; dweight and dbias are added to.
+void ck_layer_norm_backward(float *dx, float *dweight, float *dbias, const float *dy, const float *x, const float *mean,
+                            const float *rstd, const float *weight, int accumulate, int64_t rows, int64_t cols);
+/// y[r, c] = silu(x[r, c]) · x[r, cols + c]; x has 2 · cols columns.
+void ck_swiglu(float *y, const float *x, int64_t rows, int64_t cols);
+void ck_swiglu_backward(float *dx, const float *dy, const float *x, int accumulate, int64_t rows, int64_t cols);
+/// y = x + scale ⊙ branch; scale may be null (one).
+void ck_residual(float *y, const float *x, const float *branch, const float *scale, int64_t rows, int64_t cols);
+/// dbranch = dy ⊙ scale; dscale[c] += Σ_r dy · branch.
+void ck_residual_backward(float *dbranch, float *dscale, const float *dy, const float *branch, const float *scale,
+                          int64_t rows, int64_t cols);
+
+// Attention -----------------------------------------------------------------------------------------------------------
+
+/// Softmax of every row, in place: p = exp(s − max) / Σ.
+void ck_softmax(float *scores, int64_t rows, int64_t cols);
+/// ds = scale · p ⊙ (dp − Σ_c dp · p), in place of dp.
+void ck_softmax_backward(float *dp, const float *p, float scale, int64_t rows, int64_t cols);
+
+// Rows ----------------------------------------------------------------------------------------------------------------
+
+/// y[r, :] = x[index[r], :]
+void ck_gather_rows(float *y, const float *x, const int32_t *index, int64_t rows, int64_t cols);
+/// y[index[r], first ..< last] += x[r, first ..< last]
+void ck_scatter_add_rows(float *y, const float *x, const int32_t *index, int64_t rows, int64_t cols, int64_t first,
+                         int64_t last);
+/// index[r] = argmax_c x[r, c], the lowest c of equals.
+void ck_argmax_rows(int32_t *index, float *maximum, const float *x, int64_t rows, int64_t cols);
+
+// Losses --------------------------------------------------------------------------------------------------------------
+
+/// Cross-entropy with label smoothing ε and class weights w (null: one):
+///   loss = Σ_r (1 − ε) w[t_r] (−log p[r, t_r]) + ε / cols · Σ_c w[c] (−log p[r, c]).
+/// Returns the sum over rows. When dlogits is not null it receives factor · ∂loss/∂logits and may be the logits themselves.
+double ck_cross_entropy(float *dlogits, const float *logits, const int32_t *target, const float *class_weights,
+                        float smoothing, float factor, int64_t rows, int64_t cols);
+/// Σ |x − t|; dx = factor · sign(x − t) when not null.
+double ck_l1(float *dx, const float *x, const float *target, float factor, int64_t n);
+/// Σ (x − t)²; dx = factor · 2 (x − t) when not null.
+double ck_mse(float *dx, const float *x, const float *target, float factor, int64_t n);
+
+// Optimizer -----------------------------------------------------------------------------------------------------------
+
+/// One AdamW step (Loshchilov and Hutter, arXiv:1711.05101), in PyTorch's order of operations; gradients are multiplied by
+/// `gradient_scale` first. correction1 = 1 − β1^t, correction2 = 1 − β2^t.
+void ck_adamw(float *parameter, float *first_moment, float *second_moment, const float *gradient, float gradient_scale,
+              float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1,
+              float correction2, int64_t n);
+
+// Processor -----------------------------------------------------------------------------------------------------------
+
+/// The widest floating-point vectors of this processor in bits: 512 (AVX-512), 256 (AVX2 with FMA), or 0 for others.
+int ck_vector_level(void);
+/// The cores that this process may run on: fewer than the machine has when it is bound.
+int ck_usable_cores(void);

@@ -1,0 +1,78 @@
+#include <math.h>
+
+#include "CKernels.h"
+#include "clones.h"
+
+CLONES void ck_softmax(float *scores, int64_t rows, int64_t cols) {
+    for (int64_t r = 0; r < rows; r++) {
+        float *row = scores + r * cols;
+        float top = row_maximum(row, cols), sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < cols; i++) {
+            row[i] = fast_exp(row[i] - top);
+            sum += row[i];
+        }
+        float inverse = 1.0f / sum;
+        for (int64_t i = 0; i < cols; i++) row[i] *= inverse;
+    }
+}
+
+CLONES void ck_softmax_backward(float *restrict dp, const float *restrict p, float scale, int64_t rows, int64_t cols) {
+    for (int64_t r = 0; r < rows; r++) {
+        float *g = dp + r * cols;
+        const float *row = p + r * cols;
+        float dot = 0;
+#pragma omp simd reduction(+ : dot)
+        for (int64_t i = 0; i < cols; i++) dot += g[i] * row[i];
+        for (int64_t i = 0; i < cols; i++) g[i] = scale * row[i] * (g[i] - dot);
+    }
+}
+
+CLONES double ck_cross_entropy(float *dlogits, const float *logits, const int32_t *target, const float *class_weights,
+                               float smoothing, float factor, int64_t rows, int64_t cols) {
+    double loss = 0;
+    float even = smoothing / (float)cols, weight_sum = (float)cols;
+    if (class_weights) {
+        weight_sum = 0;
+        for (int64_t i = 0; i < cols; i++) weight_sum += class_weights[i];
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        const float *row = logits + r * cols;
+        int32_t t = target[r];
+        float top = row_maximum(row, cols), sum = 0, weighted = 0;
+        if (class_weights) {
+#pragma omp simd reduction(+ : weighted)
+            for (int64_t i = 0; i < cols; i++) weighted += class_weights[i] * row[i];
+        } else {
+#pragma omp simd reduction(+ : weighted)
+            for (int64_t i = 0; i < cols; i++) weighted += row[i];
+        }
+        float wanted = row[t];
+        float *out = dlogits ? dlogits + r * cols : 0;
+        if (out) {  // the exponentials are kept: they are the gradient but for a factor
+#pragma omp simd reduction(+ : sum)
+            for (int64_t i = 0; i < cols; i++) {
+                float e = fast_exp(row[i] - top);
+                out[i] = e;
+                sum += e;
+            }
+        } else {
+#pragma omp simd reduction(+ : sum)
+            for (int64_t i = 0; i < cols; i++) sum += fast_exp(row[i] - top);
+        }
+        double log_norm = (double)top + log((double)sum);
+        float at = (1.0f - smoothing) * (class_weights ? class_weights[t] : 1.0f);
+        loss += (double)at * (log_norm - (double)wanted)
+            + (double)even * ((double)weight_sum * log_norm - (double)weighted);
+        if (!out) continue;
+        // ∂/∂logit_c = p_c · (at + even · Σw) − even · w_c − at · [c = t]
+        float p_factor = factor * (at + even * weight_sum) / sum, even_factor = factor * even;
+        if (class_weights) {
+            for (int64_t i = 0; i < cols; i++) out[i] = p_factor * out[i] - even_factor * class_weights[i];
+        } else {
+            for (int64_t i = 0; i < cols; i++) out[i] = p_factor * out[i] - even_factor;
+        }
+        out[t] -= factor * at;
+    }
+    return loss;
+}

@@ -1,0 +1,48 @@
+extension ClosedRange<Int> {
+    /// 1, 2, 3, …
+    public static var positive: ClosedRange<Int> { 1...Int.max }
+    /// 0, 1, 2, …
+    public static var nonNegative: ClosedRange<Int> { 0...Int.max }
+}
+
+extension ClosedRange<Double> {
+    /// 0 < x
+    public static var positive: ClosedRange<Double> { Double.leastNonzeroMagnitude...Double.infinity }
+    /// 0 ≤ x
+    public static var nonNegative: ClosedRange<Double> { 0...Double.infinity }
+    /// 0 ≤ x ≤ 1
+    public static var zeroToOne: ClosedRange<Double> { 0...1 }
+    /// 0 ≤ x < 1, as for a dropout rate
+    public static var belowOne: ClosedRange<Double> { 0...1.0.nextDown }
+}
+
+/// Bounds in words that follow "must be": `at least 1`, `greater than 0`, `from 0 to 1`.
+func requirement<T>(_ bounds: ClosedRange<T>) -> String {
+    let (lower, upper) = (spelled(bounds.lowerBound), spelled(bounds.upperBound))
+    // A bound one step beside a round number, such as 1.0.nextDown, means that number excluded.
+    let excludedLower = (bounds.lowerBound as? Double).flatMap { rounder($0.nextDown, than: $0) }
+    let excludedUpper = (bounds.upperBound as? Double).flatMap { rounder($0.nextUp, than: $0) }
+    let least = excludedLower.map { "greater than \($0)" } ?? "at least \(lower)"
+    let most = excludedUpper.map { "less than \($0)" } ?? "at most \(upper)"
+    switch (isUnlimited(bounds.lowerBound), isUnlimited(bounds.upperBound)) {
+    case (false, true): return least
+    case (true, false): return most
+    case (true, true): return "finite"
+    case (false, false):
+        let isClosed = excludedLower == nil && excludedUpper == nil
+        return isClosed ? "from \(lower) to \(upper)" : "\(least) and \(most)"
+    }
+}
+
+/// A number as a person writes it: `1`, not `1.0`.
+func spelled<T>(_ value: T) -> String {
+    (value as? Double).flatMap { Int(exactly: $0) }.map(String.init) ?? "\(value)"
+}
+
+private func rounder(_ neighbour: Double, than bound: Double) -> String? {
+    neighbour.description.count < bound.description.count ? spelled(neighbour) : nil
+}
+
+private func isUnlimited<T>(_ bound: T) -> Bool {
+    (bound as? Double)?.isInfinite ?? (bound as? Int).map { $0 == .min || $0 == .max } ?? false
+}

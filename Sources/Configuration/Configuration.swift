@@ -1,0 +1,154 @@
+import Foundation
+
+/// A tree of settings from a YAML file and `key=value` arguments, each with the place where it was written.
+///
+/// The tree knows no field. A `Section` hands its values to whoever knows what they mean, and complains about
+/// those that nobody asked for.
+public struct Configuration: Sendable {
+    /// The name of the file, as errors give it.
+    public let name: String
+    private var entries: [Value.Entry]
+
+    /// Reads a file. Throws `ConfigurationError` if there is none, or if it is not a mapping in valid YAML.
+    public init(contentsOf path: String) throws {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw ConfigurationError("\(path): there is no such file")
+        }
+        guard !isDirectory.boolValue else {
+            throw ConfigurationError("\(path): is a directory, not a YAML file")
+        }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw ConfigurationError("\(path): cannot be read; check its permissions")
+        }
+        guard let text = String(validating: data, as: UTF8.self) else {
+            throw ConfigurationError("\(path): is not UTF-8 text; is it a YAML file?")
+        }
+        try self.init(yaml: text, name: path)
+    }
+
+    /// Reads YAML text, in which an empty document is an empty mapping; errors call the text `name`.
+    /// Throws `ConfigurationError`.
+    public init(yaml: String, name: String = "configuration") throws {
+        self.name = name
+        let root = try YAML.parse(yaml) { .file(name, line: $0) }
+        switch root.content {
+        case .null: entries = []
+        case .map(let entries): self.entries = entries
+        default:
+            throw ConfigurationError(root.place, "", "expected keys with values, found \(root.content.found)")
+        }
+    }
+
+    /// Applies one argument of the command line; later ones win.
+    ///
+    /// - `optimizer.learning_rate=3e-4` sets a key to a value written in YAML (`[a.h5, b.h5]`, `null`,
+    ///   `{name: sgd}`), making the sections on the way; a section is replaced, not merged. Any path may be
+    ///   set: one that nobody knows is found, like a misspelt key of the file, when the tree is decoded.
+    /// - `+key=value` and `++key=value` are the same, for those used to Hydra.
+    /// - `~tasks.regression` deletes a key, which must be there.
+    ///
+    /// Throws `ConfigurationError` if the argument has another form or its value is not valid YAML.
+    public mutating func override(_ assignment: String) throws {
+        if assignment.hasPrefix("~") {
+            let path = try Self.path(assignment.dropFirst(), in: assignment)
+            try Self.delete(path[...], of: path, from: &entries)
+            return
+        }
+        guard let equals = assignment.firstIndex(of: "=") else {
+            let message = "'\(assignment)' has no '='; write key=value to set a key, ~key to delete one"
+            throw ConfigurationError(.commandLine, "", message)
+        }
+        let path = try Self.path(assignment[..<equals].drop { $0 == "+" }, in: assignment)
+        let text = String(assignment[assignment.index(after: equals)...])
+        let value: Value
+        do {
+            value = try YAML.parse(text) { _ in .commandLine }
+        } catch let error as ConfigurationError {
+            let problem = error.description.dropFirst("\(Place.commandLine): ".count)
+            throw ConfigurationError(.commandLine, path.joined(separator: "."), String(problem))
+        }
+        try Self.set(path[...], of: path, to: value, in: &entries)
+    }
+
+    /// The tree as it stands, overrides included, as YAML.
+    public var yaml: String { YAML.text(of: entries) }
+
+    /// The root of a fresh decoding: a section in which nothing has been asked for yet.
+    public func section() -> Section {
+        Section(path: "", entries: entries, place: .file(name, line: nil))
+    }
+
+    /// The complete configuration as YAML: every value that was asked for under `section`, given or default,
+    /// in the order of asking. Reading it again gives the same answers.
+    public func resolved(from section: Section) -> String {
+        YAML.text(of: section.answers)
+    }
+
+    // MARK: - Paths
+
+    private static func path(_ text: Substring, in assignment: String) throws -> [String] {
+        let path = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        guard path.allSatisfy({ $0.wholeMatch(of: /[^\s=~+]+/) != nil }) else {
+            let message = "'\(text)' in '\(assignment)' is not a key; write section.key=value"
+            throw ConfigurationError(.commandLine, "", message)
+        }
+        return path
+    }
+
+    private static func set(
+        _ rest: ArraySlice<String>, of path: [String], to value: Value, in entries: inout [Value.Entry]
+    ) throws {
+        let key = rest[rest.startIndex]
+        let deeper = rest.dropFirst()
+        let index = entries.firstIndex { $0.key == key }
+        let present = index.map { entries[$0] }
+        var entry = Value.Entry(key: key, place: .commandLine, value: value)
+        if !deeper.isEmpty {
+            var children: [Value.Entry] = []
+            switch present?.value.content {
+            case .map(let present): children = present
+            case .null, nil: break
+            case let other?: throw notSection(rest, of: path, other)
+            }
+            try set(deeper, of: path, to: value, in: &children)
+            let place = present?.place ?? .commandLine
+            let section = Value(content: .map(children), place: present?.value.place ?? .commandLine)
+            entry = Value.Entry(key: key, place: place, value: section)
+        }
+        if let index {
+            entries[index] = entry
+        } else {
+            entries.append(entry)
+        }
+    }
+
+    private static func delete(
+        _ rest: ArraySlice<String>, of path: [String], from entries: inout [Value.Entry]
+    ) throws {
+        let key = rest[rest.startIndex]
+        guard let index = entries.firstIndex(where: { $0.key == key }) else {
+            let hint = suggestion(for: key, among: entries.map(\.key))
+            let missing = path[...rest.startIndex].joined(separator: ".")
+            throw ConfigurationError(.commandLine, missing, "there is no such key to delete\(hint)")
+        }
+        let deeper = rest.dropFirst()
+        guard !deeper.isEmpty else {
+            entries.remove(at: index)
+            return
+        }
+        guard case .map(var children) = entries[index].value.content else {
+            throw notSection(rest, of: path, entries[index].value.content)
+        }
+        try delete(deeper, of: path, from: &children)
+        entries[index].value.content = .map(children)
+    }
+
+    private static func notSection(
+        _ rest: ArraySlice<String>, of path: [String], _ content: Value.Content
+    ) -> ConfigurationError {
+        let section = path[...rest.startIndex].joined(separator: ".")
+        let message = "'\(section)' is not a section, it is \(content.found)"
+        return ConfigurationError(.commandLine, path.joined(separator: "."), message)
+    }
+}

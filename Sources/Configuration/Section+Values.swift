@@ -1,0 +1,125 @@
+/// The typed questions. Each throws `ConfigurationError` if the value is of another type or out of bounds,
+/// and, where there is no default, if it is missing. The optional forms give `nil` for a missing key, for
+/// `null`, and for the word `absent` (as in `threads: auto`), which is what the resolved configuration shows.
+extension Section {
+    /// A whole number.
+    public func int(
+        _ key: String, default: Int? = nil, in bounds: ClosedRange<Int>? = nil
+    ) throws -> Int {
+        try answer(key, .integer.bounded(bounds), default: `default`)
+    }
+
+    /// A whole number or none.
+    public func optionalInt(
+        _ key: String, in bounds: ClosedRange<Int>? = nil, absent: String? = nil
+    ) throws -> Int? {
+        try optionalAnswer(key, .integer.bounded(bounds), absent: absent)
+    }
+
+    /// A list of whole numbers, each within the bounds.
+    public func ints(
+        _ key: String, default: [Int]? = nil, in bounds: ClosedRange<Int>? = nil
+    ) throws -> [Int] {
+        let item = Kind.integer.bounded(bounds)
+        return try answer(key, item.list(named: "a list of integers"), default: `default`)
+    }
+
+    /// A finite number; integers are numbers.
+    public func double(
+        _ key: String, default: Double? = nil, in bounds: ClosedRange<Double>? = nil
+    ) throws -> Double {
+        try answer(key, .number.bounded(bounds), default: `default`)
+    }
+
+    /// A finite number or none.
+    public func optionalDouble(
+        _ key: String, in bounds: ClosedRange<Double>? = nil, absent: String? = nil
+    ) throws -> Double? {
+        try optionalAnswer(key, .number.bounded(bounds), absent: absent)
+    }
+
+    /// A list of finite numbers, each within the bounds.
+    public func doubles(
+        _ key: String, default: [Double]? = nil, in bounds: ClosedRange<Double>? = nil
+    ) throws -> [Double] {
+        let item = Kind.number.bounded(bounds)
+        return try answer(key, item.list(named: "a list of numbers"), default: `default`)
+    }
+
+    /// `true` or `false`.
+    public func bool(_ key: String, default: Bool? = nil) throws -> Bool {
+        try answer(key, .boolean, default: `default`)
+    }
+
+    /// `true`, `false` or none.
+    public func optionalBool(_ key: String) throws -> Bool? {
+        try optionalAnswer(key, .boolean, absent: nil)
+    }
+
+    /// A text.
+    public func string(_ key: String, default: String? = nil) throws -> String {
+        try answer(key, .string, default: `default`)
+    }
+
+    /// A text or none.
+    public func optionalString(_ key: String, absent: String? = nil) throws -> String? {
+        try optionalAnswer(key, .string, absent: absent)
+    }
+
+    /// A list of texts; a single text is a list of one.
+    public func strings(_ key: String, default: [String]? = nil) throws -> [String] {
+        try answer(key, Self.texts, default: `default`)
+    }
+
+    /// A list of texts or none; a single text is a list of one, unless it is the word `absent`.
+    public func optionalStrings(_ key: String, absent: String? = nil) throws -> [String]? {
+        try optionalAnswer(key, Self.texts, absent: absent)
+    }
+
+    /// One of the words of an enumeration.
+    public func choice<C: RawRepresentable & CaseIterable>(
+        _ key: String, of type: C.Type = C.self, default: C? = nil
+    ) throws -> C where C.RawValue == String {
+        try answer(key, .choice, default: `default`)
+    }
+
+    /// One of the words of an enumeration or none.
+    public func optionalChoice<C: RawRepresentable & CaseIterable>(
+        _ key: String, of type: C.Type = C.self, absent: String? = nil
+    ) throws -> C? where C.RawValue == String {
+        try optionalAnswer(key, .choice, absent: absent)
+    }
+
+    private static var texts: Kind<[String]> {
+        Kind.string.list(named: "a list of strings")
+    }
+
+    private func answer<T>(_ key: String, _ kind: Kind<T>, default: T?) throws -> T {
+        guard let given = given(key) else {
+            guard let `default` else { throw error(key, "missing; expected \(kind.name)") }
+            record(key, kind.write(`default`))
+            return `default`
+        }
+        let content = given.value.content
+        do {
+            let value = try kind.read(content)
+            record(key, kind.write(value))
+            return value
+        } catch let mismatch as Mismatch {
+            throw error(key, mismatch.message(expected: kind.name, found: content))
+        }
+    }
+
+    private func optionalAnswer<T>(_ key: String, _ kind: Kind<T>, absent: String?) throws -> T? {
+        let none = absent.map(Value.Content.string) ?? .null
+        switch given(key)?.value.content {
+        case nil, .null, none:
+            record(key, none)
+            return nil
+        default:
+            var kind = kind
+            if let absent { kind.name += " or '\(absent)'" }
+            return try answer(key, kind, default: nil)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+/// A part of a configuration that is being decoded.
+///
+/// It answers questions for keys, with defaults, and remembers which were asked, so that `finish()` can name
+/// the keys that nobody asked for, and the whole configuration can be written with every default. A key that
+/// is asked for twice must be asked for alike.
+public final class Section {
+    /// The dotted path from the root; empty at the root.
+    public let path: String
+    private let entries: [Value.Entry]
+    private let place: Place
+    private var answered: [(key: String, answer: Answer)] = []
+    private var absent: [String] = []
+
+    private enum Answer {
+        case value(Value.Content)
+        case section(Section)
+    }
+
+    init(path: String, entries: [Value.Entry], place: Place) {
+        self.path = path
+        self.entries = entries
+        self.place = place
+    }
+
+    // MARK: - Keys
+
+    /// The keys that were given, in the order of the file.
+    public var keys: [String] { entries.map(\.key) }
+
+    /// Whether the key was given, be it as `null`. Does not count as asking for its value.
+    public func has(_ key: String) -> Bool {
+        let isGiven = given(key) != nil
+        if !isGiven { absent.append(key) }
+        return isGiven
+    }
+
+    /// Whether the key is missing or `null`, which settles it; a value that is there is yet to be asked for.
+    public func isNull(_ key: String) -> Bool {
+        guard given(key).map({ $0.value.content == .null }) ?? true else { return false }
+        record(key, .null)
+        return true
+    }
+
+    // MARK: - Sections
+
+    /// The section of a key; a missing or `null` one is empty, so that its defaults apply.
+    /// Throws `ConfigurationError` if the key holds something else.
+    public func section(_ key: String) throws -> Section {
+        for case (key, .section(let section)) in answered { return section }
+        let section: Section
+        switch given(key)?.value.content {
+        case .map(let entries):
+            section = Section(path: dotted(key), entries: entries, place: given(key)?.place ?? place)
+        case .null, nil:
+            section = Section(path: dotted(key), entries: [], place: given(key)?.place ?? place)
+        case let other?:
+            throw error(key, "expected a section, found \(other.found)")
+        }
+        // A section that was first found to be missing by isNull is now wanted for its defaults.
+        answered.removeAll { $0.key == key }
+        answered.append((key, .section(section)))
+        return section
+    }
+
+    /// The section of a key, `nil` if it is missing or `null`.
+    /// Throws `ConfigurationError` if the key holds something else.
+    public func optionalSection(_ key: String) throws -> Section? {
+        isNull(key) ? nil : try section(key)
+    }
+
+    // MARK: - Complaints
+
+    /// An error about a key, for checks of the caller's own, with the place and the path of the key.
+    public func error(_ key: String, _ message: String) -> ConfigurationError {
+        ConfigurationError(given(key)?.place ?? place, dotted(key), message)
+    }
+
+    /// Throws `ConfigurationError` naming every key that was given but not asked for, in this section and in
+    /// those it handed out, with the place and the most likely meaning of each.
+    public func finish() throws {
+        var homes: [String: [String]] = [:]
+        visit { section in
+            for (key, _) in section.answered { homes[key, default: []].append(section.dotted(key)) }
+        }
+        var complaints: [String] = []
+        visit { section in
+            for entry in section.entries where !section.answered.contains(where: { $0.key == entry.key }) {
+                let hint = section.hint(for: entry.key, homes: homes[entry.key] ?? [])
+                complaints.append(section.error(entry.key, "unknown key\(hint)").description)
+            }
+        }
+        guard complaints.isEmpty else { throw ConfigurationError(complaints.joined(separator: "\n")) }
+    }
+
+    private func hint(for key: String, homes: [String]) -> String {
+        let known = answered.map(\.key) + absent
+        if let candidate = nearest(to: key, among: known) { return "; did you mean '\(candidate)'?" }
+        if homes.count == 1 { return "; did you mean '\(homes[0])'?" }
+        if key.contains(".") { return "; only the command line takes dotted keys" }
+        if known.isEmpty { return "; this section takes no keys" }
+        return "; known here: \(known.joined(separator: ", "))"
+    }
+
+    private func visit(_ body: (Section) -> Void) {
+        body(self)
+        for case (_, .section(let section)) in answered { section.visit(body) }
+    }
+
+    private func dotted(_ key: String) -> String {
+        path.isEmpty ? key : "\(path).\(key)"
+    }
+
+    // MARK: - Answers
+
+    func given(_ key: String) -> Value.Entry? {
+        entries.first { $0.key == key }
+    }
+
+    func record(_ key: String, _ content: Value.Content) {
+        if !answered.contains(where: { $0.key == key }) { answered.append((key, .value(content))) }
+    }
+
+    /// All that was asked for, in the order of asking.
+    var answers: [Value.Entry] {
+        answered.map { key, answer in
+            let content =
+                switch answer {
+                case .value(let content): content
+                case .section(let section): Value.Content.map(section.answers)
+                }
+            return Value.Entry(key: key, place: place, value: Value(content: content, place: place))
+        }
+    }
+}

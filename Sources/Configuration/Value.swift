@@ -1,0 +1,103 @@
+/// Where a value was written.
+public enum Place: Sendable, Equatable, CustomStringConvertible {
+    /// A line of a file, counted from 1; `nil` stands for the file as a whole.
+    case file(String, line: Int?)
+    /// A `key=value` argument.
+    case commandLine
+
+    /// `configs/x.yaml:12`, `configs/x.yaml` or `on the command line`.
+    public var description: String {
+        switch self {
+        case .file(let name, let line?): "\(name):\(line)"
+        case .file(let name, nil): name
+        case .commandLine: "on the command line"
+        }
+    }
+}
+
+/// One node of a configuration tree, with the place where it was written.
+public struct Value: Sendable, Equatable {
+    /// What a node holds.
+    public enum Content: Sendable, Equatable {
+        /// `null`, `~` or nothing after the colon.
+        case null
+        /// `true` or `false`.
+        case boolean(Bool)
+        /// A whole number without point or exponent.
+        case integer(Int)
+        /// A finite number with a point or an exponent.
+        case number(Double)
+        /// Anything else, and everything in quotes.
+        case string(String)
+        /// Values in order.
+        case list([Value])
+        /// Keys with their values, in the order of the file; each key once.
+        case map([Entry])
+    }
+
+    /// A key of a map with its value.
+    public struct Entry: Sendable, Equatable {
+        /// The key as written.
+        public let key: String
+        /// Where the key stands.
+        public let place: Place
+        /// What the key is set to.
+        public var value: Value
+
+        /// Whether key and value agree, wherever they were written.
+        public static func == (left: Entry, right: Entry) -> Bool {
+            left.key == right.key && left.value == right.value
+        }
+    }
+
+    /// What the node holds.
+    public var content: Content
+    /// Where the node was written.
+    public let place: Place
+
+    /// Whether two nodes hold the same, wherever they were written.
+    public static func == (left: Value, right: Value) -> Bool {
+        left.content == right.content
+    }
+}
+
+extension Value.Content {
+    /// The node as an error message names it: `the string '100k'`.
+    var found: String {
+        switch self {
+        case .null: "null"
+        case .boolean(let flag): "\(flag)"
+        case .integer(let integer): "the integer \(integer)"
+        case .number(let number): "the number \(number)"
+        case .string(let text): "the string '\(text)'"
+        case .list: "a list"
+        case .map: "a section"
+        }
+    }
+
+    /// The content of a plain scalar, by the core schema of YAML 1.2 with underscores between digits, so that
+    /// `1e-3` is a number and `no` is a string; `nil` where a number is not finite.
+    init?(plain text: String) {
+        switch text {
+        case "", "~", "null", "Null", "NULL":
+            self = .null
+        case "true", "True", "TRUE":
+            self = .boolean(true)
+        case "false", "False", "FALSE":
+            self = .boolean(false)
+        case _ where text.wholeMatch(of: /[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)/) != nil:
+            return nil
+        case _ where text.wholeMatch(of: /[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d+)?/) != nil:
+            let digits = text.filter { $0 != "_" }
+            if let integer = Int(digits) {
+                self = .integer(integer)
+            } else if let number = Double(digits), number.isFinite {
+                self = .number(number)
+            } else {
+                return nil
+            }
+        default:
+            self = .string(text)
+        }
+    }
+}

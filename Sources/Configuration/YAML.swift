@@ -1,0 +1,133 @@
+import Yams
+
+/// Text to tree and back. Yams does the syntax; the meaning of scalars is decided in `Value.Content`.
+enum YAML {
+    /// The tree of one YAML document; an empty document is `null`. `place` gives the place of a line.
+    /// Throws `ConfigurationError` for bad syntax, repeated keys, tags, and numbers that are not finite.
+    static func parse(_ text: String, place: (_ line: Int?) -> Place) throws -> Value {
+        do {
+            guard let root = try Yams.compose(yaml: text) else {
+                return Value(content: .null, place: place(nil))
+            }
+            return try value(of: root, place: place)
+        } catch let error as YamlError {
+            throw explain(error, place: place)
+        }
+    }
+
+    /// The text of a map, one key a line, lists of scalars in brackets.
+    static func text(of entries: [Value.Entry]) -> String {
+        guard !entries.isEmpty else { return "{}\n" }
+        do {
+            return try Yams.serialize(
+                node: node(of: .map(entries)), indent: 2, width: -1, allowUnicode: true)
+        } catch {
+            preconditionFailure("the YAML emitter refused a configuration: \(error)")
+        }
+    }
+
+    // MARK: - Reading
+
+    private static func value(of node: Node, place: (Int?) -> Place) throws -> Value {
+        let here = place(node.mark?.line)
+        switch node {
+        case .scalar(let scalar):
+            return Value(content: try content(of: scalar, here), place: here)
+        case .sequence(let sequence):
+            try refuse(sequence.tag, here)
+            return Value(content: .list(try sequence.map { try value(of: $0, place: place) }), place: here)
+        case .mapping(let mapping):
+            try refuse(mapping.tag, here)
+            var entries: [Value.Entry] = []
+            for (keyNode, valueNode) in mapping {
+                let keyPlace = place(keyNode.mark?.line)
+                guard let key = keyNode.scalar?.string, !key.isEmpty else {
+                    throw ConfigurationError(keyPlace, "", "not valid YAML: a key must be a word")
+                }
+                // Yams tells the key 1 from the key "1"; a section does not.
+                guard !entries.contains(where: { $0.key == key }) else {
+                    throw repeated(key, keyPlace)
+                }
+                let value = try value(of: valueNode, place: place)
+                entries.append(Value.Entry(key: key, place: keyPlace, value: value))
+            }
+            return Value(content: .map(entries), place: here)
+        case .alias:
+            preconditionFailure("Yams resolves aliases while it composes")
+        }
+    }
+
+    private static func content(of scalar: Node.Scalar, _ place: Place) throws -> Value.Content {
+        guard scalar.style == .plain else { return .string(scalar.string) }
+        try refuse(scalar.tag, place)
+        guard let content = Value.Content(plain: scalar.string) else {
+            throw ConfigurationError(place, "", "\(scalar.string) is not a finite number")
+        }
+        return content
+    }
+
+    private static func refuse(_ tag: Tag, _ place: Place) throws {
+        guard tag.description.isEmpty else {
+            throw ConfigurationError(place, "", "YAML tags are not supported; remove '\(tag)'")
+        }
+    }
+
+    private static func repeated(_ key: String, _ place: Place) -> ConfigurationError {
+        ConfigurationError(place, "", "the key '\(key)' is given more than once in its section")
+    }
+
+    private static func explain(_ error: YamlError, place: (Int?) -> Place) -> ConfigurationError {
+        switch error {
+        case .scanner(let context, let problem, let mark, _),
+            .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            let since = context.map { " (\($0.text) that begins on line \($0.mark.line))" } ?? ""
+            return ConfigurationError(place(mark.line), "", "not valid YAML: \(problem)\(since)")
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            return repeated(duplicates[0], place(context.mark.line))
+        case .reader(let problem, let offset, _, let text):
+            let line = offset.map { 1 + text.prefix($0).count(where: \.isNewline) }
+            return ConfigurationError(place(line), "", "not valid YAML: \(problem)")
+        default:
+            return ConfigurationError(place(nil), "", "not valid YAML: \(error)")
+        }
+    }
+
+    // MARK: - Writing
+
+    private static func node(of content: Value.Content) -> Node {
+        switch content {
+        case .null: return Node("null")
+        case .boolean(let flag): return Node(flag ? "true" : "false")
+        case .integer(let integer): return Node(String(integer))
+        case .number(let number): return Node(spelled(number))
+        case .string(let text): return node(of: text)
+        case .list(let values):
+            let isFlat = values.allSatisfy {
+                switch $0.content {
+                case .list, .map: false
+                default: true
+                }
+            }
+            return Node(values.map { node(of: $0.content) }, .implicit, isFlat ? .flow : .block)
+        case .map(let entries):
+            return Node(entries.map { (node(of: $0.key), node(of: $0.value.content)) })
+        }
+    }
+
+    /// The shortest text that reads back as the same number, with a point, without which YAML 1.1 readers
+    /// (PyYAML, for one) take `1e-05` for a string.
+    private static func spelled(_ number: Double) -> String {
+        let text = number.description
+        guard !text.contains("."), let exponent = text.firstIndex(of: "e") else { return text }
+        return text[..<exponent] + ".0" + text[exponent...]
+    }
+
+    /// Quotes a string that this reader or one for YAML 1.1 would take for something else.
+    private static func node(of text: String) -> Node {
+        let bare = Node(text)
+        let isPlain = Value.Content(plain: text) == .string(text)
+            && bare.tag.description == Tag.Name.str.rawValue && !text.contains(where: \.isNewline)
+        return isPlain ? bare : Node(text, .implicit, .doubleQuoted)
+    }
+}

@@ -1,0 +1,86 @@
+internal import CHDF5
+
+/// An attribute opened for reading.
+struct AttributeReader: ~Copyable {
+    private let handle: Handle
+    private let operation: String
+    private let type: Handle
+    private let space: Handle
+    private let elementType: ElementType
+    private let count: Int
+
+    init(_ owner: AttributeOwner, _ name: String) throws {
+        let operation = "read attribute '\(name)' of \(owner.place)"
+        guard HDF5Library.locked({ H5Aexists(owner.id, name) != 0 }) else {
+            throw HDF5Error(operation: operation, reason: "there is no such attribute")
+        }
+        let handle = try Handle(operation, closedBy: H5Aclose) { H5Aopen(owner.id, name, kaon_H5P_DEFAULT()) }
+        let type = try Handle(operation, closedBy: H5Tclose) { H5Aget_type(handle.id) }
+        let space = try Handle(operation, closedBy: H5Sclose) { H5Aget_space(handle.id) }
+        count = Int(try HDF5Library.call(operation) { H5Sget_simple_extent_npoints(space.id) })
+        elementType = ElementType(typeID: type.id)
+        self.operation = operation
+        self.handle = handle
+        self.type = type
+        self.space = space
+    }
+
+    /// The one value that `values` finds.
+    func single<T>(_ values: (borrowing AttributeReader) throws -> [T]) throws -> T {
+        guard count == 1 else {
+            throw HDF5Error(operation: operation, reason: "it holds \(count) values, not one")
+        }
+        return try values(self)[0]
+    }
+
+    func integers() throws -> [Int] {
+        guard elementType.isInteger else { throw mismatch("integer") }
+        return try numbers()
+    }
+
+    func doubles() throws -> [Double] {
+        guard elementType.isNumeric else { throw mismatch("number") }
+        return try numbers()
+    }
+
+    func strings() throws -> [String] {
+        guard elementType == .string else { throw mismatch("string") }
+        let isVariable = try HDF5Library.call(operation) { H5Tis_variable_str(type.id) } > 0
+        return try isVariable ? variableStrings() : fixedStrings()
+    }
+
+    private func numbers<T: HDF5Scalar>() throws -> [T] {
+        let memoryType = try T.elementType.makeType(operation)
+        return try [T](unsafeUninitializedCapacity: count) { buffer, initialized in
+            if count > 0 { try HDF5Library.call(operation) { H5Aread(handle.id, memoryType.id, buffer.baseAddress) } }
+            initialized = count
+        }
+    }
+
+    /// The library allocates each text, and takes it back.
+    private func variableStrings() throws -> [String] {
+        guard count > 0 else { return [] }
+        var texts = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
+        try HDF5Library.call(operation) { H5Aread(handle.id, type.id, &texts) }
+        defer { HDF5Library.locked { _ = H5Dvlen_reclaim(type.id, space.id, kaon_H5P_DEFAULT(), &texts) } }
+        return texts.map { $0.map { String(cString: $0) } ?? "" }
+    }
+
+    /// Texts of equal size, the shorter ones filled up with zeros or spaces.
+    private func fixedStrings() throws -> [String] {
+        guard count > 0 else { return [] }
+        let size = HDF5Library.locked { H5Tget_size(type.id) }
+        let isSpacePadded = HDF5Library.locked { H5Tget_strpad(type.id) == H5T_STR_SPACEPAD }
+        var bytes = [UInt8](repeating: 0, count: count * size)
+        try HDF5Library.call(operation) { H5Aread(handle.id, type.id, &bytes) }
+        return (0..<count).map { index in
+            var text = bytes[index * size..<(index + 1) * size].prefix { $0 != 0 }
+            while isSpacePadded, text.last == UInt8(ascii: " ") { text.removeLast() }
+            return String(decoding: text, as: UTF8.self)
+        }
+    }
+
+    private func mismatch(_ expected: String) -> HDF5Error {
+        HDF5Error(operation: operation, reason: "it is of type \(elementType), not \(expected)")
+    }
+}

@@ -1,0 +1,115 @@
+internal import CHDF5
+
+/// What a dataset or an attribute stores in each element.
+public enum ElementType: Equatable, Sendable, CustomStringConvertible {
+    case float32, float64
+    case int8, int16, int32, int64
+    case uint8, uint16, uint32, uint64
+    /// h5py's and NumPy's bool: an enumeration of FALSE and TRUE in one byte. Read and written as `UInt8`, 0 or 1.
+    case boolean
+    /// Text, of fixed or variable length.
+    case string
+    /// A type that kaon does not handle, in words.
+    case other(String)
+
+    public var description: String {
+        switch self {
+        case .float32: "float32"
+        case .float64: "float64"
+        case .int8: "int8"
+        case .int16: "int16"
+        case .int32: "int32"
+        case .int64: "int64"
+        case .uint8: "uint8"
+        case .uint16: "uint16"
+        case .uint32: "uint32"
+        case .uint64: "uint64"
+        case .boolean: "boolean"
+        case .string: "string"
+        case .other(let name): name
+        }
+    }
+
+    /// Whether HDF5 converts between this type and every `HDF5Scalar`.
+    public var isNumeric: Bool {
+        switch self {
+        case .string, .other: false
+        default: true
+        }
+    }
+
+    /// Whether the numbers are whole: integers, and booleans as 0 and 1.
+    public var isInteger: Bool {
+        switch self {
+        case .float32, .float64, .string, .other: false
+        default: true
+        }
+    }
+}
+
+extension ElementType {
+    /// Recognises a type of the library, of either byte order.
+    init(typeID: hid_t) {
+        self = HDF5Library.locked {
+            let size = H5Tget_size(typeID)
+            switch H5Tget_class(typeID) {
+            case H5T_FLOAT:
+                return [4: .float32, 8: .float64][size] ?? .other("float\(8 * size)")
+            case H5T_INTEGER where H5Tget_sign(typeID) == H5T_SGN_NONE:
+                return [1: .uint8, 2: .uint16, 4: .uint32, 8: .uint64][size] ?? .other("uint\(8 * size)")
+            case H5T_INTEGER:
+                return [1: .int8, 2: .int16, 4: .int32, 8: .int64][size] ?? .other("int\(8 * size)")
+            case H5T_ENUM:
+                return Self.isBoolean(typeID) ? .boolean : .other("enumeration")
+            case H5T_STRING: return .string
+            case H5T_COMPOUND: return .other("compound")
+            case H5T_ARRAY: return .other("array")
+            case H5T_VLEN: return .other("variable-length list")
+            case H5T_REFERENCE: return .other("reference")
+            case H5T_BITFIELD: return .other("bit field")
+            case H5T_TIME: return .other("time")
+            default: return .other("opaque")
+            }
+        }
+    }
+
+    private static func isBoolean(_ typeID: hid_t) -> Bool {
+        guard H5Tget_size(typeID) == 1, H5Tget_nmembers(typeID) == 2 else { return false }
+        var values: (Int8, Int8) = (-1, -1)
+        return H5Tenum_valueof(typeID, "FALSE", &values.0) >= 0 && values.0 == 0
+            && H5Tenum_valueof(typeID, "TRUE", &values.1) >= 0 && values.1 == 1
+    }
+
+    /// The library's type for elements in memory, and for new datasets. Throws `HDF5Error` if there is none.
+    func makeType(_ operation: @autoclosure () -> String) throws -> Handle {
+        if self == .boolean { return try Self.makeBoolean(operation()) }
+        guard let native else {
+            throw HDF5Error(operation: operation(), reason: "elements of type \(self) are not supported")
+        }
+        return try Handle(operation(), closedBy: H5Tclose) { H5Tcopy(native) }
+    }
+
+    private var native: hid_t? {
+        switch self {
+        case .float32: kaon_H5T_NATIVE_FLOAT()
+        case .float64: kaon_H5T_NATIVE_DOUBLE()
+        case .int8: kaon_H5T_NATIVE_INT8()
+        case .int16: kaon_H5T_NATIVE_INT16()
+        case .int32: kaon_H5T_NATIVE_INT32()
+        case .int64: kaon_H5T_NATIVE_INT64()
+        case .uint8: kaon_H5T_NATIVE_UINT8()
+        case .uint16: kaon_H5T_NATIVE_UINT16()
+        case .uint32: kaon_H5T_NATIVE_UINT32()
+        case .uint64: kaon_H5T_NATIVE_UINT64()
+        case .boolean, .string, .other: nil
+        }
+    }
+
+    private static func makeBoolean(_ operation: @autoclosure () -> String) throws -> Handle {
+        let type = try Handle(operation(), closedBy: H5Tclose) { H5Tenum_create(kaon_H5T_NATIVE_INT8()) }
+        for (name, value) in [("FALSE", 0), ("TRUE", 1)] as [(String, Int8)] {
+            try HDF5Library.call(operation()) { withUnsafePointer(to: value) { H5Tenum_insert(type.id, name, $0) } }
+        }
+        return type
+    }
+}

@@ -1,0 +1,58 @@
+internal import CHDF5
+
+/// Something that could not be done with an HDF5 file:
+/// `HDF5 read /csts in train.h5, rows 4096..<8192: inflate() failed`.
+public struct HDF5Error: Error, CustomStringConvertible, Equatable {
+    /// What was tried, and with which object: `read /csts in train.h5, rows 4096..<8192`.
+    public let operation: String
+    /// Why it failed.
+    public let reason: String
+
+    public var description: String { "HDF5 \(operation): \(reason)" }
+}
+
+extension HDF5Error {
+    /// The failure that the library has just reported; under the library's lock.
+    init(lastErrorIn operation: String) {
+        self.init(operation: operation, reason: Self.reason(from: Self.currentStack()))
+    }
+
+    /// One line of the library's error stack.
+    struct Line {
+        let function: String
+        let text: String
+    }
+
+    /// The library's error stack, from the cause up to the function that was called.
+    private static func currentStack() -> [Line] {
+        var lines: [Line] = []
+        withUnsafeMutablePointer(to: &lines) { lines in
+            _ = H5Ewalk2(
+                kaon_H5E_DEFAULT(), H5E_WALK_UPWARD,
+                { _, line, lines in
+                    guard let line = line?.pointee, let lines else { return 0 }
+                    lines.assumingMemoryBound(to: [Line].self).pointee.append(
+                        Line(
+                            function: line.func_name.map { String(cString: $0) } ?? "",
+                            text: line.desc.map { String(cString: $0) } ?? ""))
+                    return 0
+                }, lines)
+        }
+        return lines
+    }
+
+    /// The most telling line of a stack: the cause, in plain words where the library's are obscure.
+    static func reason(from stack: [Line]) -> String {
+        guard let cause = stack.first?.text else { return "the library gives no reason" }
+        if cause.contains("file signature not found") { return "not an HDF5 file" }
+        // "unable to open file: name = 'x.h5', errno = 2, error message = 'No such file or directory', flags = 0, …"
+        if let message = cause.firstMatch(of: /error message = '([^']*)'/) {
+            return String(message.1).lowercased()
+        }
+        // "MPI_File_open failed: MPI error string is 'MPI_ERR_NO_SUCH_FILE: no such file or directory'"
+        if let message = cause.firstMatch(of: /MPI error string is '(?:MPI_ERR_[A-Z_]+: )?([^']*)'/) {
+            return String(message.1)
+        }
+        return cause
+    }
+}

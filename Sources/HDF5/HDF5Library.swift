@@ -1,0 +1,40 @@
+internal import CHDF5
+import Foundation
+
+/// The HDF5 library, of which a process has one.
+public enum HDF5Library {
+    /// The version of the library: `1.10.8`.
+    public static var version: String {
+        var (major, minor, release): (UInt32, UInt32, UInt32) = (0, 0, 0)
+        locked { _ = H5get_libversion(&major, &minor, &release) }
+        return "\(major).\(minor).\(release)"
+    }
+
+    /// Held during every call: the library is not thread-safe.
+    ///
+    /// A collective operation holds it until all ranks have come, so that a rank must not wait for others in one
+    /// thread while another of its threads is in a collective operation on a file.
+    private static let lock: NSRecursiveLock = {
+        // The library would print every error, also those that are caught.
+        _ = H5Eset_auto2(kaon_H5E_DEFAULT(), nil, nil)
+        return NSRecursiveLock()
+    }()
+
+    static func locked<R>(_ work: () throws -> R) rethrows -> R {
+        lock.lock()
+        defer { lock.unlock() }
+        return try work()
+    }
+
+    /// The result of a call to the library; a negative one, its sign of failure, is thrown as `HDF5Error`.
+    @discardableResult
+    static func call<Result: SignedInteger>(
+        _ operation: @autoclosure () -> String, _ function: () -> Result
+    ) throws -> Result {
+        try locked {
+            let result = function()
+            guard result >= 0 else { throw HDF5Error(lastErrorIn: operation()) }
+            return result
+        }
+    }
+}

@@ -1,0 +1,77 @@
+internal import CHDF5
+
+/// A box of elements of a dataset.
+struct Selection: CustomStringConvertible {
+    let start: [Int]
+    let count: [Int]
+    /// The shape of the dataset.
+    let shape: [Int]
+
+    /// Everything.
+    init(all shape: [Int]) {
+        start = shape.map { _ in 0 }
+        count = shape
+        self.shape = shape
+    }
+
+    init(start: [Int], count: [Int], of shape: [Int]) {
+        precondition(
+            start.count == shape.count && count.count == shape.count,
+            "start \(start) and count \(count) do not fit a dataset of shape \(shape)")
+        self.start = start
+        self.count = count
+        self.shape = shape
+    }
+
+    /// Whole rows: a range of the leading dimension, all of the others.
+    init(rows: Range<Int>, of shape: [Int]) {
+        precondition(!shape.isEmpty, "a single value has no rows")
+        start = [rows.lowerBound] + shape.dropFirst().map { _ in 0 }
+        count = [rows.count] + shape.dropFirst()
+        self.shape = shape
+    }
+
+    var elementCount: Int { count.reduce(1, *) }
+
+    var isWithinShape: Bool {
+        zip(zip(start, count), shape).allSatisfy { box, extent in
+            box.0 >= 0 && box.1 >= 0 && box.0 <= extent - box.1
+        }
+    }
+
+    /// `rows 4096..<8192` for whole rows, `start [0, 2], count [8, 1]` for another box, nothing for a single value.
+    var description: String {
+        guard let first = start.first, let rows = count.first else { return "all" }
+        let isWholeRows = start.dropFirst().allSatisfy { $0 == 0 } && count.dropFirst() == shape.dropFirst()
+        return isWholeRows ? "rows \(first)..<\(first + rows)" : "start \(start), count \(count)"
+    }
+
+    /// The elements, packed, as a space in memory, or none of them. Throws `HDF5Error`.
+    func makeMemorySpace(_ operation: @autoclosure () -> String) throws -> Handle {
+        let space = try Self.makeSpace(count, operation())
+        if elementCount == 0 { try HDF5Library.call(operation()) { H5Sselect_none(space.id) } }
+        return space
+    }
+
+    /// The elements as a selection of the dataset's space. Throws `HDF5Error`.
+    func makeFileSpace(_ operation: @autoclosure () -> String) throws -> Handle {
+        let space = try Self.makeSpace(shape, operation())
+        if elementCount == 0 {
+            try HDF5Library.call(operation()) { H5Sselect_none(space.id) }
+        } else if !shape.isEmpty {
+            try HDF5Library.call(operation()) {
+                H5Sselect_hyperslab(
+                    space.id, H5S_SELECT_SET, start.map { hsize_t($0) }, nil, count.map { hsize_t($0) }, nil)
+            }
+        }
+        return space
+    }
+
+    /// A space of that shape, all of it selected. Throws `HDF5Error`.
+    static func makeSpace(_ shape: [Int], _ operation: @autoclosure () -> String) throws -> Handle {
+        try Handle(operation(), closedBy: H5Sclose) {
+            shape.isEmpty
+                ? H5Screate(H5S_SCALAR) : H5Screate_simple(Int32(shape.count), shape.map { hsize_t($0) }, nil)
+        }
+    }
+}

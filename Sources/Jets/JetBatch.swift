@@ -1,0 +1,49 @@
+import Tensors
+
+/// Jets on their way into a network: packed, never padded. Jets J, tokens (constituents) T, features F.
+public struct JetBatch: Sendable {
+    /// The global index of each jet, J values.
+    public let jets: [Int]
+    /// The epoch, which names the random numbers of the jets.
+    public let epoch: Int
+    /// Where each jet begins.
+    public let offsets: Offsets
+    /// The preprocessed features, T × F.
+    public let values: Tensor
+    /// What each constituent is, T values in 0 … 7.
+    public let identities: [Int32]
+    /// The class of each jet, J values.
+    public let labels: [Int32]
+
+    /// The number of jets.
+    public var count: Int { jets.count }
+    /// The number of constituents.
+    public var tokenCount: Int { identities.count }
+
+    /// A batch of these parts, whose lengths must fit.
+    public init(
+        jets: [Int], epoch: Int, offsets: Offsets, values: Tensor, identities: [Int32], labels: [Int32]
+    ) {
+        precondition(
+            offsets.jets == jets.count && labels.count == jets.count && offsets.tokens == identities.count
+                && values.rows == identities.count, "the parts of a batch do not fit")
+        self.jets = jets
+        self.epoch = epoch
+        self.offsets = offsets
+        self.values = values
+        self.identities = identities
+        self.labels = labels
+    }
+
+    /// Some consecutive jets of the batch (by position); the values are shared, not copied.
+    public func slice(jets range: Range<Int>) -> JetBatch {
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= count, "jets \(range) of a batch of \(count)")
+        let starts = offsets.values[range.lowerBound...range.upperBound]
+        let first = starts[range.lowerBound]
+        let tokens = Int(first)..<Int(starts[range.upperBound])
+        return JetBatch(
+            jets: Array(jets[range]), epoch: epoch, offsets: Offsets(starts.map { $0 - first }),
+            values: values.rows(tokens), identities: Array(identities[tokens]), labels: Array(labels[range]))
+    }
+}

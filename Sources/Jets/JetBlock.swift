@@ -1,0 +1,27 @@
+/// Consecutive jets of a file as stored, with the padding removed. Jets J, tokens T.
+public struct JetBlock: Sendable {
+    /// Where each jet begins: J + 1 rising token numbers.
+    public let offsets: [Int32]
+    /// The features as stored, T × 7, row by row; finite.
+    public let values: [Float]
+    /// What each constituent is, T values in 0 … 7.
+    public let identities: [UInt8]
+    /// The class of each jet, J values.
+    public let labels: [Int32]
+
+    /// The number of jets.
+    public var count: Int { labels.count }
+
+    /// A block of these arrays, whose lengths must fit.
+    public init(offsets: [Int32], values: [Float], identities: [UInt8], labels: [Int32]) {
+        precondition(
+            offsets.count == labels.count + 1 && offsets[0] == 0
+                && Int(offsets[labels.count]) == identities.count
+                && values.count == JetFeatures.allNames.count * identities.count,
+            "the arrays of a block do not fit")
+        self.offsets = offsets
+        self.values = values
+        self.identities = identities
+        self.labels = labels
+    }
+}

@@ -1,0 +1,150 @@
+import MPI
+import Synchronization
+import Tensors
+
+/// Gives each rank its part of every global batch: order, reading, packing, preprocessing.
+///
+/// The part of a rank is `JetOrder.share` of the batch, which may be empty. It depends on nothing but the
+/// arguments: any step of any epoch may be asked for at any time, from any thread.
+public final class JetLoader: Sendable {
+    /// Names a batch.
+    public struct Request: Hashable, Sendable, CustomStringConvertible {
+        public let epoch: Int
+        public let step: Int
+
+        public init(epoch: Int, step: Int) {
+            self.epoch = epoch
+            self.step = step
+        }
+
+        public var description: String { "step \(step) of epoch \(epoch)" }
+    }
+
+    /// Where the jets come from.
+    public let dataset: JetDataset
+    /// Which jets make up a batch.
+    public let order: JetOrder
+    /// What turns stored features into inputs.
+    public let preprocessing: any Preprocessing
+    /// The number of this rank.
+    public let rank: Int
+    /// The number of ranks that share each batch.
+    public let size: Int
+    /// The number of global batches that visit every jet once.
+    public var stepsPerEpoch: Int { order.stepsPerEpoch }
+    private let cache: Mutex<BlockCache>
+
+    /// Batches of `batchSize` jets over all ranks; `rank` and `size` are those of the dataset's communicator
+    /// unless given.
+    ///
+    /// Without `shuffle` the jets come in the order of the files, and a batch depends on the epoch only
+    /// through the random numbers of the preprocessing: validation uses one epoch throughout.
+    public init(
+        dataset: JetDataset, preprocessing: any Preprocessing, batchSize: Int, seed: UInt64,
+        shuffle: Bool = true,
+        windowBlocks: Int = 64, rank: Int? = nil, size: Int? = nil
+    ) {
+        self.dataset = dataset
+        self.preprocessing = preprocessing
+        order = JetOrder(
+            layout: dataset.layout, windowBlocks: windowBlocks, batchSize: batchSize, seed: seed,
+            shuffle: shuffle)
+        self.rank = rank ?? dataset.communicator.rank
+        self.size = size ?? dataset.communicator.size
+        precondition(self.rank >= 0 && self.rank < self.size, "rank \(self.rank) of \(self.size)")
+        // A window must stay; some more blocks let a batch cross from one window into the next.
+        cache = Mutex(BlockCache(capacity: shuffle ? windowBlocks + 4 : 4))
+    }
+
+    /// This rank's part of batch `step` (below `stepsPerEpoch`) of an epoch.
+    ///
+    /// Throws `HDF5Error` or `JetError`, which name the file and the row.
+    public func batch(epoch: Int, step: Int) throws -> JetBatch {
+        let jets = order.jets(epoch: epoch, step: step)
+        return try batch(
+            jets: Array(jets[JetOrder.share(of: jets.count, rank: rank, size: size)]), epoch: epoch)
+    }
+
+    /// The named jets (global indices), best in the order of storage. Throws as `batch(epoch:step:)`.
+    public func batch(jets: [Int], epoch: Int) throws -> JetBatch {
+        let parts = try parts(of: jets)
+        var offsets: [Int32] = [0]
+        var labels: [Int32] = []
+        offsets.reserveCapacity(jets.count + 1)
+        labels.reserveCapacity(jets.count)
+        for part in parts {
+            for jet in part.jets {
+                let row = jet - part.firstJet
+                let count = part.block.offsets[row + 1] - part.block.offsets[row]
+                offsets.append(offsets[offsets.count - 1] + count)
+                labels.append(part.block.labels[row])
+            }
+        }
+        let tokens = Int(offsets[jets.count])
+        let values = Tensor(shape: [tokens, preprocessing.features.count])
+        let identities = [Int32](unsafeUninitializedCapacity: tokens) { identities, initialized in
+            var token = 0
+            for part in parts { fill(part, epoch: epoch, values.pointer, identities, token: &token) }
+            initialized = tokens
+        }
+        return JetBatch(
+            jets: jets, epoch: epoch, offsets: Offsets(offsets), values: values, identities: identities,
+            labels: labels)
+    }
+
+    /// Jets of a batch that follow each other and lie in one block.
+    private struct Part {
+        let block: JetBlock
+        let firstJet: Int
+        let jets: ArraySlice<Int>
+    }
+
+    private func parts(of jets: [Int]) throws -> [Part] {
+        try cache.withLock { cache in
+            var parts: [Part] = []
+            var start = 0
+            while start < jets.count {
+                let number = dataset.layout.block(ofJet: jets[start])
+                let range = dataset.layout.jets(ofBlock: number)
+                let end = jets[start...].firstIndex { !range.contains($0) } ?? jets.count
+                let block = try cache.block(number) { try dataset.read(block: number) }
+                parts.append(Part(block: block, firstJet: range.lowerBound, jets: jets[start..<end]))
+                start = end
+            }
+            return parts
+        }
+    }
+
+    private func fill(
+        _ part: Part, epoch: Int, _ values: UnsafeMutablePointer<Float>,
+        _ identities: UnsafeMutableBufferPointer<Int32>, token: inout Int
+    ) {
+        let (stored, width) = (JetFeatures.allNames.count, preprocessing.features.count)
+        part.block.values.withUnsafeBufferPointer { blockValues in
+            part.block.identities.withUnsafeBufferPointer { blockIdentities in
+                guard let from = blockValues.baseAddress, let kinds = blockIdentities.baseAddress else {
+                    return
+                }
+                for jet in part.jets {
+                    let row = jet - part.firstJet
+                    let first = Int(part.block.offsets[row])
+                    let count = Int(part.block.offsets[row + 1]) - first
+                    preprocessing.apply(
+                        to: from + first * stored, identities: kinds + first, count: count, jet: jet,
+                        epoch: epoch,
+                        seed: order.seed, into: values + token * width)
+                    for index in 0..<count { identities[token + index] = Int32(kinds[first + index]) }
+                    token += count
+                }
+            }
+        }
+    }
+
+    /// A prefetcher of this rank's batches; it reads ahead on a thread where MPI allows reading from one.
+    public func prefetcher() -> Prefetcher<Request, JetBatch> {
+        let isThreaded = dataset.communicator.size == 1 || MPIEnvironment.threadLevel == .multiple
+        return Prefetcher(rank: rank, isThreaded: isThreaded) { [self] in
+            try batch(epoch: $0.epoch, step: $0.step)
+        }
+    }
+}

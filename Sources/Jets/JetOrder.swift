@@ -1,0 +1,152 @@
+import Tensors
+
+/// Which jets make up a batch: a pure function of the seed, the epoch and the step, in constant memory, for
+/// any number of ranks.
+///
+/// An epoch permutes the blocks of the files. `windowBlocks` consecutive permuted blocks are a window, whose
+/// jets are permuted among each other; the windows one after the other are the sequence that the batches are
+/// cut from, so every jet comes once an epoch and the last batch may be short. Inside a batch the jets stand
+/// in the order of storage (window, block, row): a rank that takes a contiguous share of the batch touches
+/// only its share of the blocks.
+public struct JetOrder: Sendable {
+    /// The numbering of the jets and their blocks.
+    public let layout: BlockLayout
+    /// The number of blocks whose jets are mixed.
+    public let windowBlocks: Int
+    /// The number of jets in all but the last batch of an epoch.
+    public let batchSize: Int
+    /// The seed of the shuffling.
+    public let seed: UInt64
+    /// Whether jets are shuffled, or come in the order of the files.
+    public let shuffle: Bool
+
+    /// The order of the jets of a layout in batches of `batchSize`.
+    public init(layout: BlockLayout, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool) {
+        precondition(windowBlocks > 0, "windows of \(windowBlocks) blocks")
+        precondition(batchSize > 0, "batches of \(batchSize) jets")
+        self.layout = layout
+        self.windowBlocks = windowBlocks
+        self.batchSize = batchSize
+        self.seed = seed
+        self.shuffle = shuffle
+    }
+
+    /// The order of `count` jets in one file.
+    public init(
+        count: Int, blockRows: Int, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool
+    ) {
+        self.init(
+            layout: BlockLayout(fileLengths: [count], blockRows: blockRows), windowBlocks: windowBlocks,
+            batchSize: batchSize, seed: seed, shuffle: shuffle)
+    }
+
+    /// The number of jets.
+    public var count: Int { layout.count }
+    /// The number of batches that visit every jet once.
+    public var stepsPerEpoch: Int { (count + batchSize - 1) / batchSize }
+
+    /// The number of jets in batch `step` of an epoch.
+    public func batchCount(step: Int) -> Int { positions(step: step).count }
+
+    /// The part of `count` items that belongs to `rank` of `size`: contiguous, and even to within one.
+    public static func share(of count: Int, rank: Int, size: Int) -> Range<Int> {
+        precondition(rank >= 0 && rank < size, "rank \(rank) of \(size)")
+        return count * rank / size..<count * (rank + 1) / size
+    }
+
+    /// The global indices of the jets of batch `step` (below `stepsPerEpoch`) of an epoch.
+    public func jets(epoch: Int, step: Int) -> [Int] {
+        let positions = positions(step: step)
+        guard shuffle else { return Array(positions) }
+        let epoch = EpochOrder(order: self, epoch: epoch)
+        var jets: [Int] = []
+        jets.reserveCapacity(positions.count)
+        var position = positions.lowerBound
+        var window = epoch.window(ofPosition: position)
+        while position < positions.upperBound {
+            let range = epoch.positions(ofWindow: window)
+            let end = min(range.upperBound, positions.upperBound)
+            epoch.appendJets(
+                ofWindow: window, positions: position - range.lowerBound..<end - range.lowerBound,
+                count: range.count, to: &jets)
+            position = end
+            window += 1
+        }
+        return jets
+    }
+
+    private func positions(step: Int) -> Range<Int> {
+        precondition(step >= 0 && step < stepsPerEpoch, "step \(step) is outside 0..<\(stepsPerEpoch)")
+        return step * batchSize..<min((step + 1) * batchSize, count)
+    }
+}
+
+/// The shuffling of one epoch. Slot s holds block `blocks[s]`; window w is the slots from w · windowBlocks
+/// on.
+private struct EpochOrder {
+    let order: JetOrder
+    let epoch: Int
+    let blocks: Permutation
+    let shortSlots: [Int]  // of the short blocks, rising
+    let missing: [Int]  // jets that the short blocks before each of them lack, and in all
+
+    init(order: JetOrder, epoch: Int) {
+        self.order = order
+        self.epoch = epoch
+        let blocks = Permutation(
+            count: order.layout.blockCount, key: Self.key(seed: order.seed, epoch: epoch, number: 0))
+        let short = order.layout.shortBlocks
+            .map { (slot: blocks.position(of: $0.block), missing: $0.missing) }
+            .sorted { $0.slot < $1.slot }
+        self.blocks = blocks
+        shortSlots = short.map(\.slot)
+        missing = short.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.missing) }
+    }
+
+    /// The key of permutation `number`: 0 permutes the blocks, w + 1 the jets of window w.
+    static func key(seed: UInt64, epoch: Int, number: Int) -> UInt64 {
+        var sequence = RandomSequence(RandomKey(seed: seed, stream: .order, epoch: epoch, jet: number))
+        return sequence.next()
+    }
+
+    /// The position in the epoch's sequence at which a window begins.
+    func start(ofWindow window: Int) -> Int {
+        let slots = min(window * order.windowBlocks, blocks.count)
+        var (low, high) = (0, shortSlots.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if shortSlots[middle] < slots { low = middle + 1 } else { high = middle }
+        }
+        return slots * order.layout.blockRows - missing[low]
+    }
+
+    func positions(ofWindow window: Int) -> Range<Int> {
+        start(ofWindow: window)..<start(ofWindow: window + 1)
+    }
+
+    func window(ofPosition position: Int) -> Int {
+        var (low, high) = (0, (blocks.count + order.windowBlocks - 1) / order.windowBlocks)
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if start(ofWindow: middle) <= position { low = middle } else { high = middle }
+        }
+        return low
+    }
+
+    /// Appends the jets at `positions` of a window of `count` jets, in the order of storage.
+    func appendJets(ofWindow window: Int, positions: Range<Int>, count: Int, to jets: inout [Int]) {
+        let permutation = Permutation(
+            count: count, key: Self.key(seed: order.seed, epoch: epoch, number: window + 1))
+        var slot = window * order.windowBlocks
+        var block = order.layout.jets(ofBlock: blocks[slot])
+        var blockStart = 0
+        for row in positions.map({ permutation[$0] }).sorted() {
+            while row - blockStart >= block.count {
+                blockStart += block.count
+                slot += 1
+                block = order.layout.jets(ofBlock: blocks[slot])
+            }
+            jets.append(block.lowerBound + row - blockStart)
+        }
+    }
+}

@@ -1,0 +1,54 @@
+/// Turns the stored features of jets into what a network sees, and back.
+public protocol Preprocessing: Sendable {
+    /// The features it gives, in the order of the columns.
+    var features: JetFeatures { get }
+
+    /// Computes the inputs of the constituents of one jet.
+    ///
+    /// - Parameters:
+    ///   - stored: `count` × 7 features as stored.
+    ///   - identities: what each of the `count` constituents is.
+    ///   - result: `count` × `features.count` values to fill.
+    ///   - jet: the global index of the jet, which with seed and epoch names any random numbers.
+    func apply(
+        to stored: UnsafePointer<Float>, identities: UnsafePointer<UInt8>, count: Int, jet: Int, epoch: Int,
+        seed: UInt64, into result: UnsafeMutablePointer<Float>)
+
+    /// Turns `count` × `features.count` inputs back into features as stored, in place.
+    func invert(_ values: UnsafeMutablePointer<Float>, count: Int)
+}
+
+extension Preprocessing {
+    /// The stored features of inputs (`features.count` a row).
+    public func inverse(_ values: [Float]) -> [Float] {
+        precondition(
+            values.count % features.count == 0, "\(values.count) values are no rows of \(features.count)")
+        var result = values
+        result.withUnsafeMutableBufferPointer { buffer in
+            if let base = buffer.baseAddress { invert(base, count: buffer.count / features.count) }
+        }
+        return result
+    }
+}
+
+/// Gives the selected features as they are stored.
+public struct RawPreprocessing: Preprocessing {
+    public let features: JetFeatures
+
+    /// Gives the features of the selection.
+    public init(features: JetFeatures = .all) {
+        self.features = features
+    }
+
+    public func apply(
+        to stored: UnsafePointer<Float>, identities: UnsafePointer<UInt8>, count: Int, jet: Int, epoch: Int,
+        seed: UInt64, into result: UnsafeMutablePointer<Float>
+    ) {
+        let (from, to) = (JetFeatures.allNames.count, features.count)
+        for (column, feature) in features.indices.enumerated() {
+            for token in 0..<count { result[token * to + column] = stored[token * from + feature] }
+        }
+    }
+
+    public func invert(_ values: UnsafeMutablePointer<Float>, count: Int) {}
+}

@@ -1,0 +1,140 @@
+internal import COpenMPI
+
+// A count that may exceed 32 bits is moved in pieces; every rank cuts at the same places.
+
+extension Communicator {
+    // MARK: Reduction
+
+    /// Reduces over the ranks, element by element, in place; all ranks pass the same count. Throws `MPIError`.
+    public func allReduce<T: MPIScalar>(_ buffer: UnsafeMutableBufferPointer<T>, _ op: Reduction = .sum) throws {
+        for piece in pieces(of: buffer) {
+            try MPIError.check(
+                MPI_Allreduce(
+                    kaon_MPI_IN_PLACE(), piece.baseAddress, Int32(piece.count), T.mpiKind.datatype, op.operation,
+                    handle),
+                "MPI_Allreduce")
+        }
+    }
+
+    /// The reduction over the ranks, element by element; all ranks pass the same count. Throws `MPIError`.
+    public func allReduce<T: MPIScalar>(_ values: [T], _ op: Reduction = .sum) throws -> [T] {
+        var result = values
+        try result.withUnsafeMutableBufferPointer { try allReduce($0, op) }
+        return result
+    }
+
+    /// The reduction of one value over the ranks. Throws `MPIError`.
+    public func allReduce<T: MPIScalar>(_ value: T, _ op: Reduction = .sum) throws -> T {
+        try allReduce([value], op)[0]
+    }
+
+    // MARK: Broadcast
+
+    /// Copies the elements of `root` to all ranks, which pass the same count. Throws `MPIError`.
+    public func broadcast<T: MPIScalar>(_ buffer: UnsafeMutableBufferPointer<T>, from root: Int = 0) throws {
+        for piece in pieces(of: buffer) {
+            try MPIError.check(
+                MPI_Bcast(piece.baseAddress, Int32(piece.count), T.mpiKind.datatype, Int32(root), handle), "MPI_Bcast")
+        }
+    }
+
+    /// The values of `root`, of whatever length; what the other ranks pass is ignored. Throws `MPIError`.
+    public func broadcast<T: MPIScalar>(_ values: [T], from root: Int = 0) throws -> [T] {
+        var count = values.count
+        try withUnsafeMutablePointer(to: &count) {
+            try broadcast(UnsafeMutableBufferPointer(start: $0, count: 1), from: root)
+        }
+        var result = rank == root ? values : Array(zeroed: count)
+        try result.withUnsafeMutableBufferPointer { try broadcast($0, from: root) }
+        return result
+    }
+
+    /// The text of `root`; what the other ranks pass is ignored. Throws `MPIError`.
+    public func broadcast(_ text: String, from root: Int = 0) throws -> String {
+        String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
+    }
+
+    // MARK: Gathering
+
+    /// The values of every rank, by rank, on `root`; nil on the others. The lengths may differ.
+    ///
+    /// Throws `MPIError`, on every rank if together they are more than 2³¹ − 1 values.
+    public func gather<T: MPIScalar>(_ values: [T], to root: Int = 0) throws -> [[T]]? {
+        let layout = try GatherLayout(counts: allGatherCount(values.count), call: "MPI_Gatherv")
+        var all: [T] = Array(zeroed: rank == root ? layout.total : 0)
+        try MPIError.check(
+            MPI_Gatherv(
+                values, Int32(values.count), T.mpiKind.datatype,
+                &all, layout.counts, layout.offsets, T.mpiKind.datatype, Int32(root), handle),
+            "MPI_Gatherv")
+        return rank == root ? layout.parts(of: all) : nil
+    }
+
+    /// The values of every rank, by rank, on all ranks. The lengths may differ.
+    ///
+    /// Throws `MPIError`, on every rank if together they are more than 2³¹ − 1 values.
+    public func allGather<T: MPIScalar>(_ values: [T]) throws -> [[T]] {
+        let layout = try GatherLayout(counts: allGatherCount(values.count), call: "MPI_Allgatherv")
+        var all: [T] = Array(zeroed: layout.total)
+        try MPIError.check(
+            MPI_Allgatherv(
+                values, Int32(values.count), T.mpiKind.datatype,
+                &all, layout.counts, layout.offsets, T.mpiKind.datatype, handle),
+            "MPI_Allgatherv")
+        return layout.parts(of: all)
+    }
+
+    /// The text of every rank, by rank, on all ranks. Throws `MPIError`.
+    public func allGather(_ text: String) throws -> [String] {
+        try allGather(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private func allGatherCount(_ count: Int) throws -> [Int] {
+        var counts = [Int](repeating: 0, count: size)
+        try MPIError.check(
+            MPI_Allgather([count], 1, Int.mpiKind.datatype, &counts, 1, Int.mpiKind.datatype, handle), "MPI_Allgather")
+        return counts
+    }
+
+    // MARK: Pieces
+
+    /// `buffer`, cut into parts that one call to MPI can take.
+    func pieces<T>(of buffer: UnsafeMutableBufferPointer<T>) -> [UnsafeMutableBufferPointer<T>] {
+        stride(from: 0, to: buffer.count, by: pieceLength).map { start in
+            UnsafeMutableBufferPointer(rebasing: buffer[start..<min(start + pieceLength, buffer.count)])
+        }
+    }
+}
+
+/// Where the values of each rank lie among those of all, in MPI's 32-bit counts.
+private struct GatherLayout {
+    let counts: [Int32]
+    let offsets: [Int32]
+    let total: Int
+
+    init(counts: [Int], call: String) throws {
+        total = counts.reduce(0, +)
+        guard total <= Int(Int32.max) else {
+            throw MPIError(call: call, message: "\(total) values are more than MPI's 32-bit counts can gather")
+        }
+        self.counts = counts.map { Int32($0) }
+        var offset: Int32 = 0
+        offsets = self.counts.map { count in
+            defer { offset += count }
+            return offset
+        }
+    }
+
+    func parts<T>(of all: [T]) -> [[T]] {
+        zip(offsets, counts).map { Array(all[Int($0)..<Int($0 + $1)]) }
+    }
+}
+
+extension Array where Element: MPIScalar {
+    init(zeroed count: Int) {
+        self.init(unsafeUninitializedCapacity: count) { buffer, initialized in
+            UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
+            initialized = count
+        }
+    }
+}

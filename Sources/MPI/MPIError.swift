@@ -1,0 +1,31 @@
+internal import COpenMPI
+
+/// A call to the MPI library that failed: `MPI_Allreduce failed: MPI_ERR_COMM: invalid communicator`.
+public struct MPIError: Error, CustomStringConvertible {
+    /// The MPI function, or the operation of ours, that failed.
+    public let call: String
+    /// What the library says about it.
+    public let message: String
+
+    public var description: String { "\(call) failed: \(message)" }
+}
+
+extension MPIError {
+    /// Throws when `code`, the outcome of the MPI function named `call`, is not success.
+    static func check(_ code: Int32, _ call: String) throws {
+        guard code != MPI_SUCCESS else { return }
+        let text = cString(capacity: MPI_MAX_ERROR_STRING) { MPI_Error_string(code, $0, $1) }
+        throw MPIError(call: call, message: text)
+    }
+}
+
+/// The text that a function of MPI writes into a buffer of `capacity` bytes, together with its length.
+func cString(
+    capacity: Int32, _ write: (UnsafeMutablePointer<CChar>?, UnsafeMutablePointer<Int32>) -> Int32
+) -> String {
+    String(unsafeUninitializedCapacity: Int(capacity)) { bytes in
+        var length: Int32 = 0
+        _ = bytes.withMemoryRebound(to: CChar.self) { write($0.baseAddress, &length) }
+        return Int(length)
+    }
+}

@@ -1,0 +1,46 @@
+internal import COpenMPI
+
+/// A number that MPI can move and reduce.
+public protocol MPIScalar: BitwiseCopyable, Sendable {
+    /// How MPI calls the type.
+    static var mpiKind: MPIKind { get }
+}
+
+/// The types of number known to MPI here.
+public enum MPIKind: Sendable {
+    case float32, float64, int32, int64, uint8, uint32, uint64
+
+    var datatype: MPI_Datatype {
+        switch self {
+        case .float32: kaon_MPI_FLOAT()
+        case .float64: kaon_MPI_DOUBLE()
+        case .int32: kaon_MPI_INT32_T()
+        case .int64: kaon_MPI_INT64_T()
+        case .uint8: kaon_MPI_UINT8_T()
+        case .uint32: kaon_MPI_UINT32_T()
+        case .uint64: kaon_MPI_UINT64_T()
+        }
+    }
+}
+
+extension Float: MPIScalar { public static var mpiKind: MPIKind { .float32 } }
+extension Double: MPIScalar { public static var mpiKind: MPIKind { .float64 } }
+extension Int32: MPIScalar { public static var mpiKind: MPIKind { .int32 } }
+extension Int64: MPIScalar { public static var mpiKind: MPIKind { .int64 } }
+extension Int: MPIScalar { public static var mpiKind: MPIKind { .int64 } }
+extension UInt8: MPIScalar { public static var mpiKind: MPIKind { .uint8 } }
+extension UInt32: MPIScalar { public static var mpiKind: MPIKind { .uint32 } }
+extension UInt64: MPIScalar { public static var mpiKind: MPIKind { .uint64 } }
+
+/// How a reduction combines the values of the ranks, element by element.
+public enum Reduction: Sendable {
+    case sum, maximum, minimum
+
+    var operation: MPI_Op {
+        switch self {
+        case .sum: kaon_MPI_SUM()
+        case .maximum: kaon_MPI_MAX()
+        case .minimum: kaon_MPI_MIN()
+        }
+    }
+}

@@ -1,0 +1,29 @@
+/// Memory that a request may use while the program goes on: its address is stable as long as the object lives.
+public protocol MessageBuffer: AnyObject {
+    associatedtype Element: MPIScalar
+
+    /// The elements, all initialised; valid only while the object is held.
+    var elements: UnsafeMutableBufferPointer<Element> { get }
+}
+
+/// A `MessageBuffer` that owns its memory.
+public final class Message<Element: MPIScalar>: MessageBuffer {
+    public let elements: UnsafeMutableBufferPointer<Element>
+
+    /// `count` zeros.
+    public init(count: Int) {
+        elements = .allocate(capacity: count)
+        UnsafeMutableRawBufferPointer(elements).initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    /// A copy of `values`.
+    public init(_ values: [Element]) {
+        elements = .allocate(capacity: values.count)
+        _ = elements.initialize(from: values)
+    }
+
+    /// A copy of the elements.
+    public var values: [Element] { Array(elements) }
+
+    deinit { elements.deallocate() }
+}

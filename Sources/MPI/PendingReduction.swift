@@ -1,0 +1,69 @@
+internal import COpenMPI
+
+extension Communicator {
+    /// Starts to reduce `buffer` over the ranks, in place, and returns at once; all ranks pass the same count.
+    ///
+    /// The buffer must not be touched until `PendingReduction.wait()` gives it back. Throws `MPIError`.
+    public func startAllReduce<B: MessageBuffer>(_ buffer: B, _ op: Reduction = .sum) throws -> PendingReduction<B> {
+        let pending = PendingReduction(buffer)
+        try pending.start(on: self, op)
+        return pending
+    }
+}
+
+/// A reduction on its way; it owns its buffer until `wait()` or a true `test()`.
+///
+/// One that is dropped before traps: MPI would write into memory that is someone else's by then.
+public final class PendingReduction<Buffer: MessageBuffer> {
+    private let buffer: Buffer
+    private var requests: [MPI_Request?] = []
+
+    fileprivate init(_ buffer: Buffer) { self.buffer = buffer }
+
+    deinit {
+        precondition(requests.isEmpty, "a pending reduction was dropped")
+    }
+
+    fileprivate func start(on communicator: Communicator, _ op: Reduction) throws {
+        for piece in communicator.pieces(of: buffer.elements) {
+            var request: MPI_Request?
+            let code = MPI_Iallreduce(
+                kaon_MPI_IN_PLACE(), piece.baseAddress, Int32(piece.count), Buffer.Element.mpiKind.datatype,
+                op.operation, communicator.handle, &request)
+            try checkOrAbandon(code, "MPI_Iallreduce")
+            requests.append(request)
+        }
+    }
+
+    /// Whether the reduction is done; also gives MPI a chance to move it on. Throws `MPIError`.
+    public func test() throws -> Bool {
+        var done: Int32 = 1
+        let code = MPI_Testall(Int32(requests.count), &requests, &done, nil)
+        try checkOrAbandon(code, "MPI_Testall")
+        if done != 0 { requests = [] }
+        return done != 0
+    }
+
+    /// Waits for the reduction and gives the buffer back, with the result in it. Throws `MPIError`.
+    public func wait() throws -> Buffer {
+        let code = MPI_Waitall(Int32(requests.count), &requests, nil)
+        try checkOrAbandon(code, "MPI_Waitall")
+        requests = []
+        return buffer
+    }
+
+    /// Gives the reduction up, for when an error is about to end the job: the buffer is never freed.
+    public func abandon() {
+        guard !requests.isEmpty else { return }
+        _ = Unmanaged.passRetained(buffer)
+        requests = []
+    }
+
+    /// After an error MPI may still hold the memory, and the error shall be seen, not the trap of `deinit`.
+    private func checkOrAbandon(_ code: Int32, _ call: String) throws {
+        do { try MPIError.check(code, call) } catch {
+            abandon()
+            throw error
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import Tensors
+
+/// The constituents of packed jets as a network takes them.
+public struct Constituents {
+    /// Preprocessed continuous features, `[tokens, features]`.
+    public var values: Tensor
+    /// Identity classes, one a token.
+    public var identities: [Int32]
+    /// Where each jet begins.
+    public var offsets: Offsets
+
+    public init(values: Tensor, identities: [Int32], offsets: Offsets) {
+        precondition(values.rows == offsets.tokens && identities.count == offsets.tokens, "one row a token")
+        self.values = values
+        self.identities = identities
+        self.offsets = offsets
+    }
+}
+
+/// Jets cut into the constituents that the encoder sees and those that have to be recovered.
+public struct MaskedConstituents {
+    /// What the encoder sees.
+    public let survivors: Constituents
+    /// What is to be recovered, in the order of the jet.
+    public let dropped: Constituents
+
+    /// - Parameter isDropped: one flag a token.
+    public init(_ jets: Constituents, isDropped: [Bool]) {
+        precondition(isDropped.count == jets.offsets.tokens, "one flag a token")
+        survivors = jets.selecting(isDropped, false)
+        dropped = jets.selecting(isDropped, true)
+    }
+}
+
+extension Constituents {
+    /// The tokens whose flag has the wanted value.
+    fileprivate func selecting(_ flags: [Bool], _ wanted: Bool) -> Constituents {
+        let features = values.columns
+        let count = flags.reduce(0) { $0 + ($1 == wanted ? 1 : 0) }
+        let selected = Tensor(shape: [count, features])
+        var ids: [Int32] = []
+        ids.reserveCapacity(count)
+        var starts: [Int32] = [0]
+        starts.reserveCapacity(offsets.jets + 1)
+        var row = 0
+        for jet in 0..<offsets.jets {
+            for token in offsets[jet] where flags[token] == wanted {
+                (selected.pointer + row * features).update(from: values.pointer + token * features, count: features)
+                ids.append(identities[token])
+                row += 1
+            }
+            starts.append(Int32(row))
+        }
+        return Constituents(values: selected, identities: ids, offsets: Offsets(starts))
+    }
+}

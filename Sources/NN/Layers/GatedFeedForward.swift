@@ -1,0 +1,16 @@
+import Tensors
+
+/// Two linear maps with SwiGLU between them (arXiv:2002.05202): width → 2 · multiplier · width → width.
+public struct GatedFeedForward {
+    private let input: Linear
+    private let output: Linear
+
+    public init(width: Int, multiplier: Int, in scope: ParameterScope) {
+        input = Linear(inputs: width, outputs: 2 * multiplier * width, in: scope.scope("input"))
+        output = Linear(inputs: multiplier * width, outputs: width, in: scope.scope("output"))
+    }
+
+    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
+        output(tape.swiglu(input(x, on: tape)), on: tape)
+    }
+}

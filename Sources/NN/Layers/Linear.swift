@@ -1,0 +1,22 @@
+import Tensors
+
+/// An affine map of every row: y = x Wᵀ + b, `[tokens, inputs]` to `[tokens, outputs]`.
+public struct Linear {
+    private let weight: ParameterSlot
+    private let bias: ParameterSlot
+
+    /// - Parameters:
+    ///   - weight: how the weight starts, PyTorch's default when nil.
+    ///   - bias: how the bias starts, PyTorch's default (uniform in ±1/√inputs) when nil.
+    public init(
+        inputs: Int, outputs: Int, weight: Initialization? = nil, bias: Initialization? = nil, in scope: ParameterScope
+    ) {
+        let standard = Initialization.linear(inputs: inputs)
+        self.weight = scope.parameter("weight", shape: [outputs, inputs], weight ?? standard)
+        self.bias = scope.parameter("bias", shape: [outputs], bias ?? standard)
+    }
+
+    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
+        tape.linear(x, weight: weight.variable, bias: bias.variable)
+    }
+}

@@ -1,0 +1,145 @@
+import Foundation
+import Jets
+import MPI
+import Tensors
+
+/// k-means clustering (Lloyd, 1982) of points that are spread over the ranks; the result is the same to the bit on any
+/// number of ranks, because the sums of the points are taken in fixed point.
+public enum KMeans {
+    /// The points of one rank, `[points, features]`, each with a number that depends on the constituent alone.
+    public struct Sample {
+        public var values: Tensor
+        /// Random words; the points with the lowest become the first centroids.
+        public var words: [UInt64]
+
+        public init(values: Tensor, words: [UInt64]) {
+            precondition(values.rows == words.count, "one word a point")
+            self.values = values
+            self.words = words
+        }
+    }
+
+    /// Centroids and how well they fit.
+    public struct Fit {
+        /// `[clusters, features]`.
+        public let centroids: Tensor
+        /// Σ ‖x − c(x)‖² over the points of all ranks, for the centroids before the last update.
+        public let inertia: Double
+        /// Points of all ranks.
+        public let points: Int
+        /// Clusters that no point chose in the last iteration.
+        public let emptyClusters: Int
+    }
+
+    /// 2³² steps a unit: features of magnitude below 8 may be summed over 2.6 · 10⁸ points.
+    private static let resolution = 4_294_967_296.0
+
+    /// The constituents of about `jets` jets in the order of training, this rank's part of them.
+    public static func sample(jets: Int, from loader: JetLoader, on communicator: Communicator) throws -> Sample {
+        try communicator.agree {
+            var values: [Float] = []
+            var words: [UInt64] = []
+            let steps = min(loader.stepsPerEpoch, (jets + loader.order.batchSize - 1) / loader.order.batchSize)
+            for step in 0..<steps {
+                let batch = try loader.batch(epoch: 0, step: step)
+                values.append(contentsOf: batch.values.buffer)
+                for (position, jet) in batch.jets.enumerated() {
+                    for constituent in 0..<batch.offsets[position].count {
+                        var random = RandomSequence(
+                            RandomKey(
+                                seed: loader.order.seed, stream: .clustering, jet: jet, constituent: constituent))
+                        words.append(random.next())
+                    }
+                }
+            }
+            let features = loader.preprocessing.features.count
+            return Sample(values: Tensor(values, shape: [values.count / features, features]), words: words)
+        }
+    }
+
+    /// Finds centroids from random distinct points; collective.
+    public static func fit(
+        _ sample: Sample, clusters: Int, iterations: Int, seed: UInt64, on communicator: Communicator
+    ) throws -> Fit {
+        let initial = try distinctPoints(sample, count: clusters, on: communicator)
+        return try lloyd(sample.values, initial: initial, iterations: iterations, on: communicator)
+    }
+
+    /// Runs Lloyd iterations: every centroid becomes the mean of the points that are nearest to it; one without points
+    /// stays. Collective.
+    public static func lloyd(
+        _ points: Tensor, initial: Tensor, iterations: Int, on communicator: Communicator
+    ) throws -> Fit {
+        let (clusters, features) = (initial.rows, initial.columns)
+        let total = try communicator.allReduce(points.rows)
+        var centroids = initial
+        var inertia = 0.0
+        var empty = 0
+        for _ in 0..<iterations {
+            let labels = NearestRows(centroids).indices(of: points)
+            var sums = [Int64](repeating: 0, count: clusters * features)
+            var counts = [Int64](repeating: 0, count: clusters)
+            var squares = [Int64](repeating: 0, count: 1)
+            for (point, label) in labels.enumerated() {
+                let (x, c) = (points.pointer + point * features, centroids.pointer + Int(label) * features)
+                counts[Int(label)] += 1
+                var distance = 0.0
+                for f in 0..<features {
+                    sums[Int(label) * features + f] += Int64((Double(x[f]) * resolution).rounded())
+                    distance += Double(x[f] - c[f]) * Double(x[f] - c[f])
+                }
+                squares[0] += Int64((distance * 65536).rounded())
+            }
+            let reduced = try communicator.allReduce(sums + counts + squares)
+            let updated = Tensor(shape: initial.shape)
+            empty = 0
+            for k in 0..<clusters {
+                let count = Double(reduced[clusters * features + k])
+                if count == 0 { empty += 1 }
+                for f in 0..<features {
+                    let i = k * features + f
+                    updated.pointer[i] = count == 0
+                        ? centroids.pointer[i] : Float(Double(reduced[i]) / resolution / count)
+                }
+            }
+            inertia = Double(reduced[reduced.count - 1]) / 65536
+            centroids = updated
+        }
+        return Fit(centroids: centroids, inertia: inertia, points: total, emptyClusters: empty)
+    }
+
+    /// The points with the lowest words, no two alike.
+    private static func distinctPoints(_ sample: Sample, count: Int, on communicator: Communicator) throws -> Tensor {
+        let features = sample.values.columns
+        // Twice as many as needed, so that equal points can be passed over.
+        let lowest = sample.words.indices.sorted { sample.words[$0] < sample.words[$1] }.prefix(2 * count)
+        let words = try communicator.gather(lowest.map { sample.words[$0] })
+        let rows = try communicator.gather(
+            lowest.flatMap { Array(sample.values.rows($0..<$0 + 1).buffer) })
+        let chosen = try communicator.onRoot {
+            let (words, rows) = (Array(words!.joined()), Array(rows!.joined()))
+            var seen: Set<[Float]> = []
+            var chosen: [Float] = []
+            for i in words.indices.sorted(by: { words[$0] < words[$1] }) where seen.count < count {
+                let row = Array(rows[i * features..<(i + 1) * features])
+                if seen.insert(row).inserted { chosen += row }
+            }
+            guard seen.count == count else {
+                throw ObjectiveError(
+                    "k-means wants \(count) clusters, but the jets that it is fitted to have only \(seen.count) "
+                        + "distinct constituents; raise tasks.kmeans.fit_jets or lower tasks.kmeans.clusters")
+            }
+            return chosen
+        }
+        return Tensor(try communicator.broadcast(chosen ?? []), shape: [count, features])
+    }
+}
+
+/// Data or a checkpoint that an objective cannot use, in words.
+public struct ObjectiveError: Error, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}

@@ -1,0 +1,39 @@
+internal import CKernels
+
+// T tokens, C channels; μ, σ² mean and variance of a row; x̂ = (x − μ) / √(σ² + ε); g = dy ⊙ w
+//
+//   y = x̂ ⊙ w + b
+//   dx = (g − mean(g) − x̂ mean(g ⊙ x̂)) / √(σ² + ε)      dw = Σ_t dy ⊙ x̂      db = Σ_t dy
+extension Tape {
+    /// Normalises every row to mean 0 and variance 1, then scales and shifts each channel (Ba et al.,
+    /// arXiv:1607.06450): y = (x − μ) / √(σ² + ε) ⊙ weight + bias.
+    public func layerNorm(_ x: Variable, weight: Variable, bias: Variable, epsilon: Float = 1e-5) -> Variable {
+        let (tokens, channels) = (x.value.rows, x.value.columns)
+        precondition(
+            weight.shape == [channels] && bias.shape == [channels],
+            "a norm of shape \(weight.shape) cannot take \(channels) channels")
+        let y = Tensor(shape: x.shape)
+        let statistics = Tensor(shape: [2, tokens])
+        let (mean, rstd) = (statistics.pointer, statistics.pointer + tokens)
+        parallel(tokens, grain: elementGrain / channels) { rows in
+            let first = rows.lowerBound
+            ck_layer_norm(
+                y.pointer + first * channels, mean + first, rstd + first, x.value.pointer + first * channels,
+                weight.value.pointer, bias.value.pointer, epsilon, Int64(rows.count), Int64(channels))
+        }
+        return record(y, from: [x, weight, bias]) { dy in
+            let target = x.gradientTarget()
+            let sums = Tensor(repeating: 0, shape: [2, channels])
+            parallelSum(rows: tokens, width: 2 * channels, into: sums.pointer) { rows, sums in
+                let first = rows.lowerBound
+                ck_layer_norm_backward(
+                    target.pointer + first * channels, sums, sums + channels, dy.pointer + first * channels,
+                    x.value.pointer + first * channels, statistics.pointer + first,
+                    statistics.pointer + tokens + first, weight.value.pointer, target.accumulate ? 1 : 0,
+                    Int64(rows.count), Int64(channels))
+            }
+            weight.add(gradient: sums.slice(0..<channels, shape: [channels]))
+            bias.add(gradient: sums.slice(channels..<2 * channels, shape: [channels]))
+        }
+    }
+}

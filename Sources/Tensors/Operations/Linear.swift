@@ -1,0 +1,48 @@
+internal import CKernels
+
+// T tokens, I inputs, O outputs
+//
+//   y = x Wᵀ + b          x [T, I], W [O, I], b [O], y [T, O]
+//   dx = dy W             dW = dyᵀ x             db = Σ_t dy
+extension Tape {
+    /// An affine map of every row: y = x Wᵀ + b, with PyTorch's layout of the weight, `[outputs, inputs]`.
+    public func linear(_ x: Variable, weight: Variable, bias: Variable?) -> Variable {
+        let (tokens, inputs, outputs) = (x.value.rows, x.value.columns, weight.value.rows)
+        precondition(
+            weight.value.columns == inputs, "a weight of shape \(weight.shape) cannot map \(inputs) channels")
+        let y = Tensor(shape: [tokens, outputs])
+        if let bias {
+            precondition(bias.shape == [outputs], "a bias of shape \(bias.shape) for \(outputs) outputs")
+            let (to, from) = (y.pointer, bias.value.pointer)
+            parallel(tokens, grain: elementGrain / outputs) {
+                ck_fill_rows(to + $0.lowerBound * outputs, from, Int64($0.count), Int64(outputs))
+            }
+        }
+        parallelMultiply(
+            m: tokens, n: outputs, k: inputs, Matrix(x.value), .no, Matrix(weight.value), .yes,
+            beta: bias == nil ? 0 : 1, into: Matrix(y))
+        count(m: tokens, n: outputs, k: inputs)
+        return record(y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] dy in
+            if weight.requiresGradient {
+                let target = weight.gradientTarget()
+                parallelMultiply(
+                    m: outputs, n: inputs, k: tokens, Matrix(dy), .yes, Matrix(x.value), .no, beta: target.beta,
+                    into: Matrix(target.tensor))
+                count(m: tokens, n: outputs, k: inputs)
+            }
+            if let bias, bias.requiresGradient {
+                let from = dy.pointer
+                parallelSum(rows: tokens, width: outputs, into: bias.gradientTarget().zeroedIfNew().pointer) {
+                    ck_column_sum($1, from + $0.lowerBound * outputs, Int64($0.count), Int64(outputs))
+                }
+            }
+            if x.requiresGradient {
+                let target = x.gradientTarget()
+                parallelMultiply(
+                    m: tokens, n: inputs, k: outputs, Matrix(dy), .no, Matrix(weight.value), .no, beta: target.beta,
+                    into: Matrix(target.tensor))
+                count(m: tokens, n: outputs, k: inputs)
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+/// Records the operations of a forward pass and runs their gradients in reverse.
+///
+/// Operations are methods of the tape, each in a file of its own with formula, forward and gradient. The backward pass
+/// drops every operation as it goes, and with it the activations that only its gradient needed.
+public final class Tape {
+    private struct Record {
+        let output: Variable
+        let parameters: [Variable]
+        let backward: (Tensor) -> Void
+    }
+
+    private var records: [Record] = []
+    private let recording: Bool
+
+    /// Floating-point operations of the matrix products so far, forward and backward, counted from their shapes.
+    public private(set) var operations: Double = 0
+
+    /// Called during the backward pass when the gradient of a parameter is complete, as far as this tape goes.
+    public var onGradientComplete: ((Variable) -> Void)?
+
+    /// - Parameter recording: false for evaluation: nothing is kept for a backward pass.
+    public init(recording: Bool = true) {
+        self.recording = recording
+    }
+
+    /// Makes the output of an operation, whose `backward` adds to the gradients of `inputs` what follows from the
+    /// gradient of the output.
+    func record(_ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void) -> Variable {
+        guard recording, inputs.contains(where: \.requiresGradient) else {
+            return Variable(value: value, requiresGradient: false)
+        }
+        let output = Variable(value: value, requiresGradient: true)
+        let parameters = inputs.filter { $0.requiresGradient && $0.isParameter }
+        for parameter in parameters { parameter.pendingUses += 1 }
+        records.append(Record(output: output, parameters: parameters, backward: backward))
+        return output
+    }
+
+    /// Whether an operation on these inputs will be differentiated, and has to keep what its gradient needs.
+    func differentiates(_ inputs: Variable...) -> Bool {
+        recording && inputs.contains { $0.requiresGradient }
+    }
+
+    /// Counts a product of 2 m n k operations.
+    func count(m: Int, n: Int, k: Int) {
+        operations += 2 * Double(m) * Double(n) * Double(k)
+    }
+
+    /// Runs the gradients of all recorded operations, latest first, starting from what was added to their outputs.
+    public func backward() {
+        while let record = records.popLast() {
+            if let gradient = record.output.takeGradient() { record.backward(gradient) }
+            for parameter in record.parameters {
+                parameter.pendingUses -= 1
+                if parameter.pendingUses == 0 { onGradientComplete?(parameter) }
+            }
+        }
+    }
+
+    /// Adds `seed` to the gradient of `output` and runs the backward pass.
+    public func backward(from output: Variable, seed: Tensor) {
+        output.add(gradient: seed)
+        backward()
+    }
+}

@@ -1,0 +1,151 @@
+import Foundation
+import Jets
+import MPI
+import NN
+import Objectives
+import Tensors
+
+/// What `kaon bench` measures: training steps of a model on synthetic jets, against the machine's own matrix product.
+public struct BenchmarkReport: Codable, Sendable {
+    /// The rate of sgemm with M = 4096, N = K = 512, summed over the ranks [GF/s].
+    public var gemmGigaflops: Double
+    /// The multiply-adds of forward and backward passes, counted from the shapes, per second of whole steps [GF/s].
+    public var modelGigaflops: Double
+    /// The ratio of the two.
+    public var efficiency: Double
+    /// Jets of all ranks per second.
+    public var jetsPerSecond: Double
+    /// The largest peak of a rank's memory [MiB].
+    public var peakMemoryMiB: Double
+    public var threads: Int
+    public var ranks: Int
+
+    enum CodingKeys: String, CodingKey {
+        case gemmGigaflops = "gemm_gflops"
+        case modelGigaflops = "model_gflops"
+        case efficiency
+        case jetsPerSecond = "jets_per_second"
+        case peakMemoryMiB = "peak_memory_mib"
+        case threads, ranks
+    }
+}
+
+/// Times whole training steps of a configuration's model on jets with JetClass-like numbers of constituents and
+/// random features; collective.
+///
+/// - Parameter seconds: steps are repeated for at least this time.
+public func benchmark(
+    _ options: RunOptions, seconds: Double, on communicator: Communicator, console: Console
+) throws -> BenchmarkReport {
+    let threads = try Machine.useThreads(options.threads, on: communicator)
+    let objective = makeObjective(options)
+    console.say(
+        "kaon \(kaonVersion): \(communicator.size) ranks × \(threads) threads, OpenBLAS for \(BLAS.coreName); "
+            + "\(objective.parameters.count) parameters, \(options.training.batchSize) jets a step in micro-batches "
+            + "of \(options.training.microBatchSize)")
+    let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
+    (objective as? MaskedParticleModelling)?.useSyntheticCentroids(jets)
+    let step = DataParallelStep(
+        objective, optimizer: AdamW(objective.parameters, options.optimizer.adamW),
+        gradientClip: options.optimizer.gradientClip, on: communicator)
+
+    func run(_ number: Int, jets count: Int) throws {
+        let share = JetOrder.share(of: count, rank: communicator.rank, size: communicator.size)
+        let first = number * options.training.batchSize + share.lowerBound
+        let parts = objective.microBatches(
+            jets.batch(first..<first + share.count), size: options.training.microBatchSize, phase: .training)
+        _ = try step(parts, learningRate: 1e-5, number: number)
+    }
+    // The first passes fill the arena.
+    try run(0, jets: min(options.training.batchSize, 4 * options.training.microBatchSize * communicator.size))
+
+    var gemm = BLAS.measuredGigaflops()
+    let operations = step.operations
+    try communicator.barrier()
+    let begin = ContinuousClock.now
+    var (steps, elapsed) = (0, 0.0)
+    while elapsed < seconds {
+        steps += 1
+        try run(steps, jets: options.training.batchSize)
+        elapsed = try communicator.allReduce(begin.duration(to: .now) / .seconds(1), .maximum)
+    }
+    gemm = max(gemm, BLAS.measuredGigaflops())
+    let rates = try communicator.allReduce([gemm, (step.operations - operations) / elapsed / 1e9])
+    return BenchmarkReport(
+        gemmGigaflops: rates[0], modelGigaflops: rates[1], efficiency: rates[1] / rates[0],
+        jetsPerSecond: Double(steps * options.training.batchSize) / elapsed,
+        peakMemoryMiB: try communicator.allReduce(Machine.peakMemory, .maximum), threads: threads,
+        ranks: communicator.size)
+}
+
+/// Jets of random features whose numbers of constituents have JetClass' quantiles: 5 % 18, median 38, 95 % 67.
+struct SyntheticJets {
+    let features: Int
+    let maximum: Int
+
+    /// The jets of some global indices.
+    func batch(_ jets: Range<Int>) -> JetBatch {
+        let counts = jets.map { jet in
+            var random = sequence(jet)
+            let z = Double(random.normal())
+            return min(maximum, max(1, Int((38 * exp(z * (z < 0 ? 0.454 : 0.345))).rounded())))
+        }
+        let offsets = Offsets(counts: counts)
+        let values = Tensor(shape: [offsets.tokens, features])
+        var identities: [Int32] = []
+        identities.reserveCapacity(offsets.tokens)
+        for (position, jet) in jets.enumerated() {
+            var random = sequence(jet)
+            for token in offsets[position] {
+                for feature in 0..<features { values.pointer[token * features + feature] = random.normal() }
+                identities.append(Int32(random.below(JetFeatures.identityNames.count)))
+            }
+        }
+        return JetBatch(
+            jets: Array(jets), epoch: 0, offsets: offsets, values: values, identities: identities,
+            labels: Array(repeating: 0, count: jets.count))
+    }
+
+    /// Points from the distribution of the constituents.
+    func centroids(_ count: Int) -> Tensor {
+        let result = Tensor(shape: [count, features])
+        for row in 0..<count {
+            var random = RandomSequence(RandomKey(seed: 1, stream: .clustering, jet: row))
+            for feature in 0..<features { result.pointer[row * features + feature] = random.normal() }
+        }
+        return result
+    }
+
+    private func sequence(_ jet: Int) -> RandomSequence {
+        RandomSequence(RandomKey(seed: 0, stream: .sampling, jet: jet))
+    }
+}
+
+extension MaskedParticleModelling {
+    fileprivate func useSyntheticCentroids(_ jets: SyntheticJets) {
+        for case let task as KMeansTokens in tasks { task.centroids = jets.centroids(task.clusters) }
+    }
+}
+
+extension BenchmarkReport {
+    /// The figures, one a line, under the names of the JSON file.
+    public var table: String {
+        let rows: [(String, String)] = [
+            ("gemm_gflops", String(format: "%.1f", gemmGigaflops)),
+            ("model_gflops", String(format: "%.1f", modelGigaflops)),
+            ("efficiency", String(format: "%.3f", efficiency)),
+            ("jets_per_second", String(format: "%.2f", jetsPerSecond)),
+            ("peak_memory_mib", String(format: "%.0f", peakMemoryMiB)),
+            ("threads", "\(threads)"),
+            ("ranks", "\(ranks)"),
+        ]
+        return rows.map { $0.padding(toLength: 17, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")
+    }
+
+    /// Writes the figures as JSON.
+    public func write(to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try writeAtomically(String(decoding: encoder.encode(self), as: UTF8.self) + "\n", to: path)
+    }
+}

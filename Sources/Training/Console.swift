@@ -1,0 +1,112 @@
+import Foundation
+import Logging
+
+/// What rank 0 tells: messages to the terminal and to `kaon.log`, and one progress line that is drawn over itself on a
+/// terminal. The other ranks have a silent one.
+public final class Console: @unchecked Sendable {
+    private let isSilent: Bool
+    private let isTerminal: Bool
+    private let state = NSLock()
+    private var file: FileHandle?
+    private var progressWidth = 0
+    /// Messages by level, timestamped in the log file.
+    public private(set) var log: Logger
+
+    /// - Parameter isSilent: true on all ranks but one.
+    public init(isSilent: Bool) {
+        self.isSilent = isSilent
+        isTerminal = !isSilent && isatty(STDOUT_FILENO) == 1 && Console.environmentIsTerminal
+        log = Logger(label: "kaon") { _ in SwiftLogNoOpLogHandler() }
+        log = Logger(label: "kaon") { _ in ConsoleLogHandler(console: self) }
+    }
+
+    /// mpirun gives rank 0 a pseudo-terminal even when its own output goes to a file; its controlling process tells.
+    private static var environmentIsTerminal: Bool {
+        let environment = ProcessInfo.processInfo.environment
+        guard environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }
+        // mpirun's own standard error tells where the user looks.
+        return (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(getppid())/fd/1"))
+            .map { $0.hasPrefix("/dev/pts/") || $0.hasPrefix("/dev/tty") } ?? false
+    }
+
+    /// From now on messages also go to the end of a file.
+    func open(logFile path: String) throws {
+        guard !isSilent else { return }
+        if !FileManager.default.fileExists(atPath: path) {
+            guard FileManager.default.createFile(atPath: path, contents: nil) else {
+                throw TrainingError("cannot write \(path): \(String(cString: strerror(errno)))")
+            }
+        }
+        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try handle.seekToEnd()
+        state.withLock { file = handle }
+    }
+
+    /// A line for the user and the log.
+    public func say(_ text: String) { log.info("\(text)") }
+
+    /// A line about something that may be wrong.
+    public func warn(_ text: String) { log.warning("\(text)") }
+
+    /// Draws the progress line on a terminal; elsewhere writes it as a plain line when `isLogged`.
+    func progress(_ text: String, isLogged: Bool) {
+        guard !isSilent else { return }
+        state.withLock {
+            if isLogged { appendToFile("info", text) }
+            if isTerminal {
+                put("\r" + text + String(repeating: " ", count: max(0, progressWidth - text.count)))
+                progressWidth = text.count
+            } else if isLogged {
+                put(text + "\n")
+            }
+        }
+    }
+
+    fileprivate func message(_ level: Logger.Level, _ text: String) {
+        guard !isSilent else { return }
+        state.withLock {
+            if progressWidth > 0 {
+                put("\r" + String(repeating: " ", count: progressWidth) + "\r")
+                progressWidth = 0
+            }
+            put((level >= .warning ? "\(level): " : "") + text + "\n")
+            appendToFile("\(level)", text)
+        }
+    }
+
+    /// Leaves the progress line as it stands and goes to a new one.
+    func endProgress() {
+        state.withLock {
+            if progressWidth > 0 { put("\n") }
+            progressWidth = 0
+        }
+    }
+
+    private func put(_ text: String) {
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+
+    private func appendToFile(_ level: String, _ text: String) {
+        guard let file else { return }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let time = Date().formatted(.iso8601)
+        // A full disk must not end the training for a log line.
+        try? file.write(contentsOf: Data(lines.map { "\(time) \(level): \($0)\n" }.joined().utf8))
+    }
+}
+
+/// Hands the messages of a `Logger` to the console.
+private struct ConsoleLogHandler: LogHandler {
+    unowned let console: Console
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        console.message(event.level, "\(event.message)")
+    }
+}

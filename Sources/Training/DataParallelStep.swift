@@ -1,0 +1,84 @@
+import Jets
+import MPI
+import NN
+import Objectives
+import Tensors
+
+/// One training step on all ranks: the micro-batches of this rank forward and backward, gradients and losses summed over
+/// the ranks, clipping, and the optimizer's update, the same on every rank.
+final class DataParallelStep {
+    /// What a step found, equal on all ranks.
+    struct Result {
+        /// The mean of every term over the global batch.
+        var losses: [Double]
+        /// The norm of the gradient before clipping.
+        var gradientNorm: Double
+    }
+
+    private let objective: any Objective
+    private let optimizer: AdamW
+    private let gradientClip: Double?
+    private let reducer: GradientReducer
+    private let communicator: Communicator
+    /// Floating-point operations of the matrix products of this rank so far.
+    private(set) var operations = 0.0
+
+    init(_ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator) {
+        self.objective = objective
+        self.optimizer = optimizer
+        self.gradientClip = gradientClip
+        self.communicator = communicator
+        reducer = GradientReducer(objective.parameters, on: communicator)
+    }
+
+    /// Runs step `number` (counted from 1) on this rank's micro-batches, of which there may be none; collective.
+    ///
+    /// Throws `AgreedError` when the loss or the gradient is not finite; the parameters are then unchanged.
+    func callAsFunction(_ parts: [MicroBatch], learningRate: Double, number: Int) throws -> Result {
+        var counts = Array(repeating: 0.0, count: objective.terms.count)
+        for part in parts { counts.add(part.counts) }
+        counts = try communicator.allReduce(counts)
+        let scales = zip(objective.terms, counts).map { Float($1 > 0 ? $0.weight / $1 : 0) }
+
+        objective.parameters.resetGradients()
+        var losses = Array(repeating: 0.0, count: counts.count)
+        if parts.isEmpty { reducer.arm() }
+        for (index, part) in parts.enumerated() {
+            let tape = Tape()
+            tape.onGradientComplete = { [reducer] in reducer.gradientIsComplete($0) }
+            losses.add(part.evaluate(scales, tape))
+            if index == parts.count - 1 { reducer.arm() }
+            tape.backward()
+            operations += tape.operations
+        }
+        try reducer.finish()
+        losses = zip(try communicator.allReduce(losses), counts).map { $1 > 0 ? $0 / $1 : 0 }
+
+        let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
+        guard norm.isFinite, losses.allSatisfy(\.isFinite) else {
+            let terms = zip(objective.terms, losses).map { "\($0.name) loss \($1)" }.joined(separator: ", ")
+            throw AgreedError(
+                message: "step \(number): the loss or the gradient is not finite (\(terms), gradient norm \(norm)); "
+                    + "lower optimizer.learning_rate or look at the data; the last checkpoint is intact")
+        }
+        optimizer.step(learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
+        return Result(losses: losses, gradientNorm: norm)
+    }
+}
+
+extension Objective {
+    /// Cuts the jets of a rank into micro-batches of `size` and prepares each.
+    func microBatches(_ batch: JetBatch, size: Int, phase: Phase) -> [MicroBatch] {
+        stride(from: 0, to: batch.count, by: size).map {
+            prepare(batch.slice(jets: $0..<min($0 + size, batch.count)), phase: phase)
+        }
+    }
+}
+
+extension [Double] {
+    /// Adds element by element.
+    mutating func add(_ other: [Double]) {
+        precondition(count == other.count, "\(other.count) values for \(count) sums")
+        for index in indices { self[index] += other[index] }
+    }
+}

@@ -1,0 +1,60 @@
+import Foundation
+import HDF5
+import Jets
+import MPI
+import NN
+import Objectives
+import Tensors
+
+/// What this rank runs on.
+enum Machine {
+    /// Starts the pool with the given number of threads, by default the cores that this rank may use; returns it.
+    static func useThreads(_ threads: Int?, on communicator: Communicator) throws -> Int {
+        let hosts = try communicator.allGather(MPIEnvironment.processorName)
+        let neighbours = hosts.count { $0 == MPIEnvironment.processorName }
+        let threads = threads ?? defaultThreads(ranksOnHost: neighbours)
+        BLAS.useCallingThreadOnly()
+        ThreadPool.shared.resize(threads: threads)
+        return threads
+    }
+
+    /// A rank that is bound has its cores to itself; ranks that are not bound share the cores of the host.
+    private static func defaultThreads(ranksOnHost: Int) -> Int {
+        let cores = ProcessInfo.processInfo.activeProcessorCount
+        let usable = ThreadPool.usableCores
+        return max(1, usable < cores ? usable : cores / ranksOnHost)
+    }
+
+    /// The peak of this process's memory so far [MiB].
+    static var peakMemory: Double {
+        var usage = rusage()
+        getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
+        return Double(usage.ru_maxrss) / 1024
+    }
+}
+
+/// Tells what starts: ranks and threads, libraries, model, data.
+func reportStart(
+    _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, _ validation: JetDataset?, threads: Int,
+    on communicator: Communicator, console: Console
+) throws {
+    let hosts = Set(try communicator.allGather(MPIEnvironment.processorName)).sorted()
+    func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
+    console.say(
+        """
+        kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")) on \
+        \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")
+        libraries: \(MPIEnvironment.libraryVersion) (threads: \(MPIEnvironment.threadLevel)), \
+        HDF5 \(HDF5Library.version), OpenBLAS for \(BLAS.coreName)
+        model: \(options.objective.rawValue), \(objective.parameters.count) parameters; \
+        terms: \(objective.terms.map { "\($0.weight) × \($0.name)" }.joined(separator: ", "))
+        data: \(train.count) training jets in \(plural(train.paths.count, "file")), \
+        \(validation?.count ?? 0) validation jets; \(train.classNames.count) classes
+        run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
+        """)
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    if hosts.count == 1, communicator.size * threads > cores {
+        console.warn(
+            "\(communicator.size) ranks × \(threads) threads share \(cores) cores; they will wait for each other")
+    }
+}

@@ -1,0 +1,186 @@
+import Configuration
+import Jets
+import NN
+import Objectives
+
+/// Everything that a configuration says about a training run.
+public struct RunOptions: Sendable {
+    /// What is trained.
+    public enum ObjectiveName: String, CaseIterable, Sendable {
+        case mpmV2 = "mpm_v2"
+    }
+
+    /// `run`: where the run lives and whether it continues.
+    public struct Run: Sendable {
+        /// Where to start from.
+        public enum Resume: Sendable, Equatable {
+            /// From the run directory's latest checkpoint if it has one.
+            case auto
+            /// From the first step, in a run directory that has no checkpoint yet.
+            case never
+            /// From the given checkpoint.
+            case checkpoint(String)
+        }
+
+        public var directory: String
+        public var resume: Resume
+    }
+
+    /// `data`: files and what is read of them.
+    public struct Data: Sendable {
+        public var train: [String]
+        public var validation: [String]
+        public var test: [String]
+        public var features: JetFeatures
+        public var maxConstituents: Int
+        public var shuffle: Bool
+    }
+
+    /// `preprocessing`: the quantile transform of the continuous features.
+    public struct Preprocessing: Sendable {
+        /// The most jets that quantiles are fitted to.
+        public var jets: Int
+        public var quantiles: Int
+    }
+
+    /// `optimizer`: AdamW and the clipping of gradients.
+    public struct Optimizer: Sendable {
+        public var learningRate: Double
+        /// The largest norm of the gradient; nil for no limit.
+        public var gradientClip: Double?
+        public var adamW: AdamW.Options
+    }
+
+    /// `training`: the loop.
+    public struct Training: Sendable {
+        public var steps: Int
+        /// Jets of a step over all ranks.
+        public var batchSize: Int
+        /// Jets of one forward and backward pass of a rank.
+        public var microBatchSize: Int
+        public var validationInterval: Int
+        /// The most jets of a validation; nil for all.
+        public var validationJets: Int?
+        public var checkpointInterval: Int
+        public var logInterval: Int
+    }
+
+    public var seed: UInt64
+    public var run: Run
+    public var data: Data
+    public var preprocessing: Preprocessing
+    public var objective: ObjectiveName
+    public var maskedParticles: MaskedParticleOptions
+    public var initialWeights: String?
+    public var optimizer: Optimizer
+    public var schedule: Schedule
+    public var training: Training
+    /// Threads of each rank; nil for the cores that the rank may use.
+    public var threads: Int?
+    /// The configuration with every default written out.
+    public var resolved: String
+
+    /// Decodes a configuration; `name` becomes the default run directory `runs/<name>`.
+    ///
+    /// Throws `ConfigurationError` that names the place, the key and what was expected.
+    public init(_ configuration: Configuration, name: String) throws {
+        let root = configuration.section()
+        seed = UInt64(try root.int("seed", default: 0, in: 0...Int.max))
+        run = try Run(from: root.section("run"), name: name)
+        data = try Data(from: root.section("data"))
+        preprocessing = try Preprocessing(from: root.section("preprocessing"))
+        objective = try root.choice("objective", of: ObjectiveName.self, default: .mpmV2)
+        guard root.isNull("backbone") else {
+            throw root.error("backbone", "pre-training starts from fresh weights; leave the key out")
+        }
+        maskedParticles = try MaskedParticleOptions(from: root)
+        initialWeights = try root.section("model").optionalString("initial_weights")
+        optimizer = try Optimizer(from: root.section("optimizer"))
+        schedule = try Schedule(from: root.section("schedule"))
+        training = try Training(from: root.section("training"))
+        threads = try root.section("parallel").optionalInt("threads", in: 1...1024, absent: "auto")
+        try root.finish()
+        resolved = configuration.resolved(from: root)
+    }
+}
+
+extension RunOptions.Run {
+    init(from section: Section, name: String) throws {
+        directory = try section.string("directory", default: "runs/\(name)")
+        switch try section.string("resume", default: "auto") {
+        case "auto": resume = .auto
+        case "never": resume = .never
+        case let path: resume = .checkpoint(path)
+        }
+    }
+}
+
+extension RunOptions.Data {
+    init(from section: Section) throws {
+        train = try section.strings("train")
+        guard !train.isEmpty else { throw section.error("train", "no training file is given") }
+        validation = try section.strings("validation", default: [])
+        test = try section.strings("test", default: [])
+        features = try JetFeatures(from: section)
+        maxConstituents = try section.int("max_constituents", default: 128, in: 1...4096)
+        enum All: String, CaseIterable { case all }
+        _ = try section.choice("classes", of: All.self, default: .all)
+        _ = try section.choice("jets", of: All.self, default: .all)
+        shuffle = try section.bool("shuffle", default: true)
+    }
+}
+
+extension RunOptions.Preprocessing {
+    init(from section: Section) throws {
+        jets = try section.int("jets", default: 1_000_000, in: 1...Int(Int32.max))
+        quantiles = try section.int("quantiles", default: 500, in: 2...100_000)
+    }
+}
+
+extension RunOptions.Optimizer {
+    init(from section: Section) throws {
+        enum Name: String, CaseIterable { case adamw }
+        _ = try section.choice("name", of: Name.self, default: .adamw)
+        learningRate = try section.double("learning_rate", default: 1e-3, in: 0...(.infinity))
+        adamW = AdamW.Options(
+            weightDecay: try section.double("weight_decay", default: 1e-5, in: 0...(.infinity)),
+            beta1: try section.double("beta1", default: 0.9, in: 0...1),
+            beta2: try section.double("beta2", default: 0.999, in: 0...1),
+            epsilon: try section.double("epsilon", default: 1e-8, in: 0...1))
+        gradientClip = section.has("gradient_clip")
+            ? try section.optionalDouble("gradient_clip", in: 0...(.infinity))
+            : try section.double("gradient_clip", default: 1)
+    }
+}
+
+extension Schedule {
+    init(from section: Section) throws {
+        enum Name: String, CaseIterable {
+            case constant
+            case warmupExponential = "warmup_exponential"
+        }
+        switch try section.choice("name", of: Name.self, default: .warmupExponential) {
+        case .constant:
+            self = .constant
+        case .warmupExponential:
+            self = .warmupExponential(
+                warmupSteps: try section.int("warmup_steps", default: 50_000, in: 0...Int(Int32.max)),
+                halfLife: try section.double("half_life", default: 100_000, in: 1e-3...(.infinity)),
+                initialFactor: try section.double("initial_factor", default: 0, in: 0...1),
+                finalFactor: try section.double("final_factor", default: 1e-3, in: 0...1))
+        }
+    }
+}
+
+extension RunOptions.Training {
+    init(from section: Section) throws {
+        let count = 1...Int(Int32.max)
+        steps = try section.int("steps", default: 1_000_000, in: 0...Int(Int32.max))
+        batchSize = try section.int("batch_size", default: 1000, in: count)
+        microBatchSize = try section.int("micro_batch_size", default: 64, in: count)
+        validationInterval = try section.int("validation_interval", default: 5000, in: count)
+        validationJets = try section.optionalInt("validation_jets", in: count, absent: "all")
+        checkpointInterval = try section.int("checkpoint_interval", default: 5000, in: count)
+        logInterval = try section.int("log_interval", default: 50, in: count)
+    }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Foundation
+import Training
+
+@main
+struct Kaon: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kaon",
+        abstract: "Pre-trains foundation models of particle jets on CPU clusters.",
+        discussion: """
+            The same program runs alone and on many ranks under mpirun or srun. Overrides change any key of the \
+            configuration by its dotted path.
+
+              kaon pretrain configs/quickstart.yaml
+              mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100 optimizer.learning_rate=3e-4
+              kaon inspect runs/quickstart/checkpoints/latest
+              kaon bench parallel.threads=1
+            """,
+        version: kaonVersion,
+        subcommands: [Pretrain.self, Inspect.self, Bench.self])
+
+    static func main() {
+        Launch.useBestKernels()
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            // Every rank meets the same mistake in the arguments; one of them tells.
+            guard Launch.isFirstProcess else { Foundation.exit(exitCode(for: error).rawValue) }
+            exit(withError: error)
+        }
+    }
+}
+
+/// A configuration file and the overrides after it.
+struct ConfigurationArguments: ParsableArguments {
+    @Argument(help: "A YAML file; configs/ has examples.")
+    var configuration: String
+
+    @Argument(help: "Overrides such as training.steps=100, tasks.regression={} or ~tasks.kmeans (removes the key).")
+    var overrides: [String] = []
+}

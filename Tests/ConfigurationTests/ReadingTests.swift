@@ -1,0 +1,107 @@
+import Configuration
+import Foundation
+import Testing
+
+@Suite struct ReadingTests {
+    @Test(arguments: [
+        ("1e-3", 1e-3), ("1.0e-3", 1e-3), ("1_000_000", 1e6), ("1_0.5_0", 10.5), (".5", 0.5), ("-2", -2),
+        ("+3.", 3), ("1E5", 1e5), ("007", 7),
+    ])
+    func numbers(text: String, value: Double) throws {
+        #expect(try section("x: \(text)").double("x") == value)
+    }
+
+    @Test(arguments: [
+        "no", "yes", "on", "off", "100k", "1:30", "2024-01-01", "0x10", "1e", "_1", "nan", "inf", "1-2",
+    ])
+    func wordsStayWords(text: String) throws {
+        #expect(try section("x: \(text)").string("x") == text)
+    }
+
+    @Test(arguments: ["'1'", "\"true\"", "'null'", "''"])
+    func quotesMakeStrings(text: String) throws {
+        #expect(try section("x: \(text)").string("x") == String(text.dropFirst().dropLast()))
+    }
+
+    @Test(arguments: [".nan", ".inf", "-.INF", "1e999"])
+    func numbersMustBeFinite(text: String) {
+        let message = complaint { _ = try section("a: 1\nx: \(text)") }
+        #expect(message == "x.yaml:2: \(text) is not a finite number")
+    }
+
+    @Test func anchorsMayBeUsed() throws {
+        let root = try section("train: &files [a.h5]\ntest: *files")
+        #expect(try root.strings("test") == ["a.h5"])
+    }
+
+    @Test(arguments: ["", "# nothing but a comment\n", "{}"])
+    func nothingIsAnEmptySection(text: String) throws {
+        let root = try section(text)
+        #expect(root.keys.isEmpty)
+        try root.finish()
+    }
+
+    @Test func duplicateKey() {
+        let yaml = "seed: 1\noptimizer:\n  name: adamw\n  name: sgd\n"
+        #expect(
+            complaint { _ = try section(yaml) }
+                == "x.yaml:3: the key 'name' is given more than once in its section")
+        #expect(
+            complaint { _ = try section("1: a\n'1': b") }
+                == "x.yaml:2: the key '1' is given more than once in its section")
+    }
+
+    @Test func badSyntaxNamesItsLine() {
+        let unclosed = complaint { _ = try section("seed: 1\ndata:\n  train: [a.h5, b.h5\n  test: c.h5\n") }
+        #expect(unclosed == """
+            x.yaml:4: not valid YAML: did not find expected ',' or ']' \
+            (while parsing a flow sequence that begins on line 3)
+            """)
+        let tab = complaint { _ = try section("data:\n\ttrain: a.h5\n") }
+        #expect(tab == """
+            x.yaml:2: not valid YAML: found character that cannot start any token \
+            (while scanning for the next token that begins on line 2)
+            """)
+        let control = complaint { _ = try section("a: 1\nb: \u{1}\n") }
+        #expect(control == "x.yaml:2: not valid YAML: control characters are not allowed")
+        let documents = complaint { _ = try section("a: 1\n---\nb: 1\n") }
+        #expect(documents.hasPrefix("x.yaml:2: not valid YAML: but found another document"))
+    }
+
+    @Test func rootMustBeAMapping() {
+        let list = complaint { _ = try section("- a\n- b") }
+        #expect(list == "x.yaml:1: expected keys with values, found a list")
+        let word = complaint { _ = try section("word") }
+        #expect(word == "x.yaml:1: expected keys with values, found the string 'word'")
+    }
+
+    @Test func keysAreWordsAndTagsAreRefused() {
+        let key = complaint { _ = try section("[a, b]: 1") }
+        #expect(key == "x.yaml:1: not valid YAML: a key must be a word")
+        #expect(
+            complaint { _ = try section("a: 1\nb: !secret x") }
+                == "x.yaml:2: YAML tags are not supported; remove '!secret'")
+    }
+
+    @Test func files() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "kaon-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+
+        let good = directory.appending(path: "good.yaml")
+        try Data("seed: 3\n".utf8).write(to: good)
+        #expect(try Configuration(contentsOf: good.path).section().int("seed") == 3)
+
+        let binary = directory.appending(path: "binary.yaml")
+        try Data([0x89, 0x48, 0x44, 0x46, 0xFF]).write(to: binary)
+        #expect(
+            complaint { _ = try Configuration(contentsOf: binary.path) }
+                == "\(binary.path): is not UTF-8 text; is it a YAML file?")
+        #expect(
+            complaint { _ = try Configuration(contentsOf: directory.path) }
+                == "\(directory.path): is a directory, not a YAML file")
+        #expect(
+            complaint { _ = try Configuration(contentsOf: "configs/nowhere.yaml") }
+                == "configs/nowhere.yaml: there is no such file")
+    }
+}

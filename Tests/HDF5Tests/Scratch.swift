@@ -1,0 +1,31 @@
+import Foundation
+import HDF5
+
+/// Gives `body` the path of a file in a fresh directory, which is removed afterwards.
+func withScratchFile<R>(_ body: (String) throws -> R) throws -> R {
+    let directory = FileManager.default.temporaryDirectory.appending(path: "kaon-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    return try body(directory.appending(path: "scratch.h5").path)
+}
+
+/// The path of a file beside these tests.
+func fixture(_ name: String) -> String {
+    URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/\(name)").path
+}
+
+extension Dataset {
+    /// The elements of some rows.
+    func rows<T: HDF5Scalar>(_ rows: Range<Int>, transfer: Transfer = .independent) throws -> [T] {
+        let count = rows.count * shape.dropFirst().reduce(1, *)
+        return try [T](unsafeUninitializedCapacity: count) { buffer, initialized in
+            try read(rows: rows, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]), transfer: transfer)
+            initialized = count
+        }
+    }
+
+    /// Writes some rows.
+    func write<T: HDF5Scalar>(_ values: [T], rows: Range<Int>, transfer: Transfer = .independent) throws {
+        try values.withUnsafeBufferPointer { try write(rows: rows, from: $0, transfer: transfer) }
+    }
+}

@@ -1,0 +1,128 @@
+import Jets
+import MPI
+import Testing
+
+@Suite struct JetLoaderTests {
+    private func loader(
+        _ dataset: JetDataset, batchSize: Int = 300, shuffle: Bool = true, rank: Int = 0, size: Int = 1
+    ) throws -> JetLoader {
+        JetLoader(
+            dataset: dataset, preprocessing: try QuantilePreprocessingTests.even(), batchSize: batchSize, seed: 4,
+            shuffle: shuffle, windowBlocks: 3, rank: rank, size: size)
+    }
+
+    @Test func aBatchHoldsItsJets() throws {
+        let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: alone)
+        let raw = JetLoader(dataset: dataset, preprocessing: RawPreprocessing(), batchSize: 300, seed: 4)
+        let batch = try raw.batch(epoch: 2, step: 3)
+        #expect(batch.jets == raw.order.jets(epoch: 2, step: 3) && batch.count == 300 && batch.epoch == 2)
+        #expect(batch.values.shape == [batch.tokenCount, 7] && batch.offsets.tokens == batch.tokenCount)
+        for (position, jet) in batch.jets.enumerated() {
+            let number = dataset.layout.block(ofJet: jet)
+            let block = try raw.dataset.read(block: number)
+            let row = jet - dataset.layout.jets(ofBlock: number).lowerBound
+            let stored = Int(block.offsets[row])..<Int(block.offsets[row + 1])
+            let tokens = batch.offsets[position]
+            #expect(batch.labels[position] == block.labels[row])
+            #expect(Array(batch.values.rows(tokens).array) == Array(block.values[stored.lowerBound * 7..<stored.upperBound * 7]))
+            #expect(batch.identities[tokens].map { UInt8($0) } == Array(block.identities[stored]))
+            if position == 10 { break }
+        }
+    }
+
+    /// The parts of 2, 3 and 8 ranks together are the batch of one, to the bit.
+    @Test(arguments: [2, 3, 8])
+    func theBatchIsTheSameForAnyNumberOfRanks(size: Int) throws {
+        let dataset = try JetDataset(paths: [sample("train")], on: alone)
+        let one = try loader(dataset)
+        let parts = try (0..<size).map { try loader(dataset, rank: $0, size: size) }
+        for step in [0, 9, one.stepsPerEpoch - 1] {
+            let whole = try one.batch(epoch: 1, step: step)
+            let batches = try parts.map { try $0.batch(epoch: 1, step: step) }
+            #expect(batches.flatMap(\.jets) == whole.jets)
+            #expect(batches.flatMap(\.labels) == whole.labels)
+            #expect(batches.flatMap(\.identities) == whole.identities)
+            #expect(batches.flatMap(\.values.array) == whole.values.array)
+        }
+    }
+
+    @Test func ranksMayGoEmpty() throws {
+        let dataset = try JetDataset(paths: [sample("val")], jets: 302, on: alone)
+        let counts = try (0..<3).map { try loader(dataset, rank: $0, size: 3).batch(epoch: 0, step: 1).count }
+        #expect(counts == [0, 1, 1])
+        let empty = try loader(dataset, rank: 0, size: 3).batch(epoch: 0, step: 1)
+        #expect(empty.values.shape == [0, 7] && empty.offsets.values == [0] && empty.labels.isEmpty)
+    }
+
+    @Test func anyStepMayBeAskedForAtAnyTime() throws {
+        let dataset = try JetDataset(paths: [sample("train")], on: alone)
+        let straight = try loader(dataset)
+        let values = try (0..<straight.stepsPerEpoch).map { try straight.batch(epoch: 0, step: $0).values.array }
+        let resumed = try loader(dataset)
+        for step in [17, 3, 22] { #expect(try resumed.batch(epoch: 0, step: step).values.array == values[step]) }
+    }
+
+    @Test func slicesAreMicroBatches() throws {
+        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let batch = try loader(dataset, shuffle: false).batch(epoch: 0, step: 0)
+        let slices = [0..<128, 128..<128, 128..<256, 256..<300].map { batch.slice(jets: $0) }
+        #expect(slices.map(\.count) == [128, 0, 128, 44] && slices[1].tokenCount == 0)
+        #expect(slices.flatMap(\.values.array) == batch.values.array)
+        #expect(slices.flatMap(\.identities) == batch.identities)
+        #expect(slices.allSatisfy { $0.offsets.values[0] == 0 && $0.offsets.tokens == $0.tokenCount })
+    }
+
+    @Test func withoutShufflingEveryEpochIsTheSame() throws {
+        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let loader = try loader(dataset, shuffle: false)
+        #expect(loader.stepsPerEpoch == 4)
+        #expect(try loader.batch(epoch: 0, step: 3).jets == Array(900..<1000))
+        #expect(try loader.batch(epoch: 5, step: 3).jets == Array(900..<1000))
+    }
+
+    @Test func emptyJetsAreKept() throws {
+        try withScratchFile { path in
+            try JetFixture(jets: 21).write(to: path)
+            let dataset = try JetDataset(paths: [path], on: alone)
+            let batch = try loader(dataset, shuffle: false).batch(epoch: 0, step: 0)
+            #expect(batch.count == 21 && (0..<21).allSatisfy { batch.offsets[$0].count == $0 % 7 })
+        }
+    }
+
+    @Test func faultsNameFileAndRow() throws {
+        var fixture = JetFixture(jets: 30)
+        fixture.labels[17] = 99
+        try withScratchFile { path in
+            try fixture.write(to: path)
+            let dataset = try JetDataset(paths: [sample("val"), path], on: alone)
+            let prefetcher = try loader(dataset, batchSize: 1000, shuffle: false).prefetcher()
+            _ = try prefetcher.value(for: .init(epoch: 0, step: 0), thenPreparing: .init(epoch: 0, step: 1))
+            let message = failure { _ = try prefetcher.value(for: .init(epoch: 0, step: 1)) }
+            #expect(message.hasPrefix("rank 0, step 1 of epoch 0: \(path): /labels, row 17 is 99, but the file names"))
+        }
+    }
+}
+
+@Suite struct BlockCacheTests {
+    private let block = JetBlock(offsets: [0], values: [], identities: [], labels: [])
+
+    @Test func theLeastUsedBlockGoes() {
+        var cache = BlockCache(capacity: 3)
+        var reads: [Int] = []
+        for number in [1, 2, 3, 1, 4, 1, 3, 2, 5] {
+            _ = cache.block(number) {
+                reads.append(number)
+                return block
+            }
+        }
+        #expect(reads == [1, 2, 3, 4, 2, 5] && cache.count == 3)
+    }
+
+    @Test func aFailedReadIsNotRemembered() {
+        var cache = BlockCache(capacity: 2)
+        #expect(failure { _ = try cache.block(1) { throw JetError("torn") } } == "torn")
+        #expect(cache.count == 0)
+        _ = cache.block(1) { block }
+        #expect(cache.count == 1)
+    }
+}

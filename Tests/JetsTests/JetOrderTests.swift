@@ -1,0 +1,108 @@
+import Jets
+import Testing
+
+@Suite struct JetOrderTests {
+    static let layouts = [
+        BlockLayout(fileLengths: [1000], blockRows: 10),
+        BlockLayout(fileLengths: [1003], blockRows: 10),
+        BlockLayout(fileLengths: [7], blockRows: 10),
+        BlockLayout(fileLengths: [1], blockRows: 10),
+        BlockLayout(fileLengths: [95, 0, 3, 210, 17, 0], blockRows: 10),
+        BlockLayout(fileLengths: [Int](repeating: 1, count: 300), blockRows: 10),
+    ]
+
+    @Test(arguments: layouts, [true, false])
+    func anEpochVisitsEveryJetOnce(layout: BlockLayout, shuffle: Bool) {
+        for (windowBlocks, batchSize) in [(1, 7), (4, 64), (64, 100), (1000, 5000)] {
+            let order = JetOrder(
+                layout: layout, windowBlocks: windowBlocks, batchSize: batchSize, seed: 5, shuffle: shuffle)
+            for epoch in 0..<2 {
+                let batches = (0..<order.stepsPerEpoch).map { order.jets(epoch: epoch, step: $0) }
+                #expect(batches.joined().sorted() == Array(0..<layout.count))
+                #expect(batches.dropLast().allSatisfy { $0.count == batchSize })
+                #expect(batches.indices.allSatisfy { batches[$0].count == order.batchCount(step: $0) })
+            }
+        }
+    }
+
+    @Test func seedsAndEpochsDiffer() {
+        func jets(seed: UInt64, epoch: Int) -> [Int] {
+            JetOrder(count: 1000, blockRows: 10, windowBlocks: 8, batchSize: 50, seed: seed, shuffle: true)
+                .jets(epoch: epoch, step: 3)
+        }
+        #expect(jets(seed: 1, epoch: 0) == jets(seed: 1, epoch: 0))
+        #expect(Set([jets(seed: 1, epoch: 0), jets(seed: 2, epoch: 0), jets(seed: 1, epoch: 1)]).count == 3)
+    }
+
+    @Test func withoutShufflingJetsComeInTheOrderOfTheFiles() {
+        let order = JetOrder(count: 25, blockRows: 10, batchSize: 10, seed: 1, shuffle: false)
+        #expect(order.stepsPerEpoch == 3)
+        #expect(order.jets(epoch: 7, step: 2) == Array(20..<25))
+    }
+
+    /// A batch holds each of its blocks in one piece, with rising rows, so that a rank reads few blocks.
+    @Test func aBatchIsInTheOrderOfStorage() {
+        let order = JetOrder(
+            count: 10_003, blockRows: 100, windowBlocks: 16, batchSize: 300, seed: 9, shuffle: true)
+        for step in 0..<order.stepsPerEpoch {
+            let jets = order.jets(epoch: 0, step: step)
+            var seen: [Int] = []
+            for (index, jet) in jets.enumerated() {
+                let block = order.layout.block(ofJet: jet)
+                if block == seen.last {
+                    #expect(jets[index - 1] < jet)
+                } else {
+                    #expect(!seen.contains(block))
+                    seen.append(block)
+                }
+            }
+            #expect(seen.count <= 2 * order.windowBlocks)
+        }
+    }
+
+    /// A hundred million jets cost what a thousand do, and a rank of 64 touches a few blocks a batch.
+    @Test func longEpochsNeedNoMemory() {
+        let order = JetOrder(count: 100_000_037, blockRows: 1000, batchSize: 1024, seed: 3, shuffle: true)
+        #expect(order.stepsPerEpoch == 97_657)
+        for step in [0, 1, 40_000, 97_655, 97_656] {
+            let jets = order.jets(epoch: 2, step: step)
+            #expect(Set(jets).count == min(1024, 100_000_037 - 1024 * step))
+            #expect(jets.allSatisfy { (0..<100_000_037).contains($0) })
+        }
+        let jets = order.jets(epoch: 2, step: 40_000)
+        let blocks = (0..<64).map { rank in
+            Set(jets[JetOrder.share(of: 1024, rank: rank, size: 64)].map { order.layout.block(ofJet: $0) }).count
+        }
+        #expect(blocks.max()! <= 4)
+        #expect(Set(jets.map { order.layout.block(ofJet: $0) }).count > 32)
+    }
+
+    /// The short block of a file may stand anywhere in an epoch; no position is lost or doubled around it.
+    @Test func twoStepsOfALongEpochShareNoJet() {
+        let layout = BlockLayout(fileLengths: [Int](repeating: 123_457, count: 40), blockRows: 1000)
+        let order = JetOrder(layout: layout, windowBlocks: 3, batchSize: 2000, seed: 3, shuffle: true)
+        var seen = Set<Int>()
+        for step in 700..<760 { seen.formUnion(order.jets(epoch: 1, step: step)) }
+        #expect(seen.count == 60 * 2000)
+    }
+
+    @Test(arguments: [0, 1, 7, 1000], [1, 2, 3, 8])
+    func sharesCoverABatch(count: Int, size: Int) {
+        let shares = (0..<size).map { JetOrder.share(of: count, rank: $0, size: size) }
+        #expect(shares.flatMap { Array($0) } == Array(0..<count))
+        #expect(shares.map(\.count).max()! - shares.map(\.count).min()! <= 1)
+    }
+}
+
+@Suite struct BlockLayoutTests {
+    @Test func blocksLieInOneFile() {
+        let layout = BlockLayout(fileLengths: [25, 0, 10, 3], blockRows: 10)
+        #expect(layout.count == 38)
+        #expect((0..<layout.blockCount).map { layout.jets(ofBlock: $0) } == [0..<10, 10..<20, 20..<25, 25..<35, 35..<38])
+        #expect((0..<layout.blockCount).map { layout.file(ofBlock: $0) } == [0, 0, 0, 2, 3])
+        for block in 0..<layout.blockCount {
+            #expect(layout.jets(ofBlock: block).allSatisfy { layout.block(ofJet: $0) == block })
+        }
+        #expect(layout.firstJet(ofFile: 2) == 25)
+    }
+}

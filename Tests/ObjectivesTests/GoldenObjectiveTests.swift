@@ -1,0 +1,74 @@
+import Golden
+import MPI
+import Models
+import NN
+import Objectives
+import Tensors
+import Testing
+
+@Suite("Golden objectives")
+struct GoldenObjectiveTests {
+    private func expect(_ actual: [Float], _ key: String, in file: GoldenFile) throws {
+        let error = try relativeError(actual, file.floats(key))
+        #expect(error <= goldenTolerance, "\(key) is off by \(error)")
+    }
+
+    /// Version 2 whole: the loss, every task, every gradient, and the encoding of the unmasked jets.
+    @Test func maskedParticleModelV2() throws {
+        let file = try GoldenFile("mpm_v2")
+        let jets = try Constituents(
+            values: file.tensor("in.csts"), identities: file.indices("in.csts_id"), offsets: file.offsets())
+        let centroids = try file.tensor("in.centroids")
+        var options = MaskedParticleOptions()
+        options.encoder = try TransformerShape(
+            width: file.integer("encoder_width"), layers: file.integer("layers"), heads: file.integer("heads_encoder"),
+            registers: file.integer("registers"), finalNorm: file.metadata["encoder_final_norm"] == "True")
+        options.decoder = try TransformerShape(
+            width: file.integer("decoder_width"), layers: file.integer("layers"), heads: file.integer("heads_decoder"),
+            finalNorm: false)
+        options.tasks.particleID!.weight = try file.number("id_weight")
+        options.tasks.particleID!.labelSmoothing = try file.number("label_smoothing")
+        options.tasks.regression = Regression.Options()
+        options.tasks.regression!.weight = try file.number("regression_weight")
+        options.tasks.kmeans!.weight = try file.number("kmeans_weight")
+        options.tasks.kmeans!.clusters = centroids.rows
+        options.tasks.kmeans!.labelSmoothing = try file.number("label_smoothing")
+        let objective = try MaskedParticleModelling(
+            options, features: jets.values.columns, maxConstituents: file.shape("param.null_token")[0], seed: 0)
+        for case let task as KMeansTokens in objective.tasks { task.centroids = centroids }
+        try objective.parameters.load(file)
+
+        let dropped = try file.integers("in.dropped").map { $0 != 0 }
+        let part = objective.prepare(MaskedConstituents(jets, isDropped: dropped))
+        let tape = Tape()
+        let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
+        let sums = part.evaluate(scales, tape)
+        tape.backward()
+
+        let means = zip(sums, part.counts).map { $0 / $1 }
+        let total = zip(objective.terms, means).reduce(0) { $0 + $1.0.weight * $1.1 }
+        try expect([Float(total)], "out.loss", in: file)
+        for (term, name) in zip(["particle_id", "regression", "kmeans"], ["id", "regression", "kmeans"]) {
+            let index = try #require(objective.terms.firstIndex { $0.name == term })
+            try expect([Float(means[index])], "out.\(name)_loss", in: file)
+        }
+        #expect(try objective.parameters.gradientErrors(file) == [])
+
+        let encoding = objective.model.backbone(jets, on: Tape(recording: false))
+        try expect(encoding.output.value.array, "out.encoding", in: file)
+        #expect(try encoding.offsets == file.offsets("out.encoding_offsets"))
+    }
+
+    @Test func kMeansLloyd() throws {
+        _ = try MPIEnvironment.initialize()
+        let file = try GoldenFile("kmeans_lloyd")
+        let points = try file.tensor("in.x")
+        let fit = try KMeans.lloyd(
+            points, initial: file.tensor("in.initial"), iterations: file.integer("iterations"),
+            on: .selfOnly)
+        try expect(fit.centroids.array, "out.centroids", in: file)
+        #expect(try NearestRows(fit.centroids).indices(of: points) == file.indices("out.labels"))
+        let last = try KMeans.lloyd(points, initial: fit.centroids, iterations: 1, on: .selfOnly)
+        try expect([Float(last.inertia)], "out.inertia", in: file)
+    }
+}

@@ -1,0 +1,106 @@
+import Golden
+import Tensors
+import Testing
+
+@Suite("Golden operations")
+struct GoldenOperationTests {
+    private func expect(
+        _ actual: Tensor?, _ key: String, in file: GoldenFile, location: SourceLocation = #_sourceLocation
+    ) throws {
+        let actual = try #require(actual, "\(key) was not computed", sourceLocation: location)
+        let error = try relativeError(actual.array, file.floats(key))
+        #expect(error <= goldenTolerance, "\(key) is off by \(error)", sourceLocation: location)
+    }
+
+    @Test func linear() throws {
+        let file = try GoldenFile("linear")
+        let x = try Variable(leaf: file.tensor("in.x"))
+        let weight = try Variable(leaf: file.tensor("param.weight"))
+        let bias = try Variable(leaf: file.tensor("param.bias"))
+        let tape = Tape()
+        let y = tape.linear(x, weight: weight, bias: bias)
+        try tape.backward(from: y, seed: file.tensor("seed.y"))
+        try expect(y.value, "out.y", in: file)
+        try expect(x.gradient, "grad.in.x", in: file)
+        try expect(weight.gradient, "grad.param.weight", in: file)
+        try expect(bias.gradient, "grad.param.bias", in: file)
+    }
+
+    @Test func layerNorm() throws {
+        let file = try GoldenFile("layer_norm")
+        let x = try Variable(leaf: file.tensor("in.x"))
+        let weight = try Variable(leaf: file.tensor("param.weight"))
+        let bias = try Variable(leaf: file.tensor("param.bias"))
+        let tape = Tape()
+        let y = try tape.layerNorm(x, weight: weight, bias: bias, epsilon: Float(file.number("eps")))
+        try tape.backward(from: y, seed: file.tensor("seed.y"))
+        try expect(y.value, "out.y", in: file)
+        try expect(x.gradient, "grad.in.x", in: file)
+        try expect(weight.gradient, "grad.param.weight", in: file)
+        try expect(bias.gradient, "grad.param.bias", in: file)
+    }
+
+    @Test func swiglu() throws {
+        let file = try GoldenFile("swiglu")
+        let x = try Variable(leaf: file.tensor("in.x"))
+        let tape = Tape()
+        let y = tape.swiglu(x)
+        try tape.backward(from: y, seed: file.tensor("seed.y"))
+        try expect(y.value, "out.y", in: file)
+        try expect(x.gradient, "grad.in.x", in: file)
+    }
+
+    @Test func selfAttention() throws {
+        let file = try GoldenFile("self_attention")
+        let x = try Variable(leaf: file.tensor("in.x"))
+        let names = ["attn_in_w", "attn_in_b", "attn_out.weight", "attn_out.bias"]
+        let parameters = try names.map { try Variable(leaf: file.tensor("param.\($0)")) }
+        let tape = Tape()
+        let projected = tape.linear(x, weight: parameters[0], bias: parameters[1])
+        let attended = try tape.selfAttention(projected, offsets: file.offsets(), heads: file.integer("heads"))
+        let y = tape.linear(attended, weight: parameters[2], bias: parameters[3])
+        try tape.backward(from: y, seed: file.tensor("seed.y"))
+        try expect(y.value, "out.y", in: file)
+        try expect(x.gradient, "grad.in.x", in: file)
+        for (name, parameter) in zip(names, parameters) {
+            try expect(parameter.gradient, "grad.param.\(name)", in: file)
+        }
+    }
+
+    private func crossEntropy(_ name: String) throws {
+        let file = try GoldenFile(name)
+        let target = try file.indices("in.target")
+        let weights = file.names.contains("in.class_weights") ? try file.tensor("in.class_weights") : nil
+        let count = weights.map { weights in target.reduce(Float(0)) { $0 + weights.array[Int($1)] } }
+            ?? Float(target.count)
+        let logits = try Variable(leaf: file.tensor("in.logits"))
+        let tape = Tape()
+        let loss = try tape.crossEntropy(
+            logits, target: target, smoothing: Float(file.number("label_smoothing")), classWeights: weights,
+            scale: 1 / count)
+        try expect(Tensor([Float(loss) / count], shape: [1]), "out.loss", in: file)
+        try expect(logits.gradient, "grad.in.logits", in: file)
+        let again = try Tape(recording: false).crossEntropy(
+            Variable(leaf: file.tensor("in.logits")), target: target,
+            smoothing: Float(file.number("label_smoothing")), classWeights: weights, scale: 0)
+        #expect(abs(again - loss) <= 1e-6 * abs(loss), "evaluation gives another loss than training")
+    }
+
+    @Test func crossEntropyPlain() throws { try crossEntropy("cross_entropy") }
+    @Test func crossEntropySmoothed() throws { try crossEntropy("cross_entropy_smoothed") }
+    @Test func crossEntropyWeighted() throws { try crossEntropy("cross_entropy_weighted") }
+
+    private func elementLoss(
+        _ name: String, _ loss: (Tape, Variable, Tensor, Float) -> Double
+    ) throws {
+        let file = try GoldenFile(name)
+        let prediction = try Variable(leaf: file.tensor("in.prediction"))
+        let count = Float(prediction.value.count)
+        let value = try loss(Tape(), prediction, file.tensor("in.target"), 1 / count)
+        try expect(Tensor([Float(value) / count], shape: [1]), "out.loss", in: file)
+        try expect(prediction.gradient, "grad.in.prediction", in: file)
+    }
+
+    @Test func l1Loss() throws { try elementLoss("l1_loss") { $0.l1Loss($1, target: $2, scale: $3) } }
+    @Test func mseLoss() throws { try elementLoss("mse_loss") { $0.mseLoss($1, target: $2, scale: $3) } }
+}
