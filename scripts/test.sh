@@ -103,7 +103,7 @@ run_ranks() {
     mkdir -p "$directory"
     for ((rank = 0; rank < ranks; rank++)); do rank_logs+=("$directory/rank-$rank.log"); done
     timeout --kill-after=30 "$limit" "${mpirun[@]}" -n "$ranks" \
-        bash -c "$rank_command" "$directory" "$bundle" --testing-library swift-testing --filter MPITests \
+        bash -c "$rank_command" "$directory" "$bundle" --testing-library swift-testing --filter MPITests --no-parallel \
         >"$directory/mpirun.log" 2>&1 </dev/null || status=$?
     # What mpirun itself has to say matters only when something went wrong.
     ((status == 0)) || cat "$directory/mpirun.log"

@@ -1,7 +1,7 @@
 #pragma once
 #include <hdf5.h>
 
-// Swift does not import macros that cast or that call H5open(): each one used becomes a function of the same name.
+// Swift does not import macros that cast or call H5open(): each one used becomes a function of the same name.
 #define KAON_WRAP(type, name) static inline type kaon_##name(void) { return name; }
 
 KAON_WRAP(hid_t, H5T_NATIVE_FLOAT)
@@ -32,7 +32,7 @@ KAON_WRAP(hid_t, H5E_DEFAULT)
 
 #undef KAON_WRAP
 
-// The communicator travels as a plain pointer, so that Swift sees one type for it whichever module it came from.
+// The communicator travels as a plain pointer: Swift sees one type for it, whichever module it came from.
 static inline herr_t kaon_H5Pset_fapl_mpio(hid_t list, void *communicator)
 {
     return H5Pset_fapl_mpio(list, (MPI_Comm)communicator, MPI_INFO_NULL);

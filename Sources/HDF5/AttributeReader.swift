@@ -52,7 +52,9 @@ struct AttributeReader: ~Copyable {
     private func numbers<T: HDF5Scalar>() throws -> [T] {
         let memoryType = try T.elementType.makeType(operation)
         return try [T](unsafeUninitializedCapacity: count) { buffer, initialized in
-            if count > 0 { try HDF5Library.call(operation) { H5Aread(handle.id, memoryType.id, buffer.baseAddress) } }
+            if count > 0 {
+                try HDF5Library.call(operation) { H5Aread(handle.id, memoryType.id, buffer.baseAddress) }
+            }
             initialized = count
         }
     }

@@ -1,6 +1,6 @@
 internal import CHDF5
 
-// Buffers are row-major and packed: element after element of the selection, whatever surrounds it in the dataset.
+// Buffers are row-major and packed: they hold the elements of the selection and nothing between.
 
 extension Dataset {
     // MARK: Reading
@@ -18,7 +18,8 @@ extension Dataset {
     ///
     /// The buffer holds exactly that many elements. Throws `HDF5Error`.
     public func read<T: HDF5Scalar>(
-        start: [Int], count: [Int], into buffer: UnsafeMutableBufferPointer<T>, transfer: Transfer = .independent
+        start: [Int], count: [Int], into buffer: UnsafeMutableBufferPointer<T>,
+        transfer: Transfer = .independent
     ) throws {
         try read(Selection(start: start, count: count, of: shape), into: buffer, transfer)
     }
@@ -27,7 +28,8 @@ extension Dataset {
     public func readAll<T: HDF5Scalar>() throws -> [T] {
         let all = Selection(all: shape)
         return try [T](unsafeUninitializedCapacity: all.elementCount) { buffer, count in
-            try read(all, into: UnsafeMutableBufferPointer(rebasing: buffer[..<all.elementCount]), .independent)
+            try read(
+                all, into: UnsafeMutableBufferPointer(rebasing: buffer[..<all.elementCount]), .independent)
             count = all.elementCount
         }
     }
@@ -35,8 +37,9 @@ extension Dataset {
     private func read<T: HDF5Scalar>(
         _ selection: Selection, into buffer: UnsafeMutableBufferPointer<T>, _ transfer: Transfer
     ) throws {
-        try move("read", selection, T.self, bufferCount: buffer.count, transfer) { type, memory, file, list in
-            H5Dread(handle.id, type, memory, file, list, buffer.baseAddress)
+        let elements = UnsafeBufferPointer(buffer)
+        try move("read", selection, elements, T.elementType, transfer) { type, memory, file, list, elements in
+            H5Dread(handle.id, type, memory, file, list, UnsafeMutablePointer(mutating: elements))
         }
     }
 
@@ -44,17 +47,16 @@ extension Dataset {
 
     /// Writes a range of the leading dimension, with all of the others, converted from `T`.
     ///
-    /// The buffer holds exactly that many elements. A boolean dataset takes `UInt8` or `Int8`, 0 or 1. The ranks that
-    /// share a file write a dataset with filters collectively. Throws `HDF5Error`.
+    /// The buffer holds exactly that many elements. A boolean dataset takes `UInt8` or `Int8`, 0 or 1. The
+    /// ranks that share a file write a dataset with filters collectively. Throws `HDF5Error`.
     public func write<T: HDF5Scalar>(
         rows: Range<Int>, from buffer: UnsafeBufferPointer<T>, transfer: Transfer = .independent
     ) throws {
         try write(Selection(rows: rows, of: shape), from: buffer, transfer)
     }
 
-    /// Writes the box of `count` elements in each dimension that begins at `start`, converted from `T`.
-    ///
-    /// As for rows. Throws `HDF5Error`.
+    /// Writes the box of `count` elements in each dimension that begins at `start`, with the conditions for
+    /// rows. Throws `HDF5Error`.
     public func write<T: HDF5Scalar>(
         start: [Int], count: [Int], from buffer: UnsafeBufferPointer<T>, transfer: Transfer = .independent
     ) throws {
@@ -83,39 +85,50 @@ extension Dataset {
                 throw refuse("a boolean is 0 or 1")
             }
         }
-        try move("write", selection, T.self, bufferCount: buffer.count, transfer) { type, memory, file, list in
-            H5Dwrite(handle.id, type, memory, file, list, buffer.baseAddress)
+        // Nothing is converted to boolean on writing, so that memory must have the type, too.
+        let type = elementType == .boolean ? .boolean : T.elementType
+        try move("write", selection, buffer, type, transfer) { type, memory, file, list, elements in
+            H5Dwrite(handle.id, type, memory, file, list, elements)
         }
     }
 
     // MARK: Both
 
-    /// Checks a transfer and prepares what `function`, the library's read or write, needs: the type and space in
-    /// memory, the space in the file, and the list of transfer properties.
+    /// Checks a transfer and prepares what `function`, the library's read or write, needs: the type and space
+    /// in memory, the space in the file, the list of transfer properties and the elements.
     private func move<T: HDF5Scalar>(
-        _ verb: String, _ selection: Selection, _: T.Type, bufferCount: Int, _ transfer: Transfer,
-        _ function: (hid_t, hid_t, hid_t, hid_t) -> herr_t
+        _ verb: String, _ selection: Selection, _ buffer: UnsafeBufferPointer<T>,
+        _ memoryType: ElementType, _ transfer: Transfer,
+        _ function: (hid_t, hid_t, hid_t, hid_t, UnsafePointer<T>?) -> herr_t
     ) throws {
         let operation = "\(verb) \(place), \(selection)"
         precondition(
-            bufferCount == selection.elementCount,
-            "\(operation): the buffer has \(bufferCount) elements, not \(selection.elementCount)")
+            buffer.count == selection.elementCount,
+            "\(operation): the buffer has \(buffer.count) elements, not \(selection.elementCount)")
         guard selection.isWithinShape else {
             throw HDF5Error(operation: operation, reason: "outside the shape \(shape)")
         }
         guard elementType.isNumeric else {
-            throw HDF5Error(operation: operation, reason: "the elements are of type \(elementType), not \(T.self)")
+            throw HDF5Error(
+                operation: operation, reason: "the elements are of type \(elementType), not \(T.self)")
         }
         let isCollective = place.file.isParallel && transfer == .collective
         if selection.elementCount == 0 && !isCollective { return }
 
-        // A write converts nothing to boolean, so that the type in memory must be the boolean, too.
-        let isBooleanWrite = verb == "write" && elementType == .boolean
-        let type = try (isBooleanWrite ? .boolean : T.elementType).makeType(operation)
-        let memory = try selection.makeMemorySpace(operation)
-        let file = try selection.makeFileSpace(operation)
+        let type = try memoryType.makeType(operation)
         let list = try Handle(operation, closedBy: H5Pclose) { H5Pcreate(kaon_H5P_DATASET_XFER()) }
-        if isCollective { try HDF5Library.call(operation) { H5Pset_dxpl_mpio(list.id, H5FD_MPIO_COLLECTIVE) } }
-        try HDF5Library.call(operation) { function(type.id, memory.id, file.id, list.id) }
+        if isCollective {
+            try HDF5Library.call(operation) { H5Pset_dxpl_mpio(list.id, H5FD_MPIO_COLLECTIVE) }
+        }
+
+        // A rank on its own moves less than 2 GiB at a time; together, the ranks must call equally often.
+        let parts = isCollective ? [selection] : selection.parts(of: (1 << 30) / 8)
+        var elements = buffer.baseAddress
+        for part in parts {
+            let memory = try part.makeMemorySpace(operation)
+            let file = try part.makeFileSpace(operation)
+            try HDF5Library.call(operation) { function(type.id, memory.id, file.id, list.id, elements) }
+            elements = elements.map { $0 + part.elementCount }
+        }
     }
 }

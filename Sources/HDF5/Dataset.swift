@@ -8,7 +8,7 @@ public struct Dataset: ~Copyable, Sendable, AttributeHolder {
     public let shape: [Int]
     /// What the file stores.
     public let elementType: ElementType
-    /// The extents of the parts that are stored, and compressed, as one; nil if the dataset is stored in one piece.
+    /// The extents of the parts that are stored, and compressed, as one; nil if the whole dataset is.
     public let chunks: [Int]?
     /// What happens to the chunks.
     public let filters: Filters
@@ -44,13 +44,15 @@ public struct Dataset: ~Copyable, Sendable, AttributeHolder {
 
     init(opening name: String, in location: hid_t, _ place: Place) throws {
         try self.init(
-            Handle("open dataset \(place)", closedBy: H5Dclose) { H5Dopen2(location, name, kaon_H5P_DEFAULT()) },
+            Handle("open dataset \(place)", closedBy: H5Dclose) {
+                H5Dopen2(location, name, kaon_H5P_DEFAULT())
+            },
             place)
     }
 
     init(
-        creating name: String, in location: hid_t, _ place: Place, links: hid_t, of type: ElementType, shape: [Int],
-        chunks: [Int]?, filters: Filters
+        creating name: String, in location: hid_t, _ place: Place, links: hid_t, of type: ElementType,
+        shape: [Int], chunks: [Int]?, filters: Filters
     ) throws {
         precondition(shape.allSatisfy { $0 >= 0 }, "a dataset cannot have the shape \(shape)")
         let operation = "create dataset \(place)"
@@ -59,7 +61,8 @@ public struct Dataset: ~Copyable, Sendable, AttributeHolder {
         let creation = try Handle(operation, closedBy: H5Pclose) { H5Pcreate(kaon_H5P_DATASET_CREATE()) }
         try HDF5Library.call(operation) { H5Pset_obj_track_times(creation.id, false) }
         let elementBytes = HDF5Library.locked { H5Tget_size(type.id) }
-        let chunks = chunks ?? (filters == .none ? nil : Self.defaultChunks(shape, elementBytes: elementBytes))
+        let chunks =
+            chunks ?? (filters == .none ? nil : Self.defaultChunks(shape, elementBytes: elementBytes))
         if let chunks, !shape.isEmpty {
             precondition(
                 chunks.count == shape.count && chunks.allSatisfy { $0 > 0 },
@@ -91,7 +94,9 @@ extension Filters {
             for index in 0..<max(0, H5Pget_nfilters(creationList)) {
                 var (flags, configuration): (UInt32, UInt32) = (0, 0)
                 var (count, level): (Int, UInt32) = (1, 0)
-                switch H5Pget_filter2(creationList, UInt32(index), &flags, &count, &level, 0, nil, &configuration) {
+                switch H5Pget_filter2(
+                    creationList, UInt32(index), &flags, &count, &level, 0, nil, &configuration)
+                {
                 case H5Z_FILTER_DEFLATE: deflate = Int(level)
                 case H5Z_FILTER_FLETCHER32: fletcher32 = true
                 case H5Z_FILTER_SHUFFLE: shuffle = true

@@ -5,7 +5,7 @@ public enum ElementType: Equatable, Sendable, CustomStringConvertible {
     case float32, float64
     case int8, int16, int32, int64
     case uint8, uint16, uint32, uint64
-    /// h5py's and NumPy's bool: an enumeration of FALSE and TRUE in one byte. Read and written as `UInt8`, 0 or 1.
+    /// h5py's and NumPy's bool: FALSE and TRUE enumerated in one byte. Read and written as `UInt8`, 0 or 1.
     case boolean
     /// Text, of fixed or variable length.
     case string
@@ -108,7 +108,9 @@ extension ElementType {
     private static func makeBoolean(_ operation: @autoclosure () -> String) throws -> Handle {
         let type = try Handle(operation(), closedBy: H5Tclose) { H5Tenum_create(kaon_H5T_NATIVE_INT8()) }
         for (name, value) in [("FALSE", 0), ("TRUE", 1)] as [(String, Int8)] {
-            try HDF5Library.call(operation()) { withUnsafePointer(to: value) { H5Tenum_insert(type.id, name, $0) } }
+            try HDF5Library.call(operation()) {
+                withUnsafePointer(to: value) { H5Tenum_insert(type.id, name, $0) }
+            }
         }
         return type
     }

@@ -9,21 +9,25 @@ public enum AccessMode: Sendable {
 
 /// An open HDF5 file, of one process or shared by the ranks of a communicator.
 ///
-/// Everything is reached from `root`. The file stays open as long as its groups and datasets do, unless `close()` ends
-/// them all: used later, they throw.
+/// Everything is reached from `root`. The file stays open as long as its groups and datasets do, unless
+/// `close()` ends them all: used later, they throw. A shared file that is to be written must be closed by
+/// `close()`: one that is merely dropped, on the way out with an error for instance, is left as it is.
 ///
-/// On a shared file everything that opens, creates, changes a structure or attribute, or closes is collective, with the
-/// same arguments on every rank; only reading and writing the elements of a dataset may be `Transfer.independent`.
+/// On a shared file everything that opens, creates, changes a structure or attribute, or closes is
+/// collective, with the same arguments on every rank; only reading and writing the elements of a dataset may
+/// be `Transfer.independent`.
 public struct File: ~Copyable, Sendable {
     private let file: OpenFile
 
     /// The group that holds all others.
     public var root: Group { Group(rootOf: file) }
 
-    /// Opens a file that exists, with the communicator's ranks if one is given (collective).
+    /// Opens a file that exists; with the communicator's ranks if given (collective).
     ///
     /// Throws `HDF5Error`, or the same `AgreedError` on every rank if one of them cannot see the file.
-    public init(opening path: String, _ mode: AccessMode = .read, on communicator: Communicator? = nil) throws {
+    public init(
+        opening path: String, _ mode: AccessMode = .read, on communicator: Communicator? = nil
+    ) throws {
         let operation = "open \(path)"
         // One rank that fails inside the collective open would leave the others waiting in it.
         try communicator?.agree { try Self.checkAccess(path, mode, operation) }
@@ -31,12 +35,10 @@ public struct File: ~Copyable, Sendable {
 
         let access = try Self.makeAccessList(operation, communicator)
         let flags = mode == .read ? kaon_H5F_ACC_RDONLY() : kaon_H5F_ACC_RDWR()
-        file = try OpenFile(
-            path: path, communicator: communicator,
-            Handle(operation, closedBy: H5Fclose) { H5Fopen(path, flags, access.id) })
+        file = try OpenFile(path, communicator, operation) { H5Fopen(path, flags, access.id) }
     }
 
-    /// Creates a file, or empties the one that is there, with the communicator's ranks if one is given (collective).
+    /// Creates a file, or empties the one that is there; with the communicator's ranks if given (collective).
     ///
     /// Equal contents make equal bytes: no time of creation is stored. Throws `HDF5Error`.
     public init(creating path: String, on communicator: Communicator? = nil) throws {
@@ -44,21 +46,22 @@ public struct File: ~Copyable, Sendable {
         let access = try Self.makeAccessList(operation, communicator)
         let creation = try Handle(operation, closedBy: H5Pclose) { H5Pcreate(kaon_H5P_FILE_CREATE()) }
         try HDF5Library.call(operation) { H5Pset_obj_track_times(creation.id, false) }
-        file = try OpenFile(
-            path: path, communicator: communicator,
-            Handle(operation, closedBy: H5Fclose) {
-                H5Fcreate(path, kaon_H5F_ACC_TRUNC(), creation.id, access.id)
-            })
+        file = try OpenFile(path, communicator, operation) {
+            H5Fcreate(path, kaon_H5F_ACC_TRUNC(), creation.id, access.id)
+        }
     }
 
-    /// Hands what is buffered to the operating system. Throws `HDF5Error`.
+    /// Hands what is buffered to the operating system.
+    ///
+    /// Throws `HDF5Error`, or the same `AgreedError` on all ranks of a shared file.
     public func flush() throws {
-        try HDF5Library.call("flush \(file.path)") { H5Fflush(file.id, H5F_SCOPE_LOCAL) }
+        try file.flush("flush \(file.path)")
     }
 
     /// Closes the file with its groups and datasets.
     ///
-    /// Throws `HDF5Error` when what was buffered cannot be written, which a file that merely goes out of scope hides.
+    /// Throws `HDF5Error` when what was buffered cannot be written, which a file that merely goes out of
+    /// scope hides, or the same `AgreedError` on all ranks of a shared file.
     public consuming func close() throws {
         try file.close()
     }
@@ -68,8 +71,10 @@ public struct File: ~Copyable, Sendable {
         try HDF5Library.call(operation) { H5Pset_fclose_degree(list.id, H5F_CLOSE_STRONG) }
         // The format of 1.8, which every reader of today knows, lifts the limit of 64 KiB on attributes.
         try HDF5Library.call(operation) { H5Pset_libver_bounds(list.id, H5F_LIBVER_V18, H5F_LIBVER_V110) }
-        // Parallel file systems may have locks switched off; that is no reason to fail.
-        try HDF5Library.call(operation) { H5Pset_file_locking(list.id, true, true) }
+        // A chunk larger than the cache, by default 1 MiB, would be decompressed again for every row.
+        try HDF5Library.call(operation) { H5Pset_cache(list.id, 0, 521, 16 << 20, 0.75) }
+        // MPI-IO takes no locks; parallel file systems may have none, and a child process would inherit them.
+        try HDF5Library.call(operation) { H5Pset_file_locking(list.id, false, true) }
         if let communicator {
             try HDF5Library.call(operation) {
                 kaon_H5Pset_fapl_mpio(list.id, UnsafeMutableRawPointer(communicator.cHandle))

@@ -118,9 +118,9 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
 
     /// Makes a dataset of zeros, and the groups on the way to it.
     ///
-    /// Filters need chunks; without `chunks`, they get some of about 1 MiB of whole rows. A chunk larger than the
-    /// dataset is cut to it. A shape of `[]` is a single value, which has neither. Throws `HDF5Error`, also if the
-    /// name is taken.
+    /// Filters need chunks; without `chunks`, they get some of about 1 MiB of whole rows. A chunk larger than
+    /// the dataset is cut to it. A shape of `[]` is a single value, which has neither. Throws `HDF5Error`,
+    /// also if the name is taken.
     public func createDataset(
         _ name: String, of type: ElementType, shape: [Int], chunks: [Int]? = nil, filters: Filters = .none
     ) throws -> Dataset {

@@ -17,24 +17,15 @@ extension HDF5Error {
         self.init(operation: operation, reason: Self.reason(from: Self.currentStack()))
     }
 
-    /// One line of the library's error stack.
-    struct Line {
-        let function: String
-        let text: String
-    }
-
-    /// The library's error stack, from the cause up to the function that was called.
-    private static func currentStack() -> [Line] {
-        var lines: [Line] = []
+    /// The lines of the library's error stack, from the cause up to the function that was called.
+    private static func currentStack() -> [String] {
+        var lines: [String] = []
         withUnsafeMutablePointer(to: &lines) { lines in
             _ = H5Ewalk2(
                 kaon_H5E_DEFAULT(), H5E_WALK_UPWARD,
                 { _, line, lines in
-                    guard let line = line?.pointee, let lines else { return 0 }
-                    lines.assumingMemoryBound(to: [Line].self).pointee.append(
-                        Line(
-                            function: line.func_name.map { String(cString: $0) } ?? "",
-                            text: line.desc.map { String(cString: $0) } ?? ""))
+                    guard let text = line?.pointee.desc, let lines else { return 0 }
+                    lines.assumingMemoryBound(to: [String].self).pointee.append(String(cString: text))
                     return 0
                 }, lines)
         }
@@ -42,10 +33,10 @@ extension HDF5Error {
     }
 
     /// The most telling line of a stack: the cause, in plain words where the library's are obscure.
-    static func reason(from stack: [Line]) -> String {
-        guard let cause = stack.first?.text else { return "the library gives no reason" }
+    private static func reason(from stack: [String]) -> String {
+        guard let cause = stack.first else { return "the library gives no reason" }
         if cause.contains("file signature not found") { return "not an HDF5 file" }
-        // "unable to open file: name = 'x.h5', errno = 2, error message = 'No such file or directory', flags = 0, …"
+        // "unable to open file: name = 'x.h5', errno = 2, error message = 'No such file or directory', …"
         if let message = cause.firstMatch(of: /error message = '([^']*)'/) {
             return String(message.1).lowercased()
         }
@@ -53,6 +44,8 @@ extension HDF5Error {
         if let message = cause.firstMatch(of: /MPI error string is '(?:MPI_ERR_[A-Z_]+: )?([^']*)'/) {
             return String(message.1)
         }
+        // MPI-IO reports that less was written than asked, without a reason.
+        if cause == "file write failed" { return "file write failed; the disk may be full" }
         return cause
     }
 }

@@ -10,12 +10,20 @@ public enum HDF5Library {
         return "\(major).\(minor).\(release)"
     }
 
+    /// Starts the library; otherwise its first use does.
+    ///
+    /// A program that uses MPI calls this before `MPIEnvironment.initialize()`. A library that starts later
+    /// ends itself in `MPIEnvironment.finalize()`, and crashes there if a file could not be written.
+    public static func start() { locked {} }
+
     /// Held during every call: the library is not thread-safe.
     ///
-    /// A collective operation holds it until all ranks have come, so that a rank must not wait for others in one
-    /// thread while another of its threads is in a collective operation on a file.
+    /// A collective operation holds it until all ranks have come, so that a rank must not wait for others in
+    /// one thread while another of its threads is in a collective operation on a file.
     private static let lock: NSRecursiveLock = {
-        // The library would print every error, also those that are caught.
+        // At the end of the process it would close what is open, and crash on what cannot be written.
+        _ = H5dont_atexit()
+        // It would print every error, also those that are caught.
         _ = H5Eset_auto2(kaon_H5E_DEFAULT(), nil, nil)
         return NSRecursiveLock()
     }()

@@ -1,6 +1,6 @@
 internal import CHDF5
 
-/// A number that can be read from and written to a dataset, whatever number the dataset stores: HDF5 converts.
+/// A number to read from or write to a dataset, whatever number that stores: HDF5 converts.
 public protocol HDF5Scalar: BitwiseCopyable, Sendable {
     /// How HDF5 calls the type.
     static var elementType: ElementType { get }

@@ -1,6 +1,8 @@
 internal import CHDF5
 
 /// The one owner of an identifier of the library.
+///
+/// Not internal, because the optimiser moves the destruction of groups and datasets into other rooms.
 package struct Handle: ~Copyable, Sendable {
     typealias Close = @convention(c) @Sendable (hid_t) -> herr_t
 
@@ -18,6 +20,11 @@ package struct Handle: ~Copyable, Sendable {
         let (id, close) = (id, close)
         discard self
         try HDF5Library.call(operation()) { close(id) }
+    }
+
+    /// Leaves the identifier open for good.
+    consuming func abandon() {
+        discard self
     }
 
     deinit {

@@ -2,29 +2,55 @@ internal import CHDF5
 import MPI
 import Synchronization
 
-/// The file that a `File` and the objects in it share: it is closed with the last of them, or before by `close()`.
+/// The file that a `File` and the objects in it share: closed with the last of them, or before by `close()`.
 final class OpenFile: Sendable {
     let path: String
     /// The ranks that opened the file together; nil if one process opened it alone.
     let communicator: Communicator?
 
     let id: hid_t
-    /// Nil once the file was closed.
+    /// Nil once the file was closed, or given up.
     private let handle: Mutex<Handle?>
 
     var isParallel: Bool { communicator != nil }
 
-    init(path: String, communicator: Communicator?, _ handle: consuming Handle) {
+    /// Takes over the identifier that `open` returns. Throws `HDF5Error`.
+    init(_ path: String, _ communicator: Communicator?, _ operation: String, _ open: () -> hid_t) throws {
+        let handle = try Handle(operation, closedBy: H5Fclose, open)
         self.path = path
         self.communicator = communicator
         id = handle.id
         self.handle = Mutex(handle)
     }
 
-    /// Closes the file; objects in it that are used later throw. Throws `HDF5Error`.
+    deinit {
+        if communicator == nil {
+            try? close()
+        } else {
+            // To close is collective: a rank that drops its file on an error would wait for the others, and
+            // never tell.
+            handle.withLock { $0.take()?.abandon() }
+        }
+    }
+
+    /// Writes what is buffered. Throws `HDF5Error`, or the same `AgreedError` on all ranks of a shared file.
+    func flush(_ operation: String) throws {
+        func flush() throws { try HDF5Library.call(operation) { H5Fflush(id, H5F_SCOPE_LOCAL) } }
+        if let communicator { try communicator.agree(flush) } else { try flush() }
+    }
+
+    /// Closes the file; objects in it that are used later throw. Throws as `flush` does.
     func close() throws {
-        let handle = handle.withLock { $0.take() }
-        try handle?.close("close \(path)")
+        let operation = "close \(path)"
+        guard let handle = handle.withLock({ $0.take() }) else { return }
+        do {
+            try flush(operation)
+        } catch {
+            // The library crashes on the objects of a file that it closed halfway.
+            handle.abandon()
+            throw error
+        }
+        try handle.close(operation)
     }
 }
 

@@ -1,20 +1,20 @@
 internal import CHDF5
 
 /// A box of elements of a dataset.
-struct Selection: CustomStringConvertible {
-    let start: [Int]
-    let count: [Int]
+package struct Selection: CustomStringConvertible, Equatable {
+    package let start: [Int]
+    package let count: [Int]
     /// The shape of the dataset.
     let shape: [Int]
 
     /// Everything.
-    init(all shape: [Int]) {
+    package init(all shape: [Int]) {
         start = shape.map { _ in 0 }
         count = shape
         self.shape = shape
     }
 
-    init(start: [Int], count: [Int], of shape: [Int]) {
+    package init(start: [Int], count: [Int], of shape: [Int]) {
         precondition(
             start.count == shape.count && count.count == shape.count,
             "start \(start) and count \(count) do not fit a dataset of shape \(shape)")
@@ -24,7 +24,7 @@ struct Selection: CustomStringConvertible {
     }
 
     /// Whole rows: a range of the leading dimension, all of the others.
-    init(rows: Range<Int>, of shape: [Int]) {
+    package init(rows: Range<Int>, of shape: [Int]) {
         precondition(!shape.isEmpty, "a single value has no rows")
         start = [rows.lowerBound] + shape.dropFirst().map { _ in 0 }
         count = [rows.count] + shape.dropFirst()
@@ -39,8 +39,19 @@ struct Selection: CustomStringConvertible {
         }
     }
 
-    /// `rows 4096..<8192` for whole rows, `start [0, 2], count [8, 1]` for another box, nothing for a single value.
-    var description: String {
+    /// The selection in parts of at most `elementLimit` elements, but of at least a row.
+    package func parts(of elementLimit: Int) -> [Selection] {
+        guard let rows = count.first, elementCount > elementLimit else { return [self] }
+        let partRows = max(1, elementLimit / (elementCount / rows))
+        return stride(from: 0, to: rows, by: partRows).map { row in
+            Selection(
+                start: [start[0] + row] + start.dropFirst(),
+                count: [min(partRows, rows - row)] + count.dropFirst(), of: shape)
+        }
+    }
+
+    /// `rows 4096..<8192` for whole rows, `start [0, 2], count [8, 1]` for another box, `all` for one value.
+    package var description: String {
         guard let first = start.first, let rows = count.first else { return "all" }
         let isWholeRows = start.dropFirst().allSatisfy { $0 == 0 } && count.dropFirst() == shape.dropFirst()
         return isWholeRows ? "rows \(first)..<\(first + rows)" : "start \(start), count \(count)"

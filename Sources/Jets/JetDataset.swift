@@ -24,8 +24,7 @@ public final class JetDataset: Sendable {
     ///
     /// Rank 0 first looks at the structure of every file. `jets` bounds the number of jets: the first ones
     /// are taken. Throws `AgreedError`, the same on every rank, where a file cannot be opened or does not
-    /// fit. The files close, collectively, when the dataset goes: before MPI ends, and at the same point on
-    /// every rank.
+    /// fit.
     public init(
         paths: [String], maxConstituents: Int = 128, jets: Int? = nil, on communicator: Communicator
     ) throws {
@@ -54,8 +53,8 @@ public final class JetDataset: Sendable {
         try communicator.agree {
             guard seen.allSatisfy({ $0 == seen[0] }) else {
                 throw JetError(
-                    "the ranks see different files under \(paths.joined(separator: ", ")): put them on a file "
-                        + "system that all nodes share")
+                    "the ranks see different files under \(paths.joined(separator: ", ")): put them on a "
+                        + "file system that all nodes share")
             }
         }
     }
@@ -94,8 +93,8 @@ public final class JetDataset: Sendable {
             guard names == first ?? names else {
                 throw JetError(
                     "the classes in \(path) (\(names.joined(separator: ", "))) are not those in "
-                        + "\(paths[0]) (\(first!.joined(separator: ", "))): write the files with the same names "
-                        + "in the same order")
+                        + "\(paths[0]) (\(first!.joined(separator: ", "))): write the files with the same "
+                        + "names in the same order")
             }
             first = names
         }

@@ -108,7 +108,8 @@ public final class PaddedFile: JetFile {
         return try stored.enumerated().map { index, label in
             guard classes.contains(label) else {
                 let known =
-                    classNames.isEmpty ? "classes are numbered from 0"
+                    classNames.isEmpty
+                    ? "classes are numbered from 0"
                     : "the file names \(classNames.count) classes (\(classNames.joined(separator: ", ")))"
                 throw JetError(
                     "\(path): /labels, row \(rows.lowerBound + index) is \(label), but \(known): correct the "

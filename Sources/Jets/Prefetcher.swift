@@ -52,10 +52,7 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
     }
 
     func start() {
-        let thread = Thread { [self] in
-            Thread.current.name = "kaon.prefetch"
-            run()
-        }
+        let thread = Thread { [self] in run() }
         thread.stackSize = 8 << 20
         thread.start()
     }

@@ -36,7 +36,8 @@ extension QuantilePreprocessing {
                 guard !all.isEmpty else {
                     throw JetError(
                         "\(dataset.paths[0]): feature '\(JetFeatures.allNames[feature])' has no value to "
-                            + "fit its quantiles to, for no constituent is charged; leave it out of data.features")
+                            + "fit its quantiles to, for no constituent is charged; leave it out of the list"
+                    )
                 }
                 all.sort()
                 return all

@@ -1,4 +1,4 @@
-/// A failure that every rank of a communicator knows: all throw the same text, so that rank 0 alone need print it.
+/// A failure that every rank of a communicator knows: all throw the same text, and one need print it.
 public struct AgreedError: Error, CustomStringConvertible, Equatable {
     /// What failed, and on which rank when not on all alike.
     public let message: String
@@ -11,10 +11,10 @@ public struct AgreedError: Error, CustomStringConvertible, Equatable {
 extension Communicator {
     /// Runs `work` on every rank, and succeeds on all or on none.
     ///
-    /// When `work` throws anywhere, all ranks throw `AgreedError` with the text of the lowest failing rank, after
-    /// "rank 3: " unless every rank failed alike. A rank that throws for itself leaves the others waiting in their
-    /// next collective; every rank must therefore enter here, and `work` must not throw from between collectives
-    /// that the other ranks still make.
+    /// When `work` throws anywhere, all ranks throw `AgreedError` with the text of the lowest failing rank,
+    /// after "rank 3: " unless every rank failed alike. A rank that throws for itself leaves the others
+    /// waiting in their next collective; every rank must therefore enter here, and `work` must not throw from
+    /// between collectives that the other ranks still make.
     public func agree<R: ~Copyable>(_ work: () throws -> R) throws -> R {
         var result: R?
         var failure: String?
@@ -28,7 +28,9 @@ extension Communicator {
         throw AgreedError(message: alike ? message : "rank \(firstFailing): \(message)")
     }
 
-    /// Runs `work` on rank 0 and returns its result there, nil elsewhere; when it throws, all ranks throw `AgreedError`.
+    /// Runs `work` on rank 0 and returns its result there, nil elsewhere.
+    ///
+    /// When it throws, all ranks throw `AgreedError` with its text.
     public func onRoot<R: ~Copyable>(_ work: () throws -> R) throws -> R? {
         var result: R?
         var failure: String?

@@ -5,18 +5,20 @@ internal import COpenMPI
 extension Communicator {
     // MARK: Reduction
 
-    /// Reduces over the ranks, element by element, in place; all ranks pass the same count. Throws `MPIError`.
-    public func allReduce<T: MPIScalar>(_ buffer: UnsafeMutableBufferPointer<T>, _ op: Reduction = .sum) throws {
+    /// Reduces over the ranks, element by element, in place. All ranks pass as many. Throws `MPIError`.
+    public func allReduce<T: MPIScalar>(
+        _ buffer: UnsafeMutableBufferPointer<T>, _ op: Reduction = .sum
+    ) throws {
         for piece in pieces(of: buffer) {
             try MPIError.check(
                 MPI_Allreduce(
-                    kaon_MPI_IN_PLACE(), piece.baseAddress, Int32(piece.count), T.mpiKind.datatype, op.operation,
-                    handle),
+                    kaon_MPI_IN_PLACE(), piece.baseAddress, Int32(piece.count), T.mpiKind.datatype,
+                    op.operation, handle),
                 "MPI_Allreduce")
         }
     }
 
-    /// The reduction over the ranks, element by element; all ranks pass the same count. Throws `MPIError`.
+    /// The reduction over the ranks, element by element. All ranks pass as many. Throws `MPIError`.
     public func allReduce<T: MPIScalar>(_ values: [T], _ op: Reduction = .sum) throws -> [T] {
         var result = values
         try result.withUnsafeMutableBufferPointer { try allReduce($0, op) }
@@ -34,7 +36,8 @@ extension Communicator {
     public func broadcast<T: MPIScalar>(_ buffer: UnsafeMutableBufferPointer<T>, from root: Int = 0) throws {
         for piece in pieces(of: buffer) {
             try MPIError.check(
-                MPI_Bcast(piece.baseAddress, Int32(piece.count), T.mpiKind.datatype, Int32(root), handle), "MPI_Bcast")
+                MPI_Bcast(piece.baseAddress, Int32(piece.count), T.mpiKind.datatype, Int32(root), handle),
+                "MPI_Bcast")
         }
     }
 
@@ -92,7 +95,8 @@ extension Communicator {
     private func allGatherCount(_ count: Int) throws -> [Int] {
         var counts = [Int](repeating: 0, count: size)
         try MPIError.check(
-            MPI_Allgather([count], 1, Int.mpiKind.datatype, &counts, 1, Int.mpiKind.datatype, handle), "MPI_Allgather")
+            MPI_Allgather([count], 1, Int.mpiKind.datatype, &counts, 1, Int.mpiKind.datatype, handle),
+            "MPI_Allgather")
         return counts
     }
 
@@ -115,7 +119,8 @@ private struct GatherLayout {
     init(counts: [Int], call: String) throws {
         total = counts.reduce(0, +)
         guard total <= Int(Int32.max) else {
-            throw MPIError(call: call, message: "\(total) values are more than MPI's 32-bit counts can gather")
+            throw MPIError(
+                call: call, message: "\(total) values are more than MPI's 32-bit counts can gather")
         }
         self.counts = counts.map { Int32($0) }
         var offset: Int32 = 0
@@ -131,6 +136,7 @@ private struct GatherLayout {
 }
 
 extension Array where Element: MPIScalar {
+    /// `count` zeros.
     init(zeroed count: Int) {
         self.init(unsafeUninitializedCapacity: count) { buffer, initialized in
             UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)

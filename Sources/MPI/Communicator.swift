@@ -3,8 +3,8 @@ import Glibc
 
 /// A group of ranks that talk to each other.
 ///
-/// Every operation that is not said to be local is collective: all ranks of the communicator must make the same calls
-/// in the same order. Threads of one rank may use different communicators at once, if MPI grants
+/// Every operation that is not said to be local is collective: all ranks of the communicator must make the
+/// same calls in the same order. Threads of one rank may use different communicators at once, if MPI grants
 /// `MPIEnvironment.ThreadLevel.multiple`; on one communicator they must agree on an order.
 ///
 /// - Note: `@unchecked Sendable`, because the handle is an address in the library that never changes.
@@ -55,7 +55,7 @@ public final class Communicator: @unchecked Sendable {
         _ = MPI_Comm_free(&handle)
     }
 
-    /// Parts the ranks: those with the same `color` (≥ 0) form a communicator, ordered by `key`, then by rank.
+    /// Parts the ranks: those of the same `color` (≥ 0) form a communicator, ordered by `key`, then rank.
     ///
     /// Throws `MPIError`.
     public func split(color: Int, key: Int) throws -> Communicator {
@@ -72,7 +72,7 @@ public final class Communicator: @unchecked Sendable {
         try duplicate(pieceLength: pieceLength)
     }
 
-    /// A duplicate that cuts its messages to `pieceLength` elements, to try with few what otherwise takes 2³⁰.
+    /// A duplicate that cuts its messages after `pieceLength` elements, to try what otherwise takes 2³⁰.
     package func duplicate(pieceLength: Int) throws -> Communicator {
         var copy: MPI_Comm?
         try MPIError.check(MPI_Comm_dup(handle, &copy), "MPI_Comm_dup")
@@ -84,7 +84,7 @@ public final class Communicator: @unchecked Sendable {
         try MPIError.check(MPI_Barrier(handle), "MPI_Barrier")
     }
 
-    /// Ends the whole job, on every rank, with the exit status `code`; local, for when the others cannot be told.
+    /// Ends the job on every rank with the exit status `code`; local, for when the others cannot be told.
     public func abort(code: Int32) -> Never {
         _ = MPI_Abort(handle, code)
         exit(code)

@@ -21,7 +21,7 @@ public enum MPIEnvironment {
 
     /// Starts MPI, asking that any thread may call it, and returns what was granted; again is harmless.
     ///
-    /// Without `mpirun` the process is a world of its own. Throws `MPIError` after `finalize()`: MPI starts once.
+    /// Without `mpirun` the process is a world of its own. MPI starts once: throws `MPIError` after its end.
     @discardableResult
     public static func initialize() throws -> ThreadLevel {
         try lifecycle.withLock { _ in
@@ -36,7 +36,8 @@ public enum MPIEnvironment {
                 // Communicators made from these two inherit the handler.
                 for communicator in [kaon_MPI_COMM_WORLD(), kaon_MPI_COMM_SELF()] {
                     try MPIError.check(
-                        MPI_Comm_set_errhandler(communicator, kaon_MPI_ERRORS_RETURN()), "MPI_Comm_set_errhandler")
+                        MPI_Comm_set_errhandler(communicator, kaon_MPI_ERRORS_RETURN()),
+                        "MPI_Comm_set_errhandler")
                 }
             }
             return threadLevel

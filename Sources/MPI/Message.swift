@@ -1,4 +1,4 @@
-/// Memory that a request may use while the program goes on: its address is stable as long as the object lives.
+/// Memory that a request may use while the program goes on: it stays in place as long as the object lives.
 public protocol MessageBuffer: AnyObject {
     associatedtype Element: MPIScalar
 

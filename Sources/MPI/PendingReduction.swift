@@ -1,10 +1,12 @@
 internal import COpenMPI
 
 extension Communicator {
-    /// Starts to reduce `buffer` over the ranks, in place, and returns at once; all ranks pass the same count.
+    /// Starts to reduce `buffer` over the ranks, in place, and returns at once. All ranks pass as many.
     ///
     /// The buffer must not be touched until `PendingReduction.wait()` gives it back. Throws `MPIError`.
-    public func startAllReduce<B: MessageBuffer>(_ buffer: B, _ op: Reduction = .sum) throws -> PendingReduction<B> {
+    public func startAllReduce<B: MessageBuffer>(
+        _ buffer: B, _ op: Reduction = .sum
+    ) throws -> PendingReduction<B> {
         let pending = PendingReduction(buffer)
         try pending.start(on: self, op)
         return pending

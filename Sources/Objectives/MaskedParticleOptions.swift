@@ -31,12 +31,14 @@ public struct MaskedParticleOptions: Sendable, Equatable {
         _ = try masking.choice("strategy", of: Strategy.self, default: .random)
 
         let section = try root.section("tasks")
-        if section.keys.isEmpty {
-            throw root.error("tasks", "no task to train; give at least one of particle_id, regression, kmeans")
-        }
         tasks.particleID = try section.optionalSection(ParticleIdentification.name).map { try .init(from: $0) }
         tasks.regression = try section.optionalSection(Regression.name).map { try .init(from: $0) }
         tasks.kmeans = try section.optionalSection(KMeansTokens.name).map { try .init(from: $0) }
+        if tasks.particleID == nil, tasks.regression == nil, tasks.kmeans == nil {
+            // A misspelt task is an unknown key, which says more.
+            try section.finish()
+            throw root.error("tasks", "no task to train; give at least one of particle_id, regression, kmeans")
+        }
     }
 }
 

@@ -42,10 +42,11 @@ func parallelMultiply(
     let grain = max(8, 1_000_000 / max(1, k * min(m, n)))
     if m >= n {
         parallel(m, grain: grain) { rows in
-            let part = transposeA == .yes ? a.advanced(columns: rows.lowerBound) : a.advanced(rows: rows.lowerBound)
+            let first = rows.lowerBound
+            let part = transposeA == .yes ? a.advanced(columns: first) : a.advanced(rows: first)
             multiply(
                 m: rows.count, n: n, k: k, alpha: alpha, part, transposeA, b, transposeB, beta: beta,
-                into: c.advanced(rows: rows.lowerBound))
+                into: c.advanced(rows: first))
         }
     } else {
         parallel(n, grain: grain) { columns in

@@ -4,6 +4,7 @@
 /// drops every operation as it goes, and with it the activations that only its gradient needed.
 public final class Tape {
     private struct Record {
+        let name: String
         let output: Variable
         let parameters: [Variable]
         let backward: (Tensor) -> Void
@@ -11,6 +12,8 @@ public final class Tape {
 
     private var records: [Record] = []
     private let recording: Bool
+    private let profile: OperationProfile?
+    private var operationsAtLap = 0.0
 
     /// Floating-point operations of the matrix products so far, forward and backward, counted from their shapes.
     public private(set) var operations: Double = 0
@@ -18,27 +21,40 @@ public final class Tape {
     /// Called during the backward pass when the gradient of a parameter is complete, as far as this tape goes.
     public var onGradientComplete: ((Variable) -> Void)?
 
-    /// - Parameter recording: false for evaluation: nothing is kept for a backward pass.
-    public init(recording: Bool = true) {
+    /// - Parameters:
+    ///   - recording: false for evaluation: nothing is kept for a backward pass.
+    ///   - profile: where to note the time of every operation.
+    public init(recording: Bool = true, profile: OperationProfile? = nil) {
         self.recording = recording
+        self.profile = profile
     }
 
     /// Makes the output of an operation, whose `backward` adds to the gradients of `inputs` what follows from the
     /// gradient of the output.
-    func record(_ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void) -> Variable {
+    func record(
+        _ name: String, _ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void
+    ) -> Variable {
+        lap(name)
         guard recording, inputs.contains(where: \.requiresGradient) else {
             return Variable(value: value, requiresGradient: false)
         }
         let output = Variable(value: value, requiresGradient: true)
         let parameters = inputs.filter { $0.requiresGradient && $0.isParameter }
         for parameter in parameters { parameter.pendingUses += 1 }
-        records.append(Record(output: output, parameters: parameters, backward: backward))
+        records.append(Record(name: name, output: output, parameters: parameters, backward: backward))
         return output
     }
 
     /// Whether an operation on these inputs will be differentiated, and has to keep what its gradient needs.
     func differentiates(_ inputs: Variable...) -> Bool {
         recording && inputs.contains { $0.requiresGradient }
+    }
+
+    /// Notes the time of an operation that ends here.
+    func lap(_ name: @autoclosure () -> String) {
+        guard let profile else { return }
+        profile.lap(name(), operations: operations - operationsAtLap)
+        operationsAtLap = operations
     }
 
     /// Counts a product of 2 m n k operations.
@@ -50,6 +66,7 @@ public final class Tape {
     public func backward() {
         while let record = records.popLast() {
             if let gradient = record.output.takeGradient() { record.backward(gradient) }
+            lap(record.name + " gradient")
             for parameter in record.parameters {
                 parameter.pendingUses -= 1
                 if parameter.pendingUses == 0 { onGradientComplete?(parameter) }

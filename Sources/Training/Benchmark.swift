@@ -40,8 +40,8 @@ public func benchmark(
     let threads = try Machine.useThreads(options.threads, on: communicator)
     let objective = makeObjective(options)
     console.say(
-        "kaon \(kaonVersion): \(communicator.size) ranks × \(threads) threads, OpenBLAS for \(BLAS.coreName); "
-            + "\(objective.parameters.count) parameters, \(options.training.batchSize) jets a step in micro-batches "
+        "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
+            + "OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, \(options.training.batchSize) jets a step in micro-batches "
             + "of \(options.training.microBatchSize)")
     let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
     (objective as? MaskedParticleModelling)?.useSyntheticCentroids(jets)
@@ -52,9 +52,11 @@ public func benchmark(
     func run(_ number: Int, jets count: Int) throws {
         let share = JetOrder.share(of: count, rank: communicator.rank, size: communicator.size)
         let first = number * options.training.batchSize + share.lowerBound
-        let parts = objective.microBatches(
-            jets.batch(first..<first + share.count), size: options.training.microBatchSize, phase: .training)
-        _ = try step(parts, learningRate: 1e-5, number: number)
+        _ = try step(
+            {
+                objective.microBatches(
+                    jets.batch(first..<first + share.count), size: options.training.microBatchSize, phase: .training)
+            }, learningRate: 1e-5, number: number)
     }
     // The first passes fill the arena.
     try run(0, jets: min(options.training.batchSize, 4 * options.training.microBatchSize * communicator.size))

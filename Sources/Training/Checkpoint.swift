@@ -4,28 +4,32 @@ import NN
 import Tensors
 
 /// Where a run stands between two steps.
-struct TrainingState: Equatable {
+package struct TrainingState: Equatable {
     /// Steps done.
-    var step = 0
-    var epoch = 0
+    package var step = 0
+    package var epoch = 0
     /// Batches of this epoch that are done.
-    var stepInEpoch = 0
+    package var stepInEpoch = 0
     /// Jets seen in all epochs.
-    var jets = 0
+    package var jets = 0
     /// Sums of the losses since the last logged row, and the steps in them.
-    var lossSums: [Double] = []
-    var lossSteps = 0
+    package var lossSums: [Double] = []
+    package var lossSteps = 0
+    /// Rows of `metrics.csv` so far.
+    package var rows = 0
+
+    package init() {}
 }
 
 /// One file with everything that a run needs to go on: `/model`, `/optimizer`, `/state`, and the configuration.
 ///
-/// Datasets carry a Fletcher-32 checksum that HDF5 verifies on reading. A file is written under a temporary name,
-/// brought to the disk and renamed: it is complete or absent.
-enum Checkpoint {
+/// Datasets of weights carry a Fletcher-32 checksum that HDF5 verifies on reading. A file is written under a temporary
+/// name, brought to the disk and renamed: it is complete or absent.
+package enum Checkpoint {
     private static let format = 1
 
     /// Writes a checkpoint; `writeState` adds what else the run needs to `/state`.
-    static func write(
+    package static func write(
         to path: String, parameters: ParameterStore, optimizer: AdamW, state: TrainingState, configuration: String,
         writeState: (borrowing Group) throws -> Void
     ) throws {
@@ -45,35 +49,55 @@ enum Checkpoint {
             try stateGroup.setAttribute("jets", to: state.jets)
             try stateGroup.setAttribute("loss_sums", to: state.lossSums)
             try stateGroup.setAttribute("loss_steps", to: state.lossSteps)
+            try stateGroup.setAttribute("rows", to: state.rows)
             try writeState(stateGroup)
         }
     }
 
-    /// Reads a checkpoint into a model of the same parameters and returns where the run stood.
-    static func read(
+    /// Reads a checkpoint into a model of the same parameters and returns where the run stood; `readState` sees
+    /// `/state` before any parameter is read.
+    ///
+    /// Throws `TrainingError` when the file is no checkpoint or one of another model, `HDF5Error` when it is damaged,
+    /// and what `readState` throws.
+    package static func read(
         from path: String, parameters: ParameterStore, optimizer: AdamW, readState: (borrowing Group) throws -> Void
     ) throws -> TrainingState {
         let file = try File(opening: path)
+        try checkFormat(file.root, path)
+        let stateGroup = try file.root.group("state")
+        try readState(stateGroup)
         try readModel(file.root, path, parameters)
         let group = try file.root.group("optimizer")
         try read(parameters, into: optimizer.firstMoment, from: group.group("first_moment"), path)
         try read(parameters, into: optimizer.secondMoment, from: group.group("second_moment"), path)
         optimizer.updates = try group.intAttribute("updates")
-        let stateGroup = try file.root.group("state")
-        try readState(stateGroup)
-        return TrainingState(
-            step: try stateGroup.intAttribute("step"), epoch: try stateGroup.intAttribute("epoch"),
-            stepInEpoch: try stateGroup.intAttribute("step_in_epoch"), jets: try stateGroup.intAttribute("jets"),
-            lossSums: try stateGroup.doublesAttribute("loss_sums"),
-            lossSteps: try stateGroup.intAttribute("loss_steps"))
+        var state = TrainingState()
+        state.step = try stateGroup.intAttribute("step")
+        state.epoch = try stateGroup.intAttribute("epoch")
+        state.stepInEpoch = try stateGroup.intAttribute("step_in_epoch")
+        state.jets = try stateGroup.intAttribute("jets")
+        state.lossSums = try stateGroup.doublesAttribute("loss_sums")
+        state.lossSteps = try stateGroup.intAttribute("loss_steps")
+        state.rows = try stateGroup.intAttribute("rows")
+        return state
     }
 
     /// Reads the weights alone.
-    static func readWeights(from path: String, into parameters: ParameterStore) throws {
-        try readModel(File(opening: path).root, path, parameters)
+    package static func readWeights(from path: String, into parameters: ParameterStore) throws {
+        let file = try File(opening: path)
+        try checkFormat(file.root, path)
+        try readModel(file.root, path, parameters)
     }
 
-    private static func readModel(_ root: borrowing Group, _ path: String, _ parameters: ParameterStore) throws {
+    /// The configuration that a checkpoint was trained with.
+    package static func configuration(of path: String) throws -> String {
+        let file = try File(opening: path)
+        try checkFormat(file.root, path)
+        return try file.root.stringAttribute("configuration")
+    }
+
+    /// Throws `TrainingError` unless the file is a checkpoint that this version reads.
+    static func checkFormat(_ root: borrowing Group, _ path: String) throws {
         guard root.contains("model"), root.hasAttribute("format") else {
             throw TrainingError("\(path) is not a checkpoint of kaon")
         }
@@ -81,6 +105,9 @@ enum Checkpoint {
         guard found == format else {
             throw TrainingError("\(path) has checkpoint format \(found); this kaon reads format \(format)")
         }
+    }
+
+    private static func readModel(_ root: borrowing Group, _ path: String, _ parameters: ParameterStore) throws {
         let model = try root.group("model")
         let stored = Set(try model.children.map(\.name))
         let wanted = Set(parameters.parameters.map(\.name))
@@ -135,12 +162,12 @@ func replaceFile(_ path: String, _ write: (borrowing Group) throws -> Void) thro
         try write(file.root)
         try file.close()
         try synchronizeFile(temporary)
+        guard rename(temporary, path) == 0 else {
+            throw TrainingError("cannot write \(path): \(systemReason())")
+        }
     } catch {
         unlink(temporary)
         throw error
-    }
-    guard rename(temporary, path) == 0 else {
-        throw TrainingError("cannot write \(path): \(String(cString: strerror(errno)))")
     }
     try synchronizeDirectory(folder)
 }

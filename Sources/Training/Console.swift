@@ -20,13 +20,23 @@ public final class Console: @unchecked Sendable {
         log = Logger(label: "kaon") { _ in ConsoleLogHandler(console: self) }
     }
 
-    /// mpirun gives rank 0 a pseudo-terminal even when its own output goes to a file; its controlling process tells.
+    /// Under mpirun a rank may have a pseudo-terminal of its own though mpirun writes to a file; the user looks at what
+    /// mpirun writes to: the nearest ancestor with another standard output than this process.
     private static var environmentIsTerminal: Bool {
-        let environment = ProcessInfo.processInfo.environment
-        guard environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }
-        // mpirun's own standard error tells where the user looks.
-        return (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(getppid())/fd/1"))
-            .map { $0.hasPrefix("/dev/pts/") || $0.hasPrefix("/dev/tty") } ?? false
+        guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }
+        func output(of process: String) -> String? {
+            try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/1")
+        }
+        let own = output(of: "self")
+        var ancestor = "\(getppid())"
+        while let output = output(of: ancestor) {
+            if output != own { return output.hasPrefix("/dev/pts/") || output.hasPrefix("/dev/tty") }
+            guard let status = try? String(contentsOfFile: "/proc/\(ancestor)/status", encoding: .utf8),
+                let parent = status.firstMatch(of: /PPid:\s*(\d+)/)
+            else { return false }
+            ancestor = String(parent.1)
+        }
+        return false
     }
 
     /// From now on messages also go to the end of a file.
@@ -34,7 +44,7 @@ public final class Console: @unchecked Sendable {
         guard !isSilent else { return }
         if !FileManager.default.fileExists(atPath: path) {
             guard FileManager.default.createFile(atPath: path, contents: nil) else {
-                throw TrainingError("cannot write \(path): \(String(cString: strerror(errno)))")
+                throw TrainingError("cannot write \(path): \(systemReason())")
             }
         }
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
@@ -47,6 +57,15 @@ public final class Console: @unchecked Sendable {
 
     /// A line about something that may be wrong.
     public func warn(_ text: String) { log.warning("\(text)") }
+
+    /// Why the program ends: to standard error and the log, from a rank that is silent otherwise too.
+    func fail(_ text: String) {
+        state.withLock {
+            clearProgress()
+            put("Error: \(text)\n", to: .standardError)
+            appendToFile("error", text)
+        }
+    }
 
     /// Draws the progress line on a terminal; elsewhere writes it as a plain line when `isLogged`.
     func progress(_ text: String, isLogged: Bool) {
@@ -65,10 +84,7 @@ public final class Console: @unchecked Sendable {
     fileprivate func message(_ level: Logger.Level, _ text: String) {
         guard !isSilent else { return }
         state.withLock {
-            if progressWidth > 0 {
-                put("\r" + String(repeating: " ", count: progressWidth) + "\r")
-                progressWidth = 0
-            }
+            clearProgress()
             put((level >= .warning ? "\(level): " : "") + text + "\n")
             appendToFile("\(level)", text)
         }
@@ -82,15 +98,20 @@ public final class Console: @unchecked Sendable {
         }
     }
 
-    private func put(_ text: String) {
-        FileHandle.standardOutput.write(Data(text.utf8))
+    private func clearProgress() {
+        if progressWidth > 0 { put("\r" + String(repeating: " ", count: progressWidth) + "\r") }
+        progressWidth = 0
+    }
+
+    private func put(_ text: String, to output: FileHandle = .standardOutput) {
+        // Nobody who listens, or a full disk behind a redirection, must not end the training.
+        try? output.write(contentsOf: Data(text.utf8))
     }
 
     private func appendToFile(_ level: String, _ text: String) {
         guard let file else { return }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         let time = Date().formatted(.iso8601)
-        // A full disk must not end the training for a log line.
         try? file.write(contentsOf: Data(lines.map { "\(time) \(level): \($0)\n" }.joined().utf8))
     }
 }

@@ -4,11 +4,11 @@ import NN
 import Objectives
 import Tensors
 
-/// One training step on all ranks: the micro-batches of this rank forward and backward, gradients and losses summed over
-/// the ranks, clipping, and the optimizer's update, the same on every rank.
+/// One training step on all ranks: the micro-batches of this rank forward and backward, gradients and losses summed
+/// over the ranks, clipping, and the optimizer's update, the same on every rank.
 final class DataParallelStep {
     /// What a step found, equal on all ranks.
-    struct Result {
+    struct Report {
         /// The mean of every term over the global batch.
         var losses: [Double]
         /// The norm of the gradient before clipping.
@@ -33,13 +33,49 @@ final class DataParallelStep {
 
     /// Runs step `number` (counted from 1) on this rank's micro-batches, of which there may be none; collective.
     ///
-    /// Throws `AgreedError` when the loss or the gradient is not finite; the parameters are then unchanged.
-    func callAsFunction(_ parts: [MicroBatch], learningRate: Double, number: Int) throws -> Result {
-        var counts = Array(repeating: 0.0, count: objective.terms.count)
-        for part in parts { counts.add(part.counts) }
-        counts = try communicator.allReduce(counts)
-        let scales = zip(objective.terms, counts).map { Float($1 > 0 ? $0.weight / $1 : 0) }
+    /// Returns nil, on every rank and with nothing done, when `shouldStop` is true on any. Throws `AgreedError` when
+    /// the micro-batches of any rank cannot be had, or when the loss or the gradient is not finite; the parameters are
+    /// then unchanged.
+    func callAsFunction(
+        _ microBatches: () throws -> [MicroBatch], learningRate: Double, number: Int, shouldStop: Bool = false
+    ) throws -> Report? {
+        let parts = Result(catching: microBatches)
+        guard let counts = try agree(on: parts, shouldStop: shouldStop) else { return nil }
+        let losses = try propagate(parts.get(), counts: counts)
 
+        let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
+        guard norm.isFinite, losses.allSatisfy(\.isFinite) else {
+            let terms = zip(objective.terms, losses).map { "\($0.name) loss \($1)" }.joined(separator: ", ")
+            throw AgreedError(
+                message: "step \(number): the loss or the gradient is not finite (\(terms), gradient norm \(norm)); "
+                    + "lower optimizer.learning_rate or look at the data")
+        }
+        optimizer.step(learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
+        return Report(losses: losses, gradientNorm: norm)
+    }
+
+    /// What each term is averaged over on all ranks; nil when a rank wants to stop. Failures and wishes of single ranks
+    /// travel with the counts, so that all ranks learn of them before any enters the collectives of the step.
+    private func agree(on parts: Result<[MicroBatch], any Error>, shouldStop: Bool) throws -> [Double]? {
+        var failure: String?
+        var counts = Array(repeating: 0.0, count: objective.terms.count)
+        switch parts {
+        case .success(let parts): for part in parts { counts.add(part.counts) }
+        case .failure(let error): failure = "\(error)"
+        }
+        let sums = try communicator.allReduce(counts + [failure == nil ? 0 : 1, shouldStop ? 1 : 0])
+        if sums[counts.count] > 0 {
+            // The text names the rank already.
+            let first = try communicator.allReduce(
+                failure == nil ? communicator.size : communicator.rank, .minimum)
+            throw AgreedError(message: try communicator.broadcast(failure ?? "", from: first))
+        }
+        return sums[counts.count + 1] > 0 ? nil : Array(sums.prefix(counts.count))
+    }
+
+    /// Leaves the gradient of the total loss over all ranks in the parameters, and returns the mean of every term.
+    private func propagate(_ parts: [MicroBatch], counts: [Double]) throws -> [Double] {
+        let scales = zip(objective.terms, counts).map { Float($1 > 0 ? $0.weight / $1 : 0) }
         objective.parameters.resetGradients()
         var losses = Array(repeating: 0.0, count: counts.count)
         if parts.isEmpty { reducer.arm() }
@@ -52,17 +88,7 @@ final class DataParallelStep {
             operations += tape.operations
         }
         try reducer.finish()
-        losses = zip(try communicator.allReduce(losses), counts).map { $1 > 0 ? $0 / $1 : 0 }
-
-        let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
-        guard norm.isFinite, losses.allSatisfy(\.isFinite) else {
-            let terms = zip(objective.terms, losses).map { "\($0.name) loss \($1)" }.joined(separator: ", ")
-            throw AgreedError(
-                message: "step \(number): the loss or the gradient is not finite (\(terms), gradient norm \(norm)); "
-                    + "lower optimizer.learning_rate or look at the data; the last checkpoint is intact")
-        }
-        optimizer.step(learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
-        return Result(losses: losses, gradientNorm: norm)
+        return zip(try communicator.allReduce(losses), counts).map { $1 > 0 ? $0 / $1 : 0 }
     }
 }
 

@@ -4,9 +4,9 @@ import Tensors
 
 /// Sums the gradients of all ranks, in buckets that leave while the backward pass still runs.
 ///
-/// Buckets are runs of consecutive parameters of the flat gradient buffer, last first, because the backward pass reaches
-/// the last layers first. They leave in that order on every rank, whatever the order in which they fill.
-final class GradientReducer {
+/// Buckets are runs of consecutive parameters of the flat gradient buffer, last first, because the backward pass
+/// reaches the last layers first. They leave in that order on every rank, whatever the order in which they fill.
+package final class GradientReducer {
     private final class Bucket: MessageBuffer {
         let elements: UnsafeMutableBufferPointer<Float>
         let parameters: Range<Int>
@@ -30,7 +30,7 @@ final class GradientReducer {
     private var failure: (any Error)?
 
     /// - Parameter bucketElements: a bucket is closed once it has this many.
-    init(_ store: ParameterStore, on communicator: Communicator, bucketElements: Int = 1 << 20) {
+    package init(_ store: ParameterStore, on communicator: Communicator, bucketElements: Int = 1 << 20) {
         self.store = store
         self.communicator = communicator
         bucketOfParameter = Array(repeating: 0, count: store.parameters.count)
@@ -49,14 +49,14 @@ final class GradientReducer {
     }
 
     /// From now on a complete gradient is final: the last micro-batch of the step is on the tape.
-    func arm() {
+    package func arm() {
         isArmed = true
         next = 0
         for bucket in buckets { bucket.missing = bucket.parameters.count }
     }
 
     /// Takes note of a complete gradient; starts the reduction of every bucket that is full and whose turn it is.
-    func gradientIsComplete(_ variable: Variable) {
+    package func gradientIsComplete(_ variable: Variable) {
         guard isArmed, communicator.size > 1, let index = store.index(of: variable) else { return }
         buckets[bucketOfParameter[index]].missing -= 1
         do {
@@ -69,10 +69,12 @@ final class GradientReducer {
     }
 
     /// Sends what has not left and waits for all sums; every rank has to call it, with or without jets.
-    func finish() throws {
+    package func finish() throws {
         store.zeroUnusedGradients()
         defer {
             isArmed = false
+            // Where one reduction failed, the others must not trap on their way out.
+            for reduction in pending { reduction.abandon() }
             pending = []
         }
         guard communicator.size > 1 else { return }

@@ -3,8 +3,23 @@ import Foundation
 import MPI
 import Tensors
 
+/// How a run came to its end.
+public enum RunOutcome: Sendable {
+    /// All steps are done.
+    case finished
+    /// A signal asked it to stop; a checkpoint holds what was done, and steps are left.
+    case stopped
+}
+
 /// How a kaon process starts and ends.
+///
+/// Exit codes: 0 when all is done, 1 after an error with its reason on standard error, 64 for a wrong command line, and
+/// `stoppedExitCode` after a signal that asked the run to stop.
 public enum Launch {
+    /// The exit code of a run that a signal stopped between two steps, its checkpoint written: "come again"
+    /// (EX_TEMPFAIL). `slurm/pretrain.sbatch` then queues the job again.
+    public static let stoppedExitCode: Int32 = 75
+
     /// Re-executes the program with the OpenBLAS kernels that fit the processor, when the library chose slower ones and
     /// the user none. Has to come before MPI starts.
     public static func useBestKernels() {
@@ -18,37 +33,51 @@ public enum Launch {
         unsetenv(variable)
     }
 
-    /// Whether this process should speak before MPI has started: it is alone, or the first of its world.
-    public static var isFirstProcess: Bool {
+    /// Lets the first process of a job speak about what every one of them meets before MPI has started, such as a
+    /// mistake in the arguments: returns in the first, and ends the others with `code` after a while.
+    public static func leaveToFirstProcess(code: Int32) {
         let environment = ProcessInfo.processInfo.environment
         let rank = environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? environment["SLURM_PROCID"]
-        return rank == nil || rank == "0"
+        guard let rank, rank != "0" else { return }
+        // mpirun ends all processes as soon as one fails; the first has to have spoken by then.
+        if code != 0 { sleep(2) }
+        exit(code)
     }
 
-    /// Starts MPI, runs `body` on every rank, and ends the process: with 0, or with 1 and a reason. An error that
-    /// concerns one rank alone ends all ranks at once.
-    public static func onAllRanks(_ body: (Communicator, Console) throws -> Void) -> Never {
+    /// Starts MPI, runs `body` on every rank, and ends the process.
+    public static func onAllRanks(_ body: (Communicator, Console) throws -> RunOutcome) -> Never {
         do {
-            _ = try MPIEnvironment.initialize()
+            try MPIEnvironment.initialize()
         } catch {
-            fail(error.localizedDescription)
+            Console(isSilent: false).fail("\(error)")
             exit(1)
         }
         let communicator = Communicator.world
+        let console = Console(isSilent: communicator.rank != 0)
         do {
-            try body(communicator, Console(isSilent: communicator.rank != 0))
+            let outcome = try body(communicator, console)
             MPIEnvironment.finalize()
-            exit(0)
+            guard outcome == .stopped, communicator.rank == 0 else { exit(0) }
+            // One rank tells, once the others have left: mpirun and srun kill what still runs when a process fails.
+            if communicator.size > 1 { sleep(1) }
+            exit(stoppedExitCode)
         } catch let error as AgreedError {
-            if communicator.rank == 0 { fail(error.message) }
+            if communicator.rank == 0 { console.fail(error.message) }
             MPIEnvironment.finalize()
             exit(1)
         } catch {
-            let text = "\(error)"
-            fail(communicator.size == 1 || text.hasPrefix("rank ") ? text : "rank \(communicator.rank): \(text)")
-            if communicator.size == 1 { exit(1) }
-            communicator.abort(code: 1)
+            end(after: error, on: communicator, console: console)
         }
+    }
+
+    /// Ends the whole job because of an error that the other ranks do not know of.
+    ///
+    /// To be called before files that the ranks share go out of scope: closing them waits for the other ranks.
+    static func end(after error: any Error, on communicator: Communicator, console: Console) -> Never {
+        let text = "\(error)"
+        console.fail(communicator.size == 1 || text.hasPrefix("rank ") ? text : "rank \(communicator.rank): \(text)")
+        if communicator.size == 1 { exit(1) }
+        communicator.abort(code: 1)
     }
 
     /// Reads a configuration with its overrides on every rank; all fail alike. The name of the file without its
@@ -74,9 +103,5 @@ public enum Launch {
             for override in overrides { try configuration.override(override) }
             return try RunOptions(configuration, name: "benchmark")
         }
-    }
-
-    private static func fail(_ text: String) {
-        FileHandle.standardError.write(Data("error: \(text)\n".utf8))
     }
 }

@@ -39,7 +39,6 @@ func reportStart(
     on communicator: Communicator, console: Console
 ) throws {
     let hosts = Set(try communicator.allGather(MPIEnvironment.processorName)).sorted()
-    func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
     console.say(
         """
         kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")) on \
@@ -55,6 +54,15 @@ func reportStart(
     let cores = ProcessInfo.processInfo.activeProcessorCount
     if hosts.count == 1, communicator.size * threads > cores {
         console.warn(
-            "\(communicator.size) ranks × \(threads) threads share \(cores) cores; they will wait for each other")
+            "\(plural(communicator.size, "rank")) × \(plural(threads, "thread")) share \(plural(cores, "core")); they "
+                + "will wait for each other")
+    }
+    if let validation, validation.classNames != train.classNames {
+        console.warn(
+            "the validation files have the classes \(validation.classNames.joined(separator: ", ")), the training "
+                + "files \(train.classNames.joined(separator: ", "))")
     }
 }
+
+/// `1 rank`, `2 ranks`.
+func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }

@@ -1,45 +1,62 @@
 import Foundation
 
 /// A row of `metrics.csv`; what was not measured at this step is nil and stays empty.
-struct MetricsRow {
-    var step: Int
-    var epoch: Int
-    var jets: Int
-    var train: [Double]?
-    var validation: [Double]?
-    var learningRate: Double?
-    var gradientNorm: Double?
-    var jetsPerSecond: Double?
+package struct MetricsRow: Equatable {
+    package var step: Int
+    package var epoch: Int
+    package var jets: Int
+    package var train: Training?
+    /// The losses over the validation files, the total first.
+    package var validation: [Double]?
+
+    /// What is known from the steps since the last row.
+    package struct Training: Equatable {
+        /// Mean losses, the total first.
+        package var losses: [Double]
+        package var learningRate: Double
+        package var gradientNorm: Double
+        package var jetsPerSecond: Double
+
+        package init(losses: [Double], learningRate: Double, gradientNorm: Double, jetsPerSecond: Double) {
+            self.losses = losses
+            self.learningRate = learningRate
+            self.gradientNorm = gradientNorm
+            self.jetsPerSecond = jetsPerSecond
+        }
+    }
+
+    package init(step: Int, epoch: Int, jets: Int, train: Training? = nil, validation: [Double]? = nil) {
+        self.step = step
+        self.epoch = epoch
+        self.jets = jets
+        self.train = train
+        self.validation = validation
+    }
 }
 
-/// `metrics.csv` of a run: one line a logged step, complete lines only.
-final class MetricsFile {
+/// `metrics.csv` of a run: a header and complete lines only.
+package final class MetricsFile {
     private let path: String
     private let terms: [String]
     private let handle: FileHandle
 
-    /// Opens the file to append; rows after `step`, which a resumed run will write again, are removed.
+    /// Opens the file to append, after its first `rows` rows: those after them a resumed run writes again.
     ///
     /// - Parameter terms: the names of the losses, the total first.
-    init(path: String, terms: [String], resumingAfter step: Int) throws {
+    package init(path: String, terms: [String], keeping rows: Int) throws {
         self.path = path
         self.terms = terms
         let header = Self.header(terms)
-        var kept = [header]
-        if let text = try? String(contentsOfFile: path, encoding: .utf8) {
-            let lines = text.split(separator: "\n", omittingEmptySubsequences: true)
-            if step > 0, let first = lines.first, first != header {
+        var kept: [Substring] = []
+        if rows > 0, let text = try? String(contentsOfFile: path, encoding: .utf8) {
+            // What follows the last line break is a line that was cut short.
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+            if let first = lines.first, first != header {
                 throw TrainingError("\(path) has other columns than this run; give the run a directory of its own")
             }
-            kept += lines.dropFirst().filter { line in
-                Int(line.prefix { $0 != "," }).map { $0 <= step } ?? false
-            }.map(String.init)
+            kept += lines.dropFirst().prefix(rows)
         }
-        let temporary = path + ".tmp"
-        try Data((kept.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: temporary))
-        guard rename(temporary, path) == 0 else {
-            throw TrainingError("cannot write \(path): \(String(cString: strerror(errno)))")
-        }
+        try writeAtomically(([header[...]] + kept).joined(separator: "\n") + "\n", to: path)
         handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         try handle.seekToEnd()
     }
@@ -50,23 +67,24 @@ final class MetricsFile {
     }
 
     /// Appends a row.
-    func write(_ row: MetricsRow) throws {
-        func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
-        func texts(_ values: [Double]?) -> [String] {
-            values.map { $0.map { text($0) } } ?? Array(repeating: "", count: terms.count)
+    package func write(_ row: MetricsRow) throws {
+        func texts(_ values: [Double]?, count: Int) -> [String] {
+            precondition(values.map { $0.count == count } ?? true, "\(values!.count) values for \(count) columns")
+            return values.map { $0.map { "\($0)" } } ?? Array(repeating: "", count: count)
         }
-        let fields = ["\(row.step)", "\(row.epoch)", "\(row.jets)"] + texts(row.train) + texts(row.validation)
-            + [text(row.learningRate), text(row.gradientNorm)]
-            + [row.jetsPerSecond.map { String(format: "%.1f", $0) } ?? ""]
-        try handle.write(contentsOf: Data((fields.joined(separator: ",") + "\n").utf8))
+        let fields = ["\(row.step)", "\(row.epoch)", "\(row.jets)"]
+            + texts(row.train?.losses, count: terms.count) + texts(row.validation, count: terms.count)
+            + texts(row.train.map { [$0.learningRate, $0.gradientNorm] }, count: 2)
+            + [row.train.map { String(format: "%.1f", $0.jetsPerSecond) } ?? ""]
+        do {
+            try handle.write(contentsOf: Data((fields.joined(separator: ",") + "\n").utf8))
+        } catch {
+            throw TrainingError("cannot write \(path): \(reason(error))")
+        }
     }
-}
 
-/// A circumstance that ends a run, in words.
-public struct TrainingError: Error, CustomStringConvertible {
-    public let description: String
-
-    public init(_ description: String) {
-        self.description = description
+    /// Brings the rows to the disk, before a checkpoint counts on them.
+    package func synchronize() throws {
+        do { try handle.synchronize() } catch { throw TrainingError("cannot write \(path): \(reason(error))") }
     }
 }

@@ -85,7 +85,7 @@ public struct RunOptions: Sendable {
     /// Throws `ConfigurationError` that names the place, the key and what was expected.
     public init(_ configuration: Configuration, name: String) throws {
         let root = configuration.section()
-        seed = UInt64(try root.int("seed", default: 0, in: 0...Int.max))
+        seed = UInt64(try root.int("seed", default: 0, in: .nonNegative))
         run = try Run(from: root.section("run"), name: name)
         data = try Data(from: root.section("data"))
         preprocessing = try Preprocessing(from: root.section("preprocessing"))
@@ -107,6 +107,7 @@ public struct RunOptions: Sendable {
 extension RunOptions.Run {
     init(from section: Section, name: String) throws {
         directory = try section.string("directory", default: "runs/\(name)")
+        guard !directory.isEmpty else { throw section.error("directory", "is empty; give the run a folder") }
         switch try section.string("resume", default: "auto") {
         case "auto": resume = .auto
         case "never": resume = .never
@@ -141,14 +142,14 @@ extension RunOptions.Optimizer {
     init(from section: Section) throws {
         enum Name: String, CaseIterable { case adamw }
         _ = try section.choice("name", of: Name.self, default: .adamw)
-        learningRate = try section.double("learning_rate", default: 1e-3, in: 0...(.infinity))
+        learningRate = try section.double("learning_rate", default: 1e-3, in: .nonNegative)
         adamW = AdamW.Options(
-            weightDecay: try section.double("weight_decay", default: 1e-5, in: 0...(.infinity)),
-            beta1: try section.double("beta1", default: 0.9, in: 0...1),
-            beta2: try section.double("beta2", default: 0.999, in: 0...1),
-            epsilon: try section.double("epsilon", default: 1e-8, in: 0...1))
+            weightDecay: try section.double("weight_decay", default: 1e-5, in: .nonNegative),
+            beta1: try section.double("beta1", default: 0.9, in: .belowOne),
+            beta2: try section.double("beta2", default: 0.999, in: .belowOne),
+            epsilon: try section.double("epsilon", default: 1e-8, in: .positive))
         gradientClip = section.has("gradient_clip")
-            ? try section.optionalDouble("gradient_clip", in: 0...(.infinity))
+            ? try section.optionalDouble("gradient_clip", in: .nonNegative)
             : try section.double("gradient_clip", default: 1)
     }
 }
@@ -165,9 +166,9 @@ extension Schedule {
         case .warmupExponential:
             self = .warmupExponential(
                 warmupSteps: try section.int("warmup_steps", default: 50_000, in: 0...Int(Int32.max)),
-                halfLife: try section.double("half_life", default: 100_000, in: 1e-3...(.infinity)),
-                initialFactor: try section.double("initial_factor", default: 0, in: 0...1),
-                finalFactor: try section.double("final_factor", default: 1e-3, in: 0...1))
+                halfLife: try section.double("half_life", default: 100_000, in: .positive),
+                initialFactor: try section.double("initial_factor", default: 0, in: .zeroToOne),
+                finalFactor: try section.double("final_factor", default: 1e-3, in: .zeroToOne))
         }
     }
 }

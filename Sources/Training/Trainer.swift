@@ -17,6 +17,7 @@ final class Trainer {
     private let optimizer: AdamW
     private let step: DataParallelStep
     private var state: TrainingState
+    private var meter: Throughput
     private let records: TrainingRecords
 
     init(
@@ -34,62 +35,98 @@ final class Trainer {
         self.records = records
         step = DataParallelStep(
             objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator)
-        if self.state.lossSums.isEmpty { self.state.lossSums = Array(repeating: 0, count: objective.terms.count) }
+        meter = Throughput(step: state.step, jets: state.jets)
+        if state.lossSums.isEmpty { forgetLosses() }
     }
 
-    /// Trains until the configured number of steps.
-    func run() throws {
+    /// Trains until the configured number of steps, or until `shouldStop` is true on a rank: then a checkpoint is
+    /// written at once. Throws `AgreedError` when a rank cannot go on; collective.
+    func run(shouldStop: () -> Bool) throws -> RunOutcome {
         let settings = options.training
         let prefetcher = train.prefetcher()
-        var meter = Throughput(step: state.step, jets: state.jets)
         while state.step < settings.steps {
-            let request = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
-            let isLast = state.step + 1 == settings.steps
-            let batch = try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
+            let epoch = state.epoch
             let learningRate = options.optimizer.learningRate * options.schedule.factor(step: state.step)
             let result = try step(
-                objective.microBatches(batch, size: settings.microBatchSize, phase: .training),
-                learningRate: learningRate, number: state.step + 1)
-            advance(result, jets: train.order.batchCount(step: request.step))
-
-            var row = MetricsRow(step: state.step, epoch: request.epoch, jets: state.jets)
-            let isLogged = state.step % settings.logInterval == 0 || isLast
-            if isLogged {
-                row.train = takeMeanLosses()
-                row.learningRate = learningRate
-                row.gradientNorm = result.gradientNorm
-                row.jetsPerSecond = meter.jetsPerSecond(upTo: state)
+                { try microBatches(from: prefetcher) }, learningRate: learningRate, number: state.step + 1,
+                shouldStop: shouldStop())
+            guard let result else {
+                console.say("stopped by a signal after \(state.step) of \(settings.steps) steps")
+                try save()
+                return .stopped
             }
-            console.progress(
-                meter.line(state, of: settings.steps, loss: row.train?[0] ?? total(result.losses)),
-                isLogged: isLogged)
-            let isValidated = validation != nil && (state.step % settings.validationInterval == 0 || isLast)
-            if isValidated {
-                row.validation = try meter.excluding { try validate() }
-                console.say(describeValidation(row.validation!))
-            }
-            if isLogged || isValidated { try records.write(row, on: communicator) }
-            if state.step % settings.checkpointInterval == 0 || isLast {
-                try meter.excluding {
-                    try records.save(objective, optimizer, state, on: communicator, console: console)
-                }
-            }
+            advance(result)
+            try report(result, epoch: epoch, learningRate: learningRate)
+            if state.step % settings.checkpointInterval == 0 || state.step == settings.steps { try save() }
         }
         console.endProgress()
+        return .finished
     }
 
-    /// The losses over the validation files, the total first.
+    /// This rank's part of the batch that is next, in micro-batches.
+    private func microBatches(from prefetcher: Prefetcher<JetLoader.Request, JetBatch>) throws -> [MicroBatch] {
+        let request = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
+        let isLast = state.step + 1 == options.training.steps
+        let batch = try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
+        return objective.microBatches(batch, size: options.training.microBatchSize, phase: .training)
+    }
+
+    /// Measures and writes what is due after a step, and at the end of the run what is not due as well.
+    ///
+    /// What only the end asks for has a row of its own that does not count: a run that is continued with more steps
+    /// has the same rows as one that never ended here.
+    private func report(_ result: DataParallelStep.Report, epoch: Int, learningRate: Double) throws {
+        let settings = options.training
+        let isLast = state.step == settings.steps
+        let isTrainingDue = state.step % settings.logInterval == 0
+        let isValidationDue = state.step % settings.validationInterval == 0
+
+        var train: MetricsRow.Training?
+        if isTrainingDue || isLast {
+            train = MetricsRow.Training(
+                losses: meanLosses(), learningRate: learningRate, gradientNorm: result.gradientNorm,
+                jetsPerSecond: meter.jetsPerSecond(upTo: state.jets))
+        }
+        let line = meter.line(
+            step: state.step, of: settings.steps, loss: train?.losses[0] ?? total(result.losses))
+        console.progress(line, isLogged: train != nil)
+        if isTrainingDue { forgetLosses() }
+
+        var losses: [Double]?
+        if validation != nil, isValidationDue || isLast {
+            losses = try meter.excluding { try validate() }
+            console.say(describeValidation(losses!))
+        }
+
+        let empty = MetricsRow(step: state.step, epoch: epoch, jets: state.jets)
+        var (due, closing) = (empty, empty)
+        if isTrainingDue { due.train = train } else { closing.train = train }
+        if isValidationDue { due.validation = losses } else { closing.validation = losses }
+        if due != empty {
+            try records.write(due, on: communicator)
+            state.rows += 1
+        }
+        if closing != empty { try records.write(closing, on: communicator) }
+    }
+
+    private func save() throws {
+        try meter.excluding { try records.save(objective, optimizer, state, on: communicator, console: console) }
+    }
+
+    /// The losses over the validation files, the total first; collective.
     private func validate() throws -> [Double] {
         guard let validation else { return [] }
         var losses = Array(repeating: 0.0, count: objective.terms.count)
         var counts = losses
-        for step in 0..<validation.stepsPerEpoch {
-            let batch = try validation.batch(epoch: 0, step: step)
-            let size = options.training.microBatchSize
-            for part in objective.microBatches(batch, size: size, phase: .validation) {
-                let tape = Tape(recording: false)
-                losses.add(part.evaluate(Array(repeating: 0, count: losses.count), tape))
-                counts.add(part.counts)
+        try communicator.agree {
+            for step in 0..<validation.stepsPerEpoch {
+                let batch = try validation.batch(epoch: 0, step: step)
+                let size = options.training.microBatchSize
+                for part in objective.microBatches(batch, size: size, phase: .validation) {
+                    let tape = Tape(recording: false)
+                    losses.add(part.evaluate(Array(repeating: 0, count: losses.count), tape))
+                    counts.add(part.counts)
+                }
             }
         }
         let reduced = try communicator.allReduce(losses + counts)
@@ -105,21 +142,26 @@ final class Trainer {
             : JetLoader.Request(epoch: request.epoch + 1, step: 0)
     }
 
-    private func advance(_ result: DataParallelStep.Result, jets: Int) {
-        let next = following(JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch))
+    private func advance(_ result: DataParallelStep.Report) {
+        let done = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
+        let next = following(done)
         state.step += 1
         state.epoch = next.epoch
         state.stepInEpoch = next.step
-        state.jets += jets
+        state.jets += train.order.batchCount(step: done.step)
         state.lossSums.add(result.losses)
         state.lossSteps += 1
     }
 
-    private func takeMeanLosses() -> [Double] {
+    /// The losses since the last row, the total first.
+    private func meanLosses() -> [Double] {
         let means = state.lossSums.map { $0 / Double(state.lossSteps) }
-        state.lossSums = Array(repeating: 0, count: means.count)
-        state.lossSteps = 0
         return [total(means)] + means
+    }
+
+    private func forgetLosses() {
+        state.lossSums = Array(repeating: 0, count: objective.terms.count)
+        state.lossSteps = 0
     }
 
     private func total(_ losses: [Double]) -> Double {

@@ -10,19 +10,22 @@ final class TrainingRecords {
     private let directory: RunDirectory?
     private let metrics: MetricsFile?
     private let preprocessing: QuantilePreprocessing
+    private let order: JetOrder
     private let configuration: String
 
     /// - Parameters:
     ///   - directory: the run's folder on rank 0, nil elsewhere.
     ///   - terms: the names of the losses, the total first.
+    ///   - rows: the rows of metrics that the run has so far.
     init(
-        _ directory: RunDirectory?, terms: [String], step: Int, preprocessing: QuantilePreprocessing,
+        _ directory: RunDirectory?, terms: [String], rows: Int, preprocessing: QuantilePreprocessing, order: JetOrder,
         configuration: String
     ) throws {
         self.directory = directory
         self.preprocessing = preprocessing
+        self.order = order
         self.configuration = configuration
-        metrics = try directory.map { try MetricsFile(path: $0.metrics, terms: terms, resumingAfter: step) }
+        metrics = try directory.map { try MetricsFile(path: $0.metrics, terms: terms, keeping: rows) }
     }
 
     /// Appends a row of metrics; collective.
@@ -37,12 +40,14 @@ final class TrainingRecords {
     ) throws {
         _ = try communicator.onRoot {
             guard let directory else { return }
+            try metrics?.synchronize()
             let path = directory.checkpoint(step: state.step)
             try Checkpoint.write(
                 to: path, parameters: objective.parameters, optimizer: optimizer, state: state,
                 configuration: configuration
             ) { group in
                 try FittedState.save(preprocessing, objective, to: group)
+                try group.setAttribute("order", to: order.summary)
             }
             try directory.setLatest(step: state.step)
             console.say("step \(state.step): checkpoint \(path)")
@@ -50,20 +55,10 @@ final class TrainingRecords {
     }
 }
 
-/// What a run learns from the data before its first step: the preprocessing and the objective's own state.
-enum FittedState {
-    static func save(
-        _ preprocessing: QuantilePreprocessing, _ objective: any Objective, to group: borrowing Group
-    ) throws {
-        try preprocessing.save(to: group.createGroup("preprocessing"))
-        try objective.saveState(to: group.createGroup("objective"))
-    }
-
-    static func loadPreprocessing(from group: borrowing Group) throws -> QuantilePreprocessing {
-        try QuantilePreprocessing(from: group.group("preprocessing"))
-    }
-
-    static func loadObjective(_ objective: any Objective, from group: borrowing Group) throws {
-        try objective.loadState(from: group.group("objective"))
+extension JetOrder {
+    /// All that the order of the jets follows from, but the lengths of the single files.
+    var summary: String {
+        "batches of \(batchSize) of \(count) jets, \(shuffle ? "shuffled" : "unshuffled"), seed \(seed), "
+            + "files of \(layout.blockCount) blocks of up to \(layout.blockRows) jets"
     }
 }

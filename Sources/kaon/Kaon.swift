@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Training
 
 @main
@@ -25,8 +24,7 @@ struct Kaon: ParsableCommand {
             var command = try parseAsRoot()
             try command.run()
         } catch {
-            // Every rank meets the same mistake in the arguments; one of them tells.
-            guard Launch.isFirstProcess else { Foundation.exit(exitCode(for: error).rawValue) }
+            Launch.leaveToFirstProcess(code: exitCode(for: error).rawValue)
             exit(withError: error)
         }
     }

@@ -27,7 +27,8 @@ import Testing
             #expect(try root.doublesAttribute("no numbers") == [])
             #expect(
                 try root.attributeNames == [
-                    "empty", "integer", "integers", "no numbers", "nothing", "number", "numbers", "text", "texts",
+                    "empty", "integer", "integers", "no numbers", "nothing", "number", "numbers", "text",
+                    "texts",
                 ])
             #expect(root.hasAttribute("text") == true)
             #expect(root.hasAttribute("txt") == false)

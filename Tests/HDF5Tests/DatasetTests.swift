@@ -136,7 +136,8 @@ import Testing
     @Test func filtersFindChunksOfTheirOwn() throws {
         try withScratchFile { path in
             let root = try File(creating: path).root
-            let large = try root.createDataset("large", of: .float32, shape: [5000, 128, 7], filters: .deflate(1))
+            let large = try root.createDataset(
+                "large", of: .float32, shape: [5000, 128, 7], filters: .deflate(1))
             #expect(large.chunks == [292, 128, 7])
             let small = try root.createDataset("small", of: .float32, shape: [3], filters: .deflate(1))
             #expect(small.chunks == [3])
@@ -149,6 +150,16 @@ import Testing
         }
     }
 
+    @Test func threadsReadTogether() throws {
+        let csts = try File(opening: fixture("h5py.h5")).root.dataset("csts")
+        DispatchQueue.concurrentPerform(iterations: 8) { thread in
+            for step in 0..<100 {
+                let row = (step + thread) % 12
+                #expect((try? csts.rows(row..<row + 1)) == (15 * row..<15 * row + 15).map { Float($0) / 4 })
+            }
+        }
+    }
+
     // MARK: Errors
 
     @Test func rowsOutsideAreNamed() throws {
@@ -157,7 +168,8 @@ import Testing
         for rows in [8..<13, -1..<2, 100..<101] {
             let error = #expect(throws: HDF5Error.self) { _ = try csts.rows(rows) as [Float] }
             #expect(
-                error?.description == "HDF5 read /csts in \(path), rows \(rows): outside the shape [12, 5, 3]")
+                error?.description == "HDF5 read /csts in \(path), rows \(rows): outside the shape [12, 5, 3]"
+            )
         }
         let error = #expect(throws: HDF5Error.self) {
             try withUnsafeTemporaryAllocation(of: Float.self, capacity: 2) {
@@ -185,11 +197,16 @@ import Testing
         }
     }
 
-    @Test func damagedChunksAreReported() throws {
+    @Test(arguments: [
+        (Filters.deflate(1), "inflate() failed"),
+        (Filters(fletcher32: true), "data error detected by Fletcher32 checksum"),
+    ])
+    func damagedChunksAreReported(filters: Filters, reason: String) throws {
         try withScratchFile { path in
             let file = try File(creating: path)
             let dataset = try file.root.createDataset(
-                "a", of: .int32, shape: [5000], chunks: [5000], filters: .deflate(1))
+                "a", of: .int32, shape: [5000], chunks: [5000], filters: filters)
+            #expect(dataset.filters == filters)
             try dataset.write((0..<5000).map { Int32($0 * $0 % 9973) }, rows: 0..<5000)
             try file.close()
             // The chunk is by far the largest thing in the file, so that it covers the middle.
@@ -199,7 +216,7 @@ import Testing
             try bytes.write(to: URL(filePath: path))
             let damaged = try File(opening: path)
             let error = #expect(throws: HDF5Error.self) { _ = try damaged.root.read("a", as: Int32.self) }
-            #expect(error?.description == "HDF5 read /a in \(path), rows 0..<5000: inflate() failed")
+            #expect(error?.description == "HDF5 read /a in \(path), rows 0..<5000: \(reason)")
         }
     }
 }

@@ -93,14 +93,29 @@ import Testing
     }
 
     @Test func aFullDiskIsReported() async {
-        // In a process of its own, since the library never lets go of a file that it cannot write.
+        // In a process of its own: the library keeps what it cannot write.
         await #expect(processExitsWith: .success) {
-            let error = #expect(throws: HDF5Error.self) {
-                let file = try File(creating: "/dev/full")
-                try file.root.setAttribute("a", to: 1)
-                try file.close()
+            let error = #expect(throws: HDF5Error.self) { _ = try File(creating: "/dev/full") }
+            #expect(error?.description == "HDF5 create /dev/full: no space left on device")
+        }
+    }
+
+    /// The library buffers, so that it may notice only in the end.
+    @Test func aFileThatCannotGrowIsReported() async {
+        await #expect(processExitsWith: .success) {
+            try withScratchFile { path in
+                signal(SIGXFSZ, SIG_IGN)
+                var limit = rlimit(rlim_cur: 100_000, rlim_max: 100_000)
+                setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+                let error = #expect(throws: HDF5Error.self) {
+                    let file = try File(creating: path)
+                    let dataset = try file.root.createDataset(
+                        "a", of: .float32, shape: [100_000], chunks: [50_000])
+                    try dataset.write([Float](repeating: 1, count: 100_000), rows: 0..<100_000)
+                    try file.close()
+                }
+                #expect(error?.description == "HDF5 close \(path): file too large")
             }
-            #expect(error?.description == "HDF5 close /dev/full: no space left on device")
         }
     }
 

@@ -32,7 +32,8 @@ import Testing
                 try file.root.write([1] as [Float], as: name)
                 #expect(file.root.contains(name) == true)
             }
-            #expect(try file.root.children.map(\.name) == ["a b", "encoder.layers.3.attention.qkv.weight", "Δη"])
+            #expect(
+                try file.root.children.map(\.name) == ["a b", "encoder.layers.3.attention.qkv.weight", "Δη"])
         }
     }
 

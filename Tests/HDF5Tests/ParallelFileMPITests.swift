@@ -7,6 +7,7 @@ import Testing
 /// The ranks of this test run: those of `mpirun`, or one alone.
 private let world: Communicator = {
     do {
+        HDF5Library.start()
         try MPIEnvironment.initialize()
         // mpirun takes an exit without this for a crash.
         atexit { MPIEnvironment.finalize() }
@@ -25,7 +26,9 @@ private let world: Communicator = {
     func withSharedFile(_ body: (String) throws -> Void) throws {
         let name = try world.broadcast("kaon-\(UUID().uuidString)")
         let directory = FileManager.default.temporaryDirectory.appending(path: name)
-        try world.onRoot { try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true) }
+        try world.onRoot {
+            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        }
         defer {
             try? world.barrier()
             if rank == 0 { try? FileManager.default.removeItem(at: directory) }
@@ -46,7 +49,9 @@ private let world: Communicator = {
         rows.flatMap { row in (0..<5).map { Float(10 * row + $0) } }
     }
 
-    @Test(arguments: [Transfer.independent, .collective]) func eachRankWritesItsPart(transfer: Transfer) throws {
+    @Test(arguments: [Transfer.independent, .collective]) func eachRankWritesItsPart(transfer: Transfer)
+        throws
+    {
         try withSharedFile { path in
             let file = try File(creating: path, on: world)
             let dataset = try file.root.createDataset("model/a", of: .float32, shape: [rowCount, 5])
@@ -98,7 +103,8 @@ private let world: Communicator = {
     @Test func aRankMayHaveNothing() throws {
         try withSharedFile { path in
             let file = try File(creating: path, on: world)
-            let dataset = try file.root.createDataset("a", of: .int32, shape: [4], chunks: [2], filters: .deflate(1))
+            let dataset = try file.root.createDataset(
+                "a", of: .int32, shape: [4], chunks: [2], filters: .deflate(1))
             let rows = rank == size - 1 ? 0..<4 : 0..<0
             let mine: [Int32] = rows.map { Int32($0 + 1) }
             try dataset.write(mine, rows: rows, transfer: .collective)
@@ -159,7 +165,8 @@ private let world: Communicator = {
             try dataset.write([Int32(rank)], rows: half.rank..<half.rank + 1, transfer: .collective)
             try file.close()
             let members = (0..<size).filter { $0 % 2 == rank % 2 }
-            #expect(try File(opening: "\(path).\(rank % 2)", on: half).root.read("a", as: Int.self) == members)
+            #expect(
+                try File(opening: "\(path).\(rank % 2)", on: half).root.read("a", as: Int.self) == members)
         }
     }
 
@@ -177,10 +184,25 @@ private let world: Communicator = {
         #expect(try await reader.value == 200 * 15)
     }
 
+    /// A rank that fails must get out, to say why, while the others are elsewhere.
+    @Test func oneRankDropsItsFile() throws {
+        try withSharedFile { path in
+            do {
+                let file = try File(creating: path, on: world)
+                let dataset = try file.root.createDataset("a", of: .int32, shape: [size])
+                try dataset.write([Int32(rank)], rows: rank..<rank + 1)
+                if rank != 0 { try world.barrier() }
+            }
+            if rank == 0 { try world.barrier() }
+        }
+    }
+
     // MARK: Errors
 
     @Test func missingFilesAreKnownToAll() throws {
-        let error = #expect(throws: AgreedError.self) { _ = try File(opening: "/nowhere/train.h5", on: world) }
+        let error = #expect(throws: AgreedError.self) {
+            _ = try File(opening: "/nowhere/train.h5", on: world)
+        }
         #expect(error?.message == "HDF5 open /nowhere/train.h5: no such file or directory")
         let other = #expect(throws: AgreedError.self) { _ = try File(opening: #filePath, on: world) }
         #expect(other?.message == "HDF5 open \(#filePath): not an HDF5 file")
@@ -195,7 +217,9 @@ private let world: Communicator = {
     }
 
     @Test func failingToCreateDoesNotHang() throws {
-        let error = #expect(throws: (any Error).self) { _ = try File(creating: "/nowhere/model.h5", on: world) }
+        let error = #expect(throws: (any Error).self) {
+            _ = try File(creating: "/nowhere/model.h5", on: world)
+        }
         #expect("\(error!)" == "HDF5 create /nowhere/model.h5: no such file or directory")
     }
 }

@@ -19,7 +19,8 @@ extension Dataset {
     func rows<T: HDF5Scalar>(_ rows: Range<Int>, transfer: Transfer = .independent) throws -> [T] {
         let count = rows.count * shape.dropFirst().reduce(1, *)
         return try [T](unsafeUninitializedCapacity: count) { buffer, initialized in
-            try read(rows: rows, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]), transfer: transfer)
+            try read(
+                rows: rows, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]), transfer: transfer)
             initialized = count
         }
     }

@@ -42,7 +42,8 @@ import Testing
             other.classNames = ["QCD", "W", "top"]
             try other.write(to: b)
             let message = failure { _ = try JetDataset(paths: [a, b], on: alone) }
-            #expect(message.hasPrefix("the classes in \(b) (QCD, W, top) are not those in \(a) (QCD, top, W): "))
+            #expect(
+                message.hasPrefix("the classes in \(b) (QCD, W, top) are not those in \(a) (QCD, top, W): "))
         }
     }
 
@@ -54,8 +55,11 @@ import Testing
             let message = failure { _ = try JetDataset(paths: [sample("val"), path], on: alone) }
             #expect(message.hasPrefix("dataset /mask is missing in \(path)"))
         }
-        #expect(failure { _ = try JetDataset(paths: [], on: alone) } == "no file of jets is given; name at least one")
-        #expect(failure { _ = try JetDataset(paths: [sample("val")], jets: 0, on: alone) }.contains("at least 1"))
+        #expect(
+            failure { _ = try JetDataset(paths: [], on: alone) }
+                == "no file of jets is given; name at least one")
+        #expect(
+            failure { _ = try JetDataset(paths: [sample("val")], jets: 0, on: alone) }.contains("at least 1"))
         #expect(
             failure { _ = try JetDataset(paths: [sample("val")], maxConstituents: 0, on: alone) }
                 .contains("max_constituents is 0"))

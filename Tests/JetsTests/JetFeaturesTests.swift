@@ -11,7 +11,9 @@ import Testing
     }
 
     @Test func refusesWhatItDoesNotKnow() {
-        #expect(failure { _ = try JetFeatures(["pt", "eta"]) }.hasPrefix("unknown feature 'eta'; the features are pt, "))
+        #expect(
+            failure { _ = try JetFeatures(["pt", "eta"]) }.hasPrefix(
+                "unknown feature 'eta'; the features are pt, "))
         #expect(failure { _ = try JetFeatures(["pt", "pt"]) } == "feature 'pt' is named twice")
         #expect(failure { _ = try JetFeatures([]) } == "no feature is named; give a list, or 'all'")
     }
@@ -24,6 +26,7 @@ import Testing
         #expect(try features("data: {features: all}") == .all)
         #expect(try features("data: {features: [pt, deta, dphi]}").indices == [0, 1, 2])
         let message = failure { _ = try features("data:\n  features: [pt, eta]") }
-        #expect(message.contains("x.yaml:2") && message.contains("data.features") && message.contains("'eta'"))
+        #expect(
+            message.contains("x.yaml:2") && message.contains("data.features") && message.contains("'eta'"))
     }
 }

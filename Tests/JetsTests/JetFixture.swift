@@ -28,6 +28,8 @@ func sample(_ name: String) -> String {
 
 /// A new path for a file, removed with its folder when `body` returns.
 func withScratchFile<R>(_ name: String = "jets.h5", _ body: (String) throws -> R) throws -> R {
+    // Alone, MPI starts a daemon, which inherits open files and with them their locks: it must come first.
+    startMPI()
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -70,7 +72,9 @@ struct JetFixture {
 
     func write(to path: String) throws {
         let file = try File(creating: path)
-        if let csts = try create("csts", .float32, [jets, slots, 7], features, in: file.root), let featureNames {
+        if let csts = try create("csts", .float32, [jets, slots, 7], features, in: file.root),
+            let featureNames
+        {
             try csts.setAttribute("names", to: featureNames)
         }
         _ = try create("csts_id", .int32, [jets, slots], identities, in: file.root)
@@ -86,7 +90,8 @@ struct JetFixture {
     ) throws -> Dataset? {
         guard !missing.contains(name) else { return nil }
         let dataset = try group.createDataset(
-            name, of: type, shape: shape, chunks: [min(chunk, shape[0])] + shape.dropFirst(), filters: .deflate(1))
+            name, of: type, shape: shape, chunks: [min(chunk, shape[0])] + shape.dropFirst(),
+            filters: .deflate(1))
         try values.withUnsafeBufferPointer { try dataset.write(rows: 0..<shape[0], from: $0) }
         return dataset
     }

@@ -71,7 +71,8 @@ import Testing
         }
         let jets = order.jets(epoch: 2, step: 40_000)
         let blocks = (0..<64).map { rank in
-            Set(jets[JetOrder.share(of: 1024, rank: rank, size: 64)].map { order.layout.block(ofJet: $0) }).count
+            Set(jets[JetOrder.share(of: 1024, rank: rank, size: 64)].map { order.layout.block(ofJet: $0) })
+                .count
         }
         #expect(blocks.max()! <= 4)
         #expect(Set(jets.map { order.layout.block(ofJet: $0) }).count > 32)
@@ -98,7 +99,10 @@ import Testing
     @Test func blocksLieInOneFile() {
         let layout = BlockLayout(fileLengths: [25, 0, 10, 3], blockRows: 10)
         #expect(layout.count == 38)
-        #expect((0..<layout.blockCount).map { layout.jets(ofBlock: $0) } == [0..<10, 10..<20, 20..<25, 25..<35, 35..<38])
+        #expect(
+            (0..<layout.blockCount).map { layout.jets(ofBlock: $0) } == [
+                0..<10, 10..<20, 20..<25, 25..<35, 35..<38,
+            ])
         #expect((0..<layout.blockCount).map { layout.file(ofBlock: $0) } == [0, 0, 0, 2, 3])
         for block in 0..<layout.blockCount {
             #expect(layout.jets(ofBlock: block).allSatisfy { layout.block(ofJet: $0) == block })

@@ -13,13 +13,15 @@ let world: Communicator = {
 @Suite(.serialized) struct JetsMPITests {
     private func loader(_ dataset: JetDataset, batchSize: Int = 257) throws -> JetLoader {
         JetLoader(
-            dataset: dataset, preprocessing: try QuantilePreprocessingTests.even(), batchSize: batchSize, seed: 4,
+            dataset: dataset, preprocessing: try QuantilePreprocessingTests.even(), batchSize: batchSize,
+            seed: 4,
             windowBlocks: 3)
     }
 
-    /// The batches of all ranks together visit each jet once, and each is the batch of a single rank to the bit.
+    /// The batches of all ranks together visit each jet once, and each is the batch of a single rank to the
+    /// bit.
     @Test func anEpochIsTheSameForAnyNumberOfRanks() throws {
-        let paths = [sample("train"), sample("val")]
+        let paths = [sample("val"), sample("test")]
         let mine = try loader(try JetDataset(paths: paths, on: world))
         let single = try loader(try JetDataset(paths: paths, on: .selfOnly))
         #expect(mine.size == world.size && single.size == 1)
@@ -28,7 +30,7 @@ let world: Communicator = {
             let part = try mine.batch(epoch: 1, step: step)
             let jets = try world.allGather(part.jets).flatMap { $0 }
             visited += jets
-            if step % 5 == 0 || step == mine.stepsPerEpoch - 1 {
+            if step % 3 == 0 || step == mine.stepsPerEpoch - 1 {
                 let values = try world.allGather(part.values.array).flatMap { $0 }
                 let labels = try world.allGather(part.labels).flatMap { $0 }
                 let identities = try world.allGather(part.identities).flatMap { $0 }
@@ -37,15 +39,15 @@ let world: Communicator = {
                 #expect(values == whole.values.array)
             }
         }
-        #expect(visited.count == 8000)
-        #expect(visited.sorted() == Array(0..<8000))
+        #expect(visited.count == 2000)
+        #expect(visited.sorted() == Array(0..<2000))
     }
 
-    @Test(arguments: [(1_000_000, 4_000_000), (2000, 4_000_000), (1_000_000, 30_000)])
+    @Test(arguments: [(1_000_000, 4_000_000), (1, 4_000_000), (1_000_000, 10_000)])
     func aFitIsTheSameForAnyNumberOfRanks(jets: Int, valuesPerFeature: Int) throws {
         func fit(on communicator: Communicator) throws -> QuantilePreprocessing {
             try QuantilePreprocessing.fit(
-                try JetDataset(paths: [sample("train")], on: communicator), jets: jets,
+                try JetDataset(paths: [sample("val"), sample("test")], on: communicator), jets: jets,
                 valuesPerFeature: valuesPerFeature, seed: 3, on: communicator)
         }
         let (shared, single) = (try fit(on: world), try fit(on: .selfOnly))
@@ -54,7 +56,8 @@ let world: Communicator = {
 
     /// Threads read while the ranks talk to each other.
     @Test func prefetchingRunsBesideCollectives() throws {
-        let loader = try loader(try JetDataset(paths: [sample("train")], on: world), batchSize: 500)
+        let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: world)
+        let loader = try loader(dataset, batchSize: 100)
         let prefetcher = loader.prefetcher()
         var labels = 0
         for step in 0..<loader.stepsPerEpoch {
@@ -64,8 +67,9 @@ let world: Communicator = {
             for _ in 0..<20 { _ = try world.allReduce([Float](repeating: 1, count: 1000)) }
             labels += batch.labels.reduce(0) { $0 + Int($1) }
         }
-        let expected = try (0..<8).reduce(0) { sum, block in
-            sum + (try loader.dataset.read(block: block)).labels.reduce(0) { $0 + Int($1) }
+        var expected = 0
+        for block in 0..<dataset.blockCount {
+            expected += try dataset.read(block: block).labels.reduce(0) { $0 + Int($1) }
         }
         #expect(try world.allReduce(labels) == expected)
         try world.barrier()
@@ -73,7 +77,8 @@ let world: Communicator = {
 
     @Test func everyRankLearnsWhatIsWrongWithAFile() throws {
         let path = try world.broadcast(
-            FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString).h5").path)
+            FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString).h5").path
+        )
         var fixture = JetFixture(jets: 30)
         fixture.missing = ["mask"]
         _ = try world.onRoot { try fixture.write(to: path) }
@@ -86,9 +91,12 @@ let world: Communicator = {
         fixture.labels[29] = 99
         _ = try world.onRoot { try fixture.write(to: path) }
         let loader = JetLoader(
-            dataset: try JetDataset(paths: [path], on: world), preprocessing: RawPreprocessing(), batchSize: 30,
+            dataset: try JetDataset(paths: [path], on: world), preprocessing: RawPreprocessing(),
+            batchSize: 30,
             seed: 1, shuffle: false)
-        let fault = failure { _ = try world.agree { try loader.prefetcher().value(for: .init(epoch: 0, step: 0)) } }
+        let fault = failure {
+            _ = try world.agree { try loader.prefetcher().value(for: .init(epoch: 0, step: 0)) }
+        }
         #expect(fault.contains("\(path): /labels, row 29 is 99"))
         #expect(try world.allGather(fault) == [String](repeating: fault, count: world.size))
         let error = failure { _ = try QuantilePreprocessing.fit(loader.dataset, on: world) }

@@ -34,7 +34,9 @@ import Testing
     @Test func allChoicesAreEquallyLikely() {
         let masking = RandomMasking(fraction: 0.4)
         var counts: [[Bool]: Int] = [:]
-        for jet in 0..<5000 { counts[masking.dropped(jet: jet, count: 5, epoch: 0, seed: 1), default: 0] += 1 }
+        for jet in 0..<5000 {
+            counts[masking.dropped(jet: jet, count: 5, epoch: 0, seed: 1), default: 0] += 1
+        }
         #expect(counts.count == 10)
         // χ² with 9 degrees of freedom exceeds 40 with a probability of 1e-5.
         #expect(counts.values.reduce(0.0) { $0 + (Double($1) - 500) * (Double($1) - 500) / 500 } < 40)

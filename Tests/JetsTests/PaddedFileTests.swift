@@ -69,7 +69,8 @@ import Testing
 
     @Test func blocksFollowTheChunks() {
         let chunks = [1, 7, 240, 999, 1000, 1001, 4096, 100_000]
-        #expect(chunks.map { PaddedLayout.blockRows(chunk: $0) } == [1000, 994, 960, 999, 1000, 1001, 4096, 4096])
+        #expect(
+            chunks.map { PaddedLayout.blockRows(chunk: $0) } == [1000, 994, 960, 999, 1000, 1001, 4096, 4096])
     }
 
     // MARK: Faults
@@ -83,7 +84,9 @@ import Testing
     }
 
     /// What `work` throws about a changed file, the path shortened to its name.
-    private func faults(_ change: (inout JetFixture) -> Void, _ work: (String) throws -> Void) throws -> String {
+    private func faults(_ change: (inout JetFixture) -> Void, _ work: (String) throws -> Void) throws
+        -> String
+    {
         var fixture = JetFixture(jets: 30)
         change(&fixture)
         return try withScratchFile("train.h5") { path in
@@ -120,12 +123,17 @@ import Testing
     @Test func shapesThatDoNotFit() throws {
         #expect(
             try replacing("csts", shape: [30, 6, 5], type: .float32).hasPrefix(
-                "/csts in train.h5 has the shape [30, 6, 5], not jets × constituents × the 7 features pt, deta,"))
+                "/csts in train.h5 has the shape [30, 6, 5], not jets × constituents × the 7 features pt,"
+            ))
         #expect(
             try replacing("mask", shape: [29, 6], type: .boolean)
                 == "/mask in train.h5 has the shape [29, 6], not [30, 6] as in /csts: write the file again")
-        #expect(try replacing("csts_id", shape: [30, 7], type: .int32).hasPrefix("/csts_id in train.h5 has the shape"))
-        #expect(try replacing("labels", shape: [31], type: .int64).hasPrefix("/labels in train.h5 has the shape [31]"))
+        #expect(
+            try replacing("csts_id", shape: [30, 7], type: .int32).hasPrefix(
+                "/csts_id in train.h5 has the shape"))
+        #expect(
+            try replacing("labels", shape: [31], type: .int64).hasPrefix(
+                "/labels in train.h5 has the shape [31]"))
         #expect(try replacing("jets", shape: [31, 5], type: .float32).contains("not 30 rows as in /csts"))
         #expect(try replacing("jets", shape: [30, 5], type: .float32) == "")
     }
@@ -134,7 +142,8 @@ import Testing
         #expect(
             try replacing("labels", shape: [30], type: .float32)
                 == "/labels in train.h5 is of type float32, not of integers: write the file again")
-        #expect(try replacing("csts", shape: [30, 6, 7], type: .int32).contains("not of floating-point numbers"))
+        #expect(
+            try replacing("csts", shape: [30, 6, 7], type: .int32).contains("not of floating-point numbers"))
         #expect(try replacing("mask", shape: [30, 6], type: .float32).contains("not of booleans"))
         #expect(try replacing("csts_id", shape: [30, 6], type: .float64).contains("not of integers"))
         #expect(try replacing("csts_id", shape: [30, 6], type: .int64) == "")
@@ -142,23 +151,29 @@ import Testing
 
     @Test func featuresInAnotherOrder() throws {
         let message = try opening { $0.featureNames = ["pt", "dphi", "deta", "d0", "d0err", "dz", "dzerr"] }
-        #expect(message.hasPrefix("/csts in train.h5 holds the features pt, dphi, deta, d0, d0err, dz, dzerr, not pt,"))
+        #expect(
+            message.hasPrefix(
+                "/csts in train.h5 holds the features pt, dphi, deta, d0, d0err, dz, dzerr, not pt,"))
     }
 
     @Test func noJets() throws {
-        #expect(try replacing("csts", shape: [0, 6, 7], type: .float32) == "train.h5 holds no jets; leave it out")
+        #expect(
+            try replacing("csts", shape: [0, 6, 7], type: .float32) == "train.h5 holds no jets; leave it out")
     }
 
     @Test(arguments: [Float.nan, .infinity, -.infinity])
     func valuesThatAreNotFinite(value: Float) throws {
         let message = try reading { $0.features[(26 * 6 + 2) * 7 + 3] = value }
-        #expect(message.hasPrefix("train.h5: /csts, row 26, constituent 2: feature 'd0' is \(value); write the file"))
+        #expect(
+            message.hasPrefix(
+                "train.h5: /csts, row 26, constituent 2: feature 'd0' is \(value); write the file"))
     }
 
     @Test(arguments: [-1, 8, 256, Int32.max])
     func identitiesOutsideTheList(identity: Int32) throws {
         let message = try reading { $0.identities[13 * 6 + 5] = identity }
-        #expect(message.hasPrefix("train.h5: /csts_id, row 13, constituent 5 is \(identity); identities are 0"))
+        #expect(
+            message.hasPrefix("train.h5: /csts_id, row 13, constituent 5 is \(identity); identities are 0"))
     }
 
     @Test(arguments: [-1, 3, 1 << 40])

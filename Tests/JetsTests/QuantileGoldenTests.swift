@@ -13,7 +13,9 @@ import Testing
         let largest = expected.map(abs).max()!
         for (index, x) in try golden.floats("in.x").enumerated() {
             let y = preprocessing.transform(x, column: index % width)
-            #expect(abs(y - expected[index]) <= 2e-4 * largest, "row \(index / width), column \(index % width): \(x)")
+            #expect(
+                abs(y - expected[index]) <= 2e-4 * largest,
+                "row \(index / width), column \(index % width): \(x)")
         }
     }
 }

@@ -55,7 +55,8 @@ import Testing
     private func isNear(_ a: Float, _ b: Double) -> Bool { abs(Double(a) - b) < 1e-6 }
 
     private func apply(
-        _ preprocessing: any Preprocessing, identities: [UInt8], jet: Int = 3, epoch: Int = 0, seed: UInt64 = 1
+        _ preprocessing: any Preprocessing, identities: [UInt8], jet: Int = 3, epoch: Int = 0,
+        seed: UInt64 = 1
     ) -> [Float] {
         let stored = (0..<7 * identities.count).map { Float($0 % 7 + 1) * 2.5 }
         var result = [Float](repeating: .nan, count: identities.count * preprocessing.features.count)
@@ -112,13 +113,16 @@ import Testing
 
     @Test func isStoredToTheBit() throws {
         let features = try JetFeatures(["deta", "d0"])
-        let preprocessing = try QuantilePreprocessing(features: features, quantiles: [0.1, -1 / 3, 0.2, 1e-300, 7, .pi])
+        let preprocessing = try QuantilePreprocessing(
+            features: features, quantiles: [0.1, -1 / 3, 0.2, 1e-300, 7, .pi])
         try withScratchFile { path in
             let file = try File(creating: path)
             try preprocessing.save(to: try file.root.createGroup("state/preprocessing"))
             try file.close()
             let stored = try File(opening: path)
-            #expect(try QuantilePreprocessing(from: try stored.root.group("state/preprocessing")) == preprocessing)
+            #expect(
+                try QuantilePreprocessing(from: try stored.root.group("state/preprocessing")) == preprocessing
+            )
         }
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import MPI
 import Testing
 
@@ -33,7 +34,8 @@ extension CommunicatorMPITests {
         @Test func manyAreUnderWayAtOnce() throws {
             // Buckets of uneven size, finished in another order than they were started.
             let pending = try (1...8).map { bucket in
-                try world.startAllReduce(Message([Float](repeating: Float(world.rank + 1), count: bucket * 1000)))
+                try world.startAllReduce(
+                    Message([Float](repeating: Float(world.rank + 1), count: bucket * 1000)))
             }
             for (index, reduction) in pending.enumerated().reversed() {
                 let sums = try reduction.wait().values
@@ -46,6 +48,19 @@ extension CommunicatorMPITests {
             let pending = try world.startAllReduce(Message([1.0, 2.0]))
             #expect(try world.allReduce(1) == size)
             #expect(try pending.wait().values == [Double(size), Double(2 * size)])
+        }
+
+        @Test func oneThatIsGivenUpDoesNotTrap() throws {
+            try world.startAllReduce(Message([1.0, 2.0])).abandon()
+            #expect(try world.allReduce(1) == size)
+        }
+
+        @Test(.enabled(if: getenv("OMPI_COMM_WORLD_SIZE") == nil, "mpirun ends with a process that traps"))
+        func oneThatIsDroppedTraps() async {
+            await #expect(processExitsWith: .failure) {
+                try MPIEnvironment.initialize()
+                _ = try Communicator.world.startAllReduce(Message([1.0, 2.0]))
+            }
         }
 
         @Test func emptyBuffersAreReducedToo() throws {

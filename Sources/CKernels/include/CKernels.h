@@ -36,10 +36,16 @@ void ck_residual_backward(float *dbranch, float *dscale, const float *dy, const 
 
 // Attention -----------------------------------------------------------------------------------------------------------
 
-/// Softmax of every row, in place: p = exp(s − max) / Σ.
-void ck_softmax(float *scores, int64_t rows, int64_t cols);
-/// ds = scale · p ⊙ (dp − Σ_c dp · p), in place of dp.
-void ck_softmax_backward(float *dp, const float *p, float scale, int64_t rows, int64_t cols);
+/// The floats of scratch memory that the two functions below need for n tokens and d channels.
+int64_t ck_attention_scratch(int64_t n, int64_t d);
+/// One head of one jet: p = softmax(scale · q kᵀ), y = p v. q, k, v are [n, d] with rows `stride` apart, y [n, d] with rows
+/// `y_stride` apart; p receives the probabilities transposed, [key, query], n rows of n columns padded to a multiple of 16.
+void ck_attention(float *y, int64_t y_stride, float *p, const float *q, const float *k, const float *v, int64_t stride,
+                  float scale, int64_t n, int64_t d, float *scratch);
+/// The gradient of ck_attention; dq, dk, dv have rows `stride` apart and are overwritten.
+void ck_attention_backward(float *dq, float *dk, float *dv, const float *dy, int64_t y_stride, const float *p,
+                           const float *q, const float *k, const float *v, int64_t stride, float scale, int64_t n,
+                           int64_t d, float *scratch);
 
 // Rows ----------------------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ extension Tape {
             }
         }
         if gradient != nil { logits.add(gradient: logits.value) }
+        lap("cross-entropy")
         return loss
     }
 }

@@ -25,6 +25,7 @@ extension Tape {
                 target.pointer + range.lowerBound, Int64(range.count))
         }
         if let gradient { x.add(gradient: gradient) }
+        lap("L1 or MSE")
         return loss
     }
 }

@@ -24,7 +24,7 @@ extension Tape {
                     Int64(channels))
             }
         }
-        return record(y, from: sources) { dy in
+        return record("gather rows", y, from: sources) { dy in
             for (source, pick) in zip(sources, picks) where source.requiresGradient {
                 let to = source.gradientTarget().zeroedIfNew().pointer
                 // Threads share the columns, not the rows: the order of additions stays that of the rows.

@@ -21,8 +21,9 @@ extension Tape {
                 y.pointer + first * channels, mean + first, rstd + first, x.value.pointer + first * channels,
                 weight.value.pointer, bias.value.pointer, epsilon, Int64(rows.count), Int64(channels))
         }
-        return record(y, from: [x, weight, bias]) { dy in
-            let target = x.gradientTarget()
+        return record("layer norm", y, from: [x, weight, bias]) { dy in
+            let target = x.requiresGradient
+                ? x.gradientTarget() : GradientTarget(tensor: Tensor(shape: x.shape), accumulate: false)
             let sums = Tensor(repeating: 0, shape: [2, channels])
             parallelSum(rows: tokens, width: 2 * channels, into: sums.pointer) { rows, sums in
                 let first = rows.lowerBound

@@ -13,6 +13,7 @@ extension Tape {
         let y = Tensor(shape: [tokens, outputs])
         if let bias {
             precondition(bias.shape == [outputs], "a bias of shape \(bias.shape) for \(outputs) outputs")
+            // The product then adds to the bias, at no more cost than overwriting: OpenBLAS clears the result first.
             let (to, from) = (y.pointer, bias.value.pointer)
             parallel(tokens, grain: elementGrain / outputs) {
                 ck_fill_rows(to + $0.lowerBound * outputs, from, Int64($0.count), Int64(outputs))
@@ -22,7 +23,7 @@ extension Tape {
             m: tokens, n: outputs, k: inputs, Matrix(x.value), .no, Matrix(weight.value), .yes,
             beta: bias == nil ? 0 : 1, into: Matrix(y))
         count(m: tokens, n: outputs, k: inputs)
-        return record(y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] dy in
+        return record("linear", y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] dy in
             if weight.requiresGradient {
                 let target = weight.gradientTarget()
                 parallelMultiply(

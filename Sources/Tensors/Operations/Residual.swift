@@ -17,7 +17,7 @@ extension Tape {
                 y.pointer + first, x.value.pointer + first, branch.value.pointer + first, scale?.value.pointer,
                 Int64(rows.count), Int64(channels))
         }
-        return record(y, from: [x, branch] + (scale.map { [$0] } ?? [])) { dy in
+        return record("residual", y, from: [x, branch] + (scale.map { [$0] } ?? [])) { dy in
             x.add(gradient: dy)
             guard let scale else {
                 branch.add(gradient: dy)

@@ -21,68 +21,70 @@ extension Tape {
         let blocks = AttentionBlocks(offsets, heads: heads)
         let probabilities = Tensor(shape: [blocks.count])
         let y = Tensor(shape: [tokens, width])
-        forEachHead(offsets, heads, blocks) { rows, head, block in
-            let n = rows.count
-            let query = Matrix(projected.value).advanced(rows: rows.lowerBound, columns: head * size)
-            let p = Matrix(probabilities.pointer + block, stride: n)
-            multiply(
-                m: n, n: n, k: size, alpha: scale, query, .no, query.advanced(columns: width), .yes, into: p)
-            ck_softmax(p.pointer, Int64(n), Int64(n))
-            multiply(
-                m: n, n: size, k: n, p, .no, query.advanced(columns: 2 * width), .no,
-                into: Matrix(y).advanced(rows: rows.lowerBound, columns: head * size))
+        forEachHead(offsets, heads, size, blocks) { rows, head, block, scratch in
+            let query = projected.value.pointer + rows.lowerBound * 3 * width + head * size
+            ck_attention(
+                y.pointer + rows.lowerBound * width + head * size, Int64(width), probabilities.pointer + block, query,
+                query + width, query + 2 * width, Int64(3 * width), scale, Int64(rows.count), Int64(size), scratch)
         }
-        count(m: 2, n: blocks.count, k: size)
-        return record(y, from: [projected]) { [unowned self] dy in
+        count(m: 2, n: blocks.products, k: size)
+        return record("self-attention", y, from: [projected]) { [unowned self] dy in
             let target = projected.gradientTarget()
             precondition(!target.accumulate, "queries, keys and values feed attention alone")
-            forEachHead(offsets, heads, blocks) { rows, head, block in
-                let n = rows.count
-                let scores = Tensor(shape: [n, n])
-                let p = Matrix(probabilities.pointer + block, stride: n)
-                let dscores = Matrix(scores)
-                let doutput = Matrix(dy).advanced(rows: rows.lowerBound, columns: head * size)
-                let query = Matrix(projected.value).advanced(rows: rows.lowerBound, columns: head * size)
-                let dquery = Matrix(target.tensor).advanced(rows: rows.lowerBound, columns: head * size)
-                multiply(m: n, n: size, k: n, p, .yes, doutput, .no, into: dquery.advanced(columns: 2 * width))
-                multiply(m: n, n: n, k: size, doutput, .no, query.advanced(columns: 2 * width), .yes, into: dscores)
-                ck_softmax_backward(dscores.pointer, p.pointer, scale, Int64(n), Int64(n))
-                multiply(m: n, n: size, k: n, dscores, .no, query.advanced(columns: width), .no, into: dquery)
-                multiply(
-                    m: n, n: size, k: n, dscores, .yes, query, .no, into: dquery.advanced(columns: width))
+            forEachHead(offsets, heads, size, blocks) { rows, head, block, scratch in
+                let start = rows.lowerBound * 3 * width + head * size
+                let (query, dquery) = (projected.value.pointer + start, target.pointer + start)
+                ck_attention_backward(
+                    dquery, dquery + width, dquery + 2 * width,
+                    dy.pointer + rows.lowerBound * width + head * size, Int64(width),
+                    probabilities.pointer + block, query, query + width, query + 2 * width, Int64(3 * width), scale,
+                    Int64(rows.count), Int64(size), scratch)
             }
-            count(m: 4, n: blocks.count, k: size)
+            count(m: 4, n: blocks.products, k: size)
         }
     }
 }
 
-/// Where the scores of each jet, [heads, n, n], begin in one flat buffer.
+/// Where the probabilities of each jet, [heads, n, n padded to 16], begin in one flat buffer.
 private struct AttentionBlocks {
+    /// Per jet: the first element, and the elements of one head.
     let starts: [Int]
+    let sizes: [Int]
+    /// All elements.
     let count: Int
+    /// Σ heads · n², for counting operations.
+    let products: Int
+    /// The tokens of the longest jet.
+    let longest: Int
 
     init(_ offsets: Offsets, heads: Int) {
-        var (starts, total) = ([Int](), 0)
+        var (starts, sizes, total, products, longest) = ([Int](), [Int](), 0, 0, 0)
         starts.reserveCapacity(offsets.jets)
+        sizes.reserveCapacity(offsets.jets)
         for jet in 0..<offsets.jets {
+            let n = offsets[jet].count
             starts.append(total)
-            total += heads * offsets[jet].count * offsets[jet].count
+            sizes.append(n * ((n + 15) / 16 * 16))
+            total += heads * sizes[jet]
+            products += heads * n * n
+            longest = max(longest, n)
         }
-        self.starts = starts
+        (self.starts, self.sizes, self.products, self.longest) = (starts, sizes, products, longest)
         count = total
     }
 }
 
-/// Runs `body(rows of the jet, head, start of its scores)` for every jet that has tokens and every head; a thread takes
-/// whole jets, so that what it computes does not depend on the others.
+/// Runs `body(rows of the jet, head, start of its probabilities, scratch)` for every jet that has tokens and every head; a
+/// thread takes whole jets, so that what it computes does not depend on the others.
 private func forEachHead(
-    _ offsets: Offsets, _ heads: Int, _ blocks: AttentionBlocks, _ body: (Range<Int>, Int, Int) -> Void
+    _ offsets: Offsets, _ heads: Int, _ size: Int, _ blocks: AttentionBlocks,
+    _ body: (Range<Int>, Int, Int, UnsafeMutablePointer<Float>) -> Void
 ) {
     parallel(offsets.jets) { jets in
+        let scratch = Tensor(shape: [Int(ck_attention_scratch(Int64(blocks.longest), Int64(size)))])
         for jet in jets where !offsets[jet].isEmpty {
-            let rows = offsets[jet]
             for head in 0..<heads {
-                body(rows, head, blocks.starts[jet] + head * rows.count * rows.count)
+                body(offsets[jet], head, blocks.starts[jet] + head * blocks.sizes[jet], scratch.pointer)
             }
         }
     }

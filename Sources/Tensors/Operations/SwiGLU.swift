@@ -17,7 +17,7 @@ extension Tape {
                 y.pointer + first * channels, x.value.pointer + first * 2 * channels, Int64(rows.count),
                 Int64(channels))
         }
-        return record(y, from: [x]) { dy in
+        return record("SwiGLU", y, from: [x]) { dy in
             let target = x.gradientTarget()
             parallel(tokens, grain: grain) { rows in
                 let first = rows.lowerBound

@@ -5,8 +5,8 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measures training speed on synthetic jets against the machine's own matrix product.",
         discussion: """
-            Times whole training steps (forward, backward, all-reduce, clipping, optimizer). Without a configuration it \
-            takes the paper's MPMv2 k-means model. No data file is read.
+            Times whole training steps (forward, backward, all-reduce, clipping, optimizer). Without a configuration \
+            it takes the paper's MPMv2 k-means model. No data file is read.
 
               kaon bench parallel.threads=1
               mpirun -n 2 kaon bench configs/small.yaml training.batch_size=256 --json bench.json
@@ -21,6 +21,12 @@ struct Bench: ParsableCommand {
     @Option(help: "Also write the figures to this JSON file.")
     var json: String?
 
+    func validate() throws {
+        guard seconds > 0, seconds.isFinite else {
+            throw ValidationError("--seconds must be greater than 0, found \(seconds)")
+        }
+    }
+
     func run() {
         let isFile = arguments.first.map { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") } ?? false
         Launch.onAllRanks { communicator, console in
@@ -31,6 +37,7 @@ struct Bench: ParsableCommand {
             let report = try benchmark(options, seconds: seconds, on: communicator, console: console)
             console.say(report.table)
             if let json { _ = try communicator.onRoot { try report.write(to: json) } }
+            return .finished
         }
     }
 }

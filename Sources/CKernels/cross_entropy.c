@@ -3,31 +3,6 @@
 #include "CKernels.h"
 #include "clones.h"
 
-CLONES void ck_softmax(float *scores, int64_t rows, int64_t cols) {
-    for (int64_t r = 0; r < rows; r++) {
-        float *row = scores + r * cols;
-        float top = row_maximum(row, cols), sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t i = 0; i < cols; i++) {
-            row[i] = fast_exp(row[i] - top);
-            sum += row[i];
-        }
-        float inverse = 1.0f / sum;
-        for (int64_t i = 0; i < cols; i++) row[i] *= inverse;
-    }
-}
-
-CLONES void ck_softmax_backward(float *restrict dp, const float *restrict p, float scale, int64_t rows, int64_t cols) {
-    for (int64_t r = 0; r < rows; r++) {
-        float *g = dp + r * cols;
-        const float *row = p + r * cols;
-        float dot = 0;
-#pragma omp simd reduction(+ : dot)
-        for (int64_t i = 0; i < cols; i++) dot += g[i] * row[i];
-        for (int64_t i = 0; i < cols; i++) g[i] = scale * row[i] * (g[i] - dot);
-    }
-}
-
 CLONES double ck_cross_entropy(float *dlogits, const float *logits, const int32_t *target, const float *class_weights,
                                float smoothing, float factor, int64_t rows, int64_t cols) {
     double loss = 0;

@@ -1,0 +1,150 @@
+// Attention of one head of one jet. The matrices are small (tens of tokens, tens of channels), where a call of a BLAS
+// library costs more than the product, so the products are done here, on operands padded to whole vectors.
+//
+// n tokens, d channels, N and D the two rounded up to 16. Scores and probabilities are kept transposed, [key, query],
+// [n, N]: a softmax then runs down the columns, one query a lane, and needs no sums across a vector. The lanes beyond n
+// hold numbers that nothing reads.
+#include "CKernels.h"
+#include "clones.h"
+
+typedef float vector __attribute__((vector_size(64), aligned(4)));
+
+INLINE int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
+
+/// C[i, j] = Σ_l a(i, l) B[l, j] for `height` rows of C and `width` vectors of columns, which stay in registers;
+/// a(i, l) = a[i · row + l · col].
+INLINE void tile(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,
+                 const float *restrict b, int64_t ldb, int64_t k, int height, int width) {
+    vector sum[4][3];
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++) sum[i][j] = (vector){0};
+    for (int64_t l = 0; l < k; l++) {
+        vector right[3];
+        for (int j = 0; j < width; j++) right[j] = *(const vector *)(b + l * ldb + 16 * j);
+        for (int i = 0; i < height; i++) {
+            float left = a[i * row + l * col];
+            for (int j = 0; j < width; j++) sum[i][j] += left * right[j];
+        }
+    }
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++) *(vector *)(c + i * ldc + 16 * j) = sum[i][j];
+}
+
+/// One or four rows of C over all columns, three vectors at a time.
+INLINE void strip(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,
+                  const float *restrict b, int64_t ldb, int64_t columns, int64_t k, int height) {
+    int64_t j = 0;
+    for (; j + 48 <= columns; j += 48) tile(c + j, ldc, a, row, col, b + j, ldb, k, height, 3);
+    if (j + 32 <= columns) {
+        tile(c + j, ldc, a, row, col, b + j, ldb, k, height, 2);
+        j += 32;
+    }
+    if (j < columns) tile(c + j, ldc, a, row, col, b + j, ldb, k, height, 1);
+}
+
+/// C [m, columns] = A B with a(i, l) = a[i · row + l · col]; columns is a multiple of 16.
+INLINE void product(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,
+                    const float *restrict b, int64_t ldb, int64_t m, int64_t columns, int64_t k) {
+    int64_t i = 0;
+    for (; i + 4 <= m; i += 4) strip(c + i * ldc, ldc, a + i * row, row, col, b, ldb, columns, k, 4);
+    for (; i < m; i++) strip(c + i * ldc, ldc, a + i * row, row, col, b, ldb, columns, k, 1);
+}
+
+/// Rows of d channels, `stride` apart, as rows of whole vectors: the rows themselves where d allows, else a copy.
+typedef struct {
+    const float *rows;
+    int64_t stride;
+} Rows;
+
+INLINE Rows whole_rows(const float *from, int64_t stride, float *restrict scratch, int64_t n, int64_t d) {
+    if (d % 16 == 0) return (Rows){from, stride};
+    int64_t wide = padded(d);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t c = 0; c < d; c++) scratch[i * wide + c] = from[i * stride + c];
+        for (int64_t c = d; c < wide; c++) scratch[i * wide + c] = 0;
+    }
+    return (Rows){scratch, wide};
+}
+
+/// to [d, N] = fromᵀ, the rest of each row zero.
+INLINE void copy_transposed(float *restrict to, const float *restrict from, int64_t stride, int64_t n, int64_t d) {
+    int64_t wide = padded(n);
+    for (int64_t c = 0; c < d; c++)
+        for (int64_t i = n; i < wide; i++) to[c * wide + i] = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < d; c++) to[c * wide + i] = from[i * stride + c];
+}
+
+/// to [n, d] = A B with B [k, d]; `scratch` serves where d is not whole vectors.
+INLINE void product_rows(float *restrict to, int64_t stride, const float *restrict a, int64_t row, int64_t col, Rows b,
+                         float *restrict scratch, int64_t n, int64_t d, int64_t k) {
+    if (d % 16 == 0) {
+        product(to, stride, a, row, col, b.rows, b.stride, n, d, k);
+        return;
+    }
+    int64_t wide = padded(d);
+    product(scratch, wide, a, row, col, b.rows, b.stride, n, wide, k);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < d; c++) to[i * stride + c] = scratch[i * wide + c];
+}
+
+int64_t ck_attention_scratch(int64_t n, int64_t d) {
+    return n * padded(n) + d * padded(n) + 2 * n * padded(d);
+}
+
+CLONES void ck_attention(float *restrict y, int64_t y_stride, float *restrict p, const float *restrict q,
+                         const float *restrict k, const float *restrict v, int64_t stride, float scale, int64_t n,
+                         int64_t d, float *restrict scratch) {
+    int64_t wide = padded(n);
+    float *q_t = scratch, *v_rows = q_t + d * wide, *y_rows = v_rows + n * padded(d);
+    copy_transposed(q_t, q, stride, n, d);
+    product(p, wide, k, stride, 1, q_t, wide, n, wide, d);
+    for (int64_t i = 0; i < wide; i += 16) {
+        float top[16], sum[16];
+        for (int lane = 0; lane < 16; lane++) {
+            top[lane] = p[i + lane];
+            sum[lane] = 0;
+        }
+        for (int64_t j = 1; j < n; j++)
+            for (int lane = 0; lane < 16; lane++) {
+                float s = p[j * wide + i + lane];
+                top[lane] = s > top[lane] ? s : top[lane];
+            }
+        for (int64_t j = 0; j < n; j++)
+            for (int lane = 0; lane < 16; lane++) {
+                float e = fast_exp(scale * (p[j * wide + i + lane] - top[lane]));
+                p[j * wide + i + lane] = e;
+                sum[lane] += e;
+            }
+        for (int lane = 0; lane < 16; lane++) sum[lane] = 1.0f / sum[lane];
+        for (int64_t j = 0; j < n; j++)
+            for (int lane = 0; lane < 16; lane++) p[j * wide + i + lane] *= sum[lane];
+    }
+    product_rows(y, y_stride, p, 1, wide, whole_rows(v, stride, v_rows, n, d), y_rows, n, d, n);
+}
+
+CLONES void ck_attention_backward(float *restrict dq, float *restrict dk, float *restrict dv, const float *restrict dy,
+                                  int64_t y_stride, const float *restrict p, const float *restrict q,
+                                  const float *restrict k, const float *restrict v, int64_t stride, float scale,
+                                  int64_t n, int64_t d, float *restrict scratch) {
+    int64_t wide = padded(n);
+    float *ds = scratch, *dy_t = ds + n * wide, *rows = dy_t + d * wide, *result = rows + n * padded(d);
+    // dV = Pᵀ dY
+    product_rows(dv, stride, p, wide, 1, whole_rows(dy, y_stride, rows, n, d), result, n, d, n);
+    // dPᵀ = V dYᵀ, dS = scale · P ⊙ (dP − Σ P ⊙ dP)
+    copy_transposed(dy_t, dy, y_stride, n, d);
+    product(ds, wide, v, stride, 1, dy_t, wide, n, wide, d);
+    for (int64_t i = 0; i < wide; i += 16) {
+        float dot[16] = {0};
+        for (int64_t j = 0; j < n; j++)
+            for (int lane = 0; lane < 16; lane++) dot[lane] += ds[j * wide + i + lane] * p[j * wide + i + lane];
+        for (int64_t j = 0; j < n; j++)
+            for (int lane = 0; lane < 16; lane++) {
+                int64_t at = j * wide + i + lane;
+                ds[at] = scale * p[at] * (ds[at] - dot[lane]);
+            }
+    }
+    // dQ = dS K, dK = dSᵀ Q
+    product_rows(dq, stride, ds, 1, wide, whole_rows(k, stride, rows, n, d), result, n, d, n);
+    product_rows(dk, stride, ds, wide, 1, whole_rows(q, stride, rows, n, d), result, n, d, n);
+}

@@ -1,0 +1,33 @@
+/// Where the time of tapes goes: calls, seconds and floating-point operations by kind of operation.
+///
+/// One profile may serve many tapes. Time is counted from the end of one operation to the end of the next, so what a
+/// model does between two operations counts to the second.
+public final class OperationProfile {
+    /// What one kind of operation took.
+    public struct Entry: Sendable {
+        public var calls = 0
+        public var seconds = 0.0
+        /// Floating-point operations of matrix products.
+        public var operations = 0.0
+    }
+
+    /// By name; the backward pass of `linear` is `linear gradient`.
+    public private(set) var entries: [String: Entry] = [:]
+    private var last = ContinuousClock.now
+
+    public init() {}
+
+    /// Begins to count: the time since the last operation belongs to nobody.
+    public func restart() { last = .now }
+
+    /// Adds the time since the last operation to `name`.
+    public func lap(_ name: String, operations: Double = 0) {
+        let now = ContinuousClock.now
+        var entry = entries[name] ?? Entry()
+        entry.calls += 1
+        entry.seconds += last.duration(to: now) / .seconds(1)
+        entry.operations += operations
+        entries[name] = entry
+        last = now
+    }
+}

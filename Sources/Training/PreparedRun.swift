@@ -1,0 +1,141 @@
+import Foundation
+import HDF5
+import Jets
+import MPI
+import NN
+import Objectives
+
+/// The checkpoint that a run continues from, if any, as all ranks know it.
+struct StartingPoint {
+    let checkpoint: String?
+    /// Whether the checkpoint is one of the run directory itself, so that the metrics there belong to it.
+    let isOwn: Bool
+
+    /// Looks into the run directory, which rank 0 alone has; collective.
+    init(_ options: RunOptions, directory: RunDirectory?, on communicator: Communicator) throws {
+        let found = try communicator.onRoot { try Self.find(options, directory!) }
+        let path = try communicator.broadcast(found?.path ?? "")
+        checkpoint = path.isEmpty ? nil : path
+        isOwn = try communicator.broadcast([found?.isOwn == true ? 1 : 0])[0] == 1
+    }
+
+    private static func find(_ options: RunOptions, _ directory: RunDirectory) throws -> (path: String, isOwn: Bool) {
+        let latest = directory.latestCheckpoint
+        func refuse(_ resume: String, _ advice: String) -> TrainingError {
+            TrainingError("run.resume is \(resume), but \(options.run.directory) already holds \(latest!); \(advice)")
+        }
+        switch options.run.resume {
+        case .auto:
+            return (latest ?? "", true)
+        case .checkpoint(let path):
+            guard FileManager.default.fileExists(atPath: path) else {
+                throw TrainingError("run.resume: there is no checkpoint \(path)")
+            }
+            func folder(_ path: String) -> URL {
+                URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent()
+            }
+            let isOwn = folder(path) == folder(directory.checkpoint(step: 0))
+            if !isOwn, latest != nil {
+                throw refuse(path, "continue that with run.resume=auto, or give run.directory another folder")
+            }
+            return (path, isOwn)
+        case .never:
+            if latest != nil {
+                throw refuse("never", "remove the run or give run.directory another folder")
+            }
+            return ("", true)
+        }
+    }
+}
+
+/// Weights, optimizer, preprocessing and position of a run, from a checkpoint or from the data.
+struct PreparedRun {
+    let preprocessing: QuantilePreprocessing
+    let optimizer: AdamW
+    let state: TrainingState
+
+    init(
+        _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, from start: StartingPoint,
+        on communicator: Communicator, console: Console
+    ) throws {
+        optimizer = AdamW(objective.parameters, options.optimizer.adamW)
+        if let checkpoint = start.checkpoint {
+            let order = JetOrder(
+                layout: train.layout, batchSize: options.training.batchSize, seed: options.seed,
+                shuffle: options.data.shuffle)
+            var state: TrainingState
+            (preprocessing, state) = try communicator.agree { [optimizer] in
+                try Self.read(checkpoint, options, objective, optimizer, order)
+            }
+            if !start.isOwn { state.rows = 0 }
+            self.state = state
+            console.say("continuing from \(checkpoint) at step \(state.step)")
+            let changes = try communicator.agree {
+                configurationChanges(from: try Checkpoint.configuration(of: checkpoint), to: options.resolved)
+            }
+            Self.report(changes, console: console)
+            return
+        }
+        state = TrainingState()
+        let fitted = FittedFile(options, train, on: communicator)
+        if let known = try fitted.read(into: objective) {
+            preprocessing = known
+            console.say("preprocessing and tokens from \(options.run.directory)/fitted.h5")
+        } else {
+            console.say("fitting the preprocessing to up to \(options.preprocessing.jets) jets")
+            preprocessing = try QuantilePreprocessing.fit(
+                train, features: options.data.features, jets: options.preprocessing.jets,
+                quantiles: options.preprocessing.quantiles, seed: options.seed, on: communicator)
+            let loader = JetLoader(
+                dataset: train, preprocessing: preprocessing, batchSize: options.training.batchSize,
+                seed: options.seed, shuffle: options.data.shuffle)
+            try objective.fit(to: loader, on: communicator) { console.say($0) }
+            try fitted.write(preprocessing, objective)
+        }
+        if let weights = options.initialWeights {
+            try communicator.agree { try Checkpoint.readWeights(from: weights, into: objective.parameters) }
+            console.say("initial weights from \(weights); preprocessing and tokens are those of this run's data")
+        }
+    }
+
+    private static func read(
+        _ checkpoint: String, _ options: RunOptions, _ objective: any Objective, _ optimizer: AdamW, _ order: JetOrder
+    ) throws -> (QuantilePreprocessing, TrainingState) {
+        var preprocessing: QuantilePreprocessing?
+        do {
+            let state = try Checkpoint.read(from: checkpoint, parameters: objective.parameters, optimizer: optimizer) {
+                let stored = try FittedState.loadPreprocessing(from: $0)
+                guard stored.features == options.data.features else {
+                    throw TrainingError(
+                        "\(checkpoint) was trained on the features \(stored.features.names.joined(separator: ", ")); "
+                            + "data.features asks for \(options.data.features.names.joined(separator: ", "))")
+                }
+                preprocessing = stored
+                let trainedOn = try $0.stringAttribute("order")
+                guard trainedOn == order.summary else {
+                    throw TrainingError(
+                        "\(checkpoint) was trained on \(trainedOn); this run has \(order.summary), so the jets cannot "
+                            + "go on where they stopped: set model.initial_weights to the checkpoint for a new run "
+                            + "that begins with its weights")
+                }
+                try FittedState.loadObjective(objective, from: $0)
+            }
+            return (preprocessing!, state)
+        } catch let error as HDF5Error {
+            throw TrainingError("\(error); run.resume may name another checkpoint to continue from")
+        }
+    }
+
+    /// Tells what is no longer as it was when the checkpoint was written.
+    private static func report(_ changes: [String], console: Console) {
+        let changes = changes.filter { !$0.hasPrefix("run.") }
+        if !changes.isEmpty { console.say("changed since then: " + changes.joined(separator: "; ")) }
+        let kept = changes.filter {
+            $0.hasPrefix("preprocessing.") || $0.contains(/^tasks\.kmeans\.(fit_jets|iterations):/)
+        }
+        if !kept.isEmpty {
+            console.warn("the checkpoint's preprocessing and tokens are kept; without effect: "
+                + kept.joined(separator: "; "))
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import Golden
+import NN
+import Tensors
+import Testing
+
+@Suite("Golden optimization")
+struct GoldenOptimizationTests {
+    /// PyTorch's AdamW after `clip_grad_norm_`, step by step.
+    @Test func adamWTrace() throws {
+        let file = try GoldenFile("adamw_trace")
+        let builder = ParameterBuilder()
+        _ = builder.root.parameter("p", shape: try file.shape("in.parameters"), .constant(0))
+        let store = builder.build(seed: 0)
+        _ = store.values.buffer.update(fromContentsOf: try file.floats("in.parameters"))
+        let optimizer = AdamW(
+            store,
+            try AdamW.Options(
+                weightDecay: file.number("weight_decay"), beta1: file.number("beta1"),
+                beta2: file.number("beta2"),
+                epsilon: file.number("eps")))
+        let (gradients, norms) = (try file.tensor("in.gradients"), try file.floats("out.gradient_norm"))
+        let expected = try file.tensor("out.parameters")
+        #expect(norms.contains { $0 > Float(try! file.number("clip_norm")) }, "the trace tests clipping")
+        for step in 0..<gradients.rows {
+            _ = store.gradients.buffer.update(fromContentsOf: gradients.rows(step..<step + 1).buffer)
+            let norm = store.gradients.sumOfSquares.squareRoot()
+            #expect(abs(norm - Double(norms[step])) <= 1e-6 * norm, "the norm in step \(step)")
+            let limit = try file.number("clip_norm")
+            optimizer.step(
+                learningRate: try file.number("lr"), gradientScale: clippingFactor(norm: norm, limit: limit))
+            let error = relativeError(store.values.array, expected.rows(step..<step + 1).array)
+            #expect(error <= 1e-6, "the parameters of step \(step) are off by \(error)")
+        }
+        #expect(optimizer.updates == gradients.rows)
+    }
+
+    @Test func warmupAndExponentialDecay() throws {
+        let file = try GoldenFile("schedule_warmup_exponential")
+        let schedule = Schedule.warmupExponential(
+            warmupSteps: try file.integer("warmup_steps"), halfLife: try file.number("half_life"),
+            initialFactor: try file.number("initial_factor"), finalFactor: try file.number("final_factor"))
+        let expected = try file.floats("out.factor")
+        for (step, factor) in zip(try file.integers("in.step"), expected) {
+            #expect(
+                abs(schedule.factor(step: step) - Double(factor)) <= 1e-6 * Double(factor), "step \(step)")
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import Foundation
+import HDF5
+import Jets
+import MPI
+import Objectives
+import Tensors
+import Testing
+
+/// The ranks of this test run: those of `mpirun`, or one alone. A context of its own keeps these tests apart
+/// from others that run in the same process.
+private let world: Communicator = {
+    startMPI()
+    do {
+        return try Communicator.world.duplicate()
+    } catch {
+        fatalError("the tests need MPI: \(error)")
+    }
+}()
+
+/// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks.
+@Suite(.serialized) struct KMeansMPITests {
+    private static let features = 7
+
+    /// Points around a few centres, with a random word each; the same on every rank.
+    private func points(_ count: Int) -> (values: [Float], words: [UInt64]) {
+        var random = RandomSequence(RandomKey(seed: 11, stream: .sampling))
+        var (values, words) = ([Float](), [UInt64]())
+        for _ in 0..<count {
+            let center = Float(random.below(9)) - 4
+            for _ in 0..<Self.features { values.append(center + random.normal()) }
+            words.append(random.next())
+        }
+        return (values, words)
+    }
+
+    private func sample(_ points: (values: [Float], words: [UInt64]), _ part: Range<Int>) -> KMeans.Sample {
+        let width = Self.features
+        return KMeans.Sample(
+            values: Tensor(
+                Array(points.values[part.lowerBound * width..<part.upperBound * width]),
+                shape: [part.count, width]),
+            words: Array(points.words[part]))
+    }
+
+    private func expectSame(_ a: KMeans.Fit, _ b: KMeans.Fit, location: SourceLocation = #_sourceLocation) {
+        #expect(
+            a.centroids.array.map(\.bitPattern) == b.centroids.array.map(\.bitPattern),
+            sourceLocation: location)
+        #expect(a.inertia == b.inertia && a.points == b.points, sourceLocation: location)
+        #expect(a.emptyClusters == b.emptyClusters, sourceLocation: location)
+    }
+
+    /// The points in uneven parts, or all with one rank, give the same centroids to the bit.
+    @Test func aFitIsTheSameForAnyNumberOfRanks() throws {
+        let count = 6007
+        let all = points(count)
+        let single = try KMeans.fit(sample(all, 0..<count), clusters: 60, iterations: 12, seed: 1, on: alone)
+        #expect(single.points == count && single.centroids.shape == [60, Self.features])
+        let (rank, size) = (world.rank, world.size)
+        // Shares of 1 : 2 : 3 …
+        let total = size * (size + 1) / 2
+        let uneven = count * (rank * (rank + 1) / 2) / total..<count * ((rank + 1) * (rank + 2) / 2) / total
+        let last = rank == size - 1 ? 0..<count : 0..<0
+        for part in [JetOrder.share(of: count, rank: rank, size: size), uneven, last] {
+            expectSame(
+                try KMeans.fit(sample(all, part), clusters: 60, iterations: 12, seed: 1, on: world), single)
+        }
+    }
+
+    /// From files: the ranks read their parts of the batches.
+    @Test func aFitToJetsIsTheSameForAnyNumberOfRanks() throws {
+        let loader = try SampleJets.loader(batchSize: 64)
+        func fit(rank: Int, size: Int, on communicator: Communicator) throws -> KMeans.Fit {
+            let part = JetLoader(
+                dataset: loader.dataset, preprocessing: loader.preprocessing, batchSize: 64, seed: 5,
+                rank: rank,
+                size: size)
+            let sample = try KMeans.sample(jets: 200, from: part, on: communicator)
+            return try KMeans.fit(sample, clusters: 50, iterations: 8, seed: 5, on: communicator)
+        }
+        let single = try fit(rank: 0, size: 1, on: alone)
+        let shared = try fit(rank: world.rank, size: world.size, on: world)
+        expectSame(shared, single)
+        // Four batches of 64 jets.
+        #expect(single.points > 4 * 64 * 5)
+    }
+
+    /// Each iteration brings the points nearer, and a centroid is the mean of its points.
+    @Test func iterationsImproveTheFit() throws {
+        let all = points(1501)
+        let part = sample(all, JetOrder.share(of: 1501, rank: world.rank, size: world.size))
+        var inertias: [Double] = []
+        for iterations in 1...6 {
+            inertias.append(
+                try KMeans.fit(part, clusters: 20, iterations: iterations, seed: 1, on: world).inertia)
+        }
+        #expect(zip(inertias, inertias.dropFirst()).allSatisfy { $0 >= $1 })
+        #expect(inertias[5] < 0.95 * inertias[0])
+
+        let fit = try KMeans.lloyd(
+            part.values, initial: Tensor(repeating: 0, shape: [1, Self.features]), iterations: 1, on: world)
+        for feature in 0..<Self.features {
+            let mean =
+                stride(from: feature, to: all.values.count, by: Self.features)
+                .reduce(0) { $0 + Double(all.values[$1]) } / 1501
+            #expect(abs(Double(fit.centroids.buffer[feature]) - mean) < 1e-6)
+        }
+    }
+
+    /// A centroid that nobody chooses stays where it is and is counted.
+    @Test func emptyClustersStay() throws {
+        let all = points(300)
+        let part = sample(all, JetOrder.share(of: 300, rank: world.rank, size: world.size))
+        let far = [Float](repeating: 1000, count: Self.features)
+        let initial = Tensor(
+            far + [Float](repeating: 0, count: Self.features) + far, shape: [3, Self.features])
+        let fit = try KMeans.lloyd(part.values, initial: initial, iterations: 3, on: world)
+        #expect(fit.emptyClusters == 2)
+        #expect(fit.centroids.rows(0..<1).array == far && fit.centroids.rows(2..<3).array == far)
+        #expect(
+            initial.rows(1..<2).array == [Float](repeating: 0, count: Self.features),
+            "the argument is not changed")
+    }
+
+    /// Equal points count once; every rank says what is wrong.
+    @Test func tooFewDistinctPoints() throws {
+        let (rank, size) = (world.rank, world.size)
+        let rows = (0..<10).flatMap { point in [Float](repeating: Float((rank + size * point) % 4), count: 7)
+        }
+        let sample = KMeans.Sample(
+            values: Tensor(rows, shape: [10, 7]), words: (0..<10).map { UInt64(rank + size * $0) })
+        let message = failure { _ = try KMeans.fit(sample, clusters: 5, iterations: 1, seed: 0, on: world) }
+        #expect(message.contains("k-means wants 5 clusters"))
+        #expect(message.contains("only 4 distinct"))
+        #expect(message.contains("tasks.kmeans.fit_jets") && message.contains("tasks.kmeans.clusters"))
+        #expect(try world.allGather(message) == [String](repeating: message, count: size))
+        // Exactly enough is enough.
+        let fit = try KMeans.fit(sample, clusters: 4, iterations: 2, seed: 0, on: world)
+        #expect(fit.inertia == 0 && fit.emptyClusters == 0)
+        #expect(fit.centroids.array.sorted() == (0..<28).map { Float($0 / 7) })
+    }
+
+    /// No point anywhere.
+    @Test func noPoints() throws {
+        let sample = KMeans.Sample(values: Tensor(shape: [0, 7]), words: [])
+        let message = failure { _ = try KMeans.fit(sample, clusters: 2, iterations: 1, seed: 0, on: world) }
+        #expect(message.contains("only 0 distinct"))
+    }
+}

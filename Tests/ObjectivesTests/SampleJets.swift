@@ -1,0 +1,90 @@
+import Foundation
+import Jets
+import MPI
+import Models
+import NN
+import Objectives
+import Tensors
+
+/// One rank alone; starts MPI where it does not run.
+let alone: Communicator = {
+    startMPI()
+    return .selfOnly
+}()
+
+/// Starts MPI, which the k-means fit and the sample files need.
+func startMPI() {
+    do {
+        try MPIEnvironment.initialize()
+        // mpirun takes an exit without this for a crash.
+        atexit { MPIEnvironment.finalize() }
+    } catch {
+        fatalError("the tests need MPI: \(error)")
+    }
+}
+
+/// What an operation throws, in words; "" where it does not throw.
+func failure(_ work: () throws -> Void) -> String {
+    do {
+        try work()
+        return ""
+    } catch {
+        return "\(error)"
+    }
+}
+
+/// Simulated jets from the sample files, no more than 20 constituents each.
+enum SampleJets {
+    static let maxConstituents = 20
+
+    /// The features spread by quantiles, in batches of 50 jets; read by one rank.
+    static func loader(batchSize: Int = 50) throws -> JetLoader {
+        JetLoader(
+            dataset: try dataset.get(), preprocessing: try preprocessing.get(), batchSize: batchSize, seed: 5,
+            shuffle: false)
+    }
+
+    /// The same 32 jets whenever it is called.
+    static func batch() throws -> JetBatch { try loader().batch(jets: Array(0..<32), epoch: 0) }
+
+    private static let dataset = Result {
+        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/jets/val.h5").path
+        return try JetDataset(paths: [path], maxConstituents: maxConstituents, on: alone)
+    }
+    private static let preprocessing = Result {
+        try QuantilePreprocessing.fit(try dataset.get(), jets: 500, quantiles: 50, on: alone)
+    }
+}
+
+/// Synthetic jets, for what only depends on their numbers of constituents; without files and MPI.
+func syntheticBatch(_ counts: [Int], firstJet: Int = 0) -> JetBatch {
+    let offsets = Offsets(counts: counts)
+    var random = RandomSequence(RandomKey(seed: 7, stream: .sampling))
+    let values = Tensor((0..<offsets.tokens * 7).map { _ in random.normal() }, shape: [offsets.tokens, 7])
+    return JetBatch(
+        jets: Array(firstJet..<firstJet + counts.count), epoch: 0, offsets: offsets, values: values,
+        identities: (0..<offsets.tokens).map { _ in Int32(random.below(8)) },
+        labels: [Int32](repeating: 0, count: counts.count))
+}
+
+/// A model small enough for tests, whose residual branches count from the start.
+func smallOptions() -> MaskedParticleOptions {
+    var options = MaskedParticleOptions()
+    options.encoder = TransformerShape(width: 48, layers: 2, heads: 4, registers: 2, layerScale: 0.5)
+    options.decoder = TransformerShape(width: 32, layers: 1, heads: 2, layerScale: 0.5, finalNorm: false)
+    options.tasks.particleID = nil
+    options.tasks.regression = nil
+    options.tasks.kmeans = nil
+    return options
+}
+
+/// k-means options of few clusters.
+func fewClusters() -> KMeansTokens.Options {
+    var options = KMeansTokens.Options()
+    options.clusters = 16
+    options.iterations = 5
+    options.fitJets = 100
+    options.labelSmoothing = 0
+    return options
+}

@@ -1,0 +1,102 @@
+import Tensors
+import Testing
+
+/// Cross-entropy and element-wise losses.
+@Suite struct LossTests {
+    private func crossEntropy(
+        rows: Int, classes: Int, smoothing: Double, isWeighted: Bool, deviation: Float = 2, mean: Float = 0
+    ) {
+        let target = randomIndices(rows, below: classes, seed: 4)
+        let weights =
+            isWeighted
+            ? Tensor(randomTensor([classes], seed: 5).array.map { 0.1 + abs($0) }, shape: [classes]) : nil
+        LossCheck(
+            input: randomTensor([rows, classes], seed: 1, deviation: deviation, mean: mean),
+            loss: {
+                $0.crossEntropy(
+                    $1, target: target, smoothing: Float(smoothing), classWeights: weights, scale: $2)
+            },
+            reference: {
+                Reference.crossEntropy(
+                    $0, target, classes: classes, smoothing: smoothing, weights: weights?.doubles)
+            }
+        ).run()
+    }
+
+    @Test(arguments: awkwardWidths + [2, 300]) func crossEntropy(classes: Int) {
+        for (smoothing, isWeighted) in [(0.0, false), (0.1, false), (0, true), (0.1, true), (1, true)] {
+            crossEntropy(rows: 5, classes: classes, smoothing: smoothing, isWeighted: isWeighted)
+        }
+    }
+
+    /// Logits far from zero and far apart, whose exponentials would overflow.
+    @Test func crossEntropyOfLargeLogits() {
+        crossEntropy(rows: 5, classes: 33, smoothing: 0.1, isWeighted: true, deviation: 40, mean: 500)
+    }
+
+    /// A right answer beyond doubt costs nothing; a wrong one costs the distance of the logits.
+    @Test func crossEntropyOfCertainty() {
+        let logits = Tensor([300, 0, 0, 300], shape: [2, 2])
+        func loss(_ target: [Int32]) -> Double {
+            Tape(recording: false).crossEntropy(Variable(constant: logits), target: target, scale: 1)
+        }
+        #expect(loss([0, 1]) == 0)
+        #expect(abs(loss([1, 1]) - 300) < 1e-4)
+        #expect(abs(loss([1, 0]) - 600) < 1e-4)
+    }
+
+    @Test func lossesOfNothing() {
+        let nothing = Variable(leaf: Tensor(shape: [0, 5]))
+        #expect(Tape().crossEntropy(nothing, target: [], smoothing: 0.1, scale: 1) == 0)
+        #expect(Tape().l1Loss(nothing, target: Tensor(shape: [0, 5]), scale: 1) == 0)
+        #expect(Tape().mseLoss(nothing, target: Tensor(shape: [0, 5]), scale: 1) == 0)
+        #expect(nothing.gradient?.count == 0)
+    }
+
+    /// A loss without a tape to differentiate on leaves the logits as they were.
+    @Test func evaluationKeepsTheLogits() {
+        let logits = randomTensor([4, 17], seed: 1)
+        let before = logits.array
+        _ = Tape(recording: false).crossEntropy(Variable(leaf: logits), target: [0, 1, 2, 3], scale: 1)
+        _ = Tape().crossEntropy(Variable(constant: logits), target: [0, 1, 2, 3], scale: 1)
+        #expect(logits.array == before)
+    }
+
+    /// Differences of at least 0.2 on either side, so that no ε crosses the kink of the absolute value.
+    @Test(arguments: awkwardWidths) func l1(columns: Int) {
+        let target = randomTensor([3, columns], seed: 1)
+        let x = zip(target.array, randomTensor([3, columns], seed: 2).array).map {
+            $0 + ($1 < 0 ? -0.2 : 0.2) + $1
+        }
+        LossCheck(
+            input: Tensor(x, shape: target.shape), loss: { $0.l1Loss($1, target: target, scale: $2) },
+            reference: { zip($0, target.doubles).reduce(0) { $0 + abs($1.0 - $1.1) } }
+        ).run()
+    }
+
+    /// At the kink the gradient is zero, as PyTorch's.
+    @Test func l1OfEqualValues() {
+        let x = Variable(leaf: randomTensor([2, 17], seed: 1))
+        #expect(Tape().l1Loss(x, target: x.value, scale: 1) == 0)
+        #expect(x.gradient?.array == [Float](repeating: 0, count: 34))
+    }
+
+    @Test(arguments: awkwardWidths) func mse(columns: Int) {
+        let target = randomTensor([3, columns], seed: 1)
+        LossCheck(
+            input: randomTensor([3, columns], seed: 2), loss: { $0.mseLoss($1, target: target, scale: $2) },
+            reference: { zip($0, target.doubles).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } }
+        ).run()
+    }
+
+    /// Sums over many elements are taken in double.
+    @Test func sumsOfManyElements() {
+        let count = 300_001
+        let ones = Tensor(repeating: 1.5, shape: [1, count])
+        let zeros = Tensor(repeating: 0, shape: [1, count])
+        let tape = Tape(recording: false)
+        #expect(tape.l1Loss(Variable(constant: ones), target: zeros, scale: 1) == 1.5 * Double(count))
+        #expect(tape.mseLoss(Variable(constant: ones), target: zeros, scale: 1) == 2.25 * Double(count))
+        #expect(ones.sumOfSquares == 2.25 * Double(count))
+    }
+}

@@ -1,0 +1,124 @@
+import Tensors
+import Testing
+
+/// The pool belongs to the process: each of these tests runs in a process of its own.
+@Suite struct ThreadPoolTests {
+    /// More threads give what one gives, to rounding; the same number gives the same bits every time.
+    @Test(arguments: [2, 4]) func threadsComputeTheSame(threads: Int) async {
+        await #expect(processExitsWith: .success) { [threads = threads as Int] in
+            BLAS.useCallingThreadOnly()
+            #expect(ThreadPool.shared.threads == 1)
+            let one = everyOperation()
+            ThreadPool.shared.resize(threads: threads)
+            #expect(ThreadPool.shared.threads == threads)
+            let many = everyOperation()
+            #expect(many.count == one.count)
+            for (name, values) in one {
+                expectClose(
+                    many[name]?.map(Double.init) ?? [], values.map(Double.init), 2e-5,
+                    "\(name) on \(threads) threads")
+            }
+            for _ in 0..<4 { #expect(everyOperation() == many, "the bits differ from one time to the next") }
+        }
+    }
+
+    /// Each element once, for counts around the size of a part and for more threads than elements.
+    @Test(arguments: [1, 2, 3, 4, 7]) func workIsCutWithoutOverlap(threads: Int) async {
+        await #expect(processExitsWith: .success) { [threads = threads as Int] in
+            ThreadPool.shared.resize(threads: threads)
+            let grain = 16384
+            var counts = [0, 1, 2, 3, 5, 6, 7, 8, 100_003, 262_147]
+            for parts in 1...8 { counts += [parts * grain - 1, parts * grain, parts * grain + 1] }
+            for count in counts {
+                let tensor = Tensor(repeating: 1, shape: [count])
+                tensor.scale(by: 3)
+                #expect(tensor.buffer.allSatisfy { $0 == 3 }, "\(count) elements on \(threads) threads")
+                #expect(tensor.sumOfSquares == 9 * Double(count), "\(count) elements on \(threads) threads")
+            }
+            // Rows of one element, and jets of one token, whose parts have no smallest size.
+            for rows in [0, 1, 2, 3, 5, 6, 7, 8, 97] {
+                let x = Variable(leaf: Tensor(repeating: 2, shape: [rows, 3]))
+                let scale = Variable(leaf: Tensor(repeating: 1, shape: [3]))
+                let tape = Tape()
+                let y = tape.residual(x, x, scale: scale)
+                tape.backward(from: y, seed: Tensor(repeating: 1, shape: [rows, 3]))
+                #expect(scale.gradient?.array == [Float](repeating: 2 * Float(rows), count: 3))
+                let attention = Tape()
+                let counts = [Int](repeating: 1, count: rows)
+                let attended = attention.selfAttention(x, offsets: Offsets(counts: counts), heads: 1)
+                #expect(attended.value.array == [Float](repeating: 2, count: rows))
+            }
+        }
+    }
+
+    /// Operations called from many threads at once share the pool or do without it; none waits for ever.
+    @Test func callersDoNotDisturbEachOther() async {
+        await #expect(processExitsWith: .success) {
+            BLAS.useCallingThreadOnly()
+            ThreadPool.shared.resize(threads: 3)
+            let expected = everyOperation()
+            await withTaskGroup(of: Bool.self) { group in
+                for _ in 0..<4 {
+                    group.addTask { (0..<2).allSatisfy { _ in everyOperation() == expected } }
+                }
+                for await isSame in group { #expect(isSame) }
+            }
+        }
+    }
+}
+
+/// Values and gradients of every operation, of sizes that are worth several threads.
+private func everyOperation() -> [String: [Float]] {
+    var results: [String: [Float]] = [:]
+    func run(_ name: String, _ inputs: [Tensor], _ operation: (Tape, [Variable]) -> Variable) {
+        let variables = inputs.map { Variable(leaf: $0.copy()) }
+        let tape = Tape()
+        let y = operation(tape, variables)
+        results[name] = y.value.array
+        tape.backward(from: y, seed: randomTensor(y.shape, seed: 3))
+        for (place, variable) in variables.enumerated() {
+            results["gradient \(place) of \(name)"] = variable.gradient!.array
+        }
+    }
+    let counts = [40, 0, 1, 77, 13, 60, 5, 90, 128, 33, 64, 2]
+    let tokens = counts.reduce(0, +)
+    let x = randomTensor([tokens, 96], seed: 1)
+    let vectors = [randomTensor([96], seed: 2), randomTensor([96], seed: 3)]
+    run("attention", [x]) { $0.selfAttention($1[0], offsets: Offsets(counts: counts), heads: 4) }
+    run("linear", [x, randomTensor([130, 96], seed: 4), randomTensor([130], seed: 5)]) {
+        $0.linear($1[0], weight: $1[1], bias: $1[2])
+    }
+    run("wide linear", [x.rows(0..<40), randomTensor([700, 96], seed: 4)]) {
+        $0.linear($1[0], weight: $1[1], bias: nil)
+    }
+    run("norm", [x] + vectors) { $0.layerNorm($1[0], weight: $1[1], bias: $1[2]) }
+    run("gate", [x]) { $0.swiglu($1[0]) }
+    run("residual", [x, randomTensor(x.shape, seed: 6), vectors[0]]) {
+        $0.residual($1[0], $1[1], scale: $1[2])
+    }
+    let index = randomIndices(900, below: 50, seed: 7)
+    run("gather", [randomTensor([30, 200], seed: 8), randomTensor([20, 200], seed: 9)]) {
+        $0.gatherRows($1, index: index)
+    }
+    let logits = Variable(leaf: randomTensor([tokens, 101], seed: 10))
+    let target = randomIndices(tokens, below: 101, seed: 11)
+    let loss = Tape().crossEntropy(logits, target: target, smoothing: 0.1, scale: 1)
+    results["cross-entropy"] = [Float(loss)]
+    results["gradient of cross-entropy"] = logits.gradient!.array
+    let difference = Variable(leaf: x)
+    results["L1"] = [Float(Tape().l1Loss(difference, target: randomTensor(x.shape, seed: 12), scale: 1))]
+    results["gradient of L1"] = difference.gradient!.array
+    let nearest = NearestRows(randomTensor([500, 7], seed: 13)).indices(
+        of: randomTensor([1000, 7], seed: 14))
+    results["nearest rows"] = nearest.map(Float.init)
+    let values = randomTensor([40_000], seed: 15)
+    let state = [Tensor(repeating: 0, shape: [40_000]), Tensor(repeating: 0, shape: [40_000])]
+    Tensor.adamW(
+        parameters: values, gradients: randomTensor([40_000], seed: 16), firstMoment: state[0],
+        secondMoment: state[1], gradientScale: 0.5, learningRate: 0.1, beta1: 0.9, beta2: 0.999,
+        epsilon: 1e-8,
+        weightDecay: 0.01, update: 1)
+    results["AdamW"] = values.array
+    results["norm of a gradient"] = [Float(values.sumOfSquares)]
+    return results
+}

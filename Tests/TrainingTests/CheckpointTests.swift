@@ -1,0 +1,169 @@
+import Foundation
+import HDF5
+import NN
+import Testing
+import Training
+
+@Suite struct CheckpointTests {
+    /// A model in the middle of its training.
+    private struct Model {
+        let parameters: ParameterStore
+        let optimizer: AdamW
+
+        init(_ shapes: [[Int]] = [[3, 4], [5], [2, 3]], seed: UInt64 = 1) {
+            parameters = TrainingTests.parameters(shapes, seed: seed)
+            optimizer = AdamW(parameters)
+            for parameter in parameters.parameters {
+                for i in parameter.range {
+                    optimizer.firstMoment.pointer[i] = Float(seed) + Float(i) / 7
+                    optimizer.secondMoment.pointer[i] = Float(seed) + Float(i) / 11
+                }
+            }
+            optimizer.updates = 40 + Int(seed)
+        }
+
+        func write(to path: String, _ state: TrainingState = CheckpointTests.state, note: Int = 9) throws {
+            try Checkpoint.write(
+                to: path, parameters: parameters, optimizer: optimizer, state: state, configuration: "seed: 3\n"
+            ) { try $0.setAttribute("note", to: note) }
+        }
+
+        @discardableResult
+        func read(from path: String, _ readState: (borrowing Group) throws -> Void = { _ in }) throws -> TrainingState {
+            try Checkpoint.read(from: path, parameters: parameters, optimizer: optimizer, readState: readState)
+        }
+
+        /// The bits of all that training changes.
+        var bits: [[UInt32]] {
+            [parameters.values, optimizer.firstMoment, optimizer.secondMoment].map { $0.array.map(\.bitPattern) }
+        }
+    }
+
+    private static var state: TrainingState {
+        var state = TrainingState()
+        state.step = 41
+        state.epoch = 2
+        state.stepInEpoch = 13
+        state.jets = 5000
+        state.lossSums = [0.1, 1.0 / 3]
+        state.lossSteps = 4
+        state.rows = 17
+        return state
+    }
+
+    @Test func comesBackAsItWas() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let (model, other) = (Model(), Model(seed: 2))
+            try model.write(to: path)
+            #expect(other.bits != model.bits)
+            var note = 0
+            #expect(try other.read(from: path) { note = try $0.intAttribute("note") } == Self.state)
+            #expect(note == 9)
+            #expect(other.bits == model.bits && other.optimizer.updates == 41)
+            #expect(try Checkpoint.configuration(of: path) == "seed: 3\n")
+
+            let again = folder + "/again.h5"
+            try other.write(to: again)
+            let files = try [path, again].map { try Data(contentsOf: URL(fileURLWithPath: $0)) }
+            #expect(files[0] == files[1])
+        }
+    }
+
+    @Test func weightsComeAlone() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let (model, other) = (Model(), Model(seed: 2))
+            try model.write(to: path)
+            let before = other.bits
+            try Checkpoint.readWeights(from: path, into: other.parameters)
+            #expect(other.bits[0] == model.bits[0])
+            #expect(other.bits[1...] == before[1...] && other.optimizer.updates == 42)
+        }
+    }
+
+    @Test(arguments: [
+        ([[3, 4], [6], [2, 3]], "b has shape [5], this model has [6]"),
+        ([[4, 3], [5], [2, 3]], "a has shape [3, 4], this model has [4, 3]"),
+        ([[3, 4], [5], [2, 3], [1]], "it has no parameter d"),
+        ([[3, 4], [5]], "it has a parameter c"),
+    ])
+    func anotherModelIsNamed(shapes: [[Int]], difference: String) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            try Model().write(to: path)
+            let message = "\(path) is a checkpoint of another model: \(difference)"
+            #expect(failure { try Model(shapes).read(from: path) } == message)
+            #expect(failure { try Checkpoint.readWeights(from: path, into: parameters(shapes)) } == message)
+        }
+    }
+
+    @Test func otherFilesAreNamed() throws {
+        #expect(failure { try Model().read(from: sample("val")) } == "\(sample("val")) is not a checkpoint of kaon")
+        #expect(failure { try Model().read(from: #filePath) } == "HDF5 open \(#filePath): not an HDF5 file")
+        #expect(failure { try Model().read(from: "/nowhere.h5") }.hasPrefix("HDF5 open /nowhere.h5: no such file"))
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            try Model().write(to: path)
+            let file = try File(opening: path, .readWrite)
+            try file.root.setAttribute("format", to: 2)
+            try file.close()
+            #expect(
+                failure { try Model().read(from: path) }
+                    == "\(path) has checkpoint format 2; this kaon reads format 1")
+        }
+    }
+
+    /// Every dataset of weights has a checksum: a changed bit is an error that names the dataset.
+    @Test(arguments: ["/model/b", "/optimizer/first_moment/b", "/optimizer/second_moment/b"])
+    func aFlippedBitIsFound(dataset: String) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try model.write(to: path)
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            let stored = try File(opening: path).root.read(dataset, as: Float.self)
+            let needle = stored.withUnsafeBytes { Data($0) }
+            let place = try #require(data.range(of: needle))
+            data[place.lowerBound + 6] ^= 4
+            try data.write(to: URL(fileURLWithPath: path))
+            let message = failure { try Model(seed: 2).read(from: path) }
+            #expect(message.contains("read \(dataset) in \(path)"), "\(message)")
+        }
+    }
+
+    @Test(arguments: [0.1, 0.5, 0.9, 0.999])
+    func aTruncatedFileIsFound(part: Double) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            try Model().write(to: path)
+            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            try data.prefix(Int(part * Double(data.count))).write(to: URL(fileURLWithPath: path))
+            #expect(failure { try Model().read(from: path) }.hasPrefix("HDF5 open \(path): "))
+        }
+    }
+
+    /// A failure leaves the file that was there, and nothing else.
+    @Test func aFailureLeavesNoTrace() throws {
+        struct Failure: Error {}
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try model.write(to: path)
+            let before = try Data(contentsOf: URL(fileURLWithPath: path))
+            #expect(throws: Failure.self) {
+                try Checkpoint.write(
+                    to: path, parameters: model.parameters, optimizer: model.optimizer, state: TrainingState(),
+                    configuration: ""
+                ) { _ in throw Failure() }
+            }
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["c.h5"])
+            // A folder in the way of the last step.
+            try FileManager.default.createDirectory(atPath: folder + "/d.h5", withIntermediateDirectories: false)
+            #expect(failure { try model.write(to: folder + "/d.h5") } == "cannot write \(folder)/d.h5: Is a directory")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["c.h5", "d.h5"])
+            #expect(failure { try model.write(to: folder + "/no/c.h5") }.hasPrefix("HDF5 create \(folder)/no/"))
+        }
+    }
+}

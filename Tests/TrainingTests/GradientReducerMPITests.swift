@@ -1,0 +1,85 @@
+import MPI
+import NN
+import Tensors
+import Testing
+import Training
+
+extension TrainingMPITests {
+    /// Whatever the buckets and the order in which gradients become complete, the sum over the ranks is the same.
+    @Suite(.serialized) struct GradientReducerMPITests {
+        private let shapes = [[3, 7], [1], [40], [2, 2], [17, 3], [5]]
+
+        /// The gradient of one element on one rank: small integers, which sums do not round.
+        private func share(_ element: Int, rank: Int) -> Float { Float(element % 50 + 1) * Float(rank + 1) }
+
+        private func sum(_ element: Int) -> Float {
+            (0..<world.size).reduce(0) { $0 + share(element, rank: $1) }
+        }
+
+        private func setGradient(_ parameter: Parameter) {
+            let values = parameter.range.map { share($0, rank: world.rank) }
+            parameter.variable.add(gradient: Tensor(values, shape: parameter.shape))
+        }
+
+        @Test(arguments: [1, 30, 64, 1 << 20])
+        func gradientsAreSummed(bucketElements: Int) throws {
+            let store = parameters(shapes)
+            let reducer = GradientReducer(store, on: world, bucketElements: bucketElements)
+            for step in 0..<3 {
+                store.resetGradients()
+                for parameter in store.parameters { setGradient(parameter) }
+                // Before the last micro-batch nothing may leave.
+                for parameter in store.parameters { reducer.gradientIsComplete(parameter.variable) }
+                reducer.arm()
+                // Each rank in an order of its own.
+                let count = store.parameters.count
+                for i in 0..<count {
+                    let index = (i * (world.rank % 2 == 0 ? 1 : count - 1) + step) % count
+                    reducer.gradientIsComplete(store.parameters[index].variable)
+                }
+                try reducer.finish()
+                for parameter in store.parameters {
+                    #expect(parameter.range.allSatisfy { store.gradients.pointer[$0] == sum($0) })
+                }
+            }
+        }
+
+        /// A parameter that no operation reached, here or anywhere, counts as zero, whatever was in its place.
+        @Test func unusedParametersCountAsZero() throws {
+            let store = parameters(shapes)
+            let reducer = GradientReducer(store, on: world, bucketElements: 16)
+            store.gradients.pointer.update(repeating: 1000, count: store.gradients.count)
+            store.resetGradients()
+            reducer.arm()
+            for (index, parameter) in store.parameters.enumerated() where index != 2 {
+                if index == 4, world.rank != 0 { continue }
+                setGradient(parameter)
+                reducer.gradientIsComplete(parameter.variable)
+            }
+            try reducer.finish()
+            for (index, parameter) in store.parameters.enumerated() {
+                for element in parameter.range {
+                    let expected = index == 2 ? 0 : index == 4 ? share(element, rank: 0) : sum(element)
+                    #expect(store.gradients.pointer[element] == expected)
+                }
+            }
+        }
+
+        /// A rank without jets has nothing to say, and enters the same collectives.
+        @Test func aRankWithoutJetsTakesPart() throws {
+            let store = parameters(shapes)
+            let reducer = GradientReducer(store, on: world, bucketElements: 16)
+            reducer.arm()
+            if world.rank == 0 {
+                for parameter in store.parameters {
+                    setGradient(parameter)
+                    reducer.gradientIsComplete(parameter.variable)
+                }
+            }
+            try reducer.finish()
+            for parameter in store.parameters {
+                #expect(parameter.range.allSatisfy { store.gradients.pointer[$0] == share($0, rank: 0) })
+            }
+        }
+    }
+}

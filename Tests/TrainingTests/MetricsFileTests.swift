@@ -1,0 +1,91 @@
+import Foundation
+import Testing
+import Training
+
+@Suite struct MetricsFileTests {
+    private func row(_ step: Int) -> MetricsRow {
+        MetricsRow(
+            step: step, epoch: 0, jets: step * 10,
+            train: .init(losses: [Double(step) / 3, 2], learningRate: 1e-3, gradientNorm: 0.5, jetsPerSecond: 123.456))
+    }
+
+    private func lines(_ path: String) throws -> [String] {
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        #expect(text.hasSuffix("\n"))
+        return text.split(separator: "\n").map(String.init)
+    }
+
+    @Test func rowsHaveTheColumnsOfTheHeader() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/metrics.csv"
+            let file = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 0)
+            try file.write(row(1))
+            try file.write(MetricsRow(step: 2, epoch: 1, jets: 20, validation: [0.25, 0.125]))
+            var both = row(3)
+            both.validation = [1, 4]
+            try file.write(both)
+            try file.synchronize()
+            #expect(
+                try lines(path) == [
+                    "step,epoch,jets,train/total_loss,train/kmeans_loss,valid/total_loss,valid/kmeans_loss,"
+                        + "learning_rate,gradient_norm,jets_per_second",
+                    "1,0,10,0.3333333333333333,2.0,,,0.001,0.5,123.5",
+                    "2,1,20,,,0.25,0.125,,,",
+                    "3,0,30,1.0,2.0,1.0,4.0,0.001,0.5,123.5",
+                ])
+        }
+    }
+
+    /// A run that is killed after its checkpoint wrote rows that the resumed run writes again.
+    @Test(arguments: [0, 1, 3, 5, 9])
+    func rowsAfterTheResumedStepGo(kept: Int) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/metrics.csv"
+            do {
+                let file = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 0)
+                for step in 1...5 { try file.write(row(step)) }
+            }
+            let before = try lines(path)
+            let file = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: kept)
+            #expect(try lines(path) == Array(before.prefix(1 + kept)))
+            try file.write(row(7))
+            #expect(try lines(path).count == 2 + min(kept, 5))
+            #expect(try lines(path).last?.hasPrefix("7,0,70,") == true)
+        }
+    }
+
+    @Test func aLineThatWasCutShortGoes() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/metrics.csv"
+            do {
+                let file = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 0)
+                for step in 1...2 { try file.write(row(step)) }
+            }
+            let whole = try String(contentsOfFile: path, encoding: .utf8)
+            try (whole + "3,0,3").write(toFile: path, atomically: false, encoding: .utf8)
+            _ = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 3)
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == whole)
+        }
+    }
+
+    @Test func otherColumnsAreRefused() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/metrics.csv"
+            try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 0).write(row(1))
+            let before = try lines(path)
+            #expect(
+                failure { _ = try MetricsFile(path: path, terms: ["total", "regression"], keeping: 1) }
+                    == "\(path) has other columns than this run; give the run a directory of its own")
+            #expect(try lines(path) == before)
+            // A run that starts anew owns the file.
+            _ = try MetricsFile(path: path, terms: ["total", "regression"], keeping: 0)
+            #expect(try lines(path).count == 1)
+        }
+    }
+
+    @Test func aPlaceThatCannotBeWrittenToIsNamed() {
+        #expect(
+            failure { _ = try MetricsFile(path: "/proc/kaon/metrics.csv", terms: ["total"], keeping: 0) }
+                == "cannot write /proc/kaon/metrics.csv: No such file or directory")
+    }
+}

@@ -1,0 +1,217 @@
+import Foundation
+import HDF5
+import Jets
+import MPI
+import Testing
+import Training
+
+/// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks; alone they say
+/// little about the ranks, but all about resuming.
+@Suite(.serialized) struct TrainingMPITests {
+    /// A folder that all ranks see, removed by rank 0 once all have left.
+    private func withSharedFolder(_ body: (String) throws -> Void) throws {
+        let folder = try world.broadcast(
+            FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)").path)
+        try body(folder)
+        try world.barrier()
+        if world.rank == 0 { try? FileManager.default.removeItem(atPath: folder) }
+    }
+
+    @discardableResult
+    private func train(
+        _ options: RunOptions, on communicator: Communicator = world, shouldStop: () -> Bool = { false }
+    ) throws -> RunOutcome {
+        let outcome = try pretrain(
+            options, on: communicator, console: Console(isSilent: true), shouldStop: shouldStop)
+        // Rank 0 has written when the others read.
+        try communicator.barrier()
+        return outcome
+    }
+
+    private func checkpoint(_ directory: String, step: Int) -> String {
+        directory + "/checkpoints/step-" + String(format: "%08d", step) + ".h5"
+    }
+
+    /// The largest |a − b| / |b| of two columns of metrics.
+    private func difference(_ column: String, _ a: String, _ b: String) throws -> Double {
+        let (a, b) = (try MetricsTable(a).values(column), try MetricsTable(b).values(column))
+        try #require(a.count == b.count && !a.isEmpty)
+        return zip(a, b).map { abs($0 - $1) / abs($1) }.max()!
+    }
+
+    private func expectSameRun(_ a: String, _ b: String, step: Int) throws {
+        for group in ["model", "optimizer/first_moment", "optimizer/second_moment"] {
+            let (first, second) = (
+                try bits(group, of: checkpoint(a, step: step)), try bits(group, of: checkpoint(b, step: step))
+            )
+            #expect(!first.isEmpty && first == second, "/\(group)")
+        }
+        #expect(try MetricsTable(a).reproducible == MetricsTable(b).reproducible)
+    }
+
+    /// 30 steps: an epoch of 28, whose last batch is a single jet that leaves all ranks but one empty, and two more.
+    @Test func anyNumberOfRanksTrainsTheSameModel() throws {
+        try withSharedFolder { folder in
+            let (shared, alone) = (folder + "/shared", folder + "/alone-\(world.rank)")
+            try train(tinyRun(shared))
+            try train(tinyRun(alone), on: .selfOnly)
+            #expect(try MetricsTable(shared).values("train/total_loss").count == 30)
+            #expect(try MetricsTable(shared).values("jets") == MetricsTable(alone).values("jets"))
+            #expect(try difference("train/total_loss", shared, alone) < 1e-4)
+            #expect(try difference("valid/total_loss", shared, alone) < 1e-4)
+            #expect(try difference("gradient_norm", shared, alone) < 1e-3)
+            // The loss has moved by far more than that.
+            let losses = try MetricsTable(alone).values("train/total_loss")
+            #expect(losses[25] < 0.98 * losses[0])
+
+            let first = try bits("model", of: checkpoint(shared, step: 30))
+            let second = try bits("model", of: checkpoint(alone, step: 30))
+            #expect(first.count == second.count && first.count > 40)
+            for (name, values) in second {
+                let pairs = zip(try #require(first[name]), values).map { (Float(bitPattern: $0), Float(bitPattern: $1)) }
+                #expect(pairs.count == values.count && pairs.allSatisfy { abs($0 - $1) < 1e-3 }, "\(name)")
+            }
+            // What was learned from the data is the same to the bit.
+            for group in ["state/preprocessing", "state/objective/tasks/kmeans"] {
+                let fits = try [shared, alone].map { try bits(group, of: checkpoint($0, step: 30)) }
+                #expect(!fits[0].isEmpty && fits[0] == fits[1])
+            }
+        }
+    }
+
+    /// Stops in the middle of an epoch, where nothing is due, where either alone is due, and at an epoch's short end.
+    @Test(arguments: [(20, 7, 15), (20, 7, 10), (20, 10, 15), (28, 7, 9), (20, 1, 20)])
+    func aStoppedRunResumesExactly(stop: Int, logInterval: Int, validationInterval: Int) throws {
+        try withSharedFolder { folder in
+            let intervals = [
+                "training.log_interval=\(logInterval)", "training.validation_interval=\(validationInterval)",
+            ]
+            func run(_ name: String, steps: Int) throws -> RunOptions {
+                try tinyRun(folder + "/" + name, intervals[0], intervals[1], "training.steps=\(steps)")
+            }
+            try train(run("straight", steps: 40))
+            try train(run("resumed", steps: stop))
+            #expect(try MetricsTable(folder + "/resumed").values("step").last == Double(stop))
+            try train(run("resumed", steps: 40))
+            try expectSameRun(folder + "/straight", folder + "/resumed", step: 40)
+        }
+    }
+
+    /// A kill leaves rows in the metrics that the checkpoint does not know of.
+    @Test func aKilledRunResumesExactly() throws {
+        try withSharedFolder { folder in
+            func run(_ name: String, steps: Int) throws -> RunOptions {
+                try tinyRun(
+                    folder + "/" + name, "training.log_interval=3", "training.checkpoint_interval=10",
+                    "training.steps=\(steps)")
+            }
+            try train(run("straight", steps: 24))
+            try train(run("resumed", steps: 17))
+            if world.rank == 0 {
+                try FileManager.default.removeItem(atPath: checkpoint(folder + "/resumed", step: 17))
+                try RunDirectory(folder + "/resumed").setLatest(step: 10)
+            }
+            try world.barrier()
+            try train(run("resumed", steps: 24))
+            try expectSameRun(folder + "/straight", folder + "/resumed", step: 24)
+        }
+    }
+
+    /// One rank alone hears of a signal; all stop together, and the run goes on as if nothing had been.
+    @Test func aSignalToOneRankStopsAll() throws {
+        try withSharedFolder { folder in
+            let intervals = ["training.log_interval=4", "training.validation_interval=5"]
+            let straight = try tinyRun(folder + "/straight", intervals[0], intervals[1])
+            let stopped = try tinyRun(folder + "/stopped", intervals[0], intervals[1])
+            try train(straight)
+            var asked = 0
+            let outcome = try train(stopped) {
+                asked += 1
+                return world.rank == world.size - 1 && asked == 14
+            }
+            #expect(outcome == .stopped)
+            #expect(asked == 14)
+            #expect(FileManager.default.fileExists(atPath: checkpoint(folder + "/stopped", step: 13)))
+            #expect(try MetricsTable(folder + "/stopped").values("step") == [4, 5, 8, 10, 12])
+            #expect(try train(stopped) == .finished)
+            try expectSameRun(folder + "/straight", folder + "/stopped", step: 30)
+        }
+    }
+
+    @Test func aSignalBeforeTheFirstStepCostsNothing() throws {
+        try withSharedFolder { folder in
+            #expect(try train(tinyRun(folder + "/stopped", "training.steps=5"), shouldStop: { true }) == .stopped)
+            #expect(try train(tinyRun(folder + "/stopped", "training.steps=5")) == .finished)
+            try train(tinyRun(folder + "/straight", "training.steps=5"))
+            try expectSameRun(folder + "/straight", folder + "/stopped", step: 5)
+        }
+    }
+
+    @Test func anotherNumberOfRanksGoesOnWithTheSameJets() throws {
+        try withSharedFolder { folder in
+            let start = folder + "/start"
+            try train(tinyRun(start, "training.steps=15"))
+            let path = checkpoint(start, step: 15)
+            let (shared, alone) = (folder + "/shared", folder + "/alone-\(world.rank)")
+            try train(tinyRun(shared, "run.resume=\(path)"))
+            try train(tinyRun(alone, "run.resume=\(path)"), on: .selfOnly)
+            // The last row is the validation at the end.
+            #expect(try MetricsTable(alone).values("step") == (Array(16...30) + [30]).map(Double.init))
+            #expect(try MetricsTable(alone).values("jets") == MetricsTable(shared).values("jets"))
+            #expect(try difference("train/total_loss", shared, alone) < 1e-4)
+            // The losses of single batches differ by more than that: other jets would show.
+            let losses = try MetricsTable(alone).values("train/total_loss")
+            #expect(zip(losses, losses.dropFirst()).allSatisfy { abs($0 - $1) > 1e-4 * $0 })
+        }
+    }
+
+    /// What one rank meets in its part of the data ends the run on all, which stay able to talk to each other.
+    @Test(arguments: ["train", "validation"])
+    func anErrorOfOneRankEndsAll(place: String) throws {
+        try withSharedFolder { folder in
+            let broken = folder + "/broken.h5"
+            _ = try world.onRoot {
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                try FileManager.default.copyItem(atPath: sample("val"), toPath: broken)
+                let file = try File(opening: broken, .readWrite)
+                let labels = try file.root.dataset("labels")
+                try [Int64(10)].withUnsafeBufferPointer { try labels.write(rows: 990..<991, from: $0) }
+                try file.close()
+            }
+            // The preprocessing is fitted to the other block of the file.
+            let options = try tinyRun(
+                folder + "/run", "data.\(place)=[\(broken)]", "preprocessing.jets=1", "~tasks.kmeans",
+                "training.validation_jets=1000")
+            let message = failure { try train(options) }
+            #expect(message.contains("\(broken): /labels, row 990 is 10, but the file names 10 classes"), "\(message)")
+            if place == "train" { #expect(message.contains(try Regex("^rank [0-9], step [0-9]+ of epoch 0: "))) }
+            #expect(try world.allGather(message) == Array(repeating: message, count: world.size))
+            let log = try String(contentsOfFile: folder + "/run/metrics.csv", encoding: .utf8)
+            #expect(log.hasPrefix("step,"))
+        }
+    }
+
+    @Test func aLossThatIsNotFiniteEndsTheRun() throws {
+        try withSharedFolder { folder in
+            let options = try tinyRun(folder + "/run", "optimizer.learning_rate=1e30")
+            let message = failure { try train(options) }
+            #expect(message.contains("the loss or the gradient is not finite (particle_id loss"), "\(message)")
+            #expect(try world.allGather(message) == Array(repeating: message, count: world.size))
+            #expect(!FileManager.default.fileExists(atPath: folder + "/run/checkpoints/latest"))
+        }
+    }
+
+    @Test func moreRanksThanJetsInABatchAreRefused() throws {
+        try withSharedFolder { folder in
+            let options = try tinyRun(folder + "/run", "training.batch_size=\(world.size)", "training.steps=1")
+            #expect(failure { try train(options) } == "")
+            guard world.size > 1 else { return }
+            let one = try tinyRun(folder + "/other", "training.batch_size=1")
+            #expect(
+                failure { try train(one) }
+                    == "training.batch_size is 1, but each of the \(world.size) ranks needs a jet; "
+                    + "raise it or start fewer ranks")
+            #expect(!FileManager.default.fileExists(atPath: folder + "/other"))
+        }
+    }
+}

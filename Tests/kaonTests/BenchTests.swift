@@ -1,0 +1,53 @@
+import Foundation
+import Testing
+
+@Suite(.serialized) struct BenchTests {
+    private let tiny = [
+        "model.encoder={width: 16, layers: 1, heads: 2}", "model.decoder={width: 16, layers: 1, heads: 2}",
+        "tasks.kmeans.clusters=16", "training.batch_size=16", "training.micro_batch_size=8", "parallel.threads=1",
+    ]
+
+    @Test(arguments: [nil, 2])
+    func measuresATinyModel(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/bench.json"
+            let outcome = try kaon(["bench"] + tiny + ["--seconds", "0.2", "--json", path], ranks: ranks)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+            let figures = try #require(json as? [String: Double])
+            #expect(
+                Set(figures.keys) == [
+                    "gemm_gflops", "model_gflops", "efficiency", "jets_per_second", "peak_memory_mib", "threads", "ranks",
+                ])
+            #expect(figures.values.allSatisfy { $0.isFinite && $0 > 0 })
+            #expect(figures["ranks"] == Double(ranks ?? 1) && figures["threads"] == 1)
+            let (model, gemm) = (try #require(figures["model_gflops"]), try #require(figures["gemm_gflops"]))
+            #expect(abs(try #require(figures["efficiency"]) - model / gemm) < 1e-6)
+            #expect(model < gemm)
+            // The terminal shows the same figures.
+            for key in figures.keys { #expect(outcome.output.contains("\n\(key) ")) }
+        }
+    }
+
+    @Test func aConfigurationMayBeGiven() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let outcome = try kaon(["bench", folder + "/tiny.yaml", "training.batch_size=24", "--seconds", "0.1"])
+            #expect(outcome.code == 0)
+            #expect(outcome.output.contains(" 24 jets a step in micro-batches of 8\n"))
+            #expect(!FileManager.default.fileExists(atPath: run.directory))
+        }
+    }
+
+    @Test func whatIsWrongIsNamed() throws {
+        let misspelt = try kaon(["bench", "training.batchsize=4"])
+        #expect(misspelt.code == 1)
+        #expect(
+            misspelt.complaints == [
+                "Error: on the command line: training.batchsize: unknown key; did you mean 'batch_size'?"
+            ])
+        let unwritable = try kaon(["bench"] + tiny + ["--seconds", "0.1", "--json", "/proc/no/bench.json"])
+        #expect(unwritable.code == 1)
+        #expect(unwritable.complaints == ["Error: cannot write /proc/no/bench.json: No such file or directory"])
+    }
+}

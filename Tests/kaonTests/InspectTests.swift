@@ -1,0 +1,77 @@
+import Foundation
+import HDF5
+import Testing
+
+@Suite(.serialized) struct InspectTests {
+    @Test func aDataFile() throws {
+        let outcome = try kaon(["inspect", sample("val")])
+        #expect(outcome.code == 0)
+        #expect(outcome.errors == "")
+        let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        #expect(
+            lines.first == "\(sample("val")) (589.6 kB): jets in the padded layout, 1000 of up to 128 constituents")
+        #expect(
+            lines.dropFirst().prefix(5) == [
+                "", "class  name  jets", "0      QCD   100", "1      Tbl   100", "2      Tbqq  100",
+            ])
+        #expect(lines.contains("dataset  type     shape           stored"))
+        #expect(lines.contains { $0.hasPrefix("csts     float32  1000 × 128 × 7  ") })
+        #expect(lines.allSatisfy { $0.last != " " })
+    }
+
+    @Test func aFileThatCannotBeTrainedOn() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/broken.h5"
+            var table = try JetTable()
+            table.missing = "mask"
+            try table.write(to: path)
+            let outcome = try kaon(["inspect", path])
+            #expect(outcome.code == 0)
+            #expect(outcome.output.contains("\nnot usable: dataset /mask is missing in \(path); a file of jets has"))
+            #expect(outcome.output.contains("\ncsts_id  int32    40 × 128"))
+
+            let other = folder + "/other.h5"
+            let file = try File(creating: other)
+            try file.root.write([1, 2, 3] as [Int], as: "a/b")
+            try file.close()
+            let description = try kaon(["inspect", other])
+            #expect(description.output.contains("neither a checkpoint of kaon nor jets in the padded layout"))
+            #expect(description.output.contains("\na/b      int64  3      0.0 kB"))
+        }
+    }
+
+    @Test func aCheckpoint() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            #expect(try kaon(run.arguments()).code == 0)
+            let outcome = try kaon(["inspect", run.latest])
+            #expect(outcome.code == 0)
+            for text in [
+                "\(run.latest) (", " a checkpoint of kaon 0.1.0\n", "step 6, epoch 0, 6 batches of it done, 120 jets seen\n",
+                "trained on batches of 20 of 1000 jets, shuffled, seed 0, files of 2 blocks of up to 960 jets\n",
+                " parameters, 6 updates of the optimizer\n", "\n  training:\n    steps: 6\n    batch_size: 20\n",
+                "\nembedding.continuous.weight                 float32  16 × 7    0.5 kB\n",
+                "\npreprocessing/quantiles ",
+            ] {
+                #expect(outcome.output.contains(text), "\(text) is not in\n\(outcome.output)")
+            }
+            // The moments of the optimizer would only repeat the table.
+            #expect(!outcome.output.contains("first_moment"))
+        }
+    }
+
+    @Test func whatCannotBeRead() throws {
+        try withScratchFolder { folder in
+            let text = folder + "/text.h5"
+            try "not data".write(toFile: text, atomically: true, encoding: .utf8)
+            for (path, reason) in [
+                (text, "not an HDF5 file"), (folder, "is a directory"), (folder + "/no.h5", "no such file or directory"),
+            ] {
+                let outcome = try kaon(["inspect", path])
+                #expect(outcome.code == 1)
+                #expect(outcome.complaints == ["Error: HDF5 open \(path): \(reason)"])
+                #expect(outcome.output == "")
+            }
+        }
+    }
+}

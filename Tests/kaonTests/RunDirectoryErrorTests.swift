@@ -1,0 +1,172 @@
+import Foundation
+import HDF5
+import Testing
+
+/// Checkpoints that do not fit and directories that cannot be used are named, and what is there stays as it is.
+@Suite(.serialized) struct RunDirectoryErrorTests {
+    /// A run that is done, to be continued wrongly.
+    private func withFinishedRun(_ body: (TinyRun) throws -> Void) throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            #expect(try kaon(run.arguments()).code == 0)
+            try body(run)
+        }
+    }
+
+    private func expectRefusal(
+        _ run: TinyRun, _ overrides: [String], ranks: [Int?] = [nil, 2], _ message: String,
+        at location: SourceLocation = #_sourceLocation
+    ) throws {
+        let before = try run.contents()
+        for ranks in ranks {
+            let outcome = try kaon(run.arguments(overrides), ranks: ranks, at: location)
+            #expect(outcome.code == 1, sourceLocation: location)
+            #expect(outcome.complaints.count == 1, "\(outcome.errors)", sourceLocation: location)
+            #expect(outcome.complaints.first == "Error: " + message, sourceLocation: location)
+        }
+        #expect(try run.contents() == before, sourceLocation: location)
+    }
+
+    @Test func aCheckpointThatDoesNotFitIsNamed() throws {
+        try withFinishedRun { run in
+            let latest = run.directory + "/checkpoints/step-00000006.h5"
+            try expectRefusal(
+                run, ["model.encoder.width=8", "training.steps=9"],
+                "\(latest) is a checkpoint of another model: embedding.continuous.weight has shape [16, 7], this model "
+                    + "has [8, 7]")
+            try expectRefusal(
+                run, ["model.encoder.layers=2"], ranks: [nil],
+                "\(latest) is a checkpoint of another model: it has no parameter encoder.layers.1.attention.output.bias")
+            try expectRefusal(
+                run, ["~tasks.particle_id"], ranks: [nil],
+                "\(latest) is a checkpoint of another model: it has a parameter tasks.particle_id.head.bias")
+            try expectRefusal(
+                run, ["data.features=[pt, deta, dphi]"], ranks: [nil],
+                "\(latest) was trained on the features pt, deta, dphi, d0, d0err, dz, dzerr; data.features asks for pt, "
+                    + "deta, dphi")
+            let now = "1000 jets, shuffled, seed 0, files of 2 blocks of up to 960 jets"
+            try expectRefusal(
+                run, ["training.batch_size=50"],
+                "\(latest) was trained on batches of 20 of \(now); this run has batches of 50 of \(now), so the jets "
+                    + "cannot go on where they stopped: set model.initial_weights to the checkpoint for a new run that "
+                    + "begins with its weights")
+            try expectRefusal(
+                run, ["run.resume=never"],
+                "run.resume is never, but \(run.directory) already holds \(latest); remove the run or give "
+                    + "run.directory another folder")
+        }
+    }
+
+    @Test func aCheckpointThatIsGivenIsChecked() throws {
+        try withFinishedRun { run in
+            let latest = run.directory + "/checkpoints/step-00000006.h5"
+            let other = try TinyRun(in: run.folder + "/other")
+            func refusal(_ overrides: [String]) throws -> [String] {
+                let outcome = try kaon(other.arguments(overrides))
+                #expect(outcome.code == 1)
+                return outcome.complaints
+            }
+            #expect(
+                try refusal(["run.resume=\(latest)", "model.encoder.width=8"]) == [
+                    "Error: \(latest) is a checkpoint of another model: embedding.continuous.weight has shape [16, 7], "
+                        + "this model has [8, 7]"
+                ])
+            #expect(try refusal(["run.resume=/no.h5"]) == ["Error: run.resume: there is no checkpoint /no.h5"])
+            #expect(
+                try refusal(["run.resume=\(sample("val"))"])
+                    == ["Error: \(sample("val")) is not a checkpoint of kaon"])
+            #expect(
+                try refusal(["model.initial_weights=\(latest)", "model.encoder.width=8"]) == [
+                    "Error: \(latest) is a checkpoint of another model: embedding.continuous.weight has shape [16, 7], "
+                        + "this model has [8, 7]"
+                ])
+            // It fits, and the directory becomes that of a run of its own.
+            let resumed = try kaon(other.arguments(["run.resume=\(latest)", "training.steps=8"]))
+            #expect(resumed.code == 0)
+            #expect(resumed.output.contains("continuing from \(latest) at step 6\n"))
+            #expect(resumed.output.contains("changed since then: training.steps: 6 → 8\n"))
+            #expect(
+                try refusal(["run.resume=\(latest)"]) == [
+                    "Error: run.resume is \(latest), but \(other.directory) already holds "
+                        + "\(other.directory)/checkpoints/step-00000008.h5; continue that with run.resume=auto, or give "
+                        + "run.directory another folder"
+                ])
+        }
+    }
+
+    /// What the checkpoint has learned from the data stays, whatever the configuration says now.
+    @Test func otherPreprocessingIsTold() throws {
+        try withFinishedRun { run in
+            let outcome = try kaon(run.arguments(["preprocessing.quantiles=60", "training.steps=8"]))
+            #expect(outcome.code == 0)
+            #expect(
+                outcome.output.contains(
+                    "changed since then: preprocessing.quantiles: 50 → 60; training.steps: 6 → 8\n"
+                        + "warning: the checkpoint's preprocessing and tokens are kept; without effect: "
+                        + "preprocessing.quantiles: 50 → 60\n"), "\(outcome.output)")
+        }
+    }
+
+    @Test func aDamagedCheckpointIsNamedAndKept() throws {
+        try withFinishedRun { run in
+            let path = run.directory + "/checkpoints/step-00000006.h5"
+            let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+            try whole.prefix(whole.count / 2).write(to: URL(fileURLWithPath: path))
+            let before = try run.contents()
+            for ranks in [nil, 2] {
+                let outcome = try kaon(run.arguments(["training.steps=9"]), ranks: ranks)
+                #expect(outcome.code == 1)
+                #expect(outcome.complaints.count == 1)
+                #expect(outcome.complaints.first?.hasPrefix("Error: HDF5 open \(path): truncated file") == true)
+                #expect(
+                    outcome.complaints.first?.hasSuffix("; run.resume may name another checkpoint to continue from")
+                        == true)
+            }
+            #expect(try run.contents() == before)
+            // The advice holds.
+            let earlier = run.directory + "/checkpoints/step-00000004.h5"
+            let outcome = try kaon(run.arguments(["training.steps=9", "run.resume=\(earlier)"]))
+            #expect(outcome.code == 0)
+            #expect(outcome.output.contains("continuing from \(earlier) at step 4\n"))
+        }
+    }
+
+    @Test func aPlaceThatCannotBeWrittenToIsNamed() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let file = folder + "/file"
+            try "".write(toFile: file, atomically: true, encoding: .utf8)
+            for (directory, reason) in [
+                (file, "Not a directory"), (file + "/run", "Not a directory"), ("/proc/run", "No such file or directory"),
+            ] {
+                for ranks in [nil, 2] {
+                    let outcome = try kaon(run.arguments(["run.directory=\(directory)"]), ranks: ranks)
+                    #expect(outcome.code == 1)
+                    #expect(
+                        outcome.complaints == ["Error: cannot create the run directory \(directory): \(reason)"])
+                }
+            }
+        }
+    }
+
+    @Test func aRunInUseIsLeftAlone() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let first = try KaonProcess(run.arguments(["training.steps=1000000"]))
+            let metrics = run.directory + "/metrics.csv"
+            try first.wait("the first row") {
+                ((try? String(contentsOfFile: metrics, encoding: .utf8)) ?? "").split(separator: "\n").count > 1
+            }
+            for ranks in [nil, 2] {
+                let second = try kaon(run.arguments(), ranks: ranks)
+                #expect(second.code == 1)
+                #expect(second.complaints.count == 1)
+                let expected = "Error: the run directory \(run.directory) is in use by another run "
+                    + "(process \(first.identifier) on "
+                #expect(second.complaints.first?.hasPrefix(expected) == true)
+            }
+            first.send(SIGTERM)
+            #expect(try first.outcome().code == 75)
+        }
+    }
+}
