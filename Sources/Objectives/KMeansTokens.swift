@@ -62,9 +62,10 @@ public final class KMeansTokens: ReconstructionTask {
 
     public func loss(_ decoded: Variable, _ dropped: Constituents, scale: Float, on tape: Tape) -> Double {
         guard let codebook else { preconditionFailure("k-means tokens are used before their fit") }
+        let labels = codebook.indices(of: dropped.values)
+        tape.lap("nearest centroids")
         return tape.crossEntropy(
-            head(decoded, on: tape), target: codebook.indices(of: dropped.values),
-            smoothing: Float(options.labelSmoothing), scale: scale)
+            head(decoded, on: tape), target: labels, smoothing: Float(options.labelSmoothing), scale: scale)
     }
 
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {

@@ -17,6 +17,12 @@ public final class OperationProfile {
 
     public init() {}
 
+    /// Forgets what was noted.
+    public func reset() {
+        entries = [:]
+        restart()
+    }
+
     /// Begins to count: the time since the last operation belongs to nobody.
     public func restart() { last = .now }
 

@@ -50,8 +50,8 @@ public final class Tape {
         recording && inputs.contains { $0.requiresGradient }
     }
 
-    /// Notes the time of an operation that ends here.
-    func lap(_ name: @autoclosure () -> String) {
+    /// Notes the time of an operation, or of other work of a model, that ends here.
+    public func lap(_ name: @autoclosure () -> String) {
         guard let profile else { return }
         profile.lap(name(), operations: operations - operationsAtLap)
         operationsAtLap = operations

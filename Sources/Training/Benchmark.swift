@@ -33,21 +33,25 @@ public struct BenchmarkReport: Codable, Sendable {
 /// Times whole training steps of a configuration's model on jets with JetClass-like numbers of constituents and
 /// random features; collective.
 ///
-/// - Parameter seconds: steps are repeated for at least this time.
+/// - Parameters:
+///   - seconds: steps are repeated for at least this time.
+///   - showsProfile: whether to print what the time of rank 0 went to, by kind of operation.
 public func benchmark(
-    _ options: RunOptions, seconds: Double, on communicator: Communicator, console: Console
+    _ options: RunOptions, seconds: Double, showsProfile: Bool = false, on communicator: Communicator,
+    console: Console
 ) throws -> BenchmarkReport {
+    let profile = showsProfile ? OperationProfile() : nil
     let threads = try Machine.useThreads(options.threads, on: communicator)
     let objective = makeObjective(options)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
-            + "OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, \(options.training.batchSize) jets a step in micro-batches "
-            + "of \(options.training.microBatchSize)")
+            + "OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
+            + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
     let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
     (objective as? MaskedParticleModelling)?.useSyntheticCentroids(jets)
     let step = DataParallelStep(
         objective, optimizer: AdamW(objective.parameters, options.optimizer.adamW),
-        gradientClip: options.optimizer.gradientClip, on: communicator)
+        gradientClip: options.optimizer.gradientClip, on: communicator, profile: profile)
 
     func run(_ number: Int, jets count: Int) throws {
         let share = JetOrder.share(of: count, rank: communicator.rank, size: communicator.size)
@@ -59,7 +63,8 @@ public func benchmark(
             }, learningRate: 1e-5, number: number)
     }
     // The first passes fill the arena.
-    try run(0, jets: min(options.training.batchSize, 4 * options.training.microBatchSize * communicator.size))
+    try run(0, jets: min(options.training.batchSize, 8 * options.training.microBatchSize * communicator.size))
+    profile?.reset()
 
     var gemm = BLAS.measuredGigaflops()
     let operations = step.operations
@@ -71,6 +76,7 @@ public func benchmark(
         try run(steps, jets: options.training.batchSize)
         elapsed = try communicator.allReduce(begin.duration(to: .now) / .seconds(1), .maximum)
     }
+    if let profile { console.say(profile.table) }
     gemm = max(gemm, BLAS.measuredGigaflops())
     let rates = try communicator.allReduce([gemm, (step.operations - operations) / elapsed / 1e9])
     return BenchmarkReport(
@@ -126,6 +132,23 @@ struct SyntheticJets {
 extension MaskedParticleModelling {
     fileprivate func useSyntheticCentroids(_ jets: SyntheticJets) {
         for case let task as KMeansTokens in tasks { task.centroids = jets.centroids(task.clusters) }
+    }
+}
+
+extension OperationProfile {
+    /// A line for every kind of operation, the longest first: calls, seconds, share of the time, and the rate of its
+    /// matrix products [GF/s].
+    public var table: String {
+        let total = entries.values.reduce(0) { $0 + $1.seconds }
+        func pad(_ name: String) -> String { name.padding(toLength: 26, withPad: " ", startingAt: 0) }
+        return ([pad("operation") + "   calls   seconds   share    GF/s"]
+            + entries.sorted { $0.value.seconds > $1.value.seconds }.map { name, entry in
+                let rate = entry.operations > 0
+                    ? String(format: "%7.1f", entry.operations / entry.seconds / 1e9) : ""
+                return pad(name)
+                    + String(format: "%8d  %8.3f  %5.1f%% ", entry.calls, entry.seconds, 100 * entry.seconds / total)
+                    + rate
+            }).joined(separator: "\n")
     }
 }
 

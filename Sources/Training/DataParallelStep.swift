@@ -20,14 +20,20 @@ final class DataParallelStep {
     private let gradientClip: Double?
     private let reducer: GradientReducer
     private let communicator: Communicator
+    private let profile: OperationProfile?
     /// Floating-point operations of the matrix products of this rank so far.
     private(set) var operations = 0.0
 
-    init(_ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator) {
+    /// - Parameter profile: where to note what the time of the steps goes to.
+    init(
+        _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
+        profile: OperationProfile? = nil
+    ) {
         self.objective = objective
         self.optimizer = optimizer
         self.gradientClip = gradientClip
         self.communicator = communicator
+        self.profile = profile
         reducer = GradientReducer(objective.parameters, on: communicator)
     }
 
@@ -39,7 +45,9 @@ final class DataParallelStep {
     func callAsFunction(
         _ microBatches: () throws -> [MicroBatch], learningRate: Double, number: Int, shouldStop: Bool = false
     ) throws -> Report? {
+        profile?.restart()
         let parts = Result(catching: microBatches)
+        profile?.lap("jets and masks")
         guard let counts = try agree(on: parts, shouldStop: shouldStop) else { return nil }
         let losses = try propagate(parts.get(), counts: counts)
 
@@ -50,7 +58,9 @@ final class DataParallelStep {
                 message: "step \(number): the loss or the gradient is not finite (\(terms), gradient norm \(norm)); "
                     + "lower optimizer.learning_rate or look at the data")
         }
+        profile?.lap("gradient norm")
         optimizer.step(learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
+        profile?.lap("optimizer")
         return Report(losses: losses, gradientNorm: norm)
     }
 
@@ -80,7 +90,7 @@ final class DataParallelStep {
         var losses = Array(repeating: 0.0, count: counts.count)
         if parts.isEmpty { reducer.arm() }
         for (index, part) in parts.enumerated() {
-            let tape = Tape()
+            let tape = Tape(profile: profile)
             tape.onGradientComplete = { [reducer] in reducer.gradientIsComplete($0) }
             losses.add(part.evaluate(scales, tape))
             if index == parts.count - 1 { reducer.arm() }
@@ -88,7 +98,9 @@ final class DataParallelStep {
             operations += tape.operations
         }
         try reducer.finish()
-        return zip(try communicator.allReduce(losses), counts).map { $1 > 0 ? $0 / $1 : 0 }
+        let sums = try communicator.allReduce(losses)
+        profile?.lap("waiting for sums")
+        return zip(sums, counts).map { $1 > 0 ? $0 / $1 : 0 }
     }
 }
 

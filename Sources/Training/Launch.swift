@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import HDF5
 import MPI
 import Tensors
 
@@ -47,6 +48,7 @@ public enum Launch {
     /// Starts MPI, runs `body` on every rank, and ends the process.
     public static func onAllRanks(_ body: (Communicator, Console) throws -> RunOutcome) -> Never {
         do {
+            HDF5Library.start()
             try MPIEnvironment.initialize()
         } catch {
             Console(isSilent: false).fail("\(error)")

@@ -21,6 +21,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Also write the figures to this JSON file.")
     var json: String?
 
+    @Flag(help: "Print what the time of rank 0 goes to, by kind of operation.")
+    var profile = false
+
     func validate() throws {
         guard seconds > 0, seconds.isFinite else {
             throw ValidationError("--seconds must be greater than 0, found \(seconds)")
@@ -34,7 +37,8 @@ struct Bench: ParsableCommand {
             let options = isFile
                 ? try Launch.configuration(arguments[0], overrides: overrides, on: communicator)
                 : try Launch.benchmarkConfiguration(overrides: overrides, on: communicator)
-            let report = try benchmark(options, seconds: seconds, on: communicator, console: console)
+            let report = try benchmark(
+                options, seconds: seconds, showsProfile: profile, on: communicator, console: console)
             console.say(report.table)
             if let json { _ = try communicator.onRoot { try report.write(to: json) } }
             return .finished
