@@ -5,10 +5,6 @@ CLONES void ck_add(float *restrict y, const float *restrict x, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-CLONES void ck_scale(float *x, float factor, int64_t n) {
-    for (int64_t i = 0; i < n; i++) x[i] *= factor;
-}
-
 CLONES double ck_sum_of_squares(const float *x, int64_t n) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)

@@ -111,8 +111,11 @@ public enum KMeans {
     /// The points with the lowest words, no two alike.
     private static func distinctPoints(_ sample: Sample, count: Int, on communicator: Communicator) throws -> Tensor {
         let features = sample.values.columns
-        // Twice as many as needed, so that equal points can be passed over.
-        let lowest = sample.words.indices.sorted { sample.words[$0] < sample.words[$1] }.prefix(2 * count)
+        var own: Set<[Float]> = []
+        var lowest: [Int] = []
+        for i in sample.words.indices.sorted(by: { sample.words[$0] < sample.words[$1] }) where own.count < count {
+            if own.insert(Array(sample.values.rows(i..<i + 1).buffer)).inserted { lowest.append(i) }
+        }
         let words = try communicator.gather(lowest.map { sample.words[$0] })
         let rows = try communicator.gather(
             lowest.flatMap { Array(sample.values.rows($0..<$0 + 1).buffer) })

@@ -22,12 +22,16 @@ struct Matrix {
 
 enum Transpose { case no, yes }
 
+/// Done before the first product: the threads of OpenBLAS do not survive the fork in MPI_Init, and the pool has its own.
+private let singleThreadedBLAS: Void = BLAS.useCallingThreadOnly()
+
 /// C = α op(A) op(B) + β C on one thread; C is [m, n], the inner dimension is k.
 func multiply(
     m: Int, n: Int, k: Int, alpha: Float = 1, _ a: Matrix, _ transposeA: Transpose, _ b: Matrix,
     _ transposeB: Transpose, beta: Float = 0, into c: Matrix
 ) {
     guard m > 0, n > 0 else { return }
+    _ = singleThreadedBLAS
     cblas_sgemm(
         CblasRowMajor, transposeA == .yes ? CblasTrans : CblasNoTrans,
         transposeB == .yes ? CblasTrans : CblasNoTrans, blasint(m), blasint(n), blasint(k), alpha, a.pointer,

@@ -11,6 +11,8 @@ public final class Tape {
     }
 
     private var records: [Record] = []
+    /// The recorded operations that have still to add to the gradient of a parameter.
+    private var pendingUses: [ObjectIdentifier: Int] = [:]
     private let recording: Bool
     private let profile: OperationProfile?
     private var operationsAtLap = 0.0
@@ -40,7 +42,7 @@ public final class Tape {
         }
         let output = Variable(value: value, requiresGradient: true)
         let parameters = inputs.filter { $0.requiresGradient && $0.isParameter }
-        for parameter in parameters { parameter.pendingUses += 1 }
+        for parameter in parameters { pendingUses[ObjectIdentifier(parameter), default: 0] += 1 }
         records.append(Record(name: name, output: output, parameters: parameters, backward: backward))
         return output
     }
@@ -68,8 +70,10 @@ public final class Tape {
             if let gradient = record.output.takeGradient() { record.backward(gradient) }
             lap(record.name + " gradient")
             for parameter in record.parameters {
-                parameter.pendingUses -= 1
-                if parameter.pendingUses == 0 { onGradientComplete?(parameter) }
+                pendingUses[ObjectIdentifier(parameter)]! -= 1
+                if pendingUses[ObjectIdentifier(parameter)] == 0, parameter.gradient != nil {
+                    onGradientComplete?(parameter)
+                }
             }
         }
     }

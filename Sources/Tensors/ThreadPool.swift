@@ -34,9 +34,10 @@ public final class ThreadPool: @unchecked Sendable {
         pthread_cond_init(finished, nil)
     }
 
-    /// Sets the number of threads; call it once, before any work.
+    /// Sets the number of threads, before any work; a pool that has grown keeps its size.
     public func resize(threads: Int) {
         precondition(threads >= 1, "a pool of \(threads) threads")
+        precondition(workers == 0 || threads == self.threads, "the pool has \(self.threads) threads already")
         self.threads = threads
         while workers < threads - 1 {
             workers += 1

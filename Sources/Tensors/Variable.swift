@@ -10,8 +10,6 @@ public final class Variable {
     private let fixedGradient: Tensor?
     var isParameter: Bool { fixedGradient != nil }
     private var holdsGradient = false
-    /// The recorded operations that have still to add to this gradient.
-    var pendingUses = 0
 
     /// A value that no gradient is asked of: data, a target, a frozen parameter.
     public convenience init(constant value: Tensor) {

@@ -30,8 +30,11 @@ import Testing
             var counts = [0, 1, 2, 3, 5, 6, 7, 8, 100_003, 262_147]
             for parts in 1...8 { counts += [parts * grain - 1, parts * grain, parts * grain + 1] }
             for count in counts {
-                let tensor = Tensor(repeating: 1, shape: [count])
-                tensor.scale(by: 3)
+                let variable = Variable(leaf: Tensor(shape: [count]))
+                for share: Float in [1, 2] {
+                    variable.add(gradient: Tensor(repeating: share, shape: [count]))
+                }
+                let tensor = variable.gradient!
                 #expect(tensor.buffer.allSatisfy { $0 == 3 }, "\(count) elements on \(threads) threads")
                 #expect(tensor.sumOfSquares == 9 * Double(count), "\(count) elements on \(threads) threads")
             }

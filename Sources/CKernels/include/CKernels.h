@@ -8,8 +8,6 @@
 
 /// y[i] += x[i]
 void ck_add(float *y, const float *x, int64_t n);
-/// x[i] *= factor
-void ck_scale(float *x, float factor, int64_t n);
 /// Sum of x[i]², in double.
 double ck_sum_of_squares(const float *x, int64_t n);
 /// y[r, :] = bias
@@ -71,11 +69,21 @@ double ck_mse(float *dx, const float *x, const float *target, float factor, int6
 
 // Optimizer -----------------------------------------------------------------------------------------------------------
 
-/// One AdamW step (Loshchilov and Hutter, arXiv:1711.05101), in PyTorch's order of operations; gradients are multiplied by
-/// `gradient_scale` first. correction1 = 1 − β1^t, correction2 = 1 − β2^t.
-void ck_adamw(float *parameter, float *first_moment, float *second_moment, const float *gradient, float gradient_scale,
-              float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1,
-              float correction2, int64_t n);
+/// The constants of an AdamW step, computed in double by the caller: 1 − 0.999 has three digits in single precision.
+typedef struct {
+    float gradient_scale;   // every gradient is multiplied by it first
+    float decay;            // 1 − η λ
+    float step;             // η / (1 − β1^t)
+    float root;             // 1 / √(1 − β2^t)
+    float one_minus_beta1;
+    float beta2;
+    float one_minus_beta2;
+    float epsilon;
+} ck_adamw_constants;
+
+/// One AdamW step (Loshchilov and Hutter, arXiv:1711.05101), in PyTorch's order of operations.
+void ck_adamw(float *parameter, float *first_moment, float *second_moment, const float *gradient,
+              ck_adamw_constants constants, int64_t n);
 
 // Processor -----------------------------------------------------------------------------------------------------------
 
