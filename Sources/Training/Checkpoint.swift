@@ -21,16 +21,18 @@ package struct TrainingState: Equatable {
     package init() {}
 }
 
-/// One file with everything that a run needs to go on: `/model`, `/optimizer`, `/state`, and the configuration.
+/// One file with everything that a run needs to go on: `/model`, `/optimizer`, `/state`, and the
+/// configuration.
 ///
-/// Datasets of weights carry a Fletcher-32 checksum that HDF5 verifies on reading. A file is written under a temporary
-/// name, brought to the disk and renamed: it is complete or absent.
+/// Datasets of weights carry a Fletcher-32 checksum that HDF5 verifies on reading. A file is written under a
+/// temporary name, brought to the disk and renamed: it is complete or absent.
 package enum Checkpoint {
     private static let format = 1
 
     /// Writes a checkpoint; `writeState` adds what else the run needs to `/state`.
     package static func write(
-        to path: String, parameters: ParameterStore, optimizer: AdamW, state: TrainingState, configuration: String,
+        to path: String, parameters: ParameterStore, optimizer: AdamW, state: TrainingState,
+        configuration: String,
         writeState: (borrowing Group) throws -> Void
     ) throws {
         try replaceFile(path) { root in
@@ -54,13 +56,14 @@ package enum Checkpoint {
         }
     }
 
-    /// Reads a checkpoint into a model of the same parameters and returns where the run stood; `readState` sees
-    /// `/state` before any parameter is read.
+    /// Reads a checkpoint into a model of the same parameters and returns where the run stood; `readState`
+    /// sees `/state` before any parameter is read.
     ///
-    /// Throws `TrainingError` when the file is no checkpoint or one of another model, `HDF5Error` when it is damaged,
-    /// and what `readState` throws.
+    /// Throws `TrainingError` when the file is no checkpoint or one of another model, `HDF5Error` when it is
+    /// damaged, and what `readState` throws.
     package static func read(
-        from path: String, parameters: ParameterStore, optimizer: AdamW, readState: (borrowing Group) throws -> Void
+        from path: String, parameters: ParameterStore, optimizer: AdamW,
+        readState: (borrowing Group) throws -> Void
     ) throws -> TrainingState {
         let file = try File(opening: path)
         try checkFormat(file.root, path)
@@ -107,7 +110,9 @@ package enum Checkpoint {
         }
     }
 
-    private static func readModel(_ root: borrowing Group, _ path: String, _ parameters: ParameterStore) throws {
+    private static func readModel(
+        _ root: borrowing Group, _ path: String, _ parameters: ParameterStore
+    ) throws {
         let model = try root.group("model")
         let stored = Set(try model.children.map(\.name))
         let wanted = Set(parameters.parameters.map(\.name))
@@ -120,7 +125,9 @@ package enum Checkpoint {
         try read(parameters, into: parameters.values, from: model, path)
     }
 
-    private static func write(_ parameters: ParameterStore, values: Tensor, to group: borrowing Group) throws {
+    private static func write(
+        _ parameters: ParameterStore, values: Tensor, to group: borrowing Group
+    ) throws {
         for parameter in parameters.parameters {
             let slice = values.slice(parameter.range, shape: parameter.shape)
             try group.writeChecked(slice, as: parameter.name)

@@ -1,5 +1,5 @@
-/// What two complete configurations differ in, as a person would put it: `training.steps: 20 → 40`. A key that one of
-/// them does not have counts as null.
+/// What two complete configurations differ in, as a person would put it: `training.steps: 20 → 40`. A key
+/// that one of them does not have counts as null.
 ///
 /// Both are YAML as `RunOptions.resolved` has it: one key a line, sections indented by two spaces.
 package func configurationChanges(from old: String, to new: String) -> [String] {

@@ -1,8 +1,8 @@
 import Foundation
 import Logging
 
-/// What rank 0 tells: messages to the terminal and to `kaon.log`, and one progress line that is drawn over itself on a
-/// terminal. The other ranks have a silent one.
+/// What rank 0 tells: messages to the terminal and to `kaon.log`, and one progress line that is drawn over
+/// itself on a terminal. The other ranks have a silent one.
 public final class Console: @unchecked Sendable {
     private let isSilent: Bool
     private let isTerminal: Bool
@@ -20,8 +20,8 @@ public final class Console: @unchecked Sendable {
         log = Logger(label: "kaon") { _ in ConsoleLogHandler(console: self) }
     }
 
-    /// Under mpirun a rank may have a pseudo-terminal of its own though mpirun writes to a file; the user looks at what
-    /// mpirun writes to: the nearest ancestor with another standard output than this process.
+    /// Under mpirun a rank may have a pseudo-terminal of its own though mpirun writes to a file; the user
+    /// looks at what mpirun writes to: the nearest ancestor with another standard output than this process.
     private static var environmentIsTerminal: Bool {
         guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }
         func output(of process: String) -> String? {

@@ -4,8 +4,8 @@ import NN
 import Objectives
 import Tensors
 
-/// One training step on all ranks: the micro-batches of this rank forward and backward, gradients and losses summed
-/// over the ranks, clipping, and the optimizer's update, the same on every rank.
+/// One training step on all ranks: the micro-batches of this rank forward and backward, gradients and losses
+/// summed over the ranks, clipping, and the optimizer's update, the same on every rank.
 final class DataParallelStep {
     /// What a step found, equal on all ranks.
     struct Report {
@@ -37,11 +37,12 @@ final class DataParallelStep {
         reducer = GradientReducer(objective.parameters, on: communicator)
     }
 
-    /// Runs step `number` (counted from 1) on this rank's micro-batches, of which there may be none; collective.
+    /// Runs step `number` (counted from 1) on this rank's micro-batches, of which there may be none;
+    /// collective.
     ///
-    /// Returns nil, on every rank and with nothing done, when `shouldStop` is true on any. Throws `AgreedError` when
-    /// the micro-batches of any rank cannot be had, or when the loss or the gradient is not finite; the parameters are
-    /// then unchanged.
+    /// Returns nil, on every rank and with nothing done, when `shouldStop` is true on any. Throws
+    /// `AgreedError` when the micro-batches of any rank cannot be had, or when the loss or the gradient is
+    /// not finite; the parameters are then unchanged.
     func callAsFunction(
         _ microBatches: () throws -> [MicroBatch], learningRate: Double, number: Int, shouldStop: Bool = false
     ) throws -> Report? {
@@ -55,17 +56,19 @@ final class DataParallelStep {
         guard norm.isFinite, losses.allSatisfy(\.isFinite) else {
             let terms = zip(objective.terms, losses).map { "\($0.name) loss \($1)" }.joined(separator: ", ")
             throw AgreedError(
-                message: "step \(number): the loss or the gradient is not finite (\(terms), gradient norm \(norm)); "
-                    + "lower optimizer.learning_rate or look at the data")
+                message: "step \(number): the loss or the gradient is not finite (\(terms), gradient norm "
+                    + "\(norm)); lower optimizer.learning_rate or look at the data")
         }
         profile?.lap("gradient norm")
-        optimizer.step(learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
+        optimizer.step(
+            learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
         profile?.lap("optimizer")
         return Report(losses: losses, gradientNorm: norm)
     }
 
-    /// What each term is averaged over on all ranks; nil when a rank wants to stop. Failures and wishes of single ranks
-    /// travel with the counts, so that all ranks learn of them before any enters the collectives of the step.
+    /// What each term is averaged over on all ranks; nil when a rank wants to stop. Failures and wishes of
+    /// single ranks travel with the counts, so that all ranks learn of them before any enters the collectives
+    /// of the step.
     private func agree(on parts: Result<[MicroBatch], any Error>, shouldStop: Bool) throws -> [Double]? {
         var failure: String?
         var counts = Array(repeating: 0.0, count: objective.terms.count)
@@ -83,7 +86,8 @@ final class DataParallelStep {
         return sums[counts.count + 1] > 0 ? nil : Array(sums.prefix(counts.count))
     }
 
-    /// Leaves the gradient of the total loss over all ranks in the parameters, and returns the mean of every term.
+    /// Leaves the gradient of the total loss over all ranks in the parameters, and returns the mean of every
+    /// term.
     private func propagate(_ parts: [MicroBatch], counts: [Double]) throws -> [Double] {
         let scales = zip(objective.terms, counts).map { Float($1 > 0 ? $0.weight / $1 : 0) }
         objective.parameters.resetGradients()

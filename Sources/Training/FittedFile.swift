@@ -4,8 +4,8 @@ import Jets
 import MPI
 import Objectives
 
-/// `fitted.h5` of a run: what was learned from the data, so that a restart before the first checkpoint need not learn
-/// it again. It is used only while the settings that it depends on are unchanged.
+/// `fitted.h5` of a run: what was learned from the data, so that a restart before the first checkpoint need
+/// not learn it again. It is used only while the settings that it depends on are unchanged.
 struct FittedFile {
     private let path: String
     private let fingerprint: String

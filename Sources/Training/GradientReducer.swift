@@ -4,8 +4,9 @@ import Tensors
 
 /// Sums the gradients of all ranks, in buckets that leave while the backward pass still runs.
 ///
-/// Buckets are runs of consecutive parameters of the flat gradient buffer, last first, because the backward pass
-/// reaches the last layers first. They leave in that order on every rank, whatever the order in which they fill.
+/// Buckets are runs of consecutive parameters of the flat gradient buffer, last first, because the backward
+/// pass reaches the last layers first. They leave in that order on every rank, whatever the order in which
+/// they fill.
 package final class GradientReducer {
     private final class Bucket: MessageBuffer {
         let elements: UnsafeMutableBufferPointer<Float>
@@ -55,7 +56,8 @@ package final class GradientReducer {
         for bucket in buckets { bucket.missing = bucket.parameters.count }
     }
 
-    /// Takes note of a complete gradient; starts the reduction of every bucket that is full and whose turn it is.
+    /// Takes note of a complete gradient; starts the reduction of every bucket that is full and whose turn it
+    /// is.
     package func gradientIsComplete(_ variable: Variable) {
         guard isArmed, communicator.size > 1, let index = store.index(of: variable) else { return }
         buckets[bucketOfParameter[index]].missing -= 1

@@ -2,8 +2,8 @@ import Foundation
 import HDF5
 import Jets
 
-/// A description of an HDF5 file in words and a table: a checkpoint's step, configuration and parameters, or the jets,
-/// classes and datasets of a data file, and whether kaon can train on it.
+/// A description of an HDF5 file in words and a table: a checkpoint's step, configuration and parameters, or
+/// the jets, classes and datasets of a data file, and whether kaon can train on it.
 ///
 /// Throws `HDF5Error` when the file cannot be read, `TrainingError` at a checkpoint of another version.
 public func inspect(_ path: String) throws -> String {
@@ -15,7 +15,8 @@ public func inspect(_ path: String) throws -> String {
     } else if file.root.contains("csts") {
         text += try describeJets(file.root, path) + "\n" + table(of: datasets(under: file.root))
     } else {
-        text += "an HDF5 file that is neither a checkpoint of kaon nor jets in the padded layout\n\n"
+        text +=
+            "an HDF5 file that is neither a checkpoint of kaon nor jets in the padded layout\n\n"
             + table(of: try datasets(under: file.root))
     }
     return text
@@ -27,16 +28,18 @@ private func describeCheckpoint(_ root: borrowing Group, _ path: String) throws 
     try Checkpoint.checkFormat(root, path)
     let state = try root.group("state")
     let parameters = try datasets(under: root.group("model"))
+    let configuration = try root.stringAttribute("configuration").split(separator: "\n")
     return """
         a checkpoint of kaon \(try root.stringAttribute("kaon"))
         step \(try state.intAttribute("step")), epoch \(try state.intAttribute("epoch")), \
-        \(try state.intAttribute("step_in_epoch")) batches of it done, \(try state.intAttribute("jets")) jets seen
+        \(try state.intAttribute("step_in_epoch")) batches of it done, \
+        \(try state.intAttribute("jets")) jets seen
         trained on \(try state.stringAttribute("order"))
         \(parameters.reduce(0) { $0 + $1.elements }) parameters, \
         \(try root.group("optimizer").intAttribute("updates")) updates of the optimizer
 
         configuration:
-        \(try root.stringAttribute("configuration").split(separator: "\n").map { "  " + $0 }.joined(separator: "\n"))
+        \(configuration.map { "  " + $0 }.joined(separator: "\n"))
 
         /model:
         \(table(of: parameters))
@@ -122,5 +125,6 @@ private func aligned(_ rows: [[String]]) -> String {
 
 private func megabytes(_ bytes: Int) -> String {
     bytes < 1_000_000
-        ? rounded(Double(bytes) / 1e3, decimals: 1) + " kB" : rounded(Double(bytes) / 1e6, decimals: 1) + " MB"
+        ? rounded(Double(bytes) / 1e3, decimals: 1) + " kB"
+        : rounded(Double(bytes) / 1e6, decimals: 1) + " MB"
 }

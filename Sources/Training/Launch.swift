@@ -14,15 +14,15 @@ public enum RunOutcome: Sendable {
 
 /// How a kaon process starts and ends.
 ///
-/// Exit codes: 0 when all is done, 1 after an error with its reason on standard error, 64 for a wrong command line, and
-/// `stoppedExitCode` after a signal that asked the run to stop.
+/// Exit codes: 0 when all is done, 1 after an error with its reason on standard error, 64 for a wrong command
+/// line, and `stoppedExitCode` after a signal that asked the run to stop.
 public enum Launch {
     /// The exit code of a run that a signal stopped between two steps, its checkpoint written: "come again"
     /// (EX_TEMPFAIL). `slurm/pretrain.sbatch` then queues the job again.
     public static let stoppedExitCode: Int32 = 75
 
-    /// Re-executes the program with the OpenBLAS kernels that fit the processor, when the library chose slower ones and
-    /// the user none. Has to come before MPI starts.
+    /// Re-executes the program with the OpenBLAS kernels that fit the processor, when the library chose
+    /// slower ones and the user none. Has to come before MPI starts.
     public static func useBestKernels() {
         let variable = "OPENBLAS_CORETYPE"
         guard getenv(variable) == nil, let core = BLAS.betterCore else { return }
@@ -34,11 +34,12 @@ public enum Launch {
         unsetenv(variable)
     }
 
-    /// Lets the first process of a job speak about what every one of them meets before MPI has started, such as a
-    /// mistake in the arguments: returns in the first, and ends the others with `code` after a while.
+    /// Lets the first process of a job speak about what every one of them meets before MPI has started, such
+    /// as a mistake in the arguments: returns in the first, and ends the others with `code` after a while.
     public static func leaveToFirstProcess(code: Int32) {
         let environment = ProcessInfo.processInfo.environment
-        let rank = environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? environment["SLURM_PROCID"]
+        let rank =
+            environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? environment["SLURM_PROCID"]
         guard let rank, rank != "0" else { return }
         // mpirun ends all processes as soon as one fails; the first has to have spoken by then.
         if code != 0 { sleep(2) }
@@ -60,7 +61,8 @@ public enum Launch {
             let outcome = try body(communicator, console)
             MPIEnvironment.finalize()
             guard outcome == .stopped, communicator.rank == 0 else { exit(0) }
-            // One rank tells, once the others have left: mpirun and srun kill what still runs when a process fails.
+            // One rank tells, once the others have left: mpirun and srun kill what still runs when a process
+            // fails.
             if communicator.size > 1 { sleep(1) }
             exit(stoppedExitCode)
         } catch let error as AgreedError {
@@ -74,16 +76,18 @@ public enum Launch {
 
     /// Ends the whole job because of an error that the other ranks do not know of.
     ///
-    /// To be called before files that the ranks share go out of scope: closing them waits for the other ranks.
+    /// To be called before files that the ranks share go out of scope: closing them waits for the other
+    /// ranks.
     static func end(after error: any Error, on communicator: Communicator, console: Console) -> Never {
         let text = "\(error)"
-        console.fail(communicator.size == 1 || text.hasPrefix("rank ") ? text : "rank \(communicator.rank): \(text)")
+        console.fail(
+            communicator.size == 1 || text.hasPrefix("rank ") ? text : "rank \(communicator.rank): \(text)")
         if communicator.size == 1 { exit(1) }
         communicator.abort(code: 1)
     }
 
-    /// Reads a configuration with its overrides on every rank; all fail alike. The name of the file without its
-    /// extension names the run.
+    /// Reads a configuration with its overrides on every rank; all fail alike. The name of the file without
+    /// its extension names the run.
     public static func configuration(
         _ path: String, overrides: [String], on communicator: Communicator
     ) throws -> RunOptions {
@@ -101,7 +105,8 @@ public enum Launch {
     ) throws -> RunOptions {
         try communicator.agree {
             var configuration = try Configuration(
-                yaml: "{data: {train: synthetic}, tasks: {particle_id: {}, kmeans: {}}}", name: "the benchmark")
+                yaml: "{data: {train: synthetic}, tasks: {particle_id: {}, kmeans: {}}}",
+                name: "the benchmark")
             for override in overrides { try configuration.override(override) }
             return try RunOptions(configuration, name: "benchmark")
         }

@@ -8,7 +8,8 @@ import Tensors
 
 /// What this rank runs on.
 enum Machine {
-    /// Starts the pool with the given number of threads, by default the cores that this rank may use; returns it.
+    /// Starts the pool with the given number of threads, by default the cores that this rank may use; returns
+    /// it.
     static func useThreads(_ threads: Int?, on communicator: Communicator) throws -> Int {
         let hosts = try communicator.allGather(MPIEnvironment.processorName)
         let neighbours = hosts.count { $0 == MPIEnvironment.processorName }
@@ -35,7 +36,8 @@ enum Machine {
 
 /// Tells what starts: ranks and threads, libraries, model, data.
 func reportStart(
-    _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, _ validation: JetDataset?, threads: Int,
+    _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, _ validation: JetDataset?,
+    threads: Int,
     on communicator: Communicator, console: Console
 ) throws {
     let hosts = Set(try communicator.allGather(MPIEnvironment.processorName)).sorted()
@@ -54,13 +56,13 @@ func reportStart(
     let cores = ProcessInfo.processInfo.activeProcessorCount
     if hosts.count == 1, communicator.size * threads > cores {
         console.warn(
-            "\(plural(communicator.size, "rank")) × \(plural(threads, "thread")) share \(plural(cores, "core")); they "
-                + "will wait for each other")
+            "\(plural(communicator.size, "rank")) × \(plural(threads, "thread")) share "
+                + "\(plural(cores, "core")); they will wait for each other")
     }
     if let validation, validation.classNames != train.classNames {
         console.warn(
-            "the validation files have the classes \(validation.classNames.joined(separator: ", ")), the training "
-                + "files \(train.classNames.joined(separator: ", "))")
+            "the validation files have the classes \(validation.classNames.joined(separator: ", ")), "
+                + "the training files \(train.classNames.joined(separator: ", "))")
     }
 }
 

@@ -52,7 +52,8 @@ package final class MetricsFile {
             // What follows the last line break is a line that was cut short.
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
             if let first = lines.first, first != header {
-                throw TrainingError("\(path) has other columns than this run; give the run a directory of its own")
+                throw TrainingError(
+                    "\(path) has other columns than this run; give the run a directory of its own")
             }
             kept += lines.dropFirst().prefix(rows)
         }
@@ -69,10 +70,12 @@ package final class MetricsFile {
     /// Appends a row.
     package func write(_ row: MetricsRow) throws {
         func texts(_ values: [Double]?, count: Int) -> [String] {
-            precondition(values.map { $0.count == count } ?? true, "\(values!.count) values for \(count) columns")
+            precondition(
+                values.map { $0.count == count } ?? true, "\(values!.count) values for \(count) columns")
             return values.map { $0.map { "\($0)" } } ?? Array(repeating: "", count: count)
         }
-        let fields = ["\(row.step)", "\(row.epoch)", "\(row.jets)"]
+        let fields =
+            ["\(row.step)", "\(row.epoch)", "\(row.jets)"]
             + texts(row.train?.losses, count: terms.count) + texts(row.validation, count: terms.count)
             + texts(row.train.map { [$0.learningRate, $0.gradientNorm] }, count: 2)
             + [row.train.map { String(format: "%.1f", $0.jetsPerSecond) } ?? ""]
@@ -85,6 +88,8 @@ package final class MetricsFile {
 
     /// Brings the rows to the disk, before a checkpoint counts on them.
     package func synchronize() throws {
-        do { try handle.synchronize() } catch { throw TrainingError("cannot write \(path): \(reason(error))") }
+        do { try handle.synchronize() } catch {
+            throw TrainingError("cannot write \(path): \(reason(error))")
+        }
     }
 }

@@ -19,10 +19,13 @@ struct StartingPoint {
         isOwn = try communicator.broadcast([found?.isOwn == true ? 1 : 0])[0] == 1
     }
 
-    private static func find(_ options: RunOptions, _ directory: RunDirectory) throws -> (path: String, isOwn: Bool) {
+    private static func find(
+        _ options: RunOptions, _ directory: RunDirectory
+    ) throws -> (path: String, isOwn: Bool) {
         let latest = directory.latestCheckpoint
         func refuse(_ resume: String, _ advice: String) -> TrainingError {
-            TrainingError("run.resume is \(resume), but \(options.run.directory) already holds \(latest!); \(advice)")
+            TrainingError(
+                "run.resume is \(resume), but \(options.run.directory) already holds \(latest!); \(advice)")
         }
         switch options.run.resume {
         case .auto:
@@ -94,29 +97,36 @@ struct PreparedRun {
         }
         if let weights = options.initialWeights {
             try communicator.agree { try Checkpoint.readWeights(from: weights, into: objective.parameters) }
-            console.say("initial weights from \(weights); preprocessing and tokens are those of this run's data")
+            console.say(
+                "initial weights from \(weights); preprocessing and tokens are those of this run's data")
         }
     }
 
     private static func read(
-        _ checkpoint: String, _ options: RunOptions, _ objective: any Objective, _ optimizer: AdamW, _ order: JetOrder
+        _ checkpoint: String, _ options: RunOptions, _ objective: any Objective, _ optimizer: AdamW,
+        _ order: JetOrder
     ) throws -> (QuantilePreprocessing, TrainingState) {
         var preprocessing: QuantilePreprocessing?
         do {
-            let state = try Checkpoint.read(from: checkpoint, parameters: objective.parameters, optimizer: optimizer) {
+            let state = try Checkpoint.read(
+                from: checkpoint, parameters: objective.parameters, optimizer: optimizer
+            ) {
                 let stored = try FittedState.loadPreprocessing(from: $0)
                 guard stored.features == options.data.features else {
+                    let names = [stored.features, options.data.features].map {
+                        $0.names.joined(separator: ", ")
+                    }
                     throw TrainingError(
-                        "\(checkpoint) was trained on the features \(stored.features.names.joined(separator: ", ")); "
-                            + "data.features asks for \(options.data.features.names.joined(separator: ", "))")
+                        "\(checkpoint) was trained on the features \(names[0]); data.features asks for "
+                            + names[1])
                 }
                 preprocessing = stored
                 let trainedOn = try $0.stringAttribute("order")
                 guard trainedOn == order.summary else {
                     throw TrainingError(
-                        "\(checkpoint) was trained on \(trainedOn); this run has \(order.summary), so the jets cannot "
-                            + "go on where they stopped: set model.initial_weights to the checkpoint for a new run "
-                            + "that begins with its weights")
+                        "\(checkpoint) was trained on \(trainedOn); this run has \(order.summary), so the "
+                            + "jets cannot go on where they stopped: set model.initial_weights to the "
+                            + "checkpoint for a new run that begins with its weights")
                 }
                 try FittedState.loadObjective(objective, from: $0)
             }
@@ -134,8 +144,9 @@ struct PreparedRun {
             $0.hasPrefix("preprocessing.") || $0.contains(/^tasks\.kmeans\.(fit_jets|iterations):/)
         }
         if !kept.isEmpty {
-            console.warn("the checkpoint's preprocessing and tokens are kept; without effect: "
-                + kept.joined(separator: "; "))
+            console.warn(
+                "the checkpoint's preprocessing and tokens are kept; without effect: "
+                    + kept.joined(separator: "; "))
         }
     }
 }

@@ -1,29 +1,27 @@
-import Foundation
-import HDF5
 import Jets
 import MPI
-import NN
 import Objectives
-import Tensors
 
 /// `kaon pretrain`: from a decoded configuration to a finished run.
 ///
-/// Every rank calls it, and `AgreedError`s are thrown on all of them; an error that concerns this rank alone ends the
-/// job. When `shouldStop` turns true on any rank, the run is stopped after its step, with a checkpoint.
+/// Every rank calls it, and `AgreedError`s are thrown on all of them; an error that concerns this rank alone
+/// ends the job. When `shouldStop` turns true on any rank, the run is stopped after its step, with a
+/// checkpoint.
 public func pretrain(
     _ options: RunOptions, on communicator: Communicator, console: Console, shouldStop: () -> Bool = { false }
 ) throws -> RunOutcome {
     try communicator.agree {
         guard options.training.batchSize >= communicator.size else {
             throw TrainingError(
-                "training.batch_size is \(options.training.batchSize), but each of the \(communicator.size) ranks "
-                    + "needs a jet; raise it or start fewer ranks")
+                "training.batch_size is \(options.training.batchSize), but each of the "
+                    + "\(communicator.size) ranks needs a jet; raise it or start fewer ranks")
         }
     }
     // Data first: where it cannot be read, nothing is written.
     let train = try JetDataset(
         paths: options.data.train, maxConstituents: options.data.maxConstituents, on: communicator)
-    let validation = options.data.validation.isEmpty
+    let validation =
+        options.data.validation.isEmpty
         ? nil
         : try JetDataset(
             paths: options.data.validation, maxConstituents: options.data.maxConstituents,
@@ -52,7 +50,8 @@ private func pretrain(
     let start = try StartingPoint(options, directory: directory, on: communicator)
     let threads = try Machine.useThreads(options.threads, on: communicator)
     let objective = makeObjective(options)
-    try reportStart(options, objective, train, validation, threads: threads, on: communicator, console: console)
+    try reportStart(
+        options, objective, train, validation, threads: threads, on: communicator, console: console)
 
     func loader(_ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool) -> JetLoader {
         JetLoader(

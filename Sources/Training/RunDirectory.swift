@@ -7,8 +7,8 @@ package final class RunDirectory {
     package let path: String
     private let lock: Int32
 
-    /// Creates the folder where needed and takes the lock; throws `TrainingError` when it cannot be written to or
-    /// another run uses it.
+    /// Creates the folder where needed and takes the lock; throws `TrainingError` when it cannot be written
+    /// to or another run uses it.
     package init(_ path: String) throws {
         self.path = path
         do {
@@ -40,7 +40,9 @@ package final class RunDirectory {
     private func removeUnfinishedFiles() {
         for folder in [path, path + "/checkpoints"] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-            for name in names where name.hasPrefix(".") && name.hasSuffix(".tmp") { unlink(folder + "/" + name) }
+            for name in names where name.hasPrefix(".") && name.hasSuffix(".tmp") {
+                unlink(folder + "/" + name)
+            }
         }
     }
 
@@ -51,8 +53,8 @@ package final class RunDirectory {
         path + "/checkpoints/step-" + String(format: "%08d", step) + ".h5"
     }
 
-    /// The checkpoint to continue from, if there is one: what `checkpoints/latest` points to, or is, where a copy of
-    /// the folder turned the link into a file; without it the one of the most steps.
+    /// The checkpoint to continue from, if there is one: what `checkpoints/latest` points to, or is, where a
+    /// copy of the folder turned the link into a file; without it the one of the most steps.
     package var latestCheckpoint: String? {
         let folder = path + "/checkpoints/"
         if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "latest") {

@@ -148,7 +148,8 @@ extension RunOptions.Optimizer {
             beta1: try section.double("beta1", default: 0.9, in: .belowOne),
             beta2: try section.double("beta2", default: 0.999, in: .belowOne),
             epsilon: try section.double("epsilon", default: 1e-8, in: .positive))
-        gradientClip = section.has("gradient_clip")
+        gradientClip =
+            section.has("gradient_clip")
             ? try section.optionalDouble("gradient_clip", in: .nonNegative)
             : try section.double("gradient_clip", default: 1)
     }

@@ -3,18 +3,21 @@ import Synchronization
 
 /// The wish of the outside that the run ends soon: SIGTERM, SIGINT or SIGUSR1.
 ///
-/// The first signal is noted, and the training loop acts on it between two steps; more signals change nothing. SIGKILL
-/// and SIGQUIT still end the process at once.
+/// The first signal is noted, and the training loop acts on it between two steps; more signals change
+/// nothing. SIGKILL and SIGQUIT still end the process at once.
 public enum StopSignal {
     private static let flag = Atomic<Bool>(false)
 
-    /// From now on the signals no longer end the process, and neither does the end of whoever reads its output.
+    /// From now on the signals no longer end the process, and neither does the end of whoever reads its
+    /// output.
     public static func listen() {
         // A handler may do little; the flag has to exist before the first signal comes.
         flag.store(false, ordering: .relaxed)
         for number in [SIGTERM, SIGINT, SIGUSR1] {
             var action = sigaction()
-            let handler: @convention(c) (Int32) -> Void = { _ in StopSignal.flag.store(true, ordering: .relaxed) }
+            let handler: @convention(c) (Int32) -> Void = { _ in
+                StopSignal.flag.store(true, ordering: .relaxed)
+            }
             #if canImport(Glibc)
                 action.__sigaction_handler.sa_handler = handler
             #else

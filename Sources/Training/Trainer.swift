@@ -5,8 +5,8 @@ import NN
 import Objectives
 import Tensors
 
-/// The data-parallel loop: every step computes the rank's part of a global batch, sums the gradients of all ranks, and
-/// updates the parameters alike everywhere.
+/// The data-parallel loop: every step computes the rank's part of a global batch, sums the gradients of all
+/// ranks, and updates the parameters alike everywhere.
 final class Trainer {
     private let objective: any Objective
     private let options: RunOptions
@@ -21,7 +21,8 @@ final class Trainer {
     private let records: TrainingRecords
 
     init(
-        _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions, train: JetLoader,
+        _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions,
+        train: JetLoader,
         validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords
     ) {
         self.objective = objective
@@ -39,8 +40,8 @@ final class Trainer {
         if state.lossSums.isEmpty { forgetLosses() }
     }
 
-    /// Trains until the configured number of steps, or until `shouldStop` is true on a rank: then a checkpoint is
-    /// written at once. Throws `AgreedError` when a rank cannot go on; collective.
+    /// Trains until the configured number of steps, or until `shouldStop` is true on a rank: then a
+    /// checkpoint is written at once. Throws `AgreedError` when a rank cannot go on; collective.
     func run(shouldStop: () -> Bool) throws -> RunOutcome {
         let settings = options.training
         let prefetcher = train.prefetcher()
@@ -64,7 +65,9 @@ final class Trainer {
     }
 
     /// This rank's part of the batch that is next, in micro-batches.
-    private func microBatches(from prefetcher: Prefetcher<JetLoader.Request, JetBatch>) throws -> [MicroBatch] {
+    private func microBatches(
+        from prefetcher: Prefetcher<JetLoader.Request, JetBatch>
+    ) throws -> [MicroBatch] {
         let request = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
         let isLast = state.step + 1 == options.training.steps
         let batch = try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
@@ -73,8 +76,8 @@ final class Trainer {
 
     /// Measures and writes what is due after a step, and at the end of the run what is not due as well.
     ///
-    /// What only the end asks for has a row of its own that does not count: a run that is continued with more steps
-    /// has the same rows as one that never ended here.
+    /// What only the end asks for has a row of its own that does not count: a run that is continued with more
+    /// steps has the same rows as one that never ended here.
     private func report(_ result: DataParallelStep.Report, epoch: Int, learningRate: Double) throws {
         let settings = options.training
         let isLast = state.step == settings.steps
@@ -110,7 +113,9 @@ final class Trainer {
     }
 
     private func save() throws {
-        try meter.excluding { try records.save(objective, optimizer, state, on: communicator, console: console) }
+        try meter.excluding {
+            try records.save(objective, optimizer, state, on: communicator, console: console)
+        }
     }
 
     /// The losses over the validation files, the total first; collective.

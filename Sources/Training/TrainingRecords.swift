@@ -4,8 +4,8 @@ import MPI
 import NN
 import Objectives
 
-/// What rank 0 writes while a run goes on: metrics and checkpoints. Other ranks enter its calls too, and learn of its
-/// failures.
+/// What rank 0 writes while a run goes on: metrics and checkpoints. Other ranks enter its calls too, and
+/// learn of its failures.
 final class TrainingRecords {
     private let directory: RunDirectory?
     private let metrics: MetricsFile?
@@ -18,7 +18,8 @@ final class TrainingRecords {
     ///   - terms: the names of the losses, the total first.
     ///   - rows: the rows of metrics that the run has so far.
     init(
-        _ directory: RunDirectory?, terms: [String], rows: Int, preprocessing: QuantilePreprocessing, order: JetOrder,
+        _ directory: RunDirectory?, terms: [String], rows: Int, preprocessing: QuantilePreprocessing,
+        order: JetOrder,
         configuration: String
     ) throws {
         self.directory = directory

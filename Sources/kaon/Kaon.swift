@@ -7,11 +7,11 @@ struct Kaon: ParsableCommand {
         commandName: "kaon",
         abstract: "Pre-trains foundation models of particle jets on CPU clusters.",
         discussion: """
-            The same program runs alone and on many ranks under mpirun or srun. Overrides change any key of the \
-            configuration by its dotted path.
+            The same program runs alone and on many ranks under mpirun or srun. Overrides change any key of \
+            the configuration by its dotted path.
 
               kaon pretrain configs/quickstart.yaml
-              mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100 optimizer.learning_rate=3e-4
+              mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
               kaon inspect runs/quickstart/checkpoints/latest
               kaon bench parallel.threads=1
             """,
@@ -35,6 +35,7 @@ struct ConfigurationArguments: ParsableArguments {
     @Argument(help: "A YAML file; configs/ has examples.")
     var configuration: String
 
-    @Argument(help: "Overrides such as training.steps=100, tasks.regression={} or ~tasks.kmeans (removes the key).")
+    @Argument(
+        help: "Overrides such as training.steps=100, tasks.regression={} or ~tasks.kmeans (removes the key).")
     var overrides: [String] = []
 }

@@ -24,18 +24,24 @@ import Training
 
         func write(to path: String, _ state: TrainingState = CheckpointTests.state, note: Int = 9) throws {
             try Checkpoint.write(
-                to: path, parameters: parameters, optimizer: optimizer, state: state, configuration: "seed: 3\n"
+                to: path, parameters: parameters, optimizer: optimizer, state: state,
+                configuration: "seed: 3\n"
             ) { try $0.setAttribute("note", to: note) }
         }
 
         @discardableResult
-        func read(from path: String, _ readState: (borrowing Group) throws -> Void = { _ in }) throws -> TrainingState {
-            try Checkpoint.read(from: path, parameters: parameters, optimizer: optimizer, readState: readState)
+        func read(
+            from path: String, _ readState: (borrowing Group) throws -> Void = { _ in }
+        ) throws -> TrainingState {
+            try Checkpoint.read(
+                from: path, parameters: parameters, optimizer: optimizer, readState: readState)
         }
 
         /// The bits of all that training changes.
         var bits: [[UInt32]] {
-            [parameters.values, optimizer.firstMoment, optimizer.secondMoment].map { $0.array.map(\.bitPattern) }
+            [parameters.values, optimizer.firstMoment, optimizer.secondMoment].map {
+                $0.array.map(\.bitPattern)
+            }
         }
     }
 
@@ -99,9 +105,13 @@ import Training
     }
 
     @Test func otherFilesAreNamed() throws {
-        #expect(failure { try Model().read(from: sample("val")) } == "\(sample("val")) is not a checkpoint of kaon")
+        #expect(
+            failure { try Model().read(from: sample("val")) }
+                == "\(sample("val")) is not a checkpoint of kaon")
         #expect(failure { try Model().read(from: #filePath) } == "HDF5 open \(#filePath): not an HDF5 file")
-        #expect(failure { try Model().read(from: "/nowhere.h5") }.hasPrefix("HDF5 open /nowhere.h5: no such file"))
+        #expect(
+            failure { try Model().read(from: "/nowhere.h5") }.hasPrefix("HDF5 open /nowhere.h5: no such file")
+        )
         try withScratchFolder { folder in
             let path = folder + "/c.h5"
             try Model().write(to: path)
@@ -153,17 +163,22 @@ import Training
             let before = try Data(contentsOf: URL(fileURLWithPath: path))
             #expect(throws: Failure.self) {
                 try Checkpoint.write(
-                    to: path, parameters: model.parameters, optimizer: model.optimizer, state: TrainingState(),
+                    to: path, parameters: model.parameters, optimizer: model.optimizer,
+                    state: TrainingState(),
                     configuration: ""
                 ) { _ in throw Failure() }
             }
             #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["c.h5"])
             // A folder in the way of the last step.
-            try FileManager.default.createDirectory(atPath: folder + "/d.h5", withIntermediateDirectories: false)
-            #expect(failure { try model.write(to: folder + "/d.h5") } == "cannot write \(folder)/d.h5: Is a directory")
+            try FileManager.default.createDirectory(
+                atPath: folder + "/d.h5", withIntermediateDirectories: false)
+            #expect(
+                failure { try model.write(to: folder + "/d.h5") }
+                    == "cannot write \(folder)/d.h5: Is a directory")
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["c.h5", "d.h5"])
-            #expect(failure { try model.write(to: folder + "/no/c.h5") }.hasPrefix("HDF5 create \(folder)/no/"))
+            #expect(
+                failure { try model.write(to: folder + "/no/c.h5") }.hasPrefix("HDF5 create \(folder)/no/"))
         }
     }
 }

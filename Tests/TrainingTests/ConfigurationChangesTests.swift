@@ -13,12 +13,16 @@ import Training
         let before = try runOptions(yaml, ["tasks.regression={}"]).resolved
         let after = try runOptions(
             yaml,
-            ["training.steps=40", "model.encoder.layers=2", "data.train=[a.h5]", "optimizer.gradient_clip=null",
-             "tasks.particle_id={weight: 2}"]
+            [
+                "training.steps=40", "model.encoder.layers=2", "data.train=[a.h5]",
+                "optimizer.gradient_clip=null",
+                "tasks.particle_id={weight: 2}",
+            ]
         ).resolved
         #expect(
             Set(configurationChanges(from: before, to: after)) == [
-                "training.steps: 1000000 → 40", "model.encoder.layers: 8 → 2", "data.train: [a.h5, b.h5] → [a.h5]",
+                "training.steps: 1000000 → 40", "model.encoder.layers: 8 → 2",
+                "data.train: [a.h5, b.h5] → [a.h5]",
                 "optimizer.gradient_clip: 1.0 → null", "tasks.particle_id.weight: null → 2.0",
                 "tasks.particle_id.label_smoothing: null → 0.1", "tasks.regression.weight: 1.0 → null",
             ])

@@ -5,7 +5,8 @@ import Testing
 import Training
 
 extension TrainingMPITests {
-    /// Whatever the buckets and the order in which gradients become complete, the sum over the ranks is the same.
+    /// Whatever the buckets and the order in which gradients become complete, the sum over the ranks is the
+    /// same.
     @Suite(.serialized) struct GradientReducerMPITests {
         private let shapes = [[3, 7], [1], [40], [2, 2], [17, 3], [5]]
 
@@ -44,7 +45,8 @@ extension TrainingMPITests {
             }
         }
 
-        /// A parameter that no operation reached, here or anywhere, counts as zero, whatever was in its place.
+        /// A parameter that no operation reached, here or anywhere, counts as zero, whatever was in its
+        /// place.
         @Test func unusedParametersCountAsZero() throws {
             let store = parameters(shapes)
             let reducer = GradientReducer(store, on: world, bucketElements: 16)

@@ -6,7 +6,8 @@ import Training
     private func row(_ step: Int) -> MetricsRow {
         MetricsRow(
             step: step, epoch: 0, jets: step * 10,
-            train: .init(losses: [Double(step) / 3, 2], learningRate: 1e-3, gradientNorm: 0.5, jetsPerSecond: 123.456))
+            train: .init(
+                losses: [Double(step) / 3, 2], learningRate: 1e-3, gradientNorm: 0.5, jetsPerSecond: 123.456))
     }
 
     private func lines(_ path: String) throws -> [String] {

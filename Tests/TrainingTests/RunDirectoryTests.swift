@@ -7,7 +7,8 @@ import Training
         try withScratchFolder { folder in
             let directory = try RunDirectory(folder + "/a/b")
             var isFolder: ObjCBool = false
-            #expect(FileManager.default.fileExists(atPath: folder + "/a/b/checkpoints", isDirectory: &isFolder))
+            #expect(
+                FileManager.default.fileExists(atPath: folder + "/a/b/checkpoints", isDirectory: &isFolder))
             #expect(isFolder.boolValue)
             #expect(directory.checkpoint(step: 100) == folder + "/a/b/checkpoints/step-00000100.h5")
         }
@@ -18,7 +19,8 @@ import Training
             var first: RunDirectory? = try RunDirectory(folder)
             let message = failure { _ = try RunDirectory(folder) }
             #expect(
-                message.hasPrefix("the run directory \(folder) is in use by another run (process \(getpid()) on "))
+                message.hasPrefix(
+                    "the run directory \(folder) is in use by another run (process \(getpid()) on "))
             #expect(message.hasSuffix("); wait for it, or give run.directory another folder"))
             #expect(first != nil)
             first = nil
@@ -33,7 +35,8 @@ import Training
             let path = folder + "/file"
             try "".write(toFile: path, atomically: false, encoding: .utf8)
             #expect(
-                failure { _ = try RunDirectory(path) } == "cannot create the run directory \(path): Not a directory")
+                failure { _ = try RunDirectory(path) }
+                    == "cannot create the run directory \(path): Not a directory")
             #expect(
                 failure { _ = try RunDirectory(path + "/x") }
                     == "cannot create the run directory \(path)/x: Not a directory")
@@ -97,8 +100,9 @@ import Training
                 try directory.write(configuration: text)
                 #expect(try String(contentsOfFile: folder + "/config.yaml", encoding: .utf8) == text)
             }
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
-                == [".lock", "checkpoints", "config.yaml"])
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+                    == [".lock", "checkpoints", "config.yaml"])
         }
     }
 }

@@ -33,7 +33,8 @@ import Training
         #expect(options.run.directory == "runs/quickstart" && options.run.resume == .auto)
         #expect(options.data.train == ["train.h5"])
         #expect(options.data.validation == ["val.h5"] && options.data.test == ["test.h5"])
-        #expect(options.data.features.count == 7 && options.data.maxConstituents == 128 && options.data.shuffle)
+        #expect(
+            options.data.features.count == 7 && options.data.maxConstituents == 128 && options.data.shuffle)
         #expect(options.objective == .mpmV2)
         let model = options.maskedParticles
         #expect(model.encoder.width == 512 && model.encoder.layers == 8 && model.encoder.heads == 8)
@@ -82,22 +83,31 @@ import Training
             shortest,
             [
                 "seed=7", "data.shuffle=false", "data.features=[pt, dphi]", "preprocessing.jets=10",
-                "preprocessing.quantiles=20", "schedule.name=constant", "optimizer.beta1=0.8", "optimizer.beta2=0.9",
+                "preprocessing.quantiles=20", "schedule.name=constant", "optimizer.beta1=0.8",
+                "optimizer.beta2=0.9",
                 "optimizer.epsilon=1e-6", "optimizer.weight_decay=0", "training.validation_jets=5",
-                "tasks.regression={weight: 2}", "model.initial_weights=w.h5", "model.encoder.layer_scale=null",
+                "tasks.regression={weight: 2}", "model.initial_weights=w.h5",
+                "model.encoder.layer_scale=null",
             ])
         #expect(options.seed == 7 && !options.data.shuffle && options.data.features.names == ["pt", "dphi"])
         #expect(options.preprocessing.jets == 10 && options.preprocessing.quantiles == 20)
         #expect(options.schedule == .constant)
-        #expect(options.optimizer.adamW == AdamW.Options(weightDecay: 0, beta1: 0.8, beta2: 0.9, epsilon: 1e-6))
+        #expect(
+            options.optimizer.adamW == AdamW.Options(weightDecay: 0, beta1: 0.8, beta2: 0.9, epsilon: 1e-6))
         #expect(options.training.validationJets == 5 && options.maskedParticles.tasks.regression?.weight == 2)
         #expect(options.initialWeights == "w.h5" && options.maskedParticles.encoder.layerScale == nil)
     }
 
     @Test(arguments: [
-        ("model.encoder.widht=3", "on the command line: model.encoder.widht: unknown key; did you mean 'width'?"),
+        (
+            "model.encoder.widht=3",
+            "on the command line: model.encoder.widht: unknown key; did you mean 'width'?"
+        ),
         ("model.decoder.registers=3", "model.decoder.registers: unknown key"),
-        ("optimiser.learning_rate=1", "on the command line: optimiser: unknown key; did you mean 'optimizer'?"),
+        (
+            "optimiser.learning_rate=1",
+            "on the command line: optimiser: unknown key; did you mean 'optimizer'?"
+        ),
         ("tasks.kmean={}", "tasks.kmean: unknown key; did you mean 'kmeans'?"),
         ("learning_rate=1", "learning_rate: unknown key; did you mean 'optimizer.learning_rate'?"),
         ("training.batchsize=4", "training.batchsize: unknown key; did you mean 'batch_size'?"),
@@ -152,7 +162,9 @@ import Training
     @Test func theExamplesInTheRepositoryDecode() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("configs")
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".yaml") }
+        let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter {
+            $0.hasSuffix(".yaml")
+        }
         try #require(!names.isEmpty)
         for name in names {
             let configuration = try Configuration(contentsOf: folder.appendingPathComponent(name).path)

@@ -37,7 +37,8 @@ import Training
         clock.time += 4
         #expect(meter.line(step: 12, of: 20, loss: 1.23456) == "step 12/20  loss 1.2346  16 s left")
         _ = meter.jetsPerSecond(upTo: 400)
-        #expect(meter.line(step: 12, of: 20, loss: 1.23456) == "step 12/20  loss 1.2346  100 jets/s  16 s left")
+        #expect(
+            meter.line(step: 12, of: 20, loss: 1.23456) == "step 12/20  loss 1.2346  100 jets/s  16 s left")
         clock.time += 12
         #expect(meter.line(step: 20, of: 20, loss: 1) == "step 20/20  loss 1.0000  100 jets/s  done in 16 s")
         clock.time += 100

@@ -8,8 +8,8 @@ import Tensors
 import Testing
 import Training
 
-/// The ranks of this test run: those of `mpirun`, or one alone. A context of its own keeps these tests apart from others
-/// that run in the same process.
+/// The ranks of this test run: those of `mpirun`, or one alone. A context of its own keeps these tests apart
+/// from others that run in the same process.
 let world: Communicator = {
     startMPI()
     do { return try Communicator.world.duplicate() } catch { fatalError("the tests need MPI: \(error)") }
@@ -56,7 +56,8 @@ func runOptions(_ yaml: String, _ overrides: [String] = []) throws -> RunOptions
     return try RunOptions(configuration, name: "x")
 }
 
-/// A small run on 1000 jets: an epoch has 27 batches of 37 jets, which nothing divides, and one batch of a single jet.
+/// A small run on 1000 jets: an epoch has 27 batches of 37 jets, which nothing divides, and one batch of a
+/// single jet.
 func tinyRun(_ directory: String, _ overrides: String...) throws -> RunOptions {
     try runOptions(
         """

@@ -5,8 +5,8 @@ import MPI
 import Testing
 import Training
 
-/// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks; alone they say
-/// little about the ranks, but all about resuming.
+/// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks; alone
+/// they say little about the ranks, but all about resuming.
 @Suite(.serialized) struct TrainingMPITests {
     /// A folder that all ranks see, removed by rank 0 once all have left.
     private func withSharedFolder(_ body: (String) throws -> Void) throws {
@@ -49,7 +49,8 @@ import Training
         #expect(try MetricsTable(a).reproducible == MetricsTable(b).reproducible)
     }
 
-    /// 30 steps: an epoch of 28, whose last batch is a single jet that leaves all ranks but one empty, and two more.
+    /// 30 steps: an epoch of 28, whose last batch is a single jet that leaves all ranks but one empty, and
+    /// two more.
     @Test func anyNumberOfRanksTrainsTheSameModel() throws {
         try withSharedFolder { folder in
             let (shared, alone) = (folder + "/shared", folder + "/alone-\(world.rank)")
@@ -68,7 +69,9 @@ import Training
             let second = try bits("model", of: checkpoint(alone, step: 30))
             #expect(first.count == second.count && first.count > 40)
             for (name, values) in second {
-                let pairs = zip(try #require(first[name]), values).map { (Float(bitPattern: $0), Float(bitPattern: $1)) }
+                let pairs = zip(try #require(first[name]), values).map {
+                    (Float(bitPattern: $0), Float(bitPattern: $1))
+                }
                 #expect(pairs.count == values.count && pairs.allSatisfy { abs($0 - $1) < 1e-3 }, "\(name)")
             }
             // What was learned from the data is the same to the bit.
@@ -79,8 +82,9 @@ import Training
         }
     }
 
-    /// Stops in the middle of an epoch, where nothing is due, where either alone is due, and at an epoch's short end.
-    @Test(arguments: [(20, 7, 15), (20, 7, 10), (20, 10, 15), (28, 7, 9), (20, 1, 20)])
+    /// Stops in the middle of an epoch, where nothing is due, where either alone is due, and at an epoch's
+    /// short end.
+    @Test(arguments: [(20, 7, 15), (20, 7, 10), (20, 10, 15), (28, 7, 9)])
     func aStoppedRunResumesExactly(stop: Int, logInterval: Int, validationInterval: Int) throws {
         try withSharedFolder { folder in
             let intervals = [
@@ -140,7 +144,8 @@ import Training
 
     @Test func aSignalBeforeTheFirstStepCostsNothing() throws {
         try withSharedFolder { folder in
-            #expect(try train(tinyRun(folder + "/stopped", "training.steps=5"), shouldStop: { true }) == .stopped)
+            #expect(
+                try train(tinyRun(folder + "/stopped", "training.steps=5"), shouldStop: { true }) == .stopped)
             #expect(try train(tinyRun(folder + "/stopped", "training.steps=5")) == .finished)
             try train(tinyRun(folder + "/straight", "training.steps=5"))
             try expectSameRun(folder + "/straight", folder + "/stopped", step: 5)
@@ -165,7 +170,20 @@ import Training
         }
     }
 
-    /// What one rank meets in its part of the data ends the run on all, which stay able to talk to each other.
+    /// The metrics of a run that began elsewhere count from its own beginning.
+    @Test func aRunThatBeganElsewhereResumesExactly() throws {
+        try withSharedFolder { folder in
+            try train(tinyRun(folder + "/start", "training.steps=6"))
+            let resume = "run.resume=" + checkpoint(folder + "/start", step: 6)
+            try train(tinyRun(folder + "/straight", resume, "training.steps=14"))
+            try train(tinyRun(folder + "/resumed", resume, "training.steps=9"))
+            try train(tinyRun(folder + "/resumed", "training.steps=14"))
+            try expectSameRun(folder + "/straight", folder + "/resumed", step: 14)
+        }
+    }
+
+    /// What one rank meets in its part of the data ends the run on all, which stay able to talk to each
+    /// other.
     @Test(arguments: ["train", "validation"])
     func anErrorOfOneRankEndsAll(place: String) throws {
         try withSharedFolder { folder in
@@ -183,8 +201,12 @@ import Training
                 folder + "/run", "data.\(place)=[\(broken)]", "preprocessing.jets=1", "~tasks.kmeans",
                 "training.validation_jets=1000")
             let message = failure { try train(options) }
-            #expect(message.contains("\(broken): /labels, row 990 is 10, but the file names 10 classes"), "\(message)")
-            if place == "train" { #expect(message.contains(try Regex("^rank [0-9], step [0-9]+ of epoch 0: "))) }
+            #expect(
+                message.contains("\(broken): /labels, row 990 is 10, but the file names 10 classes"),
+                "\(message)")
+            if place == "train" {
+                #expect(message.contains(try Regex("^rank [0-9], step [0-9]+ of epoch 0: ")))
+            }
             #expect(try world.allGather(message) == Array(repeating: message, count: world.size))
             let log = try String(contentsOfFile: folder + "/run/metrics.csv", encoding: .utf8)
             #expect(log.hasPrefix("step,"))
@@ -195,7 +217,8 @@ import Training
         try withSharedFolder { folder in
             let options = try tinyRun(folder + "/run", "optimizer.learning_rate=1e30")
             let message = failure { try train(options) }
-            #expect(message.contains("the loss or the gradient is not finite (particle_id loss"), "\(message)")
+            #expect(
+                message.contains("the loss or the gradient is not finite (particle_id loss"), "\(message)")
             #expect(try world.allGather(message) == Array(repeating: message, count: world.size))
             #expect(!FileManager.default.fileExists(atPath: folder + "/run/checkpoints/latest"))
         }
@@ -203,7 +226,8 @@ import Training
 
     @Test func moreRanksThanJetsInABatchAreRefused() throws {
         try withSharedFolder { folder in
-            let options = try tinyRun(folder + "/run", "training.batch_size=\(world.size)", "training.steps=1")
+            let options = try tinyRun(
+                folder + "/run", "training.batch_size=\(world.size)", "training.steps=1")
             #expect(failure { try train(options) } == "")
             guard world.size > 1 else { return }
             let one = try tinyRun(folder + "/other", "training.batch_size=1")

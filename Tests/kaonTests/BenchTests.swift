@@ -4,7 +4,8 @@ import Testing
 @Suite(.serialized) struct BenchTests {
     private let tiny = [
         "model.encoder={width: 16, layers: 1, heads: 2}", "model.decoder={width: 16, layers: 1, heads: 2}",
-        "tasks.kmeans.clusters=16", "training.batch_size=16", "training.micro_batch_size=8", "parallel.threads=1",
+        "tasks.kmeans.clusters=16", "training.batch_size=16", "training.micro_batch_size=8",
+        "parallel.threads=1",
     ]
 
     @Test(arguments: [nil, 2])
@@ -17,7 +18,8 @@ import Testing
             let figures = try #require(json as? [String: Double])
             #expect(
                 Set(figures.keys) == [
-                    "gemm_gflops", "model_gflops", "efficiency", "jets_per_second", "peak_memory_mib", "threads", "ranks",
+                    "gemm_gflops", "model_gflops", "efficiency", "jets_per_second", "peak_memory_mib",
+                    "threads", "ranks",
                 ])
             #expect(figures.values.allSatisfy { $0.isFinite && $0 > 0 })
             #expect(figures["ranks"] == Double(ranks ?? 1) && figures["threads"] == 1)
@@ -32,7 +34,9 @@ import Testing
     @Test func aConfigurationMayBeGiven() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
-            let outcome = try kaon(["bench", folder + "/tiny.yaml", "training.batch_size=24", "--seconds", "0.1"])
+            let outcome = try kaon([
+                "bench", folder + "/tiny.yaml", "training.batch_size=24", "--seconds", "0.1",
+            ])
             #expect(outcome.code == 0)
             #expect(outcome.output.contains(" 24 jets a step in micro-batches of 8\n"))
             #expect(!FileManager.default.fileExists(atPath: run.directory))
@@ -48,6 +52,7 @@ import Testing
             ])
         let unwritable = try kaon(["bench"] + tiny + ["--seconds", "0.1", "--json", "/proc/no/bench.json"])
         #expect(unwritable.code == 1)
-        #expect(unwritable.complaints == ["Error: cannot write /proc/no/bench.json: No such file or directory"])
+        #expect(
+            unwritable.complaints == ["Error: cannot write /proc/no/bench.json: No such file or directory"])
     }
 }

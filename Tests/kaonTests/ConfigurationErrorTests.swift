@@ -4,11 +4,23 @@ import Testing
 /// A wrong configuration or command line is told once, with its place.
 @Suite(.serialized) struct ConfigurationErrorTests {
     @Test(arguments: [
-        ("model.encoder.widht=8", "on the command line: model.encoder.widht: unknown key; did you mean 'width'?"),
-        ("training.steps=abc", "on the command line: training.steps: expected an integer, found the string 'abc'"),
-        ("training.steps", "on the command line: 'training.steps' has no '='; write key=value to set a key, ~key to "
-            + "delete one"),
-        ("~tasks.kmean", "on the command line: tasks.kmean: there is no such key to delete; did you mean 'kmeans'?"),
+        (
+            "model.encoder.widht=8",
+            "on the command line: model.encoder.widht: unknown key; did you mean 'width'?"
+        ),
+        (
+            "training.steps=abc",
+            "on the command line: training.steps: expected an integer, found the string 'abc'"
+        ),
+        (
+            "training.steps",
+            "on the command line: 'training.steps' has no '='; write key=value to set a key, ~key to "
+                + "delete one"
+        ),
+        (
+            "~tasks.kmean",
+            "on the command line: tasks.kmean: there is no such key to delete; did you mean 'kmeans'?"
+        ),
     ])
     func wrongOverridesAreNamed(override: String, message: String) throws {
         try withScratchFolder { folder in
@@ -30,7 +42,8 @@ import Testing
                 .write(toFile: path, atomically: true, encoding: .utf8)
             let outcome = try kaon(["pretrain", path])
             #expect(outcome.code == 1)
-            #expect(outcome.complaints == ["Error: \(path):4: training.step: unknown key; did you mean 'steps'?"])
+            #expect(
+                outcome.complaints == ["Error: \(path):4: training.step: unknown key; did you mean 'steps'?"])
         }
     }
 
@@ -54,7 +67,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [["bogus"], ["pretrain"], ["pretrain", "--bogus", "x.yaml"], ["bench", "--seconds", "0"]])
+    @Test(arguments: [
+        ["bogus"], ["pretrain"], ["pretrain", "--bogus", "x.yaml"], ["bench", "--seconds", "0"],
+    ])
     func aWrongCommandLineIsToldOnce(arguments: [String]) throws {
         for ranks in [nil, 2] {
             let outcome = try kaon(arguments, ranks: ranks)

@@ -21,16 +21,19 @@ import Testing
         #"step 6: checkpoint .+/run/checkpoints/step-00000006\.h5"#,
     ]
 
-    private func expect(_ lines: [String], match patterns: [String], at location: SourceLocation = #_sourceLocation)
-        throws
-    {
+    private func expect(
+        _ lines: [String], match patterns: [String], at location: SourceLocation = #_sourceLocation
+    ) throws {
         #expect(lines.count == patterns.count, "\(lines.joined(separator: "\n"))", sourceLocation: location)
         for (line, pattern) in zip(lines, patterns) {
-            #expect(try Regex(pattern).wholeMatch(in: line) != nil, "\(line) is not \(pattern)", sourceLocation: location)
+            #expect(
+                try Regex(pattern).wholeMatch(in: line) != nil, "\(line) is not \(pattern)",
+                sourceLocation: location)
         }
     }
 
-    /// mpirun may give its ranks a terminal though its own output goes to a file, and a script may stand in between.
+    /// mpirun may give its ranks a terminal though its own output goes to a file, and a script may stand in
+    /// between.
     @Test(arguments: [nil, 2], [[], ["sh", "-c", #""$0" "$@""#]])
     func aRedirectedLogHasPlainLines(ranks: Int?, wrapper: [String]) throws {
         try withScratchFolder { folder in
@@ -57,7 +60,8 @@ import Testing
             let mpirun = ranks.map { "mpirun --oversubscribe -n \($0) " } ?? ""
             let output = folder + "/terminal"
             let command = "\(mpirun)\(KaonProcess.program) \(arguments.joined(separator: " "))"
-            let outcome = try KaonProcess(command: ["script", "-qec", command, "/dev/null"], output: output).outcome()
+            let outcome = try KaonProcess(command: ["script", "-qec", command, "/dev/null"], output: output)
+                .outcome()
             #expect(outcome.code == 0)
             let screen = try String(contentsOfFile: output, encoding: .utf8).replacing("\r\n", with: "\n")
             // Every step is drawn, and wiped before a message comes.
@@ -66,8 +70,10 @@ import Testing
                 String(line.split(separator: "\r", omittingEmptySubsequences: false).last!)
             }
             let patterns = wholeRun.map { $0.replacing("RANKS", with: ranks == nil ? "1 rank" : "2 ranks") }
-            try expect(lines, match: patterns.filter { !$0.hasPrefix("step 2/6") && !$0.contains("/6  loss") })
-            #expect(screen.split(separator: "\r").allSatisfy { $0.split(separator: "\n").last?.count ?? 0 < 120 })
+            try expect(
+                lines, match: patterns.filter { !$0.hasPrefix("step 2/6") && !$0.contains("/6  loss") })
+            #expect(
+                screen.split(separator: "\r").allSatisfy { $0.split(separator: "\n").last?.count ?? 0 < 120 })
         }
     }
 
@@ -76,11 +82,15 @@ import Testing
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
             #expect(try KaonProcess(run.arguments(), output: "/dev/full").outcome().code == 0)
-            let pipeline = ["sh", "-c", #"{ "$0" "$@"; echo $? > FOLDER/code; } | head -n 1"#.replacing("FOLDER", with: folder)]
+            let pipeline = [
+                "sh", "-c",
+                #"{ "$0" "$@"; echo $? > FOLDER/code; } | head -n 1"#.replacing("FOLDER", with: folder),
+            ]
             let outcome = try kaon(run.arguments(["training.steps=40"]), wrapper: pipeline)
             #expect(outcome.output.split(separator: "\n").count == 1)
             #expect(try String(contentsOfFile: folder + "/code", encoding: .utf8) == "0\n")
-            #expect(try FileManager.default.destinationOfSymbolicLink(atPath: run.latest) == "step-00000040.h5")
+            #expect(
+                try FileManager.default.destinationOfSymbolicLink(atPath: run.latest) == "step-00000040.h5")
         }
     }
 
@@ -96,7 +106,8 @@ import Testing
         }
     }
 
-    /// What was learned from the data is kept before the first checkpoint, as long as it is what would be learned again.
+    /// What was learned from the data is kept before the first checkpoint, as long as it is what would be
+    /// learned again.
     @Test func aRestartDoesNotLearnTheDataAgain() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
@@ -107,12 +118,15 @@ import Testing
                 #expect(outcome.code == 0)
                 return outcome.output
             }
-            let (again, anew) = ("preprocessing and tokens from \(run.directory)/fitted.h5\n", "fitting the preprocessing")
+            let (again, anew) = (
+                "preprocessing and tokens from \(run.directory)/fitted.h5\n", "fitting the preprocessing"
+            )
             #expect(try output("training.steps=0").contains(anew))
             #expect(try output("training.steps=0").contains(again))
             #expect(try output("training.steps=0", "preprocessing.quantiles=40").contains(anew))
             #expect(try output("training.steps=0", "tasks.kmeans.clusters=8").contains(anew))
-            try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSince1970: 1)], ofItemAtPath: data)
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSince1970: 1)], ofItemAtPath: data)
             #expect(try output("training.steps=0", "tasks.kmeans.clusters=8").contains(anew))
             try Data("broken".utf8).write(to: URL(fileURLWithPath: run.directory + "/fitted.h5"))
             #expect(try output("tasks.kmeans.clusters=8").contains(anew))
@@ -127,12 +141,18 @@ import Testing
             // A step that changes nothing.
             let outcome = try kaon(
                 second.arguments(
-                    ["model.initial_weights=\(first.latest)", "training.steps=1", "optimizer.learning_rate=0",
-                     "training.batch_size=30"]))
+                    [
+                        "model.initial_weights=\(first.latest)", "training.steps=1",
+                        "optimizer.learning_rate=0",
+                        "training.batch_size=30",
+                    ]))
             #expect(outcome.code == 0)
-            #expect(outcome.output.contains("initial weights from \(first.latest); preprocessing and tokens are those"))
+            #expect(
+                outcome.output.contains(
+                    "initial weights from \(first.latest); preprocessing and tokens are those"))
             func weights(_ run: TinyRun) throws -> [Float] {
-                try File(opening: run.latest).root.read("model/encoder.layers.0.attention.qkv.weight", as: Float.self)
+                try File(opening: run.latest).root.read(
+                    "model/encoder.layers.0.attention.qkv.weight", as: Float.self)
             }
             #expect(try weights(first) == weights(second))
         }
@@ -144,11 +164,15 @@ import Testing
             let run = try TinyRun(in: folder)
             #expect(try kaon(run.arguments()).code == 0)
             let copy = try TinyRun(in: folder + "/copy")
-            let outcome = try kaon(["pretrain", run.directory + "/config.yaml", "run.directory=\(copy.directory)"])
+            let outcome = try kaon([
+                "pretrain", run.directory + "/config.yaml", "run.directory=\(copy.directory)",
+            ])
             #expect(outcome.code == 0)
             let tables = try [run, copy].map { run in
                 try String(contentsOfFile: run.directory + "/metrics.csv", encoding: .utf8)
-                    .split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false).dropLast() }
+                    .split(separator: "\n").map {
+                        $0.split(separator: ",", omittingEmptySubsequences: false).dropLast()
+                    }
             }
             #expect(tables[0].count == 5 && tables[0] == tables[1])
         }

@@ -2,8 +2,8 @@ import Foundation
 import HDF5
 import Testing
 
-/// What is wrong with the data ends the job at once, on one rank and on two, with a sentence that names the object, and
-/// writes nothing.
+/// What is wrong with the data ends the job at once, on one rank and on two, with a sentence that names the
+/// object, and writes nothing.
 @Suite(.serialized) struct DataErrorTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let name: String
@@ -16,7 +16,9 @@ import Testing
         var testDescription: String { name }
     }
 
-    private static func table(_ change: @Sendable @escaping (inout JetTable) -> Void) -> @Sendable (String) throws -> Void {
+    private static func table(_ change: @Sendable @escaping (inout JetTable) -> Void)
+        -> @Sendable (String) throws -> Void
+    {
         { path in
             var table = try JetTable()
             change(&table)
@@ -38,10 +40,12 @@ import Testing
         },
         Case(
             name: "missing dataset",
-            message: "dataset /mask is missing in FILE; a file of jets has /csts, /csts_id, /mask and /labels: name "
+            message:
+                "dataset /mask is missing in FILE; a file of jets has /csts, /csts_id, /mask and /labels: name "
                 + "another file, or convert this one", make: table { $0.missing = "mask" }),
         Case(
-            name: "wrong shape", message: "/csts in FILE has the shape [40, 149, 6], not jets × constituents × the 7 "
+            name: "wrong shape",
+            message: "/csts in FILE has the shape [40, 149, 6], not jets × constituents × the 7 "
                 + "features pt, deta, dphi, d0, d0err, dz, dzerr: write the file again",
             make: table {
                 $0.features = 6
@@ -65,16 +69,20 @@ import Testing
             }),
         Case(
             name: "label out of range",
-            message: "FILE: /labels, row 990 is 10, but the file names 10 classes (QCD, Tbl, Tbqq, Wqq, Zqq, Hbb, Hcc, "
+            message:
+                "FILE: /labels, row 990 is 10, but the file names 10 classes (QCD, Tbl, Tbqq, Wqq, Zqq, Hbb, Hcc, "
                 + "Hgg, H4q, Hqql): correct the label or the attribute 'names' of /labels", isLocal: true
         ) { path in
             try copySample(to: path) { root in
-                try [10].withUnsafeBufferPointer { try root.dataset("labels").write(rows: 990..<991, from: $0) }
+                try [10].withUnsafeBufferPointer {
+                    try root.dataset("labels").write(rows: 990..<991, from: $0)
+                }
             }
         },
         Case(
             name: "unknown identity",
-            message: "FILE: /csts_id, row 990, constituent 0 is 8; identities are 0 (photon) to 7 (antimuon): write the "
+            message:
+                "FILE: /csts_id, row 990, constituent 0 is 8; identities are 0 (photon) to 7 (antimuon): write the "
                 + "file again with those, or mask the constituent", isLocal: true
         ) { path in
             try copySample(to: path) { root in
@@ -84,11 +92,13 @@ import Testing
             }
         },
         Case(
-            name: "NaN", message: "FILE: /csts, row 990, constituent 0: feature 'deta' is nan; write the file again "
+            name: "NaN",
+            message: "FILE: /csts, row 990, constituent 0: feature 'deta' is nan; write the file again "
                 + "without it, or mask the constituent", isLocal: true
         ) { path in try copySample(to: path) { try $0.set(feature: 1, ofJet: 990, to: .nan) } },
         Case(
-            name: "infinity", message: "FILE: /csts, row 10, constituent 0: feature 'pt' is inf; write the file again "
+            name: "infinity",
+            message: "FILE: /csts, row 10, constituent 0: feature 'pt' is inf; write the file again "
                 + "without it, or mask the constituent", isLocal: true
         ) { path in try copySample(to: path) { try $0.set(feature: 0, ofJet: 10, to: .infinity) } },
     ]
@@ -127,7 +137,8 @@ import Testing
             try copySample(to: path) { try $0.set(feature: 3, ofJet: 990, to: -.infinity) }
             // The preprocessing is fitted to one of the two blocks, and the broken one is read in training.
             let overrides = [
-                "data.train=[\(path)]", "~tasks.kmeans", "preprocessing.jets=1", "training.steps=60", "seed=5",
+                "data.train=[\(path)]", "~tasks.kmeans", "preprocessing.jets=1", "training.steps=60",
+                "seed=5",
             ]
             let outcome = try kaon(run.arguments(overrides), ranks: ranks)
             #expect(outcome.code == 1)

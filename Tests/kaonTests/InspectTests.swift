@@ -9,7 +9,8 @@ import Testing
         #expect(outcome.errors == "")
         let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         #expect(
-            lines.first == "\(sample("val")) (589.6 kB): jets in the padded layout, 1000 of up to 128 constituents")
+            lines.first
+                == "\(sample("val")) (589.6 kB): jets in the padded layout, 1000 of up to 128 constituents")
         #expect(
             lines.dropFirst().prefix(5) == [
                 "", "class  name  jets", "0      QCD   100", "1      Tbl   100", "2      Tbqq  100",
@@ -27,7 +28,9 @@ import Testing
             try table.write(to: path)
             let outcome = try kaon(["inspect", path])
             #expect(outcome.code == 0)
-            #expect(outcome.output.contains("\nnot usable: dataset /mask is missing in \(path); a file of jets has"))
+            #expect(
+                outcome.output.contains(
+                    "\nnot usable: dataset /mask is missing in \(path); a file of jets has"))
             #expect(outcome.output.contains("\ncsts_id  int32    40 × 128"))
 
             let other = folder + "/other.h5"
@@ -47,9 +50,11 @@ import Testing
             let outcome = try kaon(["inspect", run.latest])
             #expect(outcome.code == 0)
             for text in [
-                "\(run.latest) (", " a checkpoint of kaon 0.1.0\n", "step 6, epoch 0, 6 batches of it done, 120 jets seen\n",
+                "\(run.latest) (", " a checkpoint of kaon 0.1.0\n",
+                "step 6, epoch 0, 6 batches of it done, 120 jets seen\n",
                 "trained on batches of 20 of 1000 jets, shuffled, seed 0, files of 2 blocks of up to 960 jets\n",
-                " parameters, 6 updates of the optimizer\n", "\n  training:\n    steps: 6\n    batch_size: 20\n",
+                " parameters, 6 updates of the optimizer\n",
+                "\n  training:\n    steps: 6\n    batch_size: 20\n",
                 "\nembedding.continuous.weight                 float32  16 × 7    0.5 kB\n",
                 "\npreprocessing/quantiles ",
             ] {
@@ -65,7 +70,8 @@ import Testing
             let text = folder + "/text.h5"
             try "not data".write(toFile: text, atomically: true, encoding: .utf8)
             for (path, reason) in [
-                (text, "not an HDF5 file"), (folder, "is a directory"), (folder + "/no.h5", "no such file or directory"),
+                (text, "not an HDF5 file"), (folder, "is a directory"),
+                (folder + "/no.h5", "no such file or directory"),
             ] {
                 let outcome = try kaon(["inspect", path])
                 #expect(outcome.code == 1)

@@ -34,8 +34,8 @@ struct KaonProcess {
     private let folder: URL
     private let begin = ContinuousClock.now
 
-    /// Starts `kaon` with some arguments: alone, or on a number of ranks under mpirun. `wrapper` is a command that runs
-    /// the one after it.
+    /// Starts `kaon` with some arguments: alone, or on a number of ranks under mpirun. `wrapper` is a command
+    /// that runs the one after it.
     init(_ arguments: [String], ranks: Int? = nil, wrapper: [String] = [], output: String? = nil) throws {
         let mpirun = ranks.map { ["mpirun", "--oversubscribe", "-n", "\($0)"] } ?? []
         try self.init(command: mpirun + wrapper + [Self.program] + arguments, output: output)
@@ -65,7 +65,8 @@ struct KaonProcess {
         return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     }
 
-    /// As `scripts/mpi-environment.sh` has it, and without what this process learned when it started MPI itself.
+    /// As `scripts/mpi-environment.sh` has it, and without what this process learned when it started MPI
+    /// itself.
     private static let environment: [String: String] = {
         var environment = ProcessInfo.processInfo.environment.filter { key, _ in
             !["OMPI_", "PMIX_", "PRTE_", "ORTE_", "SLURM_"].contains { key.hasPrefix($0) }
@@ -102,7 +103,8 @@ struct KaonProcess {
         while !condition() {
             if ContinuousClock.now > deadline {
                 kill(identifier, SIGKILL)
-                try #require(Bool(false), "\(event) did not come in \(limit) seconds", sourceLocation: location)
+                try #require(
+                    Bool(false), "\(event) did not come in \(limit) seconds", sourceLocation: location)
             }
             usleep(10_000)
         }
@@ -111,7 +113,8 @@ struct KaonProcess {
 
 /// Runs `kaon` to its end.
 func kaon(
-    _ arguments: [String], ranks: Int? = nil, wrapper: [String] = [], at location: SourceLocation = #_sourceLocation
+    _ arguments: [String], ranks: Int? = nil, wrapper: [String] = [],
+    at location: SourceLocation = #_sourceLocation
 ) throws -> KaonProcess.Outcome {
     try KaonProcess(arguments, ranks: ranks, wrapper: wrapper).outcome(at: location)
 }

@@ -2,7 +2,8 @@ import Foundation
 import HDF5
 import Testing
 
-/// Checkpoints that do not fit and directories that cannot be used are named, and what is there stays as it is.
+/// Checkpoints that do not fit and directories that cannot be used are named, and what is there stays as it
+/// is.
 @Suite(.serialized) struct RunDirectoryErrorTests {
     /// A run that is done, to be continued wrongly.
     private func withFinishedRun(_ body: (TinyRun) throws -> Void) throws {
@@ -36,7 +37,8 @@ import Testing
                     + "has [8, 7]")
             try expectRefusal(
                 run, ["model.encoder.layers=2"], ranks: [nil],
-                "\(latest) is a checkpoint of another model: it has no parameter encoder.layers.1.attention.output.bias")
+                "\(latest) is a checkpoint of another model: it has no parameter encoder.layers.1.attention.output.bias"
+            )
             try expectRefusal(
                 run, ["~tasks.particle_id"], ranks: [nil],
                 "\(latest) is a checkpoint of another model: it has a parameter tasks.particle_id.head.bias")
@@ -71,7 +73,8 @@ import Testing
                     "Error: \(latest) is a checkpoint of another model: embedding.continuous.weight has shape [16, 7], "
                         + "this model has [8, 7]"
                 ])
-            #expect(try refusal(["run.resume=/no.h5"]) == ["Error: run.resume: there is no checkpoint /no.h5"])
+            #expect(
+                try refusal(["run.resume=/no.h5"]) == ["Error: run.resume: there is no checkpoint /no.h5"])
             #expect(
                 try refusal(["run.resume=\(sample("val"))"])
                     == ["Error: \(sample("val")) is not a checkpoint of kaon"])
@@ -117,9 +120,11 @@ import Testing
                 let outcome = try kaon(run.arguments(["training.steps=9"]), ranks: ranks)
                 #expect(outcome.code == 1)
                 #expect(outcome.complaints.count == 1)
-                #expect(outcome.complaints.first?.hasPrefix("Error: HDF5 open \(path): truncated file") == true)
                 #expect(
-                    outcome.complaints.first?.hasSuffix("; run.resume may name another checkpoint to continue from")
+                    outcome.complaints.first?.hasPrefix("Error: HDF5 open \(path): truncated file") == true)
+                #expect(
+                    outcome.complaints.first?.hasSuffix(
+                        "; run.resume may name another checkpoint to continue from")
                         == true)
             }
             #expect(try run.contents() == before)
@@ -137,13 +142,16 @@ import Testing
             let file = folder + "/file"
             try "".write(toFile: file, atomically: true, encoding: .utf8)
             for (directory, reason) in [
-                (file, "Not a directory"), (file + "/run", "Not a directory"), ("/proc/run", "No such file or directory"),
+                (file, "Not a directory"), (file + "/run", "Not a directory"),
+                ("/proc/run", "No such file or directory"),
             ] {
                 for ranks in [nil, 2] {
                     let outcome = try kaon(run.arguments(["run.directory=\(directory)"]), ranks: ranks)
                     #expect(outcome.code == 1)
                     #expect(
-                        outcome.complaints == ["Error: cannot create the run directory \(directory): \(reason)"])
+                        outcome.complaints == [
+                            "Error: cannot create the run directory \(directory): \(reason)"
+                        ])
                 }
             }
         }
@@ -155,13 +163,15 @@ import Testing
             let first = try KaonProcess(run.arguments(["training.steps=1000000"]))
             let metrics = run.directory + "/metrics.csv"
             try first.wait("the first row") {
-                ((try? String(contentsOfFile: metrics, encoding: .utf8)) ?? "").split(separator: "\n").count > 1
+                ((try? String(contentsOfFile: metrics, encoding: .utf8)) ?? "").split(separator: "\n").count
+                    > 1
             }
             for ranks in [nil, 2] {
                 let second = try kaon(run.arguments(), ranks: ranks)
                 #expect(second.code == 1)
                 #expect(second.complaints.count == 1)
-                let expected = "Error: the run directory \(run.directory) is in use by another run "
+                let expected =
+                    "Error: the run directory \(run.directory) is in use by another run "
                     + "(process \(first.identifier) on "
                 #expect(second.complaints.first?.hasPrefix(expected) == true)
             }

@@ -9,7 +9,9 @@ import Testing
     ) throws -> KaonProcess.Outcome {
         let process = try KaonProcess(run.arguments(["training.steps=1000000"]), ranks: ranks)
         let metrics = run.directory + "/metrics.csv"
-        func rows() -> Int { ((try? String(contentsOfFile: metrics, encoding: .utf8)) ?? "").count { $0 == "\n" } }
+        func rows() -> Int {
+            ((try? String(contentsOfFile: metrics, encoding: .utf8)) ?? "").count { $0 == "\n" }
+        }
         let before = rows()
         // A run that goes on first cuts its metrics to where it stands.
         try process.wait("the first rows", at: location) {
@@ -24,7 +26,8 @@ import Testing
     ) throws {
         #expect(outcome.code == 75, "\(outcome.errors)", sourceLocation: location)
         let match = try #require(
-            outcome.output.firstMatch(of: /stopped by a signal after (\d+) of 1000000 steps\nstep (\d+): checkpoint/),
+            outcome.output.firstMatch(
+                of: /stopped by a signal after (\d+) of 1000000 steps\nstep (\d+): checkpoint/),
             "\(outcome.output)", sourceLocation: location)
         #expect(match.1 == match.2, sourceLocation: location)
         let target = try FileManager.default.destinationOfSymbolicLink(atPath: run.latest)
@@ -72,7 +75,8 @@ import Testing
             // Under mpirun the ranks notice a moment later.
             try waitUntilFree(run)
             let step = try #require(
-                FileManager.default.destinationOfSymbolicLink(atPath: run.latest).firstMatch(of: /step-0*(\d+)\.h5/)?.1)
+                FileManager.default.destinationOfSymbolicLink(atPath: run.latest).firstMatch(
+                    of: /step-0*(\d+)\.h5/)?.1)
             let outcome = try kaon(run.arguments(["training.steps=\(Int(step)! + 5)"]), ranks: ranks)
             #expect(outcome.code == 0, "\(outcome.errors)")
             #expect(outcome.output.contains("at step \(step)\n"), "\(outcome.output)")

@@ -16,26 +16,28 @@ struct TinyRun {
         self.folder = folder
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try """
-            run: {directory: \(folder)/run}
-            data: {train: ["\(sample("val"))"], validation: ["\(sample("test"))"]}
-            preprocessing: {jets: 2000, quantiles: 50}
-            model:
-              encoder: {width: 16, layers: 1, heads: 2, registers: 2, layer_scale: 0.1}
-              decoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}
-            tasks: {particle_id: {}, kmeans: {clusters: 16, fit_jets: 60, iterations: 2}}
-            optimizer: {learning_rate: 1.0e-3}
-            schedule: {warmup_steps: 4, half_life: 100}
-            training: {steps: 6, batch_size: 20, micro_batch_size: 8, validation_interval: 4, validation_jets: 40,
-                       checkpoint_interval: 4, log_interval: 2}
-            parallel: {threads: 1}
-            """.write(toFile: folder + "/tiny.yaml", atomically: true, encoding: .utf8)
+        run: {directory: \(folder)/run}
+        data: {train: ["\(sample("val"))"], validation: ["\(sample("test"))"]}
+        preprocessing: {jets: 2000, quantiles: 50}
+        model:
+          encoder: {width: 16, layers: 1, heads: 2, registers: 2, layer_scale: 0.1}
+          decoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}
+        tasks: {particle_id: {}, kmeans: {clusters: 16, fit_jets: 60, iterations: 2}}
+        optimizer: {learning_rate: 1.0e-3}
+        schedule: {warmup_steps: 4, half_life: 100}
+        training: {steps: 6, batch_size: 20, micro_batch_size: 8, validation_interval: 4, validation_jets: 40,
+                   checkpoint_interval: 4, log_interval: 2}
+        parallel: {threads: 1}
+        """.write(toFile: folder + "/tiny.yaml", atomically: true, encoding: .utf8)
     }
 
     var directory: String { folder + "/run" }
     var latest: String { directory + "/checkpoints/latest" }
 
     /// The arguments of `kaon` with some overrides.
-    func arguments(_ overrides: [String] = []) -> [String] { ["pretrain", folder + "/tiny.yaml"] + overrides }
+    func arguments(_ overrides: [String] = []) -> [String] {
+        ["pretrain", folder + "/tiny.yaml"] + overrides
+    }
 
     /// All files of the run with their contents, but the log and the lock.
     func contents() throws -> [String: Data] {

@@ -5,11 +5,11 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measures training speed on synthetic jets against the machine's own matrix product.",
         discussion: """
-            Times whole training steps (forward, backward, all-reduce, clipping, optimizer). Without a configuration \
-            it takes the paper's MPMv2 k-means model. No data file is read.
+            Times whole training steps (forward, backward, all-reduce, clipping, optimizer). Without a \
+            configuration it takes the paper's MPMv2 k-means model. No data file is read.
 
               kaon bench parallel.threads=1
-              mpirun -n 2 kaon bench configs/small.yaml training.batch_size=256 --json bench.json
+              mpirun -n 2 kaon bench configs/small.yaml --json bench.json
             """)
 
     @Argument(help: "A YAML file (ending in .yaml or .yml) and overrides; both may be left out.")
@@ -34,7 +34,8 @@ struct Bench: ParsableCommand {
         let isFile = arguments.first.map { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") } ?? false
         Launch.onAllRanks { communicator, console in
             let overrides = Array(arguments.dropFirst(isFile ? 1 : 0))
-            let options = isFile
+            let options =
+                isFile
                 ? try Launch.configuration(arguments[0], overrides: overrides, on: communicator)
                 : try Launch.benchmarkConfiguration(overrides: overrides, on: communicator)
             let report = try benchmark(
