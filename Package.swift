@@ -26,8 +26,8 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"]),
-        .target(name: "Models", dependencies: ["NN", "Configuration"]),
-        .target(name: "Objectives", dependencies: ["Models", "Jets"]),
+        .target(name: "Models", dependencies: ["NN"]),
+        .target(name: "Objectives", dependencies: ["Models", "Jets", "Configuration"]),
         .target(
             name: "Training",
             dependencies: ["Objectives", "Configuration", .product(name: "Logging", package: "swift-log")]),

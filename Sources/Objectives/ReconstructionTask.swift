@@ -1,4 +1,3 @@
-import Configuration
 import HDF5
 import Jets
 import Models
