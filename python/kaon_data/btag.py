@@ -26,6 +26,7 @@ def read(source, start, stop, options):
     """
     raw = read_entries(source, BRANCHES, start, stop)
     checks = Checks(source.path, start, stop - start, options.skip_bad)
+    checks.one_value(raw, [*_JET, "jet_flav"])
     for names in (_TRACK, _VERTEX, _HADRON):
         checks.equal_lengths(raw, names)
     for name in [*_CONTINUOUS, "trk_charge", *_JET, *_VERTEX]:

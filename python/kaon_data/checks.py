@@ -34,8 +34,17 @@ class Checks:
             rows = wrong if jet_of_row is None else jet_of_row[wrong]
             self._report(name, rows, f" {problem}")
 
+    def one_value(self, branches, names):
+        """These branches must have one value an entry; never skipped."""
+        for name in names:
+            if isinstance(branches[name], Ragged):
+                raise DataError(f"{self.path}: {name} has lists, not one value an entry: is this another data set?")
+
     def equal_lengths(self, branches, names):
-        """These ragged branches must have as many values as each other in every entry; never skipped."""
+        """These branches must have lists of equal length in every entry; never skipped."""
+        for name in names:
+            if not isinstance(branches[name], Ragged):
+                raise DataError(f"{self.path}: {name} has one value an entry, not lists: is this another data set?")
         for name in names[1:]:
             differ = np.flatnonzero(branches[name].counts != branches[names[0]].counts)
             if len(differ):

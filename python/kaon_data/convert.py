@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -29,10 +30,13 @@ from .layouts import LayoutWriter, synchronize
 from .plan import Plan, difference, format_split
 from .progress import Progress
 from .sources import find_sources, look_at
+from .tables import Table
 
 _READERS = {"jetclass": jetclass, "btag": btag}
 _WORK = ".conversion"
 _RECORD = "conversion.json"
+# Jets whose values are computed at once: it decides what a worker needs of memory.
+_STEP = 10_000
 
 
 def convert(sources, output, options, workers=1, out=None, **sizes):
@@ -108,6 +112,8 @@ class _Conversion:
                     f"the unfinished conversion in {self.output} {differs}: choose another --output, or remove "
                     f"{self.work} to begin again"
                 )
+            for left in self.work.glob("*.unfinished"):
+                left.unlink()
             return
         for output in self.plan.outputs:
             if (self.output / output.name).exists():
@@ -197,10 +203,14 @@ class _Conversion:
 def _scatter_piece(plan, piece, path):
     """Pass one for one piece; returns its number of jets."""
     options = plan.options
-    with np.errstate(invalid="ignore", over="ignore"):
-        table, bad, counts = _READERS[options.format].read(
-            plan.sources[piece.source], piece.start, piece.stop, options
-        )
+    read, parts = _READERS[options.format].read, []
+    for start in range(piece.start, piece.stop, _STEP):
+        stop = min(start + _STEP, piece.stop)
+        # Values that make no sense are found by checks, not by warnings.
+        with np.errstate(invalid="ignore", over="ignore"):
+            parts.append(read(plan.sources[piece.source], start, stop, options))
+    tables, bad, counts = zip(*parts)
+    table, bad, counts = Table.concatenate(tables), np.concatenate(bad), np.concatenate(counts)
     positions, bucket_of_jet = plan.positions(piece)
     empty = (counts == 0) & ~bad
     keep = np.flatnonzero(~bad & ~empty)
@@ -327,7 +337,9 @@ class _Workers:
 
 
 def _begin_worker(parent):
-    """A worker ends when the conversion is killed, which cannot tell it."""
+    """A worker ends when the conversion is killed, which cannot tell it; Ctrl-C is for the conversion to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
     def watch():
         while os.getppid() == parent:
             time.sleep(0.5)

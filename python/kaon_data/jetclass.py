@@ -27,6 +27,7 @@ def read(source, start, stop, options):
     """
     raw = read_entries(source, BRANCHES, start, stop)
     checks = Checks(source.path, start, stop - start, options.skip_bad)
+    checks.one_value(raw, [*_JET, *_LABELS])
     checks.equal_lengths(raw, _PART)
     for name in [*_CONTINUOUS, "part_charge", *_JET]:
         checks.finite(name, raw[name])

@@ -31,6 +31,8 @@ class Options:
     def spelled(self, name):
         """An option as it stands on the command line."""
         value = getattr(self, name)
+        if name == "format":
+            return "convert-" + value
         if name == "split":
             return "--split " + format_split(value)
         if name == "mix":

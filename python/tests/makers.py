@@ -20,9 +20,10 @@ def jetclass_arrays(jets, label="QCD", seed=0, largest=40):
     part = {
         "px": pt * np.cos(phi), "py": pt * np.sin(phi), "deta": rng.normal(0, 0.4, total),
         "dphi": rng.normal(0, 0.4, total),
-        "d0val": np.where(charge, rng.normal(0, 0.2, total), 0), "d0err": np.where(charge, rng.uniform(0, 0.1, total), 0),
-        "dzval": np.where(charge, rng.normal(0, 0.2, total), 0), "dzerr": np.where(charge, rng.uniform(0, 0.1, total), 0),
     }
+    for name in ("d0", "dz"):
+        part[name + "val"] = np.where(charge, rng.normal(0, 0.2, total), 0)
+        part[name + "err"] = np.where(charge, rng.uniform(0, 0.1, total), 0)
     arrays = {f"part_{name}": ak.unflatten(values.astype("f4"), counts) for name, values in part.items()}
     arrays["part_charge"] = ak.unflatten(charge.astype("i4"), counts)
     for number, flag in enumerate(FLAGS):

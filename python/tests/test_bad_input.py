@@ -76,6 +76,14 @@ def test_a_missing_branch_is_named(run, tmp_path):
     fails(run, makers.write_root(tmp_path / "in.root", arrays), "in.root: tree 'tree' lacks the branch part_dzerr")
 
 
+def test_branches_of_another_shape_are_named(run, tmp_path):
+    arrays = makers.jetclass_arrays(5)
+    arrays["jet_sdmass"], arrays["part_d0err"] = arrays["part_d0err"], arrays["jet_sdmass"]
+    fails(run, makers.write_root(tmp_path / "in.root", arrays), "in.root: jet_sdmass has lists, not one value")
+    arrays["jet_sdmass"] = arrays["jet_pt"]
+    fails(run, makers.write_root(tmp_path / "b.root", arrays), "b.root: part_d0err has one value an entry", name="b")
+
+
 def test_a_file_without_the_tree_is_named(run, tmp_path):
     path = tmp_path / "in.root"
     makers.write_root(path, {"x": np.zeros(3)}, tree="other")

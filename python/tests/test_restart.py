@@ -26,7 +26,7 @@ convert([sys.argv[1]], sys.argv[2], Options("jetclass", jets_per_file=40), 1, pi
 """
 
 
-def test_a_killed_conversion_continues_where_it_stopped(run, sources, tmp_path):
+def test_a_killed_conversion_continues_where_it_stopped(run, sources, tmp_path, monkeypatch):
     whole = run(sources, "whole", jets_per_file=40)
     killed = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, sources, killed], stderr=subprocess.DEVNULL)
@@ -40,13 +40,14 @@ def test_a_killed_conversion_continues_where_it_stopped(run, sources, tmp_path):
     assert 3 <= len(done) < 9
     assert not [*killed.glob("*.h5")] and not (killed / "conversion.json").exists()
 
-    touched = []
-    original = convert.__globals__["_scatter_piece"]
-    convert.__globals__["_scatter_piece"] = lambda plan, piece, path: touched.append(path) or original(plan, piece, path)
-    try:
-        run(sources, "killed", jets_per_file=40)
-    finally:
-        convert.__globals__["_scatter_piece"] = original
+    touched, original = [], convert.__globals__["_scatter_piece"]
+
+    def watched(plan, piece, path):
+        touched.append(path)
+        return original(plan, piece, path)
+
+    monkeypatch.setitem(convert.__globals__, "_scatter_piece", watched)
+    run(sources, "killed", jets_per_file=40)
     assert "continuing" in run.said
     assert len(touched) == 9 - len(done) and not set(touched) & set(done)
     assert digests(killed) == digests(whole)
