@@ -57,7 +57,11 @@ def _parser(name):
 
 def _main(name, arguments):
     options = _parser(name).parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A conversion may be killed at any time, so nothing has to be put in order first; and an exception out of
+    # a handler can be lost, where Python ignores exceptions.
+    # Then a helper of multiprocessing would complain of semaphores that were not given back.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
+    handlers = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         convert(
             options.sources,
@@ -79,14 +83,15 @@ def _main(name, arguments):
     except DataError as error:
         print(f"convert-{name}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"convert-{name}: stopped; the same command continues", file=sys.stderr)
-        return 130
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     return 0
 
 
-def _interrupt(*_):
-    raise KeyboardInterrupt
+def _stop(number, _):
+    os.write(sys.stderr.fileno(), b"\nstopped; the same command continues the conversion\n")
+    os._exit(128 + number)
 
 
 def _cores():

@@ -1,6 +1,7 @@
 """Files of either layout as awkward arrays."""
 
 import os
+from glob import escape as glob_escape
 from glob import glob
 
 import awkward as ak
@@ -18,7 +19,8 @@ def read(paths, start=0, stop=None):
 
     A jet has `label`, where the file tells them `pt`, `eta`, `phi`, `mass`, and `constituents`, a list of
     records with the seven features, `id`, and for BTag `vtx_id` and `track_type`; further datasets of one row
-    a jet keep their names. The array's `attrs` hold `class_names`. `paths` may be a name, a pattern or a list.
+    a jet keep their names. The array's `attrs` hold `class_names`. `paths` may be a name, a folder, a pattern, or a
+    list of these.
     """
     parts, names = [], None
     passed = 0
@@ -46,11 +48,16 @@ def class_names(path):
 
 
 def files(paths):
-    """The files that a name, a pattern or a list of these stands for."""
+    """The files that a name, a folder, a pattern or a list of these stands for."""
     found = []
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         path = os.fspath(path)
-        matches = sorted(glob(path)) if not os.path.exists(path) else [path]
+        if os.path.isdir(path):
+            matches = sorted(glob(os.path.join(glob_escape(path), "*.h5")))
+            if not matches:
+                raise DataError(f"the folder {path} has no file *.h5: name files of jets")
+        else:
+            matches = [path] if os.path.exists(path) else sorted(glob(path))
         if not matches:
             raise DataError(f"{path} does not exist: name files of jets")
         found += matches

@@ -15,7 +15,7 @@ def main(arguments=None):
         description="Draws the distributions of the seven features, the identities, and four quantities of jets.",
     )
     features.add_argument("files", nargs="+", metavar="FILE",
-                          help="a file of jets, or a quoted pattern for files that are one data set")
+                          help="a file of jets; a folder or a quoted pattern is one data set")
     features.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
     features.add_argument("--labels", action="store_true", help="one curve a class instead of one a file")
     features.add_argument("--names", nargs="+", metavar="NAME", help="of the files, for the legend")
@@ -48,4 +48,4 @@ def _features(options):
 
 
 def _title(path):
-    return str(path) if any(c in path for c in "*?[") else Path(path).stem
+    return path if any(c in path for c in "*?[") else Path(path).stem

@@ -41,6 +41,7 @@ def test_a_range_of_jets_of_several_files(run, sources, layout):
     folder = run(sources, layout=layout, jets_per_file=40)
     everything = kaon_data.read(folder / "*.h5")
     assert len(everything) == 150
+    assert ak.array_equal(kaon_data.read(folder), everything)
     part = kaon_data.read([folder / f"jets_{i:03d}.h5" for i in range(4)], 30, 90)
     assert ak.array_equal(part, everything[30:90])
     assert len(kaon_data.read(folder / "*.h5", 20, 20)) == 0

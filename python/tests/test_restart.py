@@ -55,6 +55,24 @@ def test_a_killed_conversion_continues_where_it_stopped(run, sources, tmp_path, 
     assert not work.exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_with_a_sentence(sources, tmp_path, number):
+    script = SCRIPT.replace("time.sleep(0.2)", "time.sleep(60)")
+    script = script[:script.index("convert([")] + (
+        "from kaon_data.cli import convert_jetclass\n"
+        "convert_jetclass([sys.argv[1], '--output', sys.argv[2], '--workers', '1'])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, sources, tmp_path / "out"], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not [*tmp_path.glob("out/.conversion/piece-*")] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert "stopped; the same command continues" in process.communicate()[1]
+    assert process.returncode == 128 + number
+
+
 def test_a_conversion_stopped_between_files_continues(run, sources, tmp_path, monkeypatch):
     whole = run(sources, "whole", jets_per_file=40)
     original, written = convert.__globals__["_write_output"], []
