@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds everything and runs every test: all of them in one process, then those that need company (the
-# suites named …MPITests) on two and on three ranks. The last line is "N passed, N failed"; a run that
+# suites named …MPITests) on two and on three ranks, then those of the Python tools. The last line is "N passed, N failed"; a run that
 # crashes, hangs or runs no test is a failure. Logs stay in .build/test-logs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -110,6 +110,21 @@ run_ranks() {
     count "$ranks ranks" "$status" "${rank_logs[@]}"
 }
 
+# The tests of the Python tools, which count theirs themselves.
+run_python() {
+    local line
+    line=$(bash scripts/test-python.sh 2>&1 | tee "$logs/python-tools.log" | tail -n 1) || true
+    if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        echo "Python tools: $line"
+    else
+        failed=$((failed + 1))
+        echo "Python tools: broke off"
+    fi
+    [[ $line == *" 0 failed" ]] || tail -n 60 "$logs/python-tools.log"
+}
+
 bash scripts/setup.sh
 swift build -c release --build-tests
 bundle=$(echo "$(swift build -c release --show-bin-path)"/*PackageTests.xctest)
@@ -119,3 +134,4 @@ mkdir -p "$logs"
 run_alone
 run_ranks 2
 run_ranks 3
+run_python
