@@ -52,6 +52,8 @@ for count in "${ranks[@]}"; do
     done
 done
 printf '\n=== the labels of all jets, for a choice of classes, and for one of 10 000 jets\n'
-first_class=$(kaon inspect "$folder/one/jets.h5" --json | awk -F'"' '$2 == "classes" { c = 1 } c && $2 == "name" { print $4; exit }')
+kaon inspect "$folder/one/jets.h5" --json >"$folder/one.json"
+first_class=$(awk -F'"' '$2 == "classes" { inside = 1 } inside && $2 == "name" && !name { name = $4 } END { print name }' \
+    "$folder/one.json")
 read_all "${ranks[-1]}" data.train="$folder/all" data.classes="[$first_class]"
 read_all "${ranks[-1]}" data.train="$folder/all" data.jets=10000

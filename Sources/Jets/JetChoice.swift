@@ -58,7 +58,7 @@ public struct JetChoice: Sendable, Equatable {
     /// Throws `AgreedError` where labels cannot be read, or a class has too few jets.
     func selection(
         in layout: BlockLayout, classNames: [String], on communicator: Communicator,
-        reading labels: (_ block: Int) throws -> [Int32]
+        reading labels: (_ blocks: Range<Int>) throws -> [Int32]
     ) throws -> JetSelection? {
         guard classes != nil || jets != nil else { return nil }
         let chosen = try communicator.agree { try self.labels(of: classNames) }
@@ -76,7 +76,7 @@ public struct JetChoice: Sendable, Equatable {
         while !walk.isFull, start < layout.blockCount {
             let blocks = start..<min(start + round, layout.blockCount)
             let share = JetOrder.share(of: blocks.count, rank: communicator.rank, size: communicator.size)
-            let part = try communicator.agree { try share.flatMap { try labels(order[start + $0]) } }
+            let part = try communicator.agree { try share.flatMap { try labels(order[start + $0]..<order[start + $0] + 1) } }
             var rest = try communicator.allGather(part).joined()[...]
             for position in blocks where !walk.isFull {
                 let block = order[position]
@@ -101,21 +101,28 @@ public struct JetChoice: Sendable, Equatable {
     /// All jets of some classes.
     private static func all(
         of wanted: Set<Int32>, in layout: BlockLayout, on communicator: Communicator,
-        reading labels: (_ block: Int) throws -> [Int32]
+        reading labels: (_ blocks: Range<Int>) throws -> [Int32]
     ) throws -> JetSelection {
         let wordsPerBlock = JetSelection.wordsPerBlock(of: layout)
         let share = JetOrder.share(
             of: layout.blockCount, rank: communicator.rank, size: communicator.size)
         var (blocks, bits) = ([Int](), [UInt64]())
         try communicator.agree {
-            for block in share {
-                var words = [UInt64](repeating: 0, count: wordsPerBlock)
-                for (row, label) in try labels(block).enumerated() where wanted.contains(label) {
-                    words[row / 64] |= 1 << UInt64(row % 64)
+            // Not one by one, which would cost more than the reading.
+            for start in stride(from: share.lowerBound, to: share.upperBound, by: 256) {
+                let part = start..<min(start + 256, share.upperBound)
+                var rest = try labels(part)[...]
+                for block in part {
+                    var words = [UInt64](repeating: 0, count: wordsPerBlock)
+                    let count = layout.jets(ofBlock: block).count
+                    for (row, label) in rest.prefix(count).enumerated() where wanted.contains(label) {
+                        words[row / 64] |= 1 << UInt64(row % 64)
+                    }
+                    rest = rest.dropFirst(count)
+                    guard words.contains(where: { $0 != 0 }) else { continue }
+                    blocks.append(block)
+                    bits += words
                 }
-                guard words.contains(where: { $0 != 0 }) else { continue }
-                blocks.append(block)
-                bits += words
             }
         }
         blocks = try communicator.allGather(blocks).flatMap { $0 }

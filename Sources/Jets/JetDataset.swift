@@ -58,7 +58,7 @@ public final class JetDataset: Sendable {
         let layout = BlockLayout(fileLengths: lengths, blockRows: list.blockRows)
         let selection = try choice.selection(
             in: layout, classNames: list.classNames, on: communicator,
-            reading: { try files.labels(ofBlock: $0, in: layout) })
+            reading: { try files.labels(ofBlocks: $0, in: layout) })
         numbering = JetNumbering(
             layout: layout, selection: jets.flatMap { selection?.prefix($0, of: layout) } ?? selection)
         self.paths = list.paths
@@ -85,9 +85,21 @@ public final class JetDataset: Sendable {
 }
 
 extension JetFilePool {
-    /// Reads the labels of a block.
-    func labels(ofBlock block: Int, in layout: BlockLayout) throws -> [Int32] {
-        let (file, rows) = layout.place(ofBlock: block)
-        return try self.file(file).labels(rows: rows)
+    /// Reads the labels of consecutive blocks.
+    func labels(ofBlocks blocks: Range<Int>, in layout: BlockLayout) throws -> [Int32] {
+        var labels: [Int32] = []
+        var block = blocks.lowerBound
+        while block < blocks.upperBound {
+            // As many as lie in one file.
+            let (file, first) = layout.place(ofBlock: block)
+            var end = first.upperBound
+            block += 1
+            while block < blocks.upperBound, case let next = layout.place(ofBlock: block), next.file == file {
+                end = next.rows.upperBound
+                block += 1
+            }
+            labels += try self.file(file).labels(rows: first.lowerBound..<end)
+        }
+        return labels
     }
 }

@@ -1,10 +1,10 @@
 import MPI
 import Synchronization
 
-/// The open files of one rank: each is opened when it is first read, and the last 64 stay open, so that
+/// The open files of one rank: each is opened when it is first read, and the last 32 stay open, so that
 /// descriptors and memory do not depend on how many there are.
 final class JetFilePool: Sendable {
-    private static let limit = 64
+    private static let limit = 32
 
     private let list: JetFileList
     private let maxConstituents: Int

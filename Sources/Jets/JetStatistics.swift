@@ -102,8 +102,9 @@ public struct JetStatistics: Sendable, Codable {
         areAllClassesCounted = layout.count <= Self.labelLimit
         if areAllClassesCounted, read < layout.blockCount {
             labels = [:]
-            for block in 0..<layout.blockCount {
-                for label in try pool.labels(ofBlock: block, in: layout) { labels[label, default: 0] += 1 }
+            for start in stride(from: 0, to: layout.blockCount, by: 256) {
+                let part = start..<min(start + 256, layout.blockCount)
+                for label in try pool.labels(ofBlocks: part, in: layout) { labels[label, default: 0] += 1 }
             }
         }
         paths = list.paths
