@@ -7,47 +7,12 @@
 #include "CKernels.h"
 #include "clones.h"
 
-typedef float vector __attribute__((vector_size(64), aligned(4)));
-
 INLINE int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
-
-/// C[i, j] = Σ_l a(i, l) B[l, j] for `height` rows of C and `width` vectors of columns, which stay in registers;
-/// a(i, l) = a[i · row + l · col].
-INLINE void tile(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,
-                 const float *restrict b, int64_t ldb, int64_t k, int height, int width) {
-    vector sum[4][3];
-    for (int i = 0; i < height; i++)
-        for (int j = 0; j < width; j++) sum[i][j] = (vector){0};
-    for (int64_t l = 0; l < k; l++) {
-        vector right[3];
-        for (int j = 0; j < width; j++) right[j] = *(const vector *)(b + l * ldb + 16 * j);
-        for (int i = 0; i < height; i++) {
-            float left = a[i * row + l * col];
-            for (int j = 0; j < width; j++) sum[i][j] += left * right[j];
-        }
-    }
-    for (int i = 0; i < height; i++)
-        for (int j = 0; j < width; j++) *(vector *)(c + i * ldc + 16 * j) = sum[i][j];
-}
-
-/// One or four rows of C over all columns, three vectors at a time.
-INLINE void strip(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,
-                  const float *restrict b, int64_t ldb, int64_t columns, int64_t k, int height) {
-    int64_t j = 0;
-    for (; j + 48 <= columns; j += 48) tile(c + j, ldc, a, row, col, b + j, ldb, k, height, 3);
-    if (j + 32 <= columns) {
-        tile(c + j, ldc, a, row, col, b + j, ldb, k, height, 2);
-        j += 32;
-    }
-    if (j < columns) tile(c + j, ldc, a, row, col, b + j, ldb, k, height, 1);
-}
 
 /// C [m, columns] = A B with a(i, l) = a[i · row + l · col]; columns is a multiple of 16.
 INLINE void product(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,
                     const float *restrict b, int64_t ldb, int64_t m, int64_t columns, int64_t k) {
-    int64_t i = 0;
-    for (; i + 4 <= m; i += 4) strip(c + i * ldc, ldc, a + i * row, row, col, b, ldb, columns, k, 4);
-    for (; i < m; i++) strip(c + i * ldc, ldc, a + i * row, row, col, b, ldb, columns, k, 1);
+    ck_block_product(c, ldc, (ck_start){0}, a, row, col, b, ldb, m, columns, k);
 }
 
 /// Rows of d channels, `stride` apart, as rows of whole vectors: the rows themselves where d allows, else a copy.

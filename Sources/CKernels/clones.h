@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "CKernels.h"
+
 #if defined(__x86_64__)
 #define CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
@@ -44,4 +46,11 @@ INLINE float row_maximum(const float *x, int64_t n) {
     for (int i = 1; i < 16; i++) top = lanes[i] > top ? lanes[i] : top;
     for (; c < n; c++) top = x[c] > top ? x[c] : top;
     return top;
+}
+
+/// The start of the part of a product that begins at a row and a column.
+INLINE ck_start ck_start_at(ck_start start, int64_t row, int64_t column) {
+    if (start.matrix) start.matrix += row * start.stride + column;
+    if (start.row) start.row += column;
+    return start;
 }

@@ -12,10 +12,6 @@ CLONES double ck_sum_of_squares(const float *x, int64_t n) {
     return sum;
 }
 
-CLONES void ck_fill_rows(float *restrict y, const float *restrict bias, int64_t rows, int64_t cols) {
-    for (int64_t r = 0; r < rows; r++) memcpy(y + r * cols, bias, (size_t)cols * sizeof(float));
-}
-
 CLONES void ck_column_sum(float *restrict out, const float *restrict x, int64_t rows, int64_t cols) {
     int64_t r = 0;
     for (; r + 4 <= rows; r += 4) {  // four rows a pass: a quarter of the traffic on `out`

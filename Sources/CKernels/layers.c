@@ -104,3 +104,27 @@ CLONES void ck_residual_backward(float *restrict dbranch, float *restrict dscale
         }
     }
 }
+
+CLONES void ck_scale_rows(float *restrict y, const float *restrict x, const float *restrict scale, int64_t rows,
+                          int64_t cols) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < cols; i++) y[r * cols + i] = scale[r] * x[r * cols + i];
+}
+
+CLONES void ck_scale_rows_backward(float *restrict dx, float *restrict dscale, const float *restrict dy,
+                                   const float *restrict x, const float *restrict scale, int accumulate, int64_t rows,
+                                   int64_t cols) {
+    for (int64_t r = 0; r < rows; r++) {
+        const float *g = dy + r * cols, *row = x + r * cols;
+        float *out = dx + r * cols;
+        float factor = scale[r], sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < cols; i++) sum += g[i] * row[i];
+        dscale[r] += sum;
+        if (accumulate) {
+            for (int64_t i = 0; i < cols; i++) out[i] += factor * g[i];
+        } else {
+            for (int64_t i = 0; i < cols; i++) out[i] = factor * g[i];
+        }
+    }
+}

@@ -1,11 +1,12 @@
 import Foundation
 import Synchronization
 
-/// The memory of all tensors: blocks that are freed go to a list and are handed out again, so that a training loop in
-/// its steady state asks the system for nothing.
+/// The memory of all tensors: a few large pieces from the system, of which each tensor gets a block, so that a training
+/// loop in its steady state asks the system for nothing.
 ///
-/// Sizes are rounded up to eight steps an octave, because packed batches change their number of tokens every step; a
-/// free block up to twice the size asked for is taken before the system is asked.
+/// A request takes the smallest free block that holds it and leaves the rest free; a block that is freed joins its free
+/// neighbours. Packed batches change their number of tokens every step, and lists of blocks by size would keep memory for
+/// every size that was ever seen.
 public final class Arena: Sendable {
     /// The one arena of the process; it may be used from any thread.
     public static let shared = Arena()
@@ -22,106 +23,135 @@ public final class Arena: Sendable {
         public var peakBytes = 0
     }
 
+    /// The free blocks, by size for requests and by their ends for neighbours.
     private struct State: ~Copyable {
-        /// Addresses of the unused blocks of each size class.
-        var free: [[UInt]] = Array(repeating: [], count: Arena.classCount)
+        struct Block {
+            var bytes: Int
+            var address: UInt
+        }
+
+        /// Rising in size, then in address.
+        var free: [Block] = []
+        var bytesOfStart: [UInt: Int] = [:]
+        var startOfEnd: [UInt: UInt] = [:]
+        /// The pieces from the system: where they start, and their sizes. Blocks never join across two.
+        var pieces: [UInt: Int] = [:]
         var statistics = Statistics()
+
+        /// The place of a block of this size and address among the free ones.
+        func place(_ bytes: Int, _ address: UInt) -> Int {
+            var (low, high) = (0, free.count)
+            while low < high {
+                let middle = (low + high) / 2
+                let block = free[middle]
+                if (block.bytes, block.address) < (bytes, address) { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+
+        mutating func insert(_ address: UInt, _ bytes: Int) {
+            free.insert(Block(bytes: bytes, address: address), at: place(bytes, address))
+            bytesOfStart[address] = bytes
+            startOfEnd[address + UInt(bytes)] = address
+        }
+
+        mutating func remove(_ address: UInt, _ bytes: Int) {
+            free.remove(at: place(bytes, address))
+            bytesOfStart[address] = nil
+            startOfEnd[address + UInt(bytes)] = nil
+        }
     }
 
-    private static let alignment = 64
-    private static let smallestExponent = 8  // 256 bytes
-    private static let classCount = 8 * (48 - smallestExponent)
+    private static let alignment = 256
+    private static let smallestPiece = 32 << 20
     private let state = Mutex(State())
 
     /// A snapshot of the counters.
     public var statistics: Statistics { state.withLock { $0.statistics } }
 
-    /// Gives all unused blocks back to the system.
+    /// Gives all pieces of which nothing is used back to the system.
     public func trim() {
         state.withLock { state in
-            for sizeClass in state.free.indices {
-                for address in state.free[sizeClass] { Self.systemFree(address) }
-                state.statistics.reservedBytes -= state.free[sizeClass].count * Self.bytes(ofClass: sizeClass)
-                state.free[sizeClass].removeAll()
+            for (address, bytes) in state.pieces where state.bytesOfStart[address] == bytes {
+                state.remove(address, bytes)
+                state.pieces[address] = nil
+                state.statistics.reservedBytes -= bytes
+                Foundation.free(UnsafeMutableRawPointer(bitPattern: address))
             }
         }
     }
 
-    func allocate(bytes: Int) -> (pointer: UnsafeMutableRawPointer, sizeClass: Int) {
-        let wanted = Self.sizeClass(of: bytes)
-        let (address, found) = state.withLock { state in
-            var found = wanted
-            let last = min(wanted + 8, Self.classCount - 1)
-            while found <= last, state.free[found].isEmpty { found += 1 }
-            let address: UInt
-            if found <= last {
-                address = state.free[found].removeLast()
-            } else {
-                found = wanted
-                address = Self.systemAllocate(bytes: Self.bytes(ofClass: found))
+    /// A block of at least this size, and its size.
+    func allocate(bytes: Int) -> (pointer: UnsafeMutableRawPointer, bytes: Int) {
+        let wanted = max(1, (bytes + Self.alignment - 1) / Self.alignment) * Self.alignment
+        let address = state.withLock { state in
+            if state.free.last.map({ $0.bytes < wanted }) ?? true {
+                let bytes = Self.pieceBytes(holding: wanted)
+                let address = Self.systemAllocate(bytes: bytes)
+                state.pieces[address] = bytes
+                state.insert(address, bytes)
                 state.statistics.systemAllocations += 1
-                state.statistics.reservedBytes += Self.bytes(ofClass: found)
+                state.statistics.reservedBytes += bytes
             }
-            state.statistics.usedBytes += Self.bytes(ofClass: found)
+            let block = state.free[state.place(wanted, 0)]
+            state.remove(block.address, block.bytes)
+            if block.bytes > wanted { state.insert(block.address + UInt(wanted), block.bytes - wanted) }
+            state.statistics.usedBytes += wanted
             state.statistics.peakBytes = max(state.statistics.peakBytes, state.statistics.usedBytes)
-            return (address, found)
+            return block.address
         }
-        return (UnsafeMutableRawPointer(bitPattern: address)!, found)
+        return (UnsafeMutableRawPointer(bitPattern: address)!, wanted)
     }
 
-    func free(_ pointer: UnsafeMutableRawPointer, sizeClass: Int) {
-        let address = UInt(bitPattern: pointer)
+    func free(_ pointer: UnsafeMutableRawPointer, bytes: Int) {
         state.withLock { state in
-            state.free[sizeClass].append(address)
-            state.statistics.usedBytes -= Self.bytes(ofClass: sizeClass)
+            state.statistics.usedBytes -= bytes
+            var (start, end) = (UInt(bitPattern: pointer), UInt(bitPattern: pointer) + UInt(bytes))
+            if state.pieces[start] == nil, let left = state.startOfEnd[start] {
+                state.remove(left, Int(start - left))
+                start = left
+            }
+            if state.pieces[end] == nil, let right = state.bytesOfStart[end] {
+                state.remove(end, right)
+                end += UInt(right)
+            }
+            state.insert(start, Int(end - start))
         }
     }
 
-    /// Class 8e + s holds blocks of 2^(e + 8) · (1 + s / 8) bytes.
-    static func sizeClass(of bytes: Int) -> Int {
-        let bytes = max(bytes, 1 << smallestExponent)
-        let exponent = Int.bitWidth - 1 - bytes.leadingZeroBitCount
-        let step = 1 << (exponent - 3)
-        let eighths = (bytes - (1 << exponent) + step - 1) / step  // 8 is the first class of the next octave
-        return 8 * (exponent - smallestExponent) + eighths
-    }
-
-    static func bytes(ofClass sizeClass: Int) -> Int {
-        let exponent = sizeClass / 8 + smallestExponent
-        return (1 << exponent) + (sizeClass % 8) * (1 << (exponent - 3))
+    /// Eight sizes an octave for very large requests: a little more than asked for serves the next, too.
+    private static func pieceBytes(holding bytes: Int) -> Int {
+        guard bytes > smallestPiece else { return smallestPiece }
+        let step = 1 << (Int.bitWidth - 4 - bytes.leadingZeroBitCount)
+        return (bytes + step - 1) / step * step
     }
 
     private static func systemAllocate(bytes: Int) -> UInt {
         var pointer: UnsafeMutableRawPointer?
-        let large = bytes >= 4 << 20
-        let status = posix_memalign(&pointer, large ? 2 << 20 : alignment, bytes)
+        let status = posix_memalign(&pointer, 2 << 20, bytes)
         guard status == 0, let pointer else {
             preconditionFailure("out of memory: the system refused \(bytes) bytes for a tensor")
         }
         #if os(Linux)
             // Transparent huge pages: the products run through hundreds of megabytes.
-            if large { _ = madvise(pointer, bytes, MADV_HUGEPAGE) }
+            _ = madvise(pointer, bytes, MADV_HUGEPAGE)
         #endif
         return UInt(bitPattern: pointer)
-    }
-
-    private static func systemFree(_ address: UInt) {
-        Foundation.free(UnsafeMutableRawPointer(bitPattern: address))
     }
 }
 
 /// One block of the arena, returned to it when the last tensor that looks at it is gone.
 public final class Storage: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<Float>
-    private let sizeClass: Int
+    private let bytes: Int
 
     init(count: Int) {
         let block = Arena.shared.allocate(bytes: count * MemoryLayout<Float>.stride)
         pointer = block.pointer.assumingMemoryBound(to: Float.self)
-        sizeClass = block.sizeClass
+        bytes = block.bytes
     }
 
     deinit {
-        Arena.shared.free(pointer, sizeClass: sizeClass)
+        Arena.shared.free(pointer, bytes: bytes)
     }
 }

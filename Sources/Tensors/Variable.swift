@@ -92,8 +92,8 @@ struct GradientTarget {
     var accumulate: Bool
 
     var pointer: UnsafeMutablePointer<Float> { tensor.pointer }
-    /// The β of a product that writes here.
-    var beta: Float { accumulate ? 1 : 0 }
+    /// What a product that writes here is added to.
+    var start: ProductStart { accumulate ? ProductStart(matrix: Matrix(tensor)) : .zero }
 
     /// For sums that can only add.
     func zeroedIfNew() -> Tensor {

@@ -15,6 +15,11 @@ public struct BenchmarkReport: Codable, Sendable {
     public var efficiency: Double
     /// Jets of all ranks per second.
     public var jetsPerSecond: Double
+    /// What the slowest rank waited for the sums of the gradients, and for slower ranks, after its backward pass, per
+    /// step [ms]; nil on one rank.
+    public var exposedCommunicationMilliseconds: Double?
+    /// What the sums of the gradients take with nothing to hide behind, per step [ms]; nil on one rank.
+    public var communicationMilliseconds: Double?
     /// The largest peak of a rank's memory [MiB].
     public var peakMemoryMiB: Double
     public var threads: Int
@@ -25,6 +30,8 @@ public struct BenchmarkReport: Codable, Sendable {
         case modelGigaflops = "model_gflops"
         case efficiency
         case jetsPerSecond = "jets_per_second"
+        case exposedCommunicationMilliseconds = "exposed_communication_ms"
+        case communicationMilliseconds = "communication_ms"
         case peakMemoryMiB = "peak_memory_mib"
         case threads, ranks
     }
@@ -67,7 +74,7 @@ public func benchmark(
     profile?.reset()
 
     var gemm = BLAS.measuredGigaflops()
-    let operations = step.operations
+    let (operations, exposed) = (step.operations, step.exposedCommunication)
     try communicator.barrier()
     let begin = ContinuousClock.now
     var (steps, elapsed) = (0, 0.0)
@@ -79,9 +86,13 @@ public func benchmark(
     if let profile { console.say(profile.table) }
     gemm = max(gemm, BLAS.measuredGigaflops())
     let rates = try communicator.allReduce([gemm, (step.operations - operations) / elapsed / 1e9])
+    let waited = try communicator.allReduce((step.exposedCommunication - exposed) / Double(steps), .maximum)
+    let alone = try communicator.allReduce((0..<5).map { _ in try step.measuredCommunication() }.min()!, .maximum)
     return BenchmarkReport(
         gemmGigaflops: rates[0], modelGigaflops: rates[1], efficiency: rates[1] / rates[0],
         jetsPerSecond: Double(steps * options.training.batchSize) / elapsed,
+        exposedCommunicationMilliseconds: communicator.size > 1 ? 1000 * waited : nil,
+        communicationMilliseconds: communicator.size > 1 ? 1000 * alone : nil,
         peakMemoryMiB: try communicator.allReduce(Machine.peakMemory, .maximum), threads: threads,
         ranks: communicator.size)
 }
@@ -155,16 +166,22 @@ extension OperationProfile {
 extension BenchmarkReport {
     /// The figures, one a line, under the names of the JSON file.
     public var table: String {
-        let rows: [(String, String)] = [
+        var rows: [(String, String)] = [
             ("gemm_gflops", String(format: "%.1f", gemmGigaflops)),
             ("model_gflops", String(format: "%.1f", modelGigaflops)),
             ("efficiency", String(format: "%.3f", efficiency)),
             ("jets_per_second", String(format: "%.2f", jetsPerSecond)),
+        ]
+        if let exposed = exposedCommunicationMilliseconds, let alone = communicationMilliseconds {
+            rows.append(("exposed_communication_ms", String(format: "%.1f", exposed)))
+            rows.append(("communication_ms", String(format: "%.1f", alone)))
+        }
+        rows += [
             ("peak_memory_mib", String(format: "%.0f", peakMemoryMiB)),
             ("threads", "\(threads)"),
             ("ranks", "\(ranks)"),
         ]
-        return rows.map { $0.padding(toLength: 17, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")
+        return rows.map { $0.padding(toLength: 26, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")
     }
 
     /// Writes the figures as JSON.

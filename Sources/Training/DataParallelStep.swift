@@ -24,6 +24,9 @@ final class DataParallelStep {
     /// Floating-point operations of the matrix products of this rank so far.
     private(set) var operations = 0.0
 
+    /// What the backward passes of this rank did not hide of the sums of the gradients, so far [s].
+    var exposedCommunication: Double { reducer.exposed / .seconds(1) }
+
     /// - Parameter profile: where to note what the time of the steps goes to.
     init(
         _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
@@ -64,6 +67,15 @@ final class DataParallelStep {
             learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
         profile?.lap("optimizer")
         return Report(losses: losses, gradientNorm: norm)
+    }
+
+    /// The time that the sums of the gradients take with nothing to hide behind [s]; collective.
+    func measuredCommunication() throws -> Double {
+        try communicator.barrier()
+        return try ContinuousClock().measure {
+            reducer.arm()
+            try reducer.finish()
+        } / .seconds(1)
     }
 
     /// What each term is averaged over on all ranks; nil when a rank wants to stop. Failures and wishes of

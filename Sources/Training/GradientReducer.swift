@@ -6,19 +6,22 @@ import Tensors
 ///
 /// Buckets are runs of consecutive parameters of the flat gradient buffer, last first, because the backward
 /// pass reaches the last layers first. They leave in that order on every rank, whatever the order in which
-/// they fill.
+/// they fill, in messages of bounded size of which few are on their way at a time: MPI copies what it sums.
 package final class GradientReducer {
-    private final class Bucket: MessageBuffer {
+    private final class Message: MessageBuffer {
         let elements: UnsafeMutableBufferPointer<Float>
-        let parameters: Range<Int>
-        var missing = 0
         private let storage: Tensor  // keeps the memory alive
 
-        init(_ storage: Tensor, elements range: Range<Int>, parameters: Range<Int>) {
+        init(_ storage: Tensor, elements range: Range<Int>) {
             self.storage = storage
-            self.parameters = parameters
             elements = UnsafeMutableBufferPointer(rebasing: storage.buffer[range])
         }
+    }
+
+    private struct Bucket {
+        let parameters: Range<Int>
+        let messages: [Message]
+        var missing = 0
     }
 
     private let store: ParameterStore
@@ -26,11 +29,22 @@ package final class GradientReducer {
     private var buckets: [Bucket] = []
     private var bucketOfParameter: [Int]
     private var isArmed = false
-    private var next = 0
-    private var pending: [PendingReduction<Bucket>] = []
+    /// The buckets whose messages may leave.
+    private var full = 0
+    private var waiting: ArraySlice<Message> = []
+    private var pending: ArraySlice<PendingReduction<Message>> = []
     private var failure: (any Error)?
+    /// The time spent in `finish`: what the backward pass did not hide of the sums, and of slower ranks.
+    package private(set) var exposed = Duration.zero
 
-    /// - Parameter bucketElements: a bucket is closed once it has this many.
+    private static let messagesOnTheirWay = 8
+
+    /// The messages of this step that have not been summed yet.
+    package var outstanding: Int {
+        waiting.count + pending.count + buckets[full...].reduce(0) { $0 + $1.messages.count }
+    }
+
+    /// - Parameter bucketElements: a bucket is closed once it has this many; no message has more.
     package init(_ store: ParameterStore, on communicator: Communicator, bucketElements: Int = 1 << 20) {
         self.store = store
         self.communicator = communicator
@@ -41,10 +55,11 @@ package final class GradientReducer {
             let upper = store.parameters[first].range.upperBound
             while first > 0, upper - store.parameters[first].range.lowerBound < bucketElements { first -= 1 }
             for parameter in first..<end { bucketOfParameter[parameter] = buckets.count }
-            buckets.append(
-                Bucket(
-                    store.gradients, elements: store.parameters[first].range.lowerBound..<upper,
-                    parameters: first..<end))
+            let lower = store.parameters[first].range.lowerBound
+            let messages = stride(from: lower, to: upper, by: bucketElements).map {
+                Message(store.gradients, elements: $0..<min($0 + bucketElements, upper))
+            }
+            buckets.append(Bucket(parameters: first..<end, messages: messages))
             end = first
         }
     }
@@ -52,8 +67,8 @@ package final class GradientReducer {
     /// From now on a complete gradient is final: the last micro-batch of the step is on the tape.
     package func arm() {
         isArmed = true
-        next = 0
-        for bucket in buckets { bucket.missing = bucket.parameters.count }
+        full = 0
+        for index in buckets.indices { buckets[index].missing = buckets[index].parameters.count }
     }
 
     /// Takes note of a complete gradient; starts the reduction of every bucket that is full and whose turn it
@@ -61,10 +76,14 @@ package final class GradientReducer {
     package func gradientIsComplete(_ variable: Variable) {
         guard isArmed, communicator.size > 1, let index = store.index(of: variable) else { return }
         buckets[bucketOfParameter[index]].missing -= 1
+        while full < buckets.count, buckets[full].missing == 0 { enqueueNext() }
+        poll()
+    }
+
+    /// Moves the messages on their way, and lets the next ones leave; a failure is told by `finish`.
+    package func poll() {
         do {
-            while next < buckets.count, buckets[next].missing == 0 { try startNext() }
-            // Open MPI moves messages only inside its calls.
-            for reduction in pending { _ = try reduction.test() }
+            try progress()
         } catch {
             failure = failure ?? error
         }
@@ -72,21 +91,38 @@ package final class GradientReducer {
 
     /// Sends what has not left and waits for all sums; every rank has to call it, with or without jets.
     package func finish() throws {
+        let begin = ContinuousClock.now
         store.zeroUnusedGradients()
         defer {
             isArmed = false
             // Where one reduction failed, the others must not trap on their way out.
             for reduction in pending { reduction.abandon() }
-            pending = []
+            (pending, waiting) = ([], [])
+            exposed += begin.duration(to: .now)
         }
         guard communicator.size > 1 else { return }
         if let failure { throw failure }
-        while next < buckets.count { try startNext() }
-        for reduction in pending { _ = try reduction.wait() }
+        while full < buckets.count { enqueueNext() }
+        while !waiting.isEmpty || !pending.isEmpty {
+            try progress()
+            if let first = pending.first {
+                _ = try first.wait()
+                pending.removeFirst()
+            }
+        }
     }
 
-    private func startNext() throws {
-        pending.append(try communicator.startAllReduce(buckets[next]))
-        next += 1
+    private func enqueueNext() {
+        waiting += buckets[full].messages
+        full += 1
+    }
+
+    /// Open MPI moves messages only inside its calls.
+    private func progress() throws {
+        for reduction in pending { _ = try reduction.test() }
+        while let first = pending.first, try first.test() { pending.removeFirst() }
+        while pending.count < Self.messagesOnTheirWay, let message = waiting.popFirst() {
+            pending.append(try communicator.startAllReduce(message))
+        }
     }
 }

@@ -100,8 +100,8 @@ import Testing
             inputs: inputs,
             operation: { tape, inputs in
                 let x = inputs[0]
-                let branch = tape.linear(x, weight: inputs[1], bias: inputs[2])
-                let y = tape.residual(x, branch, scale: isScaled ? inputs[3] : nil)
+                let y = tape.residualLinear(
+                    x, x, weight: inputs[1], bias: inputs[2], scale: isScaled ? inputs[3] : nil)
                 return tape.residual(y, tape.linear(y, weight: inputs[1], bias: inputs[2]))
             },
             reference: {

@@ -79,6 +79,8 @@ import Testing
             ("scaled residual", { $0.residual(leaf, constant, scale: frozen) }),
             ("residual of a constant", { $0.residual(constant, leaf, scale: frozen) }),
             ("linear", { $0.linear(constant, weight: square, bias: vector) }),
+            ("residual linear", { $0.residualLinear(leaf, constant, weight: square, bias: vector, scale: frozen) }),
+            ("residual linear of a constant", { $0.residualLinear(constant, leaf, weight: square, bias: frozen) }),
             ("frozen linear", { $0.linear(leaf, weight: square, bias: frozen) }),
             ("norm of a leaf", { $0.layerNorm(leaf, weight: frozen, bias: vector) }),
             ("gather", { $0.gatherRows([constant, leaf], index: [0, 4, 5, 1]) }),

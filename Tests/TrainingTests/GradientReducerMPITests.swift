@@ -84,5 +84,34 @@ extension TrainingMPITests {
                 #expect(parameter.range.allSatisfy { store.gradients.pointer[$0] == share($0, rank: 0) })
             }
         }
+
+        /// Sums arrive while gradients still become complete: nothing but the last bucket is left for the end,
+        /// and far more messages than may be on their way at a time come in order.
+        @Test func sumsArriveDuringTheBackwardPass() throws {
+            guard world.size > 1 else { return }
+            let store = parameters([[1], [2000]] + Array(repeating: [40], count: 30))
+            let reducer = GradientReducer(store, on: world, bucketElements: 64)
+            for step in 0..<3 {
+                store.resetGradients()
+                for parameter in store.parameters { setGradient(parameter) }
+                reducer.arm()
+                let all = reducer.outstanding
+                for parameter in store.parameters.dropFirst(2) {
+                    reducer.gradientIsComplete(parameter.variable)
+                }
+                reducer.gradientIsComplete(store.parameters[1].variable)
+                #expect(all > 40)
+                // What a long operation of the backward pass would do in between: nothing but wait and ask.
+                let deadline = ContinuousClock.now + .seconds(20)
+                while reducer.outstanding > 1, ContinuousClock.now < deadline { reducer.poll() }
+                #expect(reducer.outstanding <= 1, "step \(step)")
+                reducer.gradientIsComplete(store.parameters[0].variable)
+                try reducer.finish()
+                #expect(reducer.outstanding == 0)
+                for parameter in store.parameters {
+                    #expect(parameter.range.allSatisfy { store.gradients.pointer[$0] == sum($0) })
+                }
+            }
+        }
     }
 }

@@ -10,8 +10,6 @@
 void ck_add(float *y, const float *x, int64_t n);
 /// Sum of x[i]², in double.
 double ck_sum_of_squares(const float *x, int64_t n);
-/// y[r, :] = bias
-void ck_fill_rows(float *y, const float *bias, int64_t rows, int64_t cols);
 /// out[c] += Σ_r x[r, c]
 void ck_column_sum(float *out, const float *x, int64_t rows, int64_t cols);
 
@@ -28,9 +26,34 @@ void ck_swiglu(float *y, const float *x, int64_t rows, int64_t cols);
 void ck_swiglu_backward(float *dx, const float *dy, const float *x, int accumulate, int64_t rows, int64_t cols);
 /// y = x + scale ⊙ branch; scale may be null (one).
 void ck_residual(float *y, const float *x, const float *branch, const float *scale, int64_t rows, int64_t cols);
+/// y[r, :] = scale[r] · x[r, :]
+void ck_scale_rows(float *y, const float *x, const float *scale, int64_t rows, int64_t cols);
+/// dx[r, :] = scale[r] · dy[r, :]; dscale[r] += Σ_c dy[r, c] · x[r, c].
+void ck_scale_rows_backward(float *dx, float *dscale, const float *dy, const float *x, const float *scale,
+                            int accumulate, int64_t rows, int64_t cols);
 /// dbranch = dy ⊙ scale; dscale[c] += Σ_r dy · branch.
 void ck_residual_backward(float *dbranch, float *dscale, const float *dy, const float *branch, const float *scale,
                           int64_t rows, int64_t cols);
+
+// Products ------------------------------------------------------------------------------------------------------------
+
+/// What a product is added to: a matrix, which may be the result itself, and one row for all rows; either may be null.
+typedef struct {
+    const float *matrix;
+    int64_t stride;  // of the rows of the matrix
+    const float *row;
+} ck_start;
+/// C = S + A B, all operands in place: a(i, l) = a[i · row + l · col], B [k, n] with rows `ldb` apart, n a multiple of 16.
+void ck_block_product(float *c, int64_t ldc, ck_start start, const float *a, int64_t row, int64_t col, const float *b,
+                      int64_t ldb, int64_t m, int64_t n, int64_t k);
+/// The vectors of columns that one tile takes when `columns` (a multiple of 16) are left.
+int ck_tile_vectors(int64_t columns);
+/// C = S + op(A) op(B) as above, for matrices that do not fit into the nearest caches; transposed operands are [k, m] and
+/// [n, k]. An element is summed in the order of the inner index, whatever m and n are. Made for AVX-512.
+void ck_product(float *c, int64_t ldc, ck_start start, const float *a, int64_t lda, int transpose_a, const float *b,
+                int64_t ldb, int transpose_b, int64_t m, int64_t n, int64_t k, float *scratch);
+/// The floats of scratch memory that ck_product needs.
+int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k);
 
 // Attention -----------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,10 @@ public struct GatedFeedForward {
         output = Linear(inputs: multiplier * width, outputs: width, in: scope.scope("output"))
     }
 
-    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
-        output(tape.swiglu(input(x, on: tape)), on: tape)
+    /// residual + scale ⊙ output(SwiGLU(input(x))).
+    public func callAsFunction(
+        _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
+    ) -> Variable {
+        output(tape.swiglu(input(x, on: tape)), addedTo: residual, scale: scale, on: tape)
     }
 }

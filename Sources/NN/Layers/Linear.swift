@@ -19,4 +19,11 @@ public struct Linear {
     public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
         tape.linear(x, weight: weight.variable, bias: bias.variable)
     }
+
+    /// The map as the end of a residual branch: residual + scale ⊙ (x Wᵀ + b).
+    public func callAsFunction(
+        _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
+    ) -> Variable {
+        tape.residualLinear(residual, x, weight: weight.variable, bias: bias.variable, scale: scale?.variable)
+    }
 }

@@ -20,4 +20,13 @@ public struct SelfAttention {
     public func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
         output(tape.selfAttention(qkv(x, on: tape), offsets: offsets, heads: heads), on: tape)
     }
+
+    /// residual + scale ⊙ attention(x).
+    public func callAsFunction(
+        _ x: Variable, offsets: Offsets, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
+    ) -> Variable {
+        output(
+            tape.selfAttention(qkv(x, on: tape), offsets: offsets, heads: heads), addedTo: residual, scale: scale,
+            on: tape)
+    }
 }

@@ -26,9 +26,8 @@ public struct TransformerBlock {
     }
 
     public func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
-        let attended = attention(attentionNorm(x, on: tape), offsets: offsets, on: tape)
-        let x = tape.residual(x, attended, scale: attentionScale?.variable)
-        let transformed = feedForward(feedForwardNorm(x, on: tape), on: tape)
-        return tape.residual(x, transformed, scale: feedForwardScale?.variable)
+        let x = attention(
+            attentionNorm(x, on: tape), offsets: offsets, addedTo: x, scale: attentionScale, on: tape)
+        return feedForward(feedForwardNorm(x, on: tape), addedTo: x, scale: feedForwardScale, on: tape)
     }
 }

@@ -11,23 +11,17 @@ extension Tape {
         precondition(
             weight.value.columns == inputs, "a weight of shape \(weight.shape) cannot map \(inputs) channels")
         let y = Tensor(shape: [tokens, outputs])
-        if let bias {
-            precondition(bias.shape == [outputs], "a bias of shape \(bias.shape) for \(outputs) outputs")
-            // The product then adds to the bias, at no more cost than overwriting: OpenBLAS clears the result first.
-            let (to, from) = (y.pointer, bias.value.pointer)
-            parallel(tokens, grain: elementGrain / outputs) {
-                ck_fill_rows(to + $0.lowerBound * outputs, from, Int64($0.count), Int64(outputs))
-            }
-        }
+        precondition(
+            bias == nil || bias!.shape == [outputs], "a bias of shape \(bias!.shape) for \(outputs) outputs")
         parallelMultiply(
             m: tokens, n: outputs, k: inputs, Matrix(x.value), .no, Matrix(weight.value), .yes,
-            beta: bias == nil ? 0 : 1, into: Matrix(y))
+            from: ProductStart(row: bias.map { UnsafePointer($0.value.pointer) }), into: Matrix(y))
         count(m: tokens, n: outputs, k: inputs)
         return record("linear", y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] dy in
             if weight.requiresGradient {
                 let target = weight.gradientTarget()
                 parallelMultiply(
-                    m: outputs, n: inputs, k: tokens, Matrix(dy), .yes, Matrix(x.value), .no, beta: target.beta,
+                    m: outputs, n: inputs, k: tokens, Matrix(dy), .yes, Matrix(x.value), .no, from: target.start,
                     into: Matrix(target.tensor))
                 count(m: tokens, n: outputs, k: inputs)
             }
@@ -40,7 +34,7 @@ extension Tape {
             if x.requiresGradient {
                 let target = x.gradientTarget()
                 parallelMultiply(
-                    m: tokens, n: inputs, k: outputs, Matrix(dy), .no, Matrix(weight.value), .no, beta: target.beta,
+                    m: tokens, n: inputs, k: outputs, Matrix(dy), .no, Matrix(weight.value), .no, from: target.start,
                     into: Matrix(target.tensor))
                 count(m: tokens, n: outputs, k: inputs)
             }

@@ -82,9 +82,11 @@ private func forEachHead(
 ) {
     parallel(offsets.jets) { jets in
         let scratch = Tensor(shape: [Int(ck_attention_scratch(Int64(blocks.longest), Int64(size)))])
-        for jet in jets where !offsets[jet].isEmpty {
-            for head in 0..<heads {
-                body(offsets[jet], head, blocks.starts[jet] + head * blocks.sizes[jet], scratch.pointer)
+        withExtendedLifetime(scratch) {
+            for jet in jets where !offsets[jet].isEmpty {
+                for head in 0..<heads {
+                    body(offsets[jet], head, blocks.starts[jet] + head * blocks.sizes[jet], scratch.pointer)
+                }
             }
         }
     }

@@ -1,0 +1,72 @@
+// The innermost part of all matrix products of kaon: a tile of C stays in registers while the inner index runs.
+#include "CKernels.h"
+#include "clones.h"
+
+typedef float vector __attribute__((vector_size(64), aligned(4)));
+
+/// How far ahead the columns of a transposed A are fetched: its rows are far apart, and the processor does not guess them.
+enum { AHEAD = 16 };
+
+/// `height` rows and `width` vectors of columns: 8 × 3 is 24 of the 32 registers of AVX-512.
+INLINE void tile(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t row, int64_t col,
+                 const float *restrict b, int64_t ldb, int64_t k, int height, int width) {
+    vector sum[8][3];
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++) {
+            sum[i][j] = start.row ? *(const vector *)(start.row + 16 * j) : (vector){0};
+            if (start.matrix) __builtin_prefetch(start.matrix + i * start.stride + 16 * j);
+            __builtin_prefetch(c + i * ldc + 16 * j, 1);
+        }
+    for (int64_t l = 0; l < k; l++) {
+        vector right[3];
+        for (int j = 0; j < width; j++) right[j] = *(const vector *)(b + l * ldb + 16 * j);
+        if (row == 1) __builtin_prefetch(a + (l + AHEAD) * col);
+        for (int i = 0; i < height; i++) {
+            float left = a[i * row + l * col];
+            for (int j = 0; j < width; j++) sum[i][j] += left * right[j];
+        }
+    }
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++) {
+            if (start.matrix) sum[i][j] += *(const vector *)(start.matrix + i * start.stride + 16 * j);
+            *(vector *)(c + i * ldc + 16 * j) = sum[i][j];
+        }
+}
+
+/// All rows of `width` vectors of columns, at most `tallest` (8 or 4) at a time.
+INLINE void column(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t row, int64_t col,
+                   const float *restrict b, int64_t ldb, int64_t m, int64_t k, int tallest, int width) {
+    int64_t i = 0;
+#define TILE(HEIGHT) \
+    tile(c + i * ldc, ldc, ck_start_at(start, i, 0), a + i * row, row, col, b, ldb, k, HEIGHT, width)
+    for (; i + tallest <= m; i += tallest) TILE(tallest);
+    switch (m - i) {
+    case 7: TILE(7); break;
+    case 6: TILE(6); break;
+    case 5: TILE(5); break;
+    case 4: TILE(4); break;
+    case 3: TILE(3); break;
+    case 2: TILE(2); break;
+    case 1: TILE(1); break;
+    }
+#undef TILE
+}
+
+CLONES void ck_block_product(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t row, int64_t col,
+                             const float *restrict b, int64_t ldb, int64_t m, int64_t n, int64_t k) {
+    int wide = ck_vector_level() == 512;
+    for (int64_t j = 0; j < n;) {
+        ck_start from = ck_start_at(start, 0, j);
+        int width = wide ? ck_tile_vectors(n - j) : 1;
+        if (width == 3) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, 8, 3);
+        else if (width == 2) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, 8, 2);
+        else if (wide) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, 8, 1);
+        else column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, 4, 1);
+        j += 16 * width;
+    }
+}
+
+int ck_tile_vectors(int64_t columns) {
+    int64_t left = columns / 16;
+    return left >= 5 || left == 3 ? 3 : left >= 2 ? 2 : 1;  // four are 2 + 2: a single one is slower
+}

@@ -1,0 +1,115 @@
+"""The commands `convert-jetclass` and `convert-btag`."""
+
+import argparse
+import os
+import signal
+import sys
+
+from .convert import convert
+from .errors import DataError
+from .formats import FORMATS
+from .layouts import COMPRESSIONS
+from .plan import Options, parse_split
+
+_SUBJECTS = {
+    "jetclass": "JetClass (or files with its branches)",
+    "btag": "the secondary-vertex data set (Zenodo 4044628, 13350327)",
+}
+
+
+def convert_jetclass(arguments=None):
+    return _main("jetclass", arguments)
+
+
+def convert_btag(arguments=None):
+    return _main("btag", arguments)
+
+
+def _parser(name):
+    parser = argparse.ArgumentParser(
+        prog=f"convert-{name}",
+        description=f"Converts ROOT files of {_SUBJECTS[name]} to HDF5 files that kaon trains on, with jets of "
+        "all sources mixed. The same command continues a conversion that was stopped.",
+    )
+    add = parser.add_argument
+    add("sources", nargs="+", metavar="SOURCE", help="ROOT files, or folders that are searched for *.root")
+    add("--output", required=True, metavar="DIR", help="folder for the files; one conversion each")
+    add("--layout", choices=["packed", "padded"], default="packed",
+        help="without padding (default), or with the same number of slots for every jet")
+    add("--max-constituents", type=_positive, default=FORMATS[name].max_constituents, metavar="N",
+        help="the softest of a jet beyond this number are left out (default %(default)s)")
+    add("--jets-per-file", type=_positive, default=100_000, metavar="N", help="default %(default)s")
+    add("--split", default="jets", metavar="NAMES",
+        help="names and parts of the output, like train=0.8,val=0.1,test=0.1; default: all in jets_000.h5 …")
+    add("--seed", type=_natural, default=0, metavar="N", help="of the order of the jets (default 0)")
+    add("--no-mix", action="store_true", help="keep the order of the sources")
+    if name == "jetclass":
+        add("--as-published", action="store_true",
+            help="signs of d0 and dz as the authors' public code has them, which takes the stored deta for "
+            "the true one")
+    add("--skip-bad", action="store_true",
+        help="leave out jets with values that are not finite or make no sense, instead of stopping")
+    add("--compression", choices=list(COMPRESSIONS), default="deflate", help="default %(default)s")
+    add("--workers", type=_positive, default=_cores(), metavar="N",
+        help="processes (default: as many as cores, here %(default)s); the result does not depend on it")
+    return parser
+
+
+def _main(name, arguments):
+    options = _parser(name).parse_args(arguments)
+    # A conversion may be killed at any time, so nothing has to be put in order first; and an exception out of
+    # a handler can be lost, where Python ignores exceptions.
+    # Then a helper of multiprocessing would complain of semaphores that were not given back.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
+    handlers = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        convert(
+            options.sources,
+            options.output,
+            Options(
+                format=name,
+                layout=options.layout,
+                max_constituents=options.max_constituents,
+                jets_per_file=options.jets_per_file,
+                seed=options.seed,
+                mix=not options.no_mix,
+                split=parse_split(options.split),
+                as_published=getattr(options, "as_published", False),
+                skip_bad=options.skip_bad,
+                compression=options.compression,
+            ),
+            options.workers,
+        )
+    except DataError as error:
+        print(f"convert-{name}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _stop(number, _):
+    os.write(sys.stderr.fileno(), b"\nstopped; the same command continues the conversion\n")
+    os._exit(128 + number)
+
+
+def _cores():
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def _natural(text):
+    number = int(text)
+    if not 0 <= number < 2**64:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0 … 2^64 − 1")
+    return number

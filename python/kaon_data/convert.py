@@ -1,0 +1,393 @@
+"""The conversion: two passes over all jets by several processes, continued where it stopped.
+
+Pass one reads the sources piece by piece and sorts their jets into buckets; pass two gathers the buckets of
+each file, puts their jets in order, and writes it. Until all is done, everything lies in the folder
+`.conversion` of the output: the plan, the pieces and the files, each under its name only once it is whole.
+"""
+
+import concurrent.futures
+import errno
+import fcntl
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from . import btag, buckets, jetclass
+from .errors import DataError
+from .layouts import LayoutWriter, synchronize
+from .plan import Plan, difference, format_split
+from .progress import Progress
+from .sources import find_sources, look_at
+from .tables import Table
+
+_READERS = {"jetclass": jetclass, "btag": btag}
+_WORK = ".conversion"
+_RECORD = "conversion.json"
+# Jets whose values are computed at once: it decides what a worker needs of memory.
+_STEP = 10_000
+
+
+def convert(sources, output, options, workers=1, out=None, **sizes):
+    """Converts ROOT files, or continues; returns the record that it leaves as `conversion.json`.
+
+    `sizes` are those of `Plan`, for tests. Throws `DataError`.
+    """
+    out = out or sys.stderr
+    output = Path(output)
+    found = find_sources(sources)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with _locked(output), _Workers(workers) as pool:
+            looked = pool.run(look_at, [(name, path, _READERS[options.format].BRANCHES) for name, path in found])
+            plan = Plan(options, list(looked), **sizes)
+            return _Conversion(plan, output, pool, out).run()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(
+                f"no space is left in {output}: make room, and the same command continues the conversion"
+            ) from error
+        raise DataError(
+            f"{error.filename or output}: {error.strerror or error}: mend this, and the same command continues "
+            "the conversion"
+        ) from error
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker was killed, perhaps for want of memory: give fewer --workers, and the same command "
+            "continues the conversion"
+        ) from error
+
+
+class _Conversion:
+    def __init__(self, plan, output, pool, out):
+        self.plan = plan
+        self.output = output
+        self.work = output / _WORK
+        self.pool = pool
+        self.out = out
+
+    def run(self):
+        if (self.output / _RECORD).exists():
+            return self._finished()
+        self._begin()
+        self._scatter()
+        self._write()
+        return self._publish()
+
+    def _finished(self):
+        path = self.output / _RECORD
+        record = _load(path)
+        differs = difference(record["plan"], self.plan.record(), self.plan.options)
+        if differs:
+            raise DataError(f"what lies in {self.output} {differs}: choose another --output, or remove it")
+        for name, file in record["files"].items():
+            if not (self.output / name).exists():
+                raise DataError(
+                    f"{self.output / name} is missing, though {path} names it: put it back, or remove "
+                    f"{self.output} to convert again"
+                )
+        if self.work.exists():
+            shutil.rmtree(self.work)
+        print(f"{self.output} is complete: {_extent(record)}; nothing to do", file=self.out)
+        return record
+
+    def _begin(self):
+        record = self.plan.record()
+        path = self.work / "plan.json"
+        if path.exists():
+            differs = difference(_load(path), record, self.plan.options)
+            if differs:
+                raise DataError(
+                    f"the unfinished conversion in {self.output} {differs}: choose another --output, or remove "
+                    f"{self.work} to begin again"
+                )
+            for left in self.work.glob("*.unfinished"):
+                left.unlink()
+            return
+        for output in self.plan.outputs:
+            if (self.output / output.name).exists():
+                raise DataError(
+                    f"{self.output / output.name} exists and is not of this conversion: choose another --output"
+                )
+        self.work.mkdir(exist_ok=True)
+        _save(path, record)
+
+    def _scatter(self):
+        todo = [piece for piece in self.plan.pieces if not self._piece(piece).exists()]
+        done = self.plan.total - sum(piece.stop - piece.start for piece in todo)
+        if done and todo:
+            print(f"continuing: {done:,} of {self.plan.total:,} jets have been read", file=self.out)
+        self._pass("read", self.plan.total, done, _scatter_piece,
+                   [(self.plan, piece, self._piece(piece)) for piece in todo])
+
+    def _write(self):
+        paths = [self._piece(piece) for piece in self.plan.pieces]
+        self.sizes = buckets.sizes(paths)
+        tallies = [buckets.tallies(path) for path in paths]
+        self.tallies = {
+            name: (max if name == "max_vertices" else sum)(tally[name] for tally in tallies)
+            for name in buckets.TALLIES
+        }
+        jets = {output: int(self.sizes[output.buckets, 0].sum()) for output in self.plan.outputs}
+        for output, count in jets.items():
+            if count == 0:
+                raise DataError(f"all jets of {output.name} had to be left out: look at the sources")
+        todo = [
+            output for output in self.plan.outputs
+            if not (self.work / output.name).exists() and not (self.output / output.name).exists()
+        ]
+        done = sum(jets.values()) - sum(jets[output] for output in todo)
+        if done and todo:
+            print(f"continuing: {done:,} of {sum(jets.values()):,} jets have been written", file=self.out)
+        self._pass("wrote", sum(jets.values()), done, _write_output, [
+            (self.plan, output, paths, self.sizes[output.buckets].sum(axis=0)[:2].tolist(),
+             self.tallies["max_vertices"], self.work / output.name)
+            for output in todo
+        ])
+
+    def _publish(self):
+        files, counts = {}, {}
+        for output in self.plan.outputs:
+            if (self.work / output.name).exists():
+                os.replace(self.work / output.name, self.output / output.name)
+            with h5py.File(self.output / output.name) as file:
+                found = file["labels"].attrs["counts"]
+            jets, constituents = self.sizes[output.buckets].sum(axis=0)[:2].tolist()
+            files[output.name] = {"jets": jets, "constituents": constituents}
+            counts[output.split] = counts.get(output.split, 0) + found
+        synchronize(self.output)
+        names = self.plan.form.classes
+        record = {
+            "created_by": creator(),
+            "command": f"convert-{self.plan.options.format}",
+            "counts": {
+                split: dict(zip(names, (int(n) for n in found))) for split, found in counts.items()
+            },
+            "left_out": {name: self.tallies[name] for name in ("skipped", "empty")},
+            "shortened": self.tallies["shortened"],
+            "files": files,
+            "plan": self.plan.record(),
+        }
+        _save(self.output / _RECORD, record)
+        shutil.rmtree(self.work)
+        print(summary(record), file=self.out)
+        return record
+
+    def _pass(self, verb, total, done, function, arguments):
+        if not arguments:
+            return
+        progress = Progress(verb, total, done, self.out)
+        try:
+            for jets in self.pool.run(function, arguments):
+                progress.advance(jets)
+        except BaseException:
+            progress.interrupt()
+            raise
+        progress.finish()
+
+    def _piece(self, piece):
+        return self.work / f"piece-{piece.number:06d}"
+
+
+def _scatter_piece(plan, piece, path):
+    """Pass one for one piece; returns its number of jets."""
+    options = plan.options
+    read, parts = _READERS[options.format].read, []
+    for start in range(piece.start, piece.stop, _STEP):
+        stop = min(start + _STEP, piece.stop)
+        # Values that make no sense are found by checks, not by warnings.
+        with np.errstate(invalid="ignore", over="ignore"):
+            parts.append(read(plan.sources[piece.source], start, stop, options))
+    tables, bad, counts = zip(*parts)
+    table, bad, counts = Table.concatenate(tables), np.concatenate(bad), np.concatenate(counts)
+    positions, bucket_of_jet = plan.positions(piece)
+    empty = (counts == 0) & ~bad
+    keep = np.flatnonzero(~bad & ~empty)
+    tallies = {
+        "skipped": int(bad.sum()),
+        "empty": int(empty.sum()),
+        "shortened": int((counts[keep] > options.max_constituents).sum()),
+        "max_vertices": int(table.vertices.counts[keep].max(initial=0)),
+    }
+    with _whole(path) as unfinished:
+        buckets.write(
+            unfinished, table.take(keep), positions[keep], bucket_of_jet[keep], plan.bucket_count, tallies, plan.form
+        )
+    return piece.stop - piece.start
+
+
+def _write_output(plan, output, paths, size, max_vertices, path):
+    """Pass two for one file; returns its number of jets."""
+    options = plan.options
+    with _whole(path) as unfinished:
+        writer = LayoutWriter(
+            unfinished, plan.form, options.layout, *size, options.max_constituents, max_vertices,
+            options.compression, provenance(plan, output),
+        )
+        for bucket in output.buckets:
+            table = buckets.gather(paths, bucket, plan.form)
+            if table is not None:
+                writer.append(table)
+        writer.close()
+    return size[0]
+
+
+def provenance(plan, output):
+    """The root attributes that tell where a file comes from; the same whenever and wherever it is made."""
+    options = plan.options
+    settings = {
+        "max_constituents": options.max_constituents, "seed": options.seed, "mix": options.mix,
+        "split": format_split(options.split), "skip_bad": options.skip_bad,
+    }
+    attributes = {
+        "created_by": f"{creator()} convert-{options.format}",
+        # One string, because an attribute has no room for the names of thousands.
+        "sources": "\n".join(source.name for source in plan.sources),
+        "options": json.dumps(settings),
+        "split": output.split,
+    }
+    if options.format == "jetclass":
+        attributes["deta"] = "part_deta as stored: multiplied by the sign of the jet's eta"
+        attributes["impact_parameter_signs"] = (
+            "lifetime, with deta as stored (as published)" if options.as_published else
+            "lifetime, with the true deta"
+        )
+    return attributes
+
+
+def creator():
+    try:
+        return f"kaon_data {version('kaon-python')}"
+    except PackageNotFoundError:
+        return "kaon_data"
+
+
+def summary(record):
+    """The table of jets per class, and what was left out."""
+    counts = record["counts"]
+    classes = list(next(iter(counts.values())))
+    columns = [["class", *classes, "total"]]
+    for split, found in counts.items():
+        columns.append([split, *(f"{found[name]:,}" for name in classes), f"{sum(found.values()):,}"])
+    widths = [max(map(len, column)) for column in columns]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
+        for row in zip(*columns)
+    ]
+    notes = [
+        (record["left_out"]["skipped"], "jets with unusable values were left out"),
+        (record["left_out"]["empty"], "jets without constituents were left out"),
+        (record["shortened"], "jets had more constituents than are kept, and lost the softest"),
+    ]
+    lines += [f"{number:,} {text}" for number, text in notes if number]
+    return "\n".join([*lines, f"complete: {_extent(record)}"])
+
+
+def _extent(record):
+    files = record["files"].values()
+    jets, constituents = (sum(file[key] for file in files) for key in ("jets", "constituents"))
+    return f"{jets:,} jets with {constituents:,} constituents in {len(files)} file{'s'[:len(files) > 1]}"
+
+
+class _Workers:
+    """Runs functions in several processes, or in this one where one is enough."""
+
+    def __init__(self, count):
+        self._count = count
+        self._pool = None
+
+    def run(self, function, arguments):
+        """The results in the order in which they come; a failure ends what has not begun."""
+        arguments = list(arguments)
+        if self._count == 1 or len(arguments) < 2:
+            for each in arguments:
+                yield function(*each)
+            return
+        if self._pool is None:
+            self._pool = concurrent.futures.ProcessPoolExecutor(
+                self._count, multiprocessing.get_context("spawn"), _begin_worker, (os.getpid(),)
+            )
+        futures = [self._pool.submit(function, *each) for each in arguments]
+        # Sources must keep their order, and a pass only counts.
+        ordered = futures if function is look_at else concurrent.futures.as_completed(futures)
+        try:
+            for future in ordered:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker(parent):
+    """A worker ends when the conversion is killed, which cannot tell it; Ctrl-C is for the conversion to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _whole(path):
+    """A name to write to, which becomes `path` only when all was written."""
+    unfinished = Path(f"{path}.{os.getpid()}.unfinished")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+        synchronize(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(output):
+    """Nobody else converts into this folder meanwhile; the lock goes with the process, however it ends."""
+    handle = os.open(output, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"another conversion writes to {output}: wait for it, or choose another --output"
+            ) from None
+        except OSError:
+            pass  # File systems without locks; the conversion is safe alone.
+        yield
+    finally:
+        os.close(handle)
+
+
+def _load(path):
+    try:
+        return json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}): remove it, or choose another --output") from error
+
+
+def _save(path, record):
+    with _whole(path) as unfinished:
+        with open(unfinished, "w") as file:
+            json.dump(record, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,0 +1,55 @@
+"""The formulae of the conversion, on flat arrays with one element per constituent."""
+
+import numpy as np
+
+
+def lifetime_signed(d0, dz, pt, eta, phi, jet_pt, jet_eta, jet_phi):
+    """Impact parameters with lifetime signs: positive where the track meets the axis in front of the vertex.
+
+    |d0| takes the sign of (jet × track) · (track × −m), where m is the point of closest approach,
+    m = (d0 cos(φ − π/2), d0 sin(φ − π/2), dz), and |dz| that of dz (η_jet − η). Angles are those of the
+    detector, not relative to the jet. (ATL-PHYS-PUB-2020-014)
+    """
+    track = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+    jet = jet_pt * np.cos(jet_phi), jet_pt * np.sin(jet_phi), jet_pt * np.sinh(jet_eta)
+    closest = -d0 * np.cos(phi - np.pi / 2), -d0 * np.sin(phi - np.pi / 2), -dz
+    side = sum(a * b for a, b in zip(_cross(jet, track), _cross(track, closest)))
+    return np.abs(d0) * np.sign(side), np.abs(dz) * np.sign(dz * (jet_eta - eta))
+
+
+def _cross(a, b):
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def wrapped(angle):
+    """The angle in −π … π."""
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
+def whole(values):
+    """Whole numbers, 0 for those that are not finite."""
+    return np.where(np.isfinite(values), values, 0).astype(np.int64)
+
+
+def identities(charge, photon, hadron, electron, muon):
+    """The numbers of `IDENTITIES`; −1 where the flags and the charge name none of them."""
+    number = np.full(len(charge), -1, np.int64)
+    sign = np.sign(charge)
+    number[photon] = 0
+    number[hadron] = (2 + sign)[hadron]
+    for leptons, first in ((electron, 4), (muon, 6)):
+        charged = leptons & (sign != 0)
+        number[charged] = (first + (sign > 0))[charged]
+    return number
+
+
+def is_charm_hadron(pdg):
+    """Whether PDG numbers are of charmed mesons or baryons."""
+    pdg = np.abs(pdg)
+    return ((pdg > 410) & (pdg < 436)) | ((pdg > 4120) & (pdg < 4445))
+
+
+def is_bottom_hadron(pdg):
+    """Whether PDG numbers are of bottom mesons or baryons."""
+    pdg = np.abs(pdg)
+    return ((pdg > 510) & (pdg < 546)) | ((pdg > 5120) & (pdg < 5555))

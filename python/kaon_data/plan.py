@@ -1,0 +1,195 @@
+"""What a conversion will do, fixed before it begins: pieces of sources, places of jets, files."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from .errors import DataError
+from .formats import FORMATS
+from .permutation import Permutation
+
+VERSION = 1
+"""Of what the conversion writes; a half-finished conversion of another version is not continued."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the result of a conversion, next to the sources."""
+
+    format: str
+    layout: str = "packed"
+    max_constituents: int = 128
+    jets_per_file: int = 100_000
+    seed: int = 0
+    mix: bool = True
+    split: tuple = (("jets", 1.0),)
+    as_published: bool = False
+    skip_bad: bool = False
+    compression: str = "deflate"
+
+    def spelled(self, name):
+        """An option as it stands on the command line."""
+        value = getattr(self, name)
+        if name == "format":
+            return "convert-" + value
+        if name == "split":
+            return "--split " + format_split(value)
+        if name == "mix":
+            return "mixing" if value else "--no-mix"
+        if isinstance(value, bool):
+            flag = "--" + name.replace("_", "-")
+            return flag if value else "no " + flag
+        return f"--{name.replace('_', '-')} {value}"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Entries start ..< stop of a source. The first is jet number `first` of all."""
+
+    number: int
+    source: int
+    start: int
+    stop: int
+    first: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file to be written, from a range of buckets."""
+
+    name: str
+    split: str
+    buckets: range
+
+
+@dataclass
+class Plan:
+    """The pieces, buckets and files that follow from sources and options.
+
+    Every jet of the sources has a number, and the permutation gives it a position. Splits, files and buckets
+    are ranges of positions. So the place of a jet depends on the sources, their order by name, and the seed,
+    and on nothing else.
+    """
+
+    options: Options
+    sources: list
+    piece_jets: int = 50_000
+    bucket_jets: int = 50_000
+    pieces: list = field(init=False)
+    outputs: list = field(init=False)
+    total: int = field(init=False)
+
+    def __post_init__(self):
+        self.total = sum(source.entries for source in self.sources)
+        if self.total == 0:
+            raise DataError("the sources hold no jets: name others")
+        self.pieces = []
+        first = 0
+        for number, source in enumerate(self.sources):
+            for start in range(0, source.entries, self.piece_jets):
+                stop = min(start + self.piece_jets, source.entries)
+                self.pieces.append(Piece(len(self.pieces), number, start, stop, first + start))
+            first += source.entries
+        self._place_outputs()
+
+    def _place_outputs(self):
+        options, starts = self.options, []
+        self.outputs = []
+        ends = split_ends(options.split, self.total)
+        for (split, _), begin, end in zip(options.split, [0, *ends[:-1]], ends):
+            if begin == end:
+                raise DataError(
+                    f"the split '{split}' would have none of the {self.total} jets: give it a larger part"
+                )
+            files = -(-(end - begin) // options.jets_per_file)
+            digits = max(3, len(str(files - 1)))
+            for number in range(files):
+                low = begin + number * options.jets_per_file
+                high = min(low + options.jets_per_file, end)
+                buckets = list(range(low, high, self.bucket_jets))
+                self.outputs.append(
+                    Output(f"{split}_{number:0{digits}d}.h5", split, range(len(starts), len(starts) + len(buckets)))
+                )
+                starts += buckets
+        self._starts = np.array(starts)
+
+    @property
+    def form(self):
+        return FORMATS[self.options.format]
+
+    @property
+    def bucket_count(self):
+        return len(self._starts)
+
+    def positions(self, piece):
+        """The position of each jet of a piece, and the bucket that it lies in."""
+        numbers = np.arange(piece.first, piece.first + piece.stop - piece.start)
+        if self.options.mix:
+            numbers = Permutation(self.total, self.options.seed)(numbers)
+        return numbers, np.searchsorted(self._starts, numbers, side="right") - 1
+
+    def record(self):
+        """What must be the same for a conversion to be continued, as JSON holds it."""
+        record = {
+            "version": VERSION,
+            "options": asdict(self.options),
+            "sources": [source.identity for source in self.sources],
+            "piece_jets": self.piece_jets,
+            "bucket_jets": self.bucket_jets,
+        }
+        return json.loads(json.dumps(record))
+
+
+def split_ends(split, total):
+    """Where each split ends when the parts follow each other."""
+    parts = np.cumsum([part for _, part in split])
+    ends = [int(round(total * part)) for part in parts / parts[-1]]
+    return ends
+
+
+def parse_split(text):
+    """`train=0.8,val=0.1,test=0.1`, or a single name."""
+    split = []
+    for item in text.split(","):
+        name, equals, part = item.partition("=")
+        try:
+            fraction = float(part) if equals else 1.0
+        except ValueError:
+            fraction = -1.0
+        if not name or not all(c.isalnum() or c in "-_." for c in name) or not 0 < fraction <= 1:
+            raise DataError(f"--split {text} is not understood: write it like train=0.8,val=0.1,test=0.1")
+        split.append((name, fraction))
+    if len({name for name, _ in split}) < len(split):
+        raise DataError(f"--split {text} names a part twice: give each a name of its own")
+    if len(split) > 1 and abs(sum(part for _, part in split) - 1) > 1e-6:
+        raise DataError(f"--split {text} does not add up to 1: write it like train=0.8,val=0.1,test=0.1")
+    return tuple(split)
+
+
+def format_split(split):
+    return ",".join(name if len(split) == 1 else f"{name}={part:g}" for name, part in split)
+
+
+def difference(old, new, options):
+    """What makes two records differ, as part of a sentence; None where they agree."""
+    if old.get("version") != new["version"]:
+        return "was made by another version of kaon_data"
+    for name, value in new["options"].items():
+        before = old["options"].get(name)
+        if before != value:
+            spelled = Options(**{**old["options"], "split": tuple(map(tuple, old["options"]["split"]))})
+            return f"was made with {spelled.spelled(name)}, not with {options.spelled(name)}"
+    before = {source["name"]: source for source in old["sources"]}
+    after = {source["name"]: source for source in new["sources"]}
+    if gone := sorted(set(before) - set(after)):
+        return f"was made from {len(before)} sources, among them {gone[0]}, which is not named now"
+    if fresh := sorted(set(after) - set(before)):
+        return f"was made without the source {fresh[0]}"
+    for name, source in after.items():
+        if source != before[name]:
+            return f"was made when {name} was another file ({before[name]['entries']} entries, " \
+                f"{before[name]['size']} bytes; now {source['entries']}, {source['size']})"
+    if old != new:
+        return "was made in other pieces"
+    return None

@@ -1,0 +1,153 @@
+"""ROOT files: found, looked at, and read with errors that name file, branch and entry."""
+
+import os
+import struct
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import uproot
+
+from .errors import DataError
+from .tables import Ragged, offsets_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """A ROOT file as it was when the conversion began. Only `path` may differ when it is continued."""
+
+    name: str
+    path: str
+    size: int
+    uuid: str
+    entries: int
+
+    @property
+    def identity(self):
+        record = asdict(self)
+        del record["path"]
+        return record
+
+
+def find_sources(arguments):
+    """The (name, path) of the ROOT files among files and folders, each once, in the order of their names.
+
+    A name is the path below the folder that all have in common, so that it does not depend on the machine.
+    """
+    found = set()
+    for argument in arguments:
+        path = Path(argument).absolute()
+        if path.is_dir():
+            inside = [file for file in path.rglob("*.root") if file.is_file()]
+            if not inside:
+                raise DataError(f"there is no file *.root in the folder {argument}: name another source")
+            found.update(file.resolve() for file in inside)
+        elif path.exists():
+            found.add(path.resolve())
+        else:
+            raise DataError(f"{argument} does not exist: name ROOT files, or folders with ROOT files")
+    base = os.path.commonpath([file.parent for file in found])
+    return sorted((str(file.relative_to(base)), str(file)) for file in found)
+
+
+def look_at(name, path, branches):
+    """Opens a file, checks that it has the branches, and counts its entries."""
+    with _open(path) as file:
+        tree = _tree(file, path)
+        missing = sorted(set(branches) - set(tree.keys(recursive=False)))
+        if missing:
+            raise DataError(
+                f"{path}: tree '{tree.name}' lacks the branch{'es' if len(missing) > 1 else ''} "
+                f"{', '.join(missing)}: is this a file of another data set?"
+            )
+        return Source(name, path, os.path.getsize(path), str(file.file.uuid), int(tree.num_entries))
+
+
+def read_entries(source, branches, start, stop):
+    """The branches of entries start ..< stop: a numpy array, or `Ragged` with one column named after it."""
+    with _open(source.path) as file:
+        tree = _tree(file, source.path)
+        # One branch after the other, so that an error can say which one it was.
+        return {branch: _read_branch(source, tree[branch], branch, start, stop) for branch in branches}
+
+
+def _read_branch(source, branch, name, start, stop):
+    try:
+        array = branch.array(entry_start=start, entry_stop=stop, library="ak")
+        if array.ndim == 1:
+            values = ak.to_numpy(array)
+            result = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+            length = len(result)
+        else:
+            values = ak.to_numpy(ak.flatten(array, axis=1))
+            counts = ak.to_numpy(ak.num(array, axis=1))
+            result = Ragged(
+                offsets_of(counts), {name: np.ascontiguousarray(values, values.dtype.newbyteorder("="))}
+            )
+            length = len(counts)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{source.path}: branch {name}, entries {start}..<{stop} cannot be read ({_gist(error)}): "
+            "the file is damaged, fetch it again"
+        ) from error
+    if length != stop - start:
+        raise DataError(
+            f"{source.path}: branch {name} has {length} of the entries {start}..<{stop}: "
+            "the file is damaged, fetch it again"
+        )
+    return result
+
+
+def _open(path):
+    _check_header(path)
+    try:
+        return uproot.open(path)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{path} cannot be opened ({_gist(error)}): the file is damaged, fetch it again"
+        ) from error
+
+
+def _check_header(path):
+    """Says what is wrong where a file is not ROOT at all or ends too early; uproot would say it obscurely."""
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            header = file.read(20)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
+    if header[:4] != b"root" or len(header) < 20:
+        raise DataError(f"{path} is not a ROOT file: name another source")
+    (version,) = struct.unpack(">i", header[4:8])
+    # Files above 2 GB have a version above a million and 64-bit positions.
+    end = struct.unpack(">q", header[12:20])[0] if version >= 1_000_000 else struct.unpack(">i", header[12:16])[0]
+    if end > size:
+        raise DataError(f"{path} is truncated, {size} of {end} bytes are there: fetch it again")
+
+
+def _tree(file, path):
+    try:
+        names = sorted({key.split(";")[0] for key in file.keys(filter_classname="TTree", recursive=False)})
+        if "tree" in names:
+            return file["tree"]
+        if len(names) == 1:
+            return file[names[0]]
+    except Exception as error:
+        raise DataError(
+            f"{path} cannot be opened ({_gist(error)}): the file is damaged, fetch it again"
+        ) from error
+    raise DataError(
+        f"{path} has no tree named 'tree'" + (f", only {', '.join(names)}" if names else "") +
+        ": is this a file of another data set?"
+    )
+
+
+def _gist(error):
+    """The first line of an error that may have many."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}"[:160] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""Plots of what kaon's files hold."""

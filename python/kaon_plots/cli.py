@@ -1,0 +1,51 @@
+"""The command `kaon-plot`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import kaon_data
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="kaon-plot", description="Plots of what kaon's files hold.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    features = commands.add_parser(
+        "features", help="distributions of the features of constituents and jets",
+        description="Draws the distributions of the seven features, the identities, and four quantities of jets.",
+    )
+    features.add_argument("files", nargs="+", metavar="FILE",
+                          help="a file of jets; a folder or a quoted pattern is one data set")
+    features.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
+    features.add_argument("--labels", action="store_true", help="one curve a class instead of one a file")
+    features.add_argument("--names", nargs="+", metavar="NAME", help="of the files, for the legend")
+    features.add_argument("--jets", type=int, default=100_000, metavar="N",
+                          help="use the first N jets of each data set (default %(default)s)")
+    features.set_defaults(run=_features)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except kaon_data.DataError as error:
+        print(f"kaon-plot: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _features(options):
+    try:
+        from .features import plot_features
+    except ImportError as error:
+        raise kaon_data.DataError(f"{error.name} is missing: pip install './python[plots]'") from error
+    names = options.names or [_title(path) for path in options.files]
+    if len(names) != len(options.files) or len(set(names)) < len(names):
+        raise kaon_data.DataError(
+            f"{len(options.files)} data sets need as many different names: give them with --names"
+        )
+    if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
+        raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+    datasets = {name: kaon_data.read(path, 0, options.jets) for name, path in zip(names, options.files)}
+    plot_features(datasets, options.output, options.labels)
+
+
+def _title(path):
+    return path if any(c in path for c in "*?[") else Path(path).stem

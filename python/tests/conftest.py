@@ -1,0 +1,39 @@
+import io
+
+import makers
+import pytest
+
+from kaon_data import Options, convert
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Three files of three classes, 70, 50 and 30 jets with pT from 500, 1500 and 2500 GeV."""
+    folder = tmp_path / "root"
+    (folder / "more").mkdir(parents=True)
+    for number, (name, label, jets) in enumerate(
+        [("HToBB_000", "Hbb", 70), ("TTBar_000", "Tbqq", 50), ("more/ZJetsToNuNu_000", "QCD", 30)]
+    ):
+        arrays = makers.jetclass_arrays(jets, label, seed=number)
+        arrays["jet_pt"] += 1000 * number
+        makers.write_root(folder / f"{name}.root", arrays)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Converts with small pieces and buckets and returns the folder; what was said is in `run.said`."""
+    def call(source, name="out", form="jetclass", workers=1, **options):
+        if form == "btag":
+            options.setdefault("max_constituents", 15)
+        said = io.StringIO()
+        try:
+            convert(
+                source if isinstance(source, list) else [source], tmp_path / name, Options(form, **options), workers,
+                said, piece_jets=20, bucket_jets=16,
+            )
+        finally:
+            call.said = said.getvalue()
+        return tmp_path / name
+
+    return call

@@ -1,0 +1,59 @@
+"""Both layouts, and reading them."""
+
+import awkward as ak
+import h5py
+import makers
+import numpy as np
+import pytest
+
+import kaon_data
+
+
+@pytest.mark.parametrize("form", ["jetclass", "btag"])
+def test_both_layouts_hold_the_same(run, sources, tmp_path, form):
+    if form == "btag":
+        sources = makers.write_root(tmp_path / "btag.root", makers.btag_arrays(70))
+    packed = kaon_data.read(run(sources, "packed", form) / "jets_000.h5")
+    padded = kaon_data.read(run(sources, "padded", form, layout="padded") / "jets_000.h5")
+    assert len(packed) == (70 if form == "btag" else 150)
+    assert ak.array_equal(packed, padded, dtype_exact=False)
+
+
+def test_the_packed_layout_is_as_documented(run, sources):
+    with h5py.File(run(sources) / "jets_000.h5") as file:
+        assert file.attrs["layout"] == "kaon packed" and file.attrs["layout_version"] == 1
+        assert "mask" not in file
+        offsets = file["offsets"][:]
+        assert offsets.dtype == np.int64 and offsets[0] == 0 and (np.diff(offsets) > 0).all()
+        assert file["csts"].shape == (offsets[-1], 7) and file["csts"].dtype == np.float32
+        assert file["csts_id"].shape == (offsets[-1],) and file["csts_id"].dtype == np.uint8
+        assert file["labels"].dtype == np.uint8
+        assert list(file["csts"].attrs["names"]) == kaon_data.FEATURES
+        assert list(file["csts_id"].attrs["names"]) == kaon_data.IDENTITIES
+        np.testing.assert_array_equal(file["jets"][:, 4], np.diff(offsets))
+        assert file.attrs["sources"].split("\n") == ["HToBB_000.root", "TTBar_000.root", "more/ZJetsToNuNu_000.root"]
+        assert file.attrs["created_by"].startswith("kaon_data")
+        assert all(file[name].fletcher32 and file[name].shuffle for name in file)
+
+
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+def test_a_range_of_jets_of_several_files(run, sources, layout):
+    folder = run(sources, layout=layout, jets_per_file=40)
+    everything = kaon_data.read(folder / "*.h5")
+    assert len(everything) == 150
+    assert ak.array_equal(kaon_data.read(folder), everything)
+    part = kaon_data.read([folder / f"jets_{i:03d}.h5" for i in range(4)], 30, 90)
+    assert ak.array_equal(part, everything[30:90])
+    assert len(kaon_data.read(folder / "*.h5", 20, 20)) == 0
+
+
+def test_reading_says_what_is_wrong(tmp_path):
+    with pytest.raises(kaon_data.DataError, match="does not exist"):
+        kaon_data.read(tmp_path / "nothing.h5")
+    (tmp_path / "text.h5").write_text("no")
+    with pytest.raises(kaon_data.DataError, match="text.h5 cannot be opened"):
+        kaon_data.read(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    with pytest.raises(kaon_data.DataError, match="/labels is missing"):
+        kaon_data.read(tmp_path / "empty.h5")

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Runs the tests of the Python tools in an environment of their own, .build/python, which is made anew only when
+# their requirements change. The last line is "N passed, N failed"; whatever stops it early is a failure.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+environment=$PWD/.build/python
+log=$PWD/.build/test-logs/python.log
+passed=0
+failed=0
+
+# However the script ends, its last line is the count.
+conclude() {
+    local status=$?
+    if ((status != 0 && failed == 0)); then failed=1; fi
+    echo "$passed passed, $failed failed"
+    ((failed == 0)) || exit 1
+}
+trap conclude EXIT
+
+fail() {
+    printf 'test-python: %s\n' "$*" >&2
+    exit 1
+}
+
+# An environment needs Python and, on Debian and Ubuntu, a package of its own.
+install_python() {
+    command -v apt-get >/dev/null || fail "no Python 3 with the module venv here; install it by the means of your system"
+    local as_root=()
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null ||
+            fail "neither root nor sudo; have an administrator run: apt-get install python3-venv"
+        as_root=(sudo)
+    fi
+    echo "test-python: installing python3-venv"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends python3 python3-venv
+}
+
+make_environment() {
+    local wanted
+    wanted=$(cat python/pyproject.toml scripts/test-python.sh | sha256sum)
+    if [[ -x $environment/bin/python && $(cat "$environment/made-for" 2>/dev/null) == "$wanted" ]] &&
+        "$environment/bin/python" -c 'import kaon_data' 2>/dev/null; then
+        return
+    fi
+    echo "test-python: making .build/python"
+    rm -rf "$environment"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_python
+    python3 -m venv "$environment"
+    # Editable, so that the environment need not change with the code.
+    "$environment/bin/pip" install --quiet --disable-pip-version-check --editable './python[test]'
+    echo "$wanted" >"$environment/made-for"
+}
+
+# number WORD: how many tests the closing line of pytest counts so.
+number() {
+    { tail -n 1 "$log" | grep -oE "[0-9]+ $1" || echo 0; } | grep -oE '^[0-9]+' | head -n 1
+}
+
+mkdir -p "$(dirname "$log")"
+make_environment
+status=0
+(cd python && timeout --kill-after=30 "${KAON_TEST_TIMEOUT:-1800}" \
+    "$environment/bin/python" -m pytest -q -rf -p no:cacheprovider) >"$log" 2>&1 </dev/null || status=$?
+passed=$(number passed)
+failed=$(($(number failed) + $(number errors?)))
+if ((status != 0)); then
+    tail -n 100 "$log"
+    if ((failed == 0)); then fail "pytest ended with exit code $status"; fi
+fi
+((passed > 0)) || fail "ran no test"
