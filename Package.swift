@@ -34,7 +34,8 @@ let package = Package(
         .target(name: "Configuration", dependencies: ["Yams"]),
         .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "NN", dependencies: ["Tensors"]),
-        .target(name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"]),
+        .target(
+            name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"], exclude: ["README.md"]),
         .target(name: "Models", dependencies: ["NN"]),
         .target(name: "Objectives", dependencies: ["Models", "Jets", "Configuration"]),
         .target(
@@ -44,16 +45,17 @@ let package = Package(
             name: "kaon",
             dependencies: ["Training", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
-        .testTarget(name: "MPITests", dependencies: ["MPI"]),
-        .testTarget(name: "HDF5Tests", dependencies: ["HDF5"], exclude: ["Fixtures"]),
+        .target(name: "TestSupport", dependencies: ["HDF5", "MPI"], path: "Tests/Support"),
+        .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"]),
+        .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
         .target(name: "Golden", dependencies: ["NN"], path: "Tests/Golden"),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Golden"]),
         .testTarget(name: "NNTests", dependencies: ["NN", "Golden"]),
-        .testTarget(name: "JetsTests", dependencies: ["Jets", "Golden"]),
+        .testTarget(name: "JetsTests", dependencies: ["Jets", "Golden", "TestSupport"]),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Golden"]),
-        .testTarget(name: "ObjectivesTests", dependencies: ["Objectives", "Golden"]),
-        .testTarget(name: "TrainingTests", dependencies: ["Training"]),
+        .testTarget(name: "ObjectivesTests", dependencies: ["Objectives", "Golden", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "kaonTests", dependencies: ["HDF5"]),
     ],
     swiftLanguageModes: [.v6]

@@ -24,16 +24,17 @@ public struct File: ~Copyable, Sendable {
 
     /// Opens a file that exists; with the communicator's ranks if given (collective).
     ///
-    /// Throws `HDF5Error`, or the same `AgreedError` on every rank if one of them cannot see the file.
+    /// `chunkCacheBytes` bounds what is kept of each dataset's chunks between two accesses. Throws `HDF5Error`, or the same `AgreedError` on every rank if one of them cannot see the file.
     public init(
-        opening path: String, _ mode: AccessMode = .read, on communicator: Communicator? = nil
+        opening path: String, _ mode: AccessMode = .read, on communicator: Communicator? = nil,
+        chunkCacheBytes: Int = Self.defaultChunkCacheBytes
     ) throws {
         let operation = "open \(path)"
         // One rank that fails inside the collective open would leave the others waiting in it.
         try communicator?.agree { try Self.checkAccess(path, mode, operation) }
         try communicator?.onRoot { try Self.checkFormat(path, operation) }
 
-        let access = try Self.makeAccessList(operation, communicator)
+        let access = try Self.makeAccessList(operation, communicator, chunkCacheBytes)
         let flags = mode == .read ? kaon_H5F_ACC_RDONLY() : kaon_H5F_ACC_RDWR()
         file = try OpenFile(path, communicator, operation) { H5Fopen(path, flags, access.id) }
     }
@@ -66,14 +67,19 @@ public struct File: ~Copyable, Sendable {
         try file.close()
     }
 
-    private static func makeAccessList(_ operation: String, _ communicator: Communicator?) throws -> Handle {
+    /// A chunk larger than the cache, by default 1 MiB, would be decompressed again for every row.
+    public static let defaultChunkCacheBytes = 16 << 20
+
+    private static func makeAccessList(
+        _ operation: String, _ communicator: Communicator?, _ chunkCacheBytes: Int = defaultChunkCacheBytes
+    ) throws -> Handle {
         let list = try Handle(operation, closedBy: H5Pclose) { H5Pcreate(kaon_H5P_FILE_ACCESS()) }
         try HDF5Library.call(operation) { H5Pset_fclose_degree(list.id, H5F_CLOSE_STRONG) }
         // The format of 1.8, which every reader of today knows, lifts the limit of 64 KiB on attributes.
         try HDF5Library.call(operation) { H5Pset_libver_bounds(list.id, H5F_LIBVER_V18, H5F_LIBVER_V110) }
-        // A chunk larger than the cache, by default 1 MiB, would be decompressed again for every row.
-        try HDF5Library.call(operation) { H5Pset_cache(list.id, 0, 521, 16 << 20, 0.75) }
+        try HDF5Library.call(operation) { H5Pset_cache(list.id, 0, 521, chunkCacheBytes, 0.75) }
         // MPI-IO takes no locks; parallel file systems may have none, and a child process would inherit them.
+        // The variable HDF5_USE_FILE_LOCKING has the last word.
         try HDF5Library.call(operation) { H5Pset_file_locking(list.id, false, true) }
         if let communicator {
             try HDF5Library.call(operation) {

@@ -36,6 +36,10 @@ extension HDF5Error {
     private static func reason(from stack: [String]) -> String {
         guard let cause = stack.first else { return "the library gives no reason" }
         if cause.contains("file signature not found") { return "not an HDF5 file" }
+        // "unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'"
+        if cause.contains("unable to lock file") || cause.contains("errno = 11,") {
+            return "unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE where its file system has no locks"
+        }
         // "unable to open file: name = 'x.h5', errno = 2, error message = 'No such file or directory', …"
         if let message = cause.firstMatch(of: /error message = '([^']*)'/) {
             return String(message.1).lowercased()

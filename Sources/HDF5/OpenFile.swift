@@ -24,11 +24,11 @@ final class OpenFile: Sendable {
     }
 
     deinit {
-        if communicator == nil {
+        // To close is collective: a rank that drops its file on an error would wait for the others, and never
+        // tell. After the end of MPI nothing of it can be closed.
+        if communicator.map({ $0.size == 1 && MPIEnvironment.isInitialized }) ?? true {
             try? close()
         } else {
-            // To close is collective: a rank that drops its file on an error would wait for the others, and
-            // never tell.
             handle.withLock { $0.take()?.abandon() }
         }
     }

@@ -53,6 +53,12 @@ public struct BlockLayout: Sendable, Equatable {
         return Self.interval(of: block, in: firstBlocks)
     }
 
+    /// The file of a block, and the rows in it.
+    func place(ofBlock block: Int) -> (file: Int, rows: Range<Int>) {
+        let (file, jets) = (file(ofBlock: block), jets(ofBlock: block))
+        return (file, jets.lowerBound - firstJets[file]..<jets.upperBound - firstJets[file])
+    }
+
     /// The global index of the first jet of a file.
     public func firstJet(ofFile file: Int) -> Int { firstJets[file] }
 

@@ -14,6 +14,8 @@ public struct JetBatch: Sendable {
     public let identities: [Int32]
     /// The class of each jet, J values.
     public let labels: [Int32]
+    /// pT [GeV], Δη and Δφ of each constituent as stored, T values, where they were asked for.
+    public let momenta: [SIMD3<Float>]?
 
     /// The number of jets.
     public var count: Int { jets.count }
@@ -22,17 +24,20 @@ public struct JetBatch: Sendable {
 
     /// A batch of these parts, whose lengths must fit.
     public init(
-        jets: [Int], epoch: Int, offsets: Offsets, values: Tensor, identities: [Int32], labels: [Int32]
+        jets: [Int], epoch: Int, offsets: Offsets, values: Tensor, identities: [Int32], labels: [Int32],
+        momenta: [SIMD3<Float>]? = nil
     ) {
         precondition(
             offsets.jets == jets.count && labels.count == jets.count && offsets.tokens == identities.count
-                && values.rows == identities.count, "the parts of a batch do not fit")
+                && values.rows == identities.count && (momenta ?? []).count == (momenta == nil ? 0 : values.rows),
+            "the parts of a batch do not fit")
         self.jets = jets
         self.epoch = epoch
         self.offsets = offsets
         self.values = values
         self.identities = identities
         self.labels = labels
+        self.momenta = momenta
     }
 
     /// Some consecutive jets of the batch (by position); the values are shared, not copied.
@@ -44,6 +49,7 @@ public struct JetBatch: Sendable {
         let tokens = Int(first)..<Int(starts[range.upperBound])
         return JetBatch(
             jets: Array(jets[range]), epoch: epoch, offsets: Offsets(starts.map { $0 - first }),
-            values: values.rows(tokens), identities: Array(identities[tokens]), labels: Array(labels[range]))
+            values: values.rows(tokens), identities: Array(identities[tokens]), labels: Array(labels[range]),
+            momenta: momenta.map { Array($0[tokens]) })
     }
 }

@@ -24,4 +24,21 @@ public struct JetBlock: Sendable {
         self.identities = identities
         self.labels = labels
     }
+
+    /// The number of bytes that the arrays take.
+    var bytes: Int { 4 * (offsets.count + values.count + labels.count) + identities.count }
+
+    /// The jets at some rising rows.
+    func keeping(_ rows: [Int]) -> JetBlock {
+        let width = JetFeatures.allNames.count
+        var (offsets, values, identities): ([Int32], [Float], [UInt8]) = ([0], [], [])
+        for row in rows {
+            let tokens = Int(self.offsets[row])..<Int(self.offsets[row + 1])
+            offsets.append(offsets[offsets.count - 1] + Int32(tokens.count))
+            values += self.values[tokens.lowerBound * width..<tokens.upperBound * width]
+            identities += self.identities[tokens]
+        }
+        return JetBlock(
+            offsets: offsets, values: values, identities: identities, labels: rows.map { labels[$0] })
+    }
 }

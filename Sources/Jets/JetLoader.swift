@@ -26,13 +26,17 @@ public final class JetLoader: Sendable {
     public let order: JetOrder
     /// What turns stored features into inputs.
     public let preprocessing: any Preprocessing
+    /// Whether batches carry momenta.
+    public let carriesMomenta: Bool
     /// The number of this rank.
     public let rank: Int
     /// The number of ranks that share each batch.
     public let size: Int
     /// The number of global batches that visit every jet once.
     public var stepsPerEpoch: Int { order.stepsPerEpoch }
-    private let cache: Mutex<BlockCache>
+    private let cache: Mutex<LeastRecentlyUsed<JetBlock>>
+    /// What the cache may hold beyond a window of blocks: a small set is read from the disk once.
+    private static let cacheBytes = 64 << 20
 
     /// Batches of `batchSize` jets over all ranks; `rank` and `size` are those of the dataset's communicator
     /// unless given.
@@ -41,19 +45,20 @@ public final class JetLoader: Sendable {
     /// through the random numbers of the preprocessing: validation uses one epoch throughout.
     public init(
         dataset: JetDataset, preprocessing: any Preprocessing, batchSize: Int, seed: UInt64,
-        shuffle: Bool = true,
-        windowBlocks: Int = 64, rank: Int? = nil, size: Int? = nil
+        shuffle: Bool = true, carriesMomenta: Bool = false, windowBlocks: Int = 64, rank: Int? = nil,
+        size: Int? = nil
     ) {
         self.dataset = dataset
         self.preprocessing = preprocessing
+        self.carriesMomenta = carriesMomenta
         order = JetOrder(
-            layout: dataset.layout, windowBlocks: windowBlocks, batchSize: batchSize, seed: seed,
-            shuffle: shuffle)
+            dataset.numbering, windowBlocks: windowBlocks, batchSize: batchSize, seed: seed, shuffle: shuffle)
         self.rank = rank ?? dataset.communicator.rank
         self.size = size ?? dataset.communicator.size
         precondition(self.rank >= 0 && self.rank < self.size, "rank \(self.rank) of \(self.size)")
         // A window must stay; some more blocks let a batch cross from one window into the next.
-        cache = Mutex(BlockCache(capacity: shuffle ? windowBlocks + 4 : 4))
+        cache = Mutex(
+            LeastRecentlyUsed(minimum: shuffle ? windowBlocks + 4 : 4, budget: Self.cacheBytes) { $0.bytes })
     }
 
     /// This rank's part of batch `step` (below `stepsPerEpoch`) of an epoch.
@@ -73,8 +78,7 @@ public final class JetLoader: Sendable {
         offsets.reserveCapacity(jets.count + 1)
         labels.reserveCapacity(jets.count)
         for part in parts {
-            for jet in part.jets {
-                let row = jet - part.firstJet
+            for row in part.rows {
                 let count = part.block.offsets[row + 1] - part.block.offsets[row]
                 offsets.append(offsets[offsets.count - 1] + count)
                 labels.append(part.block.labels[row])
@@ -89,14 +93,30 @@ public final class JetLoader: Sendable {
         }
         return JetBatch(
             jets: jets, epoch: epoch, offsets: Offsets(offsets), values: values, identities: identities,
-            labels: labels)
+            labels: labels, momenta: carriesMomenta ? momenta(of: parts, tokens: tokens) : nil)
+    }
+
+    private func momenta(of parts: [Part], tokens: Int) -> [SIMD3<Float>] {
+        var momenta: [SIMD3<Float>] = []
+        momenta.reserveCapacity(tokens)
+        let stored = JetFeatures.allNames.count
+        for part in parts {
+            for row in part.rows {
+                for token in Int(part.block.offsets[row])..<Int(part.block.offsets[row + 1]) {
+                    let first = token * stored
+                    momenta.append(
+                        SIMD3(part.block.values[first], part.block.values[first + 1], part.block.values[first + 2]))
+                }
+            }
+        }
+        return momenta
     }
 
     /// Jets of a batch that follow each other and lie in one block.
     private struct Part {
         let block: JetBlock
-        let firstJet: Int
         let jets: ArraySlice<Int>
+        let rows: [Int]
     }
 
     private func parts(of jets: [Int]) throws -> [Part] {
@@ -107,8 +127,9 @@ public final class JetLoader: Sendable {
                 let number = dataset.layout.block(ofJet: jets[start])
                 let range = dataset.layout.jets(ofBlock: number)
                 let end = jets[start...].firstIndex { !range.contains($0) } ?? jets.count
-                let block = try cache.block(number) { try dataset.read(block: number) }
-                parts.append(Part(block: block, firstJet: range.lowerBound, jets: jets[start..<end]))
+                let block = try cache.value(number) { try dataset.read(block: number) }
+                let rows = jets[start..<end].map { dataset.numbering.place(ofJet: $0, inBlock: number) }
+                parts.append(Part(block: block, jets: jets[start..<end], rows: rows))
                 start = end
             }
             return parts
@@ -125,8 +146,7 @@ public final class JetLoader: Sendable {
                 guard let from = blockValues.baseAddress, let kinds = blockIdentities.baseAddress else {
                     return
                 }
-                for jet in part.jets {
-                    let row = jet - part.firstJet
+                for (jet, row) in zip(part.jets, part.rows) {
                     let first = Int(part.block.offsets[row])
                     let count = Int(part.block.offsets[row + 1]) - first
                     preprocessing.apply(
@@ -143,7 +163,7 @@ public final class JetLoader: Sendable {
     /// A prefetcher of this rank's batches; it reads ahead on a thread where MPI allows reading from one.
     public func prefetcher() -> Prefetcher<Request, JetBatch> {
         let isThreaded = dataset.communicator.size == 1 || MPIEnvironment.threadLevel == .multiple
-        return Prefetcher(rank: rank, isThreaded: isThreaded) { [self] in
+        return Prefetcher(rank: size > 1 ? rank : nil, isThreaded: isThreaded) { [self] in
             try batch(epoch: $0.epoch, step: $0.step)
         }
     }

@@ -1,3 +1,4 @@
+import Synchronization
 import Tensors
 
 /// Which jets make up a batch: a pure function of the seed, the epoch and the step, in constant memory, for
@@ -8,9 +9,11 @@ import Tensors
 /// cut from, so every jet comes once an epoch and the last batch may be short. Inside a batch the jets stand
 /// in the order of storage (window, block, row): a rank that takes a contiguous share of the batch touches
 /// only its share of the blocks.
+///
+/// Where a selection restricts the jets, the same holds for the blocks that have any and the jets in them.
 public struct JetOrder: Sendable {
-    /// The numbering of the jets and their blocks.
-    public let layout: BlockLayout
+    /// The jets that are used and the blocks that hold them.
+    public let numbering: JetNumbering
     /// The number of blocks whose jets are mixed.
     public let windowBlocks: Int
     /// The number of jets in all but the last batch of an epoch.
@@ -19,16 +22,26 @@ public struct JetOrder: Sendable {
     public let seed: UInt64
     /// Whether jets are shuffled, or come in the order of the files.
     public let shuffle: Bool
+    private let memo = EpochMemo()
 
-    /// The order of the jets of a layout in batches of `batchSize`.
-    public init(layout: BlockLayout, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool) {
+    /// The order of jets in batches of `batchSize`.
+    public init(
+        _ numbering: JetNumbering, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool
+    ) {
         precondition(windowBlocks > 0, "windows of \(windowBlocks) blocks")
         precondition(batchSize > 0, "batches of \(batchSize) jets")
-        self.layout = layout
+        self.numbering = numbering
         self.windowBlocks = windowBlocks
         self.batchSize = batchSize
         self.seed = seed
         self.shuffle = shuffle
+    }
+
+    /// The order of all jets of a layout.
+    public init(layout: BlockLayout, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool) {
+        self.init(
+            JetNumbering(layout: layout), windowBlocks: windowBlocks, batchSize: batchSize, seed: seed,
+            shuffle: shuffle)
     }
 
     /// The order of `count` jets in one file.
@@ -40,8 +53,10 @@ public struct JetOrder: Sendable {
             batchSize: batchSize, seed: seed, shuffle: shuffle)
     }
 
-    /// The number of jets.
-    public var count: Int { layout.count }
+    /// The numbering of all jets.
+    public var layout: BlockLayout { numbering.layout }
+    /// The number of jets that are used.
+    public var count: Int { numbering.count }
     /// The number of batches that visit every jet once.
     public var stepsPerEpoch: Int { (count + batchSize - 1) / batchSize }
 
@@ -57,8 +72,10 @@ public struct JetOrder: Sendable {
     /// The global indices of the jets of batch `step` (below `stepsPerEpoch`) of an epoch.
     public func jets(epoch: Int, step: Int) -> [Int] {
         let positions = positions(step: step)
-        guard shuffle else { return Array(positions) }
-        let epoch = EpochOrder(order: self, epoch: epoch)
+        guard shuffle else { return numbering.jets(positions) }
+        let epoch = memo.order(of: epoch) {
+            EpochOrder(numbering: numbering, windowBlocks: windowBlocks, seed: seed, epoch: epoch)
+        }
         var jets: [Int] = []
         jets.reserveCapacity(positions.count)
         var position = positions.lowerBound
@@ -81,22 +98,40 @@ public struct JetOrder: Sendable {
     }
 }
 
-/// The shuffling of one epoch. Slot s holds block `blocks[s]`; window w is the slots from w · windowBlocks
-/// on.
+/// The order of the epoch that was asked for last, which takes a moment to find where many blocks are short.
+private final class EpochMemo: Sendable {
+    private let last = Mutex<EpochOrder?>(nil)
+
+    func order(of epoch: Int, make: () -> EpochOrder) -> EpochOrder {
+        last.withLock { last in
+            if let last, last.epoch == epoch { return last }
+            let order = make()
+            last = order
+            return order
+        }
+    }
+}
+
+/// The shuffling of one epoch. Slot s holds the block at index `blocks[s]`; window w is the slots from
+/// w · windowBlocks on.
 private struct EpochOrder {
-    let order: JetOrder
+    let numbering: JetNumbering
+    let windowBlocks: Int
+    let seed: UInt64
     let epoch: Int
     let blocks: Permutation
     let shortSlots: [Int]  // of the short blocks, rising
     let missing: [Int]  // jets that the short blocks before each of them lack, and in all
 
-    init(order: JetOrder, epoch: Int) {
-        self.order = order
+    init(numbering: JetNumbering, windowBlocks: Int, seed: UInt64, epoch: Int) {
+        self.numbering = numbering
+        self.windowBlocks = windowBlocks
+        self.seed = seed
         self.epoch = epoch
         let blocks = Permutation(
-            count: order.layout.blockCount, key: Self.key(seed: order.seed, epoch: epoch, number: 0))
-        let short = order.layout.shortBlocks
-            .map { (slot: blocks.position(of: $0.block), missing: $0.missing) }
+            count: numbering.blockCount, key: Self.key(seed: seed, epoch: epoch, number: 0))
+        let short = numbering.shortBlocks
+            .map { (slot: blocks.position(of: $0.index), missing: $0.missing) }
             .sorted { $0.slot < $1.slot }
         self.blocks = blocks
         shortSlots = short.map(\.slot)
@@ -111,13 +146,13 @@ private struct EpochOrder {
 
     /// The position in the epoch's sequence at which a window begins.
     func start(ofWindow window: Int) -> Int {
-        let slots = min(window * order.windowBlocks, blocks.count)
+        let slots = min(window * windowBlocks, blocks.count)
         var (low, high) = (0, shortSlots.count)
         while low < high {
             let middle = (low + high) / 2
             if shortSlots[middle] < slots { low = middle + 1 } else { high = middle }
         }
-        return slots * order.layout.blockRows - missing[low]
+        return slots * numbering.layout.blockRows - missing[low]
     }
 
     func positions(ofWindow window: Int) -> Range<Int> {
@@ -125,7 +160,7 @@ private struct EpochOrder {
     }
 
     func window(ofPosition position: Int) -> Int {
-        var (low, high) = (0, (blocks.count + order.windowBlocks - 1) / order.windowBlocks)
+        var (low, high) = (0, (blocks.count + windowBlocks - 1) / windowBlocks)
         while high - low > 1 {
             let middle = (low + high) / 2
             if start(ofWindow: middle) <= position { low = middle } else { high = middle }
@@ -136,17 +171,17 @@ private struct EpochOrder {
     /// Appends the jets at `positions` of a window of `count` jets, in the order of storage.
     func appendJets(ofWindow window: Int, positions: Range<Int>, count: Int, to jets: inout [Int]) {
         let permutation = Permutation(
-            count: count, key: Self.key(seed: order.seed, epoch: epoch, number: window + 1))
-        var slot = window * order.windowBlocks
-        var block = order.layout.jets(ofBlock: blocks[slot])
+            count: count, key: Self.key(seed: seed, epoch: epoch, number: window + 1))
+        var slot = window * windowBlocks
+        var block = numbering.jets(at: blocks[slot])
         var blockStart = 0
         for row in positions.map({ permutation[$0] }).sorted() {
             while row - blockStart >= block.count {
                 blockStart += block.count
                 slot += 1
-                block = order.layout.jets(ofBlock: blocks[slot])
+                block = numbering.jets(at: blocks[slot])
             }
-            jets.append(block.lowerBound + row - blockStart)
+            jets.append(block[row - blockStart])
         }
     }
 }

@@ -2,6 +2,9 @@ import Tensors
 
 /// Chooses which constituents of a jet are hidden from the model.
 public protocol Masking: Sendable {
+    /// Whether the batch has to carry momenta.
+    var needsMomenta: Bool { get }
+
     /// Whether each constituent of a batch is dropped (one value a token).
     ///
     /// Depends on the seed, the stream, the batch's epoch and the global indices of its jets alone, so that a
@@ -9,54 +12,54 @@ public protocol Masking: Sendable {
     func dropped(in batch: JetBatch, seed: UInt64, stream: RandomStream) -> [Bool]
 }
 
-/// Drops ⌊fraction · n⌋ of the n constituents of a jet, every choice as likely as any other.
-public struct RandomMasking: Masking, Equatable {
-    /// The fraction of the constituents that is dropped, in 0 … 1.
-    public let fraction: Double
+extension Masking {
+    public var needsMomenta: Bool { false }
 
-    /// Drops this fraction (0 … 1).
-    public init(fraction: Double) {
-        precondition(fraction >= 0 && fraction <= 1, "a dropped fraction of \(fraction)")
-        self.fraction = fraction
-    }
-
-    /// The number of constituents dropped of `count`.
-    public func droppedCount(of count: Int) -> Int {
-        Int((fraction * Double(count)).rounded(.down))
-    }
-
-    public func dropped(in batch: JetBatch, seed: UInt64, stream: RandomStream = .masking) -> [Bool] {
+    /// Calls `mark(tokens, flags, random)` for every jet: where it stands in the batch, the flags of its
+    /// constituents, all false, and the random numbers of the jet.
+    func dropped(
+        in batch: JetBatch, seed: UInt64, stream: RandomStream,
+        mark: (Range<Int>, UnsafeMutableBufferPointer<Bool>, inout RandomSequence) -> Void
+    ) -> [Bool] {
         [Bool](unsafeUninitializedCapacity: batch.tokenCount) { flags, initialized in
+            flags.initialize(repeating: false)
             for (position, jet) in batch.jets.enumerated() {
                 let tokens = batch.offsets[position]
-                let random = RandomSequence(
+                var random = RandomSequence(
                     RandomKey(seed: seed, stream: stream, epoch: batch.epoch, jet: jet))
-                mark(UnsafeMutableBufferPointer(rebasing: flags[tokens]), random: random)
+                mark(tokens, UnsafeMutableBufferPointer(rebasing: flags[tokens]), &random)
             }
             initialized = batch.tokenCount
         }
     }
+}
 
-    /// Whether each of the `count` constituents of one jet is dropped.
-    public func dropped(jet: Int, count: Int, epoch: Int, seed: UInt64, stream: RandomStream = .masking)
-        -> [Bool]
-    {
-        let random = RandomSequence(RandomKey(seed: seed, stream: stream, epoch: epoch, jet: jet))
-        return [Bool](unsafeUninitializedCapacity: count) { flags, initialized in
-            mark(UnsafeMutableBufferPointer(rebasing: flags[..<count]), random: random)
-            initialized = count
+extension UnsafeMutableBufferPointer<Bool> {
+    /// Sets `count` of the flags, every choice as likely as any other.
+    ///
+    /// Selection sampling (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S): a flag is set with
+    /// the probability that leaves the right number for the rest.
+    func mark(_ count: Int, random: inout RandomSequence) {
+        var wanted = count
+        for index in indices where wanted > 0 && random.below(self.count - index) < wanted {
+            self[index] = true
+            wanted -= 1
         }
     }
+}
 
-    /// Selection sampling (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S): a constituent is
-    /// dropped with the probability that leaves the right number for the rest.
-    private func mark(_ flags: UnsafeMutableBufferPointer<Bool>, random: RandomSequence) {
-        var random = random
-        var wanted = droppedCount(of: flags.count)
-        for index in 0..<flags.count {
-            let isDropped = wanted > 0 && random.below(flags.count - index) < wanted
-            flags.initializeElement(at: index, to: isDropped)
-            if isDropped { wanted -= 1 }
-        }
+extension JetBatch {
+    /// The momenta, which a strategy that needs them has asked for.
+    var requiredMomenta: [SIMD3<Float>] {
+        guard let momenta else { preconditionFailure("the strategy of masking needs a batch with momenta") }
+        return momenta
+    }
+}
+
+extension SIMD3<Float> {
+    /// The square of the distance in the plane of Δη and Δφ.
+    func squaredDistance(to other: SIMD3<Float>) -> Float {
+        let (eta, phi) = (y - other.y, z - other.z)
+        return eta * eta + phi * phi
     }
 }

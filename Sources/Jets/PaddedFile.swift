@@ -11,7 +11,7 @@ public final class PaddedFile: JetFile {
     public let path: String
     public var count: Int { layout.count }
     public var blockRows: Int { layout.blockRows }
-    public var classNames: [String] { layout.classNames }
+    public var classNames: [String] { layout.labels.classNames }
 
     private let slots: Int
     private let layout: PaddedLayout
@@ -22,12 +22,39 @@ public final class PaddedFile: JetFile {
     ///
     /// Throws `HDF5Error` or `AgreedError` where there is no such file, and `JetError` where its structure
     /// does not fit.
-    public init(path: String, maxConstituents: Int, on communicator: Communicator?) throws {
+    public convenience init(path: String, maxConstituents: Int, on communicator: Communicator?) throws {
+        let file = try File(opening: path, on: communicator)
+        try self.init(path: path, file: file, maxConstituents: maxConstituents)
+    }
+
+    init(path: String, file: consuming File, maxConstituents: Int) throws {
         precondition(maxConstituents > 0, "jets of at most \(maxConstituents) constituents")
         self.path = path
-        file = try File(opening: path, on: communicator)
         layout = try PaddedLayout(path: path, root: file.root)
         slots = min(layout.slots, maxConstituents)
+        self.file = file
+    }
+
+    public func labels(rows: Range<Int>) throws -> [Int32] { try layout.labels.read(rows) }
+
+    public func constituentCounts(rows: Range<Int>) throws -> [Int] {
+        let mask = try readMask(rows)
+        return (0..<rows.count).map { jet in mask[jet * slots..<(jet + 1) * slots].count { $0 != 0 } }
+    }
+
+    /// The used slots of some jets, counted from the first slot of the first of them as the file has them.
+    func usedSlots(rows: Range<Int>) throws -> [Int] {
+        let mask = try readMask(rows)
+        return mask.indices.filter { mask[$0] != 0 }.map { $0 / slots * layout.slots + $0 % slots }
+    }
+
+    private func readMask(_ rows: Range<Int>) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: rows.count * slots) { buffer, initialized in
+            try layout.mask.read(
+                start: [rows.lowerBound, 0], count: [rows.count, slots],
+                into: UnsafeMutableBufferPointer(rebasing: buffer[..<(rows.count * slots)]))
+            initialized = rows.count * slots
+        }
     }
 
     /// Reads jets, whatever other ranks do.
@@ -66,66 +93,19 @@ public final class PaddedFile: JetFile {
             }
             initialized = tokens * width
         }
-        var worst: UInt32 = 0
-        let kinds = [UInt8](unsafeUninitializedCapacity: tokens) { packed, initialized in
+        let stored = [Int32](unsafeUninitializedCapacity: tokens) { packed, initialized in
             runs.forEach { slot, token, length in
-                for index in 0..<length {
-                    let identity = UInt32(bitPattern: identities[slot + index])
-                    worst = max(worst, identity)
-                    packed[token + index] = UInt8(truncatingIfNeeded: identity)
-                }
+                for index in 0..<length { packed[token + index] = identities[slot + index] }
             }
             initialized = tokens
         }
-        let place = { (slot: Int) in
-            "row \(rows.lowerBound + slot / self.slots), constituent \(slot % self.slots)"
+        let check = ConstituentCheck(path: path, alternative: ", or mask the constituent") { token in
+            let slot = mask.indices.filter { mask[$0] != 0 }[token]
+            return (rows.lowerBound + slot / self.slots, slot % self.slots)
         }
-        if worst >= UInt32(JetFeatures.identityNames.count) {
-            for slot in 0..<jets * slots where mask[slot] != 0 && !(0..<8).contains(identities[slot]) {
-                throw JetError(
-                    "\(path): /csts_id, \(place(slot)) is \(identities[slot]); identities are 0 (photon) to "
-                        + "7 (antimuon): write the file again with those, or mask the constituent")
-            }
-        }
-        if !Self.areFinite(values) {
-            for slot in 0..<jets * slots where mask[slot] != 0 {
-                for feature in 0..<width where !features[slot * width + feature].isFinite {
-                    throw JetError(
-                        "\(path): /csts, \(place(slot)): feature '\(JetFeatures.allNames[feature])' is "
-                            + "\(features[slot * width + feature]); write the file again without it, or mask "
-                            + "the constituent")
-                }
-            }
-        }
-        return JetBlock(offsets: offsets, values: values, identities: kinds, labels: try readLabels(rows))
-    }
-
-    private func readLabels(_ rows: Range<Int>) throws -> [Int32] {
-        let stored = UnsafeMutableBufferPointer<Int>.allocate(capacity: rows.count)
-        defer { stored.deallocate() }
-        try layout.labels.read(rows: rows, into: stored)
-        let classes = classNames.isEmpty ? 0...Int(Int32.max) : 0...classNames.count - 1
-        return try stored.enumerated().map { index, label in
-            guard classes.contains(label) else {
-                let known =
-                    classNames.isEmpty
-                    ? "classes are numbered from 0"
-                    : "the file names \(classNames.count) classes (\(classNames.joined(separator: ", ")))"
-                throw JetError(
-                    "\(path): /labels, row \(rows.lowerBound + index) is \(label), but \(known): correct the "
-                        + "label or the attribute 'names' of /labels")
-            }
-            return Int32(label)
-        }
-    }
-
-    /// Whether no value is infinite or not a number.
-    private static func areFinite(_ values: [Float]) -> Bool {
-        var largest: UInt32 = 0
-        values.withUnsafeBufferPointer { buffer in
-            for value in buffer { largest = max(largest, value.bitPattern & 0x7fff_ffff) }
-        }
-        return largest < Float.infinity.bitPattern
+        let kinds = try check.identities(stored)
+        try check.values(values)
+        return JetBlock(offsets: offsets, values: values, identities: kinds, labels: try labels(rows: rows))
     }
 }
 

@@ -4,12 +4,12 @@ import Foundation
 ///
 /// It holds at most one value ahead. Without a thread every value is made when it is asked for.
 public final class Prefetcher<Request: Hashable & Sendable, Value: Sendable>: Sendable {
-    private let rank: Int
+    private let rank: Int?
     private let produce: @Sendable (Request) throws -> Value
     private let worker: Worker<Request, Value>?
 
-    /// A prefetcher of what `produce` makes; `rank` is named in errors.
-    public init(rank: Int, isThreaded: Bool, produce: @escaping @Sendable (Request) throws -> Value) {
+    /// A prefetcher of what `produce` makes; `rank`, if there are several, is named in errors.
+    public init(rank: Int?, isThreaded: Bool, produce: @escaping @Sendable (Request) throws -> Value) {
         self.rank = rank
         self.produce = produce
         worker = isThreaded ? Worker(produce: produce) : nil
@@ -28,7 +28,7 @@ public final class Prefetcher<Request: Hashable & Sendable, Value: Sendable>: Se
         do {
             value = try worker?.take(request)?.get() ?? produce(request)
         } catch {
-            throw JetError("rank \(rank), \(request): \(error)")
+            throw JetError("\(rank.map { "rank \($0), " } ?? "")\(request): \(error)")
         }
         if let next { worker?.begin(next) }
         return value

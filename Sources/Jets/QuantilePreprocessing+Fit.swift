@@ -18,10 +18,10 @@ extension QuantilePreprocessing {
         precondition(jets > 0 && valuesPerFeature > 0, "a fit to \(jets) jets, \(valuesPerFeature) values")
         let sample = try communicator.agree {
             var sample = ConstituentSample(capacity: valuesPerFeature, seed: seed)
-            let blocks = chosenBlocks(of: dataset.layout, jets: jets, seed: seed)
-            for (number, block) in blocks.enumerated() where number % communicator.size == communicator.rank {
-                sample.add(
-                    try dataset.read(block: block), firstJet: dataset.layout.jets(ofBlock: block).lowerBound)
+            let numbering = dataset.numbering
+            let indices = chosenBlocks(of: numbering, jets: jets, seed: seed)
+            for (number, index) in indices.enumerated() where number % communicator.size == communicator.rank {
+                sample.add(try dataset.read(block: numbering.block(at: index)), jets: numbering.jets(at: index))
             }
             return sample
         }
@@ -58,25 +58,25 @@ extension QuantilePreprocessing {
     }
 
     /// The blocks that a fit reads: in random order until they hold `jets` jets.
-    private static func chosenBlocks(of layout: BlockLayout, jets: Int, seed: UInt64) -> [Int] {
+    private static func chosenBlocks(of numbering: JetNumbering, jets: Int, seed: UInt64) -> [Int] {
         var sequence = RandomSequence(RandomKey(seed: seed, stream: .fit))
-        let order = Permutation(count: layout.blockCount, key: sequence.next())
+        let order = Permutation(count: numbering.blockCount, key: sequence.next())
         var (blocks, held) = ([Int](), 0)
-        while held < jets, blocks.count < layout.blockCount {
+        while held < jets, blocks.count < numbering.blockCount {
             blocks.append(order[blocks.count])
-            held += layout.jets(ofBlock: blocks[blocks.count - 1]).count
+            held += numbering.jetCount(at: blocks[blocks.count - 1])
         }
         return blocks
     }
+}
 
-    /// The quantile by linear interpolation, as NumPy computes it.
-    private static func quantile(_ probability: Double, ofSorted values: [Float]) -> Double {
-        let position = probability * Double(values.count - 1)
-        let low = min(Int(position), values.count - 1)
-        let high = min(low + 1, values.count - 1)
-        let (a, b, t) = (Double(values[low]), Double(values[high]), position - Double(low))
-        return t < 0.5 ? a + (b - a) * t : b - (b - a) * (1 - t)
-    }
+/// The quantile by linear interpolation, as NumPy computes it.
+func quantile(_ probability: Double, ofSorted values: [Float]) -> Double {
+    let position = probability * Double(values.count - 1)
+    let low = min(Int(position), values.count - 1)
+    let high = min(low + 1, values.count - 1)
+    let (a, b, t) = (Double(values[low]), Double(values[high]), position - Double(low))
+    return t < 0.5 ? a + (b - a) * t : b - (b - a) * (1 - t)
 }
 
 /// Constituents of the jets that one rank reads, thinned so that memory is bounded.
@@ -110,13 +110,13 @@ private struct ConstituentSample {
         return level
     }
 
-    mutating func add(_ block: JetBlock, firstJet: Int) {
+    mutating func add(_ block: JetBlock, jets: BlockJets) {
         let width = JetFeatures.allNames.count
         for jet in 0..<block.count {
             let start = Int(block.offsets[jet])
             for token in start..<Int(block.offsets[jet + 1]) {
                 let word = RandomKey(
-                    seed: seed, stream: .fit, epoch: 1, jet: firstJet + jet, constituent: token - start
+                    seed: seed, stream: .fit, epoch: 1, jet: jets[jet], constituent: token - start
                 ).block(0).x
                 let zeros = word.leadingZeroBitCount
                 counts[zeros] += 1

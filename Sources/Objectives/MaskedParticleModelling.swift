@@ -43,10 +43,12 @@ public final class MaskedParticleModelling: Objective {
         }
         self.tasks = tasks
         terms = tasks.map { LossTerm(name: type(of: $0).name, weight: $0.weight) }
-        masking = RandomMasking(fraction: options.maskingFraction)
+        masking = options.masking.masking
         parameters = builder.build(seed: seed)
         self.seed = seed
     }
+
+    public var needsMomenta: Bool { masking.needsMomenta }
 
     public func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
         let isDropped = masking.dropped(

@@ -1,4 +1,5 @@
 import Configuration
+import Jets
 import Models
 
 /// The sections `model`, `masking` and `tasks` of a configuration with `objective: mpm_v2`.
@@ -14,7 +15,7 @@ public struct MaskedParticleOptions: Sendable, Equatable {
 
     public var encoder = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
     public var decoder = TransformerShape(width: 256, layers: 4, heads: 4, finalNorm: false)
-    public var maskingFraction = 0.4
+    public var masking = MaskingStrategy.random(fraction: 0.4)
     public var tasks = Tasks()
 
     public init() {}
@@ -25,11 +26,7 @@ public struct MaskedParticleOptions: Sendable, Equatable {
         encoder = try TransformerShape(from: model.section("encoder"), defaults: encoder, hasRegisters: true)
         decoder = try TransformerShape(from: model.section("decoder"), defaults: decoder, hasRegisters: false)
 
-        let masking = try root.section("masking")
-        maskingFraction = try masking.double("fraction", default: maskingFraction, in: 0...1)
-        enum Strategy: String, CaseIterable { case random }
-        _ = try masking.choice("strategy", of: Strategy.self, default: .random)
-
+        masking = try MaskingStrategy(from: root.section("masking"))
         let section = try root.section("tasks")
         tasks.particleID = try section.optionalSection(ParticleIdentification.name).map { try .init(from: $0) }
         tasks.regression = try section.optionalSection(Regression.name).map { try .init(from: $0) }

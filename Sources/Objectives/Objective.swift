@@ -32,6 +32,9 @@ public protocol Objective: AnyObject {
     /// The terms of the loss, in the order of all arrays of sums and counts.
     var terms: [LossTerm] { get }
 
+    /// Whether batches have to carry momenta.
+    var needsMomenta: Bool { get }
+
     /// Prepares what does not depend on the parameters: masks and targets of some jets.
     func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch
 
@@ -41,6 +44,10 @@ public protocol Objective: AnyObject {
     func saveState(to group: borrowing Group) throws
     /// Reads what `saveState` wrote.
     func loadState(from group: borrowing Group) throws
+}
+
+extension Objective {
+    public var needsMomenta: Bool { false }
 }
 
 /// Jets that are ready for the model.

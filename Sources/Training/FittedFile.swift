@@ -13,12 +13,14 @@ struct FittedFile {
 
     init(_ options: RunOptions, _ train: JetDataset, on communicator: Communicator) {
         path = options.run.directory + "/fitted.h5"
-        let files = options.data.train.map { path in
+        // Rank 0 alone compares; the others need not ask for the dates of a thousand files.
+        let files = (communicator.rank == 0 ? train.paths : []).map { path in
             let attributes = try? FileManager.default.attributesOfItem(atPath: path)
             return "\(path) of \(attributes?[.modificationDate] ?? "no date")"
         }
         let settings: [Any] = [
-            options.seed, files, train.count, options.data.features.names, options.data.maxConstituents,
+            options.seed, files, train.count, options.data.choice, options.data.features.names,
+            options.data.maxConstituents,
             options.data.shuffle, options.preprocessing, options.training.batchSize,
             options.maskedParticles.tasks.kmeans as Any,
         ]

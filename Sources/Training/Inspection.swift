@@ -2,24 +2,50 @@ import Foundation
 import HDF5
 import Jets
 
-/// A description of an HDF5 file in words and a table: a checkpoint's step, configuration and parameters, or
-/// the jets, classes and datasets of a data file, and whether kaon can train on it.
+/// A description in words and tables: of a checkpoint, its step, configuration and parameters; of data, the
+/// jets, classes and datasets, the distributions of the features, and whether kaon can train on it.
 ///
-/// Throws `HDF5Error` when the file cannot be read, `TrainingError` at a checkpoint of another version.
-public func inspect(_ path: String) throws -> String {
+/// A path may be a file, a folder of data files or a pattern with `*`. Throws `HDF5Error` or `JetError` when
+/// there is nothing to read, `TrainingError` at a checkpoint of another version.
+public func inspect(_ paths: [String]) throws -> String {
+    guard paths.count == 1, isFile(paths[0]) else {
+        let statistics = try JetStatistics(paths)
+        let bytes = statistics.paths.reduce(0) { $0 + fileSize($1) }
+        return "\(plural(statistics.paths.count, "file")) (\(megabytes(bytes))): \(statistics.jets) jets\n\n"
+            + describe(statistics)
+    }
+    let path = paths[0]
     let file = try File(opening: path)
-    let size = (try? FileManager.default.attributesOfItem(atPath: realPath(path))[.size] as? Int) ?? 0
-    var text = "\(path) (\(megabytes(size))): "
+    var text = "\(path) (\(megabytes(fileSize(path)))): "
     if file.root.contains("model"), file.root.hasAttribute("format") {
         text += try describeCheckpoint(file.root, path)
     } else if file.root.contains("csts") {
         text += try describeJets(file.root, path) + "\n" + table(of: datasets(under: file.root))
     } else {
         text +=
-            "an HDF5 file that is neither a checkpoint of kaon nor jets in the padded layout\n\n"
+            "an HDF5 file that is neither a checkpoint of kaon nor jets in the padded or the packed layout\n\n"
             + table(of: try datasets(under: file.root))
     }
     return text
+}
+
+/// The distributions of the jets that some paths stand for, as JSON. Throws `HDF5Error` or `JetError`.
+public func inspectAsJSON(_ paths: [String]) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return String(decoding: try encoder.encode(try JetStatistics(paths)), as: UTF8.self)
+}
+
+/// Whether a path names what is to be opened as one file: also one that is not there, so that the library says
+/// so.
+private func isFile(_ path: String) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        ? !isFolder.boolValue : !path.contains { "*?[".contains($0) }
+}
+
+func fileSize(_ path: String) -> Int {
+    (try? FileManager.default.attributesOfItem(atPath: realPath(path))[.size] as? Int) ?? 0
 }
 
 private func realPath(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
@@ -51,29 +77,19 @@ private func describeCheckpoint(_ root: borrowing Group, _ path: String) throws 
 
 private func describeJets(_ root: borrowing Group, _ path: String) throws -> String {
     let shape = try root.dataset("csts").shape
-    let slots = shape.count > 1 ? shape[1] : 0
-    var text = "jets in the padded layout, \(shape.first ?? 0) of up to \(slots) constituents\n"
+    var text: String
+    if root.contains("offsets") {
+        let jets = max(0, (try root.dataset("offsets").shape.first ?? 0) - 1)
+        text = "jets in the packed layout, \(jets) with \(shape.first ?? 0) constituents\n"
+    } else {
+        let slots = shape.count > 1 ? shape[1] : 0
+        text = "jets in the padded layout, \(shape.first ?? 0) of up to \(slots) constituents\n"
+    }
     do {
-        _ = try PaddedFile(path: path, maxConstituents: 1, on: nil)
+        text += "\n" + describe(try JetStatistics([path])) + "\n"
     } catch {
-        return text + "not usable: \(error)\n"
+        text += "not usable: \(error)\n"
     }
-    let labels = try root.dataset("labels")
-    let names = labels.hasAttribute("names") ? try labels.stringsAttribute("names") : []
-    var counts: [Int: Int] = [:]
-    // A file may hold more jets than fit into memory at once.
-    var buffer = [Int](repeating: 0, count: 1 << 16)
-    for first in stride(from: 0, to: shape[0], by: buffer.count) {
-        let rows = first..<min(first + buffer.count, shape[0])
-        try buffer.withUnsafeMutableBufferPointer {
-            try labels.read(rows: rows, into: UnsafeMutableBufferPointer(rebasing: $0[..<rows.count]))
-        }
-        for label in buffer.prefix(rows.count) { counts[label, default: 0] += 1 }
-    }
-    let rows = counts.keys.sorted().map { label in
-        ["\(label)", names.indices.contains(label) ? names[label] : "(no name)", "\(counts[label]!)"]
-    }
-    text += "\n" + aligned([["class", "name", "jets"]] + rows) + "\n"
     return text
 }
 
@@ -115,7 +131,7 @@ private func table(of rows: [Row]) -> String {
 }
 
 /// Rows in columns that are as wide as their widest entry.
-private func aligned(_ rows: [[String]]) -> String {
+func aligned(_ rows: [[String]]) -> String {
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max()! }
     return rows.map { row in
         let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
@@ -123,7 +139,7 @@ private func aligned(_ rows: [[String]]) -> String {
     }.joined(separator: "\n")
 }
 
-private func megabytes(_ bytes: Int) -> String {
+func megabytes(_ bytes: Int) -> String {
     bytes < 1_000_000
         ? rounded(Double(bytes) / 1e3, decimals: 1) + " kB"
         : rounded(Double(bytes) / 1e6, decimals: 1) + " MB"

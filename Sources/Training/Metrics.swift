@@ -16,12 +16,17 @@ package struct MetricsRow: Equatable {
         package var learningRate: Double
         package var gradientNorm: Double
         package var jetsPerSecond: Double
+        /// The mean time of a step in which a rank waited for its jets [ms].
+        package var dataWait: Double
 
-        package init(losses: [Double], learningRate: Double, gradientNorm: Double, jetsPerSecond: Double) {
+        package init(
+            losses: [Double], learningRate: Double, gradientNorm: Double, jetsPerSecond: Double, dataWait: Double
+        ) {
             self.losses = losses
             self.learningRate = learningRate
             self.gradientNorm = gradientNorm
             self.jetsPerSecond = jetsPerSecond
+            self.dataWait = dataWait
         }
     }
 
@@ -64,7 +69,7 @@ package final class MetricsFile {
 
     private static func header(_ terms: [String]) -> String {
         (["step", "epoch", "jets"] + terms.map { "train/\($0)_loss" } + terms.map { "valid/\($0)_loss" }
-            + ["learning_rate", "gradient_norm", "jets_per_second"]).joined(separator: ",")
+            + ["learning_rate", "gradient_norm", "jets_per_second", "data_wait_ms"]).joined(separator: ",")
     }
 
     /// Appends a row.
@@ -78,7 +83,10 @@ package final class MetricsFile {
             ["\(row.step)", "\(row.epoch)", "\(row.jets)"]
             + texts(row.train?.losses, count: terms.count) + texts(row.validation, count: terms.count)
             + texts(row.train.map { [$0.learningRate, $0.gradientNorm] }, count: 2)
-            + [row.train.map { String(format: "%.1f", $0.jetsPerSecond) } ?? ""]
+            + [
+                row.train.map { String(format: "%.1f", $0.jetsPerSecond) } ?? "",
+                row.train.map { String(format: "%.2f", $0.dataWait) } ?? "",
+            ]
         do {
             try handle.write(contentsOf: Data((fields.joined(separator: ",") + "\n").utf8))
         } catch {

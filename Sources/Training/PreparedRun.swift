@@ -64,7 +64,7 @@ struct PreparedRun {
         optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         if let checkpoint = start.checkpoint {
             let order = JetOrder(
-                layout: train.layout, batchSize: options.training.batchSize, seed: options.seed,
+                train.numbering, batchSize: options.training.batchSize, seed: options.seed,
                 shuffle: options.data.shuffle)
             var state: TrainingState
             (preprocessing, state) = try communicator.agree { [optimizer] in

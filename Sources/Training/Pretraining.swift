@@ -19,13 +19,15 @@ public func pretrain(
     }
     // Data first: where it cannot be read, nothing is written.
     let train = try JetDataset(
-        paths: options.data.train, maxConstituents: options.data.maxConstituents, on: communicator)
+        paths: options.data.train, maxConstituents: options.data.maxConstituents,
+        choice: options.data.choice, on: communicator)
     let validation =
         options.data.validation.isEmpty
         ? nil
         : try JetDataset(
             paths: options.data.validation, maxConstituents: options.data.maxConstituents,
-            jets: options.training.validationJets, on: communicator)
+            jets: options.training.validationJets, choice: JetChoice(classes: options.data.choice.classes),
+            on: communicator)
     return try withExtendedLifetime((train, validation)) {
         do {
             return try pretrain(
@@ -56,7 +58,7 @@ private func pretrain(
     func loader(_ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool) -> JetLoader {
         JetLoader(
             dataset: dataset, preprocessing: preprocessing, batchSize: options.training.batchSize,
-            seed: options.seed, shuffle: shuffle)
+            seed: options.seed, shuffle: shuffle, carriesMomenta: objective.needsMomenta)
     }
     let run = try PreparedRun(options, objective, train, from: start, on: communicator, console: console)
     if run.state.step >= options.training.steps {

@@ -26,13 +26,15 @@ public struct RunOptions: Sendable {
         public var resume: Resume
     }
 
-    /// `data`: files and what is read of them.
+    /// `data`: files (or folders, or patterns with `*`) and what is read of them.
     public struct Data: Sendable {
         public var train: [String]
         public var validation: [String]
         public var test: [String]
         public var features: JetFeatures
         public var maxConstituents: Int
+        /// Which jets of the training files are used; of the other files, the classes alone.
+        public var choice: JetChoice
         public var shuffle: Bool
     }
 
@@ -87,7 +89,7 @@ public struct RunOptions: Sendable {
         let root = configuration.section()
         seed = UInt64(try root.int("seed", default: 0, in: .nonNegative))
         run = try Run(from: root.section("run"), name: name)
-        data = try Data(from: root.section("data"))
+        data = try Data(from: root.section("data"), seed: seed)
         preprocessing = try Preprocessing(from: root.section("preprocessing"))
         objective = try root.choice("objective", of: ObjectiveName.self, default: .mpmV2)
         guard root.isNull("backbone") else {
@@ -117,16 +119,14 @@ extension RunOptions.Run {
 }
 
 extension RunOptions.Data {
-    init(from section: Section) throws {
+    init(from section: Section, seed: UInt64) throws {
         train = try section.strings("train")
         guard !train.isEmpty else { throw section.error("train", "no training file is given") }
         validation = try section.strings("validation", default: [])
         test = try section.strings("test", default: [])
         features = try JetFeatures(from: section)
         maxConstituents = try section.int("max_constituents", default: 128, in: 1...4096)
-        enum All: String, CaseIterable { case all }
-        _ = try section.choice("classes", of: All.self, default: .all)
-        _ = try section.choice("jets", of: All.self, default: .all)
+        choice = try JetChoice(from: section, seed: seed)
         shuffle = try section.bool("shuffle", default: true)
     }
 }

@@ -19,6 +19,8 @@ final class Trainer {
     private var state: TrainingState
     private var meter: Throughput
     private let records: TrainingRecords
+    /// What this rank waited for its jets since that was last told: seconds, and steps.
+    private var waited = (seconds: 0.0, steps: 0)
 
     init(
         _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions,
@@ -70,7 +72,9 @@ final class Trainer {
     ) throws -> [MicroBatch] {
         let request = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
         let isLast = state.step + 1 == options.training.steps
+        let begin = ContinuousClock.now
         let batch = try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
+        waited = (waited.seconds + begin.duration(to: .now) / .seconds(1), waited.steps + 1)
         return objective.microBatches(batch, size: options.training.microBatchSize, phase: .training)
     }
 
@@ -88,7 +92,7 @@ final class Trainer {
         if isTrainingDue || isLast {
             train = MetricsRow.Training(
                 losses: meanLosses(), learningRate: learningRate, gradientNorm: result.gradientNorm,
-                jetsPerSecond: meter.jetsPerSecond(upTo: state.jets))
+                jetsPerSecond: meter.jetsPerSecond(upTo: state.jets), dataWait: try meanDataWait())
         }
         let line = meter.line(
             step: state.step, of: settings.steps, loss: train?.losses[0] ?? total(result.losses))
@@ -162,6 +166,13 @@ final class Trainer {
     private func meanLosses() -> [Double] {
         let means = state.lossSums.map { $0 / Double(state.lossSteps) }
         return [total(means)] + means
+    }
+
+    /// The time of a step in which a rank waited for its jets, mean over ranks and steps [ms]; collective.
+    private func meanDataWait() throws -> Double {
+        defer { waited = (0, 0) }
+        return 1000 * (try communicator.allReduce(waited.seconds))
+            / Double(max(1, waited.steps) * communicator.size)
     }
 
     private func forgetLosses() {

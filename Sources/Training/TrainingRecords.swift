@@ -61,5 +61,6 @@ extension JetOrder {
     var summary: String {
         "batches of \(batchSize) of \(count) jets, \(shuffle ? "shuffled" : "unshuffled"), seed \(seed), "
             + "files of \(layout.blockCount) blocks of up to \(layout.blockRows) jets"
+            + (numbering.selection.map { ", selection \(String($0.checksum, radix: 16))" } ?? "")
     }
 }

@@ -12,11 +12,12 @@ struct Kaon: ParsableCommand {
 
               kaon pretrain configs/quickstart.yaml
               mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
+              kaon pack train.h5 --output train-packed.h5
               kaon inspect runs/quickstart/checkpoints/latest
               kaon bench parallel.threads=1
             """,
         version: kaonVersion,
-        subcommands: [Pretrain.self, Inspect.self, Bench.self])
+        subcommands: [Pretrain.self, Pack.self, Inspect.self, Bench.self])
 
     static func main() {
         Launch.useBestKernels()

@@ -2,20 +2,10 @@ import Foundation
 import Glibc
 import HDF5
 import MPI
+import TestSupport
 import Testing
 
-/// The ranks of this test run: those of `mpirun`, or one alone.
-private let world: Communicator = {
-    do {
-        HDF5Library.start()
-        try MPIEnvironment.initialize()
-        // mpirun takes an exit without this for a crash.
-        atexit { MPIEnvironment.finalize() }
-        return try Communicator.world.duplicate()
-    } catch {
-        fatalError("the tests need MPI: \(error)")
-    }
-}()
+private let world = makeWorld()
 
 /// Files shared by all ranks. Every test is collective, and holds for any number of ranks.
 @Suite(.serialized) struct ParallelFileMPITests {

@@ -1,14 +1,6 @@
 import Foundation
 import HDF5
 
-/// Gives `body` the path of a file in a fresh directory, which is removed afterwards.
-func withScratchFile<R>(_ body: (String) throws -> R) throws -> R {
-    let directory = FileManager.default.temporaryDirectory.appending(path: "kaon-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: directory) }
-    return try body(directory.appending(path: "scratch.h5").path)
-}
-
 /// The path of a file beside these tests.
 func fixture(_ name: String) -> String {
     URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/\(name)").path

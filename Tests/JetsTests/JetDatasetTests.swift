@@ -1,6 +1,7 @@
 import Foundation
 import Jets
 import MPI
+import TestSupport
 import Testing
 
 @Suite struct JetDatasetTests {

@@ -1,5 +1,6 @@
 import Configuration
 import Jets
+import TestSupport
 import Testing
 
 @Suite struct JetFeaturesTests {

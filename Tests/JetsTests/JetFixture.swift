@@ -4,38 +4,6 @@ import Jets
 import MPI
 import Tensors
 
-/// One rank alone; starts MPI where it does not run.
-let alone: Communicator = {
-    startMPI()
-    return .selfOnly
-}()
-
-func startMPI() {
-    do {
-        try MPIEnvironment.initialize()
-        // mpirun takes an exit without this for a crash.
-        atexit { MPIEnvironment.finalize() }
-    } catch {
-        fatalError("the tests need MPI: \(error)")
-    }
-}
-
-/// The path of a sample file: `train`, `val` or `test`.
-func sample(_ name: String) -> String {
-    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Fixtures/jets/\(name).h5").path
-}
-
-/// A new path for a file, removed with its folder when `body` returns.
-func withScratchFile<R>(_ name: String = "jets.h5", _ body: (String) throws -> R) throws -> R {
-    // Alone, MPI starts a daemon, which inherits open files and with them their locks: it must come first.
-    startMPI()
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    return try body(folder.appendingPathComponent(name).path)
-}
-
 /// A small padded file in memory, right until a test breaks it.
 struct JetFixture {
     var slots: Int
@@ -85,6 +53,26 @@ struct JetFixture {
         try file.close()
     }
 
+    /// Writes the same jets in the packed layout; `offsets` replaces where they begin.
+    func writePacked(to path: String, offsets: [Int]? = nil) throws {
+        let file = try File(creating: path)
+        let slots = mask.indices.filter { mask[$0] != 0 }
+        var starts = [0]
+        for jet in 0..<jets {
+            starts.append(starts[jet] + mask[jet * self.slots..<(jet + 1) * self.slots].count { $0 != 0 })
+        }
+        let used = slots.count
+        _ = try create("offsets", .int64, [jets + 1], offsets ?? starts, in: file.root)
+        let csts = try create(
+            "csts", .float32, [used, 7], slots.flatMap { features[$0 * 7..<$0 * 7 + 7] }, in: file.root)
+        if let csts, let featureNames { try csts.setAttribute("names", to: featureNames) }
+        _ = try create("csts_id", .int32, [used], slots.map { identities[$0] }, in: file.root)
+        if let dataset = try create("labels", .int64, [jets], labels, in: file.root), let classNames {
+            try dataset.setAttribute("names", to: classNames)
+        }
+        try file.close()
+    }
+
     private func create<T: HDF5Scalar>(
         _ name: String, _ type: ElementType, _ shape: [Int], _ values: [T], in group: borrowing Group
     ) throws -> Dataset? {
@@ -94,15 +82,5 @@ struct JetFixture {
             filters: .deflate(1))
         try values.withUnsafeBufferPointer { try dataset.write(rows: 0..<shape[0], from: $0) }
         return dataset
-    }
-}
-
-/// What an operation throws, in words; "" where it does not throw.
-func failure(_ work: () throws -> Void) -> String {
-    do {
-        try work()
-        return ""
-    } catch {
-        return "\(error)"
     }
 }

@@ -1,5 +1,6 @@
 import Jets
 import MPI
+import TestSupport
 import Testing
 
 @Suite struct JetLoaderTests {
@@ -99,7 +100,7 @@ import Testing
     @Test func faultsNameFileAndRow() throws {
         var fixture = JetFixture(jets: 30)
         fixture.labels[17] = 99
-        try withScratchFile { path in
+        try withScratchFile("jets.h5") { path in
             try fixture.write(to: path)
             let good = path.replacing("jets.h5", with: "good.h5")
             try JetFixture(jets: 30).write(to: good)
@@ -109,31 +110,7 @@ import Testing
             let message = failure { _ = try prefetcher.value(for: .init(epoch: 0, step: 1)) }
             #expect(
                 message.hasPrefix(
-                    "rank 0, step 1 of epoch 0: \(path): /labels, row 17 is 99, but the file names"))
+                    "step 1 of epoch 0: \(path): /labels, row 17 is 99, but the file names"))
         }
-    }
-}
-
-@Suite struct BlockCacheTests {
-    private let block = JetBlock(offsets: [0], values: [], identities: [], labels: [])
-
-    @Test func theLeastUsedBlockGoes() {
-        var cache = BlockCache(capacity: 3)
-        var reads: [Int] = []
-        for number in [1, 2, 3, 1, 4, 1, 3, 2, 5] {
-            _ = cache.block(number) {
-                reads.append(number)
-                return block
-            }
-        }
-        #expect(reads == [1, 2, 3, 4, 2, 5] && cache.count == 3)
-    }
-
-    @Test func aFailedReadIsNotRemembered() {
-        var cache = BlockCache(capacity: 2)
-        #expect(failure { _ = try cache.block(1) { throw JetError("torn") } } == "torn")
-        #expect(cache.count == 0)
-        _ = cache.block(1) { block }
-        #expect(cache.count == 1)
     }
 }

@@ -1,13 +1,10 @@
 import Foundation
 import Jets
 import MPI
+import TestSupport
 import Testing
 
-/// The ranks of this test run: those of `mpirun`, or one alone.
-let world: Communicator = {
-    startMPI()
-    return .world
-}()
+let world = makeWorld()
 
 /// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks.
 @Suite(.serialized) struct JetsMPITests {
@@ -41,6 +38,61 @@ let world: Communicator = {
         }
         #expect(visited.count == 2000)
         #expect(visited.sorted() == Array(0..<2000))
+    }
+
+    /// A choice of jets, and the epochs of it, are those of a single rank.
+    @Test(arguments: [
+        JetChoice(classes: ["Hbb", "QCD"]), JetChoice(jets: 37, seed: 2),
+        JetChoice(classes: ["Wqq", "Zqq", "Tbl"], jets: 500, seed: 3),
+    ])
+    func aChoiceIsTheSameForAnyNumberOfRanks(choice: JetChoice) throws {
+        func dataset(on communicator: Communicator) throws -> JetDataset {
+            try JetDataset(paths: [sample("val"), sample("test")], choice: choice, on: communicator)
+        }
+        let (mine, single) = (try dataset(on: world), try dataset(on: .selfOnly))
+        #expect(mine.numbering == single.numbering)
+        let loader = try loader(mine, batchSize: 36)
+        var visited: [Int] = []
+        for step in 0..<loader.stepsPerEpoch {
+            visited += try world.allGather(try loader.batch(epoch: 0, step: step).jets).flatMap { $0 }
+        }
+        #expect(visited.count == mine.count && Set(visited).count == mine.count)
+    }
+
+    /// Files of unequal length, and at the end of the epoch a batch of one jet: no jet is lost or doubled.
+    @Test func unequalFilesAndARankWithoutJets() throws {
+        let folder = try world.broadcast(
+            FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)").path)
+        _ = try world.onRoot {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            for (number, jets) in [25, 1, 130, 7, 64].enumerated() {
+                let path = "\(folder)/\(number).h5"
+                let fixture = JetFixture(jets: jets)
+                if number % 2 == 0 { try fixture.writePacked(to: path) } else { try fixture.write(to: path) }
+            }
+        }
+        let dataset = try JetDataset(paths: [folder + "/*.h5"], on: world)
+        #expect(dataset.count == 227)
+        for batchSize in [226, 113, 10] {
+            let loader = JetLoader(
+                dataset: dataset, preprocessing: RawPreprocessing(), batchSize: batchSize, seed: 4, windowBlocks: 2)
+            for epoch in 0..<2 {
+                var visited: [Int] = []
+                for step in 0..<loader.stepsPerEpoch {
+                    let batch = try loader.batch(epoch: epoch, step: step)
+                    // Jet j of a file has the first feature 100 j.
+                    for (jet, tokens) in zip(batch.jets, (0..<batch.count).map { batch.offsets[$0] })
+                    where !tokens.isEmpty {
+                        #expect(
+                            batch.values.array[tokens.lowerBound * 7] == Float(100 * dataset.place(ofJet: jet).row))
+                    }
+                    visited += try world.allGather(batch.jets).flatMap { $0 }
+                }
+                #expect(visited.sorted() == Array(0..<227))
+            }
+        }
+        try world.barrier()
+        _ = try world.onRoot { try FileManager.default.removeItem(atPath: folder) }
     }
 
     @Test(arguments: [(1_000_000, 4_000_000), (1, 4_000_000), (1_000_000, 10_000)])

@@ -1,5 +1,6 @@
 import HDF5
 import Jets
+import TestSupport
 import Testing
 
 @Suite struct PaddedFileTests {
@@ -70,7 +71,7 @@ import Testing
     @Test func blocksFollowTheChunks() {
         let chunks = [1, 7, 240, 999, 1000, 1001, 4096, 100_000]
         #expect(
-            chunks.map { PaddedLayout.blockRows(chunk: $0) } == [1000, 994, 960, 999, 1000, 1001, 4096, 4096])
+            chunks.map { JetStructure.blockRows(chunk: $0) } == [1000, 994, 960, 999, 1000, 1001, 4096, 4096])
     }
 
     // MARK: Faults

@@ -1,6 +1,7 @@
 import Foundation
 import Jets
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct PrefetcherTests {

@@ -1,5 +1,6 @@
 import Jets
 import MPI
+import TestSupport
 import Testing
 
 @Suite struct QuantileFitTests {

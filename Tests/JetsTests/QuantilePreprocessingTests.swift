@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import Jets
+import TestSupport
 import Testing
 
 @Suite struct QuantilePreprocessingTests {

@@ -1,4 +1,5 @@
 import MPI
+import TestSupport
 import Testing
 
 /// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks.

@@ -1,5 +1,6 @@
 import Glibc
 import MPI
+import TestSupport
 import Testing
 
 extension CommunicatorMPITests {

@@ -4,6 +4,7 @@ import Jets
 import MPI
 import Objectives
 import Tensors
+import TestSupport
 import Testing
 
 /// The ranks of this test run: those of `mpirun`, or one alone. A context of its own keeps these tests apart

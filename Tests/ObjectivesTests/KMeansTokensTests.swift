@@ -5,6 +5,7 @@ import Models
 import NN
 import Objectives
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct KMeansTokensTests {

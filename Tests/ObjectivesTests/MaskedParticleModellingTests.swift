@@ -10,7 +10,7 @@ import Testing
     /// All three tasks, the centroids given.
     private func objective(fraction: Double = 0.4) -> MaskedParticleModelling {
         var options = smallOptions()
-        options.maskingFraction = fraction
+        options.masking = .random(fraction: fraction)
         options.tasks.particleID = .init()
         options.tasks.regression = .init()
         options.tasks.kmeans = fewClusters()

@@ -3,6 +3,7 @@ import MPI
 import NN
 import Objectives
 import Tensors
+import TestSupport
 import Testing
 
 /// Every task learns one batch of 32 jets by heart: proof that its loss reaches all that has to be learnt.

@@ -5,33 +5,7 @@ import Models
 import NN
 import Objectives
 import Tensors
-
-/// One rank alone; starts MPI where it does not run.
-let alone: Communicator = {
-    startMPI()
-    return .selfOnly
-}()
-
-/// Starts MPI, which the k-means fit and the sample files need.
-func startMPI() {
-    do {
-        try MPIEnvironment.initialize()
-        // mpirun takes an exit without this for a crash.
-        atexit { MPIEnvironment.finalize() }
-    } catch {
-        fatalError("the tests need MPI: \(error)")
-    }
-}
-
-/// What an operation throws, in words; "" where it does not throw.
-func failure(_ work: () throws -> Void) -> String {
-    do {
-        try work()
-        return ""
-    } catch {
-        return "\(error)"
-    }
-}
+import TestSupport
 
 /// Simulated jets from the sample files, no more than 20 constituents each.
 enum SampleJets {
@@ -48,9 +22,7 @@ enum SampleJets {
     static func batch() throws -> JetBatch { try loader().batch(jets: Array(0..<32), epoch: 0) }
 
     private static let dataset = Result {
-        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Fixtures/jets/val.h5").path
-        return try JetDataset(paths: [path], maxConstituents: maxConstituents, on: alone)
+        try JetDataset(paths: [sample("val")], maxConstituents: maxConstituents, on: alone)
     }
     private static let preprocessing = Result {
         try QuantilePreprocessing.fit(try dataset.get(), jets: 500, quantiles: 50, on: alone)

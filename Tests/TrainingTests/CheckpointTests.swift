@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import NN
+import TestSupport
 import Testing
 import Training
 

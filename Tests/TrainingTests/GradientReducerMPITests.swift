@@ -1,6 +1,7 @@
 import MPI
 import NN
 import Tensors
+import TestSupport
 import Testing
 import Training
 

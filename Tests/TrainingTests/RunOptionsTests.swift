@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import NN
+import TestSupport
 import Testing
 import Training
 
@@ -41,7 +42,7 @@ import Training
         #expect(model.encoder.registers == 8 && model.encoder.layerScale == 1e-3 && model.encoder.finalNorm)
         #expect(model.decoder.width == 256 && model.decoder.layers == 4 && model.decoder.heads == 4)
         #expect(options.initialWeights == nil)
-        #expect(model.maskingFraction == 0.4)
+        #expect(model.masking == .random(fraction: 0.4))
         #expect(model.tasks.particleID?.weight == 0.3 && model.tasks.regression == nil)
         #expect(model.tasks.kmeans?.clusters == 16384 && model.tasks.kmeans?.labelSmoothing == 0.1)
         #expect(options.optimizer.learningRate == 1e-3 && options.optimizer.gradientClip == 1)
@@ -137,6 +138,12 @@ import Training
         ("data.features=[pt, mass]", "data.features: unknown feature 'mass'"),
         ("data.max_constituents=0", "data.max_constituents: must be from 1 to 4096"),
         ("data.shuffle=maybe", "data.shuffle: expected true or false"),
+        ("masking={strategy: uniform, range: [0.5, 0.4]}", "masking.range: expected the lowest and the highest"),
+        ("masking={strategy: radius, radius: 0}", "masking.radius: must be greater than 0"),
+        ("masking={strategy: radius, fraction: 0.4}", "masking.fraction: unknown key"),
+        ("masking.strategy=block", "masking.strategy: expected one of random, pt_fraction, uniform, nearest, radius"),
+        ("data.jets=0", "data.jets: must be at least 1"),
+        ("data.classes=[QCD, QCD]", "data.classes: the class 'QCD' is named twice"),
         ("masking.fraction=1.5", "masking.fraction: must be from 0 to 1"),
         ("model.encoder.heads=7", "model.encoder.heads: a width of 512 cannot be divided among 7 heads"),
         ("model.encoder.dropout=0.1", "model.encoder.dropout: must be"),

@@ -5,49 +5,11 @@ import Jets
 import MPI
 import NN
 import Tensors
+import TestSupport
 import Testing
 import Training
 
-/// The ranks of this test run: those of `mpirun`, or one alone. A context of its own keeps these tests apart
-/// from others that run in the same process.
-let world: Communicator = {
-    startMPI()
-    do { return try Communicator.world.duplicate() } catch { fatalError("the tests need MPI: \(error)") }
-}()
-
-func startMPI() {
-    do {
-        try MPIEnvironment.initialize()
-        // mpirun takes an exit without this for a crash.
-        atexit { MPIEnvironment.finalize() }
-    } catch {
-        fatalError("the tests need MPI: \(error)")
-    }
-}
-
-/// The path of a sample file: `train`, `val` or `test`.
-func sample(_ name: String) -> String {
-    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Fixtures/jets/\(name).h5").path
-}
-
-/// A new folder, removed when `body` returns.
-func withScratchFolder<R>(_ body: (String) throws -> R) throws -> R {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    return try body(folder.path)
-}
-
-/// What an operation throws, in words; "" where it does not throw.
-func failure(_ work: () throws -> Void) -> String {
-    do {
-        try work()
-        return ""
-    } catch {
-        return "\(error)"
-    }
-}
+let world = makeWorld()
 
 /// The options that some YAML, called `x.yaml`, and overrides say.
 func runOptions(_ yaml: String, _ overrides: [String] = []) throws -> RunOptions {
@@ -111,8 +73,8 @@ struct MetricsTable {
 
     /// All that does not depend on the clock.
     var reproducible: [[String]] {
-        let clock = columns.firstIndex(of: "jets_per_second")
-        return ([columns] + rows).map { row in row.indices.filter { $0 != clock }.map { row[$0] } }
+        let clock = ["jets_per_second", "data_wait_ms"].map { columns.firstIndex(of: $0) }
+        return ([columns] + rows).map { row in row.indices.filter { !clock.contains($0) }.map { row[$0] } }
     }
 }
 

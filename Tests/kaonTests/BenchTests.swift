@@ -46,6 +46,19 @@ import Testing
         }
     }
 
+    @Test(arguments: [nil, 2])
+    func measuresTheReadingOfData(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            _ = try TinyRun(in: folder)
+            let outcome = try kaon(
+                ["bench", "--data", folder + "/tiny.yaml", "--seconds", "0.2", "data.jets=500"], ranks: ranks)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let lines = outcome.output.split(separator: "\n").map(String.init)
+            #expect(lines.first?.hasPrefix("500 jets in 1 file, opened in ") == true)
+            #expect(lines.dropFirst(2).map { $0.prefix(3) } == (ranks == nil ? ["0  "] : ["0  ", "1  ", "all"]).map { $0[...] })
+        }
+    }
+
     @Test func whatIsWrongIsNamed() throws {
         let misspelt = try kaon(["bench", "training.batchsize=4"])
         #expect(misspelt.code == 1)

@@ -31,7 +31,10 @@ import Testing
         Case(name: "not HDF5", message: "HDF5 open FILE: not an HDF5 file") {
             try "not data".write(toFile: $0, atomically: true, encoding: .utf8)
         },
-        Case(name: "a folder", message: "HDF5 open FILE: is a directory") {
+        Case(
+            name: "an empty folder",
+            message: "the folder FILE has no file that ends in .h5 or .hdf5; name another"
+        ) {
             try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: true)
         },
         Case(name: "truncated", message: "HDF5 open FILE: truncated file") {
@@ -144,12 +147,12 @@ import Testing
             #expect(outcome.code == 1)
             let complaint = outcome.complaints.first ?? ""
             #expect(
-                complaint.wholeMatch(of: /Error: rank \d, step \d+ of epoch 0: (.*)/).map { String($0.1) }
+                complaint.wholeMatch(of: /Error: (?:rank \d, )?step \d+ of epoch 0: (.*)/).map { String($0.1) }
                     == "\(path): /csts, row 990, constituent 0: feature 'd0' is -inf; write the file again without it, "
                     + "or mask the constituent", "\(outcome.errors)")
             #expect(outcome.complaints.count == 1, "\(outcome.errors)")
             let log = try String(contentsOfFile: run.directory + "/kaon.log", encoding: .utf8)
-            #expect(log.contains(" error: rank "))
+            #expect(log.contains(ranks == nil ? " error: step " : " error: rank "))
             #expect(outcome.seconds < 60)
         }
     }
@@ -161,6 +164,27 @@ import Testing
             #expect(outcome.code == 1)
             #expect(outcome.complaints == ["Error: HDF5 open \(folder)/no.h5: no such file or directory"])
             #expect(!FileManager.default.fileExists(atPath: run.directory))
+        }
+    }
+
+    /// Network file systems may have no locks, where a user asks for them.
+    @Test func aLockThatIsNotToBeHad() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let path = folder + "/locked.h5"
+            try copySample(to: path)
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            defer { close(descriptor) }
+            try #require(flock(descriptor, LOCK_EX) == 0)
+            let arguments = run.arguments(["data.train=[\(path)]", "training.steps=1"])
+            let refused = try kaon(arguments, wrapper: ["env", "HDF5_USE_FILE_LOCKING=TRUE"])
+            #expect(refused.code == 1)
+            #expect(
+                refused.complaints == [
+                    "Error: HDF5 open \(path): unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE where its "
+                        + "file system has no locks"
+                ])
+            #expect(try kaon(arguments, wrapper: ["env", "HDF5_USE_FILE_LOCKING=FALSE"]).code == 0)
         }
     }
 

@@ -13,11 +13,32 @@ import Testing
                 == "\(sample("val")) (589.6 kB): jets in the padded layout, 1000 of up to 128 constituents")
         #expect(
             lines.dropFirst().prefix(5) == [
-                "", "class  name  jets", "0      QCD   100", "1      Tbl   100", "2      Tbqq  100",
+                "", "class  name  jets    share", "0      QCD    100  10.00 %", "1      Tbl    100  10.00 %",
+                "2      Tbqq   100  10.00 %",
             ])
         #expect(lines.contains("dataset  type     shape           stored"))
         #expect(lines.contains { $0.hasPrefix("csts     float32  1000 × 128 × 7  ") })
         #expect(lines.allSatisfy { $0.last != " " })
+        let heads = lines.compactMap { $0.split(separator: " ").first }
+        for name in ["pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr", "constituents", "photon"] {
+            #expect(heads.contains(Substring(name)))
+        }
+        #expect(lines.contains { $0.hasPrefix("The impact parameters") && $0.hasSuffix("found in all 1000 jets.") })
+    }
+
+    @Test func manyFiles() throws {
+        try withScratchFolder { folder in
+            for name in ["a", "b"] { try copySample(to: "\(folder)/\(name).h5") }
+            let outcome = try kaon(["inspect", folder])
+            #expect(outcome.code == 0)
+            #expect(outcome.output.hasPrefix("2 files ("))
+            #expect(outcome.output.contains("): 2000 jets\n\nclass  name  jets    share\n0      QCD    200  10.00 %\n"))
+
+            let json = try kaon(["inspect", "--json", folder + "/a.h5", folder + "/b.h5"])
+            let object = try JSONSerialization.jsonObject(with: Data(json.output.utf8))
+            let figures = try #require(object as? [String: Any])
+            #expect(figures["jets"] as? Int == 2000 && (figures["features"] as? [Any])?.count == 7)
+        }
     }
 
     @Test func aFileThatCannotBeTrainedOn() throws {
@@ -38,7 +59,7 @@ import Testing
             try file.root.write([1, 2, 3] as [Int], as: "a/b")
             try file.close()
             let description = try kaon(["inspect", other])
-            #expect(description.output.contains("neither a checkpoint of kaon nor jets in the padded layout"))
+            #expect(description.output.contains("neither a checkpoint of kaon nor jets in the padded or the packed"))
             #expect(description.output.contains("\na/b      int64  3      0.0 kB"))
         }
     }
@@ -70,7 +91,7 @@ import Testing
             let text = folder + "/text.h5"
             try "not data".write(toFile: text, atomically: true, encoding: .utf8)
             for (path, reason) in [
-                (text, "not an HDF5 file"), (folder, "is a directory"),
+                (text, "not an HDF5 file"),
                 (folder + "/no.h5", "no such file or directory"),
             ] {
                 let outcome = try kaon(["inspect", path])

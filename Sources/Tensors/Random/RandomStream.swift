@@ -33,4 +33,6 @@ public struct RandomStream: RawRepresentable, Hashable, Sendable {
     public static let validationFlow = RandomStream(rawValue: 11)
     /// Re-initialised codes of a vector quantiser.
     public static let codeRevival = RandomStream(rawValue: 12)
+    /// The jets that are chosen from the files.
+    public static let selection = RandomStream(rawValue: 13)
 }

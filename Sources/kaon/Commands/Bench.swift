@@ -10,10 +10,17 @@ struct Bench: ParsableCommand {
 
               kaon bench parallel.threads=1
               mpirun -n 2 kaon bench configs/small.yaml --json bench.json
+
+            With --data it reads the training data of a configuration instead, without training:
+
+              mpirun -n 2 kaon bench --data configs/small.yaml data.train=[train.h5]
             """)
 
     @Argument(help: "A YAML file (ending in .yaml or .yml) and overrides; both may be left out.")
     var arguments: [String] = []
+
+    @Option(help: "Measure the reading of this configuration's training data; arguments are overrides.")
+    var data: String?
 
     @Option(help: "Repeat steps for at least this many seconds.")
     var seconds = 20.0
@@ -31,6 +38,13 @@ struct Bench: ParsableCommand {
     }
 
     func run() {
+        if let data {
+            Launch.onAllRanks { communicator, console in
+                let options = try Launch.configuration(data, overrides: arguments, on: communicator)
+                console.say(try benchmarkData(options, seconds: seconds, on: communicator).table)
+                return .finished
+            }
+        }
         let isFile = arguments.first.map { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") } ?? false
         Launch.onAllRanks { communicator, console in
             let overrides = Array(arguments.dropFirst(isFile ? 1 : 0))

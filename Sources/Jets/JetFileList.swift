@@ -1,0 +1,77 @@
+import Foundation
+import MPI
+
+/// What the ranks know of the files of a dataset without opening them: rank 0 looked at every one.
+struct JetFileList: Sendable {
+    let paths: [String]
+    /// The number of jets of each file.
+    let counts: [Int]
+    /// The number of jets to read at once.
+    let blockRows: Int
+    let classNames: [String]
+
+    /// Looks at the files that the patterns stand for on rank 0, and tells the others; collective.
+    ///
+    /// Throws `AgreedError` where a pattern stands for nothing, or a file cannot be opened or does not fit.
+    init(_ patterns: [String], maxConstituents: Int, on communicator: Communicator) throws {
+        let found = try communicator.onRoot { try Self(patterns, maxConstituents: maxConstituents) }
+        func broadcast(_ texts: [String]?) throws -> [String] {
+            // No path or name has a zero byte.
+            let text = try communicator.broadcast(texts?.joined(separator: "\0") ?? "")
+            return text.isEmpty ? [] : text.components(separatedBy: "\0")
+        }
+        paths = try broadcast(found?.paths)
+        classNames = try broadcast(found?.classNames)
+        counts = try communicator.broadcast(found?.counts ?? [])
+        blockRows = try communicator.broadcast([found?.blockRows ?? 0])[0]
+    }
+
+    /// Looks at the files that the patterns stand for.
+    ///
+    /// Throws `HDF5Error` or `JetError` where a pattern stands for nothing, or a file does not fit.
+    init(_ patterns: [String], maxConstituents: Int) throws {
+        paths = try patterns.flatMap(Self.expand)
+        guard !paths.isEmpty else { throw JetError("no file of jets is given; name at least one") }
+        var (counts, blockRows, names) = ([Int](), 0, [String]?.none)
+        for path in paths {
+            let file = try openJetFile(path, maxConstituents: maxConstituents)
+            guard file.classNames == names ?? file.classNames else {
+                throw JetError(
+                    "the classes in \(path) (\(file.classNames.joined(separator: ", "))) are not those in "
+                        + "\(paths[0]) (\(names!.joined(separator: ", "))): write the files with the same "
+                        + "names in the same order")
+            }
+            names = file.classNames
+            counts.append(file.count)
+            blockRows = max(blockRows, file.blockRows)
+        }
+        self.counts = counts
+        self.blockRows = blockRows
+        classNames = names ?? []
+    }
+
+    /// The files that a path stands for: itself, all HDF5 files in a folder, or all that match a pattern with
+    /// `*`, `?` or `[…]`; sorted, so that the order is not that of the file system.
+    static func expand(_ path: String) throws -> [String] {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+            guard isFolder.boolValue else { return [path] }
+            let names: [String]
+            do { names = try FileManager.default.contentsOfDirectory(atPath: path) } catch {
+                throw JetError("the folder \(path) cannot be read; check its permissions")
+            }
+            let files = names.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".h5") || $0.hasSuffix(".hdf5")) }
+            guard !files.isEmpty else {
+                throw JetError("the folder \(path) has no file that ends in .h5 or .hdf5; name another")
+            }
+            return files.sorted().map { path.hasSuffix("/") ? path + $0 : "\(path)/\($0)" }
+        }
+        guard path.contains(where: { "*?[".contains($0) }) else { return [path] }
+        var matches = glob_t()
+        defer { globfree(&matches) }
+        guard glob(path, GLOB_NOSORT, nil, &matches) == 0 else {
+            throw JetError("no file matches \(path); correct the pattern")
+        }
+        return (0..<Int(matches.gl_pathc)).map { String(cString: matches.gl_pathv[$0]!) }.sorted()
+    }
+}

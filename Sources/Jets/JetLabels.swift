@@ -1,0 +1,44 @@
+import HDF5
+
+/// `/labels` of a file of jets: the class of each, and the names of the classes.
+struct JetLabels: ~Copyable, Sendable {
+    /// The names by label; empty where the file does not tell.
+    let classNames: [String]
+    private let path: String
+    private let dataset: Dataset
+
+    /// Opens the dataset, which must have `count` labels, as many as `other` has jets.
+    init(path: String, root: borrowing Group, count: Int, as other: String) throws {
+        let dataset = try root.dataset("labels")
+        guard dataset.shape == [count] else {
+            throw JetStructure.misfit(path, dataset, "\([count]) as in \(other)")
+        }
+        try JetStructure.require(path, dataset, JetStructure.integers, "integers")
+        classNames = dataset.hasAttribute("names") ? try dataset.stringsAttribute("names") : []
+        self.path = path
+        self.dataset = dataset
+    }
+
+    /// The number of jets that are stored as one; 1 where that does not matter.
+    var chunk: Int { dataset.chunks?[0] ?? 1 }
+
+    /// Reads labels. Throws `HDF5Error`, and `JetError` at an unknown class.
+    func read(_ rows: Range<Int>) throws -> [Int32] {
+        let stored = UnsafeMutableBufferPointer<Int>.allocate(capacity: rows.count)
+        defer { stored.deallocate() }
+        try dataset.read(rows: rows, into: stored)
+        let classes = classNames.isEmpty ? 0...Int(Int32.max) : 0...classNames.count - 1
+        return try stored.enumerated().map { index, label in
+            guard classes.contains(label) else {
+                let known =
+                    classNames.isEmpty
+                    ? "classes are numbered from 0"
+                    : "the file names \(classNames.count) classes (\(classNames.joined(separator: ", ")))"
+                throw JetError(
+                    "\(path): /labels, row \(rows.lowerBound + index) is \(label), but \(known): correct the "
+                        + "label or the attribute 'names' of /labels")
+            }
+            return Int32(label)
+        }
+    }
+}

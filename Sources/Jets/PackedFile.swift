@@ -1,0 +1,92 @@
+import HDF5
+import MPI
+
+/// A file in kaon's own layout: the constituents of all jets one after the other, without padding.
+///
+/// `offsets` [N + 1] integer: jet i has the constituents `offsets[i] ..< offsets[i + 1]` of `csts` [T, 7]
+/// float and `csts_id` [T] integer; `labels` [N] and, optionally, `jets` [N, 5] are those of the padded
+/// layout. The first `maxConstituents` of each jet are used.
+public final class PackedFile: JetFile {
+    public let path: String
+    public var count: Int { layout.count }
+    public var blockRows: Int { layout.blockRows }
+    public var classNames: [String] { layout.labels.classNames }
+
+    private let maxConstituents: Int
+    private let layout: PackedLayout
+    private let file: File
+
+    /// Opens a file and checks its structure; collective if a communicator is given, which the file then uses
+    /// alone.
+    ///
+    /// Throws `HDF5Error` or `AgreedError` where there is no such file, and `JetError` where its structure
+    /// does not fit.
+    public convenience init(path: String, maxConstituents: Int, on communicator: Communicator?) throws {
+        let file = try File(opening: path, on: communicator)
+        try self.init(path: path, file: file, maxConstituents: maxConstituents)
+    }
+
+    init(path: String, file: consuming File, maxConstituents: Int) throws {
+        precondition(maxConstituents > 0, "jets of at most \(maxConstituents) constituents")
+        self.path = path
+        self.maxConstituents = maxConstituents
+        layout = try PackedLayout(path: path, root: file.root)
+        self.file = file
+    }
+
+    public func labels(rows: Range<Int>) throws -> [Int32] { try layout.labels.read(rows) }
+
+    public func constituentCounts(rows: Range<Int>) throws -> [Int] {
+        let starts = try offsets(rows: rows)
+        return (0..<rows.count).map { min(starts[$0 + 1] - starts[$0], maxConstituents) }
+    }
+
+    /// Where jets begin in the file, and where the last of them ends. Throws as `read(rows:)`.
+    func offsets(rows: Range<Int>) throws -> [Int] { try layout.readOffsets(rows, path: path) }
+
+    /// Reads jets, whatever other ranks do.
+    ///
+    /// Throws `HDF5Error`, and `JetError` at offsets that do not rise, a value that is not finite, an unknown
+    /// identity or an unknown class.
+    public func read(rows: Range<Int>) throws -> JetBlock {
+        precondition(
+            rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) are outside 0..<\(count)")
+        let width = JetFeatures.allNames.count
+        let starts = try offsets(rows: rows)
+        let tokens = starts[0]..<starts[rows.count]
+        var values = try [Float](unsafeUninitializedCapacity: tokens.count * width) { buffer, initialized in
+            try layout.features.read(
+                rows: tokens, into: UnsafeMutableBufferPointer(rebasing: buffer[..<(tokens.count * width)]))
+            initialized = tokens.count * width
+        }
+        var identities = try [Int32](unsafeUninitializedCapacity: tokens.count) { buffer, initialized in
+            try layout.identities.read(
+                rows: tokens, into: UnsafeMutableBufferPointer(rebasing: buffer[..<tokens.count]))
+            initialized = tokens.count
+        }
+        var offsets: [Int32] = [0]
+        offsets.reserveCapacity(rows.count + 1)
+        for jet in 0..<rows.count {
+            let first = starts[jet] - tokens.lowerBound
+            let used = min(starts[jet + 1] - starts[jet], maxConstituents)
+            let token = Int(offsets[jet])
+            if token != first {
+                // What was cut off the jets before leaves a gap.
+                for index in 0..<used { identities[token + index] = identities[first + index] }
+                for index in 0..<used * width { values[token * width + index] = values[first * width + index] }
+            }
+            offsets.append(Int32(token + used))
+        }
+        let kept = Int(offsets[rows.count])
+        identities.removeLast(identities.count - kept)
+        values.removeLast(values.count - kept * width)
+
+        let check = ConstituentCheck(path: path) { token in
+            let jet = (0..<rows.count).first { Int(offsets[$0 + 1]) > token }!
+            return (rows.lowerBound + jet, token - Int(offsets[jet]))
+        }
+        let kinds = try check.identities(identities)
+        try check.values(values)
+        return JetBlock(offsets: offsets, values: values, identities: kinds, labels: try labels(rows: rows))
+    }
+}

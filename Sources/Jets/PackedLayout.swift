@@ -1,0 +1,94 @@
+import HDF5
+
+/// The datasets of a packed file, found to fit together.
+struct PackedLayout: ~Copyable, Sendable {
+    /// The dataset whose presence tells a packed file from a padded one.
+    static let mark = "offsets"
+
+    let offsets: Dataset
+    let features: Dataset
+    let identities: Dataset
+    let labels: JetLabels
+    /// The number of jets.
+    var count: Int { offsets.shape[0] - 1 }
+    /// The number of constituents.
+    var constituents: Int { features.shape[0] }
+    /// See `JetFile.blockRows`: what is stored a jet is aligned, constituents cannot be.
+    var blockRows: Int { JetStructure.blockRows(chunk: labels.chunk) }
+
+    private init(
+        offsets: consuming Dataset, features: consuming Dataset, identities: consuming Dataset,
+        labels: consuming JetLabels
+    ) {
+        self.offsets = offsets
+        self.features = features
+        self.identities = identities
+        self.labels = labels
+    }
+
+    /// Finds and checks the datasets; of the offsets, the first and the last. Throws `JetError` with what is
+    /// wrong.
+    init(path: String, root: borrowing Group) throws {
+        for name in [Self.mark, "csts", "csts_id", "labels"] where !root.contains(name) {
+            throw JetError(
+                "dataset /\(name) is missing in \(path); a packed file of jets has /offsets, /csts, /csts_id "
+                    + "and /labels: name another file, or pack this one again")
+        }
+        let offsets = try root.dataset(Self.mark)
+        let features = try root.dataset("csts")
+        let identities = try root.dataset("csts_id")
+        guard offsets.shape.count == 1, offsets.shape[0] > 0 else {
+            throw JetStructure.misfit(path, offsets, "one number more than there are jets")
+        }
+        let width = JetFeatures.allNames.count
+        guard features.shape.count == 2, features.shape[1] == width else {
+            throw JetStructure.misfit(
+                path, features,
+                "constituents × the \(width) features " + JetFeatures.allNames.joined(separator: ", "))
+        }
+        let (jets, constituents) = (offsets.shape[0] - 1, features.shape[0])
+        guard jets > 0 else { throw JetError("\(path) holds no jets; leave it out") }
+        guard identities.shape == [constituents] else {
+            throw JetStructure.misfit(path, identities, "\([constituents]) as in /csts")
+        }
+        let labels = try JetLabels(path: path, root: root, count: jets, as: "/offsets")
+        try JetStructure.checkJets(path, root, count: jets, as: "/offsets")
+        try JetStructure.require(path, offsets, JetStructure.integers, "integers")
+        try JetStructure.require(path, features, [.float32, .float64], "floating-point numbers")
+        try JetStructure.require(path, identities, JetStructure.integers, "integers")
+        try JetStructure.checkFeatureNames(path, features)
+
+        var ends = [0, 0]
+        try ends.withUnsafeMutableBufferPointer { ends in
+            try offsets.read(rows: 0..<1, into: UnsafeMutableBufferPointer(rebasing: ends[0..<1]))
+            try offsets.read(rows: jets..<jets + 1, into: UnsafeMutableBufferPointer(rebasing: ends[1..<2]))
+        }
+        guard ends == [0, constituents] else {
+            throw JetError(
+                "/offsets in \(path) goes from \(ends[0]) to \(ends[1]), not from 0 to \(constituents), the "
+                    + "number of constituents in /csts: pack the file again")
+        }
+        self.init(offsets: offsets, features: features, identities: identities, labels: labels)
+    }
+
+    /// Where jets begin, and where the last of them ends: one number more than rows.
+    ///
+    /// Throws `HDF5Error`, and `JetError` where the offsets fall or leave the constituents.
+    func readOffsets(_ rows: Range<Int>, path: String) throws -> [Int] {
+        let starts = try [Int](unsafeUninitializedCapacity: rows.count + 1) { buffer, initialized in
+            try offsets.read(
+                rows: rows.lowerBound..<rows.upperBound + 1,
+                into: UnsafeMutableBufferPointer(rebasing: buffer[..<(rows.count + 1)]))
+            initialized = rows.count + 1
+        }
+        for (index, start) in starts.enumerated() {
+            let previous = index == 0 ? 0 : starts[index - 1]
+            guard start >= previous, start <= constituents else {
+                throw JetError(
+                    "\(path): /offsets, row \(rows.lowerBound + index) is \(start), but offsets rise from 0 to "
+                        + "\(constituents), and the one before is \(previous): pack the file again")
+            }
+        }
+        return starts
+    }
+}

@@ -1,0 +1,21 @@
+import Tensors
+
+/// Drops ⌊f · n⌋ of the n constituents of a jet, every choice as likely as any other, with an f of each jet's
+/// own, uniform between two bounds.
+public struct UniformMasking: Masking, Equatable {
+    /// The bounds of the fraction, in 0 … 1.
+    public let range: ClosedRange<Double>
+
+    public init(range: ClosedRange<Double>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= 1, "dropped fractions of \(range)")
+        self.range = range
+    }
+
+    public func dropped(in batch: JetBatch, seed: UInt64, stream: RandomStream = .masking) -> [Bool] {
+        dropped(in: batch, seed: seed, stream: stream) { tokens, flags, random in
+            let width = range.upperBound - range.lowerBound
+            let fraction = range.lowerBound + width * random.uniform64()
+            flags.mark(Int((fraction * Double(tokens.count)).rounded(.down)), random: &random)
+        }
+    }
+}

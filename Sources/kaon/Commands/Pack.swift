@@ -1,0 +1,50 @@
+import ArgumentParser
+import Training
+
+struct Pack: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Writes files of jets into one packed file: without padding, compressed, quick to read.",
+        discussion: """
+            A source is a file in the padded or the packed layout, a folder of such, or a pattern with *. Jets keep \
+            their order; class names and all further datasets are kept. The file appears when it is complete.
+
+              kaon pack train.h5 --output train-packed.h5
+              kaon pack 'data/*.h5' --output all.h5 --compression 6
+            """)
+
+    @Argument(help: "Files, folders or patterns.")
+    var sources: [String]
+
+    @Option(name: .shortAndLong, help: "The file to write.")
+    var output: String
+
+    @Option(help: "How hard to compress, 0 (not at all) to 9.")
+    var compression = 4
+
+    @Option(help: "The most constituents of a jet that are kept.")
+    var maxConstituents = 128
+
+    @Option(help: "Only the first jets, this many.")
+    var jets: Int?
+
+    @Flag(help: "Replace the output where it is there already.")
+    var force = false
+
+    func validate() throws {
+        guard 0...9 ~= compression else {
+            throw ValidationError("--compression must be from 0 to 9, found \(compression)")
+        }
+        if let jets, jets < 1 { throw ValidationError("--jets must be at least 1, found \(jets)") }
+        guard maxConstituents > 0 else {
+            throw ValidationError("--max-constituents must be at least 1, found \(maxConstituents)")
+        }
+    }
+
+    func run() throws {
+        let console = Console(isSilent: false)
+        console.say(
+            try pack(
+                sources, to: output, compression: compression, maxConstituents: maxConstituents,
+                jets: jets, overwrites: force, console: console))
+    }
+}

@@ -1,0 +1,64 @@
+import Foundation
+import HDF5
+import Testing
+
+@Suite(.serialized) struct PackTests {
+    /// A padded file, packed, trains the same model.
+    @Test func aPackedFileTrainsTheSame() throws {
+        try withScratchFolder { folder in
+            let packed = folder + "/packed.h5"
+            let outcome = try kaon(["pack", sample("val"), "--output", packed])
+            #expect(outcome.code == 0 && outcome.errors == "", "\(outcome.errors)")
+            #expect(outcome.output.hasPrefix("\(packed): 1000 jets with "))
+
+            var contents: [[String: Data]] = []
+            for (name, data) in [("a", sample("val")), ("b", packed)] {
+                try FileManager.default.createDirectory(
+                    atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+                let run = try TinyRun(in: "\(folder)/\(name)")
+                // Blocks of the two are not alike, the jets in the order of the file are.
+                let overrides = ["data.train=[\(data)]", "data.shuffle=false", "preprocessing.jets=1000"]
+                #expect(try kaon(run.arguments(overrides)).code == 0)
+                contents.append(try weights(run.latest))
+            }
+            #expect(contents[0] == contents[1])
+
+            let description = try kaon(["inspect", packed]).output
+            #expect(description.contains(": jets in the packed layout, 1000 with "))
+            #expect(description.contains("\noffsets "))
+        }
+    }
+
+    private func weights(_ checkpoint: String) throws -> [String: Data] {
+        let model = try File(opening: checkpoint).root.group("model")
+        var result: [String: Data] = [:]
+        for child in try model.children {
+            let values = try model.read(child.name, as: Float.self)
+            result[child.name] = values.withUnsafeBytes { Data($0) }
+        }
+        return result
+    }
+
+    @Test func nothingIsOverwritten() throws {
+        try withScratchFolder { folder in
+            let output = folder + "/out.h5"
+            try "precious".write(toFile: output, atomically: true, encoding: .utf8)
+            let refused = try kaon(["pack", sample("val"), "--output", output])
+            #expect(refused.code == 1)
+            #expect(
+                refused.complaints == [
+                    "Error: \(output) is there already; give another name, or --force to replace it"
+                ])
+            // A source that cannot be packed leaves what was there, and nothing beside it.
+            let broken = folder + "/broken.h5"
+            try copySample(to: broken) { try $0.set(feature: 1, ofJet: 990, to: .nan) }
+            let failed = try kaon(["pack", broken, "--output", output, "--force"])
+            #expect(failed.code == 1)
+            #expect(failed.complaints.count == 1)
+            #expect(failed.complaints.first?.contains("\(broken): /csts, row 990, constituent 0: feature 'deta'") == true)
+            #expect(try String(contentsOfFile: output, encoding: .utf8) == "precious")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["broken.h5", "out.h5"])
+            #expect(try kaon(["pack", sample("val"), "--output", output, "--force"]).code == 0)
+        }
+    }
+}
