@@ -68,10 +68,13 @@ void ck_product(float *c, int64_t ldc, ck_start start, const float *restrict a, 
             ck_start from = l == 0 ? start : (ck_start){.matrix = c, .stride = ldc};
             for (int64_t i = 0; i < m; i += blocks.rows) {
                 int64_t rows = least(m - i, blocks.rows);
-                for (int64_t j = first; j < last;) {
+                // Each column of tiles fetches one row in eight of the next rows of A.
+                const float *next = transpose_a || i + blocks.rows >= m ? 0 : a + (i + blocks.rows) * row + l;
+                for (int64_t j = first; j < last; next = next ? next + row : 0) {
                     int width = ck_tile_vectors(last - j);
                     ck_block_product(c + i * ldc + j, ldc, ck_start_at(from, i, j), a + i * row + l * col, row, col,
-                                     scratch + (j - first) * depth, 16 * width, rows, 16 * width, depth);
+                                     scratch + (j - first) * depth, 16 * width, rows, 16 * width, depth,
+                                     next);
                     j += 16 * width;
                 }
             }

@@ -44,8 +44,9 @@ typedef struct {
     const float *row;
 } ck_start;
 /// C = S + A B, all operands in place: a(i, l) = a[i · row + l · col], B [k, n] with rows `ldb` apart, n a multiple of 16.
+/// While it works, every eighth row of k elements from `ahead` on, if that is not null, comes into the cache.
 void ck_block_product(float *c, int64_t ldc, ck_start start, const float *a, int64_t row, int64_t col, const float *b,
-                      int64_t ldb, int64_t m, int64_t n, int64_t k);
+                      int64_t ldb, int64_t m, int64_t n, int64_t k, const float *ahead);
 /// The vectors of columns that one tile takes when `columns` (a multiple of 16) are left.
 int ck_tile_vectors(int64_t columns);
 /// C = S + op(A) op(B) as above, for matrices that do not fit into the nearest caches; transposed operands are [k, m] and
