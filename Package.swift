@@ -34,8 +34,7 @@ let package = Package(
         .target(name: "Configuration", dependencies: ["Yams"]),
         .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "NN", dependencies: ["Tensors"]),
-        .target(
-            name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"], exclude: ["README.md"]),
+        .target(name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"]),
         .target(name: "Models", dependencies: ["NN"]),
         .target(name: "Objectives", dependencies: ["Models", "Jets", "Configuration"]),
         .target(

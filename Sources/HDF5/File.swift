@@ -24,7 +24,8 @@ public struct File: ~Copyable, Sendable {
 
     /// Opens a file that exists; with the communicator's ranks if given (collective).
     ///
-    /// `chunkCacheBytes` bounds what is kept of each dataset's chunks between two accesses. Throws `HDF5Error`, or the same `AgreedError` on every rank if one of them cannot see the file.
+    /// `chunkCacheBytes` bounds what is kept of each dataset's chunks between two accesses. Throws
+    /// `HDF5Error`, or the same `AgreedError` on every rank if one of them cannot see the file.
     public init(
         opening path: String, _ mode: AccessMode = .read, on communicator: Communicator? = nil,
         chunkCacheBytes: Int = Self.defaultChunkCacheBytes

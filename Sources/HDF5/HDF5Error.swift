@@ -38,7 +38,8 @@ extension HDF5Error {
         if cause.contains("file signature not found") { return "not an HDF5 file" }
         // "unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'"
         if cause.contains("unable to lock file") || cause.contains("errno = 11,") {
-            return "unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE where its file system has no locks"
+            return
+                "unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE where its file system has no locks"
         }
         // "unable to open file: name = 'x.h5', errno = 2, error message = 'No such file or directory', …"
         if let message = cause.firstMatch(of: /error message = '([^']*)'/) {

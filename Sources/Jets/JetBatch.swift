@@ -29,7 +29,8 @@ public struct JetBatch: Sendable {
     ) {
         precondition(
             offsets.jets == jets.count && labels.count == jets.count && offsets.tokens == identities.count
-                && values.rows == identities.count && (momenta ?? []).count == (momenta == nil ? 0 : values.rows),
+                && values.rows == identities.count
+                && momenta.map { $0.count == identities.count } ?? true,
             "the parts of a batch do not fit")
         self.jets = jets
         self.epoch = epoch

@@ -11,8 +11,8 @@ public struct JetChoice: Sendable, Equatable {
     public var classes: [String]?
     /// The number of jets, as many of one class as of another to within one; nil for all.
     ///
-    /// Of C classes, class c (from 0, in the order given) has ⌈(jets − c) / C⌉. The jets of a smaller choice of
-    /// the same seed are among those of a larger one.
+    /// Of C classes, class c (from 0, in the order given) has ⌈(jets − c) / C⌉. The jets of a smaller choice
+    /// of the same seed are among those of a larger one.
     public var jets: Int?
     /// Names the choice of that number.
     public var seed: UInt64
@@ -29,7 +29,9 @@ public struct JetChoice: Sendable, Equatable {
         jets = try section.optionalInt("jets", in: .positive, absent: "all")
         self.seed = seed
         if let classes {
-            guard !classes.isEmpty else { throw section.error("classes", "no class is named; name some, or 'all'") }
+            guard !classes.isEmpty else {
+                throw section.error("classes", "no class is named; name some, or 'all'")
+            }
             for (index, name) in classes.enumerated() where classes[..<index].contains(name) {
                 throw section.error("classes", "the class '\(name)' is named twice")
             }
@@ -40,8 +42,8 @@ public struct JetChoice: Sendable, Equatable {
     private func labels(of names: [String]) throws -> [Int32] {
         guard !names.isEmpty else {
             throw JetError(
-                "data.classes and data.jets need to know the classes, which the files do not name: write their "
-                    + "names into the attribute 'names' of /labels")
+                "data.classes and data.jets need to know the classes, which the files do not name: write "
+                    + "their names into the attribute 'names' of /labels")
         }
         return try (classes ?? names).map { name in
             guard let label = names.firstIndex(of: name) else {
@@ -76,7 +78,9 @@ public struct JetChoice: Sendable, Equatable {
         while !walk.isFull, start < layout.blockCount {
             let blocks = start..<min(start + round, layout.blockCount)
             let share = JetOrder.share(of: blocks.count, rank: communicator.rank, size: communicator.size)
-            let part = try communicator.agree { try share.flatMap { try labels(order[start + $0]..<order[start + $0] + 1) } }
+            let part = try communicator.agree {
+                try share.flatMap { try labels(order[start + $0]..<order[start + $0] + 1) }
+            }
             var rest = try communicator.allGather(part).joined()[...]
             for position in blocks where !walk.isFull {
                 let block = order[position]
@@ -89,10 +93,11 @@ public struct JetChoice: Sendable, Equatable {
         }
         try communicator.agree {
             for label in chosen where walk.quotas[label]! > 0 {
+                let wanted = walk.wanted[label]!
                 throw JetError(
-                    "data.jets asks for \(walk.wanted[label]!) jets of class '\(classNames[Int(label)])', but the "
-                        + "files have \(walk.wanted[label]! - walk.quotas[label]!): lower data.jets, or leave the "
-                        + "class out of data.classes")
+                    "data.jets asks for \(wanted) jets of class '\(classNames[Int(label)])', but the files have "
+                        + "\(wanted - walk.quotas[label]!): lower data.jets, or leave the class out of "
+                        + "data.classes")
             }
         }
         return walk.selection

@@ -24,9 +24,9 @@ public final class JetDataset: Sendable {
 
     /// Opens the files that some paths stand for, on all ranks of a communicator; collective.
     ///
-    /// A path may be a file, a folder, or a pattern with `*`, `?` or `[…]`. Rank 0 alone looks at the structure
-    /// of every file; each rank opens a file when it first reads from it. Throws `AgreedError`, the same on
-    /// every rank, where a file cannot be opened or does not fit, or has not what is chosen.
+    /// A path may be a file, a folder, or a pattern with `*`, `?` or `[…]`. Rank 0 alone looks at the
+    /// structure of every file; each rank opens a file when it first reads from it. Throws `AgreedError`, the
+    /// same on every rank, where a file cannot be opened or does not fit, or has not what is chosen.
     ///
     /// - Parameters:
     ///   - jets: bounds the number of jets: the first ones are taken.

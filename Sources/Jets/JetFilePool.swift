@@ -35,8 +35,8 @@ final class JetFilePool: Sendable {
         guard file.count == list.counts[number], file.classNames == list.classNames else {
             throw JetError(
                 "\(path) has \(file.count) jets of \(file.classNames.count) classes, but rank 0 found "
-                    + "\(list.counts[number]) of \(list.classNames.count) in it: put the files on a file system "
-                    + "that all nodes share, and leave them alone while a run reads them")
+                    + "\(list.counts[number]) of \(list.classNames.count) in it: put the files on a file "
+                    + "system that all nodes share, and leave them alone while a run reads them")
         }
         return file
     }

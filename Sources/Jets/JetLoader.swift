@@ -105,7 +105,9 @@ public final class JetLoader: Sendable {
                 for token in Int(part.block.offsets[row])..<Int(part.block.offsets[row + 1]) {
                     let first = token * stored
                     momenta.append(
-                        SIMD3(part.block.values[first], part.block.values[first + 1], part.block.values[first + 2]))
+                        SIMD3(
+                            part.block.values[first], part.block.values[first + 1],
+                            part.block.values[first + 2]))
                 }
             }
         }

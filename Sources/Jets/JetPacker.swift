@@ -174,8 +174,8 @@ private final class PackingSource {
                 ?? (dataset.shape.first == shape[0] && shape[0] != jets)
             guard dataset.elementType.isNumeric, isPerConstituent || dataset.shape.first == jets else {
                 throw JetError(
-                    "\(dataset.path) in \(path), \(dataset.elementType) of shape \(dataset.shape), has no row of "
-                        + "numbers for every jet or constituent: remove it from the file")
+                    "\(dataset.path) in \(path), \(dataset.elementType) of shape \(dataset.shape), has no row "
+                        + "of numbers for every jet or constituent: remove it from the file")
             }
             others.append(
                 PackingColumn(
@@ -195,7 +195,8 @@ private final class PackingSource {
         }
         func list(_ source: PackingSource) -> String {
             source.others.isEmpty
-                ? "none" : source.others.map { "\($0.name) \($0.type) \($0.rowShape)" }.joined(separator: ", ")
+                ? "none"
+                : source.others.map { "\($0.name) \($0.type) \($0.rowShape)" }.joined(separator: ", ")
         }
         guard others == first.others else {
             throw JetError(

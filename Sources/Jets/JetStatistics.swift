@@ -28,7 +28,8 @@ public struct JetStatistics: Sendable, Codable {
                 if value == 0 { zeros += 1 }
             }
             let (number, mean) = (Double(max(1, values.count)), sum / Double(max(1, values.count)))
-            deviation = (values.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / number).squareRoot()
+            deviation = (values.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / number)
+                .squareRoot()
             self.mean = mean
             self.zeros = Double(zeros) / number
             values.sort()
@@ -93,7 +94,8 @@ public struct JetStatistics: Sendable, Codable {
             for (token, identity) in block.identities.enumerated() {
                 kinds[Int(identity)] += 1
                 let isNeutral = JetFeatures.isNeutral(identity)
-                for feature in 0..<width where !(isNeutral && JetFeatures.impactParameters.contains(feature)) {
+                for feature in 0..<width where !(isNeutral && JetFeatures.impactParameters.contains(feature))
+                {
                     columns[feature].append(block.values[token * width + feature])
                 }
             }

@@ -30,7 +30,8 @@ public enum MaskingStrategy: Sendable, Equatable {
         case .uniform:
             let range = try section.doubles("range", default: [0.2, 1], in: .zeroToOne)
             guard range.count == 2, range[0] <= range[1] else {
-                throw section.error("range", "expected the lowest and the highest fraction, such as [0.2, 1.0]")
+                throw section.error(
+                    "range", "expected the lowest and the highest fraction, such as [0.2, 1.0]")
             }
             self = .uniform(range[0]...range[1])
         }

@@ -1,7 +1,7 @@
 import Tensors
 
-/// Drops constituents in random order until they carry a fraction of the jet's pT: without the last of them it
-/// would be less.
+/// Drops constituents in random order until they carry a fraction of the jet's pT: without the last of
+/// them it would be less.
 ///
 /// The pT of a jet is the sum of those of its constituents. One constituent stays, unless the fraction is 1.
 public struct MomentumMasking: Masking, Equatable {

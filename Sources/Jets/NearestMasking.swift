@@ -1,6 +1,7 @@
 import Tensors
 
-/// Drops a random constituent and its nearest neighbours in the plane of Δη and Δφ, ⌊fraction · n⌋ of n in all.
+/// Drops a random constituent and its nearest neighbours in the plane of Δη and Δφ, ⌊fraction · n⌋ of n
+/// in all.
 public struct NearestMasking: Masking, Equatable {
     /// The fraction of the constituents that is dropped, in 0 … 1.
     public let fraction: Double

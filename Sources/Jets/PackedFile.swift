@@ -73,7 +73,9 @@ public final class PackedFile: JetFile {
             if token != first {
                 // What was cut off the jets before leaves a gap.
                 for index in 0..<used { identities[token + index] = identities[first + index] }
-                for index in 0..<used * width { values[token * width + index] = values[first * width + index] }
+                for index in 0..<used * width {
+                    values[token * width + index] = values[first * width + index]
+                }
             }
             offsets.append(Int32(token + used))
         }

@@ -85,8 +85,8 @@ struct PackedLayout: ~Copyable, Sendable {
             let previous = index == 0 ? 0 : starts[index - 1]
             guard start >= previous, start <= constituents else {
                 throw JetError(
-                    "\(path): /offsets, row \(rows.lowerBound + index) is \(start), but offsets rise from 0 to "
-                        + "\(constituents), and the one before is \(previous): pack the file again")
+                    "\(path): /offsets, row \(rows.lowerBound + index) is \(start), but offsets rise from 0 "
+                        + "to \(constituents), and the one before is \(previous): pack the file again")
             }
         }
         return starts

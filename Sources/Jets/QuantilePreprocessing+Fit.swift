@@ -20,8 +20,10 @@ extension QuantilePreprocessing {
             var sample = ConstituentSample(capacity: valuesPerFeature, seed: seed)
             let numbering = dataset.numbering
             let indices = chosenBlocks(of: numbering, jets: jets, seed: seed)
-            for (number, index) in indices.enumerated() where number % communicator.size == communicator.rank {
-                sample.add(try dataset.read(block: numbering.block(at: index)), jets: numbering.jets(at: index))
+            for (number, index) in indices.enumerated() where number % communicator.size == communicator.rank
+            {
+                sample.add(
+                    try dataset.read(block: numbering.block(at: index)), jets: numbering.jets(at: index))
             }
             return sample
         }

@@ -112,17 +112,20 @@ struct SyntheticJets {
         let offsets = Offsets(counts: counts)
         let values = Tensor(shape: [offsets.tokens, features])
         var identities: [Int32] = []
+        var momenta: [SIMD3<Float>] = []  // for strategies of masking that look at them
         identities.reserveCapacity(offsets.tokens)
+        momenta.reserveCapacity(offsets.tokens)
         for (position, jet) in jets.enumerated() {
             var random = sequence(jet)
             for token in offsets[position] {
                 for feature in 0..<features { values.pointer[token * features + feature] = random.normal() }
                 identities.append(Int32(random.below(JetFeatures.identityNames.count)))
+                momenta.append(SIMD3(exp(random.normal()), random.normal() / 5, random.normal() / 5))
             }
         }
         return JetBatch(
             jets: Array(jets), epoch: 0, offsets: offsets, values: values, identities: identities,
-            labels: Array(repeating: 0, count: jets.count))
+            labels: Array(repeating: 0, count: jets.count), momenta: momenta)
     }
 
     /// Points from the distribution of the constituents.

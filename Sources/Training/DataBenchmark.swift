@@ -38,20 +38,23 @@ public struct DataBenchmarkReport: Sendable {
     public var table: String {
         func row(_ name: String, _ figures: Figures) -> [String] {
             [
-                name, rounded(figures.jetsPerSecond, decimals: 0), rounded(figures.megabytesPerSecond, decimals: 1),
+                name, rounded(figures.jetsPerSecond, decimals: 0),
+                rounded(figures.megabytesPerSecond, decimals: 1),
                 rounded(figures.preprocessedJetsPerSecond, decimals: 0),
                 rounded(figures.peakMemoryMiB, decimals: 0),
             ]
         }
         let head = ["rank", "jets/s", "MB/s", "preprocessed jets/s", "peak memory (MiB)"]
-        return "\(jets) jets in \(plural(files, "file")), opened in \(rounded(startSeconds, decimals: 2)) s\n\n"
+        return
+            "\(jets) jets in \(plural(files, "file")), opened in \(rounded(startSeconds, decimals: 2)) s\n\n"
             + aligned(
-                [head] + ranks.enumerated().map { row("\($0)", $1) } + (ranks.count > 1 ? [row("all", total)] : []))
+                [head] + ranks.enumerated().map { row("\($0)", $1) }
+                    + (ranks.count > 1 ? [row("all", total)] : []))
     }
 }
 
-/// Times the reading of a configuration's training data: the order of the jets, the files, and the packing into
-/// batches, for each rank its part; collective.
+/// Times the reading of a configuration's training data: the order of the jets, the files, and the packing
+/// into batches, for each rank its part; collective.
 ///
 /// - Parameter seconds: batches are read for at least this time, half of it with the preprocessing.
 public func benchmarkData(
@@ -75,7 +78,9 @@ public func benchmarkData(
                 let (epoch, step) = request.quotientAndRemainder(dividingBy: loader.stepsPerEpoch)
                 let batch = try loader.batch(epoch: epoch, step: step)
                 jets += batch.count
-                bytes += 4 * (batch.values.count + batch.identities.count + batch.offsets.values.count + batch.count)
+                bytes +=
+                    4
+                    * (batch.values.count + batch.identities.count + batch.offsets.values.count + batch.count)
                 request += 1
             }
             let elapsed = clock() - begin

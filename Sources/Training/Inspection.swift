@@ -23,8 +23,8 @@ public func inspect(_ paths: [String]) throws -> String {
         text += try describeJets(file.root, path) + "\n" + table(of: datasets(under: file.root))
     } else {
         text +=
-            "an HDF5 file that is neither a checkpoint of kaon nor jets in the padded or the packed layout\n\n"
-            + table(of: try datasets(under: file.root))
+            "an HDF5 file that is neither a checkpoint of kaon nor jets in the padded or the packed "
+            + "layout\n\n" + table(of: try datasets(under: file.root))
     }
     return text
 }
@@ -36,8 +36,8 @@ public func inspectAsJSON(_ paths: [String]) throws -> String {
     return String(decoding: try encoder.encode(try JetStatistics(paths)), as: UTF8.self)
 }
 
-/// Whether a path names what is to be opened as one file: also one that is not there, so that the library says
-/// so.
+/// Whether a path names what is to be opened as one file: also one that is not there, so that the library
+/// says so.
 private func isFile(_ path: String) -> Bool {
     var isFolder: ObjCBool = false
     return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)

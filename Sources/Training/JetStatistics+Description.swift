@@ -6,7 +6,10 @@ func describe(_ statistics: JetStatistics) -> String {
     func percent(_ fraction: Double) -> String { String(format: "%.2f %%", 100 * fraction) }
     let total = Double(max(1, statistics.classes.reduce(0) { $0 + $1.jets }))
     let classes = statistics.classes.map {
-        ["\($0.label)", $0.name.isEmpty ? "(no name)" : $0.name, "\($0.jets)", percent(Double($0.jets) / total)]
+        [
+            "\($0.label)", $0.name.isEmpty ? "(no name)" : $0.name, "\($0.jets)",
+            percent(Double($0.jets) / total),
+        ]
     }
     let probabilities = JetStatistics.Distribution.probabilities
     let distributions = (statistics.features + [statistics.multiplicity]).map { distribution in

@@ -20,7 +20,8 @@ package struct MetricsRow: Equatable {
         package var dataWait: Double
 
         package init(
-            losses: [Double], learningRate: Double, gradientNorm: Double, jetsPerSecond: Double, dataWait: Double
+            losses: [Double], learningRate: Double, gradientNorm: Double, jetsPerSecond: Double,
+            dataWait: Double
         ) {
             self.losses = losses
             self.learningRate = learningRate

@@ -6,7 +6,8 @@ import Jets
 /// Returns a sentence about what was written. Throws `HDF5Error`, `JetError` at what cannot be packed, and
 /// `TrainingError` where the output is there already and `overwrites` is false, or cannot be written.
 public func pack(
-    _ sources: [String], to output: String, compression: Int, maxConstituents: Int, jets: Int?, overwrites: Bool,
+    _ sources: [String], to output: String, compression: Int, maxConstituents: Int, jets: Int?,
+    overwrites: Bool,
     console: Console
 ) throws -> String {
     guard overwrites || !FileManager.default.fileExists(atPath: output) else {
@@ -26,6 +27,7 @@ public func pack(
     }
     console.endProgress()
     let (before, after) = (packer.paths.reduce(0) { $0 + fileSize($1) }, fileSize(output))
-    return "\(output): \(summary!.jets) jets with \(summary!.constituents) constituents, \(megabytes(after)) of "
+    return
+        "\(output): \(summary!.jets) jets with \(summary!.constituents) constituents, \(megabytes(after)) of "
         + "\(megabytes(before))"
 }

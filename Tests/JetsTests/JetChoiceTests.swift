@@ -58,7 +58,8 @@ import Testing
 
     @Test func theFirstOfAClass() throws {
         try withDataset(JetChoice(classes: ["top"]), limit: 1001) { dataset in
-            #expect(epoch(dataset, shuffle: false) == Array((0..<5000).filter { label($0) == 1 }.prefix(1001)))
+            #expect(
+                epoch(dataset, shuffle: false) == Array((0..<5000).filter { label($0) == 1 }.prefix(1001)))
         }
     }
 
@@ -88,15 +89,17 @@ import Testing
                 == "data.classes: there is no class 'Z' in the files; they have QCD, top, W")
         #expect(
             message(JetChoice(jets: 5000))
-                == "data.jets asks for 1667 jets of class 'top', but the files have 1666: lower data.jets, or leave "
-                + "the class out of data.classes"
+                == "data.jets asks for 1667 jets of class 'top', but the files have 1666: lower data.jets, or "
+                + "leave the class out of data.classes"
                 || message(JetChoice(jets: 5000)).hasPrefix("data.jets asks for 1666 jets of class 'W', but"))
         try withScratchFile { path in
             var fixture = JetFixture(jets: 10)
             fixture.classNames = nil
             try fixture.write(to: path)
             let error = failure { _ = try JetDataset(paths: [path], choice: JetChoice(jets: 3), on: alone) }
-            #expect(error.hasPrefix("data.classes and data.jets need to know the classes, which the files do not"))
+            #expect(
+                error.hasPrefix("data.classes and data.jets need to know the classes, which the files do not")
+            )
         }
     }
 
@@ -110,7 +113,8 @@ import Testing
         #expect(
             try choice("data: {classes: [QCD, W], jets: 1000}")
                 == JetChoice(classes: ["QCD", "W"], jets: 1000, seed: 4))
-        #expect(failure { _ = try choice("data: {classes: [W, W]}") }.contains("data.classes: the class 'W' is"))
+        #expect(
+            failure { _ = try choice("data: {classes: [W, W]}") }.contains("data.classes: the class 'W' is"))
         #expect(failure { _ = try choice("data: {classes: []}") }.contains("data.classes: no class is named"))
         #expect(failure { _ = try choice("data: {jets: 0}") }.contains("data.jets: must be at least 1"))
     }

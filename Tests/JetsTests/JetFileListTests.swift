@@ -31,7 +31,8 @@ import Testing
             #expect(
                 failure { _ = try JetDataset(paths: [folder + "/x*.h5"], on: alone) }
                     == "no file matches \(folder)/x*.h5; correct the pattern")
-            try FileManager.default.createDirectory(atPath: folder + "/empty", withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                atPath: folder + "/empty", withIntermediateDirectories: true)
             #expect(
                 failure { _ = try JetDataset(paths: [folder + "/empty"], on: alone) }
                     == "the folder \(folder)/empty has no file that ends in .h5 or .hdf5; name another")
@@ -112,7 +113,9 @@ import Testing
         try damaged(packed: packed) { path in
             var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             // The largest part of the file are the chunks of /csts.
-            for index in stride(from: bytes.count / 4, to: bytes.count * 3 / 4, by: 1009) { bytes[index] ^= 16 }
+            for index in stride(from: bytes.count / 4, to: bytes.count * 3 / 4, by: 1009) {
+                bytes[index] ^= 16
+            }
             try bytes.write(to: URL(fileURLWithPath: path))
         } _: { message, path in
             #expect(message.contains("/csts in \(path), ") || message.contains(path), "\(message)")
@@ -142,7 +145,8 @@ import Testing
             _ = try file.root.createDataset("csts_id", of: .float32, shape: Array(shape))
             try file.close()
         } _: { message, path in
-            #expect(message == "/csts_id in \(path) is of type float32, not of integers: write the file again")
+            #expect(
+                message == "/csts_id in \(path) is of type float32, not of integers: write the file again")
         }
     }
 }

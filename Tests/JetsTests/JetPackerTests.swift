@@ -58,7 +58,9 @@ import Testing
                 #expect(try raw.root.dataset("direction").shape == [slots.count, 2])
                 #expect(try raw.root.dataset("jets").stringsAttribute("names").last == "constituents")
                 #expect(try raw.root.dataset("labels").elementType == .uint8)
-                #expect(try raw.root.dataset("csts").filters == Filters(deflate: 4, shuffle: true, fletcher32: true))
+                #expect(
+                    try raw.root.dataset("csts").filters
+                        == Filters(deflate: 4, shuffle: true, fletcher32: true))
                 #expect(try raw.root.stringAttribute("layout") == "kaon packed")
                 #expect(try raw.root.intAttribute("layout_version") == 1)
                 #expect(try raw.root.stringAttribute("generator") == "a")
@@ -85,7 +87,9 @@ import Testing
             try addDatasets(to: folder + "/a.h5", jets: 35, slots: 6)
             try #expect(pack([folder + "/a.h5"], to: folder + "/whole.h5").constituents == 5 * 21)
             for source in ["a.h5", "whole.h5"] {
-                let summary = try pack(["\(folder)/\(source)"], to: folder + "/cut.h5") { $0.maxConstituents = 2 }
+                let summary = try pack(["\(folder)/\(source)"], to: folder + "/cut.h5") {
+                    $0.maxConstituents = 2
+                }
                 #expect(summary.constituents == 5 * 11)
                 let ids = try File(opening: folder + "/cut.h5").root.read("vtx_id", as: Int.self)
                 #expect(ids == (0..<35).flatMap { jet in (0..<min(jet % 7, 2)).map { jet * 6 + $0 } })
@@ -102,12 +106,14 @@ import Testing
             try other.write(to: b)
             #expect(
                 failure { _ = try pack([a, b], to: out) }
-                    == "the classes in \(b) (QCD, W, top) are not those in \(a) (QCD, top, W): pack them apart")
+                    == "the classes in \(b) (QCD, W, top) are not those in \(a) (QCD, top, W): pack them apart"
+            )
             try JetFixture(jets: 10).write(to: b)
             try addDatasets(to: b, jets: 10, slots: 6)
             #expect(
                 failure { _ = try pack([a, b], to: out) }.hasPrefix(
-                    "the further datasets in \(b) (direction float64 [2], jets float32 [5], vtx_id int16 []) are"))
+                    "the further datasets in \(b) (direction float64 [2], jets float32 [5], vtx_id int16 []) are"
+                ))
             let file = try File(opening: a, .readWrite)
             try file.root.write([1, 2, 3], as: "weights")
             try file.close()

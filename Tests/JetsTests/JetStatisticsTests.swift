@@ -31,8 +31,9 @@ import Testing
         #expect(statistics.features[3].count == charged)
         #expect(abs(statistics.identities.reduce(0) { $0 + $1.fraction } - 1) < 1e-9)
         #expect(
-            abs(statistics.identities[0].fraction
-                - Double(block.identities.count { $0 == 0 }) / Double(block.identities.count)) < 1e-12)
+            abs(
+                statistics.identities[0].fraction
+                    - Double(block.identities.count { $0 == 0 }) / Double(block.identities.count)) < 1e-12)
     }
 
     @Test func largeSetsAreSampled() throws {

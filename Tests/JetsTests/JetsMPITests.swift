@@ -75,7 +75,8 @@ let world = makeWorld()
         #expect(dataset.count == 227)
         for batchSize in [226, 113, 10] {
             let loader = JetLoader(
-                dataset: dataset, preprocessing: RawPreprocessing(), batchSize: batchSize, seed: 4, windowBlocks: 2)
+                dataset: dataset, preprocessing: RawPreprocessing(), batchSize: batchSize, seed: 4,
+                windowBlocks: 2)
             for epoch in 0..<2 {
                 var visited: [Int] = []
                 for step in 0..<loader.stepsPerEpoch {
@@ -84,7 +85,8 @@ let world = makeWorld()
                     for (jet, tokens) in zip(batch.jets, (0..<batch.count).map { batch.offsets[$0] })
                     where !tokens.isEmpty {
                         #expect(
-                            batch.values.array[tokens.lowerBound * 7] == Float(100 * dataset.place(ofJet: jet).row))
+                            batch.values.array[tokens.lowerBound * 7]
+                                == Float(100 * dataset.place(ofJet: jet).row))
                     }
                     visited += try world.allGather(batch.jets).flatMap { $0 }
                 }

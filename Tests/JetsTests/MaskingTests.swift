@@ -23,11 +23,14 @@ import Testing
 
     private static let sizes = Array(0..<130)
     private static let strategies: [MaskingStrategy] = [
-        .random(fraction: 0.4), .momentum(fraction: 0.4), .uniform(0.2...1), .nearest(fraction: 0.4), .radius(0.2),
+        .random(fraction: 0.4), .momentum(fraction: 0.4), .uniform(0.2...1), .nearest(fraction: 0.4),
+        .radius(0.2),
     ]
 
     /// The batch of all sizes, and the dropped tokens of every jet.
-    private func dropped(_ masking: any Masking) -> (batch: JetBatch, jets: [(tokens: Range<Int>, dropped: [Int])]) {
+    private func dropped(_ masking: any Masking) -> (
+        batch: JetBatch, jets: [(tokens: Range<Int>, dropped: [Int])]
+    ) {
         let batch = Self.batch(Self.sizes, counts: Self.sizes)
         let flags = masking.dropped(in: batch, seed: 2, stream: .masking)
         return (batch, Self.sizes.map { (batch.offsets[$0], batch.offsets[$0].filter { flags[$0] }) })
@@ -71,7 +74,9 @@ import Testing
     @Test(arguments: [0, 0.3, 0.6, 1])
     func momentumDropsAFractionOfThePT(fraction: Double) {
         let (batch, jets) = dropped(MomentumMasking(fraction: fraction))
-        func sum(_ tokens: some Sequence<Int>) -> Double { tokens.reduce(0) { $0 + Double(batch.momenta![$1].x) } }
+        func sum(_ tokens: some Sequence<Int>) -> Double {
+            tokens.reduce(0) { $0 + Double(batch.momenta![$1].x) }
+        }
         for (tokens, dropped) in jets {
             let wanted = fraction * sum(tokens)
             if fraction == 0 || tokens.isEmpty { #expect(dropped.isEmpty) }
@@ -143,7 +148,9 @@ import Testing
                 carriesMomenta: carriesMomenta)
         }
         let batch = try loader(true).batch(epoch: 0, step: 2)
-        #expect(batch.momenta?.flatMap { [$0.x, $0.y, $0.z] } == batch.values.array.enumerated().filter { $0.offset % 7 < 3 }.map(\.element))
+        #expect(
+            batch.momenta?.flatMap { [$0.x, $0.y, $0.z] }
+                == batch.values.array.enumerated().filter { $0.offset % 7 < 3 }.map(\.element))
         #expect(batch.slice(jets: 10..<20).momenta?.count == batch.slice(jets: 10..<20).tokenCount)
         #expect(try loader(false).batch(epoch: 0, step: 2).momenta == nil)
     }

@@ -76,8 +76,8 @@ import Testing
         shifted[0] = 1
         #expect(
             try fault(offsets: shifted)
-                == "/offsets in train.h5 goes from 1 to 85, not from 0 to 85, the number of constituents in /csts: "
-                + "pack the file again")
+                == "/offsets in train.h5 goes from 1 to 85, not from 0 to 85, the number of constituents in "
+                + "/csts: pack the file again")
         shifted = offsets
         shifted[30] = 90
         #expect(try fault(offsets: shifted).hasPrefix("/offsets in train.h5 goes from 0 to 90, not from 0"))
@@ -85,8 +85,8 @@ import Testing
         falling[20] = falling[19] - 1
         #expect(
             try fault(offsets: falling)
-                == "train.h5: /offsets, row 20 is \(falling[20]), but offsets rise from 0 to 85, and the one before "
-                + "is \(falling[19]): pack the file again")
+                == "train.h5: /offsets, row 20 is \(falling[20]), but offsets rise from 0 to 85, and the one "
+                + "before is \(falling[19]): pack the file again")
         falling[20] = 1 << 40
         #expect(try fault(offsets: falling).hasPrefix("train.h5: /offsets, row 20 is 1099511627776, but"))
     }
@@ -100,12 +100,14 @@ import Testing
     @Test func valuesThatCannotBeUsed() throws {
         #expect(
             try fault { $0.features[(26 * 6 + 2) * 7 + 3] = .nan }
-                == "train.h5: /csts, row 26, constituent 2: feature 'd0' is nan; write the file again without it")
+                == "train.h5: /csts, row 26, constituent 2: feature 'd0' is nan; write the file again without it"
+        )
         #expect(
             try fault { $0.identities[13 * 6 + 5] = 8 }
-                == "train.h5: /csts_id, row 13, constituent 5 is 8; identities are 0 (photon) to 7 (antimuon): write "
-                + "the file again with those")
-        #expect(try fault { $0.labels[29] = 3 }.hasPrefix("train.h5: /labels, row 29 is 3, but the file names"))
+                == "train.h5: /csts_id, row 13, constituent 5 is 8; identities are 0 (photon) to 7 (antimuon): "
+                + "write the file again with those")
+        #expect(
+            try fault { $0.labels[29] = 3 }.hasPrefix("train.h5: /labels, row 29 is 3, but the file names"))
         // What is cut off is not looked at.
         let cut = try fault({ $0.features[(26 * 6 + 2) * 7] = .nan }) {
             _ = try openJetFile($0, maxConstituents: 2).read(rows: 10..<30)
@@ -130,7 +132,8 @@ import Testing
         #expect(try replacing("labels", shape: [31], type: .uint8).contains("[31], not [30] as in /offsets"))
         #expect(try replacing("jets", shape: [31, 5], type: .float32).contains("not 30 rows as in /offsets"))
         #expect(try replacing("csts_id", shape: [85], type: .float32).contains("float32, not of integers"))
-        #expect(try replacing("csts", shape: [85, 7], type: .int32).contains("not of floating-point numbers"))
+        #expect(
+            try replacing("csts", shape: [85, 7], type: .int32).contains("not of floating-point numbers"))
         #expect(try replacing("csts", shape: [85, 7], type: .float64) == "")
     }
 

@@ -138,10 +138,16 @@ import Training
         ("data.features=[pt, mass]", "data.features: unknown feature 'mass'"),
         ("data.max_constituents=0", "data.max_constituents: must be from 1 to 4096"),
         ("data.shuffle=maybe", "data.shuffle: expected true or false"),
-        ("masking={strategy: uniform, range: [0.5, 0.4]}", "masking.range: expected the lowest and the highest"),
+        (
+            "masking={strategy: uniform, range: [0.5, 0.4]}",
+            "masking.range: expected the lowest and the highest"
+        ),
         ("masking={strategy: radius, radius: 0}", "masking.radius: must be greater than 0"),
         ("masking={strategy: radius, fraction: 0.4}", "masking.fraction: unknown key"),
-        ("masking.strategy=block", "masking.strategy: expected one of random, pt_fraction, uniform, nearest, radius"),
+        (
+            "masking.strategy=block",
+            "masking.strategy: expected one of random, pt_fraction, uniform, nearest, radius"
+        ),
         ("data.jets=0", "data.jets: must be at least 1"),
         ("data.classes=[QCD, QCD]", "data.classes: the class 'QCD' is named twice"),
         ("masking.fraction=1.5", "masking.fraction: must be from 0 to 1"),

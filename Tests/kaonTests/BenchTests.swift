@@ -55,7 +55,9 @@ import Testing
             #expect(outcome.code == 0, "\(outcome.errors)")
             let lines = outcome.output.split(separator: "\n").map(String.init)
             #expect(lines.first?.hasPrefix("500 jets in 1 file, opened in ") == true)
-            #expect(lines.dropFirst(2).map { $0.prefix(3) } == (ranks == nil ? ["0  "] : ["0  ", "1  ", "all"]).map { $0[...] })
+            #expect(
+                lines.dropFirst(2).map { $0.prefix(3) }
+                    == (ranks == nil ? ["0  "] : ["0  ", "1  ", "all"]).map { $0[...] })
         }
     }
 

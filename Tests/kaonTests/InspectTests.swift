@@ -23,7 +23,10 @@ import Testing
         for name in ["pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr", "constituents", "photon"] {
             #expect(heads.contains(Substring(name)))
         }
-        #expect(lines.contains { $0.hasPrefix("The impact parameters") && $0.hasSuffix("found in all 1000 jets.") })
+        #expect(
+            lines.contains {
+                $0.hasPrefix("The impact parameters") && $0.hasSuffix("found in all 1000 jets.")
+            })
     }
 
     @Test func manyFiles() throws {
@@ -32,7 +35,9 @@ import Testing
             let outcome = try kaon(["inspect", folder])
             #expect(outcome.code == 0)
             #expect(outcome.output.hasPrefix("2 files ("))
-            #expect(outcome.output.contains("): 2000 jets\n\nclass  name  jets    share\n0      QCD    200  10.00 %\n"))
+            #expect(
+                outcome.output.contains(
+                    "): 2000 jets\n\nclass  name  jets    share\n0      QCD    200  10.00 %\n"))
 
             let json = try kaon(["inspect", "--json", folder + "/a.h5", folder + "/b.h5"])
             let object = try JSONSerialization.jsonObject(with: Data(json.output.utf8))
@@ -59,7 +64,9 @@ import Testing
             try file.root.write([1, 2, 3] as [Int], as: "a/b")
             try file.close()
             let description = try kaon(["inspect", other])
-            #expect(description.output.contains("neither a checkpoint of kaon nor jets in the padded or the packed"))
+            #expect(
+                description.output.contains(
+                    "neither a checkpoint of kaon nor jets in the padded or the packed"))
             #expect(description.output.contains("\na/b      int64  3      0.0 kB"))
         }
     }

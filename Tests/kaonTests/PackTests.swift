@@ -55,9 +55,14 @@ import Testing
             let failed = try kaon(["pack", broken, "--output", output, "--force"])
             #expect(failed.code == 1)
             #expect(failed.complaints.count == 1)
-            #expect(failed.complaints.first?.contains("\(broken): /csts, row 990, constituent 0: feature 'deta'") == true)
+            #expect(
+                failed.complaints.first?.contains("\(broken): /csts, row 990, constituent 0: feature 'deta'")
+                    == true)
             #expect(try String(contentsOfFile: output, encoding: .utf8) == "precious")
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["broken.h5", "out.h5"])
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
+                    "broken.h5", "out.h5",
+                ])
             #expect(try kaon(["pack", sample("val"), "--output", output, "--force"]).code == 0)
         }
     }

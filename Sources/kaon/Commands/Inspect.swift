@@ -5,8 +5,8 @@ struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows what data files or a checkpoint hold.",
         discussion: """
-            Of data: classes, distributions of the features, identities, datasets. Large sets are looked at through \
-            a random sample of their blocks.
+            Of data: classes, distributions of the features, identities, datasets. Large sets are looked at \
+            through a random sample of their blocks.
 
               kaon inspect train.h5
               kaon inspect data/train 'more/*.h5'

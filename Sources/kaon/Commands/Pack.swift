@@ -5,8 +5,8 @@ struct Pack: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes files of jets into one packed file: without padding, compressed, quick to read.",
         discussion: """
-            A source is a file in the padded or the packed layout, a folder of such, or a pattern with *. Jets keep \
-            their order; class names and all further datasets are kept. The file appears when it is complete.
+            A source is a file in the padded or the packed layout, a folder of such, or a pattern with *. Jets \
+            keep their order; class names and all further datasets are kept. The file appears when it is complete.
 
               kaon pack train.h5 --output train-packed.h5
               kaon pack 'data/*.h5' --output all.h5 --compression 6
