@@ -1,4 +1,5 @@
 internal import COpenMPI
+import Foundation
 import Synchronization
 
 /// The life of the MPI library in this process.
@@ -29,6 +30,9 @@ public enum MPIEnvironment {
                 throw MPIError(call: "MPI_Init_thread", message: "MPI was finalized and cannot start again")
             }
             if !isInitialized {
+                // Open MPI would leave a file for locks beside every file that is read, for pointers that
+                // ranks share and kaon does not use; the folders of data may be read-only.
+                setenv("OMPI_MCA_sharedfp", "^lockedfile", 0)
                 var granted: Int32 = 0
                 try MPIError.check(
                     MPI_Init_thread(nil, nil, ThreadLevel.multiple.rawValue, &granted), "MPI_Init_thread")
