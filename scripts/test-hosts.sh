@@ -1,0 +1,266 @@
+#!/usr/bin/env bash
+# Runs kaon across two hosts that exist for the test alone: network namespaces of this machine, each with a name of its
+# own, and a link of 1 Gbit/s between them. Trains, loses a host in two ways, and measures what of the communication the
+# backward pass hides.
+#
+#     bash scripts/test-hosts.sh
+#
+# Needs root, iproute2 and Open MPI. KAON names the program (by default the release build, which is made);
+# KAON_HOSTS_RATE the link (1gbit), KAON_HOSTS_SECONDS how long each benchmark runs (10). The last line is "N passed,
+# N failed"; logs stay in .build/test-logs/hosts. Neither processes nor namespaces are left, however it ends.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/mpi-environment.sh
+source scripts/mpi-environment.sh
+
+# Seconds within which a job must have ended after it lost a host.
+limit=60
+steps=120
+passed=0
+failed=0
+folder=""
+net=kaon-hosts-$$
+hosts=(kaon-a kaon-b)
+logs=$PWD/.build/test-logs/hosts
+
+fail() {
+    printf 'test-hosts: %s\n' "$*" >&2
+    exit 1
+}
+
+# However the script ends, the hosts are gone and the last line is the count.
+conclude() {
+    local status=$?
+    trap '' INT TERM
+    set +e
+    remove_hosts
+    if ((status != 0 && failed == 0)); then failed=1; fi
+    echo "$passed passed, $failed failed"
+    ((failed == 0)) || exit 1
+}
+trap conclude EXIT
+trap 'exit 130' INT TERM
+
+# check TEXT COMMAND…: counts whether the command succeeds.
+check() {
+    local text=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "passed: $text"
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $text"
+    fi
+}
+
+# within SECONDS COMMAND…: waits until the command succeeds.
+within() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < end)) || return 1
+        sleep 0.2
+    done
+}
+
+# --- the hosts
+
+make_hosts() {
+    local host number=0 rate=${KAON_HOSTS_RATE:-1gbit}
+    for host in "${hosts[@]}"; do ip netns add "$net-$host"; done
+    ip link add eth0 netns "$net-${hosts[0]}" type veth peer name eth0 netns "$net-${hosts[1]}"
+    printf '127.0.0.1 localhost\n' >"$folder/hosts"
+    for host in "${hosts[@]}"; do
+        number=$((number + 1))
+        ip -n "$net-$host" addr add "10.193.78.$number/24" dev eth0
+        ip -n "$net-$host" link set lo up
+        ip -n "$net-$host" link set eth0 up
+        # The bucket must hold a packet as the kernel sees it before it is cut, and what passes in a tick of the clock.
+        tc -n "$net-$host" qdisc add dev eth0 root tbf rate "$rate" burst 1mb latency 20ms
+        echo "10.193.78.$number $host" >>"$folder/hosts"
+    done
+    # What mpirun takes for ssh: enter HOST COMMAND…, where the words of the command are for a shell to read.
+    cat >"$folder/enter" <<END
+#!/bin/bash
+host=\$1
+shift
+exec nsenter --net="/run/netns/$net-\$host" unshare --uts --mount bash -c '
+    hostname "\$0" && mount --bind "$folder/hosts" /etc/hosts && exec bash -c "\$1"' "\$host" "\$*"
+END
+    chmod +x "$folder/enter"
+}
+
+processes() { ip netns pids "$net-$1" 2>/dev/null; }
+host_is_empty() { [[ -z $(processes "$1") ]]; }
+
+kill_host() {
+    local process
+    for process in $(processes "$1"); do kill -KILL "$process" 2>/dev/null || true; done
+}
+
+remove_hosts() {
+    local host
+    [[ -n $folder ]] || return 0
+    for host in "${hosts[@]}"; do
+        kill_host "$host"
+        ip netns del "$net-$host" 2>/dev/null
+    done
+    rm -rf "$folder"
+    folder=""
+}
+
+# across HOSTS ARGUMENTS…: runs kaon with a rank on each of the hosts (a:1,b:1), started on the first.
+across() {
+    local where=$1 launch
+    shift
+    # ob1, tcp            messages go by TCP between the hosts, as on a cluster without a faster network.
+    # …_if_include        by this interface.
+    # oob_tcp_keepalive_… a host that is silent for 10 + 2 × 5 seconds is lost; eight minutes if not said.
+    launch=(mpirun --host "$where" -n 2 --bind-to none
+        --mca plm rsh --mca plm_rsh_agent "$folder/enter" --mca orte_tmpdir_base "$folder/tmp"
+        --mca pml ob1 --mca btl "tcp,self" --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0
+        --mca oob_tcp_keepalive_time 10 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 2
+        "$KAON" "$@")
+    exec "$folder/enter" "${hosts[0]}" "${launch[@]@Q}"
+}
+both=kaon-a:1,kaon-b:1
+one=kaon-a:2
+
+# --- training
+
+# train HOSTS DIRECTORY [key=value …]
+train() {
+    local where=$1 directory=$2
+    shift 2
+    across "$where" pretrain configs/quickstart.yaml run.directory="$directory" training.steps=$steps \
+        training.batch_size=64 training.micro_batch_size=32 training.log_interval=10 training.validation_interval=60 \
+        training.validation_jets=200 training.checkpoint_interval=30 parallel.threads=1 "$@"
+}
+
+last_checkpoint() { echo "$1/checkpoints/step-$(printf %08d $steps).h5"; }
+
+# alike DIRECTORY DIRECTORY: the same rows, and losses, learning rates and gradient norms that differ by rounding alone.
+alike() {
+    awk -F, '
+        FNR == 1 { for (i = 1; i <= NF; i++) if ($i == "jets_per_second" || $i == "data_wait_ms") clock[i] = 1; next }
+        NR == FNR { rows++; for (i = 1; i <= NF; i++) value[FNR, i] = $i; next }
+        {
+            others++
+            for (i = 1; i <= NF; i++) {
+                if (i in clock) continue
+                difference = value[FNR, i] - $i
+                if (difference < 0) difference = -difference
+                if ((value[FNR, i] == "") != ($i == "") || difference > 1e-3 * ($i < 0 ? -$i : $i)) exit bad = 1
+            }
+        }
+        END { exit bad || rows != others || rows < 3 }' "$1/metrics.csv" "$2/metrics.csv"
+}
+
+step_reached() {
+    awk -F, -v step="$1" 'NR > 1 && $1 + 0 >= step { found = 1 } END { exit !found }' "$2/metrics.csv" 2>/dev/null
+}
+
+test_training() {
+    echo "=== training"
+    check "a run across two hosts ends well" eval "(train $both $folder/run) >$logs/two-hosts.log 2>&1"
+    check "it had a rank on each" grep -q '2 hosts (kaon-a' "$logs/two-hosts.log"
+    check "a run on one host ends well" eval "(train $one $folder/one) >$logs/one-host.log 2>&1"
+    check "both trained the same model, to rounding" alike "$folder/run" "$folder/one"
+    # A checkpoint has the name of its run's folder in its configuration: all runs are made in one folder, and moved.
+    mv "$folder/run" "$folder/reference"
+}
+
+# lost NAME FUNCTION: a run that loses its second host by the function, and goes on when the host is back.
+lost() {
+    local name=$1 lose=$2 job log status=0 begin host
+    log=$logs/${name// /-}.log
+    echo "=== a host is lost: $name"
+    train $both "$folder/run" >"$log" 2>&1 &
+    job=$!
+    within 120 step_reached 40 "$folder/run" || fail "no 40 steps were made; see ${log#"$PWD/"}"
+    begin=$SECONDS
+    "$lose"
+    within $limit process_is_gone "$job" || true
+    check "$name: the job ends within $limit seconds (took $((SECONDS - begin)))" process_is_gone "$job"
+    check "$name: no process is left on either host" within $((limit - SECONDS + begin + 1)) hosts_are_empty
+    for host in "${hosts[@]}"; do kill_host "$host"; done
+    wait "$job" || status=$?
+    check "$name: with an error" test "$status" -ne 0
+    check "$name: that names the host" eval "tail -n 25 '$log' | grep -q kaon-b"
+    ip -n "$net-kaon-b" link set eth0 up
+    check "$name: the same command ends the run" eval "(train $both $folder/run) >>'$log' 2>&1"
+    check "$name: it went on from a checkpoint" grep -qE 'continuing from .* at step [1-9]' "$log"
+    check "$name: the same bytes as a run that lost no host" \
+        cmp "$(last_checkpoint "$folder/reference")" "$(last_checkpoint "$folder/run")"
+    rm -rf "$folder/run"
+}
+
+process_is_gone() { [[ ! -e /proc/$1 || $(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) == [ZX] ]]; }
+hosts_are_empty() { host_is_empty kaon-a && host_is_empty kaon-b; }
+all_processes_die() { kill_host kaon-b; }
+link_goes_down() { ip -n "$net-kaon-b" link set eth0 down; }
+
+# --- step times
+
+figure() { awk -v name="$2" '$1 == name { print $2 }' "$1"; }
+
+# bench NAME OVERLAP [ARGUMENTS…]: a row of the table.
+bench() {
+    local name=$1 overlap=$2 log
+    shift 2
+    log=$logs/bench-$name-overlap-$overlap.log
+    if $has_switch; then set -- "$@" "parallel.overlap=$([[ $overlap == on ]] && echo true || echo false)"; fi
+    if (across $both bench "$@" parallel.threads=1 --seconds "${KAON_HOSTS_SECONDS:-10}") >"$log" 2>&1; then
+        printf '%-10s %-8s %15s %26s %18s\n' "$name" "$overlap" "$(figure "$log" jets_per_second)" \
+            "$(figure "$log" exposed_communication_ms)" "$(figure "$log" communication_ms)"
+    fi
+    check "$name, overlap $overlap: measured" test -n "$(figure "$log" exposed_communication_ms)"
+}
+
+# exposed NAME: less is waited for with the overlap than without.
+exposed_less() {
+    awk -v on="$(figure "$logs/bench-$1-overlap-on.log" exposed_communication_ms)" \
+        -v off="$(figure "$logs/bench-$1-overlap-off.log" exposed_communication_ms)" 'BEGIN { exit !(on < off) }'
+}
+
+test_overlap() {
+    local name overlap
+    has_switch=false
+    if "$KAON" bench configs/quickstart.yaml parallel.overlap=false training.batch_size=8 --seconds 0 \
+        >/dev/null 2>&1; then
+        has_switch=true
+    fi
+    echo "=== step times across the link of ${KAON_HOSTS_RATE:-1gbit}"
+    $has_switch || echo "(this kaon has no parallel.overlap; its overlap is always on)"
+    printf '%-10s %-8s %15s %26s %18s\n' model overlap jets_per_second exposed_communication_ms communication_ms
+    for overlap in on off; do
+        if [[ $overlap == on ]] || $has_switch; then
+            bench small "$overlap" configs/small/mpmv2-kmeans.yaml training.batch_size=256
+            bench paper "$overlap" training.batch_size=256
+        fi
+    done
+    if $has_switch; then
+        for name in small paper; do check "$name: the overlap hides communication" exposed_less "$name"; done
+    fi
+}
+
+((EUID == 0)) || fail "needs root, for network namespaces"
+for program in ip tc nsenter unshare mpirun; do
+    command -v "$program" >/dev/null || fail "no $program here; install iproute2, util-linux and Open MPI"
+done
+if [[ -z ${KAON:-} ]]; then
+    swift build -c release --product kaon
+    KAON=$(swift build -c release --show-bin-path)/kaon
+fi
+KAON=$(realpath "$KAON")
+rm -rf "$logs"
+mkdir -p "$logs"
+folder=$(mktemp -d /tmp/kaon-hosts.XXXXXX)
+mkdir "$folder/tmp"
+make_hosts
+
+test_training
+lost "all processes die" all_processes_die
+lost "the link goes down" link_goes_down
+test_overlap
