@@ -18,6 +18,9 @@ public func pretrain(
                     + "\(communicator.size) ranks needs a jet; raise it or start fewer ranks")
         }
     }
+    if let warning = StartWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
+        console.warn(warning)
+    }
     let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
     try Debugger.wait(for: options.run.waitForDebugger, on: communicator)
     var watch = options.parallel.watchdog
