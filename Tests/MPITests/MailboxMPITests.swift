@@ -16,6 +16,7 @@ extension CommunicatorMPITests {
                 found.append(from)
             }
             #expect(found.contains(world.rank) && Set(found).count == found.count)
+            try world.barrier()
             for to in 0..<world.size { try mailbox.post([-1, Int64(to)], to: to) }
             try mailbox.close()
             #expect(try mailbox.take() == nil)
