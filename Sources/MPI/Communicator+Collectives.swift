@@ -100,6 +100,35 @@ extension Communicator {
         return counts
     }
 
+    // MARK: Exchange
+
+    /// Gives the value at each index to the rank of that number, and returns what each rank gave this one.
+    /// Throws `MPIError`.
+    public func exchangeWithAll<T: MPIScalar>(_ values: [T]) throws -> [T] {
+        precondition(values.count == size, "\(values.count) values for \(size) ranks")
+        var result: [T] = Array(zeroed: size)
+        try MPIError.check(
+            MPI_Alltoall(values, 1, T.mpiKind.datatype, &result, 1, T.mpiKind.datatype, handle), "MPI_Alltoall")
+        return result
+    }
+
+    /// Sends elements to `partner` and receives as many or other ones from it, which makes the same call.
+    /// Throws `MPIError`.
+    public func exchange<T: MPIScalar>(
+        sending: UnsafeMutableBufferPointer<T>, receiving: UnsafeMutableBufferPointer<T>, with partner: Int
+    ) throws {
+        let (given, got) = (pieces(of: sending), pieces(of: receiving))
+        for index in 0..<max(given.count, got.count) {
+            let (out, into) = (index < given.count ? given[index] : nil, index < got.count ? got[index] : nil)
+            try MPIError.check(
+                MPI_Sendrecv(
+                    out?.baseAddress, Int32(out?.count ?? 0), T.mpiKind.datatype, Int32(partner), 0,
+                    into?.baseAddress, Int32(into?.count ?? 0), T.mpiKind.datatype, Int32(partner), 0,
+                    handle, nil),
+                "MPI_Sendrecv")
+        }
+    }
+
     // MARK: Pieces
 
     /// `buffer`, cut into parts that one call to MPI can take.

@@ -7,6 +7,8 @@ public final class Tape {
         let name: String
         let output: Variable
         let parameters: [Variable]
+        /// Only where anomalies are looked for.
+        let inputs: [Variable]
         let backward: (Tensor) -> Void
     }
 
@@ -15,6 +17,7 @@ public final class Tape {
     private var pendingUses: [ObjectIdentifier: Int] = [:]
     private let recording: Bool
     private let profile: OperationProfile?
+    private let anomalies: AnomalyDetector?
     private var operationsAtLap = 0.0
 
     /// Floating-point operations of the matrix products so far, forward and backward, counted from their shapes.
@@ -26,8 +29,12 @@ public final class Tape {
     /// - Parameters:
     ///   - recording: false for evaluation: nothing is kept for a backward pass.
     ///   - profile: where to note the time of every operation.
-    public init(recording: Bool = true, profile: OperationProfile? = nil) {
+    ///   - anomalies: what looks at every value, where values that are not finite have to be found.
+    public init(
+        recording: Bool = true, profile: OperationProfile? = nil, anomalies: AnomalyDetector? = nil
+    ) {
         self.recording = recording
+        self.anomalies = anomalies
         self.profile = profile
     }
 
@@ -37,13 +44,17 @@ public final class Tape {
         _ name: String, _ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void
     ) -> Variable {
         lap(name)
+        let name = anomalies?.checkForward(name, value, from: inputs) ?? name
         guard recording, inputs.contains(where: \.requiresGradient) else {
             return Variable(value: value, requiresGradient: false)
         }
         let output = Variable(value: value, requiresGradient: true)
         let parameters = inputs.filter { $0.requiresGradient && $0.isParameter }
         for parameter in parameters { pendingUses[ObjectIdentifier(parameter), default: 0] += 1 }
-        records.append(Record(name: name, output: output, parameters: parameters, backward: backward))
+        records.append(
+            Record(
+                name: name, output: output, parameters: parameters, inputs: anomalies == nil ? [] : inputs,
+                backward: backward))
         return output
     }
 
@@ -67,7 +78,11 @@ public final class Tape {
     /// Runs the gradients of all recorded operations, latest first, starting from what was added to their outputs.
     public func backward() {
         while let record = records.popLast() {
-            if let gradient = record.output.takeGradient() { record.backward(gradient) }
+            if let gradient = record.output.takeGradient() {
+                anomalies?.checkIncoming(record.name, gradient)
+                record.backward(gradient)
+                anomalies?.checkBackward(record.name, to: record.inputs)
+            }
             lap(record.name + " gradient")
             for parameter in record.parameters {
                 pendingUses[ObjectIdentifier(parameter)]! -= 1

@@ -93,7 +93,7 @@ public struct Tensor: @unchecked Sendable {
     mutating func isUnique() -> Bool { isKnownUniquelyReferenced(&storage) }
 
     /// Adds the elements of a tensor of the same shape, in place.
-    func add(_ other: Tensor) {
+    package func add(_ other: Tensor) {
         precondition(shape == other.shape, "cannot add shape \(other.shape) to \(shape)")
         let (to, from) = (pointer, other.pointer)
         parallel(count, grain: elementGrain) { ck_add(to + $0.lowerBound, from + $0.lowerBound, Int64($0.count)) }

@@ -56,9 +56,11 @@ public func benchmark(
             + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
     let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
     (objective as? MaskedParticleModelling)?.useSyntheticCentroids(jets)
+    let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
     let step = DataParallelStep(
         objective, optimizer: AdamW(objective.parameters, options.optimizer.adamW),
-        gradientClip: options.optimizer.gradientClip, on: communicator, profile: profile)
+        gradientClip: options.optimizer.gradientClip, on: communicator,
+        parallel: options.parallel, sharding: sharding, profile: profile)
 
     func run(_ number: Int, jets count: Int) throws {
         let share = JetOrder.share(of: count, rank: communicator.rank, size: communicator.size)
@@ -66,7 +68,8 @@ public func benchmark(
         _ = try step(
             {
                 objective.microBatches(
-                    jets.batch(first..<first + share.count), size: options.training.microBatchSize, phase: .training)
+                    jets.batch(first..<first + share.count), shards: sharding.ranges(ofBatch: count),
+                    size: options.training.microBatchSize, phase: .training)
             }, learningRate: 1e-5, number: number)
     }
     // The first passes fill the arena.

@@ -2,7 +2,7 @@ import Foundation
 import Logging
 
 /// What rank 0 tells: messages to the terminal and to `kaon.log`, and one progress line that is drawn over
-/// itself on a terminal. The other ranks have a silent one.
+/// itself on a terminal. The other ranks have a silent one, which may have a log file of its own.
 public final class Console: @unchecked Sendable {
     private let isSilent: Bool
     private let isTerminal: Bool
@@ -41,7 +41,6 @@ public final class Console: @unchecked Sendable {
 
     /// From now on messages also go to the end of a file.
     func open(logFile path: String) throws {
-        guard !isSilent else { return }
         if !FileManager.default.fileExists(atPath: path) {
             guard FileManager.default.createFile(atPath: path, contents: nil) else {
                 throw TrainingError("cannot write \(path): \(systemReason())")
@@ -67,11 +66,21 @@ public final class Console: @unchecked Sendable {
         }
     }
 
+    /// The same for when a thread that hangs may hold the console: it is never waited for.
+    func failAtOnce(_ text: String) {
+        guard state.try() else {
+            put("Error: \(text)\n", to: .standardError)
+            return
+        }
+        state.unlock()
+        fail(text)
+    }
+
     /// Draws the progress line on a terminal; elsewhere writes it as a plain line when `isLogged`.
     func progress(_ text: String, isLogged: Bool) {
-        guard !isSilent else { return }
         state.withLock {
             if isLogged { appendToFile("info", text) }
+            guard !isSilent else { return }
             if isTerminal {
                 put("\r" + text + String(repeating: " ", count: max(0, progressWidth - text.count)))
                 progressWidth = text.count
@@ -82,11 +91,11 @@ public final class Console: @unchecked Sendable {
     }
 
     fileprivate func message(_ level: Logger.Level, _ text: String) {
-        guard !isSilent else { return }
         state.withLock {
+            appendToFile("\(level)", text)
+            guard !isSilent else { return }
             clearProgress()
             put((level >= .warning ? "\(level): " : "") + text + "\n")
-            appendToFile("\(level)", text)
         }
     }
 

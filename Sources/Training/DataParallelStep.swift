@@ -19,42 +19,61 @@ final class DataParallelStep {
     private let optimizer: AdamW
     private let gradientClip: Double?
     private let reducer: GradientReducer
+    /// What adds the gradients instead in a deterministic run.
+    private let tree: FixedTreeSum?
+    private let sharding: Sharding
     private let communicator: Communicator
     private let profile: OperationProfile?
+    private let progress: ProgressBoard
+    private let anomalies: AnomalyDetector?
     /// Floating-point operations of the matrix products of this rank so far.
     private(set) var operations = 0.0
 
     /// What the backward passes of this rank did not hide of the sums of the gradients, so far [s].
-    var exposedCommunication: Double { reducer.exposed / .seconds(1) }
+    var exposedCommunication: Double { (tree?.exposed ?? reducer.exposed) / .seconds(1) }
 
-    /// - Parameter profile: where to note what the time of the steps goes to.
+    /// - Parameters:
+    ///   - profile: where to note what the time of the steps goes to.
+    ///   - progress: where to note what this rank is busy with.
+    ///   - detectsAnomalies: whether to look for the first value that is not finite.
     init(
         _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
-        profile: OperationProfile? = nil
+        parallel: RunOptions.Parallel, sharding: Sharding, profile: OperationProfile? = nil,
+        progress: ProgressBoard = ProgressBoard(), detectsAnomalies: Bool = false
     ) {
         self.objective = objective
         self.optimizer = optimizer
         self.gradientClip = gradientClip
         self.communicator = communicator
         self.profile = profile
-        reducer = GradientReducer(objective.parameters, on: communicator)
+        self.progress = progress
+        let parameters = objective.parameters
+        anomalies = detectsAnomalies
+            ? AnomalyDetector { parameters.index(of: $0).map { parameters.parameters[$0].name } } : nil
+        self.sharding = sharding
+        reducer = GradientReducer(objective.parameters, on: communicator, overlaps: parallel.overlap)
+        tree = sharding.isDeterministic ? FixedTreeSum(objective.parameters.gradients, on: communicator) : nil
     }
 
-    /// Runs step `number` (counted from 1) on this rank's micro-batches, of which there may be none;
-    /// collective.
+    /// Runs step `number` (counted from 1) on this rank's micro-batches, shard by shard, of which there may be
+    /// none; collective.
     ///
     /// Returns nil, on every rank and with nothing done, when `shouldStop` is true on any. Throws
     /// `AgreedError` when the micro-batches of any rank cannot be had, or when the loss or the gradient is
     /// not finite; the parameters are then unchanged.
     func callAsFunction(
-        _ microBatches: () throws -> [MicroBatch], learningRate: Double, number: Int, shouldStop: Bool = false
+        _ microBatches: () throws -> [[MicroBatch]], learningRate: Double, number: Int, shouldStop: Bool = false
     ) throws -> Report? {
         profile?.restart()
+        progress.enter(.reading, step: number)
         let parts = Result(catching: microBatches)
         profile?.lap("jets and masks")
+        progress.enter(.summing)
         guard let counts = try agree(on: parts, shouldStop: shouldStop) else { return nil }
         let losses = try propagate(parts.get(), counts: counts)
+        try tellAnomaly(number: number)
 
+        progress.enter(.computing)
         let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
         guard norm.isFinite, losses.allSatisfy(\.isFinite) else {
             let terms = zip(objective.terms, losses).map { "\($0.name) loss \($1)" }.joined(separator: ", ")
@@ -73,6 +92,7 @@ final class DataParallelStep {
     func measuredCommunication() throws -> Double {
         try communicator.barrier()
         return try ContinuousClock().measure {
+            if let tree { return try tree.finish() }
             reducer.arm()
             try reducer.finish()
         } / .seconds(1)
@@ -81,11 +101,11 @@ final class DataParallelStep {
     /// What each term is averaged over on all ranks; nil when a rank wants to stop. Failures and wishes of
     /// single ranks travel with the counts, so that all ranks learn of them before any enters the collectives
     /// of the step.
-    private func agree(on parts: Result<[MicroBatch], any Error>, shouldStop: Bool) throws -> [Double]? {
+    private func agree(on parts: Result<[[MicroBatch]], any Error>, shouldStop: Bool) throws -> [Double]? {
         var failure: String?
         var counts = Array(repeating: 0.0, count: objective.terms.count)
         switch parts {
-        case .success(let parts): for part in parts { counts.add(part.counts) }
+        case .success(let parts): for part in parts.joined() { counts.add(part.counts) }
         case .failure(let error): failure = "\(error)"
         }
         let sums = try communicator.allReduce(counts + [failure == nil ? 0 : 1, shouldStop ? 1 : 0])
@@ -100,31 +120,65 @@ final class DataParallelStep {
 
     /// Leaves the gradient of the total loss over all ranks in the parameters, and returns the mean of every
     /// term.
-    private func propagate(_ parts: [MicroBatch], counts: [Double]) throws -> [Double] {
+    private func propagate(_ shards: [[MicroBatch]], counts: [Double]) throws -> [Double] {
         let scales = zip(objective.terms, counts).map { Float($1 > 0 ? $0.weight / $1 : 0) }
+        var losses: [[Double]] = []
+        for (index, parts) in shards.enumerated() {
+            losses.append(propagate(parts, scales: scales))
+            if let tree {
+                objective.parameters.zeroUnusedGradients()
+                tree.add(isLast: index == shards.count - 1)
+            }
+        }
+        progress.enter(.summing)
+        if let tree { try tree.finish() } else { try reducer.finish() }
+        let sums = try sharding.sum(losses)
+        profile?.lap("waiting for sums")
+        return zip(sums, counts).map { $1 > 0 ? $0 / $1 : 0 }
+    }
+
+    /// Throws `AgreedError` when a value was not finite on any rank.
+    private func tellAnomaly(number: Int) throws {
+        guard let anomalies else { return }
+        let first = try communicator.allReduce(
+            anomalies.finding == nil ? communicator.size : communicator.rank, .minimum)
+        guard first < communicator.size else { return }
+        throw AgreedError(
+            message: "rank \(first), step \(number): "
+                + (try communicator.broadcast(anomalies.finding ?? "", from: first)))
+    }
+
+    /// Leaves the gradient of a shard in the parameters, and returns the sum of every term.
+    private func propagate(_ parts: [MicroBatch], scales: [Float]) -> [Double] {
         objective.parameters.resetGradients()
-        var losses = Array(repeating: 0.0, count: counts.count)
-        if parts.isEmpty { reducer.arm() }
+        var losses = Array(repeating: 0.0, count: scales.count)
+        if parts.isEmpty, tree == nil { reducer.arm() }
         for (index, part) in parts.enumerated() {
-            let tape = Tape(profile: profile)
+            progress.enter(.computing)
+            let tape = Tape(profile: profile, anomalies: anomalies)
             tape.onGradientComplete = { [reducer] in reducer.gradientIsComplete($0) }
-            losses.add(part.evaluate(scales, tape))
-            if index == parts.count - 1 { reducer.arm() }
+            let found = part.evaluate(scales, tape)
+            for (term, loss) in zip(objective.terms, found) where !loss.isFinite {
+                anomalies?.note("the \(term.name) loss is \(loss)")
+            }
+            losses.add(found)
+            if index == parts.count - 1, tree == nil { reducer.arm() }
             tape.backward()
             operations += tape.operations
         }
-        try reducer.finish()
-        let sums = try communicator.allReduce(losses)
-        profile?.lap("waiting for sums")
-        return zip(sums, counts).map { $1 > 0 ? $0 / $1 : 0 }
+        return losses
     }
 }
 
 extension Objective {
-    /// Cuts the jets of a rank into micro-batches of `size` and prepares each.
-    func microBatches(_ batch: JetBatch, size: Int, phase: Phase) -> [MicroBatch] {
-        stride(from: 0, to: batch.count, by: size).map {
-            prepare(batch.slice(jets: $0..<min($0 + size, batch.count)), phase: phase)
+    /// Cuts every shard of the jets of a rank into micro-batches of `size` and prepares each.
+    func microBatches(
+        _ batch: JetBatch, shards: [Range<Int>], size: Int, phase: Phase
+    ) -> [[MicroBatch]] {
+        shards.map { shard in
+            stride(from: shard.lowerBound, to: shard.upperBound, by: size).map {
+                prepare(batch.slice(jets: $0..<min($0 + size, shard.upperBound)), phase: phase)
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ package final class GradientReducer {
     private let communicator: Communicator
     private var buckets: [Bucket] = []
     private var bucketOfParameter: [Int]
+    private let overlaps: Bool
     private var isArmed = false
     /// The buckets whose messages may leave.
     private var full = 0
@@ -44,8 +45,14 @@ package final class GradientReducer {
         waiting.count + pending.count + buckets[full...].reduce(0) { $0 + $1.messages.count }
     }
 
-    /// - Parameter bucketElements: a bucket is closed once it has this many; no message has more.
-    package init(_ store: ParameterStore, on communicator: Communicator, bucketElements: Int = 1 << 20) {
+    /// - Parameters:
+    ///   - overlaps: false where nothing may leave before `finish`.
+    ///   - bucketElements: a bucket is closed once it has this many; no message has more.
+    package init(
+        _ store: ParameterStore, on communicator: Communicator, overlaps: Bool = true,
+        bucketElements: Int = 1 << 20
+    ) {
+        self.overlaps = overlaps
         self.store = store
         self.communicator = communicator
         bucketOfParameter = Array(repeating: 0, count: store.parameters.count)
@@ -74,7 +81,7 @@ package final class GradientReducer {
     /// Takes note of a complete gradient; starts the reduction of every bucket that is full and whose turn it
     /// is.
     package func gradientIsComplete(_ variable: Variable) {
-        guard isArmed, communicator.size > 1, let index = store.index(of: variable) else { return }
+        guard isArmed, overlaps, communicator.size > 1, let index = store.index(of: variable) else { return }
         buckets[bucketOfParameter[index]].missing -= 1
         while full < buckets.count, buckets[full].missing == 0 { enqueueNext() }
         poll()

@@ -78,11 +78,20 @@ public enum Launch {
     ///
     /// To be called before files that the ranks share go out of scope: closing them waits for the other
     /// ranks.
-    static func end(after error: any Error, on communicator: Communicator, console: Console) -> Never {
+    ///
+    /// - Parameter place: what this rank was doing, where that is known.
+    static func end(
+        after error: any Error, in place: ProgressMark? = nil, on communicator: Communicator, console: Console
+    ) -> Never {
         let text = "\(error)"
+        if communicator.size == 1 {
+            console.fail(text)
+            exit(1)
+        }
+        let host = " on \(MPIEnvironment.processorName)"
         console.fail(
-            communicator.size == 1 || text.hasPrefix("rank ") ? text : "rank \(communicator.rank): \(text)")
-        if communicator.size == 1 { exit(1) }
+            (text.hasPrefix("rank ") ? text : "rank \(communicator.rank)\(host): \(text)")
+                + (place.map { " (\($0.place))" } ?? ""))
         communicator.abort(code: 1)
     }
 

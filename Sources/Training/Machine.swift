@@ -53,12 +53,14 @@ func reportStart(
         \(validation?.count ?? 0) validation jets; \(train.classNames.count) classes
         run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
         """)
-    let cores = ProcessInfo.processInfo.activeProcessorCount
-    if hosts.count == 1, communicator.size * threads > cores {
-        console.warn(
-            "\(plural(communicator.size, "rank")) × \(plural(threads, "thread")) share "
-                + "\(plural(cores, "core")); they will wait for each other")
+    for warning in RankPlace.warnings(try RankPlace.all(threads: threads, on: communicator)) {
+        console.warn(warning)
     }
+    let doubts = [
+        StartWarnings.kernels(BLAS.coreName, better: BLAS.betterCore),
+        communicator.rank == 0 ? StartWarnings.locks(of: options.run.directory) : nil,
+    ]
+    for case let warning? in doubts { console.warn(warning) }
     if let validation, validation.classNames != train.classNames {
         console.warn(
             "the validation files have the classes \(validation.classNames.joined(separator: ", ")), "

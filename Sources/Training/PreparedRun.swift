@@ -59,7 +59,7 @@ struct PreparedRun {
 
     init(
         _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, from start: StartingPoint,
-        on communicator: Communicator, console: Console
+        on communicator: Communicator, console: Console, progress: ProgressBoard
     ) throws {
         optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         if let checkpoint = start.checkpoint {
@@ -92,7 +92,9 @@ struct PreparedRun {
             let loader = JetLoader(
                 dataset: train, preprocessing: preprocessing, batchSize: options.training.batchSize,
                 seed: options.seed, shuffle: options.data.shuffle)
+            progress.enter(.startUp)
             try objective.fit(to: loader, on: communicator) { console.say($0) }
+            progress.enter(.startUp)
             try fitted.write(preprocessing, objective)
         }
         if let weights = options.initialWeights {

@@ -1,3 +1,4 @@
+import Foundation
 import Jets
 import MPI
 import Objectives
@@ -17,6 +18,33 @@ public func pretrain(
                     + "\(communicator.size) ranks needs a jet; raise it or start fewer ranks")
         }
     }
+    if let warning = StartWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
+        console.warn(warning)
+    }
+    let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
+    try Debugger.wait(for: options.run.waitForDebugger, on: communicator)
+    var watch = options.parallel.watchdog
+    // A debugger may hold a rank for as long as it likes.
+    if options.run.waitForDebugger != nil { watch.enabled = false }
+    let watchdog = try Watchdog(watch, on: communicator, console: console)
+    let progress = watchdog?.board ?? ProgressBoard()
+    do {
+        let outcome = try pretrain(
+            options, on: communicator, console: console, sharding: sharding, progress: progress,
+            shouldStop: shouldStop)
+        try watchdog?.stop()
+        return outcome
+    } catch {
+        // An error of one rank alone ends the job; the other ranks will not come to stop their watchdogs.
+        if error is AgreedError || communicator.size == 1 { try watchdog?.stop() }
+        throw error
+    }
+}
+
+private func pretrain(
+    _ options: RunOptions, on communicator: Communicator, console: Console, sharding: Sharding,
+    progress: ProgressBoard, shouldStop: () -> Bool
+) throws -> RunOutcome {
     // Data first: where it cannot be read, nothing is written.
     let train = try JetDataset(
         paths: options.data.train, maxConstituents: options.data.maxConstituents,
@@ -28,26 +56,37 @@ public func pretrain(
             paths: options.data.validation, maxConstituents: options.data.maxConstituents,
             jets: options.training.validationJets, choice: JetChoice(classes: options.data.choice.classes),
             on: communicator)
+    progress.enter(.startUp)
     return try withExtendedLifetime((train, validation)) {
         do {
             return try pretrain(
-                options, train, validation, on: communicator, console: console, shouldStop: shouldStop)
+                options, train, validation, on: communicator, console: console, sharding: sharding,
+                progress: progress, shouldStop: shouldStop)
         } catch let error as AgreedError {
             throw error
         } catch {
-            Launch.end(after: error, on: communicator, console: console)
+            Launch.end(after: error, in: progress.mark, on: communicator, console: console)
         }
     }
 }
 
 private func pretrain(
     _ options: RunOptions, _ train: JetDataset, _ validation: JetDataset?, on communicator: Communicator,
-    console: Console, shouldStop: () -> Bool
+    console: Console, sharding: Sharding, progress: ProgressBoard, shouldStop: () -> Bool
 ) throws -> RunOutcome {
     let directory = try communicator.onRoot {
         let directory = try RunDirectory(options.run.directory)
         try console.open(logFile: directory.log)
         return directory
+    }
+    if options.run.logRanks == .all {
+        try communicator.agree {
+            guard communicator.rank > 0 else { return }
+            try console.open(logFile: options.run.directory + "/kaon.rank-\(communicator.rank).log")
+            console.say(
+                "rank \(communicator.rank) of \(communicator.size): process \(getpid()) on "
+                    + MPIEnvironment.processorName)
+        }
     }
     let start = try StartingPoint(options, directory: directory, on: communicator)
     let threads = try Machine.useThreads(options.threads, on: communicator)
@@ -60,7 +99,8 @@ private func pretrain(
             dataset: dataset, preprocessing: preprocessing, batchSize: options.training.batchSize,
             seed: options.seed, shuffle: shuffle, carriesMomenta: objective.needsMomenta)
     }
-    let run = try PreparedRun(options, objective, train, from: start, on: communicator, console: console)
+    let run = try PreparedRun(
+        options, objective, train, from: start, on: communicator, console: console, progress: progress)
     if run.state.step >= options.training.steps {
         console.say(
             "nothing to do: the run has \(run.state.step) steps, training.steps is \(options.training.steps)")
@@ -76,7 +116,7 @@ private func pretrain(
     let trainer = Trainer(
         objective, optimizer: run.optimizer, state: run.state, options: options, train: trainLoader,
         validation: validation.map { loader($0, run.preprocessing, shuffle: false) },
-        on: communicator, console: console, records: records)
+        on: communicator, console: console, records: records, sharding: sharding, progress: progress)
     let outcome = try trainer.run(shouldStop: shouldStop)
     try communicator.barrier()
     return outcome

@@ -24,6 +24,15 @@ public struct RunOptions: Sendable {
 
         public var directory: String
         public var resume: Resume
+        /// Whose messages go to a file: those of rank 0, or of every rank, each to its own.
+        public var logRanks: LogRanks
+        /// The rank that waits for a debugger before it begins; nil for none.
+        public var waitForDebugger: Int?
+
+        /// `run.log_ranks`.
+        public enum LogRanks: String, CaseIterable, Sendable {
+            case first, all
+        }
     }
 
     /// `data`: files (or folders, or patterns with `*`) and what is read of them.
@@ -65,6 +74,10 @@ public struct RunOptions: Sendable {
         public var validationJets: Int?
         public var checkpointInterval: Int
         public var logInterval: Int
+        /// Batches that are trained on again and again, to find faults; nil for all.
+        public var overfitBatches: Int?
+        /// Whether every value is looked at, to name the first that is not finite.
+        public var detectAnomaly: Bool
     }
 
     public var seed: UInt64
@@ -77,8 +90,7 @@ public struct RunOptions: Sendable {
     public var optimizer: Optimizer
     public var schedule: Schedule
     public var training: Training
-    /// Threads of each rank; nil for the cores that the rank may use.
-    public var threads: Int?
+    public var parallel: Parallel
     /// The configuration with every default written out.
     public var resolved: String
 
@@ -100,7 +112,7 @@ public struct RunOptions: Sendable {
         optimizer = try Optimizer(from: root.section("optimizer"))
         schedule = try Schedule(from: root.section("schedule"))
         training = try Training(from: root.section("training"))
-        threads = try root.section("parallel").optionalInt("threads", in: 1...1024, absent: "auto")
+        parallel = try Parallel(from: root.section("parallel"))
         try root.finish()
         resolved = configuration.resolved(from: root)
     }
@@ -115,6 +127,8 @@ extension RunOptions.Run {
         case "never": resume = .never
         case let path: resume = .checkpoint(path)
         }
+        logRanks = try section.choice("log_ranks", of: LogRanks.self, default: .first)
+        waitForDebugger = try section.optionalInt("wait_for_debugger", in: .nonNegative, absent: "none")
     }
 }
 
@@ -184,5 +198,7 @@ extension RunOptions.Training {
         validationJets = try section.optionalInt("validation_jets", in: count, absent: "all")
         checkpointInterval = try section.int("checkpoint_interval", default: 5000, in: count)
         logInterval = try section.int("log_interval", default: 50, in: count)
+        overfitBatches = try section.optionalInt("overfit_batches", in: count, absent: "none")
+        detectAnomaly = try section.bool("detect_anomaly", default: false)
     }
 }

@@ -16,6 +16,8 @@ final class Trainer {
     private let console: Console
     private let optimizer: AdamW
     private let step: DataParallelStep
+    private let progress: ProgressBoard
+    private let sharding: Sharding
     private var state: TrainingState
     private var meter: Throughput
     private let records: TrainingRecords
@@ -25,7 +27,8 @@ final class Trainer {
     init(
         _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions,
         train: JetLoader,
-        validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords
+        validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords,
+        sharding: Sharding, progress: ProgressBoard
     ) {
         self.objective = objective
         self.optimizer = optimizer
@@ -36,8 +39,12 @@ final class Trainer {
         self.communicator = communicator
         self.console = console
         self.records = records
+        self.progress = progress
+        self.sharding = sharding
         step = DataParallelStep(
-            objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator)
+            objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
+            parallel: options.parallel, sharding: sharding, progress: progress,
+            detectsAnomalies: options.training.detectAnomaly)
         meter = Throughput(step: state.step, jets: state.jets)
         if state.lossSums.isEmpty { forgetLosses() }
     }
@@ -69,13 +76,15 @@ final class Trainer {
     /// This rank's part of the batch that is next, in micro-batches.
     private func microBatches(
         from prefetcher: Prefetcher<JetLoader.Request, JetBatch>
-    ) throws -> [MicroBatch] {
+    ) throws -> [[MicroBatch]] {
         let request = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
         let isLast = state.step + 1 == options.training.steps
         let begin = ContinuousClock.now
         let batch = try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
         waited = (waited.seconds + begin.duration(to: .now) / .seconds(1), waited.steps + 1)
-        return objective.microBatches(batch, size: options.training.microBatchSize, phase: .training)
+        return objective.microBatches(
+            batch, shards: sharding.ranges(ofBatch: train.order.batchCount(step: request.step)),
+            size: options.training.microBatchSize, phase: .training)
     }
 
     /// Measures and writes what is due after a step, and at the end of the run what is not due as well.
@@ -89,6 +98,7 @@ final class Trainer {
         let isValidationDue = state.step % settings.validationInterval == 0
 
         var train: MetricsRow.Training?
+        progress.enter(.summing)
         if isTrainingDue || isLast {
             train = MetricsRow.Training(
                 losses: meanLosses(), learningRate: learningRate, gradientNorm: result.gradientNorm,
@@ -105,6 +115,7 @@ final class Trainer {
             console.say(describeValidation(losses!))
         }
 
+        progress.enter(.saving)
         let empty = MetricsRow(step: state.step, epoch: epoch, jets: state.jets)
         var (due, closing) = (empty, empty)
         if isTrainingDue { due.train = train } else { closing.train = train }
@@ -117,6 +128,7 @@ final class Trainer {
     }
 
     private func save() throws {
+        progress.enter(.saving)
         try meter.excluding {
             try records.save(objective, optimizer, state, on: communicator, console: console)
         }
@@ -125,28 +137,36 @@ final class Trainer {
     /// The losses over the validation files, the total first; collective.
     private func validate() throws -> [Double] {
         guard let validation else { return [] }
-        var losses = Array(repeating: 0.0, count: objective.terms.count)
-        var counts = losses
+        let zeros = Array(repeating: 0.0, count: objective.terms.count)
+        // For every shard of this rank the sums of the terms, then what each is averaged over.
+        var sums = sharding.ranges(ofBatch: 0).map { _ in zeros + zeros }
         try communicator.agree {
             for step in 0..<validation.stepsPerEpoch {
+                progress.enter(.validation)
                 let batch = try validation.batch(epoch: 0, step: step)
-                let size = options.training.microBatchSize
-                for part in objective.microBatches(batch, size: size, phase: .validation) {
-                    let tape = Tape(recording: false)
-                    losses.add(part.evaluate(Array(repeating: 0, count: losses.count), tape))
-                    counts.add(part.counts)
+                let shards = objective.microBatches(
+                    batch, shards: sharding.ranges(ofBatch: validation.order.batchCount(step: step)),
+                    size: options.training.microBatchSize, phase: .validation)
+                for (shard, parts) in shards.enumerated() {
+                    for part in parts {
+                        let tape = Tape(recording: false)
+                        let losses = part.evaluate(zeros.map { Float($0) }, tape)
+                        sums[shard].add(losses + part.counts)
+                    }
                 }
             }
+            progress.enter(.summing)
         }
-        let reduced = try communicator.allReduce(losses + counts)
-        let means = (0..<losses.count).map { i in
-            reduced[losses.count + i] > 0 ? reduced[i] / reduced[losses.count + i] : 0
-        }
+        let reduced = try sharding.sum(sums)
+        let means = zip(reduced, reduced.dropFirst(zeros.count)).map { $1 > 0 ? $0 / $1 : 0 }
         return [total(means)] + means
     }
 
     private func following(_ request: JetLoader.Request) -> JetLoader.Request {
-        request.step + 1 < train.stepsPerEpoch
+        if let count = options.training.overfitBatches {
+            return JetLoader.Request(epoch: 0, step: (request.step + 1) % min(count, train.stepsPerEpoch))
+        }
+        return request.step + 1 < train.stepsPerEpoch
             ? JetLoader.Request(epoch: request.epoch, step: request.step + 1)
             : JetLoader.Request(epoch: request.epoch + 1, step: 0)
     }

@@ -112,7 +112,7 @@ import Training
         ("tasks.kmean={}", "tasks.kmean: unknown key; did you mean 'kmeans'?"),
         ("learning_rate=1", "learning_rate: unknown key; did you mean 'optimizer.learning_rate'?"),
         ("training.batchsize=4", "training.batchsize: unknown key; did you mean 'batch_size'?"),
-        ("run.dir=x", "run.dir: unknown key; known here: directory, resume"),
+        ("run.dir=x", "run.dir: unknown key; known here: directory, resume, log_ranks, wait_for_debugger"),
         ("parallel.ranks=2", "parallel.ranks: unknown key"),
     ])
     func unknownKeysAreNamed(override: String, message: String) {
@@ -157,6 +157,10 @@ import Training
         ("tasks={}", "tasks: no task to train; give at least one of particle_id, regression, kmeans"),
         ("tasks={kmeans: null}", "tasks: no task to train"),
         ("parallel.threads=0", "parallel.threads: must be from 1 to 1024"),
+        ("parallel.virtual_shards=6", "parallel.virtual_shards: expected a power of two, found 6"),
+        ("parallel.watchdog.silence=0", "parallel.watchdog.silence: must be from 0.1 to"),
+        ("run.log_ranks=some", "run.log_ranks: expected one of first, all"),
+        ("training.overfit_batches=0", "training.overfit_batches: must be from 1 to"),
         ("run.directory=''", "run.directory: is empty"),
         ("seed=-1", "seed: must be at least 0"),
     ])
