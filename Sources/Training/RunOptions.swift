@@ -24,6 +24,8 @@ public struct RunOptions: Sendable {
 
         public var directory: String
         public var resume: Resume
+        /// The time after its start by which the run has to have ended [s]; nil for none of its own.
+        public var timeLimit: Double?
     }
 
     /// `data`: files (or folders, or patterns with `*`) and what is read of them.
@@ -65,6 +67,11 @@ public struct RunOptions: Sendable {
         public var validationJets: Int?
         public var checkpointInterval: Int
         public var logInterval: Int
+        /// Checkpoints that stay: the last ones, and those at multiples of `keepEvery` steps.
+        public var keepLast: Int
+        public var keepEvery: Int?
+        /// Steps in a row that may be skipped because the loss or the gradient is not finite.
+        public var maxSkippedSteps: Int
     }
 
     public var seed: UInt64
@@ -115,6 +122,7 @@ extension RunOptions.Run {
         case "never": resume = .never
         case let path: resume = .checkpoint(path)
         }
+        timeLimit = try section.optionalDuration("time_limit")
     }
 }
 
@@ -184,5 +192,8 @@ extension RunOptions.Training {
         validationJets = try section.optionalInt("validation_jets", in: count, absent: "all")
         checkpointInterval = try section.int("checkpoint_interval", default: 5000, in: count)
         logInterval = try section.int("log_interval", default: 50, in: count)
+        keepLast = try section.int("keep_last", default: 3, in: count)
+        keepEvery = try section.optionalInt("keep_every", in: count)
+        maxSkippedSteps = try section.int("max_skipped_steps", default: 10, in: 0...Int(Int32.max))
     }
 }
