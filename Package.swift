@@ -39,7 +39,9 @@ let package = Package(
         .target(name: "Objectives", dependencies: ["Models", "Jets", "Configuration"]),
         .target(
             name: "Training",
-            dependencies: ["Objectives", "Configuration", .product(name: "Logging", package: "swift-log")]),
+            dependencies: [
+                "Objectives", "Configuration", "CKernels", .product(name: "Logging", package: "swift-log"),
+            ]),
         .executableTarget(
             name: "kaon",
             dependencies: ["Training", .product(name: "ArgumentParser", package: "swift-argument-parser")]),

@@ -1,5 +1,7 @@
 #pragma once
 #include <hdf5.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // Swift does not import macros that cast or call H5open(): each one used becomes a function of the same name.
 #define KAON_WRAP(type, name) static inline type kaon_##name(void) { return name; }
@@ -36,4 +38,14 @@ KAON_WRAP(hid_t, H5E_DEFAULT)
 static inline herr_t kaon_H5Pset_fapl_mpio(hid_t list, void *communicator)
 {
     return H5Pset_fapl_mpio(list, (MPI_Comm)communicator, MPI_INFO_NULL);
+}
+
+// Swift does not import functions with variable arguments either. A file in memory; negative where there is none.
+static inline int kaon_memory_file(void)
+{
+#ifdef SYS_memfd_create
+    return (int)syscall(SYS_memfd_create, "discarded", 0);
+#else
+    return -1;
+#endif
 }

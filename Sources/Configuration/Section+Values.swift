@@ -46,6 +46,11 @@ extension Section {
         return try answer(key, item.list(named: "a list of numbers"), default: `default`)
     }
 
+    /// A time in seconds or none, given as in `23:50:00`, `1-12:00:00`, `90m`, `2h`, or as a number of seconds.
+    public func optionalDuration(_ key: String) throws -> Double? {
+        try optionalAnswer(key, .duration, absent: nil)
+    }
+
     /// `true` or `false`.
     public func bool(_ key: String, default: Bool? = nil) throws -> Bool {
         try answer(key, .boolean, default: `default`)

@@ -49,6 +49,17 @@ struct AttributeReader: ~Copyable {
         return try isVariable ? variableStrings() : fixedStrings()
     }
 
+    /// Adds the values to a checksum.
+    func add(to checksum: inout Checksum) throws {
+        if elementType == .string {
+            for text in try strings() { checksum.add(text) }
+        } else if elementType.isInteger {
+            try integers().withUnsafeBufferPointer { checksum.add($0) }
+        } else {
+            try doubles().withUnsafeBufferPointer { checksum.add($0) }
+        }
+    }
+
     private func numbers<T: HDF5Scalar>() throws -> [T] {
         let memoryType = try T.elementType.makeType(operation)
         return try [T](unsafeUninitializedCapacity: count) { buffer, initialized in

@@ -34,6 +34,11 @@ extension Dataset {
         }
     }
 
+    /// Reads all elements, converted to `T`, into a buffer of exactly that many. Throws `HDF5Error`.
+    func readAll<T: HDF5Scalar>(into buffer: UnsafeMutableBufferPointer<T>) throws {
+        try read(Selection(all: shape), into: buffer, .independent)
+    }
+
     private func read<T: HDF5Scalar>(
         _ selection: Selection, into buffer: UnsafeMutableBufferPointer<T>, _ transfer: Transfer
     ) throws {

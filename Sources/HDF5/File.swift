@@ -68,6 +68,12 @@ public struct File: ~Copyable, Sendable {
         try file.close()
     }
 
+    /// Closes the file with its groups and datasets without writing what is buffered; for a file of one process
+    /// that could not be written and is to be removed.
+    public consuming func discard() {
+        file.discard()
+    }
+
     /// A chunk larger than the cache, by default 1 MiB, would be decompressed again for every row.
     public static let defaultChunkCacheBytes = 16 << 20
 

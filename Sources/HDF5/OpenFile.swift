@@ -1,4 +1,5 @@
 internal import CHDF5
+import Glibc
 import MPI
 import Synchronization
 
@@ -51,6 +52,23 @@ final class OpenFile: Sendable {
             throw error
         }
         try handle.close(operation)
+    }
+
+    /// Closes the file without a byte more in it, for when it cannot be written.
+    ///
+    /// The library lets go of a file only once all that it has buffered is written; where that fails, file and
+    /// space stay taken until the process ends. So what is left goes to memory, and then nowhere.
+    func discard() {
+        guard let handle = handle.withLock({ $0.take() }) else { return }
+        let isRedirected = HDF5Library.locked {
+            var descriptor: UnsafeMutableRawPointer?
+            let memory = kaon_memory_file()
+            guard memory >= 0 else { return false }
+            defer { Glibc.close(memory) }
+            guard H5Fget_vfd_handle(id, kaon_H5P_DEFAULT(), &descriptor) >= 0, let descriptor else { return false }
+            return dup2(memory, descriptor.assumingMemoryBound(to: Int32.self).pointee) >= 0
+        }
+        if isRedirected { try? handle.close("close \(path)") } else { handle.abandon() }
     }
 }
 

@@ -88,17 +88,19 @@ public struct QuantilePreprocessing: Preprocessing, Equatable {
         }
     }
 
-    /// Writes the dataset `quantiles` (Q × F doubles) and the attribute `features` into a group. Throws
-    /// `HDF5Error`.
+    /// Writes the dataset `quantiles` (Q × F doubles) and the attribute `features` into a group, with
+    /// checksums. Throws `HDF5Error`.
     public func save(to group: borrowing Group) throws {
         try group.setAttribute("features", to: features.names)
-        try group.write(quantiles, shape: [quantileCount, features.count], as: "quantiles")
+        try group.sealAttributes()
+        try group.writeVerified(quantiles, shape: [quantileCount, features.count], as: "quantiles")
     }
 
     /// Reads what `save(to:)` wrote. Throws `HDF5Error`, or `JetError` at contents that do not fit.
     public init(from group: borrowing Group) throws {
+        try group.verifyAttributes()
         let features = try JetFeatures(try group.stringsAttribute("features"))
-        let quantiles = try group.read("quantiles", as: Double.self)
+        let quantiles = try group.readVerified("quantiles", as: Double.self)
         guard quantiles.count % features.count == 0, quantiles.count >= 2 * features.count else {
             throw JetError(
                 "the stored preprocessing has \(quantiles.count) quantiles for \(features.count) features")

@@ -81,7 +81,7 @@ public final class KMeansTokens: ReconstructionTask {
 
     public func saveState(to group: borrowing Group) throws {
         guard let centroids else { return }
-        try group.write(UnsafeBufferPointer(centroids.buffer), shape: centroids.shape, as: "centroids")
+        try group.writeVerified(UnsafeBufferPointer(centroids.buffer), shape: centroids.shape, as: "centroids")
     }
 
     public func loadState(from group: borrowing Group) throws {
@@ -91,6 +91,6 @@ public final class KMeansTokens: ReconstructionTask {
                 "\(dataset.path) has shape \(dataset.shape), but tasks.kmeans asks for \(options.clusters) clusters of "
                     + "\(features) features")
         }
-        centroids = Tensor(try dataset.readAll(), shape: dataset.shape)
+        centroids = Tensor(try dataset.readVerified(), shape: dataset.shape)
     }
 }

@@ -65,12 +65,15 @@ public func benchmark(
     func run(_ number: Int, jets count: Int) throws {
         let share = JetOrder.share(of: count, rank: communicator.rank, size: communicator.size)
         let first = number * options.training.batchSize + share.lowerBound
-        _ = try step(
+        let report = try step(
             {
                 objective.microBatches(
                     jets.batch(first..<first + share.count), shards: sharding.ranges(ofBatch: count),
                     size: options.training.microBatchSize, phase: .training)
             }, learningRate: 1e-5, number: number)
+        if let report, report.isSkipped {
+            throw AgreedError(message: step.complaint(report, number: number))
+        }
     }
     // The first passes fill the arena.
     try run(0, jets: min(options.training.batchSize, 8 * options.training.microBatchSize * communicator.size))

@@ -17,15 +17,65 @@ package struct TrainingState: Equatable {
     package var lossSteps = 0
     /// Rows of `metrics.csv` so far.
     package var rows = 0
+    /// Steps without an update since the last logged row, and at the end of the steps so far.
+    package var skippedSteps = 0
+    package var skippedInARow = 0
+    /// The checkpoint of the lowest validation loss.
+    package var best: Best?
+
+    /// A checkpoint by its step, and the validation loss that was measured there.
+    package struct Best: Equatable, Sendable {
+        package var step: Int
+        package var loss: Double
+
+        package init(step: Int, loss: Double) {
+            self.step = step
+            self.loss = loss
+        }
+    }
 
     package init() {}
+}
+
+/// All that training changes, at one step.
+package struct TrainedValues: Sendable {
+    /// The flat buffers of a `ParameterStore` and its `AdamW`.
+    package let parameters, firstMoment, secondMoment: Tensor
+    package let updates: Int
+
+    /// The values themselves, which the next step changes.
+    package init(of parameters: ParameterStore, _ optimizer: AdamW) {
+        self.parameters = parameters.values
+        firstMoment = optimizer.firstMoment
+        secondMoment = optimizer.secondMoment
+        updates = optimizer.updates
+    }
+
+    /// A copy, in the memory of an earlier one that is no longer needed.
+    package init(copying values: TrainedValues, reusing memory: TrainedValues? = nil) {
+        func copy(_ tensor: Tensor, to old: Tensor?) -> Tensor {
+            let result = old ?? Tensor(shape: tensor.shape)
+            result.pointer.update(from: tensor.pointer, count: tensor.count)
+            return result
+        }
+        parameters = copy(values.parameters, to: memory?.parameters)
+        firstMoment = copy(values.firstMoment, to: memory?.firstMoment)
+        secondMoment = copy(values.secondMoment, to: memory?.secondMoment)
+        updates = values.updates
+    }
+
+    /// Whether all values are numbers.
+    var isFinite: Bool {
+        [parameters, firstMoment, secondMoment].allSatisfy { $0.sumOfSquares.isFinite }
+    }
 }
 
 /// One file with everything that a run needs to go on: `/model`, `/optimizer`, `/state`, and the
 /// configuration.
 ///
-/// Datasets of weights carry a Fletcher-32 checksum that HDF5 verifies on reading. A file is written under a
-/// temporary name, brought to the disk and renamed: it is complete or absent.
+/// Everything in it carries checksums that are compared on reading: Fletcher-32 for what is stored, and one for the
+/// values of each dataset and the attributes of each group. A file is written under a temporary name, brought
+/// to the disk and renamed: it is complete or absent.
 package enum Checkpoint {
     private static let format = 1
 
@@ -35,25 +85,77 @@ package enum Checkpoint {
         configuration: String,
         writeState: (borrowing Group) throws -> Void
     ) throws {
+        try write(
+            to: path, parameters, TrainedValues(of: parameters, optimizer), state: state,
+            configuration: configuration, writeState: writeState)
+    }
+
+    /// Writes a checkpoint of values that may be a copy of those in the store.
+    package static func write(
+        to path: String, _ parameters: ParameterStore, _ values: TrainedValues, state: TrainingState,
+        configuration: String, writeState: (borrowing Group) throws -> Void
+    ) throws {
         try replaceFile(path) { root in
             try root.setAttribute("kaon", to: kaonVersion)
             try root.setAttribute("format", to: format)
             try root.setAttribute("configuration", to: configuration)
-            try write(parameters, values: parameters.values, to: root.createGroup("model"))
+            try root.sealAttributes()
+            try write(parameters, values: values.parameters, to: root.createGroup("model"))
             let group = try root.createGroup("optimizer")
-            try group.setAttribute("updates", to: optimizer.updates)
-            try write(parameters, values: optimizer.firstMoment, to: group.createGroup("first_moment"))
-            try write(parameters, values: optimizer.secondMoment, to: group.createGroup("second_moment"))
+            try group.setAttribute("updates", to: values.updates)
+            try group.sealAttributes()
+            try write(parameters, values: values.firstMoment, to: group.createGroup("first_moment"))
+            try write(parameters, values: values.secondMoment, to: group.createGroup("second_moment"))
             let stateGroup = try root.createGroup("state")
-            try stateGroup.setAttribute("step", to: state.step)
-            try stateGroup.setAttribute("epoch", to: state.epoch)
-            try stateGroup.setAttribute("step_in_epoch", to: state.stepInEpoch)
-            try stateGroup.setAttribute("jets", to: state.jets)
-            try stateGroup.setAttribute("loss_sums", to: state.lossSums)
-            try stateGroup.setAttribute("loss_steps", to: state.lossSteps)
-            try stateGroup.setAttribute("rows", to: state.rows)
+            try write(state, to: stateGroup)
             try writeState(stateGroup)
+            try stateGroup.sealAttributes()
         }
+    }
+
+    private static func write(_ state: TrainingState, to group: borrowing Group) throws {
+        try group.setAttribute("step", to: state.step)
+        try group.setAttribute("epoch", to: state.epoch)
+        try group.setAttribute("step_in_epoch", to: state.stepInEpoch)
+        try group.setAttribute("jets", to: state.jets)
+        try group.setAttribute("loss_sums", to: state.lossSums)
+        try group.setAttribute("loss_steps", to: state.lossSteps)
+        try group.setAttribute("rows", to: state.rows)
+        try group.setAttribute("skipped_steps", to: state.skippedSteps)
+        try group.setAttribute("skipped_in_a_row", to: state.skippedInARow)
+        guard let best = state.best else { return }
+        try group.setAttribute("best_step", to: best.step)
+        try group.setAttribute("best_loss", to: best.loss)
+    }
+
+    private static func readState(from group: borrowing Group) throws -> TrainingState {
+        var state = TrainingState()
+        state.step = try group.intAttribute("step")
+        state.epoch = try group.intAttribute("epoch")
+        state.stepInEpoch = try group.intAttribute("step_in_epoch")
+        state.jets = try group.intAttribute("jets")
+        state.lossSums = try group.doublesAttribute("loss_sums")
+        state.lossSteps = try group.intAttribute("loss_steps")
+        state.rows = try group.intAttribute("rows")
+        // Checkpoints of earlier versions have none of these.
+        if group.hasAttribute("skipped_steps") {
+            state.skippedSteps = try group.intAttribute("skipped_steps")
+            state.skippedInARow = try group.intAttribute("skipped_in_a_row")
+        }
+        if group.hasAttribute("best_step") {
+            state.best = TrainingState.Best(
+                step: try group.intAttribute("best_step"), loss: try group.doubleAttribute("best_loss"))
+        }
+        return state
+    }
+
+    /// Reads all of a checkpoint and compares it with its checksums.
+    ///
+    /// Throws `HDF5Error` where it is missing or damaged, `TrainingError` where it is none of this version.
+    package static func verify(_ path: String) throws {
+        let file = try File(opening: path)
+        try file.root.verify()
+        try checkFormat(file.root, path)
     }
 
     /// Reads a checkpoint into a model of the same parameters and returns where the run stood; `readState`
@@ -68,21 +170,15 @@ package enum Checkpoint {
         let file = try File(opening: path)
         try checkFormat(file.root, path)
         let stateGroup = try file.root.group("state")
+        try stateGroup.verifyAttributes()
         try readState(stateGroup)
         try readModel(file.root, path, parameters)
         let group = try file.root.group("optimizer")
         try read(parameters, into: optimizer.firstMoment, from: group.group("first_moment"), path)
         try read(parameters, into: optimizer.secondMoment, from: group.group("second_moment"), path)
+        try group.verifyAttributes()
         optimizer.updates = try group.intAttribute("updates")
-        var state = TrainingState()
-        state.step = try stateGroup.intAttribute("step")
-        state.epoch = try stateGroup.intAttribute("epoch")
-        state.stepInEpoch = try stateGroup.intAttribute("step_in_epoch")
-        state.jets = try stateGroup.intAttribute("jets")
-        state.lossSums = try stateGroup.doublesAttribute("loss_sums")
-        state.lossSteps = try stateGroup.intAttribute("loss_steps")
-        state.rows = try stateGroup.intAttribute("rows")
-        return state
+        return try Self.readState(from: stateGroup)
     }
 
     /// Reads the weights alone.
@@ -104,6 +200,7 @@ package enum Checkpoint {
         guard root.contains("model"), root.hasAttribute("format") else {
             throw TrainingError("\(path) is not a checkpoint of kaon")
         }
+        try root.verifyAttributes()
         let found = try root.intAttribute("format")
         guard found == format else {
             throw TrainingError("\(path) has checkpoint format \(found); this kaon reads format \(format)")
@@ -130,7 +227,10 @@ package enum Checkpoint {
     ) throws {
         for parameter in parameters.parameters {
             let slice = values.slice(parameter.range, shape: parameter.shape)
-            try group.writeChecked(slice, as: parameter.name)
+            try group.writeVerified(
+                UnsafeBufferPointer(slice.buffer), shape: slice.shape, as: parameter.name)
+            // Another thread that waits for the library, to read jets, gets its turn: the lock is not fair.
+            usleep(50)
         }
     }
 
@@ -145,28 +245,25 @@ package enum Checkpoint {
                         + "this model has \(parameter.shape)")
             }
             let slice = values.slice(parameter.range, shape: parameter.shape)
-            try dataset.read(rows: 0..<parameter.shape[0], into: slice.buffer)
+            try dataset.readVerified(into: slice.buffer)
         }
     }
 }
 
-extension Group {
-    /// Writes a tensor as one checksummed chunk.
-    func writeChecked(_ tensor: Tensor, as name: String) throws {
-        let dataset = try createDataset(
-            name, of: .float32, shape: tensor.shape, chunks: tensor.shape, filters: Filters(fletcher32: true))
-        try dataset.write(rows: 0..<tensor.shape[0], from: UnsafeBufferPointer(tensor.buffer))
-    }
-}
-
 /// Writes an HDF5 file so that `path` is the old file or the complete new one, whatever happens in between.
-func replaceFile(_ path: String, _ write: (borrowing Group) throws -> Void) throws {
+package func replaceFile(_ path: String, _ write: (borrowing Group) throws -> Void) throws {
     let url = URL(fileURLWithPath: path)
     let folder = url.deletingLastPathComponent().path
     let temporary = folder + "/." + url.lastPathComponent + ".tmp"
     do {
         let file = try File(creating: temporary)
-        try write(file.root)
+        do {
+            try write(file.root)
+            try file.flush()
+        } catch {
+            file.discard()
+            throw error
+        }
         try file.close()
         try synchronizeFile(temporary)
         guard rename(temporary, path) == 0 else {

@@ -13,6 +13,8 @@ final class DataParallelStep {
         var losses: [Double]
         /// The norm of the gradient before clipping.
         var gradientNorm: Double
+        /// Whether the loss or the gradient is not finite, so that nothing was updated.
+        var isSkipped: Bool
     }
 
     private let objective: any Objective
@@ -59,8 +61,8 @@ final class DataParallelStep {
     /// none; collective.
     ///
     /// Returns nil, on every rank and with nothing done, when `shouldStop` is true on any. Throws
-    /// `AgreedError` when the micro-batches of any rank cannot be had, or when the loss or the gradient is
-    /// not finite; the parameters are then unchanged.
+    /// `AgreedError` when the micro-batches of any rank cannot be had. Where the loss or the gradient is not
+    /// finite, all ranks leave parameters and optimizer as they are.
     func callAsFunction(
         _ microBatches: () throws -> [[MicroBatch]], learningRate: Double, number: Int, shouldStop: Bool = false
     ) throws -> Report? {
@@ -75,17 +77,21 @@ final class DataParallelStep {
 
         progress.enter(.computing)
         let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
-        guard norm.isFinite, losses.allSatisfy(\.isFinite) else {
-            let terms = zip(objective.terms, losses).map { "\($0.name) loss \($1)" }.joined(separator: ", ")
-            throw AgreedError(
-                message: "step \(number): the loss or the gradient is not finite (\(terms), gradient norm "
-                    + "\(norm)); lower optimizer.learning_rate or look at the data")
-        }
+        let isFinite = norm.isFinite && losses.allSatisfy(\.isFinite)
         profile?.lap("gradient norm")
-        optimizer.step(
-            learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
-        profile?.lap("optimizer")
-        return Report(losses: losses, gradientNorm: norm)
+        if isFinite {
+            optimizer.step(
+                learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
+            profile?.lap("optimizer")
+        }
+        return Report(losses: losses, gradientNorm: norm, isSkipped: !isFinite)
+    }
+
+    /// What is not finite in a step that was skipped.
+    func complaint(_ report: Report, number: Int) -> String {
+        let terms = zip(objective.terms, report.losses).map { "\($0.name) loss \($1)" }
+        return "step \(number): the loss or the gradient is not finite (\(terms.joined(separator: ", ")), "
+            + "gradient norm \(report.gradientNorm))"
     }
 
     /// The time that the sums of the gradients take with nothing to hide behind [s]; collective.

@@ -31,7 +31,7 @@ struct FittedFile {
     func read(into objective: any Objective) throws -> QuantilePreprocessing? {
         let isUsable = try communicator.onRoot { () -> Int in
             // Whatever is wrong with the file, it can be made again.
-            guard let file = try? File(opening: path) else { return 0 }
+            guard let file = try? File(opening: path), (try? file.root.verify()) != nil else { return 0 }
             return (try? file.root.stringAttribute("fingerprint")) == fingerprint ? 1 : 0
         }
         guard try communicator.broadcast([isUsable ?? 0])[0] == 1 else { return nil }
@@ -46,6 +46,7 @@ struct FittedFile {
         _ = try communicator.onRoot {
             try replaceFile(path) { root in
                 try root.setAttribute("fingerprint", to: fingerprint)
+                try root.sealAttributes()
                 try FittedState.save(preprocessing, objective, to: root)
             }
         }

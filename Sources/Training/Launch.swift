@@ -21,6 +21,9 @@ public enum Launch {
     /// (EX_TEMPFAIL). `slurm/pretrain.sbatch` then queues the job again.
     public static let stoppedExitCode: Int32 = 75
 
+    /// When this process began, as near as it knows.
+    package static let begin = Date()
+
     /// Re-executes the program with the OpenBLAS kernels that fit the processor, when the library chose
     /// slower ones and the user none. Has to come before MPI starts.
     public static func useBestKernels() {
@@ -48,6 +51,8 @@ public enum Launch {
 
     /// Starts MPI, runs `body` on every rank, and ends the process.
     public static func onAllRanks(_ body: (Communicator, Console) throws -> RunOutcome) -> Never {
+        _ = begin
+        let watch = LauncherWatch()
         do {
             HDF5Library.start()
             try MPIEnvironment.initialize()
@@ -57,6 +62,10 @@ public enum Launch {
         }
         let communicator = Communicator.world
         let console = Console(isSilent: communicator.rank != 0)
+        watch?.start {
+            console.fail("rank \(communicator.rank): the launcher of the job (mpirun, srun) is gone")
+            _exit(1)
+        }
         do {
             let outcome = try body(communicator, console)
             MPIEnvironment.finalize()

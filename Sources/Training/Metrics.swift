@@ -11,23 +11,26 @@ package struct MetricsRow: Equatable {
 
     /// What is known from the steps since the last row.
     package struct Training: Equatable {
-        /// Mean losses, the total first.
-        package var losses: [Double]
+        /// Mean losses, the total first; nil where all steps were skipped.
+        package var losses: [Double]?
         package var learningRate: Double
         package var gradientNorm: Double
         package var jetsPerSecond: Double
         /// The mean time of a step in which a rank waited for its jets [ms].
         package var dataWait: Double
+        /// Steps whose loss or gradient was not finite.
+        package var skippedSteps: Int
 
         package init(
-            losses: [Double], learningRate: Double, gradientNorm: Double, jetsPerSecond: Double,
-            dataWait: Double
+            losses: [Double]?, learningRate: Double, gradientNorm: Double, jetsPerSecond: Double,
+            dataWait: Double, skippedSteps: Int = 0
         ) {
             self.losses = losses
             self.learningRate = learningRate
             self.gradientNorm = gradientNorm
             self.jetsPerSecond = jetsPerSecond
             self.dataWait = dataWait
+            self.skippedSteps = skippedSteps
         }
     }
 
@@ -41,10 +44,16 @@ package struct MetricsRow: Equatable {
 }
 
 /// `metrics.csv` of a run: a header and complete lines only.
-package final class MetricsFile {
+///
+/// One thread writes; another may bring what was written to the disk.
+package final class MetricsFile: @unchecked Sendable {
     private let path: String
     private let terms: [String]
     private let handle: FileHandle
+    /// The bytes of the complete lines.
+    private var length: UInt64
+    /// Lines that a full disk has not taken yet.
+    private var unwritten = Data()
 
     /// Opens the file to append, after its first `rows` rows: those after them a resumed run writes again.
     ///
@@ -65,15 +74,15 @@ package final class MetricsFile {
         }
         try writeAtomically(([header[...]] + kept).joined(separator: "\n") + "\n", to: path)
         handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-        try handle.seekToEnd()
+        length = try handle.seekToEnd()
     }
 
     private static func header(_ terms: [String]) -> String {
         (["step", "epoch", "jets"] + terms.map { "train/\($0)_loss" } + terms.map { "valid/\($0)_loss" }
-            + ["learning_rate", "gradient_norm", "jets_per_second", "data_wait_ms"]).joined(separator: ",")
+            + ["learning_rate", "gradient_norm", "jets_per_second", "data_wait_ms", "skipped_steps"]).joined(separator: ",")
     }
 
-    /// Appends a row.
+    /// Appends a row, after those that could not be written before; one that cannot be written is kept.
     package func write(_ row: MetricsRow) throws {
         func texts(_ values: [Double]?, count: Int) -> [String] {
             precondition(
@@ -87,18 +96,30 @@ package final class MetricsFile {
             + [
                 row.train.map { String(format: "%.1f", $0.jetsPerSecond) } ?? "",
                 row.train.map { String(format: "%.2f", $0.dataWait) } ?? "",
+                row.train.map { "\($0.skippedSteps)" } ?? "",
             ]
+        unwritten += Data((fields.joined(separator: ",") + "\n").utf8)
+        try flush()
+    }
+
+    /// Writes the rows that could not be written before.
+    package func flush() throws {
+        guard !unwritten.isEmpty else { return }
         do {
-            try handle.write(contentsOf: Data((fields.joined(separator: ",") + "\n").utf8))
+            try handle.write(contentsOf: unwritten)
+            length += UInt64(unwritten.count)
+            unwritten = Data()
         } catch {
+            // No line is left half written.
+            try? handle.truncate(atOffset: length)
             throw TrainingError("cannot write \(path): \(reason(error))")
         }
     }
 
     /// Brings the rows to the disk, before a checkpoint counts on them.
     package func synchronize() throws {
-        do { try handle.synchronize() } catch {
-            throw TrainingError("cannot write \(path): \(reason(error))")
+        guard fsync(handle.fileDescriptor) == 0 else {
+            throw TrainingError("cannot bring \(path) to the disk: \(systemReason())")
         }
     }
 }

@@ -12,15 +12,17 @@ struct StartingPoint {
     let isOwn: Bool
 
     /// Looks into the run directory, which rank 0 alone has; collective.
-    init(_ options: RunOptions, directory: RunDirectory?, on communicator: Communicator) throws {
-        let found = try communicator.onRoot { try Self.find(options, directory!) }
+    init(
+        _ options: RunOptions, directory: RunDirectory?, on communicator: Communicator, console: Console
+    ) throws {
+        let found = try communicator.onRoot { try Self.find(options, directory!, console) }
         let path = try communicator.broadcast(found?.path ?? "")
         checkpoint = path.isEmpty ? nil : path
         isOwn = try communicator.broadcast([found?.isOwn == true ? 1 : 0])[0] == 1
     }
 
     private static func find(
-        _ options: RunOptions, _ directory: RunDirectory
+        _ options: RunOptions, _ directory: RunDirectory, _ console: Console
     ) throws -> (path: String, isOwn: Bool) {
         let latest = directory.latestCheckpoint
         func refuse(_ resume: String, _ advice: String) -> TrainingError {
@@ -29,7 +31,7 @@ struct StartingPoint {
         }
         switch options.run.resume {
         case .auto:
-            return (latest ?? "", true)
+            return (try findUndamaged(directory, console) ?? "", true)
         case .checkpoint(let path):
             guard FileManager.default.fileExists(atPath: path) else {
                 throw TrainingError("run.resume: there is no checkpoint \(path)")
@@ -48,6 +50,28 @@ struct StartingPoint {
             }
             return ("", true)
         }
+    }
+
+    /// The first of the run's checkpoints that can be read, after a warning about those before it; nil for a
+    /// run that has none. Throws `TrainingError` where all are damaged.
+    private static func findUndamaged(_ directory: RunDirectory, _ console: Console) throws -> String? {
+        let candidates = directory.checkpointCandidates
+        var damages: [String] = []
+        for path in candidates {
+            do {
+                try Checkpoint.verify(path)
+                for damage in damages { console.warn("a checkpoint is damaged: \(damage)") }
+                if !damages.isEmpty { console.warn("the run goes back to \(path)") }
+                return path
+            } catch let error as HDF5Error {
+                damages.append("\(error)")
+            }
+        }
+        guard let damage = damages.first else { return nil }
+        let count = candidates.count
+        throw TrainingError(
+            "\(count == 1 ? "the only checkpoint" : "each of the \(count) checkpoints") of \(directory.path) is "
+                + "damaged: \(damage); bring back a copy of one, or remove the folder to begin the run anew")
     }
 }
 

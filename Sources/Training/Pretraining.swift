@@ -88,7 +88,7 @@ private func pretrain(
                     + MPIEnvironment.processorName)
         }
     }
-    let start = try StartingPoint(options, directory: directory, on: communicator)
+    let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
     let threads = try Machine.useThreads(options.threads, on: communicator)
     let objective = makeObjective(options)
     try reportStart(
@@ -110,13 +110,15 @@ private func pretrain(
     let records = try communicator.agree {
         try directory?.write(configuration: options.resolved)
         return try TrainingRecords(
-            directory, terms: ["total"] + objective.terms.map(\.name), rows: run.state.rows,
-            preprocessing: run.preprocessing, order: trainLoader.order, configuration: options.resolved)
+            directory, objective, run.optimizer, run.state, preprocessing: run.preprocessing,
+            order: trainLoader.order, options: options, console: console)
     }
     let trainer = Trainer(
         objective, optimizer: run.optimizer, state: run.state, options: options, train: trainLoader,
         validation: validation.map { loader($0, run.preprocessing, shuffle: false) },
-        on: communicator, console: console, records: records, sharding: sharding, progress: progress)
+        on: communicator, console: console, records: records,
+        budget: communicator.rank == 0 ? TimeBudget(options.run.timeLimit) : nil, sharding: sharding,
+        progress: progress)
     let outcome = try trainer.run(shouldStop: shouldStop)
     try communicator.barrier()
     return outcome

@@ -3,7 +3,7 @@ import Foundation
 /// The folder of a run: `config.yaml`, `metrics.csv`, `kaon.log`, `checkpoints/`. Rank 0 alone touches it.
 ///
 /// A lock, released by the system when the process ends however it ends, keeps a second run out.
-package final class RunDirectory {
+package final class RunDirectory: Sendable {
     package let path: String
     private let lock: Int32
 
@@ -65,9 +65,29 @@ package final class RunDirectory {
         return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".h5") }.max().map { folder + $0 }
     }
 
+    /// The checkpoints to continue from, the one to prefer first: `latestCheckpoint`, those of fewer steps, and
+    /// at last those of more, which an earlier course of the run may have left.
+    package var checkpointCandidates: [String] {
+        guard let latest = latestCheckpoint else { return [] }
+        let paths = checkpointSteps.reversed().map { checkpoint(step: $0) }
+        guard let place = paths.firstIndex(of: latest) else { return [latest] + paths }
+        return Array(paths[place...] + paths[..<place])
+    }
+
+    /// The steps of the checkpoints in the folder, rising.
+    private var checkpointSteps: [Int] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
+        return names.compactMap { $0.wholeMatch(of: /step-(\d{8,18})\.h5/).map { Int($0.1)! } }.sorted()
+    }
+
     /// Lets `checkpoints/latest` point to a checkpoint, atomically.
-    package func setLatest(step: Int) throws {
-        let link = path + "/checkpoints/latest"
+    package func setLatest(step: Int) throws { try setLink("latest", step: step) }
+
+    /// Lets `checkpoints/best` point to a checkpoint, atomically.
+    package func setBest(step: Int) throws { try setLink("best", step: step) }
+
+    private func setLink(_ name: String, step: Int) throws {
+        let link = path + "/checkpoints/" + name
         let temporary = link + ".tmp"
         unlink(temporary)
         let target = URL(fileURLWithPath: checkpoint(step: step)).lastPathComponent
@@ -75,6 +95,34 @@ package final class RunDirectory {
             throw TrainingError("cannot update \(link): \(systemReason())")
         }
         try synchronizeDirectory(path + "/checkpoints")
+    }
+
+    /// Removes old checkpoints once that of `step` is complete and the latest.
+    ///
+    /// There stay the last `count` up to it, those at multiples of `interval`, the best, and those of more steps,
+    /// which belong to another course of the run. A file that cannot be removed only takes space.
+    package func removeCheckpoints(before step: Int, keepingLast count: Int, every interval: Int?, best: Int?) {
+        let old = checkpointSteps.filter { $0 <= step }.dropLast(max(1, count))
+        for old in old where old != best && (interval.map { old % $0 != 0 } ?? true) {
+            unlink(checkpoint(step: old))
+        }
+    }
+
+    /// Throws `TrainingError` where the folder is no longer the one that this run has locked: removed, and
+    /// perhaps made anew by another run.
+    package func checkIsOwn() throws {
+        var (own, there) = (stat(), stat())
+        guard fstat(lock, &own) == 0, stat(path + "/.lock", &there) == 0, own.st_ino == there.st_ino,
+            own.st_dev == there.st_dev
+        else { throw TrainingError("the run directory \(path) was removed or replaced") }
+    }
+
+    /// The space that is left for checkpoints, in words.
+    package var freeSpace: String {
+        var info = statvfs()
+        guard statvfs(path, &info) == 0 else { return "the free space is not known" }
+        let bytes = Double(info.f_bavail) * Double(info.f_frsize)
+        return "\(rounded(bytes / 1e6, decimals: bytes < 1e7 ? 2 : 0)) MB are free there"
     }
 
     /// Writes `config.yaml`.

@@ -33,6 +33,8 @@ public struct RunOptions: Sendable {
         public enum LogRanks: String, CaseIterable, Sendable {
             case first, all
         }
+        /// The time after its start by which the run has to have ended [s]; nil for none of its own.
+        public var timeLimit: Double?
     }
 
     /// `data`: files (or folders, or patterns with `*`) and what is read of them.
@@ -78,6 +80,11 @@ public struct RunOptions: Sendable {
         public var overfitBatches: Int?
         /// Whether every value is looked at, to name the first that is not finite.
         public var detectAnomaly: Bool
+        /// Checkpoints that stay: the last ones, and those at multiples of `keepEvery` steps.
+        public var keepLast: Int
+        public var keepEvery: Int?
+        /// Steps in a row that may be skipped because the loss or the gradient is not finite.
+        public var maxSkippedSteps: Int
     }
 
     public var seed: UInt64
@@ -129,6 +136,7 @@ extension RunOptions.Run {
         }
         logRanks = try section.choice("log_ranks", of: LogRanks.self, default: .first)
         waitForDebugger = try section.optionalInt("wait_for_debugger", in: .nonNegative, absent: "none")
+        timeLimit = try section.optionalDuration("time_limit")
     }
 }
 
@@ -200,5 +208,8 @@ extension RunOptions.Training {
         logInterval = try section.int("log_interval", default: 50, in: count)
         overfitBatches = try section.optionalInt("overfit_batches", in: count, absent: "none")
         detectAnomaly = try section.bool("detect_anomaly", default: false)
+        keepLast = try section.int("keep_last", default: 3, in: count)
+        keepEvery = try section.optionalInt("keep_every", in: count)
+        maxSkippedSteps = try section.int("max_skipped_steps", default: 10, in: 0...Int(Int32.max))
     }
 }

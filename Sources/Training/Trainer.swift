@@ -21,6 +21,9 @@ final class Trainer {
     private var state: TrainingState
     private var meter: Throughput
     private let records: TrainingRecords
+    private let budget: TimeBudget?
+    /// The step of the last validation, and its total loss.
+    private var validated: (step: Int, loss: Double)?
     /// What this rank waited for its jets since that was last told: seconds, and steps.
     private var waited = (seconds: 0.0, steps: 0)
 
@@ -28,7 +31,7 @@ final class Trainer {
         _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions,
         train: JetLoader,
         validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords,
-        sharding: Sharding, progress: ProgressBoard
+        budget: TimeBudget?, sharding: Sharding, progress: ProgressBoard
     ) {
         self.objective = objective
         self.optimizer = optimizer
@@ -41,6 +44,7 @@ final class Trainer {
         self.records = records
         self.progress = progress
         self.sharding = sharding
+        self.budget = budget
         step = DataParallelStep(
             objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
             parallel: options.parallel, sharding: sharding, progress: progress,
@@ -49,28 +53,58 @@ final class Trainer {
         if state.lossSums.isEmpty { forgetLosses() }
     }
 
-    /// Trains until the configured number of steps, or until `shouldStop` is true on a rank: then a
-    /// checkpoint is written at once. Throws `AgreedError` when a rank cannot go on; collective.
+    /// Trains until the configured number of steps, or until `shouldStop` is true on a rank or the time is
+    /// up: then a checkpoint is written at once. Throws `AgreedError` when a rank cannot go on; collective.
     func run(shouldStop: () -> Bool) throws -> RunOutcome {
+        // Whatever ends the run, a checkpoint that is on its way arrives.
+        defer { records.finishSaving() }
         let settings = options.training
         let prefetcher = train.prefetcher()
+        var slowestStep = 0.0
         while state.step < settings.steps {
+            let begin = ContinuousClock.now
             let epoch = state.epoch
             let learningRate = options.optimizer.learningRate * options.schedule.factor(step: state.step)
+            // A run that has time for a single step alone still gets on.
+            let isTimeUp = slowestStep > 0
+                && (budget?.isSpent(reserving: 2 * (slowestStep + records.slowestSave)) ?? false)
             let result = try step(
                 { try microBatches(from: prefetcher) }, learningRate: learningRate, number: state.step + 1,
-                shouldStop: shouldStop())
+                shouldStop: shouldStop() || isTimeUp)
             guard let result else {
-                console.say("stopped by a signal after \(state.step) of \(settings.steps) steps")
-                try save()
+                records.finishSaving()
+                let reason = isTimeUp ? budget!.reason : "a signal"
+                console.say("stopped by \(reason) after \(state.step) of \(settings.steps) steps")
+                try saveLast()
                 return .stopped
             }
             advance(result)
             try report(result, epoch: epoch, learningRate: learningRate)
-            if state.step % settings.checkpointInterval == 0 || state.step == settings.steps { try save() }
+            if result.isSkipped { try noteSkipped(result) }
+            if state.step == settings.steps {
+                try saveLast()
+            } else if state.step % settings.checkpointInterval == 0, !result.isSkipped {
+                progress.enter(.saving)
+                meter.excluding {
+                    records.startSaving(objective, optimizer, state, validationLoss: validationLoss)
+                }
+            }
+            slowestStep = max(slowestStep, begin.duration(to: .now) / .seconds(1))
         }
         console.endProgress()
         return .finished
+    }
+
+    /// Warns of a step that was skipped. Throws `AgreedError` when there were too many in a row.
+    private func noteSkipped(_ result: DataParallelStep.Report) throws {
+        let complaint = step.complaint(result, number: state.step)
+        let limit = options.training.maxSkippedSteps
+        guard state.skippedInARow <= limit else {
+            throw AgreedError(
+                message: complaint + ", and training.max_skipped_steps allows \(limit) such steps in a row; the "
+                    + "checkpoints are those from before: lower optimizer.learning_rate or look at the data")
+        }
+        console.warn("\(complaint): it is skipped, \(state.skippedInARow) of at most \(limit) in a row")
     }
 
     /// This rank's part of the batch that is next, in micro-batches.
@@ -102,16 +136,18 @@ final class Trainer {
         if isTrainingDue || isLast {
             train = MetricsRow.Training(
                 losses: meanLosses(), learningRate: learningRate, gradientNorm: result.gradientNorm,
-                jetsPerSecond: meter.jetsPerSecond(upTo: state.jets), dataWait: try meanDataWait())
+                jetsPerSecond: meter.jetsPerSecond(upTo: state.jets), dataWait: try meanDataWait(),
+                skippedSteps: state.skippedSteps)
         }
         let line = meter.line(
-            step: state.step, of: settings.steps, loss: train?.losses[0] ?? total(result.losses))
+            step: state.step, of: settings.steps, loss: train?.losses?[0] ?? total(result.losses))
         console.progress(line, isLogged: train != nil)
         if isTrainingDue { forgetLosses() }
 
         var losses: [Double]?
         if validation != nil, isValidationDue || isLast {
             losses = try meter.excluding { try validate() }
+            validated = (state.step, losses![0])
             console.say(describeValidation(losses!))
         }
 
@@ -121,18 +157,19 @@ final class Trainer {
         if isTrainingDue { due.train = train } else { closing.train = train }
         if isValidationDue { due.validation = losses } else { closing.validation = losses }
         if due != empty {
-            try records.write(due, on: communicator)
+            records.write(due)
             state.rows += 1
         }
-        if closing != empty { try records.write(closing, on: communicator) }
+        if closing != empty { records.write(closing) }
     }
 
-    private func save() throws {
+    private func saveLast() throws {
         progress.enter(.saving)
-        try meter.excluding {
-            try records.save(objective, optimizer, state, on: communicator, console: console)
-        }
+        try records.saveLast(objective, optimizer, state, validationLoss: validationLoss, on: communicator)
     }
+
+    /// The validation loss of the parameters as they are, if it is known.
+    private var validationLoss: Double? { validated?.step == state.step ? validated?.loss : nil }
 
     /// The losses over the validation files, the total first; collective.
     private func validate() throws -> [Double] {
@@ -178,12 +215,19 @@ final class Trainer {
         state.epoch = next.epoch
         state.stepInEpoch = next.step
         state.jets += train.order.batchCount(step: done.step)
-        state.lossSums.add(result.losses)
-        state.lossSteps += 1
+        if result.isSkipped {
+            state.skippedSteps += 1
+            state.skippedInARow += 1
+        } else {
+            state.skippedInARow = 0
+            state.lossSums.add(result.losses)
+            state.lossSteps += 1
+        }
     }
 
-    /// The losses since the last row, the total first.
-    private func meanLosses() -> [Double] {
+    /// The losses since the last row, the total first; nil where all steps were skipped.
+    private func meanLosses() -> [Double]? {
+        guard state.lossSteps > 0 else { return nil }
         let means = state.lossSums.map { $0 / Double(state.lossSteps) }
         return [total(means)] + means
     }
@@ -197,7 +241,7 @@ final class Trainer {
 
     private func forgetLosses() {
         state.lossSums = Array(repeating: 0, count: objective.terms.count)
-        state.lossSteps = 0
+        (state.lossSteps, state.skippedSteps) = (0, 0)
     }
 
     private func total(_ losses: [Double]) -> Double {

@@ -1,58 +1,73 @@
-import HDF5
 import Jets
 import MPI
 import NN
 import Objectives
 
-/// What rank 0 writes while a run goes on: metrics and checkpoints. Other ranks enter its calls too, and
-/// learn of its failures.
+/// What rank 0 writes while a run goes on: metrics and checkpoints. Other ranks have one that does nothing.
 final class TrainingRecords {
-    private let directory: RunDirectory?
     private let metrics: MetricsFile?
-    private let preprocessing: QuantilePreprocessing
-    private let order: JetOrder
-    private let configuration: String
+    private let saver: CheckpointSaver?
+    private let console: Console
+    private var lacksRoom = false
 
     /// - Parameters:
     ///   - directory: the run's folder on rank 0, nil elsewhere.
-    ///   - terms: the names of the losses, the total first.
-    ///   - rows: the rows of metrics that the run has so far.
+    ///   - state: where the run stands.
     init(
-        _ directory: RunDirectory?, terms: [String], rows: Int, preprocessing: QuantilePreprocessing,
-        order: JetOrder,
-        configuration: String
+        _ directory: RunDirectory?, _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState,
+        preprocessing: QuantilePreprocessing, order: JetOrder, options: RunOptions, console: Console
     ) throws {
-        self.directory = directory
-        self.preprocessing = preprocessing
-        self.order = order
-        self.configuration = configuration
-        metrics = try directory.map { try MetricsFile(path: $0.metrics, terms: terms, keeping: rows) }
+        let terms = ["total"] + objective.terms.map(\.name)
+        let metrics = try directory.map { try MetricsFile(path: $0.metrics, terms: terms, keeping: state.rows) }
+        self.metrics = metrics
+        self.console = console
+        saver = directory.map {
+            CheckpointSaver(
+                $0, metrics!, state, TrainedValues(of: objective.parameters, optimizer),
+                preprocessing: preprocessing, order: order, options: options, console: console)
+        }
     }
 
-    /// Appends a row of metrics; collective.
-    func write(_ row: MetricsRow, on communicator: Communicator) throws {
-        _ = try communicator.onRoot { try metrics?.write(row) }
+    /// The time that the slowest checkpoint took [s]; 0 on other ranks than 0.
+    var slowestSave: Double { saver?.slowestSave ?? 0 }
+
+    /// Appends a row of metrics. Where there is no room for it, it waits for the next.
+    func write(_ row: MetricsRow) {
+        do {
+            try metrics?.write(row)
+            lacksRoom = false
+        } catch {
+            if !lacksRoom { console.warn("\(error); training goes on, and the rows wait until they can be written") }
+            lacksRoom = true
+        }
     }
 
-    /// Writes a checkpoint and makes it the latest; collective.
-    func save(
-        _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, on communicator: Communicator,
-        console: Console
+    /// Writes a checkpoint in the background and makes it the latest; a failure is told as a warning.
+    func startSaving(
+        _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, validationLoss: Double?
+    ) {
+        saver?.start(content(objective, optimizer, state, validationLoss))
+    }
+
+    /// Writes a checkpoint that nothing comes after; collective. Throws `AgreedError`.
+    func saveLast(
+        _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, validationLoss: Double?,
+        on communicator: Communicator
     ) throws {
         _ = try communicator.onRoot {
-            guard let directory else { return }
-            try metrics?.synchronize()
-            let path = directory.checkpoint(step: state.step)
-            try Checkpoint.write(
-                to: path, parameters: objective.parameters, optimizer: optimizer, state: state,
-                configuration: configuration
-            ) { group in
-                try FittedState.save(preprocessing, objective, to: group)
-                try group.setAttribute("order", to: order.summary)
-            }
-            try directory.setLatest(step: state.step)
-            console.say("step \(state.step): checkpoint \(path)")
+            try saver?.saveNow(content(objective, optimizer, state, validationLoss))
         }
+    }
+
+    /// Waits for the checkpoint that is on its way.
+    func finishSaving() { saver?.finish() }
+
+    private func content(
+        _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, _ validationLoss: Double?
+    ) -> CheckpointSaver.Content {
+        CheckpointSaver.Content(
+            objective: objective, values: TrainedValues(of: objective.parameters, optimizer), state: state,
+            validationLoss: validationLoss)
     }
 }
 

@@ -55,6 +55,9 @@ import Training
         state.lossSums = [0.1, 1.0 / 3]
         state.lossSteps = 4
         state.rows = 17
+        state.skippedSteps = 3
+        state.skippedInARow = 2
+        state.best = TrainingState.Best(step: 40, loss: 0.1)
         return state
     }
 
@@ -118,6 +121,7 @@ import Training
             try Model().write(to: path)
             let file = try File(opening: path, .readWrite)
             try file.root.setAttribute("format", to: 2)
+            try file.root.sealAttributes()
             try file.close()
             #expect(
                 failure { try Model().read(from: path) }
@@ -140,6 +144,55 @@ import Training
             try data.write(to: URL(fileURLWithPath: path))
             let message = failure { try Model(seed: 2).read(from: path) }
             #expect(message.contains("read \(dataset) in \(path)"), "\(message)")
+        }
+    }
+
+    /// Texts have no checksum of HDF5's own.
+    @Test(arguments: ["the configuration of a run", "the order of its jets"])
+    func aChangedTextIsFound(text: String) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try Checkpoint.write(
+                to: path, parameters: model.parameters, optimizer: model.optimizer, state: Self.state,
+                configuration: "the configuration of a run"
+            ) { try $0.setAttribute("order", to: "the order of its jets") }
+            #expect(failure { try Checkpoint.verify(path) } == "")
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            data[try #require(data.range(of: Data(text.utf8))).lowerBound + 5] ^= 1
+            try data.write(to: URL(fileURLWithPath: path))
+            let place = text.contains("jets") ? "/state" : "/"
+            let expected = "HDF5 read the attributes of \(place) in \(path): they are not those that were written"
+            #expect(failure { try Checkpoint.verify(path) } == expected)
+            #expect(failure { try model.read(from: path) } == expected)
+        }
+    }
+
+    /// A checkpoint of a version without checksums of attributes and values is read as it is.
+    @Test func aCheckpointWithoutChecksumsIsRead() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try replaceFile(path) { root in
+                try root.setAttribute("format", to: 1)
+                let optimizer = try root.createGroup("optimizer")
+                try optimizer.setAttribute("updates", to: 3)
+                for group in ["model", "optimizer/first_moment", "optimizer/second_moment"] {
+                    let group = try root.createGroup(group)
+                    for parameter in model.parameters.parameters {
+                        let values = Array(repeating: Float(2), count: parameter.range.count)
+                        try group.write(values, shape: parameter.shape, as: parameter.name)
+                    }
+                }
+                let state = try root.createGroup("state")
+                for name in ["step", "epoch", "step_in_epoch", "jets", "loss_steps", "rows"] {
+                    try state.setAttribute(name, to: 7)
+                }
+                try state.setAttribute("loss_sums", to: [1.5])
+            }
+            let state = try model.read(from: path)
+            #expect(state.step == 7 && state.lossSums == [1.5] && state.skippedSteps == 0 && state.best == nil)
+            #expect(model.parameters.parameters[0].variable.value.array.allSatisfy { $0 == 2 })
         }
     }
 

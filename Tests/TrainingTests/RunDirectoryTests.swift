@@ -94,6 +94,62 @@ import Training
         }
     }
 
+    private func steps(_ directory: RunDirectory) throws -> [Int] {
+        try FileManager.default.contentsOfDirectory(atPath: directory.path + "/checkpoints").compactMap {
+            $0.wholeMatch(of: /step-0*(\d+)\.h5/).map { Int($0.1)! }
+        }.sorted()
+    }
+
+    private func withCheckpoints(_ steps: [Int], _ body: (RunDirectory) throws -> Void) throws {
+        try withScratchFolder { folder in
+            let directory = try RunDirectory(folder)
+            for step in steps {
+                try "".write(toFile: directory.checkpoint(step: step), atomically: false, encoding: .utf8)
+            }
+            try body(directory)
+        }
+    }
+
+    @Test(arguments: [
+        (1, nil, nil, [40, 50]), (2, nil, nil, [30, 40, 50]), (9, nil, nil, [10, 20, 30, 40, 50]),
+        (0, nil, nil, [40, 50]), (1, 20, nil, [20, 40, 50]), (1, nil, 10, [10, 40, 50]),
+        (2, 30, 10, [10, 30, 40, 50]),
+    ] as [(Int, Int?, Int?, [Int])])
+    func oldCheckpointsGo(count: Int, interval: Int?, best: Int?, kept: [Int]) throws {
+        try withCheckpoints([10, 20, 30, 40, 50]) { directory in
+            // That of step 50 is not of this course of the run, which has come to step 40.
+            directory.removeCheckpoints(before: 40, keepingLast: count, every: interval, best: best)
+            let left = try steps(directory)
+            #expect(left == kept)
+        }
+    }
+
+    @Test func theLatestComesFirstAndThenThoseBeforeIt() throws {
+        try withCheckpoints([10, 20, 30, 100_000_000]) { directory in
+            #expect(directory.checkpointCandidates.first == directory.checkpoint(step: 100_000_000))
+            try directory.setLatest(step: 20)
+            #expect(
+                directory.checkpointCandidates == [20, 10, 100_000_000, 30].map { directory.checkpoint(step: $0) })
+            // The link may lead nowhere; what is there is still found.
+            try directory.setLatest(step: 25)
+            #expect(directory.checkpointCandidates.count == 5)
+            #expect(directory.checkpointCandidates.first == directory.checkpoint(step: 25))
+        }
+    }
+
+    @Test func aFolderThatWasReplacedIsNoticed() throws {
+        try withScratchFolder { folder in
+            let directory = try RunDirectory(folder + "/run")
+            #expect(failure { try directory.checkIsOwn() } == "")
+            try FileManager.default.moveItem(atPath: folder + "/run", toPath: folder + "/old")
+            let message = "the run directory \(folder)/run was removed or replaced"
+            #expect(failure { try directory.checkIsOwn() } == message)
+            let other = try RunDirectory(folder + "/run")
+            #expect(failure { try directory.checkIsOwn() } == message)
+            #expect(failure { try other.checkIsOwn() } == "")
+        }
+    }
+
     @Test func theConfigurationIsReplacedAsAWhole() throws {
         try withScratchFolder { folder in
             let directory = try RunDirectory(folder)

@@ -11,7 +11,7 @@ import Training
     /// The configuration that the design promises.
     private let complete = """
         seed: 0
-        run: {directory: runs/quickstart, resume: auto}
+        run: {directory: runs/quickstart, resume: auto, time_limit: null}
         data: {train: [train.h5], validation: [val.h5], test: [test.h5], features: all, max_constituents: 128,
                classes: all, jets: all, shuffle: true}
         objective: mpm_v2
@@ -24,7 +24,8 @@ import Training
         optimizer: {name: adamw, learning_rate: 1.0e-3, weight_decay: 1.0e-5, gradient_clip: 1.0}
         schedule: {name: warmup_exponential, warmup_steps: 50000, half_life: 100000}
         training: {steps: 1000000, batch_size: 1000, micro_batch_size: 64, validation_interval: 5000,
-                   checkpoint_interval: 5000, log_interval: 50}
+                   checkpoint_interval: 5000, log_interval: 50, keep_last: 3, keep_every: null,
+                   max_skipped_steps: 10}
         parallel: {threads: auto}
         """
 
@@ -52,6 +53,8 @@ import Training
         #expect(options.training.microBatchSize == 64 && options.training.validationInterval == 5000)
         #expect(options.training.checkpointInterval == 5000 && options.training.logInterval == 50)
         #expect(options.training.validationJets == nil && options.threads == nil)
+        #expect(options.training.keepLast == 3 && options.training.keepEvery == nil)
+        #expect(options.training.maxSkippedSteps == 10 && options.run.timeLimit == nil)
     }
 
     /// The example writes out the defaults; only what has none is left in the shortest configuration.
@@ -77,6 +80,16 @@ import Training
     ])
     func resume(override: String, expected: RunOptions.Run.Resume) throws {
         #expect(try runOptions(shortest, [override]).run.resume == expected)
+    }
+
+    @Test(arguments: [
+        ("23:50:00", 85_800), ("2h", 7200), ("90m", 5400), ("1.5d", 129_600), ("45 s", 45), ("600", 600),
+        ("0.5", 0.5), ("1-12:00:00", 129_600), ("null", nil),
+    ] as [(String, Double?)])
+    func timeLimit(text: String, seconds: Double?) throws {
+        let options = try runOptions(shortest, ["run.time_limit=\(text)"])
+        #expect(options.run.timeLimit == seconds)
+        #expect(try runOptions(options.resolved).run.timeLimit == seconds)
     }
 
     @Test func everySectionCanBeChanged() throws {
@@ -112,7 +125,10 @@ import Training
         ("tasks.kmean={}", "tasks.kmean: unknown key; did you mean 'kmeans'?"),
         ("learning_rate=1", "learning_rate: unknown key; did you mean 'optimizer.learning_rate'?"),
         ("training.batchsize=4", "training.batchsize: unknown key; did you mean 'batch_size'?"),
-        ("run.dir=x", "run.dir: unknown key; known here: directory, resume, log_ranks, wait_for_debugger"),
+        (
+            "run.dir=x",
+            "run.dir: unknown key; known here: directory, resume, log_ranks, wait_for_debugger, time_limit"
+        ),
         ("parallel.ranks=2", "parallel.ranks: unknown key"),
     ])
     func unknownKeysAreNamed(override: String, message: String) {
@@ -125,6 +141,11 @@ import Training
         ("training.batch_size=0", "training.batch_size: must be from 1 to"),
         ("training.log_interval=0", "training.log_interval: must be from 1 to"),
         ("training.micro_batch_size=1.5", "training.micro_batch_size: expected an integer"),
+        ("training.keep_last=0", "training.keep_last: must be from 1 to"),
+        ("training.max_skipped_steps=-1", "training.max_skipped_steps: must be from 0 to"),
+        ("run.time_limit=23:50", "run.time_limit: expected a time such as 2h, 90m, 23:50:00 or a number of seconds"),
+        ("run.time_limit=0", "run.time_limit: must be greater than 0"),
+        ("run.time_limit=1 week", "run.time_limit: expected a time"),
         ("optimizer.learning_rate=-1e-3", "optimizer.learning_rate: must be at least 0"),
         ("optimizer.beta1=1", "optimizer.beta1: must be at least 0 and less than 1"),
         ("optimizer.beta2=1", "optimizer.beta2: must be at least 0 and less than 1"),

@@ -215,14 +215,89 @@ import Training
         }
     }
 
-    @Test func aLossThatIsNotFiniteEndsTheRun() throws {
+    /// The rate breaks the model at the second step; no later step changes anything, and the last checkpoint is
+    /// that of the first.
+    @Test func lossesThatAreNotFiniteEndTheRun() throws {
         try withSharedFolder { folder in
-            let options = try tinyRun(folder + "/run", "optimizer.learning_rate=1e30")
+            let options = try tinyRun(
+                folder + "/run", "optimizer.learning_rate=1e30", "training.max_skipped_steps=4",
+                "training.checkpoint_interval=1", "training.log_interval=2", "training.validation_interval=99")
             let message = failure { try train(options) }
             #expect(
-                message.contains("the loss or the gradient is not finite (particle_id loss"), "\(message)")
+                message.hasPrefix("step 7: the loss or the gradient is not finite (particle_id loss"), "\(message)")
+            #expect(message.contains("training.max_skipped_steps allows 4 such steps in a row"), "\(message)")
             #expect(try world.allGather(message) == Array(repeating: message, count: world.size))
-            #expect(!FileManager.default.fileExists(atPath: folder + "/run/checkpoints/latest"))
+            try world.barrier()
+            #expect(try MetricsTable(folder + "/run").values("step") == [2, 4, 6])
+            #expect(try MetricsTable(folder + "/run").values("skipped_steps") == [0, 2, 2])
+            #expect(try MetricsTable(folder + "/run").values("train/total_loss").count == 1)
+            let kept = try FileManager.default.contentsOfDirectory(atPath: folder + "/run/checkpoints").sorted()
+            #expect(kept == ["latest", "step-00000001.h5", "step-00000002.h5"])
+        }
+    }
+
+    /// What is damaged is passed over, metrics and all, as if the run had stopped before it.
+    @Test(arguments: ["flip", "truncate", "remove"])
+    func aDamagedCheckpointIsPassedOver(damage: String) throws {
+        try withSharedFolder { folder in
+            func run(_ name: String, steps: Int) throws -> RunOptions {
+                try tinyRun(
+                    folder + "/" + name, "training.log_interval=3", "training.checkpoint_interval=6",
+                    "training.steps=\(steps)")
+            }
+            try train(run("straight", steps: 20))
+            try train(run("resumed", steps: 14))
+            let latest = checkpoint(folder + "/resumed", step: 14)
+            if world.rank == 0 {
+                var data = try Data(contentsOf: URL(fileURLWithPath: latest))
+                data[data.count / 2] ^= 16
+                try? FileManager.default.removeItem(atPath: latest)
+                if damage == "truncate" { data.removeLast(data.count / 3) }
+                if damage != "remove" { try data.write(to: URL(fileURLWithPath: latest)) }
+            }
+            try world.barrier()
+            try train(run("resumed", steps: 20))
+            try expectSameRun(folder + "/straight", folder + "/resumed", step: 20)
+        }
+    }
+
+    @Test func aRunWhoseCheckpointsAreAllDamagedDoesNotBeginAnew() throws {
+        try withSharedFolder { folder in
+            let options = try tinyRun(folder + "/run", "training.steps=4", "training.checkpoint_interval=2")
+            try train(options)
+            if world.rank == 0 {
+                for step in [2, 4] { truncate(checkpoint(folder + "/run", step: step), 100) }
+            }
+            try world.barrier()
+            let message = failure { try train(options) }
+            #expect(
+                message.hasPrefix(
+                    "each of the 2 checkpoints of \(folder)/run is damaged: HDF5 open "
+                        + checkpoint(folder + "/run", step: 4) + ": "), "\(message)")
+            #expect(
+                message.hasSuffix("; bring back a copy of one, or remove the folder to begin the run anew"))
+        }
+    }
+
+    @Test func theBestAndTheLastCheckpointsStay() throws {
+        try withSharedFolder { folder in
+            let options = try tinyRun(
+                folder + "/run", "training.checkpoint_interval=2", "training.validation_interval=4",
+                "training.keep_last=2", "training.keep_every=10", "training.steps=29", "optimizer.learning_rate=0.3")
+            try train(options)
+            let table = try MetricsTable(folder + "/run")
+            let losses = try table.values("valid/total_loss")
+            // Validations at 4, 8, …, 28 and the end.
+            let steps = [4, 8, 12, 16, 20, 24, 28, 29]
+            try #require(losses.count == steps.count)
+            let best = steps[losses.firstIndex(of: losses.min()!)!]
+            let kept = Set([10, 20, 28, 29, best]).sorted()
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/run/checkpoints").sorted()
+            #expect(
+                names == ["best", "latest"]
+                    + kept.map { URL(fileURLWithPath: checkpoint("", step: $0)).lastPathComponent })
+            let link = try FileManager.default.destinationOfSymbolicLink(atPath: folder + "/run/checkpoints/best")
+            #expect(link == URL(fileURLWithPath: checkpoint("", step: best)).lastPathComponent)
         }
     }
 

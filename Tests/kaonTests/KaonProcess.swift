@@ -78,6 +78,8 @@ struct KaonProcess {
         return environment
     }()
 
+    var isRunning: Bool { process.isRunning }
+
     var identifier: Int32 { process.processIdentifier }
 
     func send(_ signal: Int32) { kill(identifier, signal) }

@@ -46,6 +46,54 @@ import Testing
         }
     }
 
+    /// Signals that come while the last checkpoint is written change nothing.
+    @Test func signalsDuringTheSaveDoNoHarm() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let process = try KaonProcess(run.arguments(["training.steps=1000000"]))
+            try process.wait("a checkpoint") { FileManager.default.fileExists(atPath: run.latest) }
+            try process.wait("the end of kaon") {
+                for signal in [SIGTERM, SIGINT, SIGUSR1] { process.send(signal) }
+                return !process.isRunning
+            }
+            let outcome = try process.outcome()
+            try expectStopped(run, outcome)
+            let step = try #require(outcome.output.firstMatch(of: /stopped by a signal after (\d+) of/)).1
+            let again = try kaon(run.arguments(["training.steps=\(Int(step)! + 1)"]))
+            #expect(again.code == 0 && again.output.contains("at step \(step)\n"), "\(again.errors)")
+        }
+    }
+
+    /// The end of the time is as good as a signal, and leaves room for what comes after it.
+    @Test(arguments: [nil, 2])
+    func theTimeLimitStopsARun(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let arguments = ["training.steps=1000000", "training.log_interval=1000", "training.checkpoint_interval=1000"]
+            let outcome = try kaon(run.arguments(arguments + ["run.time_limit=4s"]), ranks: ranks)
+            #expect(outcome.code == 75, "\(outcome.errors)")
+            #expect(outcome.output.contains(/stopped by run\.time_limit after \d+ of/), "\(outcome.output)")
+            #expect(outcome.seconds < 30)
+            // Slurm's end, with its margin of half a minute.
+            let end = "SLURM_JOB_END_TIME=\(Int(Date().timeIntervalSince1970) + 34)"
+            let again = try kaon(run.arguments(arguments), ranks: ranks, wrapper: ["env", end])
+            #expect(again.code == 75, "\(again.errors)")
+            #expect(again.output.contains(/stopped by the end of the Slurm job after \d+ of/), "\(again.output)")
+        }
+    }
+
+    /// A job that is too short for anything still gets a step on each time.
+    @Test func aStepIsDoneHoweverShortTheTime() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            for step in 1...2 {
+                let outcome = try kaon(run.arguments(["run.time_limit=0.01"]))
+                #expect(outcome.code == 75)
+                #expect(outcome.output.contains("stopped by run.time_limit after \(step) of 6 steps\n"))
+            }
+        }
+    }
+
     @Test func mpirunPassesTheSignalOn() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)

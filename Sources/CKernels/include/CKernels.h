@@ -115,3 +115,5 @@ void ck_adamw(float *parameter, float *first_moment, float *second_moment, const
 int ck_vector_level(void);
 /// The cores that this process may run on: fewer than the machine has when it is bound.
 int ck_usable_cores(void);
+/// Asks the system to send this process a signal when the thread that started it ends; negative where it cannot.
+int ck_signal_at_end_of_parent(int signal);
