@@ -79,7 +79,8 @@ package final class MetricsFile: @unchecked Sendable {
 
     private static func header(_ terms: [String]) -> String {
         (["step", "epoch", "jets"] + terms.map { "train/\($0)_loss" } + terms.map { "valid/\($0)_loss" }
-            + ["learning_rate", "gradient_norm", "jets_per_second", "data_wait_ms", "skipped_steps"]).joined(separator: ",")
+            + ["learning_rate", "gradient_norm", "skipped_steps", "jets_per_second", "data_wait_ms"])
+            .joined(separator: ",")
     }
 
     /// Appends a row, after those that could not be written before; one that cannot be written is kept.
@@ -94,9 +95,9 @@ package final class MetricsFile: @unchecked Sendable {
             + texts(row.train?.losses, count: terms.count) + texts(row.validation, count: terms.count)
             + texts(row.train.map { [$0.learningRate, $0.gradientNorm] }, count: 2)
             + [
+                row.train.map { "\($0.skippedSteps)" } ?? "",
                 row.train.map { String(format: "%.1f", $0.jetsPerSecond) } ?? "",
                 row.train.map { String(format: "%.2f", $0.dataWait) } ?? "",
-                row.train.map { "\($0.skippedSteps)" } ?? "",
             ]
         unwritten += Data((fields.joined(separator: ",") + "\n").utf8)
         try flush()

@@ -31,10 +31,10 @@ import Training
             #expect(
                 try lines(path) == [
                     "step,epoch,jets,train/total_loss,train/kmeans_loss,valid/total_loss,valid/kmeans_loss,"
-                        + "learning_rate,gradient_norm,jets_per_second,data_wait_ms,skipped_steps",
-                    "1,0,10,0.3333333333333333,2.0,,,0.001,0.5,123.5,1.50,0",
+                        + "learning_rate,gradient_norm,skipped_steps,jets_per_second,data_wait_ms",
+                    "1,0,10,0.3333333333333333,2.0,,,0.001,0.5,0,123.5,1.50",
                     "2,1,20,,,0.25,0.125,,,,,",
-                    "3,0,30,1.0,2.0,1.0,4.0,0.001,0.5,123.5,1.50,0",
+                    "3,0,30,1.0,2.0,1.0,4.0,0.001,0.5,0,123.5,1.50",
                 ])
         }
     }
