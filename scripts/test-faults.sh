@@ -37,7 +37,7 @@ model:
   decoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}
 tasks: {particle_id: {}, kmeans: {clusters: 16, fit_jets: 60, iterations: 2}}
 schedule: {warmup_steps: 4, half_life: 100}
-training: {steps: 200, batch_size: 40, micro_batch_size: 20, validation_interval: 100, validation_jets: 40,
+training: {steps: 200, batch_size: 8, micro_batch_size: 8, validation_interval: 100, validation_jets: 40,
            checkpoint_interval: 20, log_interval: 10}
 parallel: {threads: 1}
 END

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds everything and runs every test: all of them in one process, then those that need company (the
-# suites named …MPITests) on two and on three ranks, then those of the Python tools. The last line is "N passed, N failed"; a run that
+# suites named …MPITests) on two and on three ranks, then the short form of the faults and the tests of the
+# Python tools. The last line is "N passed, N failed"; a run that
 # crashes, hangs or runs no test is a failure. Logs stay in .build/test-logs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -110,19 +111,21 @@ run_ranks() {
     count "$ranks ranks" "$status" "${rank_logs[@]}"
 }
 
-# The tests of the Python tools, which count theirs themselves.
-run_python() {
-    local line
-    line=$(bash scripts/test-python.sh 2>&1 | tee "$logs/python-tools.log" | tail -n 1) || true
+# run_script NAME SCRIPT [ARGUMENT…]: tests that a script makes, and counts in its last line.
+run_script() {
+    local name=$1 line log
+    log=$logs/$(basename "$2" .sh).log
+    shift
+    line=$(bash "$@" 2>&1 | tee "$log" | tail -n 1) || true
     if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
         passed=$((passed + BASH_REMATCH[1]))
         failed=$((failed + BASH_REMATCH[2]))
-        echo "Python tools: $line"
+        echo "$name: $line"
     else
         failed=$((failed + 1))
-        echo "Python tools: broke off"
+        echo "$name: broke off"
     fi
-    [[ $line == *" 0 failed" ]] || tail -n 60 "$logs/python-tools.log"
+    [[ $line == *" 0 failed" ]] || tail -n 60 "$log"
 }
 
 bash scripts/setup.sh
@@ -134,4 +137,5 @@ mkdir -p "$logs"
 run_alone
 run_ranks 2
 run_ranks 3
-run_python
+run_script "faults" scripts/test-faults.sh --short
+run_script "Python tools" scripts/test-python.sh
