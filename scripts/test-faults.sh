@@ -179,10 +179,13 @@ start_section
 for ((number = 0; number < repeats; number++)); do
     place=$folder/replaced
     begin "$place" 1
+    # It must not end before the second has looked.
+    kill -STOP "$job"
     run "$folder/second" 1 run.directory="$place/run"
     verdict "two runs in one folder" $(($? != 1)) "the second was not refused"
     grep -q 'is in use by another run' "$folder/second/output"
     verdict "two runs in one folder" $? "$(cat "$folder/second/output")"
+    kill -CONT "$job"
     wait "$job"
     same "$place" "$folder/reference-1"
     verdict "two runs in one folder" $? "the first one did not end well"
