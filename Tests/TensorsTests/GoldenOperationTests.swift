@@ -103,4 +103,59 @@ struct GoldenOperationTests {
 
     @Test func l1Loss() throws { try elementLoss("l1_loss") { $0.l1Loss($1, target: $2, scale: $3) } }
     @Test func mseLoss() throws { try elementLoss("mse_loss") { $0.mseLoss($1, target: $2, scale: $3) } }
+
+    private func activation(_ name: String, _ operation: (Tape, Variable) -> Variable) throws {
+        let file = try GoldenFile(name)
+        let x = try Variable(leaf: file.tensor("in.x"))
+        let tape = Tape()
+        let y = operation(tape, x)
+        try tape.backward(from: y, seed: file.tensor("seed.y"))
+        try expect(y.value, "out.y", in: file)
+        try expect(x.gradient, "grad.in.x", in: file)
+    }
+
+    @Test func leakyReLU() throws { try activation("leaky_relu_0_1") { $0.leakyReLU($1, slope: 0.1) } }
+    @Test func silu() throws { try activation("silu") { $0.silu($1) } }
+    @Test func gelu() throws { try activation("gelu") { $0.gelu($1) } }
+    @Test func geluTanh() throws { try activation("gelu_tanh") { $0.geluTanh($1) } }
+
+    /// Codes, vectors and commitment loss, and the gradients of the loss and of the vectors.
+    private func vectorQuantiser(_ name: String) throws {
+        let file = try GoldenFile(name)
+        let rate = try Float(file.number("affine_lr"))
+        let names = ["codebook.weight", "affine_transform.scale", "affine_transform.bias"]
+            .filter { file.names.contains("param.\($0)") }
+        for prefix in ["grad.commitment.", "grad.straight_through."] {
+            let latents = try Variable(leaf: file.tensor("in.z"))
+            let parameters = try names.enumerated().map { place, name in
+                let tensor = try file.tensor("param.\(name)")
+                return Variable(leaf: place == 0 ? tensor : tensor.reshaped([tensor.count]))
+            }
+            let tape = Tape()
+            let codebook = parameters.count == 1
+                ? parameters[0]
+                : tape.affineCodes(parameters[0], scale: parameters[1], bias: parameters[2], rate: rate)
+            let codes = NearestRows(codebook.value).indices(of: latents.value)
+            #expect(try codes == file.indices("out.codes"))
+            let vectors = try tape.straightThrough(
+                latents, codebook: codebook, codes: codes, synchronisation: Float(file.number("sync_nu")))
+            try expect(vectors.value, "out.z_q", in: file)
+            let tokens = Float(latents.value.rows)
+            let isCommitment = prefix == "grad.commitment."
+            let loss = try tape.commitmentLoss(
+                latents, codebook: codebook, codes: codes, beta: Float(file.number("beta")),
+                scale: isCommitment ? 1 / tokens : 0)
+            try expect(Tensor([Float(loss) / tokens], shape: [1]), "out.loss", in: file)
+            if !isCommitment { try tape.backward(from: vectors, seed: file.tensor("seed.z_q")) }
+            tape.backward()
+            try expect(latents.gradient, prefix + "z", in: file)
+            for (name, parameter) in zip(names, parameters) {
+                let gradient = parameter.gradient ?? Tensor(repeating: 0, shape: parameter.shape)
+                try expect(gradient, prefix + name, in: file)
+            }
+        }
+    }
+
+    @Test func vectorQuantiser() throws { try vectorQuantiser("vector_quantiser") }
+    @Test func vectorQuantiserPlain() throws { try vectorQuantiser("vector_quantiser_plain") }
 }

@@ -35,6 +35,47 @@ void ck_scale_rows_backward(float *dx, float *dscale, const float *dy, const flo
 void ck_residual_backward(float *dbranch, float *dscale, const float *dy, const float *branch, const float *scale,
                           int64_t rows, int64_t cols);
 
+// Activations ---------------------------------------------------------------------------------------------------------
+
+/// y = x where x > 0, negative_slope · x elsewhere.
+void ck_leaky_relu(float *y, const float *x, float negative_slope, int64_t n);
+void ck_leaky_relu_backward(float *dx, const float *dy, const float *x, float negative_slope, int accumulate, int64_t n);
+/// y = x σ(x)
+void ck_silu(float *y, const float *x, int64_t n);
+void ck_silu_backward(float *dx, const float *dy, const float *x, int accumulate, int64_t n);
+/// y = x Φ(x), Φ the probability below x of a standard normal number, to 3e-7.
+void ck_gelu(float *y, const float *x, int64_t n);
+void ck_gelu_backward(float *dx, const float *dy, const float *x, int accumulate, int64_t n);
+/// y = x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2
+void ck_gelu_tanh(float *y, const float *x, int64_t n);
+void ck_gelu_tanh_backward(float *dx, const float *dy, const float *x, int accumulate, int64_t n);
+/// y[r, c] = 0 where the sixteen random bits of the element are below `dropped`, scale · x[r, c] elsewhere. The bits come
+/// from Philox4x32-10: counters holds four words a row, key two; 128 columns take sixteen blocks from first_block on, and
+/// bits 16 (p mod 2) … of word p / 2 of block l belong to column 16 p + l, p < 8. The gradient is the same function of dy.
+void ck_dropout(float *y, const float *x, const uint32_t *counters, const uint32_t *key, uint32_t first_block,
+                uint32_t dropped, float scale, int accumulate, int64_t rows, int64_t cols);
+
+// Pooling -------------------------------------------------------------------------------------------------------------
+
+/// One jet: weight = softmax(score), y = Σ_r weight[r] x[r, :]; zero for a jet without rows.
+void ck_weighted_pooling(float *y, float *weight, const float *x, const float *score, int64_t rows, int64_t cols);
+/// The gradient of ck_weighted_pooling; dscore is overwritten, dx may be null.
+void ck_weighted_pooling_backward(float *dx, float *dscore, const float *dy, const float *x, const float *weight,
+                                  int accumulate, int64_t rows, int64_t cols);
+
+// Codes ---------------------------------------------------------------------------------------------------------------
+
+/// y = (1 + rate · scale) ⊙ codes + rate · bias, the same scale and bias for every row.
+void ck_affine_codes(float *y, const float *codes, const float *scale, const float *bias, float rate, int64_t rows,
+                     int64_t cols);
+/// The gradient of ck_affine_codes; dscale and dbias are added to, dcodes is overwritten.
+void ck_affine_codes_backward(float *dcodes, float *dscale, float *dbias, const float *dy, const float *codes,
+                              const float *scale, float rate, int64_t rows, int64_t cols);
+/// Σ_r mean_c (latents[r, c] − codes[index[r], c])². dlatents, if not null, receives latent_factor · (latent − code); dcodes,
+/// if not null, is added code_factor · (code − latent).
+double ck_commitment(float *dlatents, float *dcodes, const float *latents, const float *codes, const int32_t *index,
+                     float latent_factor, float code_factor, int64_t rows, int64_t cols);
+
 // Products ------------------------------------------------------------------------------------------------------------
 
 /// What a product is added to: a matrix, which may be the result itself, and one row for all rows; either may be null.

@@ -1,0 +1,56 @@
+#include "CKernels.h"
+#include "clones.h"
+
+enum { LANES = 16, PIECES = 8 };
+
+/// Ten rounds of Philox4x32 for the sixteen blocks first, first + 1, … of one counter; words[w][l] is word w of block
+/// first + l.
+INLINE void philox_blocks(uint32_t words[4][LANES], const uint32_t *counter, const uint32_t *key, uint32_t first) {
+    for (uint32_t l = 0; l < LANES; l++) {
+        words[0][l] = counter[0] | (first + l);
+        words[1][l] = counter[1];
+        words[2][l] = counter[2];
+        words[3][l] = counter[3];
+    }
+    uint32_t k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++) {
+        for (int l = 0; l < LANES; l++) {
+            uint64_t p0 = (uint64_t)words[0][l] * 0xD2511F53u, p1 = (uint64_t)words[2][l] * 0xCD9E8D57u;
+            uint32_t c1 = words[1][l], c3 = words[3][l];
+            words[0][l] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+            words[1][l] = (uint32_t)p1;
+            words[2][l] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+            words[3][l] = (uint32_t)p0;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+}
+
+CLONES void ck_dropout(float *restrict y, const float *restrict x, const uint32_t *restrict counters,
+                       const uint32_t *restrict key, uint32_t first_block, uint32_t dropped, float scale,
+                       int accumulate, int64_t rows, int64_t cols) {
+    for (int64_t r = 0; r < rows; r++) {
+        const float *row = x + r * cols;
+        float *out = y + r * cols;
+        uint32_t block = first_block;
+        for (int64_t start = 0; start < cols; start += LANES * PIECES, block += LANES) {
+            uint32_t words[4][LANES];
+            philox_blocks(words, counters + 4 * r, key, block);
+            for (int piece = 0; piece < PIECES; piece++) {  // sixteen bits of each block for sixteen columns
+                int64_t first = start + piece * LANES, n = cols - first;
+                if (n <= 0) break;
+                if (n > LANES) n = LANES;
+                float factor[LANES];
+                int shift = 16 * (piece & 1);
+                for (int l = 0; l < LANES; l++)
+                    factor[l] = ((words[piece >> 1][l] >> shift) & 0xFFFFu) < dropped ? 0.0f : scale;
+                if (accumulate) {
+                    for (int64_t l = 0; l < n; l++) out[first + l] += factor[l] * row[first + l];
+                } else {
+                    for (int64_t l = 0; l < n; l++) out[first + l] = factor[l] * row[first + l];
+                }
+            }
+        }
+    }
+}

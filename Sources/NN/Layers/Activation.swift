@@ -1,0 +1,19 @@
+import Tensors
+
+/// A function of every element between two linear maps.
+public enum Activation: Sendable, Equatable {
+    /// x for x > 0, slope · x elsewhere.
+    case leakyReLU(slope: Float)
+    /// x σ(x).
+    case silu
+    /// x Φ(x).
+    case gelu
+
+    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
+        switch self {
+        case .leakyReLU(let slope): tape.leakyReLU(x, slope: slope)
+        case .silu: tape.silu(x)
+        case .gelu: tape.gelu(x)
+        }
+    }
+}
