@@ -1,3 +1,4 @@
+import Foundation
 import Golden
 import Models
 import NN
@@ -43,6 +44,103 @@ struct GoldenModelTests {
         try tape.backward(from: y.output, seed: file.tensor("seed.y"))
         #expect(try y.offsets == file.offsets("out.offsets"))
         try expect(y.output.value, "out.y", in: file)
+        try expect(#require(x.gradient), "grad.in.x", in: file)
+        #expect(try store.gradientErrors(file) == [])
+    }
+
+    @Test func normformerBlock() throws {
+        let file = try GoldenFile("normformer_block")
+        let x = try Variable(leaf: file.tensor("in.x"))
+        let builder = ParameterBuilder()
+        let block = try NormformerBlock(
+            width: x.value.columns, heads: file.integer("heads"), hidden: file.integer("hidden"), dropout: 0.1,
+            dropoutPlace: 0, in: builder.root)
+        let store = builder.build(seed: 0)
+        try store.load(file, naming: referenceNameV1)
+        let tape = Tape()
+        let y = try block(x, offsets: file.offsets(), on: tape)
+        try tape.backward(from: y, seed: file.tensor("seed.y"))
+        try expect(y.value, "out.y", in: file)
+        try expect(#require(x.gradient), "grad.in.x", in: file)
+        #expect(try store.gradientErrors(file, naming: referenceNameV1) == [])
+    }
+
+    @Test func mpmV1() throws {
+        let file = try GoldenFile("mpm_v1")
+        let values = try file.tensor("in.csts")
+        let jets = try Constituents(
+            values: values, identities: [Int32](repeating: 0, count: values.rows), offsets: file.offsets())
+        let (logitShape, positions) = try (file.shape("out.logits"), file.shape("param.position"))
+        let shape = try MaskedParticleModelV1.Shape(
+            features: values.columns, outputs: logitShape[1], maxConstituents: positions[0], position: .head,
+            encoder: NormformerShape(
+                width: file.integer("width"), layers: file.integer("layers"), heads: file.integer("heads"),
+                hidden: file.integer("hidden")),
+            headWidth: file.shape("param.head1.weight")[0])
+        let builder = ParameterBuilder()
+        let model = MaskedParticleModelV1(shape, in: builder.root)
+        let store = builder.build(seed: 0)
+        try store.load(file, naming: referenceNameV1)
+        let isMasked = try file.integers("in.masked").map { $0 != 0 }
+        let tokens = (0..<Int32(values.rows)).filter { isMasked[Int($0)] }
+        let target = try file.indices("in.target")
+
+        let logits = model(
+            jets, isMasked: isMasked, at: Array(0..<Int32(values.rows)), on: Tape(recording: false))
+        try expect(logits.value, "out.logits", in: file)
+        let tape = Tape()
+        let masked = model(jets, isMasked: isMasked, at: tokens, on: tape)
+        let loss = tape.crossEntropy(
+            masked, target: tokens.map { target[Int($0)] }, scale: 1 / Float(tokens.count))
+        tape.backward()
+        try expect(Tensor([Float(loss) / Float(tokens.count)], shape: [1]), "out.loss", in: file)
+        #expect(try store.gradientErrors(file, naming: referenceNameV1) == [])
+    }
+
+    @Test func vectorQuantiser() throws {
+        let file = try GoldenFile("vector_quantiser")
+        func naming(_ name: String) -> String {
+            name == "codes"
+                ? "codebook.weight" : name.replacingOccurrences(of: "affine", with: "affine_transform")
+        }
+        let codes = try file.shape("param.codebook.weight")
+        for prefix in ["grad.commitment.", "grad.straight_through."] {
+            let latents = try Variable(leaf: file.tensor("in.z"))
+            let builder = ParameterBuilder()
+            let quantiser = try VectorQuantiser(
+                .init(
+                    codes: codes[0], dimension: codes[1], beta: file.number("beta"),
+                    synchronisation: file.number("sync_nu"), affineRate: file.number("affine_lr")),
+                in: builder.root)
+            let store = builder.build(seed: 0)
+            try store.load(file, naming: naming)
+            let tape = Tape()
+            let isCommitment = prefix == "grad.commitment."
+            let tokens = latents.value.rows
+            let output = quantiser(latents, commitmentScale: isCommitment ? 1 / Float(tokens) : 0, on: tape)
+            if !isCommitment { try output.vectors.add(gradient: file.tensor("seed.z_q")) }
+            tape.backward()
+            #expect(try output.codes == file.indices("out.codes"))
+            #expect(try quantiser.nearestCodes(latents.value) == file.indices("out.codes"))
+            try expect(output.vectors.value, "out.z_q", in: file)
+            try expect(Tensor([Float(output.commitment) / Float(tokens)], shape: [1]), "out.loss", in: file)
+            try expect(#require(latents.gradient), prefix + "z", in: file)
+            #expect(try store.gradientErrors(file, prefix: prefix, naming: naming) == [])
+        }
+    }
+
+    @Test func weightedPoolingHead() throws {
+        let file = try GoldenFile("weighted_pooling_head")
+        let x = try Variable(leaf: file.tensor("in.x"))
+        let builder = ParameterBuilder()
+        let head = try WeightedPoolingHead(
+            width: x.value.columns, classes: file.shape("out.y")[1], in: builder.root)
+        let store = builder.build(seed: 0)
+        try store.load(file)
+        let tape = Tape()
+        let y = try head(x, offsets: file.offsets(), on: tape)
+        try tape.backward(from: y, seed: file.tensor("seed.y"))
+        try expect(y.value, "out.y", in: file)
         try expect(#require(x.gradient), "grad.in.x", in: file)
         #expect(try store.gradientErrors(file) == [])
     }
