@@ -1,3 +1,5 @@
+import HDF5
+
 /// Turns the stored features of jets into what a network sees, and back.
 public protocol Preprocessing: Sendable {
     /// The features it gives, in the order of the columns.
@@ -16,6 +18,9 @@ public protocol Preprocessing: Sendable {
 
     /// Turns `count` × `features.count` inputs back into features as stored, in place.
     func invert(_ values: UnsafeMutablePointer<Float>, count: Int)
+
+    /// Writes what was learned from the data, with checksums. Throws `HDF5Error`.
+    func save(to group: borrowing Group) throws
 }
 
 extension Preprocessing {
@@ -51,4 +56,6 @@ public struct RawPreprocessing: Preprocessing {
     }
 
     public func invert(_ values: UnsafeMutablePointer<Float>, count: Int) {}
+
+    public func save(to group: borrowing Group) throws {}
 }

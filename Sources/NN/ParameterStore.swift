@@ -31,6 +31,16 @@ public struct Parameter {
     public let variable: Variable
 }
 
+/// Consecutive parameters that are trained alike: frozen together, with one learning rate.
+public struct ParameterGroup: Sendable, Equatable {
+    /// Such as `backbone`.
+    public let name: String
+    /// Their places in the store.
+    public let parameters: Range<Int>
+    /// Their place in the flat buffers.
+    public let elements: Range<Int>
+}
+
 /// All parameters of a model in two flat buffers, values and gradients, in the order of declaration.
 ///
 /// One buffer each lets the optimizer run in one pass and gradients leave in buckets of consecutive parameters. Every
@@ -38,6 +48,8 @@ public struct Parameter {
 public final class ParameterStore {
     /// The parameters in the order of declaration.
     public let parameters: [Parameter]
+    /// The groups that they are trained in, one after the other.
+    public let groups: [ParameterGroup]
     /// All values.
     public let values: Tensor
     /// All gradients, summed over the micro-batches of a step.
@@ -61,6 +73,17 @@ public final class ParameterStore {
         self.gradients = gradients
         indexOfVariable = Dictionary(
             uniqueKeysWithValues: parameters.enumerated().map { (ObjectIdentifier($1.variable), $0) })
+        var groups: [ParameterGroup] = []
+        var first = 0
+        for index in declarations.indices
+        where index + 1 == declarations.count || declarations[index + 1].group != declarations[index].group {
+            groups.append(
+                ParameterGroup(
+                    name: declarations[index].group, parameters: first..<index + 1,
+                    elements: declarations[first].range.lowerBound..<declarations[index].range.upperBound))
+            first = index + 1
+        }
+        self.groups = groups
     }
 
     /// The number of trained elements.
@@ -94,6 +117,7 @@ public final class ParameterSlot {
 
 private struct Declaration {
     let name: String
+    let group: String
     let shape: [Int]
     let range: Range<Int>
     let initialization: Initialization
@@ -128,8 +152,12 @@ private struct Declaration {
 public final class ParameterBuilder {
     private var declarations: [Declaration] = []
     private var names: Set<String> = []
+    private var group = "model"
 
     public init() {}
+
+    /// What is declared from now on belongs to a group of this name.
+    public func beginGroup(_ name: String) { group = name }
 
     /// The scope without a prefix.
     public var root: ParameterScope { ParameterScope(builder: self, prefix: "") }
@@ -140,7 +168,7 @@ public final class ParameterBuilder {
         let slot = ParameterSlot()
         declarations.append(
             Declaration(
-                name: name, shape: shape, range: start..<start + shape.reduce(1, *),
+                name: name, group: group, shape: shape, range: start..<start + shape.reduce(1, *),
                 initialization: initialization, slot: slot))
         return slot
     }

@@ -137,12 +137,3 @@ public enum KMeans {
         return Tensor(try communicator.broadcast(chosen ?? []), shape: [count, features])
     }
 }
-
-/// Data or a checkpoint that an objective cannot use, in words.
-public struct ObjectiveError: Error, CustomStringConvertible {
-    public let description: String
-
-    public init(_ description: String) {
-        self.description = description
-    }
-}

@@ -1,5 +1,4 @@
 import Configuration
-import HDF5
 import Jets
 import Models
 import MPI
@@ -79,18 +78,15 @@ public final class KMeansTokens: ReconstructionTask {
         centroids = fit.centroids
     }
 
-    public func saveState(to group: borrowing Group) throws {
-        guard let centroids else { return }
-        try group.writeVerified(UnsafeBufferPointer(centroids.buffer), shape: centroids.shape, as: "centroids")
+    public var state: ObjectiveState {
+        var state = ObjectiveState()
+        state.tensors["centroids"] = centroids
+        return state
     }
 
-    public func loadState(from group: borrowing Group) throws {
-        let dataset = try group.dataset("centroids")
-        guard dataset.shape == [options.clusters, features] else {
-            throw ObjectiveError(
-                "\(dataset.path) has shape \(dataset.shape), but tasks.kmeans asks for \(options.clusters) clusters of "
-                    + "\(features) features")
-        }
-        centroids = Tensor(try dataset.readVerified(), shape: dataset.shape)
+    public func restore(_ state: ObjectiveState) throws {
+        centroids = try state.tensor(
+            "centroids", shape: [options.clusters, features],
+            wanted: "tasks.kmeans asks for \(options.clusters) clusters of \(features) features")
     }
 }

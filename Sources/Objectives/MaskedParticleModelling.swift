@@ -1,4 +1,3 @@
-import HDF5
 import Jets
 import MPI
 import Models
@@ -51,8 +50,7 @@ public final class MaskedParticleModelling: Objective {
     public var needsMomenta: Bool { masking.needsMomenta }
 
     public func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
-        let isDropped = masking.dropped(
-            in: batch, seed: seed, stream: phase == .training ? .masking : .validationMasking)
+        let isDropped = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
         return prepare(MaskedConstituents(Constituents(batch), isDropped: isDropped))
     }
 
@@ -68,12 +66,14 @@ public final class MaskedParticleModelling: Objective {
         for task in tasks { try task.fit(to: jets, on: communicator, report: report) }
     }
 
-    public func saveState(to group: borrowing Group) throws {
-        for task in tasks { try task.saveState(to: group.createGroup("tasks/\(type(of: task).name)")) }
+    public var state: ObjectiveState {
+        var state = ObjectiveState()
+        for task in tasks { state["tasks/\(type(of: task).name)"] = task.state }
+        return state
     }
 
-    public func loadState(from group: borrowing Group) throws {
-        for task in tasks { try task.loadState(from: group.group("tasks/\(type(of: task).name)")) }
+    public func restore(_ state: ObjectiveState) throws {
+        for task in tasks { try task.restore(state["tasks/\(type(of: task).name)"]) }
     }
 }
 

@@ -20,6 +20,12 @@ public struct MaskedParticleOptions: Sendable, Equatable {
 
     public init() {}
 
+    /// Builds the model, with fresh weights.
+    public func makeObjective(_ jets: JetShape, seed: UInt64) -> MaskedParticleModelling {
+        MaskedParticleModelling(
+            self, features: jets.features, maxConstituents: jets.maxConstituents, seed: seed)
+    }
+
     /// Decodes the sections from the root of a configuration; a task is trained when its key stands under `tasks`.
     public init(from root: Section) throws {
         let model = try root.section("model")

@@ -1,25 +1,40 @@
-import HDF5
 import Jets
 import MPI
 import NN
 import Tensors
 
 /// Whether a model learns or is measured; masks and noise of the two come from different random streams.
-public enum Phase: Sendable {
-    case training, validation
+public enum Phase: Sendable, Equatable {
+    /// The step of a run, counted from 0.
+    case training(step: Int)
+    case validation
+
+    public var isTraining: Bool { self != .validation }
+
+    /// The random stream of masks.
+    public var maskingStream: RandomStream { isTraining ? .masking : .validationMasking }
 }
 
-/// One term of the loss, a column of the metrics: total = Σ weight · sum / count.
+/// A mean over the global batch that the metrics tell, and, with a weight, a part of the loss:
+/// total = Σ weight · sum / count.
 public struct LossTerm: Sendable, Equatable {
-    /// The name in `train/<name>_loss`.
+    /// The name of the task or of the measure.
     public let name: String
-    /// What the term counts in the total.
+    /// What the term counts in the total; a measure, such as an accuracy, counts nothing and has no gradient.
     public let weight: Double
+    private let isMeasure: Bool
 
     public init(name: String, weight: Double) {
-        self.name = name
-        self.weight = weight
+        (self.name, self.weight, isMeasure) = (name, weight, false)
     }
+
+    /// A mean that is told only.
+    public init(measure name: String) {
+        (self.name, weight, isMeasure) = (name, 0, true)
+    }
+
+    /// The column of the metrics, without `train/` or `valid/`.
+    public var column: String { isMeasure ? name : name + "_loss" }
 }
 
 /// Something to train: a model, what is asked of it, and how the answer is scored.
@@ -31,28 +46,49 @@ public protocol Objective: AnyObject {
     var parameters: ParameterStore { get }
     /// The terms of the loss, in the order of all arrays of sums and counts.
     var terms: [LossTerm] { get }
-
+    /// What `stepDidEnd` and `validationDidEnd` tell: further columns of the metrics.
+    var monitors: [String] { get }
     /// Whether batches have to carry momenta.
     var needsMomenta: Bool { get }
+    /// What is known besides the parameters and has to be in a checkpoint; what still changes is copied.
+    var state: ObjectiveState { get }
+    /// Whether `fit` changes parameters, so that what it finds is more than the state.
+    var fitsParameters: Bool { get }
+
+    /// What the learning rate of every group of parameters is multiplied by at a step; a group of factor 0 is
+    /// frozen.
+    func learningRateFactors(step: Int) -> [Double]
 
     /// Prepares what does not depend on the parameters: masks and targets of some jets.
     func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch
 
     /// Finds what has to be known of the data before the first step, such as centroids; collective over all ranks.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
-    /// Writes what `fit` found.
-    func saveState(to group: borrowing Group) throws
-    /// Reads what `saveState` wrote.
-    func loadState(from group: borrowing Group) throws
+    /// Takes over the state of an earlier run. Throws `ObjectiveError` where it does not fit.
+    func restore(_ state: ObjectiveState) throws
+
+    /// Does what follows the update of a step, and returns the monitors, equal on all ranks; collective. Where the step
+    /// was skipped, it was as if it had not been.
+    func stepDidEnd(_ step: Int, isSkipped: Bool, on communicator: Communicator) throws -> [Double]
+    /// Returns the monitors of the validation that has just ended, equal on all ranks; collective.
+    func validationDidEnd(on communicator: Communicator) throws -> [Double]
 }
 
 extension Objective {
+    public var monitors: [String] { [] }
     public var needsMomenta: Bool { false }
+    public var state: ObjectiveState { ObjectiveState() }
+    public var fitsParameters: Bool { false }
+    public func learningRateFactors(step: Int) -> [Double] { parameters.groups.map { _ in 1 } }
+    public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
+    public func restore(_ state: ObjectiveState) throws {}
+    public func stepDidEnd(_ step: Int, isSkipped: Bool, on communicator: Communicator) throws -> [Double] { [] }
+    public func validationDidEnd(on communicator: Communicator) throws -> [Double] { [] }
 }
 
 /// Jets that are ready for the model.
 public struct MicroBatch {
-    /// What each term is averaged over.
+    /// What each term is averaged over; 0 where a term is not asked for at this step.
     public let counts: [Double]
     /// Runs the model and returns the sum of every term; a recording tape then holds the gradient of
     /// Σ scales[i] · sums[i], ready for its backward pass.

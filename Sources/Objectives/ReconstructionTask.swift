@@ -1,4 +1,3 @@
-import HDF5
 import Jets
 import Models
 import MPI
@@ -19,12 +18,12 @@ public protocol ReconstructionTask: AnyObject {
 
     /// As in `Objective`; most tasks need none of these.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
-    func saveState(to group: borrowing Group) throws
-    func loadState(from group: borrowing Group) throws
+    var state: ObjectiveState { get }
+    func restore(_ state: ObjectiveState) throws
 }
 
 extension ReconstructionTask {
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
-    public func saveState(to group: borrowing Group) throws {}
-    public func loadState(from group: borrowing Group) throws {}
+    public var state: ObjectiveState { ObjectiveState() }
+    public func restore(_ state: ObjectiveState) throws {}
 }

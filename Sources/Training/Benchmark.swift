@@ -69,7 +69,7 @@ public func benchmark(
             {
                 objective.microBatches(
                     jets.batch(first..<first + share.count), shards: sharding.ranges(ofBatch: count),
-                    size: options.training.microBatchSize, phase: .training)
+                    size: options.training.microBatchSize, phase: .training(step: number))
             }, learningRate: 1e-5, number: number)
         if let report, report.isSkipped {
             throw AgreedError(message: step.complaint(report, number: number))

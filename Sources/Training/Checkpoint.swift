@@ -12,9 +12,9 @@ package struct TrainingState: Equatable {
     package var stepInEpoch = 0
     /// Jets seen in all epochs.
     package var jets = 0
-    /// Sums of the losses since the last logged row, and the steps in them.
+    /// Sums of what every column of the metrics told since the last logged row, and the steps in each.
     package var lossSums: [Double] = []
-    package var lossSteps = 0
+    package var lossSteps: [Int] = []
     /// Rows of `metrics.csv` so far.
     package var rows = 0
     /// Steps without an update since the last logged row, and at the end of the steps so far.
@@ -22,6 +22,9 @@ package struct TrainingState: Equatable {
     package var skippedInARow = 0
     /// The checkpoint of the lowest validation loss.
     package var best: Best?
+    /// The lowest loss of all validations that were due, and how many of them have come since.
+    package var lowest: Double?
+    package var sinceLowest = 0
 
     /// A checkpoint by its step, and the validation loss that was measured there.
     package struct Best: Equatable, Sendable {
@@ -41,7 +44,7 @@ package struct TrainingState: Equatable {
 package struct TrainedValues: Sendable {
     /// The flat buffers of a `ParameterStore` and its `AdamW`.
     package let parameters, firstMoment, secondMoment: Tensor
-    package let updates: Int
+    package let updates: [Int]
 
     /// The values themselves, which the next step changes.
     package init(of parameters: ParameterStore, _ optimizer: AdamW) {
@@ -77,7 +80,7 @@ package struct TrainedValues: Sendable {
 /// values of each dataset and the attributes of each group. A file is written under a temporary name, brought
 /// to the disk and renamed: it is complete or absent.
 package enum Checkpoint {
-    private static let format = 1
+    private static let format = 2
 
     /// Writes a checkpoint; `writeState` adds what else the run needs to `/state`.
     package static func write(
@@ -123,6 +126,10 @@ package enum Checkpoint {
         try group.setAttribute("rows", to: state.rows)
         try group.setAttribute("skipped_steps", to: state.skippedSteps)
         try group.setAttribute("skipped_in_a_row", to: state.skippedInARow)
+        if let lowest = state.lowest {
+            try group.setAttribute("lowest_loss", to: lowest)
+            try group.setAttribute("validations_since_lowest", to: state.sinceLowest)
+        }
         guard let best = state.best else { return }
         try group.setAttribute("best_step", to: best.step)
         try group.setAttribute("best_loss", to: best.loss)
@@ -135,12 +142,13 @@ package enum Checkpoint {
         state.stepInEpoch = try group.intAttribute("step_in_epoch")
         state.jets = try group.intAttribute("jets")
         state.lossSums = try group.doublesAttribute("loss_sums")
-        state.lossSteps = try group.intAttribute("loss_steps")
+        state.lossSteps = try group.intsAttribute("loss_steps")
         state.rows = try group.intAttribute("rows")
-        // Checkpoints of earlier versions have none of these.
-        if group.hasAttribute("skipped_steps") {
-            state.skippedSteps = try group.intAttribute("skipped_steps")
-            state.skippedInARow = try group.intAttribute("skipped_in_a_row")
+        state.skippedSteps = try group.intAttribute("skipped_steps")
+        state.skippedInARow = try group.intAttribute("skipped_in_a_row")
+        if group.hasAttribute("lowest_loss") {
+            state.lowest = try group.doubleAttribute("lowest_loss")
+            state.sinceLowest = try group.intAttribute("validations_since_lowest")
         }
         if group.hasAttribute("best_step") {
             state.best = TrainingState.Best(
@@ -177,7 +185,12 @@ package enum Checkpoint {
         try read(parameters, into: optimizer.firstMoment, from: group.group("first_moment"), path)
         try read(parameters, into: optimizer.secondMoment, from: group.group("second_moment"), path)
         try group.verifyAttributes()
-        optimizer.updates = try group.intAttribute("updates")
+        let updates = try group.intsAttribute("updates")
+        guard updates.count == optimizer.updates.count else {
+            throw TrainingError(
+                "\(path) has \(updates.count) groups of parameters; this run has \(optimizer.updates.count)")
+        }
+        optimizer.updates = updates
         return try Self.readState(from: stateGroup)
     }
 

@@ -11,9 +11,9 @@ import Tensors
 final class CheckpointSaver: Sendable {
     /// What a checkpoint is written from.
     struct Content: @unchecked Sendable {
-        // Unchecked, because the thread that writes sees of the objective what never changes while it is
-        // trained: the names and shapes of its parameters, and what it learned before the first step.
-        let objective: any Objective
+        // Unchecked, because the thread that writes sees of the store what never changes: names and shapes.
+        let parameters: ParameterStore
+        let objective: ObjectiveState
         let values: TrainedValues
         var state: TrainingState
         /// The validation loss at this step, if it was measured.
@@ -29,7 +29,7 @@ final class CheckpointSaver: Sendable {
 
     private let directory: RunDirectory
     private let metrics: MetricsFile
-    private let preprocessing: QuantilePreprocessing
+    private let preprocessing: any Preprocessing
     private let order: String
     private let options: RunOptions
     private let console: Console
@@ -38,7 +38,7 @@ final class CheckpointSaver: Sendable {
 
     init(
         _ directory: RunDirectory, _ metrics: MetricsFile, _ state: TrainingState,
-        _ values: TrainedValues, preprocessing: QuantilePreprocessing, order: JetOrder, options: RunOptions,
+        _ values: TrainedValues, preprocessing: any Preprocessing, order: JetOrder, options: RunOptions,
         console: Console
     ) {
         self.directory = directory
@@ -67,7 +67,7 @@ final class CheckpointSaver: Sendable {
             // Rows that wait for room are written by this thread alone.
             try metrics.flush()
             let content = Content(
-                objective: content.objective, values: copy, state: content.state,
+                parameters: content.parameters, objective: content.objective, values: copy, state: content.state,
                 validationLoss: content.validationLoss)
             task.start { [self] in
                 do { try save(content) } catch { warn(content.state.step, error) }
@@ -106,7 +106,7 @@ final class CheckpointSaver: Sendable {
         }
         let path = directory.checkpoint(step: state.step)
         try Checkpoint.write(
-            to: path, content.objective.parameters, content.values, state: state,
+            to: path, content.parameters, content.values, state: state,
             configuration: options.resolved
         ) { group in
             try FittedState.save(preprocessing, content.objective, to: group)

@@ -89,9 +89,10 @@ public func benchmarkData(
     }
     let read = try rates(RawPreprocessing(features: options.data.features))
     // A few jets make quantiles that cost as much as any.
-    let preprocessing = try QuantilePreprocessing.fit(
-        train, features: options.data.features, jets: min(20_000, options.preprocessing.jets),
-        quantiles: options.preprocessing.quantiles, seed: options.seed, on: communicator)
+    var few = options.preprocessing
+    few.jets = min(20_000, few.jets)
+    let preprocessing = try few.fit(
+        train, features: options.data.features, seed: options.seed, on: communicator)
     let prepared = try rates(preprocessing)
     let figures = try communicator.allGather([read.jets, read.bytes / 1e6, prepared.jets, Machine.peakMemory])
     return DataBenchmarkReport(

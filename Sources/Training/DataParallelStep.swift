@@ -9,8 +9,8 @@ import Tensors
 final class DataParallelStep {
     /// What a step found, equal on all ranks.
     struct Report {
-        /// The mean of every term over the global batch.
-        var losses: [Double]
+        /// The mean of every term over the global batch; nil for one that was not asked for.
+        var losses: [Double?]
         /// The norm of the gradient before clipping.
         var gradientNorm: Double
         /// Whether the loss or the gradient is not finite, so that nothing was updated.
@@ -60,13 +60,17 @@ final class DataParallelStep {
     /// Runs step `number` (counted from 1) on this rank's micro-batches, shard by shard, of which there may be
     /// none; collective.
     ///
+    /// - Parameter factors: what the learning rate of each group of parameters is multiplied by; 0 freezes one.
+    ///
     /// Returns nil, on every rank and with nothing done, when `shouldStop` is true on any. Throws
     /// `AgreedError` when the micro-batches of any rank cannot be had. Where the loss or the gradient is not
     /// finite, all ranks leave parameters and optimizer as they are.
     func callAsFunction(
-        _ microBatches: () throws -> [[MicroBatch]], learningRate: Double, number: Int, shouldStop: Bool = false
+        _ microBatches: () throws -> [[MicroBatch]], learningRate: Double, factors: [Double]? = nil, number: Int,
+        shouldStop: Bool = false
     ) throws -> Report? {
         profile?.restart()
+        reducer.frozenGroups = Set((factors ?? []).indices.filter { factors![$0] == 0 })
         progress.enter(.reading, step: number)
         let parts = Result(catching: microBatches)
         profile?.lap("jets and masks")
@@ -77,11 +81,12 @@ final class DataParallelStep {
 
         progress.enter(.computing)
         let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
-        let isFinite = norm.isFinite && losses.allSatisfy(\.isFinite)
+        let isFinite = norm.isFinite && losses.allSatisfy { $0?.isFinite ?? true }
         profile?.lap("gradient norm")
         if isFinite {
             optimizer.step(
-                learningRate: learningRate, gradientScale: clippingFactor(norm: norm, limit: gradientClip))
+                learningRate: learningRate, factors: factors,
+                gradientScale: clippingFactor(norm: norm, limit: gradientClip))
             profile?.lap("optimizer")
         }
         return Report(losses: losses, gradientNorm: norm, isSkipped: !isFinite)
@@ -89,7 +94,9 @@ final class DataParallelStep {
 
     /// What is not finite in a step that was skipped.
     func complaint(_ report: Report, number: Int) -> String {
-        let terms = zip(objective.terms, report.losses).map { "\($0.name) loss \($1)" }
+        let terms = zip(objective.terms, report.losses).compactMap { term, loss in
+            loss.map { "\(term.name) loss \($0)" }
+        }
         return "step \(number): the loss or the gradient is not finite (\(terms.joined(separator: ", ")), "
             + "gradient norm \(report.gradientNorm))"
     }
@@ -126,7 +133,7 @@ final class DataParallelStep {
 
     /// Leaves the gradient of the total loss over all ranks in the parameters, and returns the mean of every
     /// term.
-    private func propagate(_ shards: [[MicroBatch]], counts: [Double]) throws -> [Double] {
+    private func propagate(_ shards: [[MicroBatch]], counts: [Double]) throws -> [Double?] {
         let scales = zip(objective.terms, counts).map { Float($1 > 0 ? $0.weight / $1 : 0) }
         var losses: [[Double]] = []
         for (index, parts) in shards.enumerated() {
@@ -140,7 +147,7 @@ final class DataParallelStep {
         if let tree { try tree.finish() } else { try reducer.finish() }
         let sums = try sharding.sum(losses)
         profile?.lap("waiting for sums")
-        return zip(sums, counts).map { $1 > 0 ? $0 / $1 : 0 }
+        return zip(sums, counts).map { $1 > 0 ? $0 / $1 : nil }
     }
 
     /// Throws `AgreedError` when a value was not finite on any rank.

@@ -22,13 +22,14 @@ struct FittedFile {
             options.seed, files, train.count, options.data.choice, options.data.features.names,
             options.data.maxConstituents,
             options.data.shuffle, options.preprocessing, options.training.batchSize,
-            options.maskedParticles.tasks.kmeans as Any,
+            options.objective,
         ]
         fingerprint = settings.map { "\($0)" }.joined(separator: "; ")
         self.communicator = communicator
     }
 
-    func read(into objective: any Objective) throws -> QuantilePreprocessing? {
+    func read(into objective: any Objective) throws -> (any Preprocessing)? {
+        if objective.fitsParameters { return nil }
         let isUsable = try communicator.onRoot { () -> Int in
             // Whatever is wrong with the file, it can be made again.
             guard let file = try? File(opening: path), (try? file.root.verify()) != nil else { return 0 }
@@ -42,12 +43,12 @@ struct FittedFile {
         }
     }
 
-    func write(_ preprocessing: QuantilePreprocessing, _ objective: any Objective) throws {
+    func write(_ preprocessing: any Preprocessing, _ objective: any Objective) throws {
         _ = try communicator.onRoot {
             try replaceFile(path) { root in
                 try root.setAttribute("fingerprint", to: fingerprint)
                 try root.sealAttributes()
-                try FittedState.save(preprocessing, objective, to: root)
+                try FittedState.save(preprocessing, objective.state, to: root)
             }
         }
     }
@@ -56,17 +57,17 @@ struct FittedFile {
 /// What a run learns from the data before its first step: the preprocessing and the objective's own state.
 enum FittedState {
     static func save(
-        _ preprocessing: QuantilePreprocessing, _ objective: any Objective, to group: borrowing Group
+        _ preprocessing: any Preprocessing, _ objective: ObjectiveState, to group: borrowing Group
     ) throws {
         try preprocessing.save(to: group.createGroup("preprocessing"))
-        try objective.saveState(to: group.createGroup("objective"))
+        try objective.save(to: group.createGroup("objective"))
     }
 
-    static func loadPreprocessing(from group: borrowing Group) throws -> QuantilePreprocessing {
-        try QuantilePreprocessing(from: group.group("preprocessing"))
+    static func loadPreprocessing(from group: borrowing Group) throws -> any Preprocessing {
+        try PreprocessingOptions.load(from: group.group("preprocessing"))
     }
 
     static func loadObjective(_ objective: any Objective, from group: borrowing Group) throws {
-        try objective.loadState(from: group.group("objective"))
+        try objective.restore(ObjectiveState(from: group.group("objective")))
     }
 }

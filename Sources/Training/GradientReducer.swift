@@ -20,6 +20,7 @@ package final class GradientReducer {
 
     private struct Bucket {
         let parameters: Range<Int>
+        let group: Int
         let messages: [Message]
         var missing = 0
     }
@@ -30,6 +31,8 @@ package final class GradientReducer {
     private var bucketOfParameter: [Int]
     private let overlaps: Bool
     private var isArmed = false
+    /// The groups of parameters that are not trained at this step, whose gradients stay where they are.
+    package var frozenGroups: Set<Int> = []
     /// The buckets whose messages may leave.
     private var full = 0
     private var waiting: ArraySlice<Message> = []
@@ -59,14 +62,16 @@ package final class GradientReducer {
         var end = store.parameters.count
         while end > 0 {
             var first = end - 1
+            let group = store.groups.firstIndex { $0.parameters.contains(first) }!
+            let lowest = store.groups[group].parameters.lowerBound
             let upper = store.parameters[first].range.upperBound
-            while first > 0, upper - store.parameters[first].range.lowerBound < bucketElements { first -= 1 }
+            while first > lowest, upper - store.parameters[first].range.lowerBound < bucketElements { first -= 1 }
             for parameter in first..<end { bucketOfParameter[parameter] = buckets.count }
             let lower = store.parameters[first].range.lowerBound
             let messages = stride(from: lower, to: upper, by: bucketElements).map {
                 Message(store.gradients, elements: $0..<min($0 + bucketElements, upper))
             }
-            buckets.append(Bucket(parameters: first..<end, messages: messages))
+            buckets.append(Bucket(parameters: first..<end, group: group, messages: messages))
             end = first
         }
     }
@@ -75,7 +80,9 @@ package final class GradientReducer {
     package func arm() {
         isArmed = true
         full = 0
-        for index in buckets.indices { buckets[index].missing = buckets[index].parameters.count }
+        for index in buckets.indices {
+            buckets[index].missing = frozenGroups.contains(buckets[index].group) ? 0 : buckets[index].parameters.count
+        }
     }
 
     /// Takes note of a complete gradient; starts the reduction of every bucket that is full and whose turn it
@@ -120,7 +127,7 @@ package final class GradientReducer {
     }
 
     private func enqueueNext() {
-        waiting += buckets[full].messages
+        if !frozenGroups.contains(buckets[full].group) { waiting += buckets[full].messages }
         full += 1
     }
 

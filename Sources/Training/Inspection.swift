@@ -62,7 +62,7 @@ private func describeCheckpoint(_ root: borrowing Group, _ path: String) throws 
         \(try state.intAttribute("jets")) jets seen
         trained on \(try state.stringAttribute("order"))
         \(parameters.reduce(0) { $0 + $1.elements }) parameters, \
-        \(try root.group("optimizer").intAttribute("updates")) updates of the optimizer
+        \(try root.group("optimizer").intsAttribute("updates").max() ?? 0) updates of the optimizer
 
         configuration:
         \(configuration.map { "  " + $0 }.joined(separator: "\n"))

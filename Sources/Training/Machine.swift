@@ -47,8 +47,8 @@ func reportStart(
         \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")
         libraries: \(MPIEnvironment.libraryVersion) (threads: \(MPIEnvironment.threadLevel)), \
         HDF5 \(HDF5Library.version), OpenBLAS for \(BLAS.coreName)
-        model: \(options.objective.rawValue), \(objective.parameters.count) parameters; \
-        terms: \(objective.terms.map { "\($0.weight) × \($0.name)" }.joined(separator: ", "))
+        model: \(options.objective.name.rawValue), \(objective.parameters.count) parameters; \
+        terms: \(objective.terms.filter { $0.weight > 0 }.map { "\($0.weight) × \($0.name)" }.joined(separator: ", "))
         data: \(train.count) training jets in \(plural(train.paths.count, "file")), \
         \(validation?.count ?? 0) validation jets; \(train.classNames.count) classes
         run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets

@@ -6,13 +6,14 @@ package struct MetricsRow: Equatable {
     package var epoch: Int
     package var jets: Int
     package var train: Training?
-    /// The losses over the validation files, the total first.
-    package var validation: [Double]?
+    /// The same columns over the validation files.
+    package var validation: [Double?]?
 
     /// What is known from the steps since the last row.
     package struct Training: Equatable {
-        /// Mean losses, the total first; nil where all steps were skipped.
-        package var losses: [Double]?
+        /// What each column is at these steps, the total first; nil where it was not asked for, or all steps were
+        /// skipped.
+        package var losses: [Double?]
         package var learningRate: Double
         package var gradientNorm: Double
         package var jetsPerSecond: Double
@@ -22,7 +23,7 @@ package struct MetricsRow: Equatable {
         package var skippedSteps: Int
 
         package init(
-            losses: [Double]?, learningRate: Double, gradientNorm: Double, jetsPerSecond: Double,
+            losses: [Double?], learningRate: Double, gradientNorm: Double, jetsPerSecond: Double,
             dataWait: Double, skippedSteps: Int = 0
         ) {
             self.losses = losses
@@ -34,7 +35,7 @@ package struct MetricsRow: Equatable {
         }
     }
 
-    package init(step: Int, epoch: Int, jets: Int, train: Training? = nil, validation: [Double]? = nil) {
+    package init(step: Int, epoch: Int, jets: Int, train: Training? = nil, validation: [Double?]? = nil) {
         self.step = step
         self.epoch = epoch
         self.jets = jets
@@ -48,7 +49,7 @@ package struct MetricsRow: Equatable {
 /// One thread writes; another may bring what was written to the disk.
 package final class MetricsFile: @unchecked Sendable {
     private let path: String
-    private let terms: [String]
+    private let columns: [String]
     private let handle: FileHandle
     /// The bytes of the complete lines.
     private var length: UInt64
@@ -57,11 +58,11 @@ package final class MetricsFile: @unchecked Sendable {
 
     /// Opens the file to append, after its first `rows` rows: those after them a resumed run writes again.
     ///
-    /// - Parameter terms: the names of the losses, the total first.
-    package init(path: String, terms: [String], keeping rows: Int) throws {
+    /// - Parameter columns: what training and validation tell, such as `total_loss`, which is the first.
+    package init(path: String, columns: [String], keeping rows: Int) throws {
         self.path = path
-        self.terms = terms
-        let header = Self.header(terms)
+        self.columns = columns
+        let header = Self.header(columns)
         var kept: [Substring] = []
         if rows > 0, let text = try? String(contentsOfFile: path, encoding: .utf8) {
             // What follows the last line break is a line that was cut short.
@@ -77,22 +78,22 @@ package final class MetricsFile: @unchecked Sendable {
         length = try handle.seekToEnd()
     }
 
-    private static func header(_ terms: [String]) -> String {
-        (["step", "epoch", "jets"] + terms.map { "train/\($0)_loss" } + terms.map { "valid/\($0)_loss" }
+    private static func header(_ columns: [String]) -> String {
+        (["step", "epoch", "jets"] + columns.map { "train/\($0)" } + columns.map { "valid/\($0)" }
             + ["learning_rate", "gradient_norm", "skipped_steps", "jets_per_second", "data_wait_ms"])
             .joined(separator: ",")
     }
 
     /// Appends a row, after those that could not be written before; one that cannot be written is kept.
     package func write(_ row: MetricsRow) throws {
-        func texts(_ values: [Double]?, count: Int) -> [String] {
+        func texts(_ values: [Double?]?, count: Int) -> [String] {
             precondition(
                 values.map { $0.count == count } ?? true, "\(values!.count) values for \(count) columns")
-            return values.map { $0.map { "\($0)" } } ?? Array(repeating: "", count: count)
+            return values.map { $0.map { $0.map { "\($0)" } ?? "" } } ?? Array(repeating: "", count: count)
         }
         let fields =
             ["\(row.step)", "\(row.epoch)", "\(row.jets)"]
-            + texts(row.train?.losses, count: terms.count) + texts(row.validation, count: terms.count)
+            + texts(row.train?.losses, count: columns.count) + texts(row.validation, count: columns.count)
             + texts(row.train.map { [$0.learningRate, $0.gradientNorm] }, count: 2)
             + [
                 row.train.map { "\($0.skippedSteps)" } ?? "",

@@ -77,7 +77,7 @@ struct StartingPoint {
 
 /// Weights, optimizer, preprocessing and position of a run, from a checkpoint or from the data.
 struct PreparedRun {
-    let preprocessing: QuantilePreprocessing
+    let preprocessing: any Preprocessing
     let optimizer: AdamW
     let state: TrainingState
 
@@ -110,9 +110,8 @@ struct PreparedRun {
             console.say("preprocessing and tokens from \(options.run.directory)/fitted.h5")
         } else {
             console.say("fitting the preprocessing to up to \(options.preprocessing.jets) jets")
-            preprocessing = try QuantilePreprocessing.fit(
-                train, features: options.data.features, jets: options.preprocessing.jets,
-                quantiles: options.preprocessing.quantiles, seed: options.seed, on: communicator)
+            preprocessing = try options.preprocessing.fit(
+                train, features: options.data.features, seed: options.seed, on: communicator)
             let loader = JetLoader(
                 dataset: train, preprocessing: preprocessing, batchSize: options.training.batchSize,
                 seed: options.seed, shuffle: options.data.shuffle)
@@ -131,8 +130,8 @@ struct PreparedRun {
     private static func read(
         _ checkpoint: String, _ options: RunOptions, _ objective: any Objective, _ optimizer: AdamW,
         _ order: JetOrder
-    ) throws -> (QuantilePreprocessing, TrainingState) {
-        var preprocessing: QuantilePreprocessing?
+    ) throws -> (any Preprocessing, TrainingState) {
+        var preprocessing: (any Preprocessing)?
         do {
             let state = try Checkpoint.read(
                 from: checkpoint, parameters: objective.parameters, optimizer: optimizer
@@ -157,6 +156,8 @@ struct PreparedRun {
                 try FittedState.loadObjective(objective, from: $0)
             }
             return (preprocessing!, state)
+        } catch let error as ObjectiveError {
+            throw TrainingError("\(checkpoint): \(error)")
         } catch let error as HDF5Error {
             throw TrainingError("\(error); run.resume may name another checkpoint to continue from")
         }

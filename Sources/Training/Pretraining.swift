@@ -126,10 +126,7 @@ private func pretrain(
 
 /// Builds the model that a configuration names, with fresh weights.
 func makeObjective(_ options: RunOptions) -> any Objective {
-    switch options.objective {
-    case .mpmV2:
-        MaskedParticleModelling(
-            options.maskedParticles, features: options.data.features.count,
-            maxConstituents: options.data.maxConstituents, seed: options.seed)
-    }
+    options.objective.makeObjective(
+        JetShape(features: options.data.features.count, maxConstituents: options.data.maxConstituents),
+        seed: options.seed)
 }

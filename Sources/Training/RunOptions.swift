@@ -5,11 +5,6 @@ import Objectives
 
 /// Everything that a configuration says about a training run.
 public struct RunOptions: Sendable {
-    /// What is trained.
-    public enum ObjectiveName: String, CaseIterable, Sendable {
-        case mpmV2 = "mpm_v2"
-    }
-
     /// `run`: where the run lives and whether it continues.
     public struct Run: Sendable {
         /// Where to start from.
@@ -49,13 +44,6 @@ public struct RunOptions: Sendable {
         public var shuffle: Bool
     }
 
-    /// `preprocessing`: the quantile transform of the continuous features.
-    public struct Preprocessing: Sendable {
-        /// The most jets that quantiles are fitted to.
-        public var jets: Int
-        public var quantiles: Int
-    }
-
     /// `optimizer`: AdamW and the clipping of gradients.
     public struct Optimizer: Sendable {
         public var learningRate: Double
@@ -83,6 +71,8 @@ public struct RunOptions: Sendable {
         /// Checkpoints that stay: the last ones, and those at multiples of `keepEvery` steps.
         public var keepLast: Int
         public var keepEvery: Int?
+        /// Validations without a lower loss after which the run ends; nil for never.
+        public var earlyStoppingPatience: Int?
         /// Steps in a row that may be skipped because the loss or the gradient is not finite.
         public var maxSkippedSteps: Int
     }
@@ -90,9 +80,8 @@ public struct RunOptions: Sendable {
     public var seed: UInt64
     public var run: Run
     public var data: Data
-    public var preprocessing: Preprocessing
-    public var objective: ObjectiveName
-    public var maskedParticles: MaskedParticleOptions
+    public var preprocessing: PreprocessingOptions
+    public var objective: ObjectiveOptions
     public var initialWeights: String?
     public var optimizer: Optimizer
     public var schedule: Schedule
@@ -109,12 +98,11 @@ public struct RunOptions: Sendable {
         seed = UInt64(try root.int("seed", default: 0, in: .nonNegative))
         run = try Run(from: root.section("run"), name: name)
         data = try Data(from: root.section("data"), seed: seed)
-        preprocessing = try Preprocessing(from: root.section("preprocessing"))
-        objective = try root.choice("objective", of: ObjectiveName.self, default: .mpmV2)
+        preprocessing = try PreprocessingOptions(from: root.section("preprocessing"))
+        objective = try ObjectiveOptions(from: root)
         guard root.isNull("backbone") else {
             throw root.error("backbone", "pre-training starts from fresh weights; leave the key out")
         }
-        maskedParticles = try MaskedParticleOptions(from: root)
         initialWeights = try root.section("model").optionalString("initial_weights")
         optimizer = try Optimizer(from: root.section("optimizer"))
         schedule = try Schedule(from: root.section("schedule"))
@@ -150,13 +138,6 @@ extension RunOptions.Data {
         maxConstituents = try section.int("max_constituents", default: 128, in: 1...4096)
         choice = try JetChoice(from: section, seed: seed)
         shuffle = try section.bool("shuffle", default: true)
-    }
-}
-
-extension RunOptions.Preprocessing {
-    init(from section: Section) throws {
-        jets = try section.int("jets", default: 1_000_000, in: 1...Int(Int32.max))
-        quantiles = try section.int("quantiles", default: 500, in: 2...100_000)
     }
 }
 
@@ -210,6 +191,7 @@ extension RunOptions.Training {
         detectAnomaly = try section.bool("detect_anomaly", default: false)
         keepLast = try section.int("keep_last", default: 3, in: count)
         keepEvery = try section.optionalInt("keep_every", in: count)
+        earlyStoppingPatience = try section.optionalInt("early_stopping_patience", in: count)
         maxSkippedSteps = try section.int("max_skipped_steps", default: 10, in: 0...Int(Int32.max))
     }
 }

@@ -50,7 +50,7 @@ final class Trainer {
             parallel: options.parallel, sharding: sharding, progress: progress,
             detectsAnomalies: options.training.detectAnomaly)
         meter = Throughput(step: state.step, jets: state.jets)
-        if state.lossSums.isEmpty { forgetLosses() }
+        if state.lossSums.count != columns { forgetLosses() }
     }
 
     /// Trains until the configured number of steps, or until `shouldStop` is true on a rank or the time is
@@ -61,7 +61,7 @@ final class Trainer {
         let settings = options.training
         let prefetcher = train.prefetcher()
         var slowestStep = 0.0
-        while state.step < settings.steps {
+        while state.step < settings.steps, !isPatienceSpent {
             let begin = ContinuousClock.now
             let epoch = state.epoch
             let learningRate = options.optimizer.learningRate * options.schedule.factor(step: state.step)
@@ -69,7 +69,8 @@ final class Trainer {
             let isTimeUp = slowestStep > 0
                 && (budget?.isSpent(reserving: 2 * (slowestStep + records.slowestSave)) ?? false)
             let result = try step(
-                { try microBatches(from: prefetcher) }, learningRate: learningRate, number: state.step + 1,
+                { try microBatches(from: prefetcher) }, learningRate: learningRate,
+                factors: objective.learningRateFactors(step: state.step), number: state.step + 1,
                 shouldStop: shouldStop() || isTimeUp)
             guard let result else {
                 records.finishSaving()
@@ -78,12 +79,14 @@ final class Trainer {
                 try saveLast()
                 return .stopped
             }
-            advance(result)
+            progress.enter(.summing)
+            let monitors = try objective.stepDidEnd(state.step, isSkipped: result.isSkipped, on: communicator)
+            advance(result, monitors)
             try report(result, epoch: epoch, learningRate: learningRate)
             if result.isSkipped { try noteSkipped(result) }
-            if state.step == settings.steps {
+            if state.step == settings.steps || isPatienceSpent {
                 try saveLast()
-            } else if state.step % settings.checkpointInterval == 0, !result.isSkipped {
+            } else if state.step % settings.checkpointInterval == 0 || isBest, !result.isSkipped {
                 progress.enter(.saving)
                 meter.excluding {
                     records.startSaving(objective, optimizer, state, validationLoss: validationLoss)
@@ -92,7 +95,22 @@ final class Trainer {
             slowestStep = max(slowestStep, begin.duration(to: .now) / .seconds(1))
         }
         console.endProgress()
+        if isPatienceSpent {
+            console.say(
+                "stopped early after \(state.step) of \(settings.steps) steps: the validation loss has not fallen below "
+                    + String(format: "%.4f", state.lowest!) + " for \(state.sinceLowest) validations")
+        }
         return .finished
+    }
+
+    /// Whether the validation loss has not fallen for as long as the run waits for it.
+    private var isPatienceSpent: Bool {
+        options.training.earlyStoppingPatience.map { state.sinceLowest >= $0 } ?? false
+    }
+
+    /// Whether the parameters as they are have to be kept, because early stopping will ask for them.
+    private var isBest: Bool {
+        options.training.earlyStoppingPatience != nil && state.sinceLowest == 0 && validated?.step == state.step
     }
 
     /// Warns of a step that was skipped. Throws `AgreedError` when there were too many in a row.
@@ -118,7 +136,7 @@ final class Trainer {
         waited = (waited.seconds + begin.duration(to: .now) / .seconds(1), waited.steps + 1)
         return objective.microBatches(
             batch, shards: sharding.ranges(ofBatch: train.order.batchCount(step: request.step)),
-            size: options.training.microBatchSize, phase: .training)
+            size: options.training.microBatchSize, phase: .training(step: state.step))
     }
 
     /// Measures and writes what is due after a step, and at the end of the run what is not due as well.
@@ -140,14 +158,15 @@ final class Trainer {
                 skippedSteps: state.skippedSteps)
         }
         let line = meter.line(
-            step: state.step, of: settings.steps, loss: train?.losses?[0] ?? total(result.losses))
+            step: state.step, of: settings.steps, loss: train?.losses[0] ?? total(result.losses))
         console.progress(line, isLogged: train != nil)
         if isTrainingDue { forgetLosses() }
 
-        var losses: [Double]?
+        var losses: [Double?]?
         if validation != nil, isValidationDue || isLast {
             losses = try meter.excluding { try validate() }
-            validated = (state.step, losses![0])
+            validated = (state.step, losses![0]!)
+            if isValidationDue { noteValidation(losses![0]!) }
             console.say(describeValidation(losses!))
         }
 
@@ -171,8 +190,16 @@ final class Trainer {
     /// The validation loss of the parameters as they are, if it is known.
     private var validationLoss: Double? { validated?.step == state.step ? validated?.loss : nil }
 
-    /// The losses over the validation files, the total first; collective.
-    private func validate() throws -> [Double] {
+    private func noteValidation(_ loss: Double) {
+        if loss < state.lowest ?? .infinity {
+            (state.lowest, state.sinceLowest) = (loss, 0)
+        } else {
+            state.sinceLowest += 1
+        }
+    }
+
+    /// What the columns are over the validation files, the total first; collective.
+    private func validate() throws -> [Double?] {
         guard let validation else { return [] }
         let zeros = Array(repeating: 0.0, count: objective.terms.count)
         // For every shard of this rank the sums of the terms, then what each is averaged over.
@@ -195,8 +222,9 @@ final class Trainer {
             progress.enter(.summing)
         }
         let reduced = try sharding.sum(sums)
-        let means = zip(reduced, reduced.dropFirst(zeros.count)).map { $1 > 0 ? $0 / $1 : 0 }
-        return [total(means)] + means
+        let means = zip(reduced, reduced.dropFirst(zeros.count)).map { $1 > 0 ? $0 / $1 : nil }
+        let monitors = try objective.validationDidEnd(on: communicator)
+        return [total(means)] + means + monitors
     }
 
     private func following(_ request: JetLoader.Request) -> JetLoader.Request {
@@ -208,7 +236,7 @@ final class Trainer {
             : JetLoader.Request(epoch: request.epoch + 1, step: 0)
     }
 
-    private func advance(_ result: DataParallelStep.Report) {
+    private func advance(_ result: DataParallelStep.Report, _ monitors: [Double]) {
         let done = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
         let next = following(done)
         state.step += 1
@@ -220,16 +248,21 @@ final class Trainer {
             state.skippedInARow += 1
         } else {
             state.skippedInARow = 0
-            state.lossSums.add(result.losses)
-            state.lossSteps += 1
+            for (column, value) in (result.losses + monitors).enumerated() {
+                guard let value else { continue }
+                state.lossSums[column] += value
+                state.lossSteps[column] += 1
+            }
         }
     }
 
-    /// The losses since the last row, the total first; nil where all steps were skipped.
-    private func meanLosses() -> [Double]? {
-        guard state.lossSteps > 0 else { return nil }
-        let means = state.lossSums.map { $0 / Double(state.lossSteps) }
-        return [total(means)] + means
+    /// The columns of the metrics but the total.
+    private var columns: Int { objective.terms.count + objective.monitors.count }
+
+    /// What the columns were since the last row, the total first; nil where all steps were skipped.
+    private func meanLosses() -> [Double?] {
+        let means = zip(state.lossSums, state.lossSteps).map { $1 > 0 ? $0 / Double($1) : nil }
+        return [means.contains { $0 != nil } ? total(means) : nil] + means
     }
 
     /// The time of a step in which a rank waited for its jets, mean over ranks and steps [ms]; collective.
@@ -240,19 +273,19 @@ final class Trainer {
     }
 
     private func forgetLosses() {
-        state.lossSums = Array(repeating: 0, count: objective.terms.count)
-        (state.lossSteps, state.skippedSteps) = (0, 0)
+        state.lossSums = Array(repeating: 0, count: columns)
+        (state.lossSteps, state.skippedSteps) = (Array(repeating: 0, count: columns), 0)
     }
 
-    private func total(_ losses: [Double]) -> Double {
-        zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * $1.1 }
+    private func total(_ losses: [Double?]) -> Double {
+        zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * ($1.1 ?? 0) }
     }
 
-    private func describeValidation(_ losses: [Double]) -> String {
-        let terms = zip(objective.terms, losses.dropFirst()).map {
-            "\($0.name) \(String(format: "%.4f", $1))"
+    private func describeValidation(_ losses: [Double?]) -> String {
+        let terms = zip(objective.terms.map(\.name) + objective.monitors, losses.dropFirst()).compactMap { name, loss in
+            loss.map { "\(name) \(String(format: "%.4f", $0))" }
         }
-        return "step \(state.step): validation loss \(String(format: "%.4f", losses[0])) ("
+        return "step \(state.step): validation loss \(String(format: "%.4f", losses[0]!)) ("
             + terms.joined(separator: ", ") + ")"
     }
 }

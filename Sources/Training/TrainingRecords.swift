@@ -15,10 +15,10 @@ final class TrainingRecords {
     ///   - state: where the run stands.
     init(
         _ directory: RunDirectory?, _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState,
-        preprocessing: QuantilePreprocessing, order: JetOrder, options: RunOptions, console: Console
+        preprocessing: any Preprocessing, order: JetOrder, options: RunOptions, console: Console
     ) throws {
-        let terms = ["total"] + objective.terms.map(\.name)
-        let metrics = try directory.map { try MetricsFile(path: $0.metrics, terms: terms, keeping: state.rows) }
+        let columns = ["total_loss"] + objective.terms.map(\.column) + objective.monitors
+        let metrics = try directory.map { try MetricsFile(path: $0.metrics, columns: columns, keeping: state.rows) }
         self.metrics = metrics
         self.console = console
         saver = directory.map {
@@ -66,7 +66,7 @@ final class TrainingRecords {
         _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, _ validationLoss: Double?
     ) -> CheckpointSaver.Content {
         CheckpointSaver.Content(
-            objective: objective, values: TrainedValues(of: objective.parameters, optimizer), state: state,
+            parameters: objective.parameters, objective: objective.state, values: TrainedValues(of: objective.parameters, optimizer), state: state,
             validationLoss: validationLoss)
     }
 }

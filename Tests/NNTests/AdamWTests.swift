@@ -93,7 +93,7 @@ import Testing
             }
         }
         #expect(resumed.values.array == straight.values.array)
-        #expect(other.updates == 6)
+        #expect(other.updates == [6])
     }
 
     /// A value that is not a number stays visible.

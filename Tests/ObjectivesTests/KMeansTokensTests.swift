@@ -28,13 +28,13 @@ import Testing
 
     private func save(_ task: KMeansTokens, to path: String) throws {
         let file = try File(creating: path)
-        try task.saveState(to: file.root)
+        try task.state.save(to: file.root)
         try file.close()
     }
 
     private func load(_ task: KMeansTokens, from path: String) throws {
         let file = try File(opening: path)
-        try task.loadState(from: file.root)
+        try task.restore(ObjectiveState(from: file.root))
     }
 
     /// The centroids come back to the bit, and with them the tokens.
@@ -66,7 +66,7 @@ import Testing
         try withScratchFile { path in
             try save(task, to: path)
             let more = failure { try load(self.task(clusters: 17), from: path) }
-            #expect(more.contains("/centroids has shape [16, 7]"))
+            #expect(more.contains("'centroids' has shape [16, 7]"))
             #expect(more.contains("tasks.kmeans asks for 17 clusters of 7 features"))
             #expect(
                 failure { try load(self.task(features: 6), from: path) }.contains("16 clusters of 6 features")

@@ -33,7 +33,7 @@ import Testing
     private func step(
         _ objective: MaskedParticleModelling, _ parts: [Range<Int>]
     ) -> (counts: [Double], sums: [Double], gradients: [[Float]]) {
-        let parts = parts.map { objective.prepare(batch.slice(jets: $0), phase: .training) }
+        let parts = parts.map { objective.prepare(batch.slice(jets: $0), phase: .training(step: 0)) }
         func total(_ values: [[Double]]) -> [Double] {
             values.reduce([0, 0, 0]) { zip($0, $1).map(+) }
         }
@@ -123,7 +123,7 @@ import Testing
     /// Evaluation gives the loss of training, and leaves no trace.
     @Test func evaluationChangesNothing() {
         let objective = objective()
-        let part = objective.prepare(batch, phase: .training)
+        let part = objective.prepare(batch, phase: .training(step: 0))
         objective.parameters.resetGradients()
         let first = part.evaluate([0, 0, 0], Tape(recording: false))
         let second = part.evaluate([1, 1, 1], Tape())
@@ -138,11 +138,11 @@ import Testing
         func sums(_ objective: MaskedParticleModelling, _ phase: Phase) -> [Double] {
             objective.prepare(batch, phase: phase).evaluate([0, 0, 0], Tape(recording: false))
         }
-        let training = sums(objective, .training)
-        #expect(sums(objective, .training) == training)
+        let training = sums(objective, .training(step: 0))
+        #expect(sums(objective, .training(step: 0)) == training)
         #expect(sums(objective, .validation) != training)
         #expect(
             objective.prepare(batch, phase: .validation).counts
-                == objective.prepare(batch, phase: .training).counts)
+                == objective.prepare(batch, phase: .training(step: 0)).counts)
     }
 }

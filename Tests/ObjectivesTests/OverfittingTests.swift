@@ -17,7 +17,7 @@ import Testing
         let objective = MaskedParticleModelling(
             options, features: 7, maxConstituents: SampleJets.maxConstituents, seed: 3)
         try objective.fit(to: SampleJets.loader(), on: alone) { _ in }
-        let part = objective.prepare(try SampleJets.batch(), phase: .training)
+        let part = objective.prepare(try SampleJets.batch(), phase: .training(step: 0))
         let optimizer = AdamW(objective.parameters)
         let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
         func means(_ sums: [Double]) -> [Double] { zip(sums, part.counts).map { $0 / $1 } }

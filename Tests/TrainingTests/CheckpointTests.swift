@@ -20,7 +20,7 @@ import Training
                     optimizer.secondMoment.pointer[i] = Float(seed) + Float(i) / 11
                 }
             }
-            optimizer.updates = 40 + Int(seed)
+            optimizer.updates = [40 + Int(seed)]
         }
 
         func write(to path: String, _ state: TrainingState = CheckpointTests.state, note: Int = 9) throws {
@@ -53,7 +53,7 @@ import Training
         state.stepInEpoch = 13
         state.jets = 5000
         state.lossSums = [0.1, 1.0 / 3]
-        state.lossSteps = 4
+        state.lossSteps = [4, 2]
         state.rows = 17
         state.skippedSteps = 3
         state.skippedInARow = 2
@@ -70,7 +70,7 @@ import Training
             var note = 0
             #expect(try other.read(from: path) { note = try $0.intAttribute("note") } == Self.state)
             #expect(note == 9)
-            #expect(other.bits == model.bits && other.optimizer.updates == 41)
+            #expect(other.bits == model.bits && other.optimizer.updates == [41])
             #expect(try Checkpoint.configuration(of: path) == "seed: 3\n")
 
             let again = folder + "/again.h5"
@@ -88,7 +88,7 @@ import Training
             let before = other.bits
             try Checkpoint.readWeights(from: path, into: other.parameters)
             #expect(other.bits[0] == model.bits[0])
-            #expect(other.bits[1...] == before[1...] && other.optimizer.updates == 42)
+            #expect(other.bits[1...] == before[1...] && other.optimizer.updates == [42])
         }
     }
 
@@ -120,12 +120,12 @@ import Training
             let path = folder + "/c.h5"
             try Model().write(to: path)
             let file = try File(opening: path, .readWrite)
-            try file.root.setAttribute("format", to: 2)
+            try file.root.setAttribute("format", to: 3)
             try file.root.sealAttributes()
             try file.close()
             #expect(
                 failure { try Model().read(from: path) }
-                    == "\(path) has checkpoint format 2; this kaon reads format 1")
+                    == "\(path) has checkpoint format 3; this kaon reads format 2")
         }
     }
 
@@ -168,15 +168,15 @@ import Training
         }
     }
 
-    /// A checkpoint of a version without checksums of attributes and values is read as it is.
+    /// A checkpoint without checksums of attributes and values is read as it is.
     @Test func aCheckpointWithoutChecksumsIsRead() throws {
         try withScratchFolder { folder in
             let path = folder + "/c.h5"
             let model = Model()
             try replaceFile(path) { root in
-                try root.setAttribute("format", to: 1)
+                try root.setAttribute("format", to: 2)
                 let optimizer = try root.createGroup("optimizer")
-                try optimizer.setAttribute("updates", to: 3)
+                try optimizer.setAttribute("updates", to: [3])
                 for group in ["model", "optimizer/first_moment", "optimizer/second_moment"] {
                     let group = try root.createGroup(group)
                     for parameter in model.parameters.parameters {
@@ -185,13 +185,14 @@ import Training
                     }
                 }
                 let state = try root.createGroup("state")
-                for name in ["step", "epoch", "step_in_epoch", "jets", "loss_steps", "rows"] {
+                for name in ["step", "epoch", "step_in_epoch", "jets", "rows", "skipped_steps", "skipped_in_a_row"] {
                     try state.setAttribute(name, to: 7)
                 }
                 try state.setAttribute("loss_sums", to: [1.5])
+                try state.setAttribute("loss_steps", to: [7])
             }
             let state = try model.read(from: path)
-            #expect(state.step == 7 && state.lossSums == [1.5] && state.skippedSteps == 0 && state.best == nil)
+            #expect(state.step == 7 && state.lossSums == [1.5] && state.skippedSteps == 7 && state.best == nil)
             #expect(model.parameters.parameters[0].variable.value.array.allSatisfy { $0 == 2 })
         }
     }

@@ -21,7 +21,7 @@ import Training
     @Test func rowsHaveTheColumnsOfTheHeader() throws {
         try withScratchFolder { folder in
             let path = folder + "/metrics.csv"
-            let file = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 0)
+            let file = try MetricsFile(path: path, columns: ["total_loss", "kmeans_loss"], keeping: 0)
             try file.write(row(1))
             try file.write(MetricsRow(step: 2, epoch: 1, jets: 20, validation: [0.25, 0.125]))
             var both = row(3)
@@ -45,11 +45,11 @@ import Training
         try withScratchFolder { folder in
             let path = folder + "/metrics.csv"
             do {
-                let file = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 0)
+                let file = try MetricsFile(path: path, columns: ["total_loss", "kmeans_loss"], keeping: 0)
                 for step in 1...5 { try file.write(row(step)) }
             }
             let before = try lines(path)
-            let file = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: kept)
+            let file = try MetricsFile(path: path, columns: ["total_loss", "kmeans_loss"], keeping: kept)
             #expect(try lines(path) == Array(before.prefix(1 + kept)))
             try file.write(row(7))
             #expect(try lines(path).count == 2 + min(kept, 5))
@@ -61,12 +61,12 @@ import Training
         try withScratchFolder { folder in
             let path = folder + "/metrics.csv"
             do {
-                let file = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 0)
+                let file = try MetricsFile(path: path, columns: ["total_loss", "kmeans_loss"], keeping: 0)
                 for step in 1...2 { try file.write(row(step)) }
             }
             let whole = try String(contentsOfFile: path, encoding: .utf8)
             try (whole + "3,0,3").write(toFile: path, atomically: false, encoding: .utf8)
-            _ = try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 3)
+            _ = try MetricsFile(path: path, columns: ["total_loss", "kmeans_loss"], keeping: 3)
             #expect(try String(contentsOfFile: path, encoding: .utf8) == whole)
         }
     }
@@ -74,21 +74,21 @@ import Training
     @Test func otherColumnsAreRefused() throws {
         try withScratchFolder { folder in
             let path = folder + "/metrics.csv"
-            try MetricsFile(path: path, terms: ["total", "kmeans"], keeping: 0).write(row(1))
+            try MetricsFile(path: path, columns: ["total_loss", "kmeans_loss"], keeping: 0).write(row(1))
             let before = try lines(path)
             #expect(
-                failure { _ = try MetricsFile(path: path, terms: ["total", "regression"], keeping: 1) }
+                failure { _ = try MetricsFile(path: path, columns: ["total_loss", "regression_loss"], keeping: 1) }
                     == "\(path) has other columns than this run; give the run a directory of its own")
             #expect(try lines(path) == before)
             // A run that starts anew owns the file.
-            _ = try MetricsFile(path: path, terms: ["total", "regression"], keeping: 0)
+            _ = try MetricsFile(path: path, columns: ["total_loss", "regression_loss"], keeping: 0)
             #expect(try lines(path).count == 1)
         }
     }
 
     @Test func aPlaceThatCannotBeWrittenToIsNamed() {
         #expect(
-            failure { _ = try MetricsFile(path: "/proc/kaon/metrics.csv", terms: ["total"], keeping: 0) }
+            failure { _ = try MetricsFile(path: "/proc/kaon/metrics.csv", columns: ["total_loss"], keeping: 0) }
                 == "cannot write /proc/kaon/metrics.csv: No such file or directory")
     }
 }

@@ -37,8 +37,10 @@ import Training
         #expect(options.data.validation == ["val.h5"] && options.data.test == ["test.h5"])
         #expect(
             options.data.features.count == 7 && options.data.maxConstituents == 128 && options.data.shuffle)
-        #expect(options.objective == .mpmV2)
-        let model = options.maskedParticles
+        guard case .mpmV2(let model) = options.objective else {
+            Issue.record("\(options.objective.name) is another objective")
+            return
+        }
         #expect(model.encoder.width == 512 && model.encoder.layers == 8 && model.encoder.heads == 8)
         #expect(model.encoder.registers == 8 && model.encoder.layerScale == 1e-3 && model.encoder.finalNorm)
         #expect(model.decoder.width == 256 && model.decoder.layers == 4 && model.decoder.heads == 4)
@@ -108,8 +110,12 @@ import Training
         #expect(options.schedule == .constant)
         #expect(
             options.optimizer.adamW == AdamW.Options(weightDecay: 0, beta1: 0.8, beta2: 0.9, epsilon: 1e-6))
-        #expect(options.training.validationJets == 5 && options.maskedParticles.tasks.regression?.weight == 2)
-        #expect(options.initialWeights == "w.h5" && options.maskedParticles.encoder.layerScale == nil)
+        guard case .mpmV2(let model) = options.objective else {
+            Issue.record("\(options.objective.name) is another objective")
+            return
+        }
+        #expect(options.training.validationJets == 5 && model.tasks.regression?.weight == 2)
+        #expect(options.initialWeights == "w.h5" && model.encoder.layerScale == nil)
     }
 
     @Test(arguments: [

@@ -24,26 +24,34 @@ public final class AdamW {
     public let firstMoment: Tensor
     /// The moving average of the squared gradient.
     public let secondMoment: Tensor
-    /// The number of updates so far.
-    public var updates = 0
+    /// The number of updates of every group of parameters so far.
+    public var updates: [Int]
     private let options: Options
     private let store: ParameterStore
 
     public init(_ store: ParameterStore, _ options: Options = Options()) {
         self.store = store
         self.options = options
+        updates = store.groups.map { _ in 0 }
         firstMoment = Tensor(repeating: 0, shape: store.values.shape)
         secondMoment = Tensor(repeating: 0, shape: store.values.shape)
     }
 
-    /// Updates all parameters from the gradients in the store, multiplied by `gradientScale` first.
-    public func step(learningRate: Double, gradientScale: Float = 1) {
-        updates += 1
-        Tensor.adamW(
-            parameters: store.values, gradients: store.gradients, firstMoment: firstMoment,
-            secondMoment: secondMoment, gradientScale: gradientScale, learningRate: learningRate,
-            beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay,
-            update: updates)
+    /// Updates the parameters from the gradients in the store, multiplied by `gradientScale` first.
+    ///
+    /// - Parameter factors: what the learning rate of each group is multiplied by; a group of factor 0 is frozen, and
+    ///   nothing of it changes.
+    public func step(learningRate: Double, factors: [Double]? = nil, gradientScale: Float = 1) {
+        precondition(factors.map { $0.count == store.groups.count } ?? true, "one factor a group")
+        for (index, group) in store.groups.enumerated() where factors?[index] != 0 {
+            updates[index] += 1
+            func part(_ tensor: Tensor) -> Tensor { tensor.slice(group.elements, shape: [group.elements.count]) }
+            Tensor.adamW(
+                parameters: part(store.values), gradients: part(store.gradients), firstMoment: part(firstMoment),
+                secondMoment: part(secondMoment), gradientScale: gradientScale,
+                learningRate: learningRate * (factors?[index] ?? 1), beta1: options.beta1, beta2: options.beta2,
+                epsilon: options.epsilon, weightDecay: options.weightDecay, update: updates[index])
+        }
     }
 }
 

@@ -1,0 +1,44 @@
+import Configuration
+import HDF5
+import MPI
+
+/// The section `preprocessing` of a configuration: how features are brought to a common scale.
+public struct PreprocessingOptions: Sendable, Equatable {
+    public enum Name: String, CaseIterable, Sendable {
+        /// To a standard normal distribution through the quantiles (version 2).
+        case quantile
+    }
+
+    public var name = Name.quantile
+    /// The most jets that it is fitted to.
+    public var jets = 1_000_000
+    public var quantiles = 500
+
+    public init() {}
+
+    /// Decodes the section. Throws `ConfigurationError`.
+    public init(from section: Section, default name: Name = .quantile) throws {
+        self.name = try section.choice("name", of: Name.self, default: name)
+        jets = try section.int("jets", default: jets, in: 1...Int(Int32.max))
+        switch self.name {
+        case .quantile: quantiles = try section.int("quantiles", default: quantiles, in: 2...100_000)
+        }
+    }
+
+    /// Fits the preprocessing to a dataset; collective, and the same to the bit for any number of ranks. Throws
+    /// `AgreedError` where a rank cannot read.
+    public func fit(
+        _ dataset: JetDataset, features: JetFeatures, seed: UInt64, on communicator: Communicator
+    ) throws -> any Preprocessing {
+        switch name {
+        case .quantile:
+            try QuantilePreprocessing.fit(
+                dataset, features: features, jets: jets, quantiles: quantiles, seed: seed, on: communicator)
+        }
+    }
+
+    /// Reads what `Preprocessing.save(to:)` wrote. Throws `HDF5Error`, or `JetError` at contents that do not fit.
+    public static func load(from group: borrowing Group) throws -> any Preprocessing {
+        try QuantilePreprocessing(from: group)
+    }
+}
