@@ -46,9 +46,9 @@ public struct JetFeatures: Sendable, Equatable {
         self.indices = indices
     }
 
-    /// Reads `key` of a configuration: `all` (the default) or a list of names.
-    public init(from section: Section, key: String = "features") throws {
-        let names = try section.strings(key, default: ["all"])
+    /// Reads `key` of a configuration: `all` or a list of names.
+    public init(from section: Section, key: String = "features", default: JetFeatures = .all) throws {
+        let names = try section.strings(key, default: `default` == .all ? ["all"] : `default`.names)
         do {
             try self.init(names)
         } catch let error as JetError {

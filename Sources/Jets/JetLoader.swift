@@ -34,6 +34,8 @@ public final class JetLoader: Sendable {
     public let size: Int
     /// The number of global batches that visit every jet once.
     public var stepsPerEpoch: Int { order.stepsPerEpoch }
+    /// The class of every label; nil where labels are given as stored.
+    private let classOfLabel: [Int32]?
     private let cache: Mutex<LeastRecentlyUsed<JetBlock>>
     /// What the cache may hold beyond a window of blocks: a small set is read from the disk once.
     private static let cacheBytes = 64 << 20
@@ -43,12 +45,16 @@ public final class JetLoader: Sendable {
     ///
     /// Without `shuffle` the jets come in the order of the files, and a batch depends on the epoch only
     /// through the random numbers of the preprocessing: validation uses one epoch throughout.
+    ///
+    /// - Parameter classOfLabel: what the labels of the batches become (`JetClasses.indices`); nil for labels as
+    ///   stored.
     public init(
         dataset: JetDataset, preprocessing: any Preprocessing, batchSize: Int, seed: UInt64,
-        shuffle: Bool = true, carriesMomenta: Bool = false, windowBlocks: Int = 64, rank: Int? = nil,
-        size: Int? = nil
+        shuffle: Bool = true, carriesMomenta: Bool = false, classOfLabel: [Int32]? = nil,
+        windowBlocks: Int = 64, rank: Int? = nil, size: Int? = nil
     ) {
         self.dataset = dataset
+        self.classOfLabel = classOfLabel
         self.preprocessing = preprocessing
         self.carriesMomenta = carriesMomenta
         order = JetOrder(
@@ -81,7 +87,7 @@ public final class JetLoader: Sendable {
             for row in part.rows {
                 let count = part.block.offsets[row + 1] - part.block.offsets[row]
                 offsets.append(offsets[offsets.count - 1] + count)
-                labels.append(part.block.labels[row])
+                labels.append(classOfLabel.map { $0[Int(part.block.labels[row])] } ?? part.block.labels[row])
             }
         }
         let tokens = Int(offsets[jets.count])

@@ -17,10 +17,13 @@ public struct PreprocessingOptions: Sendable, Equatable {
     public init() {}
 
     /// Decodes the section. Throws `ConfigurationError`.
-    public init(from section: Section, default name: Name = .quantile) throws {
-        self.name = try section.choice("name", of: Name.self, default: name)
+    ///
+    /// - Parameter defaults: what keys that are left out say.
+    public init(from section: Section, defaults: PreprocessingOptions = .init()) throws {
+        self = defaults
+        name = try section.choice("name", of: Name.self, default: name)
         jets = try section.int("jets", default: jets, in: 1...Int(Int32.max))
-        switch self.name {
+        switch name {
         case .quantile: quantiles = try section.int("quantiles", default: quantiles, in: 2...100_000)
         }
     }

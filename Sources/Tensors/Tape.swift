@@ -38,6 +38,9 @@ public final class Tape {
         self.profile = profile
     }
 
+    /// A tape for a part that is not differentiated.
+    public var evaluating: Tape { Tape(recording: false, profile: profile, anomalies: anomalies) }
+
     /// Makes the output of an operation, whose `backward` adds to the gradients of `inputs` what follows from the
     /// gradient of the output.
     func record(

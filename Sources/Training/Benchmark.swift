@@ -49,7 +49,8 @@ public func benchmark(
 ) throws -> BenchmarkReport {
     let profile = showsProfile ? OperationProfile() : nil
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let objective = makeObjective(options)
+    let classes = options.objective.isDownstream ? JetClasses((0..<10).map { "class \($0)" }) : nil
+    let objective = makeObjective(options, classes: classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
             + "OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "

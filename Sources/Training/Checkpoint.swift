@@ -201,6 +201,28 @@ package enum Checkpoint {
         try readModel(file.root, path, parameters)
     }
 
+    /// Reads the weights of a group of parameters, which the checkpoint may have among others.
+    static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
+        let file = try File(opening: path)
+        try checkFormat(file.root, path)
+        let model = try file.root.group("model")
+        for part in parameters.groups where part.name == group {
+            for parameter in parameters.parameters[part.parameters] {
+                guard model.contains(parameter.name) else {
+                    throw TrainingError("\(path) has no backbone like that of model: it lacks \(parameter.name)")
+                }
+                try read(parameter, into: parameters.values, from: model, path)
+            }
+        }
+    }
+
+    /// What a checkpoint knows besides the weights.
+    static func fittedState(of path: String) throws -> FittedState {
+        let file = try File(opening: path)
+        try checkFormat(file.root, path)
+        return try FittedState(from: file.root.group("state"))
+    }
+
     /// The configuration that a checkpoint was trained with.
     package static func configuration(of path: String) throws -> String {
         let file = try File(opening: path)
@@ -250,16 +272,20 @@ package enum Checkpoint {
     private static func read(
         _ parameters: ParameterStore, into values: Tensor, from group: borrowing Group, _ path: String
     ) throws {
-        for parameter in parameters.parameters {
-            let dataset = try group.dataset(parameter.name)
-            guard dataset.shape == parameter.shape else {
-                throw TrainingError(
-                    "\(path) is a checkpoint of another model: \(parameter.name) has shape \(dataset.shape), "
-                        + "this model has \(parameter.shape)")
-            }
-            let slice = values.slice(parameter.range, shape: parameter.shape)
-            try dataset.readVerified(into: slice.buffer)
+        for parameter in parameters.parameters { try read(parameter, into: values, from: group, path) }
+    }
+
+    private static func read(
+        _ parameter: Parameter, into values: Tensor, from group: borrowing Group, _ path: String
+    ) throws {
+        let dataset = try group.dataset(parameter.name)
+        guard dataset.shape == parameter.shape else {
+            throw TrainingError(
+                "\(path) is a checkpoint of another model: \(parameter.name) has shape \(dataset.shape), "
+                    + "this model has \(parameter.shape)")
         }
+        let slice = values.slice(parameter.range, shape: parameter.shape)
+        try dataset.readVerified(into: slice.buffer)
     }
 }
 

@@ -13,7 +13,7 @@ final class CheckpointSaver: Sendable {
     struct Content: @unchecked Sendable {
         // Unchecked, because the thread that writes sees of the store what never changes: names and shapes.
         let parameters: ParameterStore
-        let objective: ObjectiveState
+        let fitted: FittedState
         let values: TrainedValues
         var state: TrainingState
         /// The validation loss at this step, if it was measured.
@@ -29,7 +29,6 @@ final class CheckpointSaver: Sendable {
 
     private let directory: RunDirectory
     private let metrics: MetricsFile
-    private let preprocessing: any Preprocessing
     private let order: String
     private let options: RunOptions
     private let console: Console
@@ -38,12 +37,10 @@ final class CheckpointSaver: Sendable {
 
     init(
         _ directory: RunDirectory, _ metrics: MetricsFile, _ state: TrainingState,
-        _ values: TrainedValues, preprocessing: any Preprocessing, order: JetOrder, options: RunOptions,
-        console: Console
+        _ values: TrainedValues, order: JetOrder, options: RunOptions, console: Console
     ) {
         self.directory = directory
         self.metrics = metrics
-        self.preprocessing = preprocessing
         self.order = order.summary
         self.options = options
         self.console = console
@@ -67,7 +64,7 @@ final class CheckpointSaver: Sendable {
             // Rows that wait for room are written by this thread alone.
             try metrics.flush()
             let content = Content(
-                parameters: content.parameters, objective: content.objective, values: copy, state: content.state,
+                parameters: content.parameters, fitted: content.fitted, values: copy, state: content.state,
                 validationLoss: content.validationLoss)
             task.start { [self] in
                 do { try save(content) } catch { warn(content.state.step, error) }
@@ -109,7 +106,7 @@ final class CheckpointSaver: Sendable {
             to: path, content.parameters, content.values, state: state,
             configuration: options.resolved
         ) { group in
-            try FittedState.save(preprocessing, content.objective, to: group)
+            try content.fitted.save(to: group)
             try group.setAttribute("order", to: order)
         }
         try directory.setLatest(step: state.step)

@@ -21,15 +21,15 @@ struct FittedFile {
         let settings: [Any] = [
             options.seed, files, train.count, options.data.choice, options.data.features.names,
             options.data.maxConstituents,
-            options.data.shuffle, options.preprocessing, options.training.batchSize,
+            options.data.shuffle, options.preprocessing, options.backbone as Any, options.training.batchSize,
             options.objective,
         ]
         fingerprint = settings.map { "\($0)" }.joined(separator: "; ")
         self.communicator = communicator
     }
 
-    func read(into objective: any Objective) throws -> (any Preprocessing)? {
-        if objective.fitsParameters { return nil }
+    /// What an earlier start found; nil where it has to be found anew.
+    func read() throws -> FittedState? {
         let isUsable = try communicator.onRoot { () -> Int in
             // Whatever is wrong with the file, it can be made again.
             guard let file = try? File(opening: path), (try? file.root.verify()) != nil else { return 0 }
@@ -38,36 +38,49 @@ struct FittedFile {
         guard try communicator.broadcast([isUsable ?? 0])[0] == 1 else { return nil }
         return try communicator.agree {
             let file = try File(opening: path)
-            try FittedState.loadObjective(objective, from: file.root)
-            return try FittedState.loadPreprocessing(from: file.root)
+            return try FittedState(from: file.root)
         }
     }
 
-    func write(_ preprocessing: any Preprocessing, _ objective: any Objective) throws {
+    func write(_ fitted: FittedState) throws {
         _ = try communicator.onRoot {
             try replaceFile(path) { root in
                 try root.setAttribute("fingerprint", to: fingerprint)
                 try root.sealAttributes()
-                try FittedState.save(preprocessing, objective.state, to: root)
+                try fitted.save(to: root)
             }
         }
     }
 }
 
-/// What a run learns from the data before its first step: the preprocessing and the objective's own state.
-enum FittedState {
-    static func save(
-        _ preprocessing: any Preprocessing, _ objective: ObjectiveState, to group: borrowing Group
-    ) throws {
+/// What a run knows besides parameters and optimizer: the preprocessing, the classes that it tells apart, and what the
+/// objective keeps.
+struct FittedState: Sendable {
+    var preprocessing: any Preprocessing
+    var classes: JetClasses?
+    var objective: ObjectiveState
+
+    init(preprocessing: any Preprocessing, classes: JetClasses?, objective: ObjectiveState) {
+        self.preprocessing = preprocessing
+        self.classes = classes
+        self.objective = objective
+    }
+
+    func save(to group: borrowing Group) throws {
         try preprocessing.save(to: group.createGroup("preprocessing"))
         try objective.save(to: group.createGroup("objective"))
+        guard let classes else { return }
+        let names = try group.createGroup("classes")
+        try names.setAttribute("names", to: classes.names)
+        try names.sealAttributes()
     }
 
-    static func loadPreprocessing(from group: borrowing Group) throws -> any Preprocessing {
-        try PreprocessingOptions.load(from: group.group("preprocessing"))
-    }
-
-    static func loadObjective(_ objective: any Objective, from group: borrowing Group) throws {
-        try objective.restore(ObjectiveState(from: group.group("objective")))
+    init(from group: borrowing Group) throws {
+        preprocessing = try PreprocessingOptions.load(from: group.group("preprocessing"))
+        objective = try ObjectiveState(from: group.group("objective"))
+        guard group.contains("classes") else { return }
+        let names = try group.group("classes")
+        try names.verifyAttributes()
+        classes = JetClasses(try names.stringsAttribute("names"))
     }
 }

@@ -104,17 +104,36 @@ public enum Launch {
         communicator.abort(code: 1)
     }
 
+    /// The commands that train.
+    public enum Command: String, Sendable {
+        case pretrain, finetune
+    }
+
     /// Reads a configuration with its overrides on every rank; all fail alike. The name of the file without
     /// its extension names the run.
+    ///
+    /// - Parameter command: the command that has to fit the objective; nil where any does.
     public static func configuration(
-        _ path: String, overrides: [String], on communicator: Communicator
+        _ path: String, overrides: [String], for command: Command? = nil, on communicator: Communicator
     ) throws -> RunOptions {
         try communicator.agree {
             var configuration = try Configuration(contentsOf: path)
             for override in overrides { try configuration.override(override) }
-            return try RunOptions(
-                configuration, name: URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent)
+            let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+            let options = try RunOptions(configuration, name: name, pretrained: pretrained(for: configuration))
+            let fitting = options.objective.isDownstream ? Command.finetune : .pretrain
+            guard command == nil || command == fitting else {
+                throw TrainingError(
+                    "\(path): objective \(options.objective.name.rawValue) is trained by 'kaon \(fitting)'")
+            }
+            return options
         }
+    }
+
+    /// The configuration of the checkpoint that `backbone` names, where it names one.
+    private static func pretrained(for configuration: Configuration) throws -> RunOptions? {
+        guard let path = try configuration.section().optionalString("backbone") else { return nil }
+        return try RunOptions(ofCheckpoint: path)
     }
 
     /// The paper's k-means model with overrides, for a benchmark without a file.

@@ -75,15 +75,15 @@ struct StartingPoint {
     }
 }
 
-/// Weights, optimizer, preprocessing and position of a run, from a checkpoint or from the data.
+/// Weights, optimizer, preprocessing and position of a run, from a checkpoint, a backbone or the data.
 struct PreparedRun {
-    let preprocessing: any Preprocessing
+    let fitted: FittedState
     let optimizer: AdamW
     let state: TrainingState
 
     init(
-        _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, from start: StartingPoint,
-        on communicator: Communicator, console: Console, progress: ProgressBoard
+        _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, classes: JetClasses?,
+        from start: StartingPoint, on communicator: Communicator, console: Console, progress: ProgressBoard
     ) throws {
         optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         if let checkpoint = start.checkpoint {
@@ -91,8 +91,8 @@ struct PreparedRun {
                 train.numbering, batchSize: options.training.batchSize, seed: options.seed,
                 shuffle: options.data.shuffle)
             var state: TrainingState
-            (preprocessing, state) = try communicator.agree { [optimizer] in
-                try Self.read(checkpoint, options, objective, optimizer, order)
+            (fitted, state) = try communicator.agree { [optimizer] in
+                try Self.read(checkpoint, options, objective, classes, optimizer, order)
             }
             if !start.isOwn { state.rows = 0 }
             self.state = state
@@ -104,22 +104,8 @@ struct PreparedRun {
             return
         }
         state = TrainingState()
-        let fitted = FittedFile(options, train, on: communicator)
-        if let known = try fitted.read(into: objective) {
-            preprocessing = known
-            console.say("preprocessing and tokens from \(options.run.directory)/fitted.h5")
-        } else {
-            console.say("fitting the preprocessing to up to \(options.preprocessing.jets) jets")
-            preprocessing = try options.preprocessing.fit(
-                train, features: options.data.features, seed: options.seed, on: communicator)
-            let loader = JetLoader(
-                dataset: train, preprocessing: preprocessing, batchSize: options.training.batchSize,
-                seed: options.seed, shuffle: options.data.shuffle)
-            progress.enter(.startUp)
-            try objective.fit(to: loader, on: communicator) { console.say($0) }
-            progress.enter(.startUp)
-            try fitted.write(preprocessing, objective)
-        }
+        fitted = try Self.fit(
+            options, objective, train, classes: classes, on: communicator, console: console, progress: progress)
         if let weights = options.initialWeights {
             try communicator.agree { try Checkpoint.readWeights(from: weights, into: objective.parameters) }
             console.say(
@@ -127,25 +113,66 @@ struct PreparedRun {
         }
     }
 
+    /// Learns from the data, or from the backbone, what has to be known before the first step.
+    private static func fit(
+        _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, classes: JetClasses?,
+        on communicator: Communicator, console: Console, progress: ProgressBoard
+    ) throws -> FittedState {
+        if let backbone = options.backbone, options.objective.fineTuning?.mode != .scratch {
+            try communicator.agree {
+                try Checkpoint.readWeights(
+                    from: backbone, into: objective.parameters, group: DownstreamBackbone.group)
+            }
+            console.say("the weights of the backbone from \(backbone)")
+        }
+        let file = FittedFile(options, train, on: communicator)
+        if !objective.fitsParameters, let known = try file.read() {
+            try communicator.agree { try objective.restore(known.objective) }
+            console.say("preprocessing and tokens from \(options.run.directory)/fitted.h5")
+            return known
+        }
+        let preprocessing: any Preprocessing
+        if let backbone = options.backbone {
+            preprocessing = try communicator.agree { try Checkpoint.fittedState(of: backbone).preprocessing }
+        } else {
+            console.say("fitting the preprocessing to up to \(options.preprocessing.jets) jets")
+            preprocessing = try options.preprocessing.fit(
+                train, features: options.data.features, seed: options.seed, on: communicator)
+        }
+        let loader = JetLoader(
+            dataset: train, preprocessing: preprocessing, batchSize: options.training.batchSize,
+            seed: options.seed, shuffle: options.data.shuffle,
+            classOfLabel: try communicator.agree { try classes?.indices(in: train) })
+        progress.enter(.startUp)
+        try objective.fit(to: loader, on: communicator) { console.say($0) }
+        progress.enter(.startUp)
+        let fitted = FittedState(preprocessing: preprocessing, classes: classes, objective: objective.state)
+        try file.write(fitted)
+        return fitted
+    }
+
     private static func read(
-        _ checkpoint: String, _ options: RunOptions, _ objective: any Objective, _ optimizer: AdamW,
-        _ order: JetOrder
-    ) throws -> (any Preprocessing, TrainingState) {
-        var preprocessing: (any Preprocessing)?
+        _ checkpoint: String, _ options: RunOptions, _ objective: any Objective, _ classes: JetClasses?,
+        _ optimizer: AdamW, _ order: JetOrder
+    ) throws -> (FittedState, TrainingState) {
+        var fitted: FittedState?
         do {
             let state = try Checkpoint.read(
                 from: checkpoint, parameters: objective.parameters, optimizer: optimizer
             ) {
-                let stored = try FittedState.loadPreprocessing(from: $0)
-                guard stored.features == options.data.features else {
-                    let names = [stored.features, options.data.features].map {
-                        $0.names.joined(separator: ", ")
-                    }
+                let stored = try FittedState(from: $0)
+                let features = stored.preprocessing.features
+                guard features == options.data.features else {
+                    let names = [features, options.data.features].map { $0.names.joined(separator: ", ") }
                     throw TrainingError(
                         "\(checkpoint) was trained on the features \(names[0]); data.features asks for "
                             + names[1])
                 }
-                preprocessing = stored
+                guard stored.classes == classes else {
+                    let names = [stored.classes, classes].map { $0?.names.joined(separator: ", ") ?? "none" }
+                    throw TrainingError(
+                        "\(checkpoint) was trained on the classes \(names[0]); this run has \(names[1])")
+                }
                 let trainedOn = try $0.stringAttribute("order")
                 guard trainedOn == order.summary else {
                     throw TrainingError(
@@ -153,9 +180,10 @@ struct PreparedRun {
                             + "jets cannot go on where they stopped: set model.initial_weights to the "
                             + "checkpoint for a new run that begins with its weights")
                 }
-                try FittedState.loadObjective(objective, from: $0)
+                try objective.restore(stored.objective)
+                fitted = stored
             }
-            return (preprocessing!, state)
+            return (fitted!, state)
         } catch let error as ObjectiveError {
             throw TrainingError("\(checkpoint): \(error)")
         } catch let error as HDF5Error {

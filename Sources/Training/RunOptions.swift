@@ -82,6 +82,8 @@ public struct RunOptions: Sendable {
     public var data: Data
     public var preprocessing: PreprocessingOptions
     public var objective: ObjectiveOptions
+    /// The checkpoint of the backbone that a downstream task builds on.
+    public var backbone: String?
     public var initialWeights: String?
     public var optimizer: Optimizer
     public var schedule: Schedule
@@ -93,16 +95,18 @@ public struct RunOptions: Sendable {
     /// Decodes a configuration; `name` becomes the default run directory `runs/<name>`.
     ///
     /// Throws `ConfigurationError` that names the place, the key and what was expected.
-    public init(_ configuration: Configuration, name: String) throws {
+    ///
+    /// - Parameter pretrained: the configuration of the checkpoint that `backbone` names, which fills in the model,
+    ///   the features and the preprocessing.
+    public init(_ configuration: Configuration, name: String, pretrained: RunOptions? = nil) throws {
         let root = configuration.section()
         seed = UInt64(try root.int("seed", default: 0, in: .nonNegative))
         run = try Run(from: root.section("run"), name: name)
-        data = try Data(from: root.section("data"), seed: seed)
-        preprocessing = try PreprocessingOptions(from: root.section("preprocessing"))
-        objective = try ObjectiveOptions(from: root)
-        guard root.isNull("backbone") else {
-            throw root.error("backbone", "pre-training starts from fresh weights; leave the key out")
-        }
+        data = try Data(from: root.section("data"), seed: seed, pretrained: pretrained?.data)
+        objective = try ObjectiveOptions(from: root, backbone: pretrained?.objective.backbone)
+        preprocessing = try PreprocessingOptions(
+            from: root.section("preprocessing"), defaults: pretrained?.preprocessing ?? .init())
+        backbone = try root.optionalString("backbone")
         initialWeights = try root.section("model").optionalString("initial_weights")
         optimizer = try Optimizer(from: root.section("optimizer"))
         schedule = try Schedule(from: root.section("schedule"))
@@ -129,13 +133,19 @@ extension RunOptions.Run {
 }
 
 extension RunOptions.Data {
-    init(from section: Section, seed: UInt64) throws {
+    init(from section: Section, seed: UInt64, pretrained: RunOptions.Data?) throws {
         train = try section.strings("train")
         guard !train.isEmpty else { throw section.error("train", "no training file is given") }
         validation = try section.strings("validation", default: [])
         test = try section.strings("test", default: [])
-        features = try JetFeatures(from: section)
-        maxConstituents = try section.int("max_constituents", default: 128, in: 1...4096)
+        features = try JetFeatures(from: section, default: pretrained?.features ?? .all)
+        if let pretrained, pretrained.features != features {
+            throw section.error(
+                "features", "the backbone was trained on \(pretrained.features.names.joined(separator: ", ")); leave the "
+                    + "key out")
+        }
+        maxConstituents = try section.int(
+            "max_constituents", default: pretrained?.maxConstituents ?? 128, in: 1...4096)
         choice = try JetChoice(from: section, seed: seed)
         shuffle = try section.bool("shuffle", default: true)
     }

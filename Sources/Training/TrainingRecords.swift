@@ -8,6 +8,8 @@ final class TrainingRecords {
     private let metrics: MetricsFile?
     private let saver: CheckpointSaver?
     private let console: Console
+    /// What the checkpoints have besides what changes from step to step.
+    private let fitted: FittedState
     private var lacksRoom = false
 
     /// - Parameters:
@@ -15,8 +17,9 @@ final class TrainingRecords {
     ///   - state: where the run stands.
     init(
         _ directory: RunDirectory?, _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState,
-        preprocessing: any Preprocessing, order: JetOrder, options: RunOptions, console: Console
+        fitted: FittedState, order: JetOrder, options: RunOptions, console: Console
     ) throws {
+        self.fitted = fitted
         let columns = ["total_loss"] + objective.terms.map(\.column) + objective.monitors
         let metrics = try directory.map { try MetricsFile(path: $0.metrics, columns: columns, keeping: state.rows) }
         self.metrics = metrics
@@ -24,7 +27,7 @@ final class TrainingRecords {
         saver = directory.map {
             CheckpointSaver(
                 $0, metrics!, state, TrainedValues(of: objective.parameters, optimizer),
-                preprocessing: preprocessing, order: order, options: options, console: console)
+                order: order, options: options, console: console)
         }
     }
 
@@ -65,8 +68,11 @@ final class TrainingRecords {
     private func content(
         _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, _ validationLoss: Double?
     ) -> CheckpointSaver.Content {
-        CheckpointSaver.Content(
-            parameters: objective.parameters, objective: objective.state, values: TrainedValues(of: objective.parameters, optimizer), state: state,
+        var fitted = fitted
+        fitted.objective = objective.state
+        return CheckpointSaver.Content(
+            parameters: objective.parameters, fitted: fitted,
+            values: TrainedValues(of: objective.parameters, optimizer), state: state,
             validationLoss: validationLoss)
     }
 }

@@ -5,19 +5,21 @@ import Training
 struct Kaon: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kaon",
-        abstract: "Pre-trains foundation models of particle jets on CPU clusters.",
+        abstract: "Trains foundation models of particle jets on CPU clusters.",
         discussion: """
             The same program runs alone and on many ranks under mpirun or srun. Overrides change any key of \
             the configuration by its dotted path.
 
               kaon pretrain configs/quickstart.yaml
               mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
+              kaon finetune configs/finetune-classification.yaml backbone=runs/quickstart/checkpoints/latest
+              kaon evaluate runs/finetune-classification/checkpoints/best data.test=[test.h5]
               kaon pack train.h5 --output train-packed.h5
               kaon inspect runs/quickstart/checkpoints/latest
               kaon bench parallel.threads=1
             """,
         version: kaonVersion,
-        subcommands: [Pretrain.self, Pack.self, Inspect.self, Bench.self])
+        subcommands: [Pretrain.self, Finetune.self, Evaluate.self, Pack.self, Inspect.self, Bench.self])
 
     static func main() {
         Launch.useBestKernels()

@@ -12,10 +12,12 @@ import Training
 let world = makeWorld()
 
 /// The options that some YAML, called `x.yaml`, and overrides say.
-func runOptions(_ yaml: String, _ overrides: [String] = []) throws -> RunOptions {
+func runOptions(
+    _ yaml: String, _ overrides: [String] = [], pretrained: RunOptions? = nil
+) throws -> RunOptions {
     var configuration = try Configuration(yaml: yaml, name: "x.yaml")
     for override in overrides { try configuration.override(override) }
-    return try RunOptions(configuration, name: "x")
+    return try RunOptions(configuration, name: "x", pretrained: pretrained)
 }
 
 /// A small run on 1000 jets: an epoch has 27 batches of 37 jets, which nothing divides, and one batch of a

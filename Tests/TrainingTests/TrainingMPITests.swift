@@ -9,47 +9,6 @@ import Training
 /// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks; alone
 /// they say little about the ranks, but all about resuming.
 @Suite(.serialized) struct TrainingMPITests {
-    /// A folder that all ranks see, removed by rank 0 once all have left.
-    private func withSharedFolder(_ body: (String) throws -> Void) throws {
-        let folder = try world.broadcast(
-            FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)").path)
-        try body(folder)
-        try world.barrier()
-        if world.rank == 0 { try? FileManager.default.removeItem(atPath: folder) }
-    }
-
-    @discardableResult
-    private func train(
-        _ options: RunOptions, on communicator: Communicator = world, shouldStop: () -> Bool = { false }
-    ) throws -> RunOutcome {
-        let outcome = try pretrain(
-            options, on: communicator, console: Console(isSilent: true), shouldStop: shouldStop)
-        // Rank 0 has written when the others read.
-        try communicator.barrier()
-        return outcome
-    }
-
-    private func checkpoint(_ directory: String, step: Int) -> String {
-        directory + "/checkpoints/step-" + String(format: "%08d", step) + ".h5"
-    }
-
-    /// The largest |a − b| / |b| of two columns of metrics.
-    private func difference(_ column: String, _ a: String, _ b: String) throws -> Double {
-        let (a, b) = (try MetricsTable(a).values(column), try MetricsTable(b).values(column))
-        try #require(a.count == b.count && !a.isEmpty)
-        return zip(a, b).map { abs($0 - $1) / abs($1) }.max()!
-    }
-
-    private func expectSameRun(_ a: String, _ b: String, step: Int) throws {
-        for group in ["model", "optimizer/first_moment", "optimizer/second_moment"] {
-            let (first, second) = (
-                try bits(group, of: checkpoint(a, step: step)), try bits(group, of: checkpoint(b, step: step))
-            )
-            #expect(!first.isEmpty && first == second, "/\(group)")
-        }
-        #expect(try MetricsTable(a).reproducible == MetricsTable(b).reproducible)
-    }
-
     /// 30 steps: an epoch of 28, whose last batch is a single jet that leaves all ranks but one empty, and
     /// two more.
     @Test func anyNumberOfRanksTrainsTheSameModel() throws {

@@ -21,8 +21,8 @@ struct Pretrain: ParsableCommand {
         StopSignal.listen()
         Launch.onAllRanks { communicator, console in
             let options = try Launch.configuration(
-                arguments.configuration, overrides: arguments.overrides, on: communicator)
-            return try pretrain(
+                arguments.configuration, overrides: arguments.overrides, for: .pretrain, on: communicator)
+            return try train(
                 options, on: communicator, console: console, shouldStop: { StopSignal.hasCome })
         }
     }

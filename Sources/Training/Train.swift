@@ -3,12 +3,12 @@ import Jets
 import MPI
 import Objectives
 
-/// `kaon pretrain`: from a decoded configuration to a finished run.
+/// `kaon pretrain` and `kaon finetune`: from a decoded configuration to a finished run.
 ///
 /// Every rank calls it, and `AgreedError`s are thrown on all of them; an error that concerns this rank alone
 /// ends the job. When `shouldStop` turns true on any rank, the run is stopped after its step, with a
 /// checkpoint.
-public func pretrain(
+public func train(
     _ options: RunOptions, on communicator: Communicator, console: Console, shouldStop: () -> Bool = { false }
 ) throws -> RunOutcome {
     try communicator.agree {
@@ -29,7 +29,7 @@ public func pretrain(
     let watchdog = try Watchdog(watch, on: communicator, console: console)
     let progress = watchdog?.board ?? ProgressBoard()
     do {
-        let outcome = try pretrain(
+        let outcome = try train(
             options, on: communicator, console: console, sharding: sharding, progress: progress,
             shouldStop: shouldStop)
         try watchdog?.stop()
@@ -41,7 +41,7 @@ public func pretrain(
     }
 }
 
-private func pretrain(
+private func train(
     _ options: RunOptions, on communicator: Communicator, console: Console, sharding: Sharding,
     progress: ProgressBoard, shouldStop: () -> Bool
 ) throws -> RunOutcome {
@@ -59,7 +59,7 @@ private func pretrain(
     progress.enter(.startUp)
     return try withExtendedLifetime((train, validation)) {
         do {
-            return try pretrain(
+            return try run(
                 options, train, validation, on: communicator, console: console, sharding: sharding,
                 progress: progress, shouldStop: shouldStop)
         } catch let error as AgreedError {
@@ -70,7 +70,7 @@ private func pretrain(
     }
 }
 
-private func pretrain(
+private func run(
     _ options: RunOptions, _ train: JetDataset, _ validation: JetDataset?, on communicator: Communicator,
     console: Console, sharding: Sharding, progress: ProgressBoard, shouldStop: () -> Bool
 ) throws -> RunOutcome {
@@ -90,32 +90,35 @@ private func pretrain(
     }
     let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let objective = makeObjective(options)
+    let classes = options.objective.isDownstream
+        ? try communicator.agree { try JetClasses(options.data.choice, in: train) } : nil
+    let objective = makeObjective(options, classes: classes)
     try reportStart(
         options, objective, train, validation, threads: threads, on: communicator, console: console)
 
-    func loader(_ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool) -> JetLoader {
+    func loader(_ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool) throws -> JetLoader {
         JetLoader(
             dataset: dataset, preprocessing: preprocessing, batchSize: options.training.batchSize,
-            seed: options.seed, shuffle: shuffle, carriesMomenta: objective.needsMomenta)
+            seed: options.seed, shuffle: shuffle, carriesMomenta: objective.needsMomenta,
+            classOfLabel: try communicator.agree { try classes?.indices(in: dataset) })
     }
     let run = try PreparedRun(
-        options, objective, train, from: start, on: communicator, console: console, progress: progress)
+        options, objective, train, classes: classes, from: start, on: communicator, console: console, progress: progress)
     if run.state.step >= options.training.steps {
         console.say(
             "nothing to do: the run has \(run.state.step) steps, training.steps is \(options.training.steps)")
         return .finished
     }
-    let trainLoader = loader(train, run.preprocessing, shuffle: options.data.shuffle)
+    let trainLoader = try loader(train, run.fitted.preprocessing, shuffle: options.data.shuffle)
     let records = try communicator.agree {
         try directory?.write(configuration: options.resolved)
         return try TrainingRecords(
-            directory, objective, run.optimizer, run.state, preprocessing: run.preprocessing,
+            directory, objective, run.optimizer, run.state, fitted: run.fitted,
             order: trainLoader.order, options: options, console: console)
     }
     let trainer = Trainer(
         objective, optimizer: run.optimizer, state: run.state, options: options, train: trainLoader,
-        validation: validation.map { loader($0, run.preprocessing, shuffle: false) },
+        validation: try validation.map { try loader($0, run.fitted.preprocessing, shuffle: false) },
         on: communicator, console: console, records: records,
         budget: communicator.rank == 0 ? TimeBudget(options.run.timeLimit) : nil, sharding: sharding,
         progress: progress)
@@ -125,8 +128,9 @@ private func pretrain(
 }
 
 /// Builds the model that a configuration names, with fresh weights.
-func makeObjective(_ options: RunOptions) -> any Objective {
+func makeObjective(_ options: RunOptions, classes: JetClasses?) -> any Objective {
     options.objective.makeObjective(
-        JetShape(features: options.data.features.count, maxConstituents: options.data.maxConstituents),
+        JetShape(
+            features: options.data.features.count, maxConstituents: options.data.maxConstituents, classes: classes),
         seed: options.seed)
 }

@@ -1,0 +1,79 @@
+import Jets
+import Tensors
+
+/// What a model says of some jets, as named columns of a row a jet, a constituent or a pair.
+public struct Predictions: Sendable {
+    /// Values of one kind, `width` of them a row.
+    public struct Column: Sendable, Equatable {
+        public enum Values: Sendable, Equatable {
+            case floats([Float])
+            case integers([Int])
+        }
+        public var values: Values
+        public let width: Int
+
+        public init(_ values: [Float], width: Int = 1) { (self.values, self.width) = (.floats(values), width) }
+        public init(_ values: [Int], width: Int = 1) { (self.values, self.width) = (.integers(values), width) }
+        public init(_ tensor: Tensor) { self.init(Array(tensor.buffer), width: tensor.columns) }
+    }
+
+    /// The columns by name.
+    public private(set) var columns: [String: Column] = [:]
+
+    public init(_ columns: [String: Column] = [:]) {
+        self.columns = columns
+    }
+
+    /// The values of a column of floats.
+    public func floats(_ name: String) -> [Float] {
+        guard case .floats(let values)? = columns[name]?.values else { return [] }
+        return values
+    }
+
+    /// The values of a column of whole numbers.
+    public func integers(_ name: String) -> [Int] {
+        guard case .integers(let values)? = columns[name]?.values else { return [] }
+        return values
+    }
+
+    /// Adds the rows of other jets.
+    public mutating func append(_ other: Predictions) {
+        for (name, column) in other.columns {
+            guard let own = columns[name] else {
+                columns[name] = column
+                continue
+            }
+            switch (own.values, column.values) {
+            case (.floats, .floats(let more)):
+                columns[name] = nil  // so that the array is not copied
+                guard case .floats(var values) = own.values else { continue }
+                values += more
+                columns[name] = Column(values, width: own.width)
+            case (.integers, .integers(let more)):
+                columns[name] = nil
+                guard case .integers(var values) = own.values else { continue }
+                values += more
+                columns[name] = Column(values, width: own.width)
+            default: preconditionFailure("the column '\(name)' changes its type")
+            }
+        }
+    }
+}
+
+/// A figure of merit.
+public struct Measure: Sendable, Equatable {
+    public let name: String
+    public let value: Double
+
+    public init(_ name: String, _ value: Double) {
+        (self.name, self.value) = (name, value)
+    }
+}
+
+/// An objective that answers for every jet.
+public protocol Predicting: Objective {
+    /// The answers for some jets, and the truth that they are compared with.
+    func predict(_ batch: JetBatch) -> Predictions
+    /// The figures of merit of the answers for all jets.
+    func measures(of predictions: Predictions) -> [Measure]
+}

@@ -1,0 +1,162 @@
+import Foundation
+import HDF5
+import Jets
+import MPI
+import Objectives
+import Tensors
+
+/// A model as a checkpoint has it, ready to be asked.
+struct TrainedModel {
+    let options: RunOptions
+    let objective: any Objective
+    let fitted: FittedState
+
+    /// Builds the model of a checkpoint and reads its weights; overrides may change what does not shape it.
+    ///
+    /// Throws `HDF5Error`, `TrainingError`, `ConfigurationError` or `ObjectiveError`.
+    init(_ checkpoint: String, overrides: [String]) throws {
+        options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
+        fitted = try Checkpoint.fittedState(of: checkpoint)
+        objective = makeObjective(options, classes: fitted.classes)
+        try Checkpoint.readWeights(from: checkpoint, into: objective.parameters)
+        try objective.restore(fitted.objective)
+    }
+
+    /// Gives jets in the order of the files as the model takes them.
+    func loader(_ dataset: JetDataset) throws -> JetLoader {
+        JetLoader(
+            dataset: dataset, preprocessing: fitted.preprocessing, batchSize: options.training.batchSize,
+            seed: options.seed, shuffle: false, carriesMomenta: objective.needsMomenta,
+            classOfLabel: try fitted.classes?.indices(in: dataset))
+    }
+}
+
+/// `kaon evaluate`: asks the model of a checkpoint about the jets of `data.test`, and writes `metrics.json` and, for a
+/// task with answers for every jet, `predictions.h5`; collective.
+///
+/// - Parameter output: the folder to write to; by default `evaluation` in that of the run.
+public func evaluate(
+    _ checkpoint: String, overrides: [String], output: String?, on communicator: Communicator, console: Console
+) throws {
+    let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    let options = model.options
+    try communicator.agree {
+        guard !options.data.test.isEmpty else {
+            throw TrainingError("there are no jets to evaluate on; give data.test=[test.h5]")
+        }
+    }
+    _ = try Machine.useThreads(options.threads, on: communicator)
+    let dataset = try JetDataset(
+        paths: options.data.test, maxConstituents: options.data.maxConstituents,
+        choice: JetChoice(classes: model.fitted.classes?.names ?? options.data.choice.classes), on: communicator)
+    let loader = try communicator.agree { try model.loader(dataset) }
+    console.say("\(checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
+
+    let terms = model.objective.terms
+    var sums = Array(repeating: 0.0, count: 2 * terms.count)
+    var predictions = Predictions()
+    for step in 0..<loader.stepsPerEpoch {
+        let part = try communicator.agree {
+            let batch = try loader.batch(epoch: 0, step: step)
+            var part = Predictions()
+            for start in stride(from: 0, to: batch.count, by: options.training.microBatchSize) {
+                let jets = batch.slice(jets: start..<min(start + options.training.microBatchSize, batch.count))
+                let ready = model.objective.prepare(jets, phase: .validation)
+                sums.add(ready.evaluate(terms.map { _ in 0 }, Tape(recording: false)) + ready.counts)
+                if let objective = model.objective as? any Predicting { part.append(objective.predict(jets)) }
+            }
+            return part
+        }
+        if let all = try part.gathered(on: communicator) { predictions.append(all) }
+        console.progress("\(min((step + 1) * loader.order.batchSize, dataset.count)) of \(dataset.count) jets", isLogged: false)
+    }
+    console.endProgress()
+    let totals = try communicator.allReduce(sums)
+    let means = zip(terms, zip(totals, totals.dropFirst(terms.count))).map { term, total in
+        Measure(term.column, total.1 > 0 ? total.0 / total.1 : 0)
+    }
+    let monitors = zip(model.objective.monitors, try model.objective.validationDidEnd(on: communicator))
+        .map { Measure($0, $1) }
+    _ = try communicator.onRoot {
+        let measures = means + monitors
+            + ((model.objective as? any Predicting)?.measures(of: predictions) ?? [])
+        let folder = output ?? runFolder(of: checkpoint) + "/evaluation"
+        try write(measures, predictions, of: model, checkpoint, jets: dataset.count, to: folder)
+        console.say(aligned(measures.map { [$0.name, String(format: "%.5g", $0.value)] }))
+        console.say("written to \(folder)")
+    }
+}
+
+/// The folder of the run that a checkpoint belongs to, or else the one it stands in.
+private func runFolder(of checkpoint: String) -> String {
+    let folder = URL(fileURLWithPath: checkpoint).deletingLastPathComponent()
+    return (folder.lastPathComponent == "checkpoints" ? folder.deletingLastPathComponent() : folder).relativePath
+}
+
+private func write(
+    _ measures: [Measure], _ predictions: Predictions, of model: TrainedModel, _ checkpoint: String, jets: Int,
+    to folder: String
+) throws {
+    do {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+        throw TrainingError("cannot create \(folder): \(reason(error))")
+    }
+    struct Report: Codable {
+        var checkpoint: String
+        var objective: String
+        var jets: Int
+        var measures: [String: Double]
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+        positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let report = Report(
+        checkpoint: checkpoint, objective: model.options.objective.name.rawValue, jets: jets,
+        measures: Dictionary(measures.map { ($0.name, $0.value) }) { first, _ in first })
+    try writeAtomically(String(decoding: encoder.encode(report), as: UTF8.self) + "\n", to: folder + "/metrics.json")
+    guard !predictions.columns.isEmpty else { return }
+    try replaceFile(folder + "/predictions.h5") { root in
+        try root.setAttribute("checkpoint", to: checkpoint)
+        if let classes = model.fitted.classes { try root.setAttribute("classes", to: classes.names) }
+        try predictions.write(to: root)
+    }
+}
+
+extension Predictions {
+    /// The rows of all ranks in their order, on rank 0; collective.
+    func gathered(on communicator: Communicator) throws -> Predictions? {
+        guard communicator.size > 1 else { return self }
+        // A rank without jets does not know the columns.
+        let names = Set(try communicator.allGather(columns.keys.sorted().joined(separator: "\n")).flatMap {
+            $0.split(separator: "\n").map(String.init)
+        }).sorted()
+        var result: [String: Column] = [:]
+        for name in names {
+            let column = columns[name]
+            let width = try communicator.allReduce(column?.width ?? 0, .maximum)
+            let isFloat: Bool
+            if case .floats? = column?.values { isFloat = true } else { isFloat = false }
+            if try communicator.allReduce(isFloat ? 1 : 0, .maximum) == 1 {
+                let parts = try communicator.gather(floats(name))
+                if let parts { result[name] = Column(Array(parts.joined()), width: width) }
+            } else {
+                let parts = try communicator.gather(integers(name))
+                if let parts { result[name] = Column(Array(parts.joined()), width: width) }
+            }
+        }
+        return communicator.rank == 0 ? Predictions(result) : nil
+    }
+
+    /// Writes a dataset a column.
+    func write(to group: borrowing Group) throws {
+        for (name, column) in columns.sorted(by: { $0.key < $1.key }) {
+            func shape(_ count: Int) -> [Int] { column.width == 1 ? [count] : [count / column.width, column.width] }
+            switch column.values {
+            case .floats(let values): try group.write(values, shape: shape(values.count), as: name)
+            case .integers(let values): try group.write(values, shape: shape(values.count), as: name)
+            }
+        }
+    }
+}

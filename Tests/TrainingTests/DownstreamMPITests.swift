@@ -1,0 +1,130 @@
+import Foundation
+import HDF5
+import MPI
+import TestSupport
+import Testing
+import Training
+
+/// Downstream tasks on a backbone that was pre-trained for some steps. Every test is collective.
+@Suite(.serialized) struct DownstreamMPITests {
+    /// Pre-trains, and hands the checkpoint to `body`.
+    private func withBackbone(_ body: (_ folder: String, _ backbone: String) throws -> Void) throws {
+        try withSharedFolder { folder in
+            try train(tinyRun(folder + "/backbone", "training.steps=4"))
+            try body(folder, checkpoint(folder + "/backbone", step: 4))
+        }
+    }
+
+    /// A run of 16 steps; a fine-tuned backbone rests for 5 and catches up over 5 more.
+    private func options(_ directory: String, backbone: String, _ overrides: String...) throws -> RunOptions {
+        try runOptions(
+            """
+            seed: 5
+            run: {directory: \(directory)}
+            data: {train: ["\(sample("val"))"], validation: ["\(sample("test"))"]}
+            objective: classification
+            backbone: \(backbone)
+            fine_tuning: {frozen_steps: 5, catch_up_steps: 5}
+            optimizer: {learning_rate: 5.0e-3}
+            schedule: {name: constant}
+            training: {steps: 16, batch_size: 37, micro_batch_size: 8, validation_interval: 8, validation_jets: 50,
+                       checkpoint_interval: 1000, log_interval: 1}
+            parallel: {threads: 1}
+            """, overrides, pretrained: RunOptions(ofCheckpoint: backbone))
+    }
+
+    @Test func aFixedBackboneStaysAsItIs() throws {
+        try withBackbone { folder, backbone in
+            try train(options(folder + "/run", backbone: backbone, "backbone_mode=fixed"))
+            let before = try bits("model", of: backbone)
+            let after = try bits("model", of: checkpoint(folder + "/run", step: 16))
+            let shared = after.filter { !$0.key.hasPrefix("head.") }
+            #expect(shared.count > 20 && shared.allSatisfy { before[$0.key] == $0.value })
+            let losses = try MetricsTable(folder + "/run").values("train/classification_loss")
+            #expect(losses.suffix(4).reduce(0, +) < losses.prefix(4).reduce(0, +))
+        }
+    }
+
+    /// Fine-tuning moves the backbone, but not before it is unfrozen; from scratch it begins elsewhere.
+    @Test func aFineTunedBackboneMovesAfterItsRest() throws {
+        try withBackbone { folder, backbone in
+            let name = "encoder.layers.0.attention.qkv.weight"
+            let before = try bits("model", of: backbone)[name]
+            for (steps, moves) in [(5, false), (6, true)] {
+                let run = folder + "/run-\(steps)"
+                try train(options(run, backbone: backbone, "training.steps=\(steps)"))
+                #expect(try (bits("model", of: checkpoint(run, step: steps))[name] != before) == moves)
+            }
+            let scratch = folder + "/scratch"
+            try train(options(scratch, backbone: backbone, "backbone_mode=scratch", "training.steps=1"))
+            #expect(try bits("model", of: checkpoint(scratch, step: 1))[name] != before)
+        }
+    }
+
+    /// Stopped while the backbone rests, and while it catches up.
+    @Test(arguments: [3, 7]) func aStoppedRunResumesExactly(stop: Int) throws {
+        try withBackbone { folder, backbone in
+            try train(options(folder + "/straight", backbone: backbone))
+            try train(options(folder + "/resumed", backbone: backbone, "training.steps=\(stop)"))
+            try train(options(folder + "/resumed", backbone: backbone))
+            // The end of the first part has a validation of its own, which does not stay.
+            try expectSameRun(folder + "/straight", folder + "/resumed", step: 16)
+        }
+    }
+
+    @Test(arguments: ["fixed", "fine_tuned", "scratch"])
+    func anyNumberOfRanksTrainsTheSameModel(mode: String) throws {
+        try withBackbone { folder, backbone in
+            let (shared, alone) = (folder + "/shared", folder + "/alone-\(world.rank)")
+            try train(options(shared, backbone: backbone, "backbone_mode=\(mode)"))
+            try train(options(alone, backbone: backbone, "backbone_mode=\(mode)"), on: .selfOnly)
+            #expect(try difference("train/total_loss", shared, alone) < 1e-4)
+            #expect(try difference("valid/accuracy", shared, alone) < 1e-9)
+        }
+    }
+
+    /// With a learning rate of 0 the loss never falls.
+    @Test func patienceEndsARun() throws {
+        try withBackbone { folder, backbone in
+            let run = folder + "/run"
+            let overrides = [
+                "optimizer.learning_rate=0", "training.validation_interval=2", "training.early_stopping_patience=3",
+            ]
+            try train(options(run, backbone: backbone, overrides[0], overrides[1], overrides[2]))
+            #expect(try MetricsTable(run).values("step").max() == 8)
+            #expect(FileManager.default.fileExists(atPath: checkpoint(run, step: 2)))
+            #expect(
+                try FileManager.default.destinationOfSymbolicLink(atPath: run + "/checkpoints/best")
+                    == "step-00000002.h5")
+            // Asked again, it does nothing more.
+            try train(options(run, backbone: backbone, overrides[0], overrides[1], overrides[2]))
+            #expect(try MetricsTable(run).values("step").max() == 8)
+        }
+    }
+
+    /// A subset of the classes in an order of one's own; evaluated on any number of ranks, from the checkpoint alone.
+    @Test func evaluationNeedsNothingButTheCheckpoint() throws {
+        try withBackbone { folder, backbone in
+            let run = folder + "/run"
+            try train(
+                options(run, backbone: backbone, "data.classes=[Hbb,QCD,Tbqq]", "training.batch_size=16"))
+            try world.onRoot { try FileManager.default.removeItem(atPath: backbone) }
+            try world.barrier()
+            for (ranks, name) in [(world, "all"), (Communicator.selfOnly, "alone-\(world.rank)")] {
+                try evaluate(
+                    checkpoint(run, step: 16), overrides: ["data.test=[\(sample("test"))]"], output: folder + "/" + name,
+                    on: ranks, console: Console(isSilent: true))
+            }
+            try world.barrier()
+            func read(_ name: String) throws -> (scores: [Float], labels: [Int]) {
+                let file = try File(opening: folder + "/\(name)/predictions.h5")
+                #expect(try file.root.stringsAttribute("classes") == ["Hbb", "QCD", "Tbqq"])
+                return (try file.root.read("scores", as: Float.self), try file.root.read("labels", as: Int.self))
+            }
+            let (all, alone) = (try read("all"), try read("alone-\(world.rank)"))
+            #expect(all.labels == alone.labels && Set(all.labels) == [0, 1, 2])
+            #expect(all.scores.count == 3 * all.labels.count)
+            #expect(zip(all.scores, alone.scores).allSatisfy { abs($0 - $1) < 1e-5 })
+        }
+    }
+}
