@@ -7,6 +7,8 @@ public struct PreprocessingOptions: Sendable, Equatable {
     public enum Name: String, CaseIterable, Sendable {
         /// To a standard normal distribution through the quantiles (version 2).
         case quantile
+        /// To mean 0 and variance 1 (version 1).
+        case standard
     }
 
     public var name = Name.quantile
@@ -25,11 +27,12 @@ public struct PreprocessingOptions: Sendable, Equatable {
         jets = try section.int("jets", default: jets, in: 1...Int(Int32.max))
         switch name {
         case .quantile: quantiles = try section.int("quantiles", default: quantiles, in: 2...100_000)
+        case .standard: break
         }
     }
 
-    /// Fits the preprocessing to a dataset; collective, and the same to the bit for any number of ranks. Throws
-    /// `AgreedError` where a rank cannot read.
+    /// Fits the preprocessing to a dataset; collective, and the same to the bit for any number of ranks.
+    /// Throws `AgreedError` where a rank cannot read.
     public func fit(
         _ dataset: JetDataset, features: JetFeatures, seed: UInt64, on communicator: Communicator
     ) throws -> any Preprocessing {
@@ -37,11 +40,16 @@ public struct PreprocessingOptions: Sendable, Equatable {
         case .quantile:
             try QuantilePreprocessing.fit(
                 dataset, features: features, jets: jets, quantiles: quantiles, seed: seed, on: communicator)
+        case .standard:
+            try StandardPreprocessing.fit(
+                dataset, features: features, jets: jets, seed: seed, on: communicator)
         }
     }
 
-    /// Reads what `Preprocessing.save(to:)` wrote. Throws `HDF5Error`, or `JetError` at contents that do not fit.
+    /// Reads what `Preprocessing.save(to:)` wrote. Throws `HDF5Error`, or `JetError` at contents that do not
+    /// fit.
     public static func load(from group: borrowing Group) throws -> any Preprocessing {
-        try QuantilePreprocessing(from: group)
+        if group.contains("quantiles") { return try QuantilePreprocessing(from: group) }
+        return try StandardPreprocessing(from: group)
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Jets
 import MPI
+import Tensors
 import TestSupport
 import Testing
 
@@ -106,6 +107,28 @@ let world = makeWorld()
         }
         let (shared, single) = (try fit(on: world), try fit(on: .selfOnly))
         #expect(shared.quantiles.map(\.bitPattern) == single.quantiles.map(\.bitPattern))
+    }
+
+    @Test(arguments: [(1_000_000, 4_000_000), (1, 4_000_000), (1_000_000, 10_000)])
+    func aStandardFitIsTheSameForAnyNumberOfRanks(jets: Int, valuesPerFeature: Int) throws {
+        func fit(on communicator: Communicator) throws -> StandardPreprocessing {
+            try StandardPreprocessing.fit(
+                try JetDataset(paths: [sample("val"), sample("test")], on: communicator), jets: jets,
+                valuesPerFeature: valuesPerFeature, seed: 3, on: communicator)
+        }
+        #expect(try fit(on: world) == fit(on: .selfOnly))
+    }
+
+    /// Bins do not depend on who holds which of the values.
+    @Test(arguments: FeatureBins.Spacing.allCases)
+    func binsAreTheSameForAnyNumberOfRanks(spacing: FeatureBins.Spacing) throws {
+        var random = RandomSequence(RandomKey(seed: 1, stream: .sampling))
+        let values = Tensor((0..<3000).map { _ in random.normal() }, shape: [1000, 3])
+        let cuts = (0...world.size).map { $0 == world.size ? 1000 : $0 * 300 / world.size }
+        let mine = values.rows(cuts[world.rank]..<cuts[world.rank + 1])
+        #expect(
+            try FeatureBins.fit(mine, bins: 17, spacing: spacing, on: world)
+                == FeatureBins.fit(values, bins: 17, spacing: spacing, on: .selfOnly))
     }
 
     /// Threads read while the ranks talk to each other.

@@ -86,7 +86,7 @@ import Testing
             let message = failure { _ = try QuantilePreprocessing.fit(dataset, on: alone) }
             #expect(
                 message.hasPrefix(
-                    "\(path): feature 'd0' has no value to fit its quantiles to, for no constituent"))
+                    "\(path): feature 'd0' has no value to be fitted to, for no constituent"))
             _ = try QuantilePreprocessing.fit(dataset, features: try JetFeatures(["pt"]), on: alone)
         }
     }
