@@ -1,8 +1,8 @@
 // Attention of one head of one jet. The matrices are small (tens of tokens, tens of channels), where a call of a BLAS
 // library costs more than the product, so the products are done here, on operands padded to whole vectors.
 //
-// n tokens, d channels, N and D the two rounded up to 16. Scores and probabilities are kept transposed, [key, query],
-// [n, N]: a softmax then runs down the columns, one query a lane, and needs no sums across a vector. The lanes beyond n
+// n queries, m keys, d channels, N and D rounded up to 16. Scores and probabilities are kept transposed, [key, query],
+// [m, N]: a softmax then runs down the columns, one query a lane, and needs no sums across a vector. The lanes beyond n
 // hold numbers that nothing reads.
 #include "CKernels.h"
 #include "clones.h"
@@ -53,63 +53,63 @@ INLINE void product_rows(float *restrict to, int64_t stride, const float *restri
         for (int64_t c = 0; c < d; c++) to[i * stride + c] = scratch[i * wide + c];
 }
 
-int64_t ck_attention_scratch(int64_t n, int64_t d) {
-    return n * padded(n) + d * padded(n) + 2 * n * padded(d);
+INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+int64_t ck_attention_scratch(int64_t n, int64_t m, int64_t d) {
+    return m * padded(n) + d * padded(n) + 2 * larger(n, m) * padded(d);
 }
 
-CLONES void ck_attention(float *restrict y, int64_t y_stride, float *restrict p, const float *restrict q,
-                         const float *restrict k, const float *restrict v, int64_t stride, float scale, int64_t n,
-                         int64_t d, float *restrict scratch) {
+CLONES void ck_attention(float *restrict y, int64_t y_stride, float *restrict p, ck_attention_inputs in, float scale,
+                         int64_t n, int64_t m, int64_t d, float *restrict scratch) {
     int64_t wide = padded(n);
-    float *q_t = scratch, *v_rows = q_t + d * wide, *y_rows = v_rows + n * padded(d);
-    copy_transposed(q_t, q, stride, n, d);
-    product(p, wide, k, stride, 1, q_t, wide, n, wide, d);
+    float *q_t = scratch, *v_rows = q_t + d * wide, *y_rows = v_rows + m * padded(d);
+    copy_transposed(q_t, in.q, in.q_stride, n, d);
+    product(p, wide, in.k, in.kv_stride, 1, q_t, wide, m, wide, d);
     for (int64_t i = 0; i < wide; i += 16) {
         float top[16], sum[16];
         for (int lane = 0; lane < 16; lane++) {
             top[lane] = p[i + lane];
             sum[lane] = 0;
         }
-        for (int64_t j = 1; j < n; j++)
+        for (int64_t j = 1; j < m; j++)
             for (int lane = 0; lane < 16; lane++) {
                 float s = p[j * wide + i + lane];
                 top[lane] = s > top[lane] ? s : top[lane];
             }
-        for (int64_t j = 0; j < n; j++)
+        for (int64_t j = 0; j < m; j++)
             for (int lane = 0; lane < 16; lane++) {
                 float e = fast_exp(scale * (p[j * wide + i + lane] - top[lane]));
                 p[j * wide + i + lane] = e;
                 sum[lane] += e;
             }
         for (int lane = 0; lane < 16; lane++) sum[lane] = 1.0f / sum[lane];
-        for (int64_t j = 0; j < n; j++)
+        for (int64_t j = 0; j < m; j++)
             for (int lane = 0; lane < 16; lane++) p[j * wide + i + lane] *= sum[lane];
     }
-    product_rows(y, y_stride, p, 1, wide, whole_rows(v, stride, v_rows, n, d), y_rows, n, d, n);
+    product_rows(y, y_stride, p, 1, wide, whole_rows(in.v, in.kv_stride, v_rows, m, d), y_rows, n, d, m);
 }
 
 CLONES void ck_attention_backward(float *restrict dq, float *restrict dk, float *restrict dv, const float *restrict dy,
-                                  int64_t y_stride, const float *restrict p, const float *restrict q,
-                                  const float *restrict k, const float *restrict v, int64_t stride, float scale,
-                                  int64_t n, int64_t d, float *restrict scratch) {
+                                  int64_t y_stride, const float *restrict p, ck_attention_inputs in, float scale,
+                                  int64_t n, int64_t m, int64_t d, float *restrict scratch) {
     int64_t wide = padded(n);
-    float *ds = scratch, *dy_t = ds + n * wide, *rows = dy_t + d * wide, *result = rows + n * padded(d);
+    float *ds = scratch, *dy_t = ds + m * wide, *rows = dy_t + d * wide, *result = rows + larger(n, m) * padded(d);
     // dV = Pᵀ dY
-    product_rows(dv, stride, p, wide, 1, whole_rows(dy, y_stride, rows, n, d), result, n, d, n);
+    product_rows(dv, in.kv_stride, p, wide, 1, whole_rows(dy, y_stride, rows, n, d), result, m, d, n);
     // dPᵀ = V dYᵀ, dS = scale · P ⊙ (dP − Σ P ⊙ dP)
     copy_transposed(dy_t, dy, y_stride, n, d);
-    product(ds, wide, v, stride, 1, dy_t, wide, n, wide, d);
+    product(ds, wide, in.v, in.kv_stride, 1, dy_t, wide, m, wide, d);
     for (int64_t i = 0; i < wide; i += 16) {
         float dot[16] = {0};
-        for (int64_t j = 0; j < n; j++)
+        for (int64_t j = 0; j < m; j++)
             for (int lane = 0; lane < 16; lane++) dot[lane] += ds[j * wide + i + lane] * p[j * wide + i + lane];
-        for (int64_t j = 0; j < n; j++)
+        for (int64_t j = 0; j < m; j++)
             for (int lane = 0; lane < 16; lane++) {
                 int64_t at = j * wide + i + lane;
                 ds[at] = scale * p[at] * (ds[at] - dot[lane]);
             }
     }
     // dQ = dS K, dK = dSᵀ Q
-    product_rows(dq, stride, ds, 1, wide, whole_rows(k, stride, rows, n, d), result, n, d, n);
-    product_rows(dk, stride, ds, wide, 1, whole_rows(q, stride, rows, n, d), result, n, d, n);
+    product_rows(dq, in.q_stride, ds, 1, wide, whole_rows(in.k, in.kv_stride, rows, m, d), result, n, d, m);
+    product_rows(dk, in.kv_stride, ds, wide, 1, whole_rows(in.q, in.q_stride, rows, n, d), result, m, d, n);
 }

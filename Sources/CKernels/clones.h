@@ -33,7 +33,33 @@ INLINE float fast_exp(float x) {
     return p * power.f;
 }
 
+/// ln x for normal numbers x > 0 to 2 units in the last place: x = 2^e · (1 + f) with 1 + f in [√½, √2); a NaN stays one.
+INLINE float fast_log(float x) {
+    union { float f; int32_t i; } bits = {.f = x};
+    int32_t shifted = bits.i - 0x3f3504f3;  // √½
+    float e = (float)(shifted >> 23);
+    bits.i = (shifted & 0x007fffff) + 0x3f3504f3;
+    float f = bits.f - 1.0f, z = f * f;
+    float p = 7.0376836292e-2f;
+    p = p * f - 1.1514610310e-1f;
+    p = p * f + 1.1676998740e-1f;
+    p = p * f - 1.2420140846e-1f;
+    p = p * f + 1.4249322787e-1f;
+    p = p * f - 1.6668057665e-1f;
+    p = p * f + 2.0000714765e-1f;
+    p = p * f - 2.4999993993e-1f;
+    p = p * f + 3.3333331174e-1f;
+    p = p * f * z - 2.12194440e-4f * e - 0.5f * z;
+    return f + p + 0.693359375f * e + (x - x);
+}
+
 INLINE float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+
+/// ln(1 + exp(x)), to 1e-7 of one where it is small.
+INLINE float softplus(float x) {
+    float magnitude = x > 0 ? x : -x;
+    return (magnitude + x) * 0.5f + fast_log(1.0f + fast_exp(-magnitude));
+}
 
 /// The largest of n ≥ 1 values; sixteen running maxima, because a plain maximum does not vectorise under strict NaN rules.
 INLINE float row_maximum(const float *x, int64_t n) {

@@ -2,6 +2,7 @@
 // No allocation, no state. Matrices are row-major; `rows` counts tokens, `cols` channels. A pointer named `d…` is a gradient;
 // where a function takes `accumulate`, non-zero adds to the destination and zero overwrites it.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 // Elementwise ---------------------------------------------------------------------------------------------------------
@@ -99,16 +100,44 @@ int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k);
 
 // Attention -----------------------------------------------------------------------------------------------------------
 
-/// The floats of scratch memory that the two functions below need for n tokens and d channels.
-int64_t ck_attention_scratch(int64_t n, int64_t d);
-/// One head of one jet: p = softmax(scale · q kᵀ), y = p v. q, k, v are [n, d] with rows `stride` apart, y [n, d] with rows
-/// `y_stride` apart; p receives the probabilities transposed, [key, query], n rows of n columns padded to a multiple of 16.
-void ck_attention(float *y, int64_t y_stride, float *p, const float *q, const float *k, const float *v, int64_t stride,
-                  float scale, int64_t n, int64_t d, float *scratch);
-/// The gradient of ck_attention; dq, dk, dv have rows `stride` apart and are overwritten.
+/// The floats of scratch memory that the two functions below need for n queries, m keys and d channels.
+int64_t ck_attention_scratch(int64_t n, int64_t m, int64_t d);
+/// Rows of queries, and of the keys and values that they attend to; the strides are those of the rows.
+typedef struct {
+    const float *q, *k, *v;
+    int64_t q_stride, kv_stride;
+} ck_attention_inputs;
+/// One head of one jet: p = softmax(scale · q kᵀ), y = p v. q and y are [n, d], k and v are [m, d], n, m ≥ 1; y has rows
+/// `y_stride` apart; p receives the probabilities transposed, [key, query], m rows of n columns padded to a multiple of 16.
+void ck_attention(float *y, int64_t y_stride, float *p, ck_attention_inputs in, float scale, int64_t n, int64_t m,
+                  int64_t d, float *scratch);
+/// The gradient of ck_attention; dq, dk, dv have rows apart as q, k, v and are overwritten.
 void ck_attention_backward(float *dq, float *dk, float *dv, const float *dy, int64_t y_stride, const float *p,
-                           const float *q, const float *k, const float *v, int64_t stride, float scale, int64_t n,
-                           int64_t d, float *scratch);
+                           ck_attention_inputs in, float scale, int64_t n, int64_t m, int64_t d, float *scratch);
+
+// Splines -------------------------------------------------------------------------------------------------------------
+
+/// The most bins of a spline.
+#define CK_SPLINE_BINS 64
+/// What all splines of a call have in common. A row of parameters holds `bins` widths and `bins` heights, both multiplied by
+/// `scale` before their softmax, and `bins` − 1 derivatives before their softplus.
+typedef struct {
+    int bins;
+    float bound;  // outside ± bound it is the identity
+    float least_width, least_height;  // of a bin, as a part of the whole
+    float least_derivative;
+    float scale;
+} ck_spline;
+/// y[i] = spline(x[i]), log_det[i] = ln dy/dx; value i has the parameters of row i mod period.
+void ck_spline_forward(float *y, float *log_det, const float *x, const float *parameters, int64_t period, ck_spline s,
+                       int64_t n);
+/// The inverse: x[i] with spline(x[i]) = y[i], log_det[i] = ln dx/dy.
+void ck_spline_inverse(float *x, float *log_det, const float *y, const float *parameters, int64_t period, ck_spline s,
+                       int64_t n);
+/// The gradient of ck_spline_forward; dx is overwritten, dparameters has a row for each of the n values and is added to
+/// when `accumulate` is set.
+void ck_spline_backward(float *dx, float *dparameters, const float *dy, const float *dlog_det, const float *x,
+                        const float *parameters, int64_t period, int accumulate, ck_spline s, int64_t n);
 
 // Rows ----------------------------------------------------------------------------------------------------------------
 
@@ -119,6 +148,11 @@ void ck_scatter_add_rows(float *y, const float *x, const int32_t *index, int64_t
                          int64_t last);
 /// index[r] = argmax_c x[r, c], the lowest c of equals.
 void ck_argmax_rows(int32_t *index, float *maximum, const float *x, int64_t rows, int64_t cols);
+
+/// y = |x_i − x_j| for all rows i < j, in the order (0, 1), (0, 2) … (1, 2) …: [rows (rows − 1) / 2, cols].
+void ck_pair_distances(float *y, const float *x, int64_t rows, int64_t cols);
+/// The gradient of ck_pair_distances; dx is added to.
+void ck_pair_distances_backward(float *dx, const float *dy, const float *x, int64_t rows, int64_t cols);
 
 // Losses --------------------------------------------------------------------------------------------------------------
 
@@ -131,6 +165,11 @@ double ck_cross_entropy(float *dlogits, const float *logits, const int32_t *targ
 double ck_l1(float *dx, const float *x, const float *target, float factor, int64_t n);
 /// Σ (x − t)²; dx = factor · 2 (x − t) when not null.
 double ck_mse(float *dx, const float *x, const float *target, float factor, int64_t n);
+
+/// Focal loss: with p the probability of the true answer, Σ w (1 − p)^γ (−ln p), w = positive_weight where target is true and
+/// 1 elsewhere; γ = 0 is binary cross-entropy. dlogits = factor · ∂loss/∂logits when not null.
+double ck_focal(float *dlogits, const float *logits, const bool *target, float gamma, float positive_weight,
+                float factor, int64_t n);
 
 // Optimizer -----------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,11 @@ public struct GatedFeedForward {
         output = Linear(inputs: multiplier * width, outputs: width, in: scope.scope("output"))
     }
 
+    /// output(SwiGLU(input(x))).
+    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
+        output(tape.swiglu(input(x, on: tape)), on: tape)
+    }
+
     /// residual + scale ⊙ output(SwiGLU(input(x))).
     public func callAsFunction(
         _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape

@@ -1,0 +1,50 @@
+import Tensors
+
+/// Multi-headed attention of the tokens of each jet to the context of the same jet (arXiv:1706.03762):
+/// queries from the tokens, keys and values from the context, and a map of the concatenated heads.
+public struct CrossAttention {
+    private let query: Linear
+    private let keyValue: Linear
+    private let output: Linear
+    private let heads: Int
+
+    /// The maps to queries, keys and values start as one fused map `[3 · width, width]` would: Xavier-uniform
+    /// with zero biases; the output map starts as PyTorch's.
+    public init(width: Int, heads: Int, in scope: ParameterScope) {
+        precondition(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
+        let start = Initialization.xavier(inputs: width, outputs: 3 * width)
+        query = Linear(
+            inputs: width, outputs: width, weight: start, bias: .constant(0), in: scope.scope("query"))
+        keyValue = Linear(
+            inputs: width, outputs: 2 * width, weight: start, bias: .constant(0), in: scope.scope("key_value")
+        )
+        output = Linear(inputs: width, outputs: width, in: scope.scope("output"))
+        self.heads = heads
+    }
+
+    /// - Parameters:
+    ///   - x: `[tokens, width]`.
+    ///   - context: `[context tokens, width]`.
+    public func callAsFunction(
+        _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, on tape: Tape
+    ) -> Variable {
+        output(attended(x, offsets, context, contextOffsets, tape), on: tape)
+    }
+
+    /// residual + scale ⊙ attention(x, context).
+    public func callAsFunction(
+        _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets,
+        addedTo residual: Variable,
+        scale: ParameterSlot?, on tape: Tape
+    ) -> Variable {
+        output(attended(x, offsets, context, contextOffsets, tape), addedTo: residual, scale: scale, on: tape)
+    }
+
+    private func attended(
+        _ x: Variable, _ offsets: Offsets, _ context: Variable, _ contextOffsets: Offsets, _ tape: Tape
+    ) -> Variable {
+        tape.crossAttention(
+            query(x, on: tape), keyValue(context, on: tape), offsets: offsets, contextOffsets: contextOffsets,
+            heads: heads)
+    }
+}

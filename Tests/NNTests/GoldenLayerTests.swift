@@ -1,0 +1,103 @@
+import Foundation
+import Golden
+import NN
+import Tensors
+import Testing
+
+/// Layers that attend to a context.
+@Suite("Golden layers")
+struct GoldenLayerTests {
+    private func expect(_ actual: Tensor?, _ key: String, in file: GoldenFile) throws {
+        let error = try relativeError(#require(actual).array, file.floats(key))
+        #expect(error <= goldenTolerance, "\(key) is off by \(error)")
+    }
+
+    /// The part of the fused map `[3 · width, width]` of the reference that a parameter is.
+    private func fused(_ name: String, _ attention: String) -> GoldenPlace? {
+        for (ours, theirs) in [("weight", "attn_in_w"), ("bias", "attn_in_b")] {
+            if name == "query.\(ours)" { return GoldenPlace(attention + theirs, after: 0, of: 3) }
+            if name == "key_value.\(ours)" { return GoldenPlace(attention + theirs, after: 1, of: 3) }
+            if name == "qkv.\(ours)" { return GoldenPlace(attention + theirs) }
+            if name == "output.\(ours)" { return GoldenPlace(attention + "attn_out." + ours) }
+        }
+        return nil
+    }
+
+    private func run(
+        _ file: GoldenFile, _ store: ParameterStore, places: (String) -> GoldenPlace,
+        _ layer: (Variable, Offsets, Variable, Offsets, Tape) throws -> Variable
+    ) throws {
+        try store.load(file, places: places)
+        let x = try Variable(leaf: file.tensor("in.x"))
+        let context = try Variable(leaf: file.tensor("in.context"))
+        let tape = Tape()
+        let y = try layer(x, file.offsets(), context, file.offsets("in.context_offsets"), tape)
+        try tape.backward(from: y, seed: file.tensor("seed.y"))
+        try expect(y.value, "out.y", in: file)
+        try expect(x.gradient, "grad.in.x", in: file)
+        try expect(context.gradient, "grad.in.context", in: file)
+        #expect(try store.gradientErrors(file, places: places) == [])
+    }
+
+    @Test func crossAttention() throws {
+        let file = try GoldenFile("cross_attention")
+        let builder = ParameterBuilder()
+        let layer = try CrossAttention(
+            width: file.shape("in.x")[1], heads: file.integer("heads"), in: builder.root)
+        try run(file, builder.build(seed: 0), places: { fused($0, "")! }) {
+            layer($0, offsets: $1, context: $2, contextOffsets: $3, on: $4)
+        }
+    }
+
+    @Test func decoderBlock() throws {
+        let file = try GoldenFile("decoder_block")
+        let builder = ParameterBuilder()
+        let block = try DecoderBlock(
+            width: file.shape("in.x")[1], heads: file.integer("heads"),
+            multiplier: file.integer("feedforward_multiplier"), layerScale: 1, in: builder.root)
+        let parts = [
+            ("self_attention", "self_attn"), ("cross_attention", "cross_attn"), ("feedforward", "ff"),
+        ]
+        let store = builder.build(seed: 0)
+        try run(
+            file, store,
+            places: { name in
+                let (ours, theirs) = parts.first { name.hasPrefix($0.0) }!
+                let rest = String(name.dropFirst(ours.count + 1))
+                if rest == "scale" { return GoldenPlace("\(theirs).ls.gamma") }
+                if rest.hasPrefix("norm.") { return GoldenPlace("\(theirs).\(rest)") }
+                if ours != "feedforward" { return fused(rest, "\(theirs).fn.")! }
+                return GoldenPlace(
+                    "\(theirs).fn.\(rest)".replacingOccurrences(of: "input", with: "lin1")
+                        .replacingOccurrences(
+                            of: "output", with: "lin2"))
+            }
+        ) { block($0, offsets: $1, context: $2, contextOffsets: $3, on: $4) }
+    }
+
+    @Test func modulatedDecoderBlock() throws {
+        let file = try GoldenFile("adaln_decoder_block")
+        #expect(try file.number("eps") == 1e-6, "the norms of the block have this bound")
+        let condition = try Variable(leaf: file.tensor("in.condition"))
+        let builder = ParameterBuilder()
+        let block = try ModulatedDecoderBlock(
+            width: file.shape("in.x")[1], heads: file.integer("heads"),
+            multiplier: file.shape("param.lin2.weight")[1] / file.shape("in.x")[1],
+            condition: condition.value.columns, in: builder.root)
+        let names = [
+            "self_attention.qkv": "self_qkv", "self_attention.output": "self_out",
+            "cross_attention.query": "cross_q", "cross_attention.key_value": "cross_kv",
+            "cross_attention.output": "cross_out", "feedforward.input": "lin1", "feedforward.output": "lin2",
+        ]
+        try run(
+            file, builder.build(seed: 0),
+            places: { name in
+                GoldenPlace(names.reduce(name) { $0.replacingOccurrences(of: $1.key, with: $1.value) })
+            }
+        ) {
+            block(
+                $0, offsets: $1, context: $2, contextOffsets: $3, condition: $4.silu(condition), on: $4)
+        }
+        try expect(condition.gradient, "grad.in.condition", in: file)
+    }
+}

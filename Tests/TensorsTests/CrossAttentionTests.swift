@@ -1,0 +1,80 @@
+import Tensors
+import Testing
+
+@Suite struct CrossAttentionTests {
+    private func reference(
+        _ query: [Double], _ context: [Double], counts: [Int], contextCounts: [Int], heads: Int, size: Int
+    ) -> [Double] {
+        let width = heads * size
+        var y = [Double](repeating: 0, count: query.count)
+        var (first, firstContext) = (0, 0)
+        for (count, contextCount) in zip(counts, contextCounts) {
+            for head in 0..<heads where contextCount > 0 {
+                for i in first..<first + count {
+                    let scores = (firstContext..<firstContext + contextCount).map { j in
+                        (0..<size).reduce(0) {
+                            $0 + query[i * width + head * size + $1]
+                                * context[j * 2 * width + head * size + $1]
+                        } / Double(size).squareRoot()
+                    }
+                    for (j, p) in Reference.softmax(scores).enumerated() {
+                        let value = (firstContext + j) * 2 * width + width + head * size
+                        for c in 0..<size { y[i * width + head * size + c] += p * context[value + c] }
+                    }
+                }
+            }
+            first += count
+            firstContext += contextCount
+        }
+        return y
+    }
+
+    /// More tokens than context and fewer; jets without tokens, without context, without both; heads of
+    /// awkward sizes.
+    @Test(arguments: [(1, 1), (2, 8), (1, 33), (4, 15), (2, 16)]) func attention(heads: Int, size: Int) {
+        let (counts, contextCounts) = ([4, 0, 1, 17, 0, 3, 2], [2, 3, 19, 5, 0, 0, 33])
+        let width = heads * size
+        OperationCheck(
+            inputs: [randomTensor([27, width], seed: 1), randomTensor([62, 2 * width], seed: 2)],
+            operation: {
+                $0.crossAttention(
+                    $1[0], $1[1], offsets: Offsets(counts: counts),
+                    contextOffsets: Offsets(counts: contextCounts),
+                    heads: heads)
+            },
+            reference: {
+                reference(
+                    $0[0], $0[1], counts: counts, contextCounts: contextCounts, heads: heads, size: size)
+            },
+            elements: 48
+        ).run()
+    }
+
+    /// Tokens that attend to themselves do what self-attention does.
+    @Test func toItself() {
+        let counts = [5, 16, 1, 9]
+        let x = randomTensor([31, 48], seed: 1)
+        let tape = Tape(recording: false)
+        let offsets = Offsets(counts: counts)
+        let whole = tape.selfAttention(Variable(constant: x), offsets: offsets, heads: 4).value
+        let (query, context) = (
+            tape.pickColumns(Variable(constant: x), index: Array(0..<16)),
+            tape.pickColumns(Variable(constant: x), index: Array(16..<48))
+        )
+        let crossed = tape.crossAttention(
+            query, context, offsets: offsets, contextOffsets: offsets, heads: 4
+        ).value
+        #expect(crossed.array == whole.array)
+    }
+
+    @Test(arguments: [[], [0], [0, 0, 0]]) func nothing(counts: [Int]) {
+        let query = Variable(leaf: Tensor(shape: [0, 8]))
+        let context = Variable(leaf: Tensor(shape: [0, 16]))
+        let tape = Tape()
+        let offsets = Offsets(counts: counts)
+        let y = tape.crossAttention(query, context, offsets: offsets, contextOffsets: offsets, heads: 2)
+        tape.backward(from: y, seed: Tensor(shape: [0, 8]))
+        #expect(y.shape == [0, 8])
+        #expect(context.gradient?.shape == [0, 16])
+    }
+}
