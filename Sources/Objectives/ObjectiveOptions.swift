@@ -22,17 +22,27 @@ public enum ObjectiveOptions: Sendable, Equatable {
     case mpmV1(MaskedParticleOptionsV1)
     case mpmV2(MaskedParticleOptions)
     case vqvae(VQVAETraining.Options)
-    case classification(JetClassification.Options)
+    /// A task on a backbone; the first is the name.
+    case downstream(Name, DownstreamOptions)
 
     /// The key `objective`.
     public enum Name: String, CaseIterable, Sendable {
         case mpmV1 = "mpm_v1"
         case mpmV2 = "mpm_v2"
         case vqvae
-        case classification
+        case classification, cwola, vertexing
+        case trackOrigin = "track_origin"
 
         /// Whether labels are learned, on top of a backbone.
-        public var isDownstream: Bool { self == .classification }
+        public var isDownstream: Bool {
+            switch self {
+            case .mpmV1, .mpmV2, .vqvae: false
+            case .classification, .cwola, .vertexing, .trackOrigin: true
+            }
+        }
+
+        /// Whether the class of a jet is learned.
+        public var needsClasses: Bool { self == .classification || self == .cwola }
     }
 
     /// The name in the configuration.
@@ -41,7 +51,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV1: .mpmV1
         case .mpmV2: .mpmV2
         case .vqvae: .vqvae
-        case .classification: .classification
+        case .downstream(let name, _): name
         }
     }
 
@@ -49,7 +59,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
     public var fineTuning: FineTuning? {
         switch self {
         case .mpmV1, .mpmV2, .vqvae: nil
-        case .classification(let options): options.fineTuning
+        case .downstream(_, let options): options.fineTuning
         }
     }
 
@@ -59,7 +69,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV1(let options): options.backbone
         case .mpmV2(let options): options.backbone
         case .vqvae: nil
-        case .classification(let options): options.backbone
+        case .downstream(_, let options): options.backbone
         }
     }
 
@@ -67,8 +77,19 @@ public enum ObjectiveOptions: Sendable, Equatable {
     public var vqvae: VQVAEOptions? {
         switch self {
         case .vqvae(let options): options.model
-        case .mpmV1, .mpmV2, .classification: nil
+        case .mpmV1, .mpmV2, .downstream: nil
         }
+    }
+
+    /// The datasets with a whole number for each constituent that are needed.
+    public var constituentLabels: [String] {
+        if case .downstream(_, let options) = self { options.constituentLabels } else { [] }
+    }
+
+    /// The jets of the training files that are used, where the objective says so itself.
+    public func choice(seed: UInt64) -> JetChoice? {
+        if case .downstream(_, let options) = self, case .cwola(let cwola) = options.task { cwola.choice(seed: seed) }
+        else { nil }
     }
 
     /// The VQ-VAE that the backbone takes its inputs from.
@@ -95,9 +116,9 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV1: self = .mpmV1(try MaskedParticleOptionsV1(from: root, tokenizer: vqvae))
         case .mpmV2: self = .mpmV2(try MaskedParticleOptions(from: root, tokenizer: vqvae))
         case .vqvae: self = .vqvae(try VQVAETraining.Options(from: root))
-        case .classification:
-            self = .classification(
-                try JetClassification.Options(from: root, backbone: backbone?.backbone, tokenizer: vqvae))
+        case .classification, .cwola, .vertexing, .trackOrigin:
+            self = .downstream(
+                name, try DownstreamOptions(from: root, name, backbone: backbone?.backbone, tokenizer: vqvae))
         }
     }
 
@@ -107,7 +128,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV1(let options): MaskedParticleModelling(options, jets, seed: seed)
         case .mpmV2(let options): MaskedParticleModelling(options, jets, seed: seed)
         case .vqvae(let options): VQVAETraining(options, jets, seed: seed)
-        case .classification(let options): JetClassification(options, jets, seed: seed)
+        case .downstream(_, let options): DownstreamObjective(options, jets, seed: seed)
         }
     }
 }
