@@ -14,14 +14,16 @@ public enum MaskingStrategy: Sendable, Equatable {
     case radius(Double)
 
     /// Decodes `strategy` and the keys that belong to it. Throws `ConfigurationError`.
-    public init(from section: Section) throws {
+    ///
+    /// - Parameter fraction: what `fraction` is where it is left out.
+    public init(from section: Section, fraction standard: Double = 0.4) throws {
         enum Name: String, CaseIterable {
             case random
             case momentum = "pt_fraction"
             case uniform, nearest, radius
         }
         let name = try section.choice("strategy", of: Name.self, default: .random)
-        func fraction() throws -> Double { try section.double("fraction", default: 0.4, in: .zeroToOne) }
+        func fraction() throws -> Double { try section.double("fraction", default: standard, in: .zeroToOne) }
         switch name {
         case .random: self = .random(fraction: try fraction())
         case .momentum: self = .momentum(fraction: try fraction())

@@ -19,6 +19,10 @@ public struct Constituents {
 
 /// Jets cut into the constituents that the encoder sees and those that have to be recovered.
 public struct MaskedConstituents {
+    /// The jets before they were cut.
+    public let all: Constituents
+    /// Whether each of their constituents has to be recovered.
+    public let isDropped: [Bool]
     /// What the encoder sees.
     public let survivors: Constituents
     /// What is to be recovered, in the order of the jet.
@@ -27,9 +31,14 @@ public struct MaskedConstituents {
     /// - Parameter isDropped: one flag a token.
     public init(_ jets: Constituents, isDropped: [Bool]) {
         precondition(isDropped.count == jets.offsets.tokens, "one flag a token")
+        all = jets
+        self.isDropped = isDropped
         survivors = jets.selecting(isDropped, false)
         dropped = jets.selecting(isDropped, true)
     }
+
+    /// Where the dropped constituents stand among all.
+    public var droppedTokens: [Int32] { isDropped.indices.filter { isDropped[$0] }.map { Int32($0) } }
 }
 
 extension Constituents {

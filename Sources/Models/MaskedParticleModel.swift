@@ -6,18 +6,19 @@ import Tensors
 ///
 /// The k-th dropped constituent of a jet, in the order of pT, gets the k-th null token: an order among the dropped alone,
 /// so that targets differ without telling the encoder where anything stood.
-public struct MaskedParticleModel {
+public struct MaskedParticleModel: MaskedNetwork {
     /// What determines the parameters.
     public struct Shape: Sendable, Equatable {
         public var features: Int
-        public var identities: Int
+        /// The kinds of constituents that are embedded; nil where identities are not looked at.
+        public var identities: Int?
         /// The most constituents a jet can have, hence null tokens.
         public var maxConstituents: Int
         public var encoder: TransformerShape
         public var decoder: TransformerShape
 
         public init(
-            features: Int, identities: Int, maxConstituents: Int, encoder: TransformerShape, decoder: TransformerShape
+            features: Int, identities: Int?, maxConstituents: Int, encoder: TransformerShape, decoder: TransformerShape
         ) {
             self.features = features
             self.identities = identities
@@ -38,7 +39,7 @@ public struct MaskedParticleModel {
         precondition(shape.decoder.registers == 0, "the decoder receives the encoder's registers")
         self.shape = shape
         backbone = Backbone(
-            features: shape.features, identities: shape.identities, encoder: shape.encoder, in: scope)
+            features: shape.features, identities: shape.identities, blocks: .transformer(shape.encoder), in: scope)
         encoderToDecoder = Linear(
             inputs: shape.encoder.width, outputs: shape.decoder.width, in: scope.scope("encoder_to_decoder"))
         nullTokens = scope.parameter(
@@ -46,8 +47,10 @@ public struct MaskedParticleModel {
         decoder = TransformerEncoder(shape.decoder, in: scope.scope("decoder"))
     }
 
+    public var width: Int { shape.decoder.width }
+
     /// The decoder's outputs at the dropped constituents, `[dropped, decoder width]`, in the order of the jets.
-    public func callAsFunction(_ jets: MaskedConstituents, on tape: Tape) -> Variable {
+    public func callAsFunction(_ jets: MaskedConstituents, keys: TokenKeys? = nil, on tape: Tape) -> Variable {
         let encoded = backbone(jets.survivors, on: tape)
         let mapped = encoderToDecoder(encoded.output, on: tape)
         let sequence = DecoderSequence(

@@ -1,78 +1,77 @@
 import NN
 import Tensors
 
-/// The first version of masked particle modelling (Golling et al., arXiv:2401.13537), in the manner of BERT:
-/// a learned token takes the place of masked constituents behind the embedding, the backbone sees all, and a
-/// perceptron recovers each masked constituent from the backbone's output at its place.
+/// The first version of masked particle modelling (Golling et al., arXiv:2401.13537), in the manner of BERT: a learned
+/// token takes the place of masked constituents behind the embedding, the backbone sees all, and a perceptron looks at
+/// the backbone's output at the place of each masked constituent; its last layer is that of the task.
 ///
-/// Masked constituents of one jet differ only by their place in the order of pT, which a learned position
-/// tells.
-public struct MaskedParticleModelV1 {
+/// Masked constituents of one jet differ only by their place in the order of pT, which a learned position tells.
+public struct MaskedParticleModelV1: MaskedNetwork {
     /// What determines the parameters.
     public struct Shape: Sendable, Equatable {
         /// The width of the values that stand for a constituent at the input.
         public var features: Int
-        /// The width of the head's output: tokens to tell apart, or values to regress.
-        public var outputs: Int
+        /// The kinds of constituents.
+        public var identities: Int
         /// The most constituents a jet can have, hence learned positions.
         public var maxConstituents: Int
-        public var position: PositionPlace
-        public var encoder: NormformerShape
-        /// The hidden width of the head.
+        public var backbone: BackboneShape
+        /// Whether the order in pT is told behind the backbone.
+        public var hasHeadPosition: Bool
+        /// The hidden width of the perceptron.
         public var headWidth: Int
 
         /// - Parameter headWidth: the encoder's width when nil.
         public init(
-            features: Int, outputs: Int, maxConstituents: Int, position: PositionPlace = .head,
-            encoder: NormformerShape = NormformerShape(), headWidth: Int? = nil
+            features: Int, identities: Int = 8, maxConstituents: Int, backbone: BackboneShape,
+            hasHeadPosition: Bool = true, headWidth: Int? = nil
         ) {
             self.features = features
-            self.outputs = outputs
+            self.identities = identities
             self.maxConstituents = maxConstituents
-            self.position = position
-            self.encoder = encoder
-            self.headWidth = headWidth ?? encoder.width
+            self.backbone = backbone
+            self.hasHeadPosition = hasHeadPosition
+            self.headWidth = headWidth ?? backbone.width
         }
     }
 
-    /// The part that downstream tasks keep.
-    public let backbone: NormformerBackbone
+    public let backbone: Backbone
+    public let width: Int
     private let maskToken: ParameterSlot
     private let headPosition: LearnedPosition?
-    private let head: MLP
+    private let hidden: Linear
+    private let activation = Activation.leakyReLU(slope: 0.1)
 
     public init(_ shape: Shape, in scope: ParameterScope) {
-        let width = shape.encoder.width
-        backbone = NormformerBackbone(
-            features: shape.features, places: shape.position == .backbone ? shape.maxConstituents : nil,
-            encoder: shape.encoder, in: scope)
-        maskToken = scope.parameter("mask_token", shape: [1, width], .normal(deviation: 0.02))
+        backbone = shape.backbone.makeEncoder(
+            features: shape.features, identities: shape.identities, maxConstituents: shape.maxConstituents, in: scope)
+        maskToken = scope.parameter("mask_token", shape: [1, backbone.width], .normal(deviation: 0.02))
         let headScope = scope.scope("head")
-        headPosition = shape.position == .head
-            ? LearnedPosition(places: shape.maxConstituents, width: width, in: headScope) : nil
-        head = MLP(widths: [width, shape.headWidth, shape.outputs], in: headScope)
+        headPosition = shape.hasHeadPosition
+            ? LearnedPosition(places: shape.maxConstituents, width: backbone.width, in: headScope) : nil
+        hidden = Linear(inputs: backbone.width, outputs: shape.headWidth, in: headScope.scope("hidden"))
+        width = shape.headWidth
     }
 
-    /// The head's outputs, `[tokens.count, outputs]`, at the given tokens.
-    ///
-    /// - Parameters:
-    ///   - isMasked: one flag a token of the jets: whether the backbone sees the mask token instead.
-    ///   - tokens: where the head runs, in rising order; usually the masked ones.
-    ///   - keys: the random numbers of dropout, one key for each token; nil outside of training.
-    public func callAsFunction(
-        _ jets: Constituents, isMasked: [Bool], at tokens: [Int32], keys: TokenKeys? = nil, on tape: Tape
-    ) -> Variable {
-        precondition(isMasked.count == jets.offsets.tokens, "one flag a token")
-        let embedded = backbone.embed(jets.values, on: tape)
-        let maskRow = Int32(isMasked.count)
-        let index = isMasked.enumerated().map { $1 ? maskRow : Int32($0) }
+    public func callAsFunction(_ jets: MaskedConstituents, keys: TokenKeys? = nil, on tape: Tape) -> Variable {
+        let embedded = backbone.embed(jets.all, on: tape)
+        let maskRow = Int32(jets.isDropped.count)
+        let index = jets.isDropped.enumerated().map { $1 ? maskRow : Int32($0) }
         let input = tape.gatherRows([embedded, maskToken.variable], index: index)
-        let encoded = backbone.encode(input, offsets: jets.offsets, keys: keys, on: tape)
-        var picked = tape.gatherRows([encoded], index: tokens)
-        if let headPosition {
-            let places = jets.offsets.places
-            picked = headPosition(picked, places: tokens.map { places[Int($0)] }, on: tape)
+        let offsets = jets.all.offsets
+        let encoded = backbone.encode(input, offsets: offsets, keys: keys, on: tape)
+        var (rows, places): ([Int32], [Int32]) = ([], [])
+        rows.reserveCapacity(jets.dropped.offsets.tokens)
+        places.reserveCapacity(jets.dropped.offsets.tokens)
+        for jet in 0..<offsets.jets {
+            let shift = encoded.offsets[jet].lowerBound + backbone.registers - offsets[jet].lowerBound
+            for token in offsets[jet] where jets.isDropped[token] {
+                rows.append(Int32(token + shift))
+                places.append(Int32(token - offsets[jet].lowerBound))
+            }
         }
-        return head(picked, on: tape)
+        var picked = tape.gatherRows([encoded.output], index: rows)
+        if let headPosition { picked = headPosition(picked, places: places, on: tape) }
+        return activation(hidden(picked, on: tape), on: tape)
     }
 }

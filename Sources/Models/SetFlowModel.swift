@@ -35,7 +35,7 @@ public struct SetFlowModel {
     public init(_ shape: Shape, in scope: ParameterScope) {
         self.shape = shape
         backbone = Backbone(
-            features: shape.features, identities: shape.identities, encoder: shape.encoder, in: scope)
+            features: shape.features, identities: shape.identities, blocks: .transformer(shape.encoder), in: scope)
         decoder = SetFlowDecoder(shape.decoder, in: scope.scope("decoder"))
     }
 

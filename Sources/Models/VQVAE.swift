@@ -41,7 +41,7 @@ public struct VQVAE {
 
     /// The code book.
     public let quantiser: VectorQuantiser
-    private let encoder: NormformerBackbone
+    private let encoder: Backbone
     private let toLatent: Linear
     private let fromLatent: Linear
     private let decoder: NormformerEncoder
@@ -49,7 +49,8 @@ public struct VQVAE {
 
     public init(_ shape: Shape, in scope: ParameterScope) {
         let dimension = shape.quantiser.dimension
-        encoder = NormformerBackbone(features: shape.features, encoder: shape.encoder, in: scope)
+        encoder = Backbone(
+            features: shape.features, identities: nil, blocks: .normformer(shape.encoder), in: scope)
         toLatent = Linear(inputs: shape.encoder.width, outputs: dimension, in: scope.scope("to_latent"))
         quantiser = VectorQuantiser(shape.quantiser, in: scope.scope("quantiser"))
         fromLatent = Linear(inputs: dimension, outputs: shape.decoder.width, in: scope.scope("from_latent"))

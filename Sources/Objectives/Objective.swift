@@ -64,6 +64,11 @@ public protocol Objective: AnyObject {
 
     /// Finds what has to be known of the data before the first step, such as centroids; collective over all ranks.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
+    /// The weights of a trained VQ-VAE whose codes are used; nil where there is none.
+    var tokenizerParameters: ParameterStore? { get }
+    /// Takes over what the backbone's pre-training knew besides its parameters. Throws `ObjectiveError` where it does
+    /// not fit.
+    func adopt(backbone state: ObjectiveState) throws
     /// Takes over the state of an earlier run. Throws `ObjectiveError` where it does not fit.
     func restore(_ state: ObjectiveState) throws
 
@@ -79,6 +84,8 @@ extension Objective {
     public var needsMomenta: Bool { false }
     public var state: ObjectiveState { ObjectiveState() }
     public var fitsParameters: Bool { false }
+    public var tokenizerParameters: ParameterStore? { nil }
+    public func adopt(backbone state: ObjectiveState) throws {}
     public func learningRateFactors(step: Int) -> [Double] { parameters.groups.map { _ in 1 } }
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
     public func restore(_ state: ObjectiveState) throws {}

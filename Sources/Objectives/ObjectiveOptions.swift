@@ -19,63 +19,94 @@ public struct JetShape: Sendable, Equatable {
 
 /// What is trained, with the sections of the configuration that belong to it.
 public enum ObjectiveOptions: Sendable, Equatable {
+    case mpmV1(MaskedParticleOptionsV1)
     case mpmV2(MaskedParticleOptions)
+    case vqvae(VQVAETraining.Options)
     case classification(JetClassification.Options)
 
     /// The key `objective`.
     public enum Name: String, CaseIterable, Sendable {
+        case mpmV1 = "mpm_v1"
         case mpmV2 = "mpm_v2"
+        case vqvae
         case classification
+
+        /// Whether labels are learned, on top of a backbone.
+        public var isDownstream: Bool { self == .classification }
     }
 
     /// The name in the configuration.
     public var name: Name {
         switch self {
+        case .mpmV1: .mpmV1
         case .mpmV2: .mpmV2
+        case .vqvae: .vqvae
         case .classification: .classification
         }
     }
 
-    /// Whether labels are learned, on top of a backbone.
-    public var isDownstream: Bool { fineTuning != nil }
-
     /// How the backbone is used; nil where it is what is trained.
     public var fineTuning: FineTuning? {
         switch self {
-        case .mpmV2: nil
+        case .mpmV1, .mpmV2, .vqvae: nil
         case .classification(let options): options.fineTuning
         }
     }
 
-    /// The network that others may build on.
-    public var backbone: BackboneOptions {
+    /// The network that others may build on; nil where there is none.
+    public var backbone: BackboneOptions? {
         switch self {
-        case .mpmV2(let options): BackboneOptions(encoder: options.encoder)
+        case .mpmV1(let options): options.backbone
+        case .mpmV2(let options): options.backbone
+        case .vqvae: nil
         case .classification(let options): options.backbone
         }
     }
 
+    /// The VQ-VAE that others may take codes from; nil where there is none.
+    public var vqvae: VQVAEOptions? {
+        switch self {
+        case .vqvae(let options): options.model
+        case .mpmV1, .mpmV2, .classification: nil
+        }
+    }
+
+    /// The VQ-VAE that the backbone takes its inputs from.
+    var inputTokenizer: VQVAEOptions? {
+        if case .vqvae(let options)? = backbone?.inputs { options } else { nil }
+    }
+
     /// Decodes `objective` and what depends on it from the root of a configuration. Throws `ConfigurationError`.
     ///
-    /// - Parameter backbone: that of the checkpoint that `backbone` names.
-    public init(from root: Section, backbone: BackboneOptions? = nil) throws {
+    /// - Parameters:
+    ///   - backbone: what the checkpoint was trained on that `backbone` names.
+    ///   - tokenizer: the VQ-VAE of the checkpoint that `tokenizer.checkpoint` names.
+    public init(from root: Section, backbone: ObjectiveOptions? = nil, tokenizer: VQVAEOptions? = nil) throws {
         let name = try root.choice("objective", of: Name.self, default: .mpmV2)
-        if name == .mpmV2, !root.isNull("backbone") {
+        if !name.isDownstream, !root.isNull("backbone") {
             throw root.error(
                 "backbone", "\(name.rawValue) pre-trains from fresh weights; leave the key out, or begin with those of a "
                     + "checkpoint by model.initial_weights")
         }
+        let shape = tokenizer ?? backbone?.inputTokenizer
+        let vqvae = shape == nil && root.isNull("tokenizer")
+            ? nil : try VQVAEOptions(from: root.section("tokenizer"), defaults: shape ?? .init())
         switch name {
-        case .mpmV2: self = .mpmV2(try MaskedParticleOptions(from: root))
+        case .mpmV1: self = .mpmV1(try MaskedParticleOptionsV1(from: root, tokenizer: vqvae))
+        case .mpmV2: self = .mpmV2(try MaskedParticleOptions(from: root, tokenizer: vqvae))
+        case .vqvae: self = .vqvae(try VQVAETraining.Options(from: root))
         case .classification:
-            self = .classification(try JetClassification.Options(from: root, backbone: backbone))
+            self = .classification(
+                try JetClassification.Options(from: root, backbone: backbone?.backbone, tokenizer: vqvae))
         }
     }
 
     /// Builds the model, with fresh weights.
     public func makeObjective(_ jets: JetShape, seed: UInt64) -> any Objective {
         switch self {
-        case .mpmV2(let options): options.makeObjective(jets, seed: seed)
+        case .mpmV1(let options): MaskedParticleModelling(options, jets, seed: seed)
+        case .mpmV2(let options): MaskedParticleModelling(options, jets, seed: seed)
+        case .vqvae(let options): VQVAETraining(options, jets, seed: seed)
         case .classification(let options): JetClassification(options, jets, seed: seed)
         }
     }

@@ -73,7 +73,9 @@ public struct Measure: Sendable, Equatable {
 /// An objective that answers for every jet.
 public protocol Predicting: Objective {
     /// The answers for some jets, and the truth that they are compared with.
-    func predict(_ batch: JetBatch) -> Predictions
+    ///
+    /// - Parameter preprocessing: what made the inputs of the stored features.
+    func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions
     /// The figures of merit of the answers for all jets.
     func measures(of predictions: Predictions) -> [Measure]
 }

@@ -49,7 +49,7 @@ public func benchmark(
 ) throws -> BenchmarkReport {
     let profile = showsProfile ? OperationProfile() : nil
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let classes = options.objective.isDownstream ? JetClasses((0..<10).map { "class \($0)" }) : nil
+    let classes = options.objective.name.isDownstream ? JetClasses((0..<10).map { "class \($0)" }) : nil
     let objective = makeObjective(options, classes: classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
@@ -152,7 +152,10 @@ struct SyntheticJets {
 
 extension MaskedParticleModelling {
     fileprivate func useSyntheticCentroids(_ jets: SyntheticJets) {
-        for case let task as KMeansTokens in tasks { task.centroids = jets.centroids(task.clusters) }
+        for task in tasks {
+            guard let tokens = (task as? TokenClassification)?.tokenizer as? KMeansTokenizer else { continue }
+            tokens.centroids = jets.centroids(tokens.count)
+        }
     }
 }
 

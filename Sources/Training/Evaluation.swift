@@ -63,7 +63,7 @@ public func evaluate(
                 let jets = batch.slice(jets: start..<min(start + options.training.microBatchSize, batch.count))
                 let ready = model.objective.prepare(jets, phase: .validation)
                 sums.add(ready.evaluate(terms.map { _ in 0 }, Tape(recording: false)) + ready.counts)
-                if let objective = model.objective as? any Predicting { part.append(objective.predict(jets)) }
+                if let objective = model.objective as? any Predicting { part.append(objective.predict(jets, model.fitted.preprocessing)) }
             }
             return part
         }

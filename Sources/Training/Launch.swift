@@ -120,8 +120,8 @@ public enum Launch {
             var configuration = try Configuration(contentsOf: path)
             for override in overrides { try configuration.override(override) }
             let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
-            let options = try RunOptions(configuration, name: name, pretrained: pretrained(for: configuration))
-            let fitting = options.objective.isDownstream ? Command.finetune : .pretrain
+            let options = try RunOptions(configuration, name: name, pretrained: RunOptions.Pretrained(for: configuration))
+            let fitting = options.objective.name.isDownstream ? Command.finetune : .pretrain
             guard command == nil || command == fitting else {
                 throw TrainingError(
                     "\(path): objective \(options.objective.name.rawValue) is trained by 'kaon \(fitting)'")
@@ -130,11 +130,6 @@ public enum Launch {
         }
     }
 
-    /// The configuration of the checkpoint that `backbone` names, where it names one.
-    private static func pretrained(for configuration: Configuration) throws -> RunOptions? {
-        guard let path = try configuration.section().optionalString("backbone") else { return nil }
-        return try RunOptions(ofCheckpoint: path)
-    }
 
     /// The paper's k-means model with overrides, for a benchmark without a file.
     public static func benchmarkConfiguration(

@@ -125,6 +125,10 @@ struct PreparedRun {
             }
             console.say("the weights of the backbone from \(backbone)")
         }
+        if let tokenizer = options.tokenizer, let weights = objective.tokenizerParameters {
+            try communicator.agree { try Checkpoint.readWeights(from: tokenizer, into: weights) }
+            console.say("the VQ-VAE from \(tokenizer)")
+        }
         let file = FittedFile(options, train, on: communicator)
         if !objective.fitsParameters, let known = try file.read() {
             try communicator.agree { try objective.restore(known.objective) }
@@ -132,8 +136,10 @@ struct PreparedRun {
             return known
         }
         let preprocessing: any Preprocessing
-        if let backbone = options.backbone {
-            preprocessing = try communicator.agree { try Checkpoint.fittedState(of: backbone).preprocessing }
+        if let source = options.backbone ?? options.tokenizer {
+            let known = try communicator.agree { try Checkpoint.fittedState(of: source) }
+            preprocessing = known.preprocessing
+            if options.backbone != nil { try communicator.agree { try objective.adopt(backbone: known.objective) } }
         } else {
             console.say("fitting the preprocessing to up to \(options.preprocessing.jets) jets")
             preprocessing = try options.preprocessing.fit(

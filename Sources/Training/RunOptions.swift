@@ -84,6 +84,8 @@ public struct RunOptions: Sendable {
     public var objective: ObjectiveOptions
     /// The checkpoint of the backbone that a downstream task builds on.
     public var backbone: String?
+    /// The checkpoint of the VQ-VAE whose codes are used.
+    public var tokenizer: String?
     public var initialWeights: String?
     public var optimizer: Optimizer
     public var schedule: Schedule
@@ -96,17 +98,25 @@ public struct RunOptions: Sendable {
     ///
     /// Throws `ConfigurationError` that names the place, the key and what was expected.
     ///
-    /// - Parameter pretrained: the configuration of the checkpoint that `backbone` names, which fills in the model,
-    ///   the features and the preprocessing.
-    public init(_ configuration: Configuration, name: String, pretrained: RunOptions? = nil) throws {
+    /// - Parameter pretrained: the configurations of the checkpoints that it builds on, which fill in the model, the
+    ///   features and the preprocessing.
+    public init(_ configuration: Configuration, name: String, pretrained: Pretrained = .init()) throws {
         let root = configuration.section()
         seed = UInt64(try root.int("seed", default: 0, in: .nonNegative))
         run = try Run(from: root.section("run"), name: name)
-        data = try Data(from: root.section("data"), seed: seed, pretrained: pretrained?.data)
-        objective = try ObjectiveOptions(from: root, backbone: pretrained?.objective.backbone)
-        preprocessing = try PreprocessingOptions(
-            from: root.section("preprocessing"), defaults: pretrained?.preprocessing ?? .init())
+        data = try Data(from: root.section("data"), seed: seed, pretrained: pretrained.source?.data)
         backbone = try root.optionalString("backbone")
+        tokenizer = root.isNull("tokenizer") ? nil : try root.section("tokenizer").optionalString("checkpoint")
+        objective = try ObjectiveOptions(
+            from: root, backbone: pretrained.backbone?.objective, tokenizer: pretrained.tokenizer?.objective.vqvae)
+        preprocessing = try PreprocessingOptions(
+            from: root.section("preprocessing"),
+            defaults: pretrained.source?.preprocessing ?? objective.name.preprocessing)
+        if let source = pretrained.source, source.preprocessing.name != preprocessing.name {
+            throw root.error(
+                "preprocessing", "\(pretrained.backbone == nil ? "the VQ-VAE" : "the backbone") was trained with the "
+                    + "preprocessing \(source.preprocessing.name.rawValue); leave the section out")
+        }
         initialWeights = try root.section("model").optionalString("initial_weights")
         optimizer = try Optimizer(from: root.section("optimizer"))
         schedule = try Schedule(from: root.section("schedule"))
@@ -141,7 +151,7 @@ extension RunOptions.Data {
         features = try JetFeatures(from: section, default: pretrained?.features ?? .all)
         if let pretrained, pretrained.features != features {
             throw section.error(
-                "features", "the backbone was trained on \(pretrained.features.names.joined(separator: ", ")); leave the "
+                "features", "the checkpoint that this run builds on was trained on \(pretrained.features.names.joined(separator: ", ")); leave the "
                     + "key out")
         }
         maxConstituents = try section.int(

@@ -90,7 +90,7 @@ private func run(
     }
     let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let classes = options.objective.isDownstream
+    let classes = options.objective.name.isDownstream
         ? try communicator.agree { try JetClasses(options.data.choice, in: train) } : nil
     let objective = makeObjective(options, classes: classes)
     try reportStart(

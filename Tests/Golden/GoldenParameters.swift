@@ -33,8 +33,8 @@ public func referenceNameV1(_ name: String) -> String {
         ("encoder.layers.", "blocks."), ("encoder.final_norm.", "final_norm."), ("attention_norm.", "norm1."),
         ("attention.qkv.", "qkv."), ("attention.norm.", "attn_norm."), ("attention.output.", "attn_out."),
         ("feedforward_norm.", "norm2."), ("feedforward.input.", "ff1."), ("feedforward.norm.", "ff_norm."),
-        ("feedforward.output.", "ff2."), ("embedding.continuous.", "embed."), ("head.layers.0.", "head1."),
-        ("head.layers.1.", "head2."), ("head.position", "position"), ("embedding.position", "position"),
+        ("feedforward.output.", "ff2."), ("embedding.continuous.", "embed."), ("head.hidden.", "head1."),
+        ("task.", "head2."), ("head.position", "position"), ("embedding.position", "position"),
     ]
     return pairs.reduce(name) { $0.replacingOccurrences(of: $1.0, with: $1.1) }
 }

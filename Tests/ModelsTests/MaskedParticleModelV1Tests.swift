@@ -8,8 +8,11 @@ import Testing
         let builder = ParameterBuilder()
         let model = MaskedParticleModelV1(
             MaskedParticleModelV1.Shape(
-                features: 3, outputs: 5, maxConstituents: 12, position: position,
-                encoder: NormformerShape(width: 32, layers: 2, heads: 4, hidden: 24)),
+                features: 3, maxConstituents: 12,
+                backbone: BackboneShape(
+                    .normformer(NormformerShape(width: 32, layers: 2, heads: 4, hidden: 24)), usesIdentity: false,
+                    hasPosition: position == .backbone),
+                hasHeadPosition: position == .head, headWidth: 5),
             in: builder.root)
         let store = builder.build(seed: 1)
         store.randomize()
@@ -19,8 +22,7 @@ import Testing
     private func recover(
         _ model: MaskedParticleModelV1, _ jets: Constituents, _ isMasked: [Bool]
     ) -> Tensor {
-        let tokens = isMasked.indices.filter { isMasked[$0] }.map(Int32.init)
-        return model(jets, isMasked: isMasked, at: tokens, on: Tape(recording: false)).value
+        model(MaskedConstituents(jets, isDropped: isMasked), on: Tape(recording: false)).value
     }
 
     private let isMasked = [true, false, false, true, false, false, true, false, true]
@@ -58,21 +60,30 @@ import Testing
         #expect((store["head.position"] != nil) == (position == .head))
     }
 
-    /// The head may run anywhere, and gives the same wherever it runs.
-    @Test func theHeadRunsWhereItIsAsked() {
-        let model = model(.head).model
-        let all = model(jets, isMasked: isMasked, at: Array(0..<9), on: Tape(recording: false)).value
-        let masked = isMasked.indices.filter { isMasked[$0] }
-        #expect(recover(model, jets, isMasked).distance(to: all.picking(masked)) < 1e-5)
-        #expect(recover(model, jets, [Bool](repeating: false, count: 9)).shape == [0, 5])
+    /// The blocks of version 2 in the manner of BERT: registers stand in front, identities of hidden ones are hidden too.
+    @Test func transformerBlocksWithRegisters() {
+        let builder = ParameterBuilder()
+        let shape = TransformerShape(width: 16, layers: 2, heads: 2, registers: 3, layerScale: 0.5)
+        let model = MaskedParticleModelV1(
+            MaskedParticleModelV1.Shape(
+                features: 3, maxConstituents: 12, backbone: BackboneShape(.transformer(shape)), headWidth: 6),
+            in: builder.root)
+        builder.build(seed: 1).randomize()
+        let plain = recover(model, jets, isMasked)
+        #expect(plain.shape == [4, 6])
+        var other = jets
+        for row in 0..<9 where isMasked[row] { other.identities[row] = (other.identities[row] + 1) % 8 }
+        #expect(recover(model, other, isMasked).array == plain.array)
+        other.identities[1] = (other.identities[1] + 1) % 8
+        #expect(recover(model, other, isMasked).distance(to: plain) > 1e-3)
+        #expect(recover(model, jets, [Bool](repeating: false, count: 9)).shape == [0, 6])
     }
 
     @Test(arguments: PositionPlace.allCases) func everyParameterHasAGradient(position: PositionPlace) {
         let (model, store) = model(position)
         let tape = Tape()
-        let tokens = isMasked.indices.filter { isMasked[$0] }.map(Int32.init)
         let keys = TokenKeys(seed: 1, epoch: 0, jets: [4, 5], offsets: jets.offsets)
-        let y = model(jets, isMasked: isMasked, at: tokens, keys: keys, on: tape)
+        let y = model(MaskedConstituents(jets, isDropped: isMasked), keys: keys, on: tape)
         tape.backward(from: y, seed: randomTensor(y.shape, seed: 6))
         for parameter in store.parameters {
             #expect(parameter.variable.gradient.map { $0.sumOfSquares > 0 } == true, "\(parameter.name)")
@@ -84,13 +95,12 @@ import Testing
             let builder = ParameterBuilder()
             let model = MaskedParticleModelV1(
                 MaskedParticleModelV1.Shape(
-                    features: 3, outputs: 5, maxConstituents: 3,
-                    encoder: NormformerShape(width: 4, layers: 1, heads: 1, hidden: 4)),
+                    features: 3, maxConstituents: 3,
+                    backbone: BackboneShape(.normformer(NormformerShape(width: 4, layers: 1, heads: 1, hidden: 4)))),
                 in: builder.root)
             _ = builder.build(seed: 1)
-            let flags = [true, true, true, true]
-            _ = model(
-                randomJets([4], features: 3), isMasked: flags, at: [0, 1, 2, 3], on: Tape(recording: false))
+            let jets = MaskedConstituents(randomJets([4], features: 3), isDropped: [true, true, true, true])
+            _ = model(jets, on: Tape(recording: false))
         }
     }
 }

@@ -17,7 +17,7 @@ import Testing
     /// 40 million, in the words of the paper: eight blocks of 5 255 680, the embedding and the last norm.
     @Test func thePapersBackbone() {
         let builder = ParameterBuilder()
-        _ = NormformerBackbone(features: 3, encoder: NormformerShape(), in: builder.root)
+        _ = Backbone(features: 3, identities: nil, blocks: .normformer(NormformerShape()), in: builder.root)
         let attention = 3 * 1024 * 1024 + 3 * 1024 + 2 * 1024 + 1024 * 1024 + 1024
         let feedForward = 512 * 1024 + 512 + 2 * 512 + 1024 * 512 + 1024
         let expected = 8 * (attention + feedForward + 2 * 2 * 1024) + (3 * 1024 + 1024) + 2 * 1024

@@ -30,12 +30,12 @@ struct GoldenObjectiveTests {
         options.tasks.particleID!.labelSmoothing = try file.number("label_smoothing")
         options.tasks.regression = Regression.Options()
         options.tasks.regression!.weight = try file.number("regression_weight")
-        options.tasks.kmeans!.weight = try file.number("kmeans_weight")
-        options.tasks.kmeans!.clusters = centroids.rows
-        options.tasks.kmeans!.labelSmoothing = try file.number("label_smoothing")
+        options.tasks.kmeans!.task.weight = try file.number("kmeans_weight")
+        options.tasks.kmeans!.tokens.clusters = centroids.rows
+        options.tasks.kmeans!.task.labelSmoothing = try file.number("label_smoothing")
         let objective = try MaskedParticleModelling(
-            options, features: jets.values.columns, maxConstituents: file.shape("param.null_token")[0], seed: 0)
-        for case let task as KMeansTokens in objective.tasks { task.centroids = centroids }
+            options, JetShape(features: jets.values.columns, maxConstituents: file.shape("param.null_token")[0]), seed: 0)
+        objective.kmeans?.centroids = centroids
         try objective.parameters.load(file)
 
         let dropped = try file.integers("in.dropped").map { $0 != 0 }

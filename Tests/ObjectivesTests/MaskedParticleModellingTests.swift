@@ -14,11 +14,10 @@ import Testing
         options.tasks.particleID = .init()
         options.tasks.regression = .init()
         options.tasks.kmeans = fewClusters()
-        options.tasks.kmeans!.labelSmoothing = 0.1
-        let objective = MaskedParticleModelling(options, features: 7, maxConstituents: 40, seed: 3)
-        for case let task as KMeansTokens in objective.tasks {
-            task.centroids = syntheticBatch([task.clusters]).values.copy()
-        }
+        options.tasks.kmeans!.task.labelSmoothing = 0.1
+        let objective = MaskedParticleModelling(
+            options, JetShape(features: 7, maxConstituents: 40), seed: 3)
+        objective.kmeans?.centroids = syntheticBatch([objective.kmeans!.count]).values.copy()
         return objective
     }
 

@@ -15,7 +15,7 @@ import Testing
     ) throws -> (names: [String], first: [Double], last: [Double]) {
         BLAS.useCallingThreadOnly()  // threads of its own would only get in the way of products this small
         let objective = MaskedParticleModelling(
-            options, features: 7, maxConstituents: SampleJets.maxConstituents, seed: 3)
+            options, JetShape(features: 7, maxConstituents: SampleJets.maxConstituents), seed: 3)
         try objective.fit(to: SampleJets.loader(), on: alone) { _ in }
         let part = objective.prepare(try SampleJets.batch(), phase: .training(step: 0))
         let optimizer = AdamW(objective.parameters)

@@ -52,11 +52,18 @@ func smallOptions() -> MaskedParticleOptions {
 }
 
 /// k-means options of few clusters.
-func fewClusters() -> KMeansTokens.Options {
-    var options = KMeansTokens.Options()
-    options.clusters = 16
-    options.iterations = 5
-    options.fitJets = 100
-    options.labelSmoothing = 0
+func fewClusters() -> ReconstructionTasks.KMeans {
+    var options = ReconstructionTasks.KMeans()
+    options.tokens.clusters = 16
+    options.tokens.iterations = 5
+    options.tokens.fitJets = 100
+    options.task.labelSmoothing = 0
     return options
+}
+
+extension MaskedParticleModelling {
+    /// What makes the tokens of the task `kmeans`.
+    var kmeans: KMeansTokenizer? {
+        tasks.lazy.compactMap { ($0 as? TokenClassification)?.tokenizer as? KMeansTokenizer }.first
+    }
 }

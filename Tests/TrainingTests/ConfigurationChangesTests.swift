@@ -25,6 +25,7 @@ import Training
                 "data.train: [a.h5, b.h5] → [a.h5]",
                 "optimizer.gradient_clip: 1.0 → null", "tasks.particle_id.weight: null → 2.0",
                 "tasks.particle_id.label_smoothing: null → 0.1", "tasks.regression.weight: 1.0 → null",
+                "tasks.regression.loss: l1 → null",
             ])
     }
 

@@ -30,7 +30,7 @@ import Training
             training: {steps: 16, batch_size: 37, micro_batch_size: 8, validation_interval: 8, validation_jets: 50,
                        checkpoint_interval: 1000, log_interval: 1}
             parallel: {threads: 1}
-            """, overrides, pretrained: RunOptions(ofCheckpoint: backbone))
+            """, overrides, pretrained: .init(backbone: RunOptions(ofCheckpoint: backbone)))
     }
 
     @Test func aFixedBackboneStaysAsItIs() throws {

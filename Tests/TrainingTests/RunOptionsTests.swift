@@ -47,7 +47,7 @@ import Training
         #expect(options.initialWeights == nil)
         #expect(model.masking == .random(fraction: 0.4))
         #expect(model.tasks.particleID?.weight == 0.3 && model.tasks.regression == nil)
-        #expect(model.tasks.kmeans?.clusters == 16384 && model.tasks.kmeans?.labelSmoothing == 0.1)
+        #expect(model.tasks.kmeans?.tokens.clusters == 16384 && model.tasks.kmeans?.task.labelSmoothing == 0.1)
         #expect(options.optimizer.learningRate == 1e-3 && options.optimizer.gradientClip == 1)
         #expect(options.optimizer.adamW == AdamW.Options(weightDecay: 1e-5))
         #expect(options.schedule == .warmupExponential(warmupSteps: 50000, halfLife: 100000))
@@ -159,8 +159,8 @@ import Training
         ("optimizer.name=sgd", "optimizer.name: expected one of adamw"),
         ("schedule.name=cosine", "schedule.name: expected one of constant, warmup_exponential"),
         ("schedule.half_life=0", "schedule.half_life: must be greater than 0"),
-        ("objective=mpm_v3", "objective: expected one of mpm_v2"),
-        ("backbone=x.h5", "backbone: pre-training starts from fresh weights"),
+        ("objective=mpm_v3", "objective: expected one of mpm_v1, mpm_v2"),
+        ("backbone=x.h5", "backbone: mpm_v2 pre-trains from fresh weights"),
         ("data.train=[]", "data.train: no training file is given"),
         ("data.features=[pt, mass]", "data.features: unknown feature 'mass'"),
         ("data.max_constituents=0", "data.max_constituents: must be from 1 to 4096"),

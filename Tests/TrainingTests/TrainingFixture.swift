@@ -13,7 +13,7 @@ let world = makeWorld()
 
 /// The options that some YAML, called `x.yaml`, and overrides say.
 func runOptions(
-    _ yaml: String, _ overrides: [String] = [], pretrained: RunOptions? = nil
+    _ yaml: String, _ overrides: [String] = [], pretrained: RunOptions.Pretrained = .init()
 ) throws -> RunOptions {
     var configuration = try Configuration(yaml: yaml, name: "x.yaml")
     for override in overrides { try configuration.override(override) }

@@ -9,30 +9,55 @@ public struct DownstreamBackbone {
     public static let (group, headGroup) = ("backbone", "head")
 
     private let backbone: Backbone
+    private let inputs: JetInputs
+    private let hasDropout: Bool
     private let tuning: FineTuning
+    private let seed: UInt64
     /// Channels of its outputs.
-    public let width: Int
+    public var width: Int { backbone.width }
 
     /// Declares the backbone; what is declared afterwards is the head.
-    public init(_ options: BackboneOptions, _ tuning: FineTuning, _ jets: JetShape, in builder: ParameterBuilder) {
+    public init(
+        _ options: BackboneOptions, _ tuning: FineTuning, _ jets: JetShape, seed: UInt64, in builder: ParameterBuilder
+    ) {
+        inputs = JetInputs(options.inputs, jets, seed: seed)
         builder.beginGroup(Self.group)
-        backbone = Backbone(
-            features: jets.features, identities: JetFeatures.identityNames.count, encoder: options.encoder,
-            in: builder.root)
+        backbone = options.shape.makeEncoder(
+            features: inputs.width, identities: JetFeatures.identityNames.count,
+            maxConstituents: jets.maxConstituents, in: builder.root)
         builder.beginGroup(Self.headGroup)
+        hasDropout = options.shape.dropout > 0
         self.tuning = tuning
-        width = options.encoder.width
+        self.seed = seed
     }
 
     /// The factors of both groups' learning rates.
     public func learningRateFactors(step: Int) -> [Double] { [tuning.factor(step: step), 1] }
 
-    /// Encodes jets; while the backbone rests, nothing is kept for a gradient.
+    /// Encodes jets; while the backbone rests, it has no dropout and nothing is kept for a gradient.
     public func callAsFunction(
-        _ jets: Constituents, phase: Phase, on tape: Tape
+        _ batch: JetBatch, phase: Phase, on tape: Tape
     ) -> (output: Variable, offsets: Offsets) {
-        guard tuning.isFrozen(in: phase) else { return backbone(jets, on: tape) }
-        let encoded = backbone(jets, on: tape.evaluating)
-        return (Variable(constant: encoded.output.value), encoded.offsets)
+        let jets = inputs(Constituents(batch))
+        guard !tuning.isFrozen(in: phase) else {
+            let encoded = backbone(jets, on: tape.evaluating)
+            return (Variable(constant: encoded.output.value), encoded.offsets)
+        }
+        let keys = hasDropout
+            ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
+        return backbone(jets, keys: keys, on: tape)
+    }
+
+    /// What makes tokens of the inputs, in a state under the names of a pre-training.
+    public var state: ObjectiveState {
+        var state = ObjectiveState()
+        state[JetInputs.stateName] = inputs.state
+        if let vqvae = inputs.vqvae { state[VQVAETokenizer.stateName] = vqvae.weights }
+        return state
+    }
+
+    public func restore(_ state: ObjectiveState) throws {
+        try inputs.restore(state[JetInputs.stateName])
+        try inputs.vqvae?.restore(weights: state[VQVAETokenizer.stateName])
     }
 }

@@ -14,9 +14,10 @@ public final class JetClassification: Predicting {
         public var labelSmoothing = 0.1
 
         /// Decodes the sections from the root. Throws `ConfigurationError`.
-        public init(from root: Section, backbone: BackboneOptions?) throws {
+        public init(from root: Section, backbone: BackboneOptions?, tokenizer: VQVAEOptions?) throws {
             fineTuning = try FineTuning(from: root)
-            self.backbone = try BackboneOptions(from: root.section("model"), pretrained: backbone)
+            self.backbone = try BackboneOptions(
+                from: root.section("model"), pretrained: backbone, tokenizer: tokenizer)
             head = try ClassifierOptions(from: root.section("head"))
             labelSmoothing = try root.section("classification").double(
                 "label_smoothing", default: labelSmoothing, in: .zeroToOne)
@@ -35,7 +36,7 @@ public final class JetClassification: Predicting {
         self.options = options
         self.classes = classes
         let builder = ParameterBuilder()
-        backbone = DownstreamBackbone(options.backbone, options.fineTuning, jets, in: builder)
+        backbone = DownstreamBackbone(options.backbone, options.fineTuning, jets, seed: seed, in: builder)
         head = Classifier(
             options.head, inputs: backbone.width, classes: classes.count, in: builder.root.scope("head"))
         parameters = builder.build(seed: seed)
@@ -56,11 +57,15 @@ public final class JetClassification: Predicting {
     }
 
     private func logits(_ batch: JetBatch, phase: Phase, on tape: Tape) -> Variable {
-        let encoded = backbone(Constituents(batch), phase: phase, on: tape)
+        let encoded = backbone(batch, phase: phase, on: tape)
         return head(encoded.output, offsets: encoded.offsets, on: tape)
     }
 
-    public func predict(_ batch: JetBatch) -> Predictions {
+    public var state: ObjectiveState { backbone.state }
+    public func restore(_ state: ObjectiveState) throws { try backbone.restore(state) }
+    public func adopt(backbone state: ObjectiveState) throws { try backbone.restore(state) }
+
+    public func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions {
         let logits = logits(batch, phase: .validation, on: Tape(recording: false))
         return Predictions([
             "scores": .init(logits.value.softmaxOfRows()), "labels": .init(batch.labels.map { Int($0) }),

@@ -12,13 +12,13 @@ public final class ParticleIdentification: ReconstructionTask {
 
         public init() {}
 
-        public init(from section: Section) throws {
+        public init(from section: Section, labelSmoothing: Double = 0.1) throws {
             weight = try section.double("weight", default: weight, in: 0...(.infinity))
-            labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: 0...1)
+            self.labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: 0...1)
         }
     }
 
-    public static let name = "particle_id"
+    public let name = "particle_id"
     public let weight: Double
     private let labelSmoothing: Float
     private let head: Linear
@@ -29,10 +29,10 @@ public final class ParticleIdentification: ReconstructionTask {
         head = Linear(inputs: width, outputs: identities, in: scope.scope("head"))
     }
 
-    public func count(_ dropped: Constituents) -> Double { Double(dropped.offsets.tokens) }
+    public func count(_ jets: MaskedConstituents) -> Double { Double(jets.dropped.offsets.tokens) }
 
-    public func loss(_ decoded: Variable, _ dropped: Constituents, scale: Float, on tape: Tape) -> Double {
+    public func loss(_ decoded: Variable, _ jets: MaskedConstituents, scale: Float, on tape: Tape) -> Double {
         tape.crossEntropy(
-            head(decoded, on: tape), target: dropped.identities, smoothing: labelSmoothing, scale: scale)
+            head(decoded, on: tape), target: jets.dropped.identities, smoothing: labelSmoothing, scale: scale)
     }
 }

@@ -1,18 +1,16 @@
 import Configuration
+import Foundation
 import Jets
 import Models
 import MPI
-import NN
 import Tensors
 
-/// Recovers which k-means cluster every dropped constituent belongs to: a linear map to one logit a cluster and
-/// cross-entropy. The centroids are found in the preprocessed features at the start of a run.
-public final class KMeansTokens: ReconstructionTask {
-    /// `tasks.kmeans` of a configuration.
+/// Each constituent is the nearest of some centroids, which are found in the preprocessed features at the start of a
+/// run.
+public final class KMeansTokenizer: Tokenizer {
+    /// The keys of the section that asks for the tokens.
     public struct Options: Sendable, Equatable {
-        public var weight = 1.0
         public var clusters = 16384
-        public var labelSmoothing = 0.1
         /// Jets that the centroids are fitted to.
         public var fitJets = 50_000
         /// Lloyd iterations of the fit.
@@ -20,33 +18,29 @@ public final class KMeansTokens: ReconstructionTask {
 
         public init() {}
 
-        public init(from section: Section) throws {
-            weight = try section.double("weight", default: weight, in: 0...(.infinity))
-            clusters = try section.int("clusters", default: clusters, in: 2...1_000_000)
-            labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: 0...1)
+        public init(from section: Section, clusters: Int = 16384) throws {
+            self.clusters = try section.int("clusters", default: clusters, in: 2...1_000_000)
             fitJets = try section.int("fit_jets", default: fitJets, in: 1...Int(Int32.max))
             iterations = try section.int("iterations", default: iterations, in: 1...10_000)
         }
     }
 
-    public static let name = "kmeans"
-    public let weight: Double
     private let options: Options
-    private let head: Linear
     private let features: Int
     private let seed: UInt64
+    private let place: String
     private var codebook: NearestRows?
 
-    public init(_ options: Options, width: Int, features: Int, seed: UInt64, in scope: ParameterScope) {
+    /// - Parameter place: the section of the configuration, for messages.
+    public init(_ options: Options, features: Int, seed: UInt64, place: String = "tasks.kmeans") {
         self.options = options
         self.features = features
         self.seed = seed
-        weight = options.weight
-        head = Linear(inputs: width, outputs: options.clusters, in: scope.scope("head"))
+        self.place = place
     }
 
-    /// The number of clusters.
-    public var clusters: Int { options.clusters }
+    public var count: Int { options.clusters }
+    public var dimension: Int { features }
 
     /// The centroids, `[clusters, features]`; nil before `fit`.
     public var centroids: Tensor? {
@@ -57,14 +51,14 @@ public final class KMeansTokens: ReconstructionTask {
         }
     }
 
-    public func count(_ dropped: Constituents) -> Double { Double(dropped.offsets.tokens) }
-
-    public func loss(_ decoded: Variable, _ dropped: Constituents, scale: Float, on tape: Tape) -> Double {
+    public func tokens(of jets: Constituents) -> [Int32] {
         guard let codebook else { preconditionFailure("k-means tokens are used before their fit") }
-        let labels = codebook.indices(of: dropped.values)
-        tape.lap("nearest centroids")
-        return tape.crossEntropy(
-            head(decoded, on: tape), target: labels, smoothing: Float(options.labelSmoothing), scale: scale)
+        return codebook.indices(of: jets.values)
+    }
+
+    public func vectors(of tokens: [Int32]) -> Tensor {
+        guard let centroids else { preconditionFailure("k-means tokens are used before their fit") }
+        return Tape(recording: false).embedding(Variable(constant: centroids), index: tokens).value
     }
 
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
@@ -87,6 +81,6 @@ public final class KMeansTokens: ReconstructionTask {
     public func restore(_ state: ObjectiveState) throws {
         centroids = try state.tensor(
             "centroids", shape: [options.clusters, features],
-            wanted: "tasks.kmeans asks for \(options.clusters) clusters of \(features) features")
+            wanted: "\(place) asks for \(options.clusters) clusters of \(features) features")
     }
 }

@@ -35,14 +35,21 @@ public enum KMeans {
     private static let resolution = 4_294_967_296.0
 
     /// The constituents of about `jets` jets in the order of training, this rank's part of them.
-    public static func sample(jets: Int, from loader: JetLoader, on communicator: Communicator) throws -> Sample {
+    ///
+    /// - Parameter points: what stands for the constituents of a batch, a row each; their features unless given.
+    public static func sample(
+        jets: Int, from loader: JetLoader, on communicator: Communicator, points: (JetBatch) -> Tensor = { $0.values }
+    ) throws -> Sample {
         try communicator.agree {
             var values: [Float] = []
+            var width = loader.preprocessing.features.count
             var words: [UInt64] = []
             let steps = min(loader.stepsPerEpoch, (jets + loader.order.batchSize - 1) / loader.order.batchSize)
             for step in 0..<steps {
                 let batch = try loader.batch(epoch: 0, step: step)
-                values.append(contentsOf: batch.values.buffer)
+                let rows = points(batch)
+                width = rows.columns
+                withExtendedLifetime(rows) { values.append(contentsOf: rows.buffer) }
                 for (position, jet) in batch.jets.enumerated() {
                     for constituent in 0..<batch.offsets[position].count {
                         var random = RandomSequence(
@@ -52,8 +59,7 @@ public enum KMeans {
                     }
                 }
             }
-            let features = loader.preprocessing.features.count
-            return Sample(values: Tensor(values, shape: [values.count / features, features]), words: words)
+            return Sample(values: Tensor(values, shape: [values.count / width, width]), words: words)
         }
     }
 

@@ -2,46 +2,44 @@ import Configuration
 import Jets
 import Models
 
-/// The sections `model`, `masking` and `tasks` of a configuration with `objective: mpm_v2`.
+/// The sections of a configuration with `objective: mpm_v2`.
 public struct MaskedParticleOptions: Sendable, Equatable {
-    /// The tasks to train; nil leaves one out.
-    public struct Tasks: Sendable, Equatable {
-        public var particleID: ParticleIdentification.Options? = .init()
-        public var regression: Regression.Options?
-        public var kmeans: KMeansTokens.Options? = .init()
-
-        public init() {}
-    }
-
     public var encoder = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
     public var decoder = TransformerShape(width: 256, layers: 4, heads: 4, finalNorm: false)
+    /// Whether the encoder sees what constituents are.
+    public var usesIdentity = true
     public var masking = MaskingStrategy.random(fraction: 0.4)
-    public var tasks = Tasks()
+    public var tasks = ReconstructionTasks()
+    /// The VQ-VAE of `tasks.vqvae`.
+    public var tokenizer: VQVAEOptions?
 
     public init() {}
 
-    /// Builds the model, with fresh weights.
-    public func makeObjective(_ jets: JetShape, seed: UInt64) -> MaskedParticleModelling {
-        MaskedParticleModelling(
-            self, features: jets.features, maxConstituents: jets.maxConstituents, seed: seed)
+    /// What others may build on.
+    public var backbone: BackboneOptions {
+        BackboneOptions(shape: BackboneShape(.transformer(encoder), usesIdentity: usesIdentity))
     }
 
-    /// Decodes the sections from the root of a configuration; a task is trained when its key stands under `tasks`.
-    public init(from root: Section) throws {
+    /// Decodes the sections from the root of a configuration. Throws `ConfigurationError`.
+    public init(from root: Section, tokenizer: VQVAEOptions?) throws {
         let model = try root.section("model")
         encoder = try TransformerShape(from: model.section("encoder"), defaults: encoder, hasRegisters: true)
         decoder = try TransformerShape(from: model.section("decoder"), defaults: decoder, hasRegisters: false)
-
+        usesIdentity = try model.bool("identity", default: true)
         masking = try MaskingStrategy(from: root.section("masking"))
-        let section = try root.section("tasks")
-        tasks.particleID = try section.optionalSection(ParticleIdentification.name).map { try .init(from: $0) }
-        tasks.regression = try section.optionalSection(Regression.name).map { try .init(from: $0) }
-        tasks.kmeans = try section.optionalSection(KMeansTokens.name).map { try .init(from: $0) }
-        if tasks.particleID == nil, tasks.regression == nil, tasks.kmeans == nil {
-            // A misspelt task is an unknown key, which says more.
-            try section.finish()
-            throw root.error("tasks", "no task to train; give at least one of particle_id, regression, kmeans")
+        tasks = try ReconstructionTasks(from: root)
+        self.tokenizer = try tasks.checked(tokenizer, root)
+    }
+}
+
+extension ReconstructionTasks {
+    /// The VQ-VAE, if a task needs it. Throws `ConfigurationError` where it is missing.
+    func checked(_ tokenizer: VQVAEOptions?, _ root: Section) throws -> VQVAEOptions? {
+        guard vqvae != nil else { return nil }
+        guard let tokenizer else {
+            throw root.error("tasks", "vqvae needs the checkpoint of a VQ-VAE; set tokenizer.checkpoint")
         }
+        return tokenizer
     }
 }
 

@@ -7,14 +7,14 @@ import Tensors
 /// One way to recover the dropped constituents from the decoder's outputs: a head, a target and a loss.
 public protocol ReconstructionTask: AnyObject {
     /// The key in the configuration and the column in the metrics.
-    static var name: String { get }
+    var name: String { get }
     /// What the task counts in the total loss.
     var weight: Double { get }
 
     /// What the sum of the loss is divided by.
-    func count(_ dropped: Constituents) -> Double
-    /// The summed loss over dropped constituents; `decoded` is `[dropped, decoder width]`.
-    func loss(_ decoded: Variable, _ dropped: Constituents, scale: Float, on tape: Tape) -> Double
+    func count(_ jets: MaskedConstituents) -> Double
+    /// The summed loss over dropped constituents; `decoded` is what the network says of them, `[dropped, width]`.
+    func loss(_ decoded: Variable, _ jets: MaskedConstituents, scale: Float, on tape: Tape) -> Double
 
     /// As in `Objective`; most tasks need none of these.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws

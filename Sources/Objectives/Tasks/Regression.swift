@@ -1,0 +1,46 @@
+import Configuration
+import Models
+import NN
+import Tensors
+
+/// Recovers the continuous features of every dropped constituent directly: a linear map and the L1 loss (version 2) or
+/// the squared error (version 1), averaged over constituents and features.
+public final class Regression: ReconstructionTask {
+    /// `tasks.regression` of a configuration.
+    public struct Options: Sendable, Equatable {
+        public enum Loss: String, CaseIterable, Sendable {
+            case l1, mse
+        }
+
+        public var weight = 1.0
+        public var loss = Loss.l1
+
+        public init() {}
+
+        public init(from section: Section, loss: Loss = .l1) throws {
+            weight = try section.double("weight", default: weight, in: 0...(.infinity))
+            self.loss = try section.choice("loss", of: Loss.self, default: loss)
+        }
+    }
+
+    public let name = "regression"
+    public let weight: Double
+    private let kind: Options.Loss
+    private let head: Linear
+
+    public init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
+        weight = options.weight
+        kind = options.loss
+        head = Linear(inputs: width, outputs: features, in: scope.scope("head"))
+    }
+
+    public func count(_ jets: MaskedConstituents) -> Double { Double(jets.dropped.values.count) }
+
+    public func loss(_ decoded: Variable, _ jets: MaskedConstituents, scale: Float, on tape: Tape) -> Double {
+        let (found, target) = (head(decoded, on: tape), jets.dropped.values)
+        return switch kind {
+        case .l1: tape.l1Loss(found, target: target, scale: scale)
+        case .mse: tape.mseLoss(found, target: target, scale: scale)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import Jets
+import MPI
+import Tensors
+
+/// Random latent vectors of a global batch, from which unused codes begin anew: those of the constituents with the
+/// lowest random words, whoever computes them.
+struct RevivalCandidates {
+    private var words: [UInt64] = []
+    private var latents: [[Float]] = []
+
+    /// Looks at the latent vectors of some jets, `[tokens, dimension]`, and keeps the best `count` so far.
+    mutating func add(_ values: Tensor, of batch: JetBatch, keeping count: Int, seed: UInt64) {
+        guard count > 0 else { return }
+        var found: [(word: UInt64, token: Int)] = []
+        for (position, jet) in batch.jets.enumerated() {
+            for (constituent, token) in batch.offsets[position].enumerated() {
+                var random = RandomSequence(
+                    RandomKey(
+                        seed: seed, stream: .codeRevival, epoch: batch.epoch, jet: jet, constituent: constituent))
+                found.append((random.next(), token))
+            }
+        }
+        found.sort { $0.word < $1.word }
+        for (word, token) in found.prefix(count) {
+            words.append(word)
+            latents.append(values.rows(token..<token + 1).array)
+        }
+        keepLowest(count)
+    }
+
+    private mutating func keepLowest(_ count: Int) {
+        let order = words.indices.sorted { words[$0] < words[$1] }.prefix(count)
+        (words, latents) = (order.map { words[$0] }, order.map { latents[$0] })
+    }
+
+    /// The best of all ranks, `count` where there are as many; collective.
+    func lowest(_ count: Int, dimension: Int, on communicator: Communicator) throws -> [[Float]] {
+        var all = RevivalCandidates()
+        all.words = try communicator.allGather(words).flatMap { $0 }
+        let values = try communicator.allGather(latents.flatMap { $0 }).flatMap { $0 }
+        all.latents = all.words.indices.map { Array(values[$0 * dimension..<($0 + 1) * dimension]) }
+        all.keepLowest(count)
+        return all.latents
+    }
+}

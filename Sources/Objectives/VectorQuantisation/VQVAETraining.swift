@@ -1,0 +1,187 @@
+import Configuration
+import Jets
+import Models
+import MPI
+import NN
+import Tensors
+
+/// Trains the VQ-VAE whose codes are tokens of constituents (arXiv:2401.13537):
+///
+///     loss = mean |x − x̂| + 10 · [(1 − β) d(z, sg e) + β d(sg z, e)]
+///
+/// The code book begins with the k-means centroids of what the untrained encoder gives; a code that no constituent of
+/// the global batch has chosen for a number of steps begins anew at a random latent vector of the batch. All of it is
+/// the same on any number of ranks.
+public final class VQVAETraining: Predicting {
+    /// The configuration with `objective: vqvae`.
+    public struct Options: Sendable, Equatable {
+        public var model = VQVAEOptions()
+        public var commitmentWeight = 10.0
+        /// The commitment loss counts at every so many steps.
+        public var commitmentInterval = 4
+        /// Steps after which an unused code begins anew.
+        public var revivalSteps = 100
+        /// Jets that the code book is first fitted to.
+        public var fitJets = 2000
+        /// Lloyd iterations of that fit.
+        public var iterations = 10
+
+        public init() {}
+
+        /// Decodes the sections from the root. Throws `ConfigurationError`.
+        public init(from root: Section) throws {
+            model = try VQVAEOptions(from: root.section("model"))
+            let section = try root.section("vqvae")
+            commitmentWeight = try section.double("commitment_weight", default: commitmentWeight, in: .nonNegative)
+            commitmentInterval = try section.int("commitment_interval", default: commitmentInterval, in: .positive)
+            revivalSteps = try section.int("revival_steps", default: revivalSteps, in: .positive)
+            fitJets = try section.int("fit_jets", default: fitJets, in: .positive)
+            iterations = try section.int("iterations", default: iterations, in: .positive)
+        }
+    }
+
+    public let parameters: ParameterStore
+    public let terms: [LossTerm]
+    public let monitors = ["code_usage", "perplexity"]
+    /// The network.
+    public let model: VQVAE
+    private let options: Options
+    private let hasDropout: Bool
+    private let seed: UInt64
+    private var ages: CodeAges
+    /// What this rank has seen of the current step, or of a validation.
+    private var usage: CodeUsage
+    private var candidates: RevivalCandidates
+
+    public init(_ options: Options, _ jets: JetShape, seed: UInt64) {
+        let shape = options.model.shape(features: jets.features)
+        let builder = ParameterBuilder()
+        model = VQVAE(shape, in: builder.root)
+        parameters = builder.build(seed: seed)
+        terms = [
+            LossTerm(name: "reconstruction", weight: 1), LossTerm(name: "commitment", weight: options.commitmentWeight),
+        ]
+        ages = CodeAges(codes: shape.quantiser.codes)
+        usage = CodeUsage(codes: shape.quantiser.codes)
+        candidates = RevivalCandidates()
+        hasDropout = shape.encoder.dropout > 0 || shape.decoder.dropout > 0
+        self.options = options
+        self.seed = seed
+    }
+
+    public func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
+        let jets = Constituents(batch)
+        let isCommitted = switch phase {
+        case .training(let step): step % options.commitmentInterval == 0
+        case .validation: true
+        }
+        let keys = hasDropout && phase.isTraining
+            ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
+        let counts = [Double(jets.values.count), isCommitted ? Double(batch.tokenCount) : 0]
+        return MicroBatch(counts: counts) { [self] scales, tape in
+            let output = model(jets, commitmentScale: scales[1], keys: keys, on: tape)
+            usage.add(output.codes)
+            if phase.isTraining {
+                candidates.add(output.latents, of: batch, keeping: expiring, seed: seed)
+            }
+            let loss = tape.l1Loss(output.reconstruction, target: jets.values, scale: scales[0])
+            return [loss, isCommitted ? output.commitment : 0]
+        }
+    }
+
+    /// The codes that begin anew unless this step chooses them.
+    private var expiring: Int { ages.ages.count { $0 + 1 >= options.revivalSteps } }
+
+    public func stepDidEnd(_ step: Int, isSkipped: Bool, on communicator: Communicator) throws -> [Double] {
+        let expiring = expiring
+        let found = try summedUsage(on: communicator)
+        let local = candidates
+        candidates = RevivalCandidates()
+        guard !isSkipped else { return monitors(of: found) }
+        ages.update(found)
+        if expiring > 0 {
+            // Collective, so whether it happens follows from what all ranks know.
+            let latents = try local.lowest(expiring, dimension: model.quantiser.shape.dimension, on: communicator)
+            for (code, latent) in zip(ages.takeExpired(after: options.revivalSteps), latents) {
+                model.quantiser.setCode(code, to: latent)
+            }
+        }
+        return monitors(of: found)
+    }
+
+    public func validationDidEnd(on communicator: Communicator) throws -> [Double] {
+        monitors(of: try summedUsage(on: communicator))
+    }
+
+    private func summedUsage(on communicator: Communicator) throws -> CodeUsage {
+        defer { usage = CodeUsage(codes: usage.counts.count) }
+        return CodeUsage(counts: try communicator.allReduce(usage.counts))
+    }
+
+    /// The share of the codes that were chosen, and the effective number of codes.
+    private func monitors(of usage: CodeUsage) -> [Double] {
+        [Double(usage.used) / Double(usage.counts.count), usage.perplexity]
+    }
+
+    public var fitsParameters: Bool { true }
+
+    public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        let shape = model.quantiser.shape
+        let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator) { [model] batch in
+            // Jet by jet: the same to the bit however the jets are shared.
+            let latents = Tensor(shape: [batch.tokenCount, shape.dimension])
+            for jet in 0..<batch.count where !batch.offsets[jet].isEmpty {
+                let own = model.latents(of: Constituents(batch.slice(jets: jet..<jet + 1)))
+                (latents.pointer + batch.offsets[jet].lowerBound * shape.dimension).update(
+                    from: own.pointer, count: own.count)
+            }
+            return latents
+        }
+        let fit = try KMeans.fit(
+            sample, clusters: shape.codes, iterations: options.iterations, seed: seed, on: communicator)
+        for code in 0..<shape.codes { model.quantiser.setCode(code, to: fit.centroids.rows(code..<code + 1).array) }
+        report("code book: \(shape.codes) centroids of the latent vectors of \(fit.points) constituents")
+    }
+
+    public var state: ObjectiveState {
+        var state = ObjectiveState()
+        state.integers["ages"] = ages.ages
+        return state
+    }
+
+    public func restore(_ state: ObjectiveState) throws {
+        ages = CodeAges(ages: try state.integers("ages", count: ages.ages.count))
+    }
+
+    /// pT and mass [GeV] of every jet, before it became codes and after.
+    public func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions {
+        let jets = Constituents(batch)
+        let decoded = model.decode(model.codes(of: jets), offsets: jets.offsets)
+        func observables(_ values: Tensor) -> JetObservables {
+            let stored = preprocessing.inverse(values.array)
+            return JetObservables(
+                momenta: JetObservables.momenta(of: stored, features: preprocessing.features), offsets: jets.offsets)
+        }
+        let (before, after) = (observables(batch.values), observables(decoded))
+        func column(_ values: [Double]) -> Predictions.Column { .init(values.map { Float($0) }) }
+        return Predictions([
+            "jet_pt": column(before.transverseMomenta), "jet_mass": column(before.masses),
+            "decoded_jet_pt": column(after.transverseMomenta), "decoded_jet_mass": column(after.masses),
+            "labels": .init(batch.labels.map { Int($0) }),
+        ])
+    }
+
+    public func measures(of predictions: Predictions) -> [Measure] {
+        func median(_ name: String) -> Double {
+            let values = predictions.floats(name).sorted()
+            return values.isEmpty ? 0 : Double(values[values.count / 2])
+        }
+        return ["jet_pt", "jet_mass"].flatMap { name in
+            let (before, after) = (median(name), median("decoded_" + name))
+            return [
+                Measure("median_" + name, before), Measure("median_decoded_" + name, after),
+                Measure("median_\(name)_ratio", after / before),
+            ]
+        }
+    }
+}
