@@ -14,6 +14,8 @@ public struct JetBatch: Sendable {
     public let identities: [Int32]
     /// The class of each jet, J values.
     public let labels: [Int32]
+    /// What else was asked for of each constituent, such as its vertex: T values for each name.
+    public let constituentLabels: [[Int32]]
     /// pT [GeV], Δη and Δφ of each constituent as stored, T values, where they were asked for.
     public let momenta: [SIMD3<Float>]?
 
@@ -25,11 +27,12 @@ public struct JetBatch: Sendable {
     /// A batch of these parts, whose lengths must fit.
     public init(
         jets: [Int], epoch: Int, offsets: Offsets, values: Tensor, identities: [Int32], labels: [Int32],
-        momenta: [SIMD3<Float>]? = nil
+        constituentLabels: [[Int32]] = [], momenta: [SIMD3<Float>]? = nil
     ) {
         precondition(
             offsets.jets == jets.count && labels.count == jets.count && offsets.tokens == identities.count
                 && values.rows == identities.count
+                && constituentLabels.allSatisfy { $0.count == identities.count }
                 && momenta.map { $0.count == identities.count } ?? true,
             "the parts of a batch do not fit")
         self.jets = jets
@@ -38,6 +41,7 @@ public struct JetBatch: Sendable {
         self.values = values
         self.identities = identities
         self.labels = labels
+        self.constituentLabels = constituentLabels
         self.momenta = momenta
     }
 
@@ -51,6 +55,7 @@ public struct JetBatch: Sendable {
         return JetBatch(
             jets: Array(jets[range]), epoch: epoch, offsets: Offsets(starts.map { $0 - first }),
             values: values.rows(tokens), identities: Array(identities[tokens]), labels: Array(labels[range]),
+            constituentLabels: constituentLabels.map { Array($0[tokens]) },
             momenta: momenta.map { Array($0[tokens]) })
     }
 }

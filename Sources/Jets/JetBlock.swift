@@ -8,37 +8,46 @@ public struct JetBlock: Sendable {
     public let identities: [UInt8]
     /// The class of each jet, J values.
     public let labels: [Int32]
+    /// What else was asked for of each constituent, such as its vertex: T values for each name.
+    public let constituentLabels: [[Int32]]
 
     /// The number of jets.
     public var count: Int { labels.count }
 
     /// A block of these arrays, whose lengths must fit.
-    public init(offsets: [Int32], values: [Float], identities: [UInt8], labels: [Int32]) {
+    public init(offsets: [Int32], values: [Float], identities: [UInt8], labels: [Int32], constituentLabels: [[Int32]] = []) {
         precondition(
             offsets.count == labels.count + 1 && offsets[0] == 0
                 && Int(offsets[labels.count]) == identities.count
-                && values.count == JetFeatures.allNames.count * identities.count,
+                && values.count == JetFeatures.allNames.count * identities.count
+                && constituentLabels.allSatisfy { $0.count == identities.count },
             "the arrays of a block do not fit")
         self.offsets = offsets
         self.values = values
         self.identities = identities
         self.labels = labels
+        self.constituentLabels = constituentLabels
     }
 
     /// The number of bytes that the arrays take.
-    var bytes: Int { 4 * (offsets.count + values.count + labels.count) + identities.count }
+    var bytes: Int {
+        4 * (offsets.count + values.count + labels.count) + (1 + 4 * constituentLabels.count) * identities.count
+    }
 
     /// The jets at some rising rows.
     func keeping(_ rows: [Int]) -> JetBlock {
         let width = JetFeatures.allNames.count
         var (offsets, values, identities): ([Int32], [Float], [UInt8]) = ([0], [], [])
+        var others = constituentLabels.map { _ in [Int32]() }
         for row in rows {
             let tokens = Int(self.offsets[row])..<Int(self.offsets[row + 1])
             offsets.append(offsets[offsets.count - 1] + Int32(tokens.count))
             values += self.values[tokens.lowerBound * width..<tokens.upperBound * width]
             identities += self.identities[tokens]
+            for index in others.indices { others[index] += constituentLabels[index][tokens] }
         }
         return JetBlock(
-            offsets: offsets, values: values, identities: identities, labels: rows.map { labels[$0] })
+            offsets: offsets, values: values, identities: identities, labels: rows.map { labels[$0] },
+            constituentLabels: others)
     }
 }

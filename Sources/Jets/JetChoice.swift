@@ -14,12 +14,17 @@ public struct JetChoice: Sendable, Equatable {
     /// Of C classes, class c (from 0, in the order given) has ⌈(jets − c) / C⌉. The jets of a smaller choice
     /// of the same seed are among those of a larger one.
     public var jets: Int?
+    /// The number of jets of single classes, where `jets` does not say; of the others all are used.
+    public var counts: [String: Int]
     /// Names the choice of that number.
     public var seed: UInt64
 
-    public init(classes: [String]? = nil, jets: Int? = nil, seed: UInt64 = 0) {
+    public init(
+        classes: [String]? = nil, jets: Int? = nil, counts: [String: Int] = [:], seed: UInt64 = 0
+    ) {
         self.classes = classes
         self.jets = jets
+        self.counts = counts
         self.seed = seed
     }
 
@@ -27,6 +32,7 @@ public struct JetChoice: Sendable, Equatable {
     public init(from section: Section, seed: UInt64) throws {
         classes = try section.optionalStrings("classes", absent: "all")
         jets = try section.optionalInt("jets", in: .positive, absent: "all")
+        counts = [:]
         self.seed = seed
         if let classes {
             guard !classes.isEmpty else {
@@ -55,6 +61,9 @@ public struct JetChoice: Sendable, Equatable {
         }
     }
 
+    /// More jets than there are, few enough for sums of them.
+    private static let unbounded = Int.max >> 16
+
     /// Finds the jets by reading labels alone, which the ranks share; nil for all jets. Collective.
     ///
     /// Throws `AgreedError` where labels cannot be read, or a class has too few jets.
@@ -64,13 +73,14 @@ public struct JetChoice: Sendable, Equatable {
     ) throws -> JetSelection? {
         guard classes != nil || jets != nil else { return nil }
         let chosen = try communicator.agree { try self.labels(of: classNames) }
-        guard let jets else {
+        guard jets != nil || !counts.isEmpty else {
             return try Self.all(of: Set(chosen), in: layout, on: communicator, reading: labels)
         }
         var walk = StratifiedWalk(
             quotas: Dictionary(
                 uniqueKeysWithValues: chosen.enumerated().map { index, label in
-                    (label, max(0, (jets - index + chosen.count - 1) / chosen.count))
+                    let share = jets.map { max(0, ($0 - index + chosen.count - 1) / chosen.count) }
+                    return (label, share ?? counts[classNames[Int(label)]] ?? Self.unbounded)
                 }), layout: layout)
         var sequence = RandomSequence(RandomKey(seed: seed, stream: .selection))
         let order = Permutation(count: layout.blockCount, key: sequence.next())
@@ -92,11 +102,11 @@ public struct JetChoice: Sendable, Equatable {
             round = min(2 * round, max(1024, communicator.size))
         }
         try communicator.agree {
-            for label in chosen where walk.quotas[label]! > 0 {
+            for label in chosen where walk.quotas[label]! > 0 && walk.wanted[label] != Self.unbounded {
                 let wanted = walk.wanted[label]!
                 throw JetError(
-                    "data.jets asks for \(wanted) jets of class '\(classNames[Int(label)])', but the files have "
-                        + "\(wanted - walk.quotas[label]!): lower data.jets, or leave the class out of "
+                    "\(self.jets == nil ? "the objective" : "data.jets") asks for \(wanted) jets of class '\(classNames[Int(label)])', but the files have "
+                        + "\(wanted - walk.quotas[label]!): ask for fewer, or leave the class out of "
                         + "data.classes")
             }
         }

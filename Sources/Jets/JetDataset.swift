@@ -9,6 +9,8 @@ public final class JetDataset: Sendable {
     public let maxConstituents: Int
     /// The numbering of all jets and the blocks that they are read in, and which of them are used.
     public let numbering: JetNumbering
+    /// The datasets with a whole number for each constituent that are read too, such as `vtx_id`.
+    public let constituentLabels: [String]
     /// The names of the classes by label; empty where the files do not tell.
     public let classNames: [String]
     /// The ranks that share the dataset.
@@ -31,9 +33,10 @@ public final class JetDataset: Sendable {
     /// - Parameters:
     ///   - jets: bounds the number of jets: the first ones are taken.
     ///   - choice: which jets are used.
+    ///   - constituentLabels: datasets with a whole number for each constituent that are read too.
     public init(
         paths: [String], maxConstituents: Int = 128, jets: Int? = nil, choice: JetChoice = .all,
-        on communicator: Communicator
+        constituentLabels: [String] = [], on communicator: Communicator
     ) throws {
         try communicator.agree {
             guard maxConstituents > 0 else {
@@ -41,10 +44,11 @@ public final class JetDataset: Sendable {
             }
             if let jets, jets <= 0 { throw JetError("the number of jets is \(jets); it must be at least 1") }
         }
-        let list = try JetFileList(paths, maxConstituents: maxConstituents, on: communicator)
+        let list = try JetFileList(
+            paths, maxConstituents: maxConstituents, constituentLabels: constituentLabels, on: communicator)
         // A communicator of its own, because another dataset may be read in another thread.
         let files = JetFilePool(
-            list, maxConstituents: maxConstituents,
+            list, maxConstituents: maxConstituents, constituentLabels: constituentLabels,
             on: communicator.size > 1 ? try Communicator.selfOnly.duplicate() : nil)
         // That the others see the files at all is better known before the work begins.
         try communicator.agree { _ = try files.file(0) }
@@ -63,6 +67,7 @@ public final class JetDataset: Sendable {
             layout: layout, selection: jets.flatMap { selection?.prefix($0, of: layout) } ?? selection)
         self.paths = list.paths
         self.maxConstituents = maxConstituents
+        self.constituentLabels = constituentLabels
         self.communicator = communicator
         self.files = files
         classNames = list.classNames

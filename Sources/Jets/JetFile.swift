@@ -22,14 +22,18 @@ public protocol JetFile: AnyObject, Sendable {
 
 /// Opens a file of either layout and checks its structure; collective if a communicator is given.
 ///
+/// - Parameter constituentLabels: datasets with a whole number for each constituent that are read too.
+///
 /// Throws `HDF5Error` or `AgreedError` where there is no such file, and `JetError` where its structure does
 /// not fit.
 public func openJetFile(
-    _ path: String, maxConstituents: Int, on communicator: Communicator? = nil
+    _ path: String, maxConstituents: Int, constituentLabels: [String] = [], on communicator: Communicator? = nil
 ) throws -> any JetFile {
     // Blocks are whole chunks, or larger than them: a cache would only keep what is not asked for again.
     let file = try File(opening: path, on: communicator, chunkCacheBytes: 128 << 10)
     return file.root.contains(PackedLayout.mark)
-        ? try PackedFile(path: path, file: file, maxConstituents: maxConstituents)
-        : try PaddedFile(path: path, file: file, maxConstituents: maxConstituents)
+        ? try PackedFile(
+            path: path, file: file, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
+        : try PaddedFile(
+            path: path, file: file, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
 }

@@ -13,8 +13,13 @@ struct JetFileList: Sendable {
     /// Looks at the files that the patterns stand for on rank 0, and tells the others; collective.
     ///
     /// Throws `AgreedError` where a pattern stands for nothing, or a file cannot be opened or does not fit.
-    init(_ patterns: [String], maxConstituents: Int, on communicator: Communicator) throws {
-        let found = try communicator.onRoot { try Self(patterns, maxConstituents: maxConstituents) }
+    init(
+        _ patterns: [String], maxConstituents: Int, constituentLabels: [String] = [],
+        on communicator: Communicator
+    ) throws {
+        let found = try communicator.onRoot {
+            try Self(patterns, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
+        }
         func broadcast(_ texts: [String]?) throws -> [String] {
             // No path or name has a zero byte.
             let text = try communicator.broadcast(texts?.joined(separator: "\0") ?? "")
@@ -29,12 +34,13 @@ struct JetFileList: Sendable {
     /// Looks at the files that the patterns stand for.
     ///
     /// Throws `HDF5Error` or `JetError` where a pattern stands for nothing, or a file does not fit.
-    init(_ patterns: [String], maxConstituents: Int) throws {
+    init(_ patterns: [String], maxConstituents: Int, constituentLabels: [String] = []) throws {
         paths = try patterns.flatMap(Self.expand)
         guard !paths.isEmpty else { throw JetError("no file of jets is given; name at least one") }
         var (counts, blockRows, names) = ([Int](), 0, [String]?.none)
         for path in paths {
-            let file = try openJetFile(path, maxConstituents: maxConstituents)
+            let file = try openJetFile(
+                path, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
             guard file.classNames == names ?? file.classNames else {
                 throw JetError(
                     "the classes in \(path) (\(file.classNames.joined(separator: ", "))) are not those in "

@@ -8,13 +8,17 @@ final class JetFilePool: Sendable {
 
     private let list: JetFileList
     private let maxConstituents: Int
+    private let constituentLabels: [String]
     /// This rank alone, for parallel HDF5; nil where there is one rank, which needs no MPI to read.
     private let communicator: Communicator?
     private let open = Mutex(LeastRecentlyUsed<any JetFile>(minimum: limit))
 
-    init(_ list: JetFileList, maxConstituents: Int, on communicator: Communicator?) {
+    init(
+        _ list: JetFileList, maxConstituents: Int, constituentLabels: [String] = [], on communicator: Communicator?
+    ) {
         self.list = list
         self.maxConstituents = maxConstituents
+        self.constituentLabels = constituentLabels
         self.communicator = communicator
     }
 
@@ -27,7 +31,8 @@ final class JetFilePool: Sendable {
         let path = list.paths[number]
         let file: any JetFile
         do {
-            file = try openJetFile(path, maxConstituents: maxConstituents, on: communicator)
+            file = try openJetFile(
+                path, maxConstituents: maxConstituents, constituentLabels: constituentLabels, on: communicator)
         } catch let error as AgreedError {
             // Agreed with nobody: the other ranks do not know.
             throw JetError(error.message)

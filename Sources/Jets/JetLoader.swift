@@ -99,7 +99,22 @@ public final class JetLoader: Sendable {
         }
         return JetBatch(
             jets: jets, epoch: epoch, offsets: Offsets(offsets), values: values, identities: identities,
-            labels: labels, momenta: carriesMomenta ? momenta(of: parts, tokens: tokens) : nil)
+            labels: labels, constituentLabels: constituentLabels(of: parts, tokens: tokens),
+            momenta: carriesMomenta ? momenta(of: parts, tokens: tokens) : nil)
+    }
+
+    private func constituentLabels(of parts: [Part], tokens: Int) -> [[Int32]] {
+        dataset.constituentLabels.indices.map { index in
+            var labels: [Int32] = []
+            labels.reserveCapacity(tokens)
+            for part in parts {
+                for row in part.rows {
+                    let range = Int(part.block.offsets[row])..<Int(part.block.offsets[row + 1])
+                    labels += part.block.constituentLabels[index][range]
+                }
+            }
+            return labels
+        }
     }
 
     private func momenta(of parts: [Part], tokens: Int) -> [SIMD3<Float>] {

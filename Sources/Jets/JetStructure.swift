@@ -31,6 +31,18 @@ package enum JetStructure {
         }
     }
 
+    /// Throws `JetError` unless a dataset has a whole number for each constituent.
+    static func checkConstituentLabels(
+        _ path: String, _ root: borrowing Group, _ name: String, shape: [Int]
+    ) throws {
+        guard root.contains(name) else {
+            throw JetError("\(path) has no dataset '\(name)', which this task learns; write the file with it")
+        }
+        let dataset = try root.dataset(name)
+        guard dataset.shape == shape else { throw misfit(path, dataset, "\(shape) as in /csts") }
+        try require(path, dataset, integers, "integers")
+    }
+
     /// Throws `JetError` where `/csts` says that its features are others, or in another order.
     static func checkFeatureNames(_ path: String, _ features: borrowing Dataset) throws {
         guard features.hasAttribute("names") else { return }

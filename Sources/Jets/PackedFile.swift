@@ -13,6 +13,7 @@ public final class PackedFile: JetFile {
     public var classNames: [String] { layout.labels.classNames }
 
     private let maxConstituents: Int
+    private let constituentLabels: [String]
     private let layout: PackedLayout
     private let file: File
 
@@ -26,11 +27,18 @@ public final class PackedFile: JetFile {
         try self.init(path: path, file: file, maxConstituents: maxConstituents)
     }
 
-    init(path: String, file: consuming File, maxConstituents: Int) throws {
+    init(
+        path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String] = []
+    ) throws {
         precondition(maxConstituents > 0, "jets of at most \(maxConstituents) constituents")
         self.path = path
         self.maxConstituents = maxConstituents
         layout = try PackedLayout(path: path, root: file.root)
+        self.constituentLabels = constituentLabels
+        let constituents = try layout.features.shape[0]
+        for name in constituentLabels {
+            try JetStructure.checkConstituentLabels(path, file.root, name, shape: [constituents])
+        }
         self.file = file
     }
 
@@ -64,6 +72,13 @@ public final class PackedFile: JetFile {
                 rows: tokens, into: UnsafeMutableBufferPointer(rebasing: buffer[..<tokens.count]))
             initialized = tokens.count
         }
+        var others = try constituentLabels.map { name in
+            try [Int32](unsafeUninitializedCapacity: tokens.count) { buffer, initialized in
+                try file.root.dataset(name).read(
+                    rows: tokens, into: UnsafeMutableBufferPointer(rebasing: buffer[..<tokens.count]))
+                initialized = tokens.count
+            }
+        }
         var offsets: [Int32] = [0]
         offsets.reserveCapacity(rows.count + 1)
         for jet in 0..<rows.count {
@@ -73,6 +88,9 @@ public final class PackedFile: JetFile {
             if token != first {
                 // What was cut off the jets before leaves a gap.
                 for index in 0..<used { identities[token + index] = identities[first + index] }
+                for other in others.indices {
+                    for index in 0..<used { others[other][token + index] = others[other][first + index] }
+                }
                 for index in 0..<used * width {
                     values[token * width + index] = values[first * width + index]
                 }
@@ -82,6 +100,7 @@ public final class PackedFile: JetFile {
         let kept = Int(offsets[rows.count])
         identities.removeLast(identities.count - kept)
         values.removeLast(values.count - kept * width)
+        for other in others.indices { others[other].removeLast(others[other].count - kept) }
 
         let check = ConstituentCheck(path: path) { token in
             let jet = (0..<rows.count).first { Int(offsets[$0 + 1]) > token }!
@@ -89,6 +108,8 @@ public final class PackedFile: JetFile {
         }
         let kinds = try check.identities(identities)
         try check.values(values)
-        return JetBlock(offsets: offsets, values: values, identities: kinds, labels: try labels(rows: rows))
+        return JetBlock(
+            offsets: offsets, values: values, identities: kinds, labels: try labels(rows: rows),
+            constituentLabels: others)
     }
 }

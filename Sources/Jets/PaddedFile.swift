@@ -14,6 +14,7 @@ public final class PaddedFile: JetFile {
     public var classNames: [String] { layout.labels.classNames }
 
     private let slots: Int
+    private let constituentLabels: [String]
     private let layout: PaddedLayout
     private let file: File
 
@@ -27,11 +28,17 @@ public final class PaddedFile: JetFile {
         try self.init(path: path, file: file, maxConstituents: maxConstituents)
     }
 
-    init(path: String, file: consuming File, maxConstituents: Int) throws {
+    init(
+        path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String] = []
+    ) throws {
         precondition(maxConstituents > 0, "jets of at most \(maxConstituents) constituents")
         self.path = path
         layout = try PaddedLayout(path: path, root: file.root)
         slots = min(layout.slots, maxConstituents)
+        self.constituentLabels = constituentLabels
+        for name in constituentLabels {
+            try JetStructure.checkConstituentLabels(path, file.root, name, shape: [layout.count, layout.slots])
+        }
         self.file = file
     }
 
@@ -105,13 +112,34 @@ public final class PaddedFile: JetFile {
         }
         let kinds = try check.identities(stored)
         try check.values(values)
-        return JetBlock(offsets: offsets, values: values, identities: kinds, labels: try labels(rows: rows))
+        let others = try constituentLabels.map { name in
+            try runs.read(
+                file.root.dataset(name), start: [rows.lowerBound, 0], count: [jets, slots], tokens: tokens)
+        }
+        return JetBlock(
+            offsets: offsets, values: values, identities: kinds, labels: try labels(rows: rows),
+            constituentLabels: others)
     }
 }
 
 /// The stretches of used slots.
 private struct MaskRuns {
     let mask: UnsafeBufferPointer<UInt8>
+
+    /// Reads the used slots of a dataset of whole numbers.
+    func read(_ dataset: borrowing Dataset, start: [Int], count: [Int], tokens: Int) throws -> [Int32] {
+        let slots = count.reduce(1, *)
+        let all = try [Int32](unsafeUninitializedCapacity: slots) { buffer, initialized in
+            try dataset.read(start: start, count: count, into: UnsafeMutableBufferPointer(rebasing: buffer[..<slots]))
+            initialized = slots
+        }
+        return [Int32](unsafeUninitializedCapacity: tokens) { packed, initialized in
+            forEach { slot, token, length in
+                for index in 0..<length { packed[token + index] = all[slot + index] }
+            }
+            initialized = tokens
+        }
+    }
 
     /// Calls `body(first slot, its token, number of slots)` for each.
     @inline(__always)

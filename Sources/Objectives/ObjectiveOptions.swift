@@ -37,7 +37,8 @@ public enum ObjectiveOptions: Sendable, Equatable {
     case mpmV2(MaskedParticleOptions)
     case vqvae(VQVAETraining.Options)
     case setFlow(SetFlowOptions)
-    case classification(JetClassification.Options)
+    /// A task on a backbone; the first is the name.
+    case downstream(Name, DownstreamOptions)
 
     /// The key `objective`.
     public enum Name: String, CaseIterable, Sendable {
@@ -45,10 +46,16 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case mpmV2 = "mpm_v2"
         case vqvae
         case setFlow = "set_flow"
-        case classification
+        case classification, cwola, vertexing
+        case trackOrigin = "track_origin"
 
         /// Whether labels are learned, on top of a backbone.
-        public var isDownstream: Bool { self == .classification }
+        public var isDownstream: Bool {
+            switch self {
+            case .mpmV1, .mpmV2, .vqvae, .setFlow: false
+            case .classification, .cwola, .vertexing, .trackOrigin: true
+            }
+        }
     }
 
     /// The name in the configuration.
@@ -58,7 +65,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV2: .mpmV2
         case .vqvae: .vqvae
         case .setFlow: .setFlow
-        case .classification: .classification
+        case .downstream(let name, _): name
         }
     }
 
@@ -66,7 +73,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
     public var fineTuning: FineTuning? {
         switch self {
         case .mpmV1, .mpmV2, .vqvae, .setFlow: nil
-        case .classification(let options): options.fineTuning
+        case .downstream(_, let options): options.fineTuning
         }
     }
 
@@ -77,17 +84,17 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV2(let options): options.backbone
         case .vqvae: nil
         case .setFlow(let options): options.backbone
-        case .classification(let options): options.backbone
+        case .downstream(_, let options): options.backbone
         }
     }
 
-    /// Whether it looks at the labels of jets.
-    public var needsLabels: Bool {
+    /// Whether the class of a jet is learned.
+    public var needsClasses: Bool {
         switch self {
         case .mpmV1(let options): options.tasks.probe != nil
         case .mpmV2(let options): options.tasks.probe != nil
         case .vqvae, .setFlow: false
-        case .classification: true
+        case .downstream(let name, _): name == .classification || name == .cwola
         }
     }
 
@@ -95,8 +102,19 @@ public enum ObjectiveOptions: Sendable, Equatable {
     public var vqvae: VQVAEOptions? {
         switch self {
         case .vqvae(let options): options.model
-        case .mpmV1, .mpmV2, .setFlow, .classification: nil
+        case .mpmV1, .mpmV2, .setFlow, .downstream: nil
         }
+    }
+
+    /// The datasets with a whole number for each constituent that are needed.
+    public var constituentLabels: [String] {
+        if case .downstream(_, let options) = self { options.constituentLabels } else { [] }
+    }
+
+    /// The jets of the training files that are used, where the objective says so itself.
+    public func choice(seed: UInt64) -> JetChoice? {
+        if case .downstream(_, let options) = self, case .cwola(let cwola) = options.task { cwola.choice(seed: seed) }
+        else { nil }
     }
 
     /// The VQ-VAE that the backbone takes its inputs from.
@@ -124,9 +142,9 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV2: self = .mpmV2(try MaskedParticleOptions(from: root, tokenizer: vqvae))
         case .vqvae: self = .vqvae(try VQVAETraining.Options(from: root))
         case .setFlow: self = .setFlow(try SetFlowOptions(from: root))
-        case .classification:
-            self = .classification(
-                try JetClassification.Options(from: root, backbone: backbone?.backbone, tokenizer: vqvae))
+        case .classification, .cwola, .vertexing, .trackOrigin:
+            self = .downstream(
+                name, try DownstreamOptions(from: root, name, backbone: backbone?.backbone, tokenizer: vqvae))
         }
     }
 
@@ -137,7 +155,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV2(let options): MaskedParticleModelling(options, jets, seed: seed)
         case .vqvae(let options): VQVAETraining(options, jets, seed: seed)
         case .setFlow(let options): SetFlowTraining(options, jets, seed: seed)
-        case .classification(let options): JetClassification(options, jets, seed: seed)
+        case .downstream(_, let options): DownstreamObjective(options, jets, seed: seed)
         }
     }
 }

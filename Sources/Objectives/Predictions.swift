@@ -78,4 +78,10 @@ public protocol Predicting: Objective {
     func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions
     /// The figures of merit of the answers for all jets.
     func measures(of predictions: Predictions) -> [Measure]
+    /// Figures of merit that are tables, row by row.
+    func tables(of predictions: Predictions) -> [String: [[Double]]]
+}
+
+extension Predicting {
+    public func tables(of predictions: Predictions) -> [String: [[Double]]] { [:] }
 }

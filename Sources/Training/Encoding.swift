@@ -92,7 +92,7 @@ func openTestJets(_ options: RunOptions, jets: Int? = nil, on communicator: Comm
     }
     return try JetDataset(
         paths: options.data.test, maxConstituents: options.data.maxConstituents, jets: jets,
-        choice: JetChoice(classes: options.data.choice.classes), on: communicator)
+        choice: JetChoice(classes: options.choice.classes), on: communicator)
 }
 
 /// The backbone of a checkpoint of any objective.

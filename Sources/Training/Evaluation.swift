@@ -48,7 +48,8 @@ public func evaluate(
     _ = try Machine.useThreads(options.threads, on: communicator)
     let dataset = try JetDataset(
         paths: options.data.test, maxConstituents: options.data.maxConstituents,
-        choice: JetChoice(classes: model.fitted.classes?.names ?? options.data.choice.classes), on: communicator)
+        choice: JetChoice(classes: model.fitted.classes?.names ?? options.choice.classes),
+        constituentLabels: options.objective.constituentLabels, on: communicator)
     let loader = try communicator.agree { try model.loader(dataset) }
     console.say("\(checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
 
@@ -107,6 +108,8 @@ private func write(
         var objective: String
         var jets: Int
         var measures: [String: Double]
+        var tables: [String: [[Double]]]?
+        var classes: [String]?
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -114,7 +117,9 @@ private func write(
         positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let report = Report(
         checkpoint: checkpoint, objective: model.options.objective.name.rawValue, jets: jets,
-        measures: Dictionary(measures.map { ($0.name, $0.value) }) { first, _ in first })
+        measures: Dictionary(measures.map { ($0.name, $0.value) }) { first, _ in first },
+        tables: (model.objective as? any Predicting)?.tables(of: predictions),
+        classes: model.fitted.classes?.names)
     try writeAtomically(String(decoding: encoder.encode(report), as: UTF8.self) + "\n", to: folder + "/metrics.json")
     guard !predictions.columns.isEmpty else { return }
     try replaceFile(folder + "/predictions.h5") { root in

@@ -19,7 +19,7 @@ struct FittedFile {
             return "\(path) of \(attributes?[.modificationDate] ?? "no date")"
         }
         let settings: [Any] = [
-            options.seed, files, train.count, options.data.choice, options.data.features.names,
+            options.seed, files, train.count, options.choice, options.data.features.names,
             options.data.maxConstituents,
             options.data.shuffle, options.preprocessing, options.backbone as Any, options.training.batchSize,
             options.objective,

@@ -94,6 +94,9 @@ public struct RunOptions: Sendable {
     /// The configuration with every default written out.
     public var resolved: String
 
+    /// Which jets of the training files are used.
+    public var choice: JetChoice { objective.choice(seed: seed) ?? data.choice }
+
     /// Decodes a configuration; `name` becomes the default run directory `runs/<name>`.
     ///
     /// Throws `ConfigurationError` that names the place, the key and what was expected.
@@ -119,8 +122,8 @@ public struct RunOptions: Sendable {
         }
         initialWeights = try root.section("model").optionalString("initial_weights")
         optimizer = try Optimizer(from: root.section("optimizer"))
-        schedule = try Schedule(from: root.section("schedule"))
         training = try Training(from: root.section("training"))
+        schedule = try Schedule(from: root.section("schedule"), steps: training.steps)
         parallel = try Parallel(from: root.section("parallel"))
         try root.finish()
         resolved = configuration.resolved(from: root)
@@ -179,10 +182,12 @@ extension RunOptions.Optimizer {
 }
 
 extension Schedule {
-    init(from section: Section) throws {
+    /// - Parameter steps: those of the run, over which a cosine extends unless it says otherwise.
+    init(from section: Section, steps: Int) throws {
         enum Name: String, CaseIterable {
             case constant
             case warmupExponential = "warmup_exponential"
+            case warmupCosine = "warmup_cosine"
         }
         switch try section.choice("name", of: Name.self, default: .warmupExponential) {
         case .constant:
@@ -191,6 +196,12 @@ extension Schedule {
             self = .warmupExponential(
                 warmupSteps: try section.int("warmup_steps", default: 50_000, in: 0...Int(Int32.max)),
                 halfLife: try section.double("half_life", default: 100_000, in: .positive),
+                initialFactor: try section.double("initial_factor", default: 0, in: .zeroToOne),
+                finalFactor: try section.double("final_factor", default: 1e-3, in: .zeroToOne))
+        case .warmupCosine:
+            self = .warmupCosine(
+                warmupSteps: try section.int("warmup_steps", default: 10_000, in: 0...Int(Int32.max)),
+                totalSteps: try section.int("total_steps", default: steps, in: 0...Int(Int32.max)),
                 initialFactor: try section.double("initial_factor", default: 0, in: .zeroToOne),
                 finalFactor: try section.double("final_factor", default: 1e-3, in: .zeroToOne))
         }

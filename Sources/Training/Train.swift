@@ -48,14 +48,14 @@ private func train(
     // Data first: where it cannot be read, nothing is written.
     let train = try JetDataset(
         paths: options.data.train, maxConstituents: options.data.maxConstituents,
-        choice: options.data.choice, on: communicator)
+        choice: options.choice, constituentLabels: options.objective.constituentLabels, on: communicator)
     let validation =
         options.data.validation.isEmpty
         ? nil
         : try JetDataset(
             paths: options.data.validation, maxConstituents: options.data.maxConstituents,
-            jets: options.training.validationJets, choice: JetChoice(classes: options.data.choice.classes),
-            on: communicator)
+            jets: options.training.validationJets, choice: JetChoice(classes: options.choice.classes),
+            constituentLabels: options.objective.constituentLabels, on: communicator)
     progress.enter(.startUp)
     return try withExtendedLifetime((train, validation)) {
         do {
@@ -90,8 +90,8 @@ private func run(
     }
     let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let classes = options.objective.needsLabels
-        ? try communicator.agree { try JetClasses(options.data.choice, in: train) } : nil
+    let classes = options.objective.needsClasses
+        ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
     let objective = makeObjective(options, classes: classes)
     try reportStart(
         options, objective, train, validation, threads: threads, on: communicator, console: console)

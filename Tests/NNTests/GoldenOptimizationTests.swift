@@ -34,15 +34,31 @@ struct GoldenOptimizationTests {
         #expect(optimizer.updates == [gradients.rows])
     }
 
-    @Test func warmupAndExponentialDecay() throws {
-        let file = try GoldenFile("schedule_warmup_exponential")
-        let schedule = Schedule.warmupExponential(
-            warmupSteps: try file.integer("warmup_steps"), halfLife: try file.number("half_life"),
-            initialFactor: try file.number("initial_factor"), finalFactor: try file.number("final_factor"))
+    private func expect(_ schedule: Schedule, _ file: GoldenFile) throws {
         let expected = try file.floats("out.factor")
         for (step, factor) in zip(try file.integers("in.step"), expected) {
             #expect(
                 abs(schedule.factor(step: step) - Double(factor)) <= 1e-6 * Double(factor), "step \(step)")
         }
+    }
+
+    @Test func warmupAndExponentialDecay() throws {
+        let file = try GoldenFile("schedule_warmup_exponential")
+        try expect(
+            .warmupExponential(
+                warmupSteps: file.integer("warmup_steps"), halfLife: file.number("half_life"),
+                initialFactor: file.number("initial_factor"), finalFactor: file.number("final_factor")), file)
+    }
+
+    @Test func warmupAndCosine() throws {
+        let file = try GoldenFile("schedule_warmup_cosine")
+        let schedule = try Schedule.warmupCosine(
+            warmupSteps: file.integer("warmup_steps"), totalSteps: file.integer("total_steps"),
+            initialFactor: file.number("initial_factor"), finalFactor: file.number("final_factor"))
+        try expect(schedule, file)
+        // Beyond its end it stays where it was.
+        let end = try file.integer("total_steps")
+        #expect(try schedule.factor(step: 2 * end) == file.number("final_factor"))
+        #expect(Schedule.warmupCosine(warmupSteps: 5, totalSteps: 5).factor(step: 5) == 1)
     }
 }

@@ -123,6 +123,27 @@ private let world: Communicator = {
             "the argument is not changed")
     }
 
+    /// With words, such a centroid begins anew at a point, the same whoever holds the points.
+    @Test func emptyClustersBeginAnew() throws {
+        let all = points(300)
+        let far = [Float](repeating: 1000, count: Self.features)
+        let initial = Tensor(far + [Float](repeating: 0, count: Self.features) + far, shape: [3, Self.features])
+        func fit(_ part: KMeans.Sample, _ iterations: Int, on communicator: Communicator) throws -> KMeans.Fit {
+            try KMeans.lloyd(
+                part.values, initial: initial, iterations: iterations, words: part.words, on: communicator)
+        }
+        let part = sample(all, JetOrder.share(of: 300, rank: world.rank, size: world.size))
+        let first = try fit(part, 1, on: world)
+        #expect(first.reseeded == 2 && first.occupancy == [0, 300, 0])
+        let rows = Set((0..<300).map { Array(all.values[$0 * Self.features..<($0 + 1) * Self.features]) })
+        for k in [0, 2] { #expect(rows.contains(first.centroids.rows(k..<k + 1).array)) }
+        #expect(first.centroids.rows(0..<1).array != first.centroids.rows(2..<3).array)
+        let later = try fit(part, 5, on: world)
+        #expect(later.reseeded == 2 && !later.occupancy.contains(0))
+        #expect(later.inertia < 0.7 * first.inertia)
+        expectSame(later, try fit(sample(all, 0..<300), 5, on: alone))
+    }
+
     /// Equal points count once; every rank says what is wrong.
     @Test func tooFewDistinctPoints() throws {
         let (rank, size) = (world.rank, world.size)

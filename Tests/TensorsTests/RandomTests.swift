@@ -103,4 +103,18 @@ import Testing
     }
 
     private func pow2(_ x: Double) -> Double { x * x }
+
+    /// The rows of a tensor are the sequences of their keys, or follow one another in one sequence.
+    @Test func normalTensors() {
+        let keys = [3, 1, 4].map { RandomKey(seed: 9, stream: .flow, jet: 7, constituent: $0) }
+        let rows = Tensor.normal(columns: 5, keys: keys)
+        #expect(rows.shape == [3, 5])
+        for (row, key) in keys.enumerated() {
+            var random = RandomSequence(key)
+            #expect(rows.rows(row..<row + 1).array == (0..<5).map { _ in random.normal() })
+        }
+        var (first, second) = (RandomSequence(keys[0]), RandomSequence(keys[0]))
+        #expect(Tensor.normal([2, 3], from: &first).array == (0..<6).map { _ in second.normal() })
+        #expect(first.next() == second.next(), "the sequence goes on")
+    }
 }

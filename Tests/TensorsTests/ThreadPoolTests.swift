@@ -99,6 +99,28 @@ private func everyOperation() -> [String: [Float]] {
     run("residual", [x, randomTensor(x.shape, seed: 6), vectors[0]]) {
         $0.residual($1[0], $1[1], scale: $1[2])
     }
+    let form = SplineForm()
+    let state = randomTensor([tokens, 5], seed: 20, deviation: 2)
+    for (name, shape) in [("own", [tokens, 3 * form.parameters]), ("shared", [3, form.parameters])] {
+        run("spline of \(name) parameters", [state, randomTensor(shape, seed: 21)]) {
+            $0.rationalQuadraticSpline($1[0], features: [3, 0, 1], parameters: $1[1], form: form)
+        }
+    }
+    let offsets = Offsets(counts: counts)
+    let context = Offsets(counts: counts.reversed())
+    run("cross-attention", [x, randomTensor([tokens, 192], seed: 22)]) {
+        $0.crossAttention($1[0], $1[1], offsets: offsets, contextOffsets: context, heads: 4)
+    }
+    let modulations = randomTensor([counts.count, 3 * 96], seed: 23)
+    run("modulated norm", [x, modulations]) {
+        $0.modulatedNorm($1[0], modulations: $1[1], shift: 1, offsets: offsets)
+    }
+    run("gated residual", [x, randomTensor(x.shape, seed: 24), modulations]) {
+        $0.gatedResidual($1[0], $1[1], modulations: $1[2], gate: 2, offsets: offsets)
+    }
+    run("pair distances", [x.rows(0..<131)]) {
+        $0.pairDistances($1[0], offsets: Offsets(counts: Array(counts[..<5])))
+    }
     let index = randomIndices(900, below: 50, seed: 7)
     run("gather", [randomTensor([30, 200], seed: 8), randomTensor([20, 200], seed: 9)]) {
         $0.gatherRows($1, index: index)
@@ -111,14 +133,18 @@ private func everyOperation() -> [String: [Float]] {
     let difference = Variable(leaf: x)
     results["L1"] = [Float(Tape().l1Loss(difference, target: randomTensor(x.shape, seed: 12), scale: 1))]
     results["gradient of L1"] = difference.gradient!.array
+    let doubt = Variable(leaf: randomTensor([50_000], seed: 25))
+    let answers = randomIndices(50_000, below: 2, seed: 26).map { $0 == 1 }
+    results["focal loss"] = [Float(Tape().focalLoss(doubt, target: answers, gamma: 2, scale: 1))]
+    results["gradient of the focal loss"] = doubt.gradient!.array
     let nearest = NearestRows(randomTensor([500, 7], seed: 13)).indices(
         of: randomTensor([1000, 7], seed: 14))
     results["nearest rows"] = nearest.map(Float.init)
     let values = randomTensor([40_000], seed: 15)
-    let state = [Tensor(repeating: 0, shape: [40_000]), Tensor(repeating: 0, shape: [40_000])]
+    let moments = [Tensor(repeating: 0, shape: [40_000]), Tensor(repeating: 0, shape: [40_000])]
     Tensor.adamW(
-        parameters: values, gradients: randomTensor([40_000], seed: 16), firstMoment: state[0],
-        secondMoment: state[1], gradientScale: 0.5, learningRate: 0.1, beta1: 0.9, beta2: 0.999,
+        parameters: values, gradients: randomTensor([40_000], seed: 16), firstMoment: moments[0],
+        secondMoment: moments[1], gradientScale: 0.5, learningRate: 0.1, beta1: 0.9, beta2: 0.999,
         epsilon: 1e-8,
         weightDecay: 0.01, update: 1)
     results["AdamW"] = values.array

@@ -7,6 +7,9 @@ public enum Schedule: Sendable, Equatable {
     /// A linear rise over `warmupSteps` from `initialFactor` of the peak, then a fall by half every `halfLife` steps, down
     /// to `finalFactor`.
     case warmupExponential(warmupSteps: Int, halfLife: Double, initialFactor: Double = 0, finalFactor: Double = 1e-3)
+    /// A linear rise over `warmupSteps` from `initialFactor` of the peak, then half a cosine that would reach zero at
+    /// `totalSteps`, and is not below `finalFactor`.
+    case warmupCosine(warmupSteps: Int, totalSteps: Int, initialFactor: Double = 0, finalFactor: Double = 1e-3)
 
     /// The factor at a step.
     public func factor(step: Int) -> Double {
@@ -14,10 +17,16 @@ public enum Schedule: Sendable, Equatable {
         case .constant:
             return 1
         case .warmupExponential(let warmupSteps, let halfLife, let initialFactor, let finalFactor):
-            if step < warmupSteps {
-                return initialFactor + (1 - initialFactor) * Double(step) / Double(warmupSteps)
-            }
-            return max(finalFactor, pow(0.5, Double(step - warmupSteps) / halfLife))
+            return warmup(step, warmupSteps, initialFactor)
+                ?? max(finalFactor, pow(0.5, Double(step - warmupSteps) / halfLife))
+        case .warmupCosine(let warmupSteps, let totalSteps, let initialFactor, let finalFactor):
+            let part = min(1, Double(step - warmupSteps) / Double(max(1, totalSteps - warmupSteps)))
+            return warmup(step, warmupSteps, initialFactor) ?? max(finalFactor, (1 + cos(Double.pi * part)) / 2)
         }
+    }
+
+    /// The factor while it rises, nil afterwards.
+    private func warmup(_ step: Int, _ steps: Int, _ initialFactor: Double) -> Double? {
+        step < steps ? initialFactor + (1 - initialFactor) * Double(step) / Double(steps) : nil
     }
 }

@@ -35,17 +35,18 @@ public struct DownstreamBackbone {
     public func learningRateFactors(step: Int) -> [Double] { [tuning.factor(step: step), 1] }
 
     /// Encodes jets; while the backbone rests, it has no dropout and nothing is kept for a gradient.
-    public func callAsFunction(
-        _ batch: JetBatch, phase: Phase, on tape: Tape
-    ) -> (output: Variable, offsets: Offsets) {
+    public func callAsFunction(_ batch: JetBatch, phase: Phase, on tape: Tape) -> EncodedJets {
         let jets = inputs(Constituents(batch))
         guard !tuning.isFrozen(in: phase) else {
             let encoded = backbone(jets, on: tape.evaluating)
-            return (Variable(constant: encoded.output.value), encoded.offsets)
+            return EncodedJets(
+                output: Variable(constant: encoded.output.value), offsets: encoded.offsets,
+                registers: backbone.registers)
         }
         let keys = hasDropout
             ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
-        return backbone(jets, keys: keys, on: tape)
+        let encoded = backbone(jets, keys: keys, on: tape)
+        return EncodedJets(output: encoded.output, offsets: encoded.offsets, registers: backbone.registers)
     }
 
     /// What makes tokens of the inputs, in a state under the names of a pre-training.

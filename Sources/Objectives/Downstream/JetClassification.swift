@@ -5,74 +5,79 @@ import NN
 import Tensors
 
 /// Tells the classes of jets apart: a head on the backbone's outputs, and cross-entropy.
-public final class JetClassification: Predicting {
-    /// The configuration with `objective: classification`.
+public final class JetClassification: DownstreamTask {
+    /// The section `head`.
     public struct Options: Sendable, Equatable {
-        public var backbone: BackboneOptions
-        public var fineTuning: FineTuning
-        public var head: ClassifierOptions
+        public var classifier = ClassifierOptions()
         public var labelSmoothing = 0.1
 
-        /// Decodes the sections from the root. Throws `ConfigurationError`.
-        public init(from root: Section, backbone: BackboneOptions?, tokenizer: VQVAEOptions?) throws {
-            fineTuning = try FineTuning(from: root)
-            self.backbone = try BackboneOptions(
-                from: root.section("model"), pretrained: backbone, tokenizer: tokenizer)
-            head = try ClassifierOptions(from: root.section("head"))
-            labelSmoothing = try root.section("classification").double(
-                "label_smoothing", default: labelSmoothing, in: .zeroToOne)
+        public init() {}
+
+        /// Decodes the section. Throws `ConfigurationError`.
+        public init(from section: Section) throws {
+            classifier = try ClassifierOptions(from: section)
+            labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: .zeroToOne)
         }
     }
 
-    public let parameters: ParameterStore
     public let terms = [LossTerm(name: "classification", weight: 1), LossTerm(measure: "accuracy")]
-    private let options: Options
-    private let backbone: DownstreamBackbone
     private let head: Classifier
+    private let labelSmoothing: Float
     private let classes: JetClasses
 
-    public init(_ options: Options, _ jets: JetShape, seed: UInt64) {
+    init(_ options: Options, width: Int, _ jets: JetShape, seed: UInt64, in scope: ParameterScope) {
         guard let classes = jets.classes else { preconditionFailure("a classification without classes") }
-        self.options = options
         self.classes = classes
-        let builder = ParameterBuilder()
-        backbone = DownstreamBackbone(options.backbone, options.fineTuning, jets, seed: seed, in: builder)
-        head = Classifier(
-            options.head, inputs: backbone.width, classes: classes.count, in: builder.root.scope("head"))
-        parameters = builder.build(seed: seed)
+        labelSmoothing = Float(options.labelSmoothing)
+        head = Classifier(options.classifier, inputs: width, classes: classes.count, seed: seed, in: scope)
     }
 
-    public func learningRateFactors(step: Int) -> [Double] { backbone.learningRateFactors(step: step) }
+    public func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
 
-    public func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
-        let jets = Double(batch.count)
-        return MicroBatch(counts: [jets, jets]) { [self] scales, tape in
-            let logits = logits(batch, phase: phase, on: tape)
-            // Before the loss, which puts the gradient in the place of the logits.
-            let right = zip(logits.value.argmaxOfRows(), batch.labels).count { $0 == $1 }
-            let loss = tape.crossEntropy(
-                logits, target: batch.labels, smoothing: Float(options.labelSmoothing), scale: scales[0])
-            return [loss, Double(right)]
-        }
+    public func evaluate(
+        _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
+    ) -> [Double] {
+        let logits = head(encoded, batch, phase: phase, on: tape)
+        // Before the loss, which puts the gradient in the place of the logits.
+        let right = zip(logits.value.argmaxOfRows(), batch.labels).count { $0 == $1 }
+        let loss = tape.crossEntropy(logits, target: batch.labels, smoothing: labelSmoothing, scale: scales[0])
+        return [loss, Double(right)]
     }
 
-    private func logits(_ batch: JetBatch, phase: Phase, on tape: Tape) -> Variable {
-        let encoded = backbone(batch, phase: phase, on: tape)
-        return head(encoded.output, offsets: encoded.offsets, on: tape)
-    }
-
-    public var state: ObjectiveState { backbone.state }
-    public func restore(_ state: ObjectiveState) throws { try backbone.restore(state) }
-    public func adopt(backbone state: ObjectiveState) throws { try backbone.restore(state) }
-
-    public func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions {
-        let logits = logits(batch, phase: .validation, on: Tape(recording: false))
+    public func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
+        let logits = head(encoded, batch, phase: .validation, on: Tape(recording: false))
         return Predictions([
             "scores": .init(logits.value.softmaxOfRows()), "labels": .init(batch.labels.map { Int($0) }),
         ])
     }
 
+    private func metrics(of predictions: Predictions) -> MulticlassMetrics {
+        MulticlassMetrics(
+            probabilities: predictions.floats("scores"), classes: classes.count, labels: predictions.integers("labels"))
+    }
+
+    /// Accuracies and areas of all classes, and what ParT tells of each against the first (arXiv:2202.03772): the
+    /// background rejection at several efficiencies.
     public func measures(of predictions: Predictions) -> [Measure] {
-        []
+        let metrics = metrics(of: predictions)
+        var measures = [
+            Measure("cross_entropy", metrics.crossEntropy), Measure("balanced_accuracy", metrics.balancedAccuracy),
+            Measure("auc", metrics.meanAreaUnderCurve),
+        ]
+        for (label, name) in classes.names.enumerated() {
+            measures.append(Measure("auc_\(name)", metrics.oneVersusRest(label).areaUnderCurve))
+        }
+        for (label, name) in classes.names.enumerated().dropFirst() {
+            let pair = metrics.oneVersusOne(signal: label, background: 0)
+            for (efficiency, text) in [(0.3, "30"), (0.5, "50"), (0.99, "99"), (0.995, "99.5")] {
+                measures.append(
+                    Measure("rejection_\(name)_at_\(text)", pair.backgroundRejection(signalEfficiency: efficiency)))
+            }
+        }
+        return measures
+    }
+
+    public func tables(of predictions: Predictions) -> [String: [[Double]]] {
+        ["confusion": metrics(of: predictions).confusion.map { $0.map { Double($0) } }]
     }
 }

@@ -5,9 +5,19 @@ internal import CKernels
 //   y[p] = |x_i − x_j|
 //   dx_i = Σ sign(x_i − x_j) ⊙ dy[p]      dx_j = −Σ sign(x_i − x_j) ⊙ dy[p]
 extension Offsets {
-    /// The pairs of tokens i < j of each jet, in the order (0, 1), (0, 2) … (1, 2) …: where each jet's begin.
-    public var pairs: Offsets {
-        Offsets(counts: (0..<jets).map { self[$0].count * (self[$0].count - 1) / 2 })
+    /// Where the pairs of each jet begin.
+    public var pairs: Offsets { Offsets(counts: (0..<jets).map { self[$0].count * (self[$0].count - 1) / 2 }) }
+
+    /// What `body` says of every pair of tokens i < j of a jet, in the order (0, 1), (0, 2) … (1, 2) … of each.
+    public func mapPairs<R>(_ body: (Int, Int) throws -> R) rethrows -> [R] {
+        var result: [R] = []
+        result.reserveCapacity(pairs.tokens)
+        for jet in 0..<jets {
+            for i in self[jet] {
+                for j in i + 1..<self[jet].upperBound { try result.append(body(i, j)) }
+            }
+        }
+        return result
     }
 }
 

@@ -33,6 +33,8 @@ public struct RandomStream: RawRepresentable, Hashable, Sendable {
     public static let validationFlow = RandomStream(rawValue: 11)
     /// Re-initialised codes of a vector quantiser.
     public static let codeRevival = RandomStream(rawValue: 12)
+    /// The samples that background jets fall into.
+    public static let noisyLabels = RandomStream(rawValue: 14)
     /// The jets that are chosen from the files.
     public static let selection = RandomStream(rawValue: 13)
 }
