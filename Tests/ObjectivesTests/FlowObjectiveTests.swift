@@ -3,6 +3,7 @@ import Models
 import NN
 import Objectives
 import Tensors
+import TestSupport
 import Testing
 
 /// Flows, the set-to-set model and the probe, each on one batch of 32 jets: what they learn, and what they draw.

@@ -4,6 +4,7 @@ import Models
 import NN
 import Objectives
 import Tensors
+import TestSupport
 import Testing
 
 /// Weights of the identities in the loss of `particle_id`.
