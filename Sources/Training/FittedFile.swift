@@ -31,12 +31,12 @@ struct FittedFile {
     func read(into objective: any Objective) throws -> QuantilePreprocessing? {
         let isUsable = try communicator.onRoot { () -> Int in
             // Whatever is wrong with the file, it can be made again.
-            guard let file = try? File(opening: path), (try? file.root.verify()) != nil else { return 0 }
+            guard let file = try? openSealed(path), (try? file.root.verify()) != nil else { return 0 }
             return (try? file.root.stringAttribute("fingerprint")) == fingerprint ? 1 : 0
         }
         guard try communicator.broadcast([isUsable ?? 0])[0] == 1 else { return nil }
         return try communicator.agree {
-            let file = try File(opening: path)
+            let file = try openSealed(path)
             try FittedState.loadObjective(objective, from: file.root)
             return try FittedState.loadPreprocessing(from: file.root)
         }
@@ -44,7 +44,7 @@ struct FittedFile {
 
     func write(_ preprocessing: QuantilePreprocessing, _ objective: any Objective) throws {
         _ = try communicator.onRoot {
-            try replaceFile(path) { root in
+            try replaceFile(path, isSealed: true) { root in
                 try root.setAttribute("fingerprint", to: fingerprint)
                 try root.sealAttributes()
                 try FittedState.save(preprocessing, objective, to: root)
