@@ -48,6 +48,8 @@ let package = Package(
             dependencies: ["Training", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         .target(name: "TestSupport", dependencies: ["HDF5", "MPI"], path: "Tests/Support"),
+        // Feeds damaged and hostile inputs to the readers; scripts/fuzz.sh runs it.
+        .executableTarget(name: "fuzz", dependencies: ["Training", "Safetensors"], path: "Tests/Fuzz"),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"]),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
