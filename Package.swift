@@ -32,6 +32,7 @@ let package = Package(
         .target(name: "MPI", dependencies: ["COpenMPI"]),
         .target(name: "HDF5", dependencies: ["CHDF5", "MPI"]),
         .target(name: "Configuration", dependencies: ["Yams"]),
+        .target(name: "Safetensors"),
         .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"]),
@@ -47,10 +48,13 @@ let package = Package(
             dependencies: ["Training", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         .target(name: "TestSupport", dependencies: ["HDF5", "MPI"], path: "Tests/Support"),
+        // Feeds damaged and hostile inputs to the readers; scripts/fuzz.sh runs it.
+        .executableTarget(name: "fuzz", dependencies: ["Training", "Safetensors"], path: "Tests/Fuzz"),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"]),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
-        .target(name: "Golden", dependencies: ["NN"], path: "Tests/Golden"),
+        .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
+        .target(name: "Golden", dependencies: ["NN", "Safetensors"], path: "Tests/Golden"),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Golden"]),
         .testTarget(name: "NNTests", dependencies: ["NN", "Golden"]),
         .testTarget(name: "JetsTests", dependencies: ["Jets", "Golden", "TestSupport"]),

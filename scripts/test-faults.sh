@@ -4,15 +4,15 @@
 #
 #     bash scripts/test-faults.sh [--short]
 #
-# The short form takes less than a minute. Prints a line for each kind of fault with its count; the last line
+# The short form takes about a minute. Prints a line for each kind of fault with its count; the last line
 # is "N passed, N failed". The full disk needs a root user who may mount a tmpfs, and is skipped without.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh
 
-kills=50 saves=50 repeats=5 damages=20
-if [[ ${1:-} == --short ]]; then kills=2 saves=4 repeats=1 damages=1; fi
+kills=50 saves=50 repeats=5 damages=20 inputs=12000
+if [[ ${1:-} == --short ]]; then kills=2 saves=4 repeats=1 damages=1 inputs=400; fi
 RANDOM=${KAON_FAULT_SEED:-1}
 
 swift build -c release --product kaon >/dev/null || exit 1
@@ -93,6 +93,18 @@ await_end() {
         done
     done
 }
+
+# ends_within SECONDS PROCESS: kills it where it does not.
+ends_within() {
+    local tries=0
+    while is_running "$2"; do
+        if ((tries++ > 10 * $1)); then
+            kill -KILL "$2" "${ranks_of_job[@]}" 2>/dev/null
+            return 1
+        fi
+        sleep 0.1
+    done
+}
 is_running() { [[ -e /proc/$1/stat && $(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null) == [^Z] ]]; }
 
 # same FOLDER REFERENCE: whether two runs ended alike: the bytes of the last checkpoint, and the metrics but for
@@ -160,6 +172,27 @@ for ((number = 0; number < repeats; number++)); do
     done
 done
 section "kill -9 of rank 0 and of mpirun"
+
+# The watchdog of the other rank notices, and mpirun ends them all; a run that is long enough not to end before.
+start_section
+reference=$folder/reference-stopped
+run "$reference" 2 training.steps=1000 || verdict reference 1 "$(cat "$reference/output")"
+for ((number = 0; number < repeats; number++)); do
+    for victim in 0 1; do
+        place=$folder/stopped
+        begin "$place" 2 training.steps=1000 parallel.watchdog.silence=2
+        sleep "$(moment)"
+        kill -STOP "${ranks_of_job[victim]}"
+        ends_within 30 "$job"
+        verdict "SIGSTOP of rank $victim" $? "the job goes on"
+        await_end || verdict "SIGSTOP of rank $victim" 1 "something still runs"
+        grep -qE "rank $victim on .*: no sign of life" "$place/output"
+        verdict "SIGSTOP of rank $victim" $? "no word of it: $(tail -n 3 "$place/output")"
+        goes_on "SIGSTOP of rank $victim" "$place" 2 "$reference" training.steps=1000
+        rm -rf "$place"
+    done
+done
+section "SIGSTOP of a rank and of rank 0"
 
 # A limit on the size of files ends the process, by SIGXFSZ, at that byte of the checkpoint.
 start_section
@@ -266,6 +299,15 @@ else
     echo "a full disk: skipped, for a tmpfs cannot be mounted here"
 fi
 section "a full disk"
+
+# It counts for itself.
+bash scripts/fuzz.sh "$inputs" >"$folder/fuzz"
+sed '$d; s/^/fuzzer, /' "$folder/fuzz"
+if [[ $(tail -n 1 "$folder/fuzz") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+    passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))
+else
+    verdict fuzzer 1 "it broke off"
+fi
 
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -13,16 +13,16 @@ public struct Configuration: Sendable {
     public init(contentsOf path: String) throws {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-            throw ConfigurationError("\(path): there is no such file")
+            throw ConfigurationError(path, "there is no such file")
         }
         guard !isDirectory.boolValue else {
-            throw ConfigurationError("\(path): is a directory, not a YAML file")
+            throw ConfigurationError(path, "is a directory, not a YAML file")
         }
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw ConfigurationError("\(path): cannot be read; check its permissions")
+            throw ConfigurationError(path, "cannot be read; check its permissions")
         }
         guard let text = String(validating: data, as: UTF8.self) else {
-            throw ConfigurationError("\(path): is not UTF-8 text; is it a YAML file?")
+            throw ConfigurationError(path, "is not UTF-8 text; is it a YAML file?")
         }
         try self.init(yaml: text, name: path)
     }
@@ -87,10 +87,17 @@ public struct Configuration: Sendable {
 
     // MARK: - Paths
 
+    /// The most parts of a dotted key.
+    private static let deepest = 64
+
     private static func path(_ text: Substring, in assignment: String) throws -> [String] {
         let path = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard path.allSatisfy({ $0.wholeMatch(of: /[^\s=~+]+/) != nil }) else {
             let message = "'\(text)' in '\(assignment)' is not a key; write section.key=value"
+            throw ConfigurationError(.commandLine, "", message)
+        }
+        guard path.count <= deepest else {
+            let message = "'\(text)' has more than \(deepest) parts; no key is that deep"
             throw ConfigurationError(.commandLine, "", message)
         }
         return path

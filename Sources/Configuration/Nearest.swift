@@ -7,8 +7,10 @@ func nearest(to word: String, among candidates: [String]) -> String? {
     var best: (candidate: String, distance: Int)?
     for candidate in candidates where candidate != word {
         let other = folded(candidate)
-        let distance = editDistance(target, other)
         let limit = max(1, max(target.count, other.count) / 3)
+        // Words of very different length, one perhaps without end, are not near, and take long to compare.
+        guard abs(target.count - other.count) <= limit else { continue }
+        let distance = editDistance(target, other)
         if distance <= limit, distance < min(other.count, best?.distance ?? .max) {
             best = (candidate, distance)
         }

@@ -82,14 +82,14 @@ public final class Section {
         visit { section in
             for (key, _) in section.answered { homes[key, default: []].append(section.dotted(key)) }
         }
-        var complaints: [String] = []
+        var complaints: [ConfigurationError] = []
         visit { section in
             for entry in section.entries where !section.answered.contains(where: { $0.key == entry.key }) {
                 let hint = section.hint(for: entry.key, homes: homes[entry.key] ?? [])
-                complaints.append(section.error(entry.key, "unknown key\(hint)").description)
+                complaints.append(section.error(entry.key, "unknown key\(hint)"))
             }
         }
-        guard complaints.isEmpty else { throw ConfigurationError(complaints.joined(separator: "\n")) }
+        guard complaints.isEmpty else { throw ConfigurationError(complaints) }
     }
 
     private func hint(for key: String, homes: [String]) -> String {

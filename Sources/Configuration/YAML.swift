@@ -9,7 +9,8 @@ enum YAML {
             guard let root = try Yams.compose(yaml: text) else {
                 return Value(content: .null, place: place(nil))
             }
-            return try value(of: root, place: place)
+            var count = 0
+            return try value(of: root, &count, place: place)
         } catch let error as YamlError {
             throw explain(error, place: place)
         }
@@ -28,27 +29,37 @@ enum YAML {
 
     // MARK: - Reading
 
-    private static func value(of node: Node, place: (Int?) -> Place) throws -> Value {
+    /// The most values of a configuration: aliases of aliases make any number out of a few lines.
+    private static let mostValues = 100_000
+
+    private static func value(of node: Node, _ count: inout Int, place: (Int?) -> Place) throws -> Value {
         let here = place(node.mark?.line)
+        count += 1
+        guard count <= mostValues else {
+            let message = "there are more than \(mostValues) values, aliases counted as what they mean"
+            throw ConfigurationError(here, "", message)
+        }
         switch node {
         case .scalar(let scalar):
             return Value(content: try content(of: scalar, here), place: here)
         case .sequence(let sequence):
             try refuse(sequence.tag, here)
-            return Value(content: .list(try sequence.map { try value(of: $0, place: place) }), place: here)
+            let values = try sequence.map { try value(of: $0, &count, place: place) }
+            return Value(content: .list(values), place: here)
         case .mapping(let mapping):
             try refuse(mapping.tag, here)
             var entries: [Value.Entry] = []
+            var keys: Set<String> = []
             for (keyNode, valueNode) in mapping {
                 let keyPlace = place(keyNode.mark?.line)
                 guard let key = keyNode.scalar?.string, !key.isEmpty else {
                     throw ConfigurationError(keyPlace, "", "not valid YAML: a key must be a word")
                 }
                 // Yams tells the key 1 from the key "1"; a section does not.
-                guard !entries.contains(where: { $0.key == key }) else {
+                guard keys.insert(key).inserted else {
                     throw repeated(key, keyPlace)
                 }
-                let value = try value(of: valueNode, place: place)
+                let value = try value(of: valueNode, &count, place: place)
                 entries.append(Value.Entry(key: key, place: keyPlace, value: value))
             }
             return Value(content: .map(entries), place: here)

@@ -9,6 +9,9 @@ struct AttributeReader: ~Copyable {
     private let elementType: ElementType
     private let count: Int
 
+    /// No attribute takes more [bytes].
+    private static let mostBytes = 1 << 28
+
     init(_ owner: AttributeOwner, _ name: String) throws {
         let operation = "read attribute '\(name)' of \(owner.place)"
         guard HDF5Library.locked({ H5Aexists(owner.id, name) != 0 }) else {
@@ -17,7 +20,14 @@ struct AttributeReader: ~Copyable {
         let handle = try Handle(operation, closedBy: H5Aclose) { H5Aopen(owner.id, name, kaon_H5P_DEFAULT()) }
         let type = try Handle(operation, closedBy: H5Tclose) { H5Aget_type(handle.id) }
         let space = try Handle(operation, closedBy: H5Sclose) { H5Aget_space(handle.id) }
-        count = Int(try HDF5Library.call(operation) { H5Sget_simple_extent_npoints(space.id) })
+        let values = Int(try HDF5Library.call(operation) { H5Sget_simple_extent_npoints(space.id) })
+        let (bytes, overflows) = values.multipliedReportingOverflow(
+            by: max(8, HDF5Library.locked { Int(clamping: H5Tget_size(type.id)) }))
+        guard !overflows, bytes <= Self.mostBytes else {
+            throw HDF5Error(
+                operation: operation, reason: "it should hold \(values) values, more than any attribute")
+        }
+        count = values
         elementType = ElementType(typeID: type.id)
         self.operation = operation
         self.handle = handle
@@ -74,7 +84,7 @@ struct AttributeReader: ~Copyable {
     private func variableStrings() throws -> [String] {
         guard count > 0 else { return [] }
         var texts = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
-        try HDF5Library.call(operation) { H5Aread(handle.id, type.id, &texts) }
+        try HDF5Library.call(operation) { CrashGuard.limited { H5Aread(handle.id, type.id, &texts) } }
         defer { HDF5Library.locked { _ = H5Dvlen_reclaim(type.id, space.id, kaon_H5P_DEFAULT(), &texts) } }
         return texts.map { $0.map { String(cString: $0) } ?? "" }
     }

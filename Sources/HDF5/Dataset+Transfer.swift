@@ -27,10 +27,30 @@ extension Dataset {
     /// All elements, converted to `T`. Throws `HDF5Error`.
     public func readAll<T: HDF5Scalar>() throws -> [T] {
         let all = Selection(all: shape)
+        try checkIsStored()
         return try [T](unsafeUninitializedCapacity: all.elementCount) { buffer, count in
             try read(
                 all, into: UnsafeMutableBufferPointer(rebasing: buffer[..<all.elementCount]), .independent)
             count = all.elementCount
+        }
+    }
+
+    /// Throws `HDF5Error` where the shape asks for much more than the file has, so much that memory would not
+    /// hold it, or for so many chunks that there would be no end. Compression makes a thousandth of the bytes
+    /// at best.
+    func checkIsStored() throws {
+        let chunkCount = zip(shape, chunks ?? shape).reduce(1.0) {
+            $0 * (Double($1.0) / Double(max(1, $1.1))).rounded(.up)
+        }
+        guard chunkCount <= 65536 else {
+            throw HDF5Error(
+                operation: "read \(place)",
+                reason: "the shape is \(shape), in chunks of no more than \(chunks ?? [])")
+        }
+        guard shape.reduce(1.0, { $0 * Double($1) }) <= 2048 * Double(storedBytes) + 0x1p20 else {
+            throw HDF5Error(
+                operation: "read \(place)",
+                reason: "the shape is \(shape), but only \(storedBytes) bytes are stored")
         }
     }
 

@@ -21,7 +21,7 @@ public struct Dataset: ~Copyable, Sendable, AttributeHolder {
     public var attributeOwner: AttributeOwner { AttributeOwner(id: handle.id, place: place) }
 
     /// The bytes that the elements take in the file.
-    public var storedBytes: Int { HDF5Library.locked { Int(H5Dget_storage_size(handle.id)) } }
+    public var storedBytes: Int { HDF5Library.locked { Int(clamping: H5Dget_storage_size(handle.id)) } }
 
     private init(_ handle: consuming Handle, _ place: Place) throws {
         let (id, operation) = (handle.id, "open dataset \(place)")
@@ -30,6 +30,10 @@ public struct Dataset: ~Copyable, Sendable, AttributeHolder {
         let creation = try Handle(operation, closedBy: H5Pclose) { H5Dget_create_plist(id) }
         let rank = try HDF5Library.call(operation) { H5Sget_simple_extent_ndims(space.id) }
         let shape = try extents(rank, operation) { H5Sget_simple_extent_dims(space.id, $0, nil) }
+        // Nothing is that large: damage, or malice, at which every further product would overflow.
+        guard shape.reduce(1.0, { $0 * Double(max(1, $1)) }) < 0x1p56 else {
+            throw HDF5Error(operation: operation, reason: "it has the impossible shape \(shape)")
+        }
         let isChunked = HDF5Library.locked { H5Pget_layout(creation.id) == H5D_CHUNKED }
         let chunks = isChunked ? try extents(rank, operation) { H5Pget_chunk(creation.id, rank, $0) } : nil
 
@@ -119,5 +123,5 @@ private func extents(
 ) throws -> [Int] {
     var extents = [hsize_t](repeating: 0, count: max(1, Int(rank)))
     try HDF5Library.call(operation) { function(&extents) }
-    return extents.prefix(Int(rank)).map { Int($0) }
+    return extents.prefix(Int(rank)).map { Int(clamping: $0) }
 }

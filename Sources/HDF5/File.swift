@@ -43,11 +43,18 @@ public struct File: ~Copyable, Sendable {
     /// Creates a file, or empties the one that is there; with the communicator's ranks if given (collective).
     ///
     /// Equal contents make equal bytes: no time of creation is stored. Throws `HDF5Error`.
-    public init(creating path: String, on communicator: Communicator? = nil) throws {
+    ///
+    /// - Parameter isSealed: whether there is room for a checksum of all bytes, to be written by
+    ///   `FileSeal.write(to:)`
+    ///   after the file is closed.
+    public init(creating path: String, on communicator: Communicator? = nil, isSealed: Bool = false) throws {
         let operation = "create \(path)"
         let access = try Self.makeAccessList(operation, communicator)
         let creation = try Handle(operation, closedBy: H5Pclose) { H5Pcreate(kaon_H5P_FILE_CREATE()) }
         try HDF5Library.call(operation) { H5Pset_obj_track_times(creation.id, false) }
+        if isSealed {
+            try HDF5Library.call(operation) { H5Pset_userblock(creation.id, hsize_t(FileSeal.size)) }
+        }
         file = try OpenFile(path, communicator, operation) {
             H5Fcreate(path, kaon_H5F_ACC_TRUNC(), creation.id, access.id)
         }
@@ -68,8 +75,8 @@ public struct File: ~Copyable, Sendable {
         try file.close()
     }
 
-    /// Closes the file with its groups and datasets without writing what is buffered; for a file of one process
-    /// that could not be written and is to be removed.
+    /// Closes the file with its groups and datasets without writing what is buffered; for a file of one
+    /// process that could not be written and is to be removed.
     public consuming func discard() {
         file.discard()
     }

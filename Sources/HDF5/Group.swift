@@ -92,7 +92,9 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
             let operation = "list \(place)"
             var info = H5G_info_t()
             try HDF5Library.call(operation) { H5Gget_info(id, &info) }
-            return try (0..<info.nlinks).map { try child(at: $0, operation) }
+            var children: [Child] = []
+            for index in 0..<info.nlinks { children.append(try child(at: index, operation)) }
+            return children
         }
     }
 

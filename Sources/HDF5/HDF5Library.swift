@@ -30,7 +30,11 @@ public enum HDF5Library {
 
     static func locked<R>(_ work: () throws -> R) rethrows -> R {
         lock.lock()
-        defer { lock.unlock() }
+        CrashGuard.enter()
+        defer {
+            CrashGuard.leave()
+            lock.unlock()
+        }
         return try work()
     }
 
@@ -40,8 +44,10 @@ public enum HDF5Library {
         _ operation: @autoclosure () -> String, _ function: () -> Result
     ) throws -> Result {
         try locked {
+            let operation = operation()
+            CrashGuard.note(operation)
             let result = function()
-            guard result >= 0 else { throw HDF5Error(lastErrorIn: operation()) }
+            guard result >= 0 else { throw HDF5Error(lastErrorIn: operation) }
             return result
         }
     }

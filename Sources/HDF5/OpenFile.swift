@@ -17,6 +17,7 @@ final class OpenFile: Sendable {
 
     /// Takes over the identifier that `open` returns. Throws `HDF5Error`.
     init(_ path: String, _ communicator: Communicator?, _ operation: String, _ open: () -> hid_t) throws {
+        _ = CrashGuard.isInstalled
         let handle = try Handle(operation, closedBy: H5Fclose, open)
         self.path = path
         self.communicator = communicator

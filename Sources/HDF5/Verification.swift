@@ -21,6 +21,7 @@ extension Dataset {
 
     /// All elements, compared as `readVerified(into:)` does. Throws `HDF5Error`.
     public func readVerified<T: HDF5Scalar>() throws -> [T] {
+        try checkIsStored()
         let count = shape.reduce(1, *)
         return try [T](unsafeUninitializedCapacity: count) { buffer, initialized in
             try readVerified(into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))

@@ -51,6 +51,10 @@ struct JetFileList: Sendable {
             counts.append(file.count)
             blockRows = max(blockRows, file.blockRows)
         }
+        // Random numbers know a jet by 40 bits.
+        guard counts.reduce(0.0, { $0 + Double($1) }) < 0x1p40 else {
+            throw JetError("\(paths[0]) and its like should hold \(counts) jets, more than 2^40")
+        }
         self.counts = counts
         self.blockRows = blockRows
         classNames = names ?? []

@@ -7,6 +7,9 @@ package enum JetStructure {
         .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64,
     ]
 
+    /// The most constituents that a jet of a file may have. Blocks of such jets still find room in memory.
+    static let mostConstituents = 16384
+
     /// The number of jets to read at once: whole chunks, about a thousand jets where chunks are small, and
     /// not more than memory can bear many times where they are large.
     package static func blockRows(chunk: Int) -> Int {

@@ -88,6 +88,11 @@ struct PackedLayout: ~Copyable, Sendable {
                     "\(path): /offsets, row \(rows.lowerBound + index) is \(start), but offsets rise from 0 "
                         + "to \(constituents), and the one before is \(previous): pack the file again")
             }
+            guard index == 0 || start - previous <= JetStructure.mostConstituents else {
+                throw JetError(
+                    "\(path): row \(rows.lowerBound + index - 1) has \(start - previous) constituents; "
+                        + "at most \(JetStructure.mostConstituents) can be read: pack the file again")
+            }
         }
         return starts
     }

@@ -42,6 +42,11 @@ struct PaddedLayout: ~Copyable, Sendable {
                 "jets × constituents × the \(width) features "
                     + JetFeatures.allNames.joined(separator: ", "))
         }
+        guard shape[1] <= JetStructure.mostConstituents else {
+            throw JetError(
+                "/csts in \(path) has \(shape[1]) slots a jet; at most \(JetStructure.mostConstituents) can "
+                    + "be read: write the file again with the leading constituents")
+        }
         guard shape[0] > 0 else { throw JetError("\(path) holds no jets; leave it out") }
         guard identities.shape == [shape[0], shape[1]] else {
             throw JetStructure.misfit(path, identities, "\([shape[0], shape[1]]) as in /csts")

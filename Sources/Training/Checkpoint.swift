@@ -98,7 +98,7 @@ package enum Checkpoint {
         to path: String, _ parameters: ParameterStore, _ values: TrainedValues, state: TrainingState,
         configuration: String, writeState: (borrowing Group) throws -> Void
     ) throws {
-        try replaceFile(path) { root in
+        try replaceFile(path, isSealed: true) { root in
             try root.setAttribute("kaon", to: kaonVersion)
             try root.setAttribute("format", to: format)
             try root.setAttribute("configuration", to: configuration)
@@ -161,7 +161,7 @@ package enum Checkpoint {
     ///
     /// Throws `HDF5Error` where it is missing or damaged, `TrainingError` where it is none of this version.
     package static func verify(_ path: String) throws {
-        let file = try File(opening: path)
+        let file = try openSealed(path)
         try file.root.verify()
         try checkFormat(file.root, path)
     }
@@ -175,7 +175,7 @@ package enum Checkpoint {
         from path: String, parameters: ParameterStore, optimizer: AdamW,
         readState: (borrowing Group) throws -> Void
     ) throws -> TrainingState {
-        let file = try File(opening: path)
+        let file = try openSealed(path)
         try checkFormat(file.root, path)
         let stateGroup = try file.root.group("state")
         try stateGroup.verifyAttributes()
@@ -196,14 +196,14 @@ package enum Checkpoint {
 
     /// Reads the weights alone.
     package static func readWeights(from path: String, into parameters: ParameterStore) throws {
-        let file = try File(opening: path)
+        let file = try openSealed(path)
         try checkFormat(file.root, path)
         try readModel(file.root, path, parameters)
     }
 
     /// Reads the weights of a group of parameters, which the checkpoint may have among others.
     static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
-        let file = try File(opening: path)
+        let file = try openSealed(path)
         try checkFormat(file.root, path)
         let model = try file.root.group("model")
         for part in parameters.groups where part.name == group {
@@ -218,14 +218,14 @@ package enum Checkpoint {
 
     /// What a checkpoint knows besides the weights.
     static func fittedState(of path: String) throws -> FittedState {
-        let file = try File(opening: path)
+        let file = try openSealed(path)
         try checkFormat(file.root, path)
         return try FittedState(from: file.root.group("state"))
     }
 
     /// The configuration that a checkpoint was trained with.
     package static func configuration(of path: String) throws -> String {
-        let file = try File(opening: path)
+        let file = try openSealed(path)
         try checkFormat(file.root, path)
         return try file.root.stringAttribute("configuration")
     }
@@ -289,13 +289,23 @@ package enum Checkpoint {
     }
 }
 
+/// Opens an HDF5 file that was written whole, after a look at all of its bytes. Throws `HDF5Error`.
+func openSealed(_ path: String) throws -> File {
+    try FileSeal.verify(path)
+    return try File(opening: path)
+}
+
 /// Writes an HDF5 file so that `path` is the old file or the complete new one, whatever happens in between.
-package func replaceFile(_ path: String, _ write: (borrowing Group) throws -> Void) throws {
+///
+/// - Parameter isSealed: whether the file carries a checksum of all bytes, for which it is read once more.
+package func replaceFile(
+    _ path: String, isSealed: Bool = false, _ write: (borrowing Group) throws -> Void
+) throws {
     let url = URL(fileURLWithPath: path)
     let folder = url.deletingLastPathComponent().path
     let temporary = folder + "/." + url.lastPathComponent + ".tmp"
     do {
-        let file = try File(creating: temporary)
+        let file = try File(creating: temporary, isSealed: isSealed)
         do {
             try write(file.root)
             try file.flush()
@@ -304,6 +314,7 @@ package func replaceFile(_ path: String, _ write: (borrowing Group) throws -> Vo
             throw error
         }
         try file.close()
+        if isSealed { try FileSeal.write(to: temporary) }
         try synchronizeFile(temporary)
         guard rename(temporary, path) == 0 else {
             throw TrainingError("cannot write \(path): \(systemReason())")

@@ -32,19 +32,19 @@ struct FittedFile {
     func read() throws -> FittedState? {
         let isUsable = try communicator.onRoot { () -> Int in
             // Whatever is wrong with the file, it can be made again.
-            guard let file = try? File(opening: path), (try? file.root.verify()) != nil else { return 0 }
+            guard let file = try? openSealed(path), (try? file.root.verify()) != nil else { return 0 }
             return (try? file.root.stringAttribute("fingerprint")) == fingerprint ? 1 : 0
         }
         guard try communicator.broadcast([isUsable ?? 0])[0] == 1 else { return nil }
         return try communicator.agree {
-            let file = try File(opening: path)
+            let file = try openSealed(path)
             return try FittedState(from: file.root)
         }
     }
 
     func write(_ fitted: FittedState) throws {
         _ = try communicator.onRoot {
-            try replaceFile(path) { root in
+            try replaceFile(path, isSealed: true) { root in
                 try root.setAttribute("fingerprint", to: fingerprint)
                 try root.sealAttributes()
                 try fitted.save(to: root)

@@ -15,7 +15,7 @@ public func inspect(_ paths: [String]) throws -> String {
             + describe(statistics)
     }
     let path = paths[0]
-    let file = try File(opening: path)
+    let file = try openSealed(path)
     var text = "\(path) (\(megabytes(fileSize(path)))): "
     if file.root.contains("model"), file.root.hasAttribute("format") {
         text += try describeCheckpoint(file.root, path)
@@ -103,12 +103,15 @@ private struct Row {
     var elements: Int { shape.reduce(1, *) }
 }
 
-private func datasets(under group: borrowing Group, prefix: String = "") throws -> [Row] {
+private func datasets(under group: borrowing Group, prefix: String = "", depth: Int = 0) throws -> [Row] {
+    // A link may lead back up.
+    guard depth < 32 else { return [Row(name: prefix + "…", type: "group", shape: [], storedBytes: 0)] }
     var rows: [Row] = []
     for child in try group.children {
         let name = prefix + child.name
         switch child.kind {
-        case .group: rows += try datasets(under: group.group(child.name), prefix: name + "/")
+        case .group:
+            rows += try datasets(under: group.group(child.name), prefix: name + "/", depth: depth + 1)
         case .dataset:
             let dataset = try group.dataset(child.name)
             rows.append(

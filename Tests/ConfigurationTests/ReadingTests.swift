@@ -34,6 +34,34 @@ import Testing
         #expect(try root.strings("test") == ["a.h5"])
     }
 
+    /// Forty lines that mean 2^40 values.
+    @Test func aliasesOfAliasesHaveAnEnd() {
+        let lines = ["x0: &x0 [a, a]"] + (1..<40).map { "x\($0): &x\($0) [*x\($0 - 1), *x\($0 - 1)]" }
+        let message = complaint { _ = try section(lines.joined(separator: "\n")) }
+        #expect(
+            message.hasSuffix("there are more than 100000 values, aliases counted as what they mean"),
+            "\(message)")
+    }
+
+    @Test(arguments: ["[", "{a: ", "- ", "? "])
+    func nestingHasAnEnd(opening: String) {
+        let message = complaint { _ = try section("x:\n " + String(repeating: opening, count: 200_000)) }
+        #expect(message.hasPrefix("x.yaml:") && message.count < 500, "\(message)")
+    }
+
+    @Test func complaintsAreShortAndPrintable() throws {
+        let long = String(repeating: "é", count: 100_000)
+        let text = complaint { try section("a: 1\n\(long.prefix(400)): 2").finish() }
+        #expect(text.count < 700 && text.contains("é … é"), "\(text)")
+        let number = complaint { _ = try section("a: \(long)").int("a") }
+        #expect(number.count < 700)
+        #expect(number.hasPrefix("x.yaml:1: a: expected an integer, found the string 'é"))
+        let control = complaint { try section("\"a\\n\\x07b\": 2").finish() }
+        #expect(control.contains("a\\u{a}\\u{7}b: unknown key"), "\(control)")
+        let many = complaint { try section((0..<1000).map { "k\($0): 1" }.joined(separator: "\n")).finish() }
+        #expect(many.split(separator: "\n").count == 20 && many.hasSuffix(" (and 980 more unknown keys)"))
+    }
+
     @Test(arguments: ["", "# nothing but a comment\n", "{}"])
     func nothingIsAnEmptySection(text: String) throws {
         let root = try section(text)

@@ -123,13 +123,32 @@ import Training
             try file.root.setAttribute("format", to: 3)
             try file.root.sealAttributes()
             try file.close()
+            try FileSeal.write(to: path)
             #expect(
                 failure { try Model().read(from: path) }
                     == "\(path) has checkpoint format 3; this kaon reads format 2")
         }
     }
 
-    /// Every dataset of weights has a checksum: a changed bit is an error that names the dataset.
+    /// A change of any byte is noticed before HDF5 sees the file.
+    @Test func anyChangedByteIsFound() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try model.write(to: path)
+            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            for place in Array(stride(from: 0, to: data.count, by: 97)) + [data.count - 1] {
+                var changed = data
+                changed[place] ^= 16
+                try changed.write(to: URL(fileURLWithPath: path))
+                let message = failure { try Checkpoint.verify(path) }
+                #expect(message.hasPrefix("HDF5 open \(path): "), "byte \(place): \(message)")
+                #expect(failure { try model.read(from: path) } == message)
+            }
+        }
+    }
+
+    /// Behind that, every dataset of weights has a checksum: a changed bit is an error that names the dataset.
     @Test(arguments: ["/model/b", "/optimizer/first_moment/b", "/optimizer/second_moment/b"])
     func aFlippedBitIsFound(dataset: String) throws {
         try withScratchFolder { folder in
@@ -142,6 +161,7 @@ import Training
             let place = try #require(data.range(of: needle))
             data[place.lowerBound + 6] ^= 4
             try data.write(to: URL(fileURLWithPath: path))
+            try FileSeal.write(to: path)
             let message = failure { try Model(seed: 2).read(from: path) }
             #expect(message.contains("read \(dataset) in \(path)"), "\(message)")
         }
@@ -161,6 +181,7 @@ import Training
             var data = try Data(contentsOf: URL(fileURLWithPath: path))
             data[try #require(data.range(of: Data(text.utf8))).lowerBound + 5] ^= 1
             try data.write(to: URL(fileURLWithPath: path))
+            try FileSeal.write(to: path)
             let place = text.contains("jets") ? "/state" : "/"
             let expected = "HDF5 read the attributes of \(place) in \(path): they are not those that were written"
             #expect(failure { try Checkpoint.verify(path) } == expected)

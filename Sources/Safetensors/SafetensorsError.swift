@@ -1,0 +1,23 @@
+/// Why a safetensors file cannot be read or written, in one sentence that names it.
+public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
+    public let description: String
+
+    init(_ file: String, _ problem: String) {
+        description = "\(file): \(problem)"
+    }
+
+    /// A name from the file, short and printable.
+    static func quoted(_ name: String) -> String {
+        let limit = 80
+        let shown = name.count > limit ? name.prefix(limit) + "…" : name[...]
+        return "'" + shown.map { $0.unicodeScalars.allSatisfy(isPrintable) ? String($0) : "?" }.joined() + "'"
+    }
+
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+            false
+        default: true
+        }
+    }
+}

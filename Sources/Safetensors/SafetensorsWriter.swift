@@ -1,0 +1,113 @@
+import Foundation
+
+/// Collects tensors and writes them as one safetensors file.
+///
+/// The bytes depend on the contents alone: tensors are laid out as PyTorch's writer does it, those with
+/// larger elements first, and by name among equals, so that each is aligned.
+public struct SafetensorsWriter {
+    /// Texts by key, written as `__metadata__`.
+    public var metadata: [String: String]
+    private var tensors: [String: (type: SafetensorsType, shape: [Int], bytes: Data)] = [:]
+
+    public init(metadata: [String: String] = [:]) {
+        self.metadata = metadata
+    }
+
+    /// Adds a tensor of `float32`, row-major. The name is new and not `__metadata__`.
+    public mutating func add(_ name: String, _ values: UnsafeBufferPointer<Float>, shape: [Int]) {
+        add(name, .float32, shape, values.count, Data(buffer: values))
+    }
+
+    /// Adds a tensor of `float32` as the other `add` does.
+    public mutating func add(_ name: String, _ values: [Float], shape: [Int]) {
+        values.withUnsafeBufferPointer { add(name, $0, shape: shape) }
+    }
+
+    /// Adds a tensor of `int64`, row-major. The name is new and not `__metadata__`.
+    public mutating func add(_ name: String, _ values: [Int], shape: [Int]) {
+        add(name, .int64, shape, values.count, values.withUnsafeBufferPointer { Data(buffer: $0) })
+    }
+
+    private mutating func add(
+        _ name: String, _ type: SafetensorsType, _ shape: [Int], _ count: Int, _ bytes: Data
+    ) {
+        precondition(1.littleEndian == 1, "the values would have to be turned on this processor")
+        precondition(name != "__metadata__" && tensors[name] == nil, "the name \(name) is taken")
+        precondition(
+            shape.allSatisfy { $0 >= 0 } && shape.reduce(1, *) == count,
+            "\(count) values have no shape \(shape)")
+        tensors[name] = (type, shape, bytes)
+    }
+
+    /// The bytes of the file.
+    public var encoded: Data {
+        let inOrder = tensors.sorted { ($1.value.type.size, $0.key) < ($0.value.type.size, $1.key) }
+        var fields: [String] = []
+        if !metadata.isEmpty {
+            let texts = metadata.sorted { $0.key < $1.key }.map {
+                "\(Self.json($0.key)):\(Self.json($0.value))"
+            }
+            fields.append("\"__metadata__\":{\(texts.joined(separator: ","))}")
+        }
+        var offset = 0
+        for (name, tensor) in inOrder {
+            let end = offset + tensor.bytes.count
+            let shape = tensor.shape.map(String.init).joined(separator: ",")
+            fields.append(
+                "\(Self.json(name)):{\"dtype\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],"
+                    + "\"data_offsets\":[\(offset),\(end)]}")
+            offset = end
+        }
+        var header = Data("{\(fields.joined(separator: ","))}".utf8)
+        // So that the values are aligned in the file, too.
+        header.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - header.count % 8) % 8))
+        var result = Data(capacity: 8 + header.count + offset)
+        withUnsafeBytes(of: UInt64(header.count).littleEndian) { result.append(contentsOf: $0) }
+        result.append(header)
+        for (_, tensor) in inOrder { result.append(tensor.bytes) }
+        return result
+    }
+
+    /// Writes the file, so that `path` is what was there before or the complete new file. Throws
+    /// `SafetensorsError`.
+    public func write(to path: String) throws {
+        let url = URL(fileURLWithPath: path)
+        let temporary = url.deletingLastPathComponent().path + "/.\(url.lastPathComponent).tmp"
+        func refuse() -> SafetensorsError {
+            SafetensorsError(path, "cannot be written: \(String(cString: strerror(errno)).lowercased())")
+        }
+        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw refuse() }
+        let isWritten = encoded.withUnsafeBytes { bytes in
+            var done = 0
+            while done < bytes.count {
+                let count = Foundation.write(file, bytes.baseAddress! + done, bytes.count - done)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return false }
+                done += count
+            }
+            return fsync(file) == 0
+        }
+        let problem = refuse()
+        guard close(file) == 0, isWritten else {
+            unlink(temporary)
+            throw isWritten ? refuse() : problem
+        }
+        guard rename(temporary, path) == 0 else {
+            defer { unlink(temporary) }
+            throw refuse()
+        }
+    }
+
+    private static func json(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": result += "\\\(scalar)"
+            case "\0"..<" ": result += "\\u" + String(format: "%04x", scalar.value)
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}

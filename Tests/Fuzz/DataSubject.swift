@@ -1,0 +1,68 @@
+import Foundation
+import HDF5
+import Jets
+import Training
+
+/// A file of jets, padded or packed, in the old and the new format of HDF5, for `inspect`, `pack` and
+/// training.
+struct DataSubject: Subject {
+    private let folder: String
+    private let valid: [[UInt8]]
+
+    init(_ folder: String) throws {
+        self.folder = folder
+        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let old = ["Fixtures/fuzz/padded.h5", "Fixtures/fuzz/packed.h5", "HDF5Tests/Fixtures/h5py.h5"]
+        var paths = old.map { tests.appendingPathComponent($0).path }
+        // The product's own, compressed and not.
+        for (name, compression) in [("zero.h5", 0), ("four.h5", 4)] {
+            paths.append(folder + "/" + name)
+            _ = try pack(
+                [paths[0]], to: paths[paths.count - 1], compression: compression, maxConstituents: 8,
+                jets: nil,
+                overwrites: true, console: Console(isSilent: true))
+        }
+        valid = try paths.map { Array(try Data(contentsOf: URL(fileURLWithPath: $0))) }
+    }
+
+    func tryInput(_ random: inout SplitMix) throws {
+        var bytes = random.element(valid)
+        Mutation.apply(to: &bytes, &random)
+        if random.oneIn(2) { HDF5Checksums.mend(&bytes) }
+        let path = folder + "/input.h5"
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+
+        var complaints: [any Error] = []
+        func attempt(_ work: () throws -> Void) {
+            do { try work() } catch { complaints.append(error) }
+        }
+        attempt { _ = try inspect([path]) }
+        attempt { try Self.readAll(path) }
+        attempt {
+            _ = try pack(
+                [path], to: folder + "/packed.h5", compression: 1, maxConstituents: 4, jets: 5,
+                overwrites: true,
+                console: Console(isSilent: true))
+        }
+        // Each has to be in words; the last stands for all.
+        for error in complaints {
+            if let fault = complaint(about: "\(error)") { throw Fault(description: fault) }
+        }
+        if let last = complaints.last { throw last }
+    }
+
+    /// Reads as training does: block by block.
+    private static func readAll(_ path: String) throws {
+        let file = try openJetFile(path, maxConstituents: 128)
+        let rows = file.blockRows
+        for start in stride(from: 0, to: min(file.count, 4 * rows), by: rows) {
+            let range = start..<min(start + rows, file.count)
+            let block = try file.read(rows: range)
+            let counts = try file.constituentCounts(rows: range)
+            guard block.count == range.count, counts.reduce(0, +) == block.identities.count else {
+                throw Fault(
+                    description: "\(block.count) jets of \(range.count), \(counts.reduce(0, +)) constituents")
+            }
+        }
+    }
+}

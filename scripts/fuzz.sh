@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Feeds kaon's readers with damaged and hostile inputs: configurations with overrides, safetensors files,
+# files of jets and checkpoints. Each has to be taken, or refused with one sentence: no crash, no hang, no
+# gigabytes for a small file.
+#
+#     bash scripts/fuzz.sh [INPUTS [FIRST_SEED]]
+#
+# INPUTS (12000) are shared among the four readers. A seed makes the same input always; `fuzz SUBJECT SEED
+# SEED+1 FOLDER` repeats one (Tests/Fuzz). The last line is "N passed, N failed"; inputs that failed stay in
+# .build/test-logs/fuzz.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+inputs=${1:-12000} first=${2:-0}
+subjects=(configuration safetensors data checkpoint)
+swift build -c release --product fuzz >/dev/null || exit 1
+fuzz=$(swift build -c release --show-bin-path)/fuzz
+logs=$PWD/.build/test-logs/fuzz
+rm -rf "$logs"
+mkdir -p "$logs"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+export SWIFT_BACKTRACE=enable=no
+
+# cause STATUS: how a process ended, in words.
+cause() {
+    case $1 in
+        142) echo "no end after 20 seconds" ;;
+        13[0-9] | 14[0-9]) echo "crashed ($(kill -l $(($1 - 128))))" ;;
+        *) echo "ended with exit code $1" ;;
+    esac
+}
+
+# try_seeds SUBJECT FIRST END: runs the seeds in a process; sets $status, and from what it left: $seed, the
+# first one that was not done with, and $now_taken, $now_refused and $now_faults before it.
+try_seeds() {
+    local at
+    status=0 seed=$2 now_taken=0 now_refused=0 now_faults=0
+    rm -f "$place/progress"
+    { "$fuzz" "$1" "$2" "$3" "$place" >>"$log" 2>&1 </dev/null; } 2>/dev/null || status=$?
+    [[ -s $place/progress ]] || return 1
+    read -r at now_taken now_refused now_faults <"$place/progress"
+    seed=$((10#$at)) now_taken=$((10#$now_taken))
+    now_refused=$((10#$now_refused)) now_faults=$((10#$now_faults))
+}
+
+# Whether the HDF5 library crashed or hung, and kaon had the last word: a refusal that ends the process.
+ended_by_guard() {
+    ((status == 1)) && [[ $(tail -n 1 "$log") == "Error: HDF5 "*": the library "*"; the file is damaged" ]]
+}
+
+passed=0 failed=0
+for subject in "${subjects[@]}"; do
+    place=$folder/$subject log=$logs/$subject.log
+    mkdir "$place"
+    next=$first end=$((first + inputs / ${#subjects[@]}))
+    taken=0 refused=0 ended=0 spoilt=0 faults=0
+    # A process takes all seeds unless one of them ends it; the next takes those behind.
+    while ((next < end)); do
+        if ! try_seeds "$subject" "$next" "$end"; then
+            echo "$subject: does not start; see ${log#"$PWD"/}"
+            faults=$((faults + end - next))
+            break
+        fi
+        taken=$((taken + now_taken)) refused=$((refused + now_refused)) faults=$((faults + now_faults))
+        if ((seed == end && status == 0)); then break; fi
+        if ! ended_by_guard; then
+            # An input before it may have had the library spoil the memory: alone, as in a run, it has to
+            # pass.
+            echo "seed $seed: $(cause $status)" >>"$log"
+            try_seeds "$subject" "$seed" $((seed + 1)) || true
+            taken=$((taken + now_taken)) refused=$((refused + now_refused)) faults=$((faults + now_faults))
+            if ((status == 0)) || ended_by_guard; then spoilt=$((spoilt + 1)); fi
+            if ((status == 0)); then
+                next=$seed
+                continue
+            fi
+        fi
+        if ended_by_guard; then
+            ended=$((ended + 1)) refused=$((refused + 1))
+        else
+            echo "seed $seed, alone: $(cause $status)" >>"$log"
+            for file in "$place"/input*; do cp "$file" "$logs/$subject-$seed-$(basename "$file")"; done
+            faults=$((faults + 1))
+        fi
+        next=$((seed + 1))
+    done
+    ((faults == 0)) || grep -a '^seed' "$log" | cut -c 1-300 | head -n 20
+    by_guard=$( ((ended == 0)) || echo " ($ended by ending the process)")
+    after=$( ((spoilt == 0)) || echo ", $spoilt once more after the library had spoilt the memory")
+    tried=$((taken + refused + faults))
+    echo "$subject: $tried inputs, $taken taken, $refused refused$by_guard$after, $faults failed"
+    passed=$((passed + taken + refused)) failed=$((failed + faults))
+done
+echo "$passed passed, $failed failed"
+((failed == 0))
