@@ -6,10 +6,12 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Flows, the set-to-set model and the probe, each on one batch of 32 jets: what they learn, and what they draw.
+/// Flows, the set-to-set model and the probe, each on one batch of 32 jets: what they learn, and what they
+/// draw.
 @Suite struct FlowObjectiveTests {
     private let shape = JetShape(
-        .all, maxConstituents: SampleJets.maxConstituents, classes: JetClasses((0..<10).map { "class \($0)" }))
+        .all, maxConstituents: SampleJets.maxConstituents, classes: JetClasses((0..<10).map { "class \($0)" })
+    )
 
     private func objective(_ change: (inout ReconstructionTasks) -> Void) -> MaskedParticleModelling {
         var options = smallOptions()
@@ -46,7 +48,8 @@ import Testing
 
     /// From about 2: noise less data.
     @Test func flowMatchingOverfits() throws {
-        let (names, first, last) = try overfit(objective { $0.flowMatching = Self.smallMatching() }, steps: 200)
+        let (names, first, last) = try overfit(
+            objective { $0.flowMatching = Self.smallMatching() }, steps: 200)
         #expect(names == ["flow_matching"])
         #expect(first[0] > 1.4)
         #expect(last[0] < 0.5 * first[0])
@@ -70,7 +73,8 @@ import Testing
         #expect(first[2] < 0.5 && last[1] < 0.5 * first[1] && last[2] > 0.7)
     }
 
-    /// The probe learns from the backbone, which does not learn from the probe; it counts nothing in the total.
+    /// The probe learns from the backbone, which does not learn from the probe; it counts nothing in the
+    /// total.
     @Test func theProbeLeavesTheBackboneAlone() throws {
         let objective = objective {
             $0.regression = .init()
@@ -87,8 +91,11 @@ import Testing
         tape.backward()
         objective.parameters.zeroUnusedGradients()
         for parameter in objective.parameters.parameters {
-            let largest = objective.parameters.gradients.buffer[parameter.range].reduce(0) { max($0, abs($1)) }
-            #expect((largest > 0) == parameter.name.hasPrefix("tasks.probe."), "\(parameter.name): \(largest)")
+            let largest = objective.parameters.gradients.buffer[parameter.range].reduce(0) {
+                max($0, abs($1))
+            }
+            #expect(
+                (largest > 0) == parameter.name.hasPrefix("tasks.probe."), "\(parameter.name): \(largest)")
         }
         // At other steps nobody asks it.
         let between = objective.prepare(batch, phase: .training(step: 7))
@@ -100,11 +107,12 @@ import Testing
     /// Times and noise follow seed, epoch, jet, constituent and phase, not the company.
     @Test(arguments: ["flow", "flow_matching", "set_flow"])
     func lossesAddUp(name: String) throws {
-        let objective: any Objective = switch name {
-        case "flow": objective { $0.flow = Self.smallFlow() }
-        case "flow_matching": objective { $0.flowMatching = Self.smallMatching() }
-        default: setFlow()
-        }
+        let objective: any Objective =
+            switch name {
+            case "flow": objective { $0.flow = Self.smallFlow() }
+            case "flow_matching": objective { $0.flowMatching = Self.smallMatching() }
+            default: setFlow()
+            }
         _ = try overfit(objective, steps: 5)  // a new decoder answers zero
         let batch = try SampleJets.batch()
         func sums(_ parts: [Range<Int>], _ phase: Phase) -> (loss: Double, count: Double) {
@@ -134,7 +142,8 @@ import Testing
         let batch = try SampleJets.batch()
         let isDropped = RandomMasking(fraction: 0.4).dropped(in: batch, seed: 1, stream: .validationMasking)
         func draw(_ range: Range<Int>, seed: UInt64 = 1) throws -> (MaskedJets, [Reconstruction]) {
-            let tokens = batch.offsets[range.lowerBound].lowerBound..<batch.offsets[range.upperBound - 1].upperBound
+            let tokens =
+                batch.offsets[range.lowerBound].lowerBound..<batch.offsets[range.upperBound - 1].upperBound
             let jets = MaskedJets(
                 batch.slice(jets: range), isDropped: Array(isDropped[tokens]), phase: .validation, seed: seed)
             return (jets, try objective.reconstruct(jets, SamplingOptions(solver: .euler(steps: 5))))
