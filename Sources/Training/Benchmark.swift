@@ -49,7 +49,7 @@ public func benchmark(
 ) throws -> BenchmarkReport {
     let profile = showsProfile ? OperationProfile() : nil
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let classes = options.objective.name.needsClasses ? JetClasses((0..<10).map { "class \($0)" }) : nil
+    let classes = options.objective.needsClasses ? JetClasses((0..<10).map { "class \($0)" }) : nil
     let objective = makeObjective(options, classes: classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "

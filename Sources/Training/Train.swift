@@ -93,7 +93,7 @@ private func run(
     }
     let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let classes = options.objective.name.needsClasses
+    let classes = options.objective.needsClasses
         ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
     let objective = makeObjective(options, classes: classes)
     try reportStart(
@@ -133,7 +133,6 @@ private func run(
 /// Builds the model that a configuration names, with fresh weights.
 func makeObjective(_ options: RunOptions, classes: JetClasses?) -> any Objective {
     options.objective.makeObjective(
-        JetShape(
-            features: options.data.features.count, maxConstituents: options.data.maxConstituents, classes: classes),
+        JetShape(options.data.features, maxConstituents: options.data.maxConstituents, classes: classes),
         seed: options.seed)
 }

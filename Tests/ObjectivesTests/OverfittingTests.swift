@@ -8,31 +8,12 @@ import Testing
 
 /// Every task learns one batch of 32 jets by heart: proof that its loss reaches all that has to be learnt.
 @Suite struct OverfittingTests {
-    /// The mean of every term before the first and after the last of some AdamW steps on one batch and one
-    /// mask.
     private func train(
-        _ options: MaskedParticleOptions, steps: Int = 150
+        _ options: MaskedParticleOptions
     ) throws -> (names: [String], first: [Double], last: [Double]) {
-        BLAS.useCallingThreadOnly()  // threads of its own would only get in the way of products this small
-        let objective = MaskedParticleModelling(
-            options, JetShape(features: 7, maxConstituents: SampleJets.maxConstituents), seed: 3)
-        try objective.fit(to: SampleJets.loader(), on: alone) { _ in }
-        let part = objective.prepare(try SampleJets.batch(), phase: .training(step: 0))
-        let optimizer = AdamW(objective.parameters)
-        let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
-        func means(_ sums: [Double]) -> [Double] { zip(sums, part.counts).map { $0 / $1 } }
-        let first = means(part.evaluate(scales, Tape(recording: false)))
-        for step in 0..<steps {
-            objective.parameters.resetGradients()
-            let tape = Tape()
-            _ = part.evaluate(scales, tape)
-            tape.backward()
-            let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
-            let rate = 4e-3 * min(1, Double(step + 1) / 10) * min(1, 3 * Double(steps - step) / Double(steps))
-            optimizer.step(learningRate: rate, gradientScale: clippingFactor(norm: norm, limit: 1))
-        }
-        let last = means(part.evaluate(scales, Tape(recording: false)))
-        return (objective.terms.map(\.name), first, last)
+        try overfit(
+            MaskedParticleModelling(
+                options, JetShape(features: 7, maxConstituents: SampleJets.maxConstituents), seed: 3))
     }
 
     /// From about ln 8 for eight identities.
@@ -78,4 +59,28 @@ import Testing
         #expect(last[1] < 0.65 * first[1])
         #expect(last[2] < 0.1 * first[2])
     }
+}
+
+/// The mean of every term before the first and after the last of some AdamW steps on one batch of 32 jets and one mask.
+func overfit(
+    _ objective: any Objective, steps: Int = 150
+) throws -> (names: [String], first: [Double], last: [Double]) {
+    BLAS.useCallingThreadOnly()  // threads of its own would only get in the way of products this small
+    try objective.fit(to: SampleJets.loader(), on: alone) { _ in }
+    let part = objective.prepare(try SampleJets.batch(), phase: .training(step: 0))
+    let optimizer = AdamW(objective.parameters)
+    let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
+    func means(_ sums: [Double]) -> [Double] { zip(sums, part.counts).map { $0 / $1 } }
+    let first = means(part.evaluate(scales, Tape(recording: false)))
+    for step in 0..<steps {
+        objective.parameters.resetGradients()
+        let tape = Tape()
+        _ = part.evaluate(scales, tape)
+        tape.backward()
+        let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
+        let rate = 4e-3 * min(1, Double(step + 1) / 10) * min(1, 3 * Double(steps - step) / Double(steps))
+        optimizer.step(learningRate: rate, gradientScale: clippingFactor(norm: norm, limit: 1))
+    }
+    let last = means(part.evaluate(scales, Tape(recording: false)))
+    return (objective.terms.map(\.name), first, last)
 }

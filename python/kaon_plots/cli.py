@@ -1,6 +1,7 @@
 """The command `kaon-plot`."""
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -22,6 +23,25 @@ def main(arguments=None):
     features.add_argument("--jets", type=int, default=100_000, metavar="N",
                           help="use the first N jets of each data set (default %(default)s)")
     features.set_defaults(run=_features)
+    reconstruction = commands.add_parser(
+        "reconstruction", help="what tasks recover of jets that were hidden in part",
+        description="Draws jets of files of 'kaon generate --reconstruct' in the plane of Δη and Δφ.",
+    )
+    reconstruction.add_argument("files", nargs="+", metavar="FILE", help="of one model, or the same jets by several")
+    reconstruction.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
+    reconstruction.add_argument("--jets", nargs="+", type=int, default=[0, 1, 2], metavar="N",
+                                help="the jets to draw (default 0 1 2)")
+    reconstruction.set_defaults(run=_reconstruction)
+    generated = commands.add_parser(
+        "generated", help="generated jets against data",
+        description="Draws generated jets and jets of data, and prints the Wasserstein distances of their distributions.",
+    )
+    generated.add_argument("generated", metavar="GENERATED", help="a file of 'kaon generate'")
+    generated.add_argument("data", metavar="DATA", help="a file of jets; a folder or a quoted pattern is one data set")
+    generated.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
+    generated.add_argument("--jets", type=int, default=100_000, metavar="N",
+                           help="use the first N jets of each (default %(default)s)")
+    generated.set_defaults(run=_generated)
     options = parser.parse_args(arguments)
     try:
         options.run(options)
@@ -31,18 +51,43 @@ def main(arguments=None):
     return 0
 
 
-def _features(options):
+def _imported(module, name):
     try:
-        from .features import plot_features
+        return getattr(importlib.import_module(f".{module}", __package__), name)
     except ImportError as error:
         raise kaon_data.DataError(f"{error.name} is missing: pip install './python[plots]'") from error
+
+
+def _check_picture(options):
+    if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
+        raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+
+
+def _reconstruction(options):
+    plot = _imported("reconstruction", "plot_reconstruction")
+    _check_picture(options)
+    if min(options.jets) < 0:
+        raise kaon_data.DataError(f"--jets {min(options.jets)}: jets are numbered from 0")
+    plot(options.files, options.output, options.jets)
+
+
+def _generated(options):
+    plot = _imported("generated", "plot_generated")
+    _check_picture(options)
+    found = plot(*(kaon_data.read(path, 0, options.jets) for path in (options.generated, options.data)), options.output)
+    print(f"{'quantity':<12}{'Wasserstein distance':>22}{'over the deviation of the data':>34}")
+    for name, distance, deviation in found:
+        print(f"{name:<12}{distance:>22.5g}{distance / deviation if deviation else float('nan'):>34.4f}")
+
+
+def _features(options):
+    plot_features = _imported("features", "plot_features")
     names = options.names or [_title(path) for path in options.files]
     if len(names) != len(options.files) or len(set(names)) < len(names):
         raise kaon_data.DataError(
             f"{len(options.files)} data sets need as many different names: give them with --names"
         )
-    if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
-        raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+    _check_picture(options)
     datasets = {name: kaon_data.read(path, 0, options.jets) for name, path in zip(names, options.files)}
     plot_features(datasets, options.output, options.labels)
 

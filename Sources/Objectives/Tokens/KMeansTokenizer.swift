@@ -65,10 +65,13 @@ public final class KMeansTokenizer: Tokenizer {
         let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator)
         let fit = try KMeans.fit(
             sample, clusters: options.clusters, iterations: options.iterations, seed: seed, on: communicator)
+        let usage = CodeUsage(counts: fit.occupancy)
         report(
             "k-means: \(options.clusters) centroids of \(fit.points) constituents, mean squared distance "
                 + String(format: "%.4f", fit.inertia / Double(fit.points))
-                + ", \(options.clusters - fit.emptyClusters) clusters in use")
+                + ", \(usage.used) clusters in use, perplexity " + String(format: "%.0f", usage.perplexity)
+                + ", \(fit.occupancy.min() ?? 0) to \(fit.occupancy.max() ?? 0) constituents in each, "
+                + "\(fit.reseeded) empty ones begun anew")
         centroids = fit.centroids
     }
 
