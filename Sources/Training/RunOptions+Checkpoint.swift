@@ -59,6 +59,12 @@ extension RunOptions {
 }
 
 extension ObjectiveOptions.Name {
+    /// What is evaluated at the end unless the configuration says otherwise: weak supervision cannot tell its best
+    /// weights.
+    var evaluated: RunOptions.Run.Evaluated {
+        self == .cwola ? .latest : isDownstream ? .best : .never
+    }
+
     /// How the features are preprocessed unless the configuration says otherwise.
     var preprocessing: PreprocessingOptions {
         var options = PreprocessingOptions()

@@ -32,6 +32,9 @@ public func train(
         let outcome = try train(
             options, on: communicator, console: console, sharding: sharding, progress: progress,
             shouldStop: shouldStop)
+        if outcome == .finished {
+            try evaluateAtEnd(of: options, on: communicator, console: console, progress: progress)
+        }
         try watchdog?.stop()
         return outcome
     } catch {

@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import HDF5
 import MPI
@@ -80,6 +81,48 @@ import Training
             try train(options(alone, backbone: backbone, "backbone_mode=\(mode)"), on: .selfOnly)
             #expect(try difference("train/total_loss", shared, alone) < 1e-4)
             #expect(try difference("valid/accuracy", shared, alone) < 1e-9)
+        }
+    }
+
+    /// What the tasks know of single constituents, of pairs and of frequencies is the same on any number of ranks, and
+    /// so are the answers.
+    @Test(arguments: [
+        "{objective: vertexing, head: {width: 16, layers: 1}}", "{objective: track_origin, head: {width: 16}}",
+        "{objective: classification, head: {width: 16, heads: 2, dropout: 0.2}}",
+        "{objective: cwola, cwola: {background: [light], signal: [b], signal_jets: 30}, head: {width: 16, heads: 2}}",
+    ])
+    func tasksAreTheSameOnAnyNumberOfRanks(task: String) throws {
+        try withBackbone { folder, backbone in
+            let file = sample("btag")
+            func options(_ name: String, _ steps: Int) throws -> RunOptions {
+                var configuration = try Configuration(yaml: task, name: "x.yaml")
+                for override in [
+                    "run={directory: \(folder)/\(name)}", "backbone=\(backbone)",
+                    "data={train: \(file), validation: \(file), test: \(file)}",
+                    "fine_tuning={frozen_steps: 2, catch_up_steps: 2}", "schedule={name: warmup_cosine, warmup_steps: 2}",
+                    "training={steps: \(steps), batch_size: 37, micro_batch_size: 8, validation_interval: 4}",
+                    "training.validation_jets=50", "training.log_interval=1", "parallel={threads: 1}",
+                    "schedule.total_steps=20",
+                ] { try configuration.override(override) }
+                return try RunOptions(
+                    configuration, name: "x", pretrained: .init(backbone: RunOptions(ofCheckpoint: backbone)))
+            }
+            let one = "alone-\(world.rank)"
+            try train(options("shared", 8))
+            try train(options(one, 8), on: .selfOnly)
+            #expect(try difference("train/total_loss", folder + "/shared", folder + "/" + one) < 1e-4)
+            func measures(_ name: String) throws -> [String: Double] {
+                struct Report: Codable { var measures: [String: Double] }
+                let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/\(name)/evaluation/metrics.json"))
+                return try JSONDecoder().decode(Report.self, from: data).measures
+            }
+            let (shared, alone) = (try measures("shared"), try measures(one))
+            #expect(shared.keys.sorted() == alone.keys.sorted() && shared.count > 4)
+            #expect(shared.allSatisfy { abs($0.value - alone[$0.key]!) <= 0.02 * abs($0.value) + 1e-3 })
+            // Stopped at 5 steps, and gone on.
+            try train(options("resumed", 5))
+            try train(options("resumed", 8))
+            try expectSameRun(folder + "/shared", folder + "/resumed", step: 8)
         }
     }
 
