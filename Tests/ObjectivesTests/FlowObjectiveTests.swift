@@ -16,6 +16,14 @@ import Testing
     private func objective(_ change: (inout ReconstructionTasks) -> Void) -> MaskedParticleModelling {
         var options = smallOptions()
         change(&options.tasks)
+        if options.tasks.vqvae != nil {
+            // Weights that have learned nothing do as well.
+            let stack = NormformerShape(width: 16, layers: 1, heads: 2, hidden: 16)
+            var tokenizer = VQVAEOptions()
+            (tokenizer.encoder, tokenizer.decoder) = (stack, stack)
+            tokenizer.quantiser = VectorQuantiser.Shape(codes: 16, dimension: 4)
+            options.tokenizer = tokenizer
+        }
         return MaskedParticleModelling(options, shape, seed: 3)
     }
 
@@ -134,11 +142,12 @@ import Testing
             $0.particleID = .init()
             $0.regression = .init()
             $0.kmeans = fewClusters()
+            $0.vqvae = .init()
             $0.flow = Self.smallFlow()
             $0.flowMatching = Self.smallMatching()
         }
         _ = try overfit(objective, steps: 20)
-        #expect(objective.reconstructions == ["regression", "kmeans", "flow", "flow_matching"])
+        #expect(objective.reconstructions == ["regression", "kmeans", "vqvae", "flow", "flow_matching"])
         let batch = try SampleJets.batch()
         let isDropped = RandomMasking(fraction: 0.4).dropped(in: batch, seed: 1, stream: .validationMasking)
         func draw(_ range: Range<Int>, seed: UInt64 = 1) throws -> (MaskedJets, [Reconstruction]) {
@@ -151,7 +160,7 @@ import Testing
         let (jets, found) = try draw(0..<32)
         let (first, part) = try draw(0..<9)
         let (_, other) = try draw(0..<32, seed: 2)
-        #expect(found.count == 4)
+        #expect(found.count == 5)
         for (index, name) in objective.reconstructions.enumerated() {
             let values = try #require(found[index].values)
             #expect(values.shape == jets.dropped.values.shape && values.array.allSatisfy(\.isFinite))
@@ -163,7 +172,13 @@ import Testing
             let isRandom = try #require(other[index].values).array != values.array
             #expect(isRandom == (name != "regression"), "\(name)")
         }
-        // Tokens become centroids.
+        // The likeliest tokens are the same for any seed. Tokens become centroids.
+        func likeliest(_ seed: UInt64) throws -> [Float] {
+            let jets = MaskedJets(batch, isDropped: isDropped, phase: .validation, seed: seed)
+            let options = SamplingOptions(solver: .euler(steps: 5), takesMostLikely: true)
+            return try objective.reconstruct(jets, options)[2].values!.array
+        }
+        #expect(try likeliest(1) == likeliest(2))
         let centroids = Set((0..<16).map { objective.kmeans!.centroids!.rows($0..<$0 + 1).array })
         let drawn = found[1].values!
         #expect((0..<drawn.rows).allSatisfy { centroids.contains(drawn.rows($0..<$0 + 1).array) })

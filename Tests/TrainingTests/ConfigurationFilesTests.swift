@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import Training
 
-/// The configurations that come with kaon are understood.
+/// The configurations that come with kaon belong together.
 @Suite struct ConfigurationFilesTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("configs").path
@@ -24,9 +24,8 @@ import Training
         return try RunOptions(configuration, name: "x", pretrained: pretrained)
     }
 
-    @Test(arguments: files) func aFileIsUnderstood(file: String) throws {
+    @Test(arguments: files) func aRunHasTheNameOfItsFile(file: String) throws {
         let options = try options(file)
-        // A run's folder follows from the place of its file.
         let stem = String(file.dropLast(".yaml".count))
         let directory = stem.hasPrefix("small/") ? "small-" + stem.dropFirst("small/".count) : stem
         #expect(options.run.directory == "runs/" + directory)

@@ -57,7 +57,7 @@ import Testing
 
     @Test func aVQVAEHasNoBackbone() throws {
         let overrides = [
-            "objective=vqvae", "~tasks", "~model",
+            "objective=vqvae", "preprocessing.name=quantile", "~tasks", "~model",
             "model.encoder={width: 16, layers: 1, heads: 2, hidden: 16}",
             "model.decoder={width: 16, layers: 1, heads: 2, hidden: 16}",
             "model.quantiser={codes: 8, dimension: 4}",
