@@ -16,6 +16,7 @@ public struct ReconstructionTasks: Sendable, Equatable {
 
     public var particleID: ParticleIdentification.Options? = .init()
     public var regression: Regression.Options?
+    public var bins: BinClassification.Options?
     public var kmeans: KMeans? = .init()
     /// The codes of the VQ-VAE that `tokenizer` names.
     public var vqvae: TokenClassification.Options?
@@ -42,6 +43,9 @@ public struct ReconstructionTasks: Sendable, Equatable {
         regression = try section.optionalSection("regression").map {
             try .init(from: $0, loss: defaults.regression)
         }
+        bins = try section.optionalSection("bins").map {
+            try .init(from: $0, labelSmoothing: defaults.smoothing)
+        }
         kmeans = try section.optionalSection("kmeans").map {
             var kmeans = KMeans()
             kmeans.task = try .init(from: $0, labelSmoothing: defaults.smoothing)
@@ -51,11 +55,11 @@ public struct ReconstructionTasks: Sendable, Equatable {
         vqvae = try section.optionalSection("vqvae").map {
             try .init(from: $0, labelSmoothing: defaults.codeSmoothing)
         }
-        if particleID == nil, regression == nil, kmeans == nil, vqvae == nil {
+        if particleID == nil, regression == nil, bins == nil, kmeans == nil, vqvae == nil {
             // A misspelt task is an unknown key, which says more.
             try section.finish()
             throw root.error(
-                "tasks", "no task to train; give at least one of particle_id, regression, kmeans, vqvae")
+                "tasks", "no task to train; give at least one of particle_id, regression, bins, kmeans, vqvae")
         }
     }
 
@@ -74,6 +78,9 @@ public struct ReconstructionTasks: Sendable, Equatable {
         }
         if let regression {
             tasks.append(Regression(regression, width: width, features: features, in: scope.scope("regression")))
+        }
+        if let bins {
+            tasks.append(BinClassification(bins, width: width, features: features, in: scope.scope("bins")))
         }
         if let kmeans {
             tasks.append(
