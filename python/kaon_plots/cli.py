@@ -1,6 +1,7 @@
 """The command `kaon-plot`."""
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def main(arguments=None):
     features.add_argument("--jets", type=int, default=100_000, metavar="N",
                           help="use the first N jets of each data set (default %(default)s)")
     features.set_defaults(run=_features)
+    observables = commands.add_parser(
+        "observables", help="pT and mass of jets before and after a VQ-VAE",
+        description="Draws pT and mass of jets before they became codes and after, and prints their medians.",
+    )
+    observables.add_argument("predictions", metavar="FILE", help="predictions.h5 of 'kaon evaluate' on a VQ-VAE")
+    observables.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
+    observables.set_defaults(run=_observables)
     options = parser.parse_args(arguments)
     try:
         options.run(options)
@@ -31,18 +39,34 @@ def main(arguments=None):
     return 0
 
 
-def _features(options):
+def _imported(module, name):
     try:
-        from .features import plot_features
+        return getattr(importlib.import_module(f".{module}", __package__), name)
     except ImportError as error:
         raise kaon_data.DataError(f"{error.name} is missing: pip install './python[plots]'") from error
+
+
+def _check_picture(options):
+    if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
+        raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+
+
+def _observables(options):
+    plot = _imported("observables", "plot_observables")
+    _check_picture(options)
+    print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}")
+    for name, before, after in plot(options.predictions, options.output):
+        print(f"{name:<12}{before:>22.2f}{after:>22.2f}{after / before if before else float('nan'):>10.4f}")
+
+
+def _features(options):
+    plot_features = _imported("features", "plot_features")
     names = options.names or [_title(path) for path in options.files]
     if len(names) != len(options.files) or len(set(names)) < len(names):
         raise kaon_data.DataError(
             f"{len(options.files)} data sets need as many different names: give them with --names"
         )
-    if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
-        raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+    _check_picture(options)
     datasets = {name: kaon_data.read(path, 0, options.jets) for name, path in zip(names, options.files)}
     plot_features(datasets, options.output, options.labels)
 
