@@ -11,12 +11,10 @@ import Testing
 /// Every downstream task learns one batch by heart, backbone and head from fresh weights, and its answers show it.
 @Suite struct DownstreamTests {
     private func options(_ yaml: String) throws -> DownstreamOptions {
-        let model = """
-            backbone: null
-            model: {encoder: {width: 32, layers: 2, heads: 4, registers: 2, layer_scale: 0.5}}
-
-            """
-        let root = try Configuration(yaml: model + yaml).section()
+        var configuration = try Configuration(yaml: yaml)
+        try configuration.override(
+            "model={encoder: {width: 32, layers: 2, heads: 4, registers: 2, layer_scale: 0.5}}")
+        let root = configuration.section()
         guard case .downstream(_, let options) = try ObjectiveOptions(from: root) else {
             throw ObjectiveError("\(yaml) is no downstream task")
         }

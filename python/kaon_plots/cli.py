@@ -42,6 +42,13 @@ def main(arguments=None):
     generated.add_argument("--jets", type=int, default=100_000, metavar="N",
                            help="use the first N jets of each (default %(default)s)")
     generated.set_defaults(run=_generated)
+    observables = commands.add_parser(
+        "observables", help="pT and mass of jets before and after a VQ-VAE",
+        description="Draws pT and mass of jets before they became codes and after, and prints their medians.",
+    )
+    observables.add_argument("predictions", metavar="FILE", help="predictions.h5 of 'kaon evaluate' on a VQ-VAE")
+    observables.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
+    observables.set_defaults(run=_observables)
     options = parser.parse_args(arguments)
     try:
         options.run(options)
@@ -78,6 +85,12 @@ def _generated(options):
     print(f"{'quantity':<12}{'Wasserstein distance':>22}{'over the deviation of the data':>34}")
     for name, distance, deviation in found:
         print(f"{name:<12}{distance:>22.5g}{distance / deviation if deviation else float('nan'):>34.4f}")
+def _observables(options):
+    plot = _imported("observables", "plot_observables")
+    _check_picture(options)
+    print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}")
+    for name, before, after in plot(options.predictions, options.output):
+        print(f"{name:<12}{before:>22.2f}{after:>22.2f}{after / before if before else float('nan'):>10.4f}")
 
 
 def _features(options):
