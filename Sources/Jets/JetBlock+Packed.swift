@@ -13,7 +13,9 @@ extension JetBlock {
         var order = Array(identities.indices)
         if sorts {
             for jet in counts.indices {
-                order[Int(offsets[jet])..<Int(offsets[jet + 1])].sort { values[$0 * width] > values[$1 * width] }
+                order[Int(offsets[jet])..<Int(offsets[jet + 1])].sort {
+                    values[$0 * width] > values[$1 * width]
+                }
             }
         }
         self.init(
@@ -21,8 +23,8 @@ extension JetBlock {
             identities: order.map { UInt8(identities[$0]) }, labels: labels)
     }
 
-    /// Writes the constituents in the packed layout: `offsets`, `csts`, and `csts_id` unless they are not known.
-    /// Throws `HDF5Error`.
+    /// Writes the constituents in the packed layout: `offsets`, `csts`, and `csts_id` unless they are not
+    /// known. Throws `HDF5Error`.
     public func writeConstituents(to group: borrowing Group, hasIdentities: Bool = true) throws {
         let filters = Filters(deflate: 4, shuffle: true, fletcher32: true)
         func write<T: HDF5Scalar>(
@@ -51,6 +53,7 @@ extension JetBlock {
         try root.setAttribute("layout", to: "kaon packed")
         try root.setAttribute("layout_version", to: 1)
         try root.setAttribute("created_by", to: creator)
-        try root.setAttribute("max_constituents", to: zip(offsets, offsets.dropFirst()).map { Int($1 - $0) }.max() ?? 0)
+        try root.setAttribute(
+            "max_constituents", to: zip(offsets, offsets.dropFirst()).map { Int($1 - $0) }.max() ?? 0)
     }
 }

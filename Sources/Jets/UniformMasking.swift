@@ -1,7 +1,8 @@
 import Tensors
 
-/// Drops f · n of the n constituents of a jet, rounded to the nearest, every choice as likely as any other, with an f of
-/// each jet's own, uniform between two bounds. With an upper bound of 1 some jets are dropped whole.
+/// Drops f · n of the n constituents of a jet, rounded to the nearest, every choice as likely as any other,
+/// with an f of each jet's own, uniform between two bounds. With an upper bound of 1 some jets are dropped
+/// whole.
 public struct UniformMasking: Masking, Equatable {
     /// The bounds of the fraction, in 0 … 1.
     public let range: ClosedRange<Double>

@@ -14,8 +14,8 @@ public enum EncodingPool: String, CaseIterable, Sendable {
     case mean
 }
 
-/// `kaon encode`: writes what the backbone of a checkpoint says of the jets of `data.test`; collective, and the same for
-/// any number of ranks.
+/// `kaon encode`: writes what the backbone of a checkpoint says of the jets of `data.test`; collective, and
+/// the same for any number of ranks.
 ///
 /// Throws `AgreedError` where there is no backbone or no jets, or where the file cannot be written.
 public func encode(
@@ -84,7 +84,9 @@ func checkOutput(_ path: String, overwrites: Bool, on communicator: Communicator
 }
 
 /// The jets of `data.test`; collective.
-func openTestJets(_ options: RunOptions, jets: Int? = nil, on communicator: Communicator) throws -> JetDataset {
+func openTestJets(
+    _ options: RunOptions, jets: Int? = nil, on communicator: Communicator
+) throws -> JetDataset {
     try communicator.agree {
         guard !options.data.test.isEmpty else {
             throw TrainingError("there are no jets to look at; give data.test=[test.h5]")
@@ -106,7 +108,8 @@ private struct TrainedBackbone {
         options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
         guard let shape = options.objective.backbone else {
             throw TrainingError(
-                "\(checkpoint) is a checkpoint of \(options.objective.name.rawValue), which has no backbone to encode with")
+                "\(checkpoint) is a checkpoint of \(options.objective.name.rawValue), which has no backbone to "
+                    + "encode with")
         }
         let fitted = try Checkpoint.fittedState(of: checkpoint)
         preprocessing = fitted.preprocessing
@@ -116,7 +119,11 @@ private struct TrainedBackbone {
         backbone = DownstreamBackbone(
             shape, tuning, JetShape(options.data.features, maxConstituents: options.data.maxConstituents),
             seed: options.seed, in: builder)
-        if case .transformer(let transformer) = shape.shape.blocks { registers = transformer.registers } else { registers = 0 }
+        if case .transformer(let transformer) = shape.shape.blocks {
+            registers = transformer.registers
+        } else {
+            registers = 0
+        }
         try Checkpoint.readWeights(
             from: checkpoint, into: builder.build(seed: options.seed), group: DownstreamBackbone.group)
         try backbone.restore(fitted.objective)
@@ -139,7 +146,9 @@ extension Tensor {
     /// The mean of the rows of each jet, zero for a jet without any.
     fileprivate func means(over offsets: Offsets) -> Tensor {
         let scores = Variable(constant: Tensor(repeating: 0, shape: [rows, 1]))
-        return Tape(recording: false).weightedPooling(Variable(constant: self), scores: scores, offsets: offsets).value
+        return Tape(recording: false).weightedPooling(
+            Variable(constant: self), scores: scores, offsets: offsets
+        ).value
     }
 }
 
@@ -153,7 +162,8 @@ private final class EncodingWriter {
         hasOffsets = tokens != nil
         let rows = tokens ?? jets
         _ = try root.createDataset(
-            "encodings", of: .float32, shape: [rows, width], chunks: [max(1, min(rows, 262_144 / width)), width])
+            "encodings", of: .float32, shape: [rows, width],
+            chunks: [max(1, min(rows, 262_144 / width)), width])
         _ = try root.createDataset("labels", of: .int32, shape: [jets])
         if hasOffsets { _ = try root.createDataset("offsets", of: .int64, shape: [jets + 1]) }
     }

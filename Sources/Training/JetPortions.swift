@@ -1,8 +1,8 @@
 import MPI
 import Objectives
 
-/// Jets in portions that are computed as one on whatever rank, so that results do not depend on the number of ranks, to
-/// the bit.
+/// Jets in portions that are computed as one on whatever rank, so that results do not depend on the number of
+/// ranks, to the bit.
 struct JetPortions {
     /// The number of jets.
     let count: Int
@@ -13,13 +13,14 @@ struct JetPortions {
     /// Jets that a rank computes before they are gathered, about.
     private static let jetsPerRound = 1024
 
-    /// Calls `compute` for the portions of this rank, and `store` on rank 0 with what came of the portions of all
-    /// ranks, in the order of the jets, a round after the other. Collective; throws `AgreedError`.
+    /// Calls `compute` for the portions of this rank, and `store` on rank 0 with what came of the portions of
+    /// all ranks, in the order of the jets, a round after the other. Collective; throws `AgreedError`.
     func run(
         _ compute: (Range<Int>) throws -> Predictions, store: (Predictions, _ done: Int) throws -> Void
     ) throws {
         let portions = (count + size - 1) / size
-        let each = max(1, min(Self.jetsPerRound / size, (portions + communicator.size - 1) / communicator.size))
+        let each = max(
+            1, min(Self.jetsPerRound / size, (portions + communicator.size - 1) / communicator.size))
         for start in stride(from: 0, to: portions, by: each * communicator.size) {
             let first = min(portions, start + each * communicator.rank)
             let part = try communicator.agree {

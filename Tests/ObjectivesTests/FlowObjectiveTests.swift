@@ -6,10 +6,12 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Flows, the set-to-set model and the probe, each on one batch of 32 jets: what they learn, and what they draw.
+/// Flows, the set-to-set model and the probe, each on one batch of 32 jets: what they learn, and what they
+/// draw.
 @Suite struct FlowObjectiveTests {
     private let shape = JetShape(
-        .all, maxConstituents: SampleJets.maxConstituents, classes: JetClasses((0..<10).map { "class \($0)" }))
+        .all, maxConstituents: SampleJets.maxConstituents, classes: JetClasses((0..<10).map { "class \($0)" })
+    )
 
     private func objective(_ change: (inout ReconstructionTasks) -> Void) -> MaskedParticleModelling {
         var options = smallOptions()
@@ -74,7 +76,8 @@ import Testing
         #expect(first[2] < 0.5 && last[1] < 0.5 * first[1] && last[2] > 0.7)
     }
 
-    /// The probe learns from the backbone, which does not learn from the probe; it counts nothing in the total.
+    /// The probe learns from the backbone, which does not learn from the probe; it counts nothing in the
+    /// total.
     @Test func theProbeLeavesTheBackboneAlone() throws {
         let objective = objective {
             $0.regression = .init()
@@ -91,8 +94,11 @@ import Testing
         tape.backward()
         objective.parameters.zeroUnusedGradients()
         for parameter in objective.parameters.parameters {
-            let largest = objective.parameters.gradients.buffer[parameter.range].reduce(0) { max($0, abs($1)) }
-            #expect((largest > 0) == parameter.name.hasPrefix("tasks.probe."), "\(parameter.name): \(largest)")
+            let largest = objective.parameters.gradients.buffer[parameter.range].reduce(0) {
+                max($0, abs($1))
+            }
+            #expect(
+                (largest > 0) == parameter.name.hasPrefix("tasks.probe."), "\(parameter.name): \(largest)")
         }
         // At other steps nobody asks it.
         let between = objective.prepare(batch, phase: .training(step: 7))
@@ -138,7 +144,8 @@ import Testing
         let batch = try SampleJets.batch()
         let isDropped = RandomMasking(fraction: 0.4).dropped(in: batch, seed: 1, stream: .validationMasking)
         func draw(_ range: Range<Int>, seed: UInt64 = 1) throws -> (MaskedJets, [Reconstruction]) {
-            let tokens = batch.offsets[range.lowerBound].lowerBound..<batch.offsets[range.upperBound - 1].upperBound
+            let tokens =
+                batch.offsets[range.lowerBound].lowerBound..<batch.offsets[range.upperBound - 1].upperBound
             let jets = MaskedJets(
                 batch.slice(jets: range), isDropped: Array(isDropped[tokens]), phase: .validation, seed: seed)
             return (jets, try objective.reconstruct(jets, SamplingOptions(solver: .euler(steps: 5))))

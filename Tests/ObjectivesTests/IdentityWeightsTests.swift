@@ -26,7 +26,8 @@ import Testing
     private let jets = MaskedJets(
         MaskedConstituents(
             Constituents(
-                values: Tensor(repeating: 0, shape: [3, 7]), identities: [0, 3, 3], offsets: Offsets(counts: [3])),
+                values: Tensor(repeating: 0, shape: [3, 7]), identities: [0, 3, 3],
+                offsets: Offsets(counts: [3])),
             isDropped: [true, true, true]),
         jets: [0], epoch: 0, labels: [0], phase: .validation, seed: 0)
     private let decoded = Variable(constant: Tensor([1, 0, 2, 0, 0, 1, 1, -1, 0, 1, 1, -1], shape: [3, 4]))
@@ -49,7 +50,8 @@ import Testing
     @Test func givenWeightsCount() {
         let (plain, weighted) = (task(.equal), task(.given([2, 1, 1, 0.5, 1, 1, 1, 1])))
         #expect(plain.count(jets) == 3 && weighted.count(jets) == 3)
-        let photon = task(.given([1, 1, 1, 0, 1, 1, 1, 1])).loss(decoded, jets, scale: 1, on: Tape(recording: false))
+        let photon = task(.given([1, 1, 1, 0, 1, 1, 1, 1])).loss(
+            decoded, jets, scale: 1, on: Tape(recording: false))
         let all = plain.loss(decoded, jets, scale: 1, on: Tape(recording: false))
         let found = weighted.loss(decoded, jets, scale: 1, on: Tape(recording: false))
         #expect(abs(found - (2 * photon + 0.5 * (all - photon))) < 1e-5)

@@ -15,7 +15,8 @@ import Training
     private func options(_ file: String) throws -> RunOptions {
         let yaml = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
         var pretrained = RunOptions.Pretrained()
-        if yaml.contains("\ntokenizer:") { pretrained.tokenizer = try options("configs/vqvae-v1.yaml") }
+        let version = yaml.contains("\nobjective: mpm_v1") ? "v1" : "v2"
+        if yaml.contains("\ntokenizer:") { pretrained.tokenizer = try options("configs/vqvae-\(version).yaml") }
         let isFixed = yaml.contains("\nbackbone_mode: fixed")
         if isFixed { pretrained.backbone = try options("configs/mpmv1-regression-head.yaml") }
         return try runOptions(yaml, isFixed ? ["backbone=x.h5"] : [], pretrained: pretrained)
@@ -23,8 +24,9 @@ import Training
 
     @Test(arguments: files) func itDecodesAndTellsItsCommand(file: String) throws {
         let options = try options(file)
-        let name = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
-        #expect(options.run.directory == "runs/\(file.hasPrefix("configs/small") ? "small-" : "")\(name)")
+        // A run's folder follows from the place of its file.
+        let stem = file.dropFirst("configs/".count).dropLast(".yaml".count)
+        #expect(options.run.directory == "runs/" + stem.replacing("small/", with: "small-"))
         let text = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
         let comment = text.split(separator: "\n").prefix { $0.hasPrefix("#") }.joined()
         #expect(comment.contains(" \(file)"), "the command names another file")
@@ -39,6 +41,15 @@ import Training
             let changes = configurationChanges(from: first, to: try options(row).resolved)
             let allowed = /^(run\.directory|model\.inputs|model\.position|tasks|tokenizer)[.:]/
             #expect(changes.allSatisfy { $0.contains(allowed) }, "\(row): \(changes)")
+        }
+    }
+
+    @Test func whatPreTrainsHasASmallTwin() throws {
+        #expect(Self.files.count { $0.hasPrefix("configs/ablation/") } == 7)
+        for file in Self.files where !file.hasPrefix("configs/small/") && file != "configs/quickstart.yaml" {
+            let twin = file.replacing("configs/", with: "configs/small/")
+            try #require(Self.files.contains(twin), "\(twin)")
+            #expect(try options(file).objective.name == options(twin).objective.name)
         }
     }
 }

@@ -12,13 +12,14 @@ import Training
 
     /// A run of 8 steps on 1000 jets.
     private func options(_ name: String, _ directory: String, _ overrides: String...) throws -> RunOptions {
-        let tasks = switch name {
-        case "flow": "{particle_id: {class_weights: balanced}, flow: {context: 8, layers: 2, width: 8}}"
-        case "flow_matching":
-            "{particle_id: {}, kmeans: {clusters: 16, fit_jets: 50, iterations: 2}, "
-                + "flow_matching: {condition: 8, width: 16, decay: 0.9}}"
-        default: "{regression: {}, probe: {interval: 3}}"
-        }
+        let tasks =
+            switch name {
+            case "flow": "{particle_id: {class_weights: balanced}, flow: {context: 8, layers: 2, width: 8}}"
+            case "flow_matching":
+                "{particle_id: {}, kmeans: {clusters: 16, fit_jets: 50, iterations: 2}, "
+                    + "flow_matching: {condition: 8, width: 16, decay: 0.9}}"
+            default: "{regression: {}, probe: {interval: 3}}"
+            }
         let isSet = name == "set_flow"
         return try runOptions(
             """
@@ -58,7 +59,9 @@ import Training
             try expectSameRun(folder + "/straight", folder + "/resumed", step: 8)
             guard name == "flow_matching" else { return }
             let group = "state/objective/tasks/flow_matching/average"
-            let averages = try ["/straight", "/resumed"].map { try bits(group, of: checkpoint(folder + $0, step: 8)) }
+            let averages = try ["/straight", "/resumed"].map {
+                try bits(group, of: checkpoint(folder + $0, step: 8))
+            }
             #expect(averages[0].count == 16 && averages[0] == averages[1])
             // After eight steps the average is neither the weights nor what it was after five.
             let weights = try bits("model", of: checkpoint(folder + "/straight", step: 8))
@@ -139,7 +142,8 @@ import Training
             let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
             for (output, ranks) in [(all, world), (alone, Communicator.selfOnly)] {
                 try reconstruct(
-                    model, overrides: ["data.test=[\(sample("test"))]"], output: output, generation(50), on: ranks,
+                    model, overrides: ["data.test=[\(sample("test"))]"], output: output, generation(50),
+                    on: ranks,
                     console: Console(isSilent: true))
             }
             try world.barrier()
@@ -185,7 +189,8 @@ import Training
 
             let pooled = folder + "/pooled.h5"
             try encode(
-                model, overrides: ["data.test=[\(sample("test"))]"], output: pooled, pool: .mean, overwrites: false,
+                model, overrides: ["data.test=[\(sample("test"))]"], output: pooled, pool: .mean,
+                overwrites: false,
                 on: world, console: console)
             try world.barrier()
             let means = try contents(pooled, ["encodings"])[0]

@@ -25,7 +25,8 @@ public struct SetFlowOptions: Sendable, Equatable {
         encoder = try TransformerShape(from: model.section("encoder"), defaults: encoder, hasRegisters: true)
         guard encoder.registers > 0 else {
             throw try model.section("encoder").error(
-                "registers", "set_flow needs at least one: of a jet that is dropped whole, registers are all that is left")
+                "registers",
+                "set_flow needs at least one: of a jet that is dropped whole, registers are all that is left")
         }
         let decoder = try model.section("decoder")
         width = try decoder.int("width", default: width, in: 1...65536)

@@ -1,11 +1,12 @@
 import Jets
-import Models
 import MPI
+import Models
 import NN
 import Tensors
 
-/// Set-to-set flow matching (Leigh et al., arXiv:2409.12589): a random part of every jet is dropped, and a decoder that
-/// sees what an encoder makes of the rest learns to generate it from noise, features and identities together.
+/// Set-to-set flow matching (Leigh et al., arXiv:2409.12589): a random part of every jet is dropped, and a
+/// decoder that sees what an encoder makes of the rest learns to generate it from noise, features and
+/// identities together.
 ///
 /// The loss is the squared error of the velocity, a mean over constituents and channels.
 public final class SetFlowTraining: JetGenerating, Reconstructing {

@@ -46,14 +46,35 @@ public final class BinClassification: ReconstructionTask {
         head = Linear(inputs: width, outputs: features * options.bins, in: scope.scope("head"))
     }
 
-    public func count(_ jets: MaskedConstituents) -> Double { Double(jets.dropped.values.count) }
+    public func count(_ jets: MaskedJets) -> Double { Double(jets.dropped.values.count) }
 
-    public func loss(_ decoded: Variable, _ jets: MaskedConstituents, scale: Float, on tape: Tape) -> Double {
+    public func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double {
         let target = targets(jets.dropped.values)
         tape.lap("bins")
         let logits = tape.reshape(head(decoded, on: tape), to: [target.count, options.bins])
         return tape.crossEntropy(
             logits, target: target, smoothing: Float(options.labelSmoothing), scale: scale)
+    }
+
+    /// A bin is drawn for every feature, and a value anywhere in it; the first and the last bin stand for their border.
+    public func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
+        guard let borders = bins?.borders else { preconditionFailure("bins are used before their fit") }
+        let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
+        let values = Tensor(shape: [decoded.rows, features])
+        for (row, random) in jets.randomSequences(.sampling, for: .bins).enumerated() {
+            var random = random
+            for feature in 0..<features {
+                let start = row * logits.columns + feature * binCount
+                let own = logits.slice(start..<start + binCount, shape: [1, binCount])
+                let bin = Int(own.classes([random], takesMostLikely: options.takesMostLikely)[0])
+                _ = random.uniform()
+                let place = options.takesMostLikely ? 0.5 : random.uniform()
+                let (low, high) = (max(0, bin - 1), min(binCount - 2, bin))
+                values.buffer[row * features + feature] =
+                    borders[feature][low] + place * (borders[feature][high] - borders[feature][low])
+            }
+        }
+        return Reconstruction(values: values)
     }
 
     /// The bins of values, `[tokens, features]`, in the order of storage.

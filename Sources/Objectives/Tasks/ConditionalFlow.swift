@@ -4,8 +4,8 @@ import Models
 import NN
 import Tensors
 
-/// Recovers the density of the continuous features of every dropped constituent: a linear map to a context, a coupling
-/// flow that it conditions, and the negative log-likelihood.
+/// Recovers the density of the continuous features of every dropped constituent: a linear map to a context, a
+/// coupling flow that it conditions, and the negative log-likelihood.
 ///
 /// Noise on the impact parameters keeps the density finite where the data have steps.
 public final class ConditionalFlow: ReconstructionTask {
@@ -55,7 +55,8 @@ public final class ConditionalFlow: ReconstructionTask {
         context = Linear(inputs: width, outputs: options.context, in: scope.scope("context"))
         flow = CouplingFlow(
             CouplingFlow.Shape(
-                features: jets.features, context: options.context, layers: options.layers, width: options.width,
+                features: jets.features, context: options.context, layers: options.layers,
+                width: options.width,
                 depth: options.depth, spline: SplineForm(bins: options.bins, bound: Float(options.tailBound))),
             in: scope.scope("flow"))
     }
@@ -94,7 +95,9 @@ public final class ConditionalFlow: ReconstructionTask {
         let (result, columns) = (values.copy(), values.columns)
         for (row, random) in jets.randomSequences(jets.phase.flowStream, for: .flow).enumerated() {
             var random = random
-            for column in impactParameters { result.pointer[row * columns + column] += noise * random.normal() }
+            for column in impactParameters {
+                result.pointer[row * columns + column] += noise * random.normal()
+            }
         }
         return result
     }

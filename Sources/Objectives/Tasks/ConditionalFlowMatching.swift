@@ -4,8 +4,8 @@ import Models
 import NN
 import Tensors
 
-/// Recovers the distribution of the continuous features of every dropped constituent by flow matching: a linear map to
-/// a condition, and a perceptron that learns the velocities on the way from data to noise.
+/// Recovers the distribution of the continuous features of every dropped constituent by flow matching: a
+/// linear map to a condition, and a perceptron that learns the velocities on the way from data to noise.
 ///
 /// Samples are drawn with a moving average of the weights.
 public final class ConditionalFlowMatching: ReconstructionTask {
@@ -45,7 +45,8 @@ public final class ConditionalFlowMatching: ReconstructionTask {
             condition = Linear(inputs: width, outputs: options.condition, in: scope.scope("condition"))
             head = FlowMatchingHead(
                 FlowMatchingHead.Shape(
-                    features: features, condition: options.condition, width: options.width, layers: options.layers,
+                    features: features, condition: options.condition, width: options.width,
+                    layers: options.layers,
                     timeFeatures: options.timeFeatures),
                 in: scope.scope("head"))
         }

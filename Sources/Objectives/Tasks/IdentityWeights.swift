@@ -25,8 +25,9 @@ public enum IdentityWeights: Sendable, Equatable {
         }
         guard weights.count == JetFeatures.identityNames.count, weights.contains(where: { $0 > 0 }) else {
             throw section.error(
-                key, "expected '\(word)' or a weight for each of \(JetFeatures.identityNames.joined(separator: ", ")), "
-                    + "not all 0")
+                key,
+                "expected '\(word)' or a weight for each of "
+                    + JetFeatures.identityNames.joined(separator: ", ") + ", not all 0")
         }
         self = .given(weights)
     }
@@ -38,9 +39,12 @@ public enum IdentityWeights: Sendable, Equatable {
         let kinds = JetFeatures.identityNames.count
         let own = try communicator.agree {
             var counts = [Int](repeating: 0, count: kinds)
-            let steps = min(loader.stepsPerEpoch, (jets + loader.order.batchSize - 1) / loader.order.batchSize)
+            let steps = min(
+                loader.stepsPerEpoch, (jets + loader.order.batchSize - 1) / loader.order.batchSize)
             for step in 0..<steps {
-                for identity in try loader.batch(epoch: 0, step: step).identities { counts[Int(identity)] += 1 }
+                for identity in try loader.batch(epoch: 0, step: step).identities {
+                    counts[Int(identity)] += 1
+                }
             }
             return counts
         }

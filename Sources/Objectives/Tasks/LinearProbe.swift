@@ -4,8 +4,8 @@ import Models
 import NN
 import Tensors
 
-/// Watches a pre-training: tells the classes of whole jets from what the backbone says of them, by a weighted mean and a
-/// linear map, every so many steps.
+/// Watches a pre-training: tells the classes of whole jets from what the backbone says of them, by a weighted
+/// mean and a linear map, every so many steps.
 ///
 /// The backbone learns nothing of it, and the total loss does not count it.
 public final class LinearProbe {

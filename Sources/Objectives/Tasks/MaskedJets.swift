@@ -2,8 +2,8 @@ import Jets
 import Models
 import Tensors
 
-/// Jets a part of whose constituents is hidden, as a reconstruction task takes them: the constituents, and what names
-/// the random numbers of each.
+/// Jets a part of whose constituents is hidden, as a reconstruction task takes them: the constituents, and
+/// what names the random numbers of each.
 public struct MaskedJets {
     /// The constituents, whole and cut in two.
     public let constituents: MaskedConstituents
@@ -19,10 +19,12 @@ public struct MaskedJets {
     public let seed: UInt64
 
     public init(
-        _ constituents: MaskedConstituents, jets: [Int], epoch: Int, labels: [Int32], phase: Phase, seed: UInt64
+        _ constituents: MaskedConstituents, jets: [Int], epoch: Int, labels: [Int32], phase: Phase,
+        seed: UInt64
     ) {
         precondition(
-            jets.count == constituents.all.offsets.jets && labels.count == jets.count, "one index and label a jet")
+            jets.count == constituents.all.offsets.jets && labels.count == jets.count,
+            "one index and label a jet")
         self.constituents = constituents
         self.jets = jets
         self.epoch = epoch
@@ -34,7 +36,8 @@ public struct MaskedJets {
     /// The jets of a batch whose hidden constituents are chosen.
     public init(_ batch: JetBatch, isDropped: [Bool], phase: Phase, seed: UInt64) {
         self.init(
-            MaskedConstituents(Constituents(batch), isDropped: isDropped), jets: batch.jets, epoch: batch.epoch,
+            MaskedConstituents(Constituents(batch), isDropped: isDropped), jets: batch.jets,
+            epoch: batch.epoch,
             labels: batch.labels, phase: phase, seed: seed)
     }
 
@@ -50,6 +53,7 @@ public struct MaskedJets {
         case kmeans = 128
         case vqvae = 160
         case particleID = 192
+        case bins = 224
     }
 
     /// The random numbers of every dropped constituent, named by the jet and the place in it.
@@ -60,7 +64,8 @@ public struct MaskedJets {
             let tokens = all.offsets[position]
             for token in tokens where constituents.isDropped[token] {
                 let key = RandomKey(
-                    seed: seed, stream: stream, epoch: epoch, jet: jet, constituent: token - tokens.lowerBound)
+                    seed: seed, stream: stream, epoch: epoch, jet: jet, constituent: token - tokens.lowerBound
+                )
                 sequences.append(RandomSequence(key, block: purpose.rawValue))
             }
         }

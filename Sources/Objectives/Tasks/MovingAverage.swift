@@ -1,8 +1,8 @@
 import NN
 import Tensors
 
-/// An exponential moving average of some parameters, which samples are drawn with: smoother than the parameters
-/// themselves.
+/// An exponential moving average of some parameters, which samples are drawn with: smoother than the
+/// parameters themselves.
 ///
 ///     a ← a + max(1 − decay, 1 / n) (θ − a)        n = 1, 2, … updates
 ///
@@ -30,7 +30,8 @@ public final class MovingAverage {
         let share = Float(max(1 - decay, 1 / Double(updates)))
         let own = parameters.parameters.filter { $0.name.hasPrefix(prefix) }
         precondition(
-            own.map(\.name) == values.parameters.map { prefix + $0.name }, "the parameters of an average change")
+            own.map(\.name) == values.parameters.map { prefix + $0.name },
+            "the parameters of an average change")
         for (from, to) in zip(own, values.parameters) {
             withExtendedLifetime((from.variable.value, to.variable.value)) { from, to in
                 let (x, average) = (from.pointer, to.pointer)
@@ -55,7 +56,9 @@ public final class MovingAverage {
             let stored = try state.tensor(
                 "average/" + parameter.name, shape: parameter.shape,
                 wanted: "the moving average of this configuration needs \(parameter.shape)")
-            withExtendedLifetime(stored) { parameter.variable.value.pointer.update(from: $0.pointer, count: $0.count) }
+            withExtendedLifetime(stored) {
+                parameter.variable.value.pointer.update(from: $0.pointer, count: $0.count)
+            }
         }
     }
 }

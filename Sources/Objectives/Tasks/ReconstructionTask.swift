@@ -1,6 +1,6 @@
 import Jets
-import Models
 import MPI
+import Models
 import NN
 import Tensors
 
@@ -13,7 +13,8 @@ public protocol ReconstructionTask: AnyObject {
 
     /// What the sum of the loss is divided by.
     func count(_ jets: MaskedJets) -> Double
-    /// The summed loss over dropped constituents; `decoded` is what the network says of them, `[dropped, width]`.
+    /// The summed loss over dropped constituents; `decoded` is what the network says of them, `[dropped,
+    /// width]`.
     func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double
 
     /// What the task takes the dropped constituents for, in the order of the jets; where it has found a
@@ -69,7 +70,8 @@ public protocol Reconstructing: Objective {
     /// The names of the ways in which features are recovered.
     var reconstructions: [String] { get }
 
-    /// Recovers the dropped constituents of some jets, by each of `reconstructions`. Throws what a solver throws.
+    /// Recovers the dropped constituents of some jets, by each of `reconstructions`. Throws what a solver
+    /// throws.
     func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction]
 }
 

@@ -3,10 +3,11 @@ import Jets
 import MPI
 import Tensors
 
-/// k-means clustering (Lloyd, 1982) of points that are spread over the ranks; the result is the same to the bit on any
-/// number of ranks, because the sums of the points are taken in fixed point.
+/// k-means clustering (Lloyd, 1982) of points that are spread over the ranks; the result is the same to the
+/// bit on any number of ranks, because the sums of the points are taken in fixed point.
 public enum KMeans {
-    /// The points of one rank, `[points, features]`, each with a number that depends on the constituent alone.
+    /// The points of one rank, `[points, features]`, each with a number that depends on the constituent
+    /// alone.
     public struct Sample {
         public var values: Tensor
         /// Random words; the points with the lowest become the first centroids.
@@ -77,7 +78,8 @@ public enum KMeans {
             sample.values, initial: initial, iterations: iterations, words: sample.words, on: communicator)
     }
 
-    /// Runs Lloyd iterations: every centroid becomes the mean of the points that are nearest to it. Collective.
+    /// Runs Lloyd iterations: every centroid becomes the mean of the points that are nearest to it.
+    /// Collective.
     ///
     /// - Parameter words: a random word for every point, from which centroids without points begin anew as in k-means++
     ///   (Arthur and Vassilvitskii, 2007): at a point that is drawn with a probability like its squared distance from
@@ -134,11 +136,11 @@ public enum KMeans {
             centroids: centroids, inertia: inertia, points: total, occupancy: occupancy, reseeded: reseeded)
     }
 
-    /// Distinct points, `count` where there are as many, drawn with probabilities like their squared distances; the same
-    /// on every rank. Collective.
+    /// Distinct points, `count` where there are as many, drawn with probabilities like their squared
+    /// distances; the same on every rank. Collective.
     ///
-    /// Those with the lowest −ln u / d² are taken, u uniform from the point's word and the iteration (Efraimidis and
-    /// Spirakis, Inf. Process. Lett. 97, 181, 2006).
+    /// Those with the lowest −ln u / d² are taken, u uniform from the point's word and the iteration
+    /// (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006).
     private static func draw(
         _ count: Int, from points: Tensor, distances: [Double], words: [UInt64], iteration: Int,
         on communicator: Communicator

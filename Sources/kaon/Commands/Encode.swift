@@ -29,7 +29,8 @@ struct Encode: ParsableCommand {
     func run() {
         Launch.onAllRanks { communicator, console in
             try encode(
-                checkpoint, overrides: overrides, output: output, pool: pool, overwrites: force, on: communicator,
+                checkpoint, overrides: overrides, output: output, pool: pool, overwrites: force,
+                on: communicator,
                 console: console)
             return .finished
         }

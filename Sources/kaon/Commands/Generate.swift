@@ -59,7 +59,9 @@ struct Generate: ParsableCommand {
 
     func validate() throws {
         guard jets > 0 else { throw ValidationError("--jets must be at least 1, found \(jets)") }
-        guard 0...1 ~= fraction else { throw ValidationError("--fraction must be from 0 to 1, found \(fraction)") }
+        guard 0...1 ~= fraction else {
+            throw ValidationError("--fraction must be from 0 to 1, found \(fraction)")
+        }
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1, found \(steps)") }
         if let constituents, constituents < 1 {
             throw ValidationError("--constituents must be at least 1, found \(constituents)")
