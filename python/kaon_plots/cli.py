@@ -5,47 +5,162 @@ import sys
 from pathlib import Path
 
 import kaon_data
+from kaon_results.cli import add_where, finished, names as split_names
+from kaon_results.runs import find_runs
+
+KEYS = ["backbone", "backbone_mode"]
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="kaon-plot", description="Plots of what kaon's files hold.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    features = commands.add_parser(
-        "features", help="distributions of the features of constituents and jets",
-        description="Draws the distributions of the seven features, the identities, and four quantities of jets.",
-    )
-    features.add_argument("files", nargs="+", metavar="FILE",
-                          help="a file of jets; a folder or a quoted pattern is one data set")
-    features.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
-    features.add_argument("--labels", action="store_true", help="one curve a class instead of one a file")
-    features.add_argument("--names", nargs="+", metavar="NAME", help="of the files, for the legend")
-    features.add_argument("--jets", type=int, default=100_000, metavar="N",
-                          help="use the first N jets of each data set (default %(default)s)")
-    features.set_defaults(run=_features)
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
+            raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+        try:
+            import mplhep  # noqa: F401
+        except ImportError as error:
+            raise kaon_data.DataError(f"{error.name} is missing: pip install './python[plots]'") from error
+        try:
+            options.run(options)
+        except OSError as error:
+            raise kaon_data.DataError(f"{options.output} cannot be written: {error.strerror}") from error
     except kaon_data.DataError as error:
         print(f"kaon-plot: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def _parser():
+    parser = argparse.ArgumentParser(prog="kaon-plot", description="Figures of what kaon's files and runs hold.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, summary, description, inputs, meaning):
+        added = commands.add_parser(name, help=summary, description=description)
+        added.add_argument("inputs", nargs="+", metavar=inputs, help=meaning)
+        added.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
+        added.set_defaults(run=run)
+        return added
+
+    features = command(
+        "features", _features, "distributions of the features of constituents and jets",
+        "Draws the distributions of the seven features, the identities, and four quantities of jets.",
+        "FILE", "a file of jets; a folder or a quoted pattern is one data set")
+    features.add_argument("--labels", action="store_true", help="one curve a class instead of one a file")
+    _add_names(features)
+    features.add_argument("--jets", type=int, default=100_000, metavar="N",
+                          help="use the first N jets of each data set (default %(default)s)")
+
+    scan = command(
+        "scan", _scan, "a measure against a key, such as accuracy against labelled jets",
+        "Draws a measure of all runs in folders and below against a key of their configuration: the mean of the "
+        "seeds, with a band of one standard deviation, and a curve for each backbone and mode.",
+        "FOLDER", "a run, or a folder with runs below")
+    scan.add_argument("--x", default="data.jets", metavar="KEY", help="a key with numbers (default %(default)s)")
+    scan.add_argument("--measure", default="accuracy", metavar="NAME",
+                      help="of metrics.json, or a column of metrics.csv such as valid/total_loss (default "
+                      "%(default)s)")
+    btag = command(
+        "btag", _btag, "the three tasks of the BTag set in one figure",
+        "Draws accuracy against labelled jets, the adjusted Rand index against secondary vertices, and balanced "
+        "accuracy against tracks, from the runs of classification, vertexing and track_origin in folders and below; "
+        "of the latter two, those with the most jets.",
+        "FOLDER", "a run, or a folder with runs below")
+    for added in (scan, btag):
+        added.add_argument("--by", type=split_names, default=KEYS, metavar="KEY,…",
+                           help="keys that tell curves apart (default backbone,backbone_mode)")
+        add_where(added)
+
+    roc = command(
+        "roc", _roc, "rejection of the background against efficiency of the signal",
+        "Draws ROC curves from the predictions of evaluations: of every class against the rest, or of --signal "
+        "against --background.",
+        "PREDICTIONS", "a predictions.h5, or the folder of a run")
+    roc.add_argument("--signal", type=split_names, metavar="CLASS,…",
+                     help="by default all classes, one after the other")
+    roc.add_argument("--background", metavar="CLASS", help="by default all others")
+    _add_names(roc)
+
+    command(
+        "confusion", _confusion, "what each class was taken for",
+        "Draws the confusion matrix of an evaluation, in percent of the true class.",
+        "FILE", "a metrics.json, a predictions.h5, or the folder of a run")
+
+    training = command(
+        "training", _training, "losses and learning rate of runs",
+        "Draws the losses of training and validation, the learning rate and the norm of the gradient from "
+        "metrics.csv.",
+        "RUN", "the folder of a run")
+    _add_names(training)
+    return parser
+
+
+def _add_names(parser):
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="for the legend")
+
+
 def _features(options):
-    try:
-        from .features import plot_features
-    except ImportError as error:
-        raise kaon_data.DataError(f"{error.name} is missing: pip install './python[plots]'") from error
-    names = options.names or [_title(path) for path in options.files]
-    if len(names) != len(options.files) or len(set(names)) < len(names):
-        raise kaon_data.DataError(
-            f"{len(options.files)} data sets need as many different names: give them with --names"
-        )
-    if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
-        raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
-    datasets = {name: kaon_data.read(path, 0, options.jets) for name, path in zip(names, options.files)}
+    from .features import plot_features
+
+    names = _names(options, [_title(path) for path in options.inputs], "data sets")
+    datasets = {name: kaon_data.read(path, 0, options.jets) for name, path in zip(names, options.inputs)}
     plot_features(datasets, options.output, options.labels)
+
+
+def _scan(options):
+    from .scan import plot_scan
+
+    runs = finished(find_runs(options.inputs), options.where, "kaon-plot")
+    plot_scan(runs, options.output, options.x, options.measure, options.by)
+
+
+def _btag(options):
+    from .btag import plot_btag
+
+    plot_btag(finished(find_runs(options.inputs), options.where, "kaon-plot"), options.output, options.by)
+
+
+def _roc(options):
+    from kaon_results.predictions import predictions_path, read_predictions
+
+    from .roc import plot_roc
+
+    names = _names(options, [_run_title(predictions_path(path)) for path in options.inputs], "files")
+    predictions = {name: read_predictions(path) for name, path in zip(names, options.inputs)}
+    plot_roc(predictions, options.output, options.signal, options.background)
+
+
+def _confusion(options):
+    from .confusion import plot_confusion, read_confusion
+
+    if len(options.inputs) > 1:
+        raise kaon_data.DataError("a figure has one confusion matrix; give one file")
+    plot_confusion(*read_confusion(options.inputs[0]), options.output)
+
+
+def _training(options):
+    from .training import plot_training
+
+    names = _names(options, [Path(path).resolve().name for path in options.inputs], "runs")
+    runs = []
+    for path in options.inputs:
+        if not (Path(path) / "config.yaml").exists():
+            raise kaon_data.DataError(f"{path} is no run, which has a config.yaml")
+        runs.append(find_runs([path])[0])
+    plot_training(runs, names, options.output)
+
+
+def _names(options, titles, what):
+    names = options.names or titles
+    if len(names) != len(titles) or len(set(names)) < len(names):
+        raise kaon_data.DataError(f"{len(titles)} {what} need as many different names: give them with --names")
+    return names
 
 
 def _title(path):
     return path if any(c in path for c in "*?[") else Path(path).stem
+
+
+def _run_title(path):
+    """The name of the run that a file of an evaluation belongs to."""
+    folder = path.resolve().parent
+    return (folder.parent if folder.name == "evaluation" else folder).name
