@@ -1,68 +1,27 @@
 #!/usr/bin/env bash
-# Runs kaon across two hosts that exist for the test alone: network namespaces of this machine, each with a name of its
-# own, and a link of 1 Gbit/s between them. Trains, loses a host in two ways, and measures what of the communication the
-# backward pass hides.
+# Runs kaon across two hosts that exist for the test alone: network namespaces of this machine, each with a
+# name of its own, and a link of 1 Gbit/s between them. Trains, loses a host in two ways, and measures what of
+# the communication the backward pass hides.
 #
 #     bash scripts/test-hosts.sh
 #
 # Needs root, iproute2 and Open MPI. KAON names the program (by default the release build, which is made);
-# KAON_HOSTS_RATE the link (1gbit), KAON_HOSTS_SECONDS how long each benchmark runs (10). The last line is "N passed,
-# N failed"; logs stay in .build/test-logs/hosts. Neither processes nor namespaces are left, however it ends.
+# KAON_HOSTS_RATE the link (1gbit), KAON_HOSTS_SECONDS how long each benchmark runs (10). The last line is "N
+# passed, N failed"; logs stay in .build/test-logs/hosts. Neither processes nor namespaces are left, however
+# it ends.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh
+# shellcheck source=scripts/checks.sh
+source scripts/checks.sh
 
 # Seconds within which a job must have ended after it lost a host.
 limit=60
 steps=120
-passed=0
-failed=0
 folder=""
 net=kaon-hosts-$$
 hosts=(kaon-a kaon-b)
-logs=$PWD/.build/test-logs/hosts
-
-fail() {
-    printf 'test-hosts: %s\n' "$*" >&2
-    exit 1
-}
-
-# However the script ends, the hosts are gone and the last line is the count.
-conclude() {
-    local status=$?
-    trap '' INT TERM
-    set +e
-    remove_hosts
-    if ((status != 0 && failed == 0)); then failed=1; fi
-    echo "$passed passed, $failed failed"
-    ((failed == 0)) || exit 1
-}
-trap conclude EXIT
-trap 'exit 130' INT TERM
-
-# check TEXT COMMAND…: counts whether the command succeeds.
-check() {
-    local text=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "passed: $text"
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $text"
-    fi
-}
-
-# within SECONDS COMMAND…: waits until the command succeeds.
-within() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        ((SECONDS < end)) || return 1
-        sleep 0.2
-    done
-}
 
 # --- the hosts
 
@@ -76,7 +35,8 @@ make_hosts() {
         ip -n "$net-$host" addr add "10.193.78.$number/24" dev eth0
         ip -n "$net-$host" link set lo up
         ip -n "$net-$host" link set eth0 up
-        # The bucket must hold a packet as the kernel sees it before it is cut, and what passes in a tick of the clock.
+        # The bucket must hold a packet as the kernel sees it before it is cut, and what passes in a tick of
+        # the clock.
         tc -n "$net-$host" qdisc add dev eth0 root tbf rate "$rate" burst 1mb latency 20ms
         echo "10.193.78.$number $host" >>"$folder/hosts"
     done
@@ -99,7 +59,7 @@ kill_host() {
     for process in $(processes "$1"); do kill -KILL "$process" 2>/dev/null || true; done
 }
 
-remove_hosts() {
+clean_up() {
     local host
     [[ -n $folder ]] || return 0
     for host in "${hosts[@]}"; do
@@ -140,25 +100,21 @@ train() {
 
 last_checkpoint() { echo "$1/checkpoints/step-$(printf %08d $steps).h5"; }
 
-# alike DIRECTORY DIRECTORY: the same rows, and losses, learning rates and gradient norms that differ by rounding alone.
+# alike DIRECTORY DIRECTORY: the same rows, and losses, learning rates and gradient norms that differ by
+# rounding alone.
 alike() {
     awk -F, '
-        FNR == 1 { for (i = 1; i <= NF; i++) if ($i == "jets_per_second" || $i == "data_wait_ms") clock[i] = 1; next }
+        FNR == 1 { next }
         NR == FNR { rows++; for (i = 1; i <= NF; i++) value[FNR, i] = $i; next }
         {
             others++
             for (i = 1; i <= NF; i++) {
-                if (i in clock) continue
                 difference = value[FNR, i] - $i
                 if (difference < 0) difference = -difference
                 if ((value[FNR, i] == "") != ($i == "") || difference > 1e-3 * ($i < 0 ? -$i : $i)) exit bad = 1
             }
         }
-        END { exit bad || rows != others || rows < 3 }' "$1/metrics.csv" "$2/metrics.csv"
-}
-
-step_reached() {
-    awk -F, -v step="$1" 'NR > 1 && $1 + 0 >= step { found = 1 } END { exit !found }' "$2/metrics.csv" 2>/dev/null
+        END { exit bad || rows != others || rows < 3 }' <(without_clock "$1") <(without_clock "$2")
 }
 
 test_training() {
@@ -167,7 +123,8 @@ test_training() {
     check "it had a rank on each" grep -q '2 hosts (kaon-a' "$logs/two-hosts.log"
     check "a run on one host ends well" eval "(train $one $folder/one) >$logs/one-host.log 2>&1"
     check "both trained the same model, to rounding" alike "$folder/run" "$folder/one"
-    # A checkpoint has the name of its run's folder in its configuration: all runs are made in one folder, and moved.
+    # A checkpoint has the name of its run's folder in its configuration: all runs are made in one folder, and
+    # moved.
     mv "$folder/run" "$folder/reference"
 }
 
@@ -210,7 +167,7 @@ bench() {
     local name=$1 overlap=$2 log
     shift 2
     log=$logs/bench-$name-overlap-$overlap.log
-    if $has_switch; then set -- "$@" "parallel.overlap=$([[ $overlap == on ]] && echo true || echo false)"; fi
+    set -- "$@" "parallel.overlap=$([[ $overlap == on ]] && echo true || echo false)"
     if (across $both bench "$@" parallel.threads=1 --seconds "${KAON_HOSTS_SECONDS:-10}") >"$log" 2>&1; then
         printf '%-10s %-8s %15s %26s %18s\n' "$name" "$overlap" "$(figure "$log" jets_per_second)" \
             "$(figure "$log" exposed_communication_ms)" "$(figure "$log" communication_ms)"
@@ -226,36 +183,20 @@ exposed_less() {
 
 test_overlap() {
     local name overlap
-    has_switch=false
-    if "$KAON" bench configs/quickstart.yaml parallel.overlap=false training.batch_size=8 --seconds 0 \
-        >/dev/null 2>&1; then
-        has_switch=true
-    fi
     echo "=== step times across the link of ${KAON_HOSTS_RATE:-1gbit}"
-    $has_switch || echo "(this kaon has no parallel.overlap; its overlap is always on)"
     printf '%-10s %-8s %15s %26s %18s\n' model overlap jets_per_second exposed_communication_ms communication_ms
     for overlap in on off; do
-        if [[ $overlap == on ]] || $has_switch; then
-            bench small "$overlap" configs/small/mpmv2-kmeans.yaml training.batch_size=256
-            bench paper "$overlap" training.batch_size=256
-        fi
+        bench small "$overlap" configs/small/mpmv2-kmeans.yaml training.batch_size=256
+        bench paper "$overlap" training.batch_size=256
     done
-    if $has_switch; then
-        for name in small paper; do check "$name: the overlap hides communication" exposed_less "$name"; done
-    fi
+    for name in small paper; do check "$name: the overlap hides communication" exposed_less "$name"; done
 }
 
 ((EUID == 0)) || fail "needs root, for network namespaces"
 for program in ip tc nsenter unshare mpirun; do
     command -v "$program" >/dev/null || fail "no $program here; install iproute2, util-linux and Open MPI"
 done
-if [[ -z ${KAON:-} ]]; then
-    swift build -c release --product kaon
-    KAON=$(swift build -c release --show-bin-path)/kaon
-fi
-KAON=$(realpath "$KAON")
-rm -rf "$logs"
-mkdir -p "$logs"
+prepare
 folder=$(mktemp -d /tmp/kaon-hosts.XXXXXX)
 mkdir "$folder/tmp"
 make_hosts

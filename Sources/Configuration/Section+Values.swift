@@ -46,6 +46,13 @@ extension Section {
         return try answer(key, item.list(named: "a list of numbers"), default: `default`)
     }
 
+    /// A list of finite numbers, each within the bounds, or none.
+    public func optionalDoubles(
+        _ key: String, in bounds: ClosedRange<Double>? = nil, absent: String? = nil
+    ) throws -> [Double]? {
+        try optionalAnswer(key, Kind.number.bounded(bounds).list(named: "a list of numbers"), absent: absent)
+    }
+
     /// A time in seconds or none, given as in `23:50:00`, `1-12:00:00`, `90m`, `2h`, or as a number of seconds.
     public func optionalDuration(_ key: String) throws -> Double? {
         try optionalAnswer(key, .duration, absent: nil)

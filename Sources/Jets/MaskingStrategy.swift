@@ -13,16 +13,22 @@ public enum MaskingStrategy: Sendable, Equatable {
     /// All constituents within a radius of one of them.
     case radius(Double)
 
+    /// The key `strategy`.
+    public enum Name: String, CaseIterable, Sendable {
+        case random
+        case momentum = "pt_fraction"
+        case uniform, nearest, radius
+    }
+
     /// Decodes `strategy` and the keys that belong to it. Throws `ConfigurationError`.
     ///
-    /// - Parameter fraction: what `fraction` is where it is left out.
-    public init(from section: Section, fraction standard: Double = 0.4) throws {
-        enum Name: String, CaseIterable {
-            case random
-            case momentum = "pt_fraction"
-            case uniform, nearest, radius
-        }
-        let name = try section.choice("strategy", of: Name.self, default: .random)
+    /// - Parameters:
+    ///   - strategy: the strategy where it is left out.
+    ///   - fraction: what `fraction` is where it is left out.
+    public init(
+        from section: Section, strategy usual: Name = .random, fraction standard: Double = 0.4
+    ) throws {
+        let name = try section.choice("strategy", of: Name.self, default: usual)
         func fraction() throws -> Double { try section.double("fraction", default: standard, in: .zeroToOne) }
         switch name {
         case .random: self = .random(fraction: try fraction())

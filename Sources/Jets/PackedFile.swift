@@ -35,7 +35,7 @@ public final class PackedFile: JetFile {
         self.maxConstituents = maxConstituents
         layout = try PackedLayout(path: path, root: file.root)
         self.constituentLabels = constituentLabels
-        let constituents = try layout.features.shape[0]
+        let constituents = layout.features.shape[0]
         for name in constituentLabels {
             try JetStructure.checkConstituentLabels(path, file.root, name, shape: [constituents])
         }

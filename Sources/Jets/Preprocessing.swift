@@ -34,6 +34,25 @@ extension Preprocessing {
         }
         return result
     }
+
+    /// All seven features of inputs (`features.count` a row) as stored: those that were not selected are zero, and
+    /// so are the impact parameters of neutral constituents.
+    ///
+    /// - Parameter identities: what each constituent is, where that is known.
+    public func stored(_ values: [Float], identities: [Int32]?) -> [Float] {
+        let inputs = inverse(values)
+        let (from, to) = (features.count, JetFeatures.allNames.count)
+        let count = inputs.count / from
+        var result = [Float](repeating: 0, count: count * to)
+        for token in 0..<count {
+            let isNeutral = identities.map { JetFeatures.isNeutral(UInt8($0[token])) } ?? false
+            for (column, feature) in features.indices.enumerated()
+            where !(isNeutral && JetFeatures.impactParameters.contains(feature)) {
+                result[token * to + feature] = inputs[token * from + column]
+            }
+        }
+        return result
+    }
 }
 
 /// Gives the selected features as they are stored.

@@ -1,7 +1,8 @@
 import Tensors
 
-/// Drops ⌊f · n⌋ of the n constituents of a jet, every choice as likely as any other, with an f of each jet's
-/// own, uniform between two bounds.
+/// Drops f · n of the n constituents of a jet, rounded to the nearest, every choice as likely as any other,
+/// with an f of each jet's own, uniform between two bounds. With an upper bound of 1 some jets are dropped
+/// whole.
 public struct UniformMasking: Masking, Equatable {
     /// The bounds of the fraction, in 0 … 1.
     public let range: ClosedRange<Double>
@@ -15,7 +16,7 @@ public struct UniformMasking: Masking, Equatable {
         dropped(in: batch, seed: seed, stream: stream) { tokens, flags, random in
             let width = range.upperBound - range.lowerBound
             let fraction = range.lowerBound + width * random.uniform64()
-            flags.mark(Int((fraction * Double(tokens.count)).rounded(.down)), random: &random)
+            flags.mark(Int((fraction * Double(tokens.count)).rounded()), random: &random)
         }
     }
 }

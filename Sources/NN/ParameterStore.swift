@@ -182,7 +182,8 @@ public final class ParameterBuilder {
 /// A place in the tree of names, handed to a layer so that it declares its parameters there.
 public struct ParameterScope {
     private let builder: ParameterBuilder
-    private let prefix: String
+    /// What the names of the parameters that are declared here begin with: `encoder.layers.3.`
+    public let prefix: String
 
     fileprivate init(builder: ParameterBuilder, prefix: String) {
         self.builder = builder

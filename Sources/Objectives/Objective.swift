@@ -22,15 +22,22 @@ public struct LossTerm: Sendable, Equatable {
     public let name: String
     /// What the term counts in the total; a measure, such as an accuracy, counts nothing and has no gradient.
     public let weight: Double
+    /// What it counts in the total that is told and compared.
+    public let weightInTotal: Double
     private let isMeasure: Bool
 
     public init(name: String, weight: Double) {
-        (self.name, self.weight, isMeasure) = (name, weight, false)
+        (self.name, self.weight, weightInTotal, isMeasure) = (name, weight, weight, false)
     }
 
     /// A mean that is told only.
     public init(measure name: String) {
-        (self.name, weight, isMeasure) = (name, 0, true)
+        (self.name, weight, weightInTotal, isMeasure) = (name, 0, 0, true)
+    }
+
+    /// A loss that something beside the model learns from, of which the total is told without it.
+    public init(monitor name: String) {
+        (self.name, weight, weightInTotal, isMeasure) = (name, 1, 0, false)
     }
 
     /// The column of the metrics, without `train/` or `valid/`.

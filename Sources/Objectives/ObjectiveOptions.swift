@@ -5,15 +5,29 @@ import Jets
 public struct JetShape: Sendable, Equatable {
     /// Continuous features of a constituent.
     public var features: Int
+    /// The columns of impact parameters among them.
+    public var impactParameters: [Int]
     /// The most constituents of a jet.
     public var maxConstituents: Int
     /// The classes that labels stand for; nil where nobody looks at labels.
     public var classes: JetClasses?
 
-    public init(features: Int, maxConstituents: Int, classes: JetClasses? = nil) {
+    public init(
+        features: Int, impactParameters: [Int] = [], maxConstituents: Int, classes: JetClasses? = nil
+    ) {
         self.features = features
+        self.impactParameters = impactParameters
         self.maxConstituents = maxConstituents
         self.classes = classes
+    }
+
+    public init(_ features: JetFeatures, maxConstituents: Int, classes: JetClasses? = nil) {
+        self.init(
+            features: features.count,
+            impactParameters: features.indices.indices.filter {
+                JetFeatures.impactParameters.contains(features.indices[$0])
+            },
+            maxConstituents: maxConstituents, classes: classes)
     }
 }
 
@@ -22,6 +36,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
     case mpmV1(MaskedParticleOptionsV1)
     case mpmV2(MaskedParticleOptions)
     case vqvae(VQVAETraining.Options)
+    case setFlow(SetFlowOptions)
     /// A task on a backbone; the first is the name.
     case downstream(Name, DownstreamOptions)
 
@@ -30,19 +45,17 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case mpmV1 = "mpm_v1"
         case mpmV2 = "mpm_v2"
         case vqvae
+        case setFlow = "set_flow"
         case classification, cwola, vertexing
         case trackOrigin = "track_origin"
 
         /// Whether labels are learned, on top of a backbone.
         public var isDownstream: Bool {
             switch self {
-            case .mpmV1, .mpmV2, .vqvae: false
+            case .mpmV1, .mpmV2, .vqvae, .setFlow: false
             case .classification, .cwola, .vertexing, .trackOrigin: true
             }
         }
-
-        /// Whether the class of a jet is learned.
-        public var needsClasses: Bool { self == .classification || self == .cwola }
     }
 
     /// The name in the configuration.
@@ -51,6 +64,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV1: .mpmV1
         case .mpmV2: .mpmV2
         case .vqvae: .vqvae
+        case .setFlow: .setFlow
         case .downstream(let name, _): name
         }
     }
@@ -58,7 +72,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
     /// How the backbone is used; nil where it is what is trained.
     public var fineTuning: FineTuning? {
         switch self {
-        case .mpmV1, .mpmV2, .vqvae: nil
+        case .mpmV1, .mpmV2, .vqvae, .setFlow: nil
         case .downstream(_, let options): options.fineTuning
         }
     }
@@ -69,7 +83,18 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV1(let options): options.backbone
         case .mpmV2(let options): options.backbone
         case .vqvae: nil
+        case .setFlow(let options): options.backbone
         case .downstream(_, let options): options.backbone
+        }
+    }
+
+    /// Whether the class of a jet is learned.
+    public var needsClasses: Bool {
+        switch self {
+        case .mpmV1(let options): options.tasks.probe != nil
+        case .mpmV2(let options): options.tasks.probe != nil
+        case .vqvae, .setFlow: false
+        case .downstream(let name, _): name == .classification || name == .cwola
         }
     }
 
@@ -77,7 +102,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
     public var vqvae: VQVAEOptions? {
         switch self {
         case .vqvae(let options): options.model
-        case .mpmV1, .mpmV2, .downstream: nil
+        case .mpmV1, .mpmV2, .setFlow, .downstream: nil
         }
     }
 
@@ -90,6 +115,15 @@ public enum ObjectiveOptions: Sendable, Equatable {
     public func choice(seed: UInt64) -> JetChoice? {
         if case .downstream(_, let options) = self, case .cwola(let cwola) = options.task { cwola.choice(seed: seed) }
         else { nil }
+    }
+
+    /// The VQ-VAE whose codes are used; nil where there is none.
+    public var usedTokenizer: VQVAEOptions? {
+        switch self {
+        case .mpmV1(let options): options.tokenizer ?? inputTokenizer
+        case .mpmV2(let options): options.tokenizer
+        case .vqvae, .setFlow, .downstream: inputTokenizer
+        }
     }
 
     /// The VQ-VAE that the backbone takes its inputs from.
@@ -112,10 +146,14 @@ public enum ObjectiveOptions: Sendable, Equatable {
         let shape = tokenizer ?? backbone?.inputTokenizer
         let vqvae = shape == nil && root.isNull("tokenizer")
             ? nil : try VQVAEOptions(from: root.section("tokenizer"), defaults: shape ?? .init())
+        if let shape, shape != vqvae {
+            throw root.error("tokenizer", "the shape differs from that of the VQ-VAE; name its checkpoint alone")
+        }
         switch name {
         case .mpmV1: self = .mpmV1(try MaskedParticleOptionsV1(from: root, tokenizer: vqvae))
         case .mpmV2: self = .mpmV2(try MaskedParticleOptions(from: root, tokenizer: vqvae))
         case .vqvae: self = .vqvae(try VQVAETraining.Options(from: root))
+        case .setFlow: self = .setFlow(try SetFlowOptions(from: root))
         case .classification, .cwola, .vertexing, .trackOrigin:
             self = .downstream(
                 name, try DownstreamOptions(from: root, name, backbone: backbone?.backbone, tokenizer: vqvae))
@@ -128,6 +166,7 @@ public enum ObjectiveOptions: Sendable, Equatable {
         case .mpmV1(let options): MaskedParticleModelling(options, jets, seed: seed)
         case .mpmV2(let options): MaskedParticleModelling(options, jets, seed: seed)
         case .vqvae(let options): VQVAETraining(options, jets, seed: seed)
+        case .setFlow(let options): SetFlowTraining(options, jets, seed: seed)
         case .downstream(_, let options): DownstreamObjective(options, jets, seed: seed)
         }
     }

@@ -39,13 +39,38 @@ public func evaluate(
     _ checkpoint: String, overrides: [String], output: String?, on communicator: Communicator, console: Console
 ) throws {
     let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    _ = try Machine.useThreads(model.options.threads, on: communicator)
+    try evaluate(model, checkpoint, output: output, on: communicator, console: console, progress: ProgressBoard())
+}
+
+/// Evaluates what a finished run has trained, unless it was done before.
+func evaluateAtEnd(
+    of options: RunOptions, on communicator: Communicator, console: Console, progress: ProgressBoard
+) throws {
+    guard options.run.evaluated != .never, !options.data.test.isEmpty else { return }
+    let folder = options.run.directory + "/checkpoints/"
+    let found = try communicator.onRoot { () -> String in
+        if FileManager.default.fileExists(atPath: options.run.directory + "/evaluation/metrics.json") { return "" }
+        let best = folder + "best"
+        return options.run.evaluated == .best && FileManager.default.fileExists(atPath: best) ? best : folder + "latest"
+    }
+    let checkpoint = try communicator.broadcast(found ?? "")
+    guard !checkpoint.isEmpty else { return }
+    progress.enter(.startUp)
+    let model = try communicator.agree { try TrainedModel(checkpoint, overrides: []) }
+    try evaluate(model, checkpoint, output: nil, on: communicator, console: console, progress: progress)
+}
+
+private func evaluate(
+    _ model: TrainedModel, _ checkpoint: String, output: String?, on communicator: Communicator, console: Console,
+    progress: ProgressBoard
+) throws {
     let options = model.options
     try communicator.agree {
         guard !options.data.test.isEmpty else {
             throw TrainingError("there are no jets to evaluate on; give data.test=[test.h5]")
         }
     }
-    _ = try Machine.useThreads(options.threads, on: communicator)
     let dataset = try JetDataset(
         paths: options.data.test, maxConstituents: options.data.maxConstituents,
         choice: JetChoice(classes: model.fitted.classes?.names ?? options.choice.classes),
@@ -57,6 +82,7 @@ public func evaluate(
     var sums = Array(repeating: 0.0, count: 2 * terms.count)
     var predictions = Predictions()
     for step in 0..<loader.stepsPerEpoch {
+        progress.enter(.validation)
         let part = try communicator.agree {
             let batch = try loader.batch(epoch: 0, step: step)
             var part = Predictions()
@@ -68,8 +94,10 @@ public func evaluate(
             }
             return part
         }
+        progress.enter(.summing)
         if let all = try part.gathered(on: communicator) { predictions.append(all) }
-        console.progress("\(min((step + 1) * loader.order.batchSize, dataset.count)) of \(dataset.count) jets", isLogged: false)
+        let done = min((step + 1) * loader.order.batchSize, dataset.count)
+        console.progress("\(done) of \(dataset.count) jets", isLogged: false)
     }
     console.endProgress()
     let totals = try communicator.allReduce(sums)

@@ -24,6 +24,16 @@ public struct RunOptions: Sendable {
         /// The rank that waits for a debugger before it begins; nil for none.
         public var waitForDebugger: Int?
 
+        /// What is asked about the test files once all steps are done; nil for nothing.
+        public var evaluated = Evaluated.never
+
+        /// `run.evaluate`.
+        public enum Evaluated: String, CaseIterable, Sendable {
+            /// The checkpoint of the lowest validation loss, or the latest where there is none.
+            case best
+            case latest, never
+        }
+
         /// `run.log_ranks`.
         public enum LogRanks: String, CaseIterable, Sendable {
             case first, all
@@ -111,7 +121,7 @@ public struct RunOptions: Sendable {
         backbone = try root.optionalString("backbone")
         tokenizer = root.isNull("tokenizer") ? nil : try root.section("tokenizer").optionalString("checkpoint")
         objective = try ObjectiveOptions(
-            from: root, backbone: pretrained.backbone?.objective, tokenizer: pretrained.tokenizer?.objective.vqvae)
+            from: root, backbone: pretrained.backbone?.objective, tokenizer: pretrained.vqvae)
         preprocessing = try PreprocessingOptions(
             from: root.section("preprocessing"),
             defaults: pretrained.source?.preprocessing ?? objective.name.preprocessing)
@@ -120,6 +130,7 @@ public struct RunOptions: Sendable {
                 "preprocessing", "\(pretrained.backbone == nil ? "the VQ-VAE" : "the backbone") was trained with the "
                     + "preprocessing \(source.preprocessing.name.rawValue); leave the section out")
         }
+        run.evaluated = try root.section("run").choice("evaluate", default: objective.name.evaluated)
         initialWeights = try root.section("model").optionalString("initial_weights")
         optimizer = try Optimizer(from: root.section("optimizer"))
         training = try Training(from: root.section("training"))

@@ -32,6 +32,9 @@ public func train(
         let outcome = try train(
             options, on: communicator, console: console, sharding: sharding, progress: progress,
             shouldStop: shouldStop)
+        if outcome == .finished {
+            try evaluateAtEnd(of: options, on: communicator, console: console, progress: progress)
+        }
         try watchdog?.stop()
         return outcome
     } catch {
@@ -90,7 +93,7 @@ private func run(
     }
     let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let classes = options.objective.name.needsClasses
+    let classes = options.objective.needsClasses
         ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
     let objective = makeObjective(options, classes: classes)
     try reportStart(
@@ -100,6 +103,7 @@ private func run(
         JetLoader(
             dataset: dataset, preprocessing: preprocessing, batchSize: options.training.batchSize,
             seed: options.seed, shuffle: shuffle, carriesMomenta: objective.needsMomenta,
+            noiseEpoch: options.objective.fineTuning?.keepsEncodings == true ? 0 : nil,
             classOfLabel: try communicator.agree { try classes?.indices(in: dataset) })
     }
     let run = try PreparedRun(
@@ -130,7 +134,6 @@ private func run(
 /// Builds the model that a configuration names, with fresh weights.
 func makeObjective(_ options: RunOptions, classes: JetClasses?) -> any Objective {
     options.objective.makeObjective(
-        JetShape(
-            features: options.data.features.count, maxConstituents: options.data.maxConstituents, classes: classes),
+        JetShape(options.data.features, maxConstituents: options.data.maxConstituents, classes: classes),
         seed: options.seed)
 }

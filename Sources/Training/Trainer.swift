@@ -278,7 +278,7 @@ final class Trainer {
     }
 
     private func total(_ losses: [Double?]) -> Double {
-        zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * ($1.1 ?? 0) }
+        zip(objective.terms, losses).reduce(0) { $0 + $1.0.weightInTotal * ($1.1 ?? 0) }
     }
 
     private func describeValidation(_ losses: [Double?]) -> String {

@@ -26,7 +26,7 @@ struct CheckpointSubject: Subject {
         }
         parameters = builder.build(seed: 1)
         optimizer = AdamW(parameters)
-        optimizer.updates = 12
+        optimizer.updates = [12]
         var state = TrainingState()
         state.step = 12
         state.epoch = 1
@@ -83,6 +83,6 @@ struct CheckpointSubject: Subject {
         [parameters.values, optimizer.firstMoment, optimizer.secondMoment].flatMap {
             $0.array.map(\.bitPattern)
         }
-            + [UInt32(optimizer.updates)]
+            + optimizer.updates.map { UInt32($0) }
     }
 }

@@ -96,9 +96,10 @@ import Testing
         let flags = UniformMasking(range: 0.2...0.7).dropped(in: batch, seed: 2)
         var histogram = [Int](repeating: 0, count: 21)
         for jet in 0..<count { histogram[flags[20 * jet..<20 * jet + 20].count { $0 }] += 1 }
-        // ⌊20 f⌋ is 4, 5, …, 13, each for a tenth of the range.
-        #expect(histogram[..<4].allSatisfy { $0 == 0 } && histogram[14...].allSatisfy { $0 == 0 })
-        #expect(histogram[4...13].allSatisfy { abs($0 - 400) < 100 })
+        // 20 f is nearest to 5, 6, …, 13 for a tenth of the range each, and to 4 and 14 for half as much.
+        #expect(histogram[..<4].allSatisfy { $0 == 0 } && histogram[15...].allSatisfy { $0 == 0 })
+        #expect(histogram[5...13].allSatisfy { abs($0 - 400) < 100 })
+        #expect(abs(histogram[4] - 200) < 70 && abs(histogram[14] - 200) < 70)
     }
 
     /// The dropped constituents are the nearest to one of them, whichever that is.

@@ -39,7 +39,10 @@ struct GoldenObjectiveTests {
         try objective.parameters.load(file)
 
         let dropped = try file.integers("in.dropped").map { $0 != 0 }
-        let part = objective.prepare(MaskedConstituents(jets, isDropped: dropped))
+        let part = objective.prepare(
+            MaskedJets(
+                MaskedConstituents(jets, isDropped: dropped), jets: Array(0..<jets.offsets.jets), epoch: 0,
+                labels: [Int32](repeating: 0, count: jets.offsets.jets), phase: .training(step: 0), seed: 0))
         let tape = Tape()
         let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
         let sums = part.evaluate(scales, tape)

@@ -48,7 +48,7 @@ private let world: Communicator = {
             a.centroids.array.map(\.bitPattern) == b.centroids.array.map(\.bitPattern),
             sourceLocation: location)
         #expect(a.inertia == b.inertia && a.points == b.points, sourceLocation: location)
-        #expect(a.emptyClusters == b.emptyClusters, sourceLocation: location)
+        #expect(a.occupancy == b.occupancy && a.reseeded == b.reseeded, sourceLocation: location)
     }
 
     /// The points in uneven parts, or all with one rank, give the same centroids to the bit.
@@ -116,11 +116,32 @@ private let world: Communicator = {
         let initial = Tensor(
             far + [Float](repeating: 0, count: Self.features) + far, shape: [3, Self.features])
         let fit = try KMeans.lloyd(part.values, initial: initial, iterations: 3, on: world)
-        #expect(fit.emptyClusters == 2)
+        #expect(fit.occupancy.count { $0 == 0 } == 2)
         #expect(fit.centroids.rows(0..<1).array == far && fit.centroids.rows(2..<3).array == far)
         #expect(
             initial.rows(1..<2).array == [Float](repeating: 0, count: Self.features),
             "the argument is not changed")
+    }
+
+    /// With words, such a centroid begins anew at a point, the same whoever holds the points.
+    @Test func emptyClustersBeginAnew() throws {
+        let all = points(300)
+        let far = [Float](repeating: 1000, count: Self.features)
+        let initial = Tensor(far + [Float](repeating: 0, count: Self.features) + far, shape: [3, Self.features])
+        func fit(_ part: KMeans.Sample, _ iterations: Int, on communicator: Communicator) throws -> KMeans.Fit {
+            try KMeans.lloyd(
+                part.values, initial: initial, iterations: iterations, words: part.words, on: communicator)
+        }
+        let part = sample(all, JetOrder.share(of: 300, rank: world.rank, size: world.size))
+        let first = try fit(part, 1, on: world)
+        #expect(first.reseeded == 2 && first.occupancy == [0, 300, 0])
+        let rows = Set((0..<300).map { Array(all.values[$0 * Self.features..<($0 + 1) * Self.features]) })
+        for k in [0, 2] { #expect(rows.contains(first.centroids.rows(k..<k + 1).array)) }
+        #expect(first.centroids.rows(0..<1).array != first.centroids.rows(2..<3).array)
+        let later = try fit(part, 5, on: world)
+        #expect(later.reseeded == 2 && !later.occupancy.contains(0))
+        #expect(later.inertia < 0.7 * first.inertia)
+        expectSame(later, try fit(sample(all, 0..<300), 5, on: alone))
     }
 
     /// Equal points count once; every rank says what is wrong.
@@ -130,14 +151,16 @@ private let world: Communicator = {
         }
         let sample = KMeans.Sample(
             values: Tensor(rows, shape: [10, 7]), words: (0..<10).map { UInt64(rank + size * $0) })
-        let message = failure { _ = try KMeans.fit(sample, clusters: 5, iterations: 1, seed: 0, on: world) }
+        let message = failure {
+            _ = try KMeans.fit(sample, clusters: 5, iterations: 1, seed: 0, advice: "raise a or lower b", on: world)
+        }
         #expect(message.contains("k-means wants 5 clusters"))
         #expect(message.contains("only 4 distinct"))
-        #expect(message.contains("tasks.kmeans.fit_jets") && message.contains("tasks.kmeans.clusters"))
+        #expect(message.hasSuffix("; raise a or lower b"))
         #expect(try world.allGather(message) == [String](repeating: message, count: size))
         // Exactly enough is enough.
         let fit = try KMeans.fit(sample, clusters: 4, iterations: 2, seed: 0, on: world)
-        #expect(fit.inertia == 0 && fit.emptyClusters == 0)
+        #expect(fit.inertia == 0 && !fit.occupancy.contains(0))
         #expect(fit.centroids.array.sorted() == (0..<28).map { Float($0 / 7) })
     }
 

@@ -97,11 +97,11 @@ import Testing
                 parameter.variable.value.buffer[i] = parameter.shape.count == 2 && i % 4 == 0 ? 100 : 0
             }
         }
-        let jets = MaskedConstituents(
-            Constituents(
-                values: Tensor([4, 6, -1, 0, -3, 3], shape: [3, 2]), identities: [0, 0, 0],
-                offsets: Offsets(counts: [3])),
-            isDropped: [true, true, true])
+        let constituents = Constituents(
+            values: Tensor([4, 6, -1, 0, -3, 3], shape: [3, 2]), identities: [0, 0, 0], offsets: Offsets(counts: [3]))
+        let jets = MaskedJets(
+            MaskedConstituents(constituents, isDropped: [true, true, true]), jets: [0], epoch: 0, labels: [0],
+            phase: .validation, seed: 0)
         let right = Variable(constant: Tensor([0, 1, 0, 1, 0, 0, 0, 0, 1], shape: [3, 3]))
         let wrong = Variable(constant: Tensor([1, 0, 0, 1, 0, 0, 0, 0, 1], shape: [3, 3]))
         #expect(abs(task.loss(right, jets, scale: 1, on: Tape(recording: false))) < 1e-6)

@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import HDF5
 import MPI
@@ -18,7 +19,7 @@ import Training
     /// A run of 16 steps; a fine-tuned backbone rests for 5 and catches up over 5 more.
     private func options(_ directory: String, backbone: String, _ overrides: String...) throws -> RunOptions {
         try runOptions(
-            """
+            readingPretrained: """
             seed: 5
             run: {directory: \(directory)}
             data: {train: ["\(sample("val"))"], validation: ["\(sample("test"))"]}
@@ -30,7 +31,7 @@ import Training
             training: {steps: 16, batch_size: 37, micro_batch_size: 8, validation_interval: 8, validation_jets: 50,
                        checkpoint_interval: 1000, log_interval: 1}
             parallel: {threads: 1}
-            """, overrides, pretrained: .init(backbone: RunOptions(ofCheckpoint: backbone)))
+            """, overrides)
     }
 
     @Test func aFixedBackboneStaysAsItIs() throws {
@@ -72,14 +73,96 @@ import Training
         }
     }
 
-    @Test(arguments: ["fixed", "fine_tuned", "scratch"])
-    func anyNumberOfRanksTrainsTheSameModel(mode: String) throws {
+    /// In the second epoch, that of 28 steps is the first, every rank sees jets that others have seen before.
+    @Test(arguments: [("fixed", 36), ("fine_tuned", 16), ("scratch", 16)])
+    func anyNumberOfRanksTrainsTheSameModel(mode: String, steps: Int) throws {
         try withBackbone { folder, backbone in
             let (shared, alone) = (folder + "/shared", folder + "/alone-\(world.rank)")
-            try train(options(shared, backbone: backbone, "backbone_mode=\(mode)"))
-            try train(options(alone, backbone: backbone, "backbone_mode=\(mode)"), on: .selfOnly)
+            let overrides = ["backbone_mode=\(mode)", "training.steps=\(steps)"]
+            try train(options(shared, backbone: backbone, overrides[0], overrides[1]))
+            try train(options(alone, backbone: backbone, overrides[0], overrides[1]), on: .selfOnly)
             #expect(try difference("train/total_loss", shared, alone) < 1e-4)
             #expect(try difference("valid/accuracy", shared, alone) < 1e-9)
+        }
+    }
+
+    /// What the tasks know of single constituents, of pairs and of frequencies is the same on any number of ranks, and
+    /// so are the answers.
+    @Test(arguments: [
+        "{objective: vertexing, head: {width: 16, layers: 1}}", "{objective: track_origin, head: {width: 16}}",
+        "{objective: classification, head: {width: 16, heads: 2, dropout: 0.2}}",
+        "{objective: cwola, cwola: {background: [light], signal: [b], signal_jets: 30}, head: {width: 16, heads: 2}}",
+    ])
+    func tasksAreTheSameOnAnyNumberOfRanks(task: String) throws {
+        try withBackbone { folder, backbone in
+            let file = sample("btag")
+            func options(_ name: String, _ steps: Int) throws -> RunOptions {
+                var configuration = try Configuration(yaml: task, name: "x.yaml")
+                for override in [
+                    "run={directory: \(folder)/\(name)}", "backbone=\(backbone)",
+                    "data={train: \(file), validation: \(file), test: \(file)}",
+                    "fine_tuning={frozen_steps: 2, catch_up_steps: 2}", "schedule={name: warmup_cosine, warmup_steps: 2}",
+                    "training={steps: \(steps), batch_size: 37, micro_batch_size: 8, validation_interval: 4}",
+                    "training.validation_jets=50", "training.log_interval=1", "parallel={threads: 1}",
+                    "schedule.total_steps=20",
+                ] { try configuration.override(override) }
+                return try RunOptions(
+                    configuration, name: "x", pretrained: .init(backbone: RunOptions(ofCheckpoint: backbone)))
+            }
+            let one = "alone-\(world.rank)"
+            try train(options("shared", 8))
+            try train(options(one, 8), on: .selfOnly)
+            #expect(try difference("train/total_loss", folder + "/shared", folder + "/" + one) < 1e-4)
+            func measures(_ name: String) throws -> [String: Double] {
+                struct Report: Codable { var measures: [String: Double] }
+                let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/\(name)/evaluation/metrics.json"))
+                return try JSONDecoder().decode(Report.self, from: data).measures
+            }
+            let (shared, alone) = (try measures("shared"), try measures(one))
+            #expect(shared.keys.sorted() == alone.keys.sorted() && shared.count > 4)
+            #expect(shared.allSatisfy { abs($0.value - alone[$0.key]!) <= 0.02 * abs($0.value) + 1e-3 })
+            // Stopped at 5 steps, and gone on.
+            try train(options("resumed", 5))
+            try train(options("resumed", 8))
+            try expectSameRun(folder + "/shared", folder + "/resumed", step: 8)
+        }
+    }
+
+    /// The second epoch finds what the first has kept. Where nothing was kept, because there is no room or because the
+    /// run begins again, it comes to the same; where nothing shall be kept, the noise is new.
+    @Test func encodingsThatAreKeptAreThoseThatAreNot() throws {
+        try withBackbone { folder, backbone in
+            func run(_ name: String, _ override: String, steps: Int = 40) throws {
+                let overrides = ["backbone_mode=fixed", "training.steps=\(steps)"]
+                try train(options("\(folder)/\(name)", backbone: backbone, overrides[0], overrides[1], override))
+            }
+            try run("kept", "fine_tuning.cache=auto")
+            try run("no-room", "fine_tuning.cache_limit=0")
+            try run("resumed", "fine_tuning.cache=auto", steps: 33)
+            try run("resumed", "fine_tuning.cache=auto")
+            try expectSameRun(folder + "/kept", folder + "/no-room", step: 40)
+            try expectSameRun(folder + "/kept", folder + "/resumed", step: 40)
+            try run("never", "fine_tuning.cache=never")
+            let losses = try ["kept", "never"].map {
+                try MetricsTable("\(folder)/\($0)").values("train/classification_loss")
+            }
+            #expect(zip(losses[0].prefix(28), losses[1]).allSatisfy { abs($0 - $1) < 1e-5 * $0 })
+            #expect(zip(losses[0].suffix(10), losses[1].suffix(10)).allSatisfy { abs($0 - $1) > 1e-5 * $0 })
+        }
+    }
+
+    /// What a run has taken from its backbone is in its checkpoint.
+    @Test func aRunNeedsItsBackboneOnce() throws {
+        try withBackbone { folder, backbone in
+            try train(options(folder + "/straight", backbone: backbone, "training.steps=8"))
+            try train(options(folder + "/resumed", backbone: backbone, "training.steps=4"))
+            try world.onRoot { try FileManager.default.removeItem(atPath: backbone) }
+            try world.barrier()
+            try train(options(folder + "/resumed", backbone: backbone, "training.steps=8"))
+            try expectSameRun(folder + "/straight", folder + "/resumed", step: 8)
+            #expect(
+                failure { _ = try options(folder + "/new", backbone: backbone) }
+                    == "backbone: there is no checkpoint \(backbone); name one that 'kaon pretrain' has written")
         }
     }
 

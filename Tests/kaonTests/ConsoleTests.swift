@@ -11,7 +11,7 @@ import Testing
         #"data: 1000 training jets in 1 file, 40 validation jets; 10 classes"#,
         #"run: .+/run, 6 steps of 20 jets"#,
         #"fitting the preprocessing to up to 2000 jets"#,
-        #"k-means: 16 centroids of [0-9]+ constituents, mean squared distance [0-9.]+, [0-9]+ clusters in use"#,
+        #"k-means: 16 centroids of [0-9]+ constituents, mean squared distance [0-9.]+, [0-9]+ clusters in use \([^()]+\)"#,
         #"step 2/6  loss [0-9.]+  [0-9.]+ jets/s  .+ left"#,
         #"step 4/6  loss [0-9.]+  [0-9.]+ jets/s  .+ left"#,
         #"step 4: validation loss [0-9.]+ \(particle_id [0-9.]+, kmeans [0-9.]+\)"#,

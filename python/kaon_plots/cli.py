@@ -50,6 +50,23 @@ def _parser():
     features.add_argument("--jets", type=int, default=100_000, metavar="N",
                           help="use the first N jets of each data set (default %(default)s)")
 
+    reconstruction = command(
+        "reconstruction", _reconstruction, "what tasks recover of jets that were hidden in part",
+        "Draws jets of files of 'kaon generate --reconstruct' in the plane of Δη and Δφ.",
+        "FILE", "of one model, or the same jets by several")
+    reconstruction.add_argument("--jets", nargs="+", type=int, default=[0, 1, 2], metavar="N",
+                                help="the jets to draw (default 0 1 2)")
+    generated = command(
+        "generated", _generated, "generated jets against data",
+        "Draws generated jets and jets of data, and prints the Wasserstein distances of their distributions.",
+        "FILE", "a file of 'kaon generate', then a file of jets, a folder or a quoted pattern")
+    generated.add_argument("--jets", type=int, default=100_000, metavar="N",
+                           help="use the first N jets of each (default %(default)s)")
+    command(
+        "observables", _observables, "pT and mass of jets before and after a VQ-VAE",
+        "Draws pT and mass of jets before they became codes and after, and prints their medians.",
+        "FILE", "predictions.h5 of 'kaon evaluate' on a VQ-VAE")
+
     scan = command(
         "scan", _scan, "a measure against a key, such as accuracy against labelled jets",
         "Draws a measure of all runs in folders and below against a key of their configuration: the mean of the "
@@ -96,6 +113,35 @@ def _parser():
 
 def _add_names(parser):
     parser.add_argument("--names", nargs="+", metavar="NAME", help="for the legend")
+
+
+def _reconstruction(options):
+    from .reconstruction import plot_reconstruction
+
+    if min(options.jets) < 0:
+        raise kaon_data.DataError(f"--jets {min(options.jets)}: jets are numbered from 0")
+    plot_reconstruction(options.inputs, options.output, options.jets)
+
+
+def _generated(options):
+    from .generated import plot_generated
+
+    if len(options.inputs) != 2:
+        raise kaon_data.DataError(f"{len(options.inputs)} files are given: name the generated jets, then the data")
+    found = plot_generated(*(kaon_data.read(path, 0, options.jets) for path in options.inputs), options.output)
+    print(f"{'quantity':<12}{'Wasserstein distance':>22}{'over the deviation of the data':>34}")
+    for name, distance, deviation in found:
+        print(f"{name:<12}{distance:>22.5g}{distance / deviation if deviation else float('nan'):>34.4f}")
+
+
+def _observables(options):
+    from .observables import plot_observables
+
+    if len(options.inputs) != 1:
+        raise kaon_data.DataError(f"{len(options.inputs)} files are given: name one predictions.h5")
+    print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}")
+    for name, before, after in plot_observables(options.inputs[0], options.output):
+        print(f"{name:<12}{before:>22.2f}{after:>22.2f}{after / before if before else float('nan'):>10.4f}")
 
 
 def _features(options):

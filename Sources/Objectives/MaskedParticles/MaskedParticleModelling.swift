@@ -7,13 +7,14 @@ import Tensors
 /// Masked particle modelling, version 1 (Golling et al., arXiv:2401.13537) and version 2 (Leigh et al.,
 /// arXiv:2409.12589): a part of every jet's constituents is hidden, and several tasks recover them from what a network
 /// says of them. Losses are means over the hidden constituents of the global batch.
-public final class MaskedParticleModelling: Objective {
+public final class MaskedParticleModelling: Reconstructing {
     public let parameters: ParameterStore
     public let terms: [LossTerm]
     /// The network.
     public let model: any MaskedNetwork
     /// The tasks, in the order of the terms.
     public let tasks: [any ReconstructionTask]
+    private let probe: LinearProbe?
     private let inputs: JetInputs
     private let masking: any Masking
     private let hasDropout: Bool
@@ -60,9 +61,14 @@ public final class MaskedParticleModelling: Objective {
         let builder = ParameterBuilder()
         model = network(builder.root)
         self.tasks = tasks.make(
-            width: model.width, features: jets.features, tokenizer: tokenizer, seed: seed,
-            in: builder.root.scope("tasks"))
-        terms = self.tasks.map { LossTerm(name: $0.name, weight: $0.weight) }
+            width: model.width, jets, tokenizer: tokenizer, seed: seed, in: builder.root.scope("tasks"))
+        probe = tasks.probe.map { [model] options in
+            guard let classes = jets.classes else { preconditionFailure("a probe without classes") }
+            return LinearProbe(
+                options, on: model.backbone, inputs: inputs, classes: classes.count,
+                in: builder.root.scope("tasks.probe"))
+        }
+        terms = self.tasks.map { LossTerm(name: $0.name, weight: $0.weight) } + (probe?.terms ?? [])
         self.masking = masking.masking
         self.inputs = inputs
         self.tokenizer = tokenizer
@@ -74,18 +80,42 @@ public final class MaskedParticleModelling: Objective {
     public var needsMomenta: Bool { masking.needsMomenta }
     public var tokenizerParameters: ParameterStore? { tokenizer?.parameters }
 
+    /// What makes tokens by k-means, of the tasks and of the inputs.
+    package var kmeansTokenizers: [KMeansTokenizer] {
+        (tasks.map { ($0 as? TokenClassification)?.tokenizer } + [inputs.tokenizer]).compactMap { $0 as? KMeansTokenizer }
+    }
+
     public func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
         let isDropped = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
         let keys = hasDropout && phase.isTraining
             ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
-        return prepare(MaskedConstituents(Constituents(batch), isDropped: isDropped), keys: keys)
+        return prepare(MaskedJets(batch, isDropped: isDropped, phase: phase, seed: seed), keys: keys)
     }
 
     /// Prepares jets whose hidden constituents are already chosen.
-    package func prepare(_ jets: MaskedConstituents, keys: TokenKeys? = nil) -> MicroBatch {
-        MicroBatch(counts: tasks.map { $0.count(jets) }) { [model, tasks, inputs] scales, tape in
-            let decoded = model(inputs(jets), keys: keys, on: tape)
-            return zip(tasks, scales).map { $0.loss(decoded, jets, scale: $1, on: tape) }
+    package func prepare(_ jets: MaskedJets, keys: TokenKeys? = nil) -> MicroBatch {
+        let counts = tasks.map { $0.count(jets) } + (probe?.counts(jets) ?? [])
+        return MicroBatch(counts: counts) { [model, tasks, probe, inputs] scales, tape in
+            let decoded = model(inputs(jets.constituents), keys: keys, on: tape)
+            let sums = zip(tasks, scales).map { $0.loss(decoded, jets, scale: $1, on: tape) }
+            return sums + (probe?.sums(jets, scale: scales[tasks.count], on: tape) ?? [])
+        }
+    }
+
+    public func stepDidEnd(_ step: Int, isSkipped: Bool, on communicator: Communicator) -> [Double] {
+        if !isSkipped { for task in tasks { task.stepDidEnd(parameters) } }
+        return []
+    }
+
+    /// Particle identification recovers no features; it adds the identities to what the other tasks recover.
+    public var reconstructions: [String] { tasks.map(\.name).filter { $0 != "particle_id" } }
+
+    public func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction] {
+        let decoded = model(inputs(jets.constituents), keys: nil, on: Tape(recording: false)).value
+        let found = try tasks.map { try $0.sample(decoded, jets, options) }
+        let identities = found.lazy.compactMap(\.identities).first
+        return found.filter { $0.values != nil }.map {
+            Reconstruction(values: $0.values, identities: $0.identities ?? identities)
         }
     }
 

@@ -1,5 +1,7 @@
 import Configuration
+import Jets
 import Models
+import MPI
 import NN
 import Tensors
 
@@ -9,12 +11,14 @@ public final class ParticleIdentification: ReconstructionTask {
     public struct Options: Sendable, Equatable {
         public var weight = 0.3
         public var labelSmoothing = 0.1
+        public var classWeights = IdentityWeights.equal
 
         public init() {}
 
         public init(from section: Section, labelSmoothing: Double = 0.1) throws {
             weight = try section.double("weight", default: weight, in: 0...(.infinity))
             self.labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: 0...1)
+            classWeights = try IdentityWeights(from: section)
         }
     }
 
@@ -22,17 +26,58 @@ public final class ParticleIdentification: ReconstructionTask {
     public let weight: Double
     private let labelSmoothing: Float
     private let head: Linear
+    private let options: Options
+    /// What each identity counts; nil where all count alike, and before balanced weights are found.
+    private var classWeights: Tensor?
 
     public init(_ options: Options, width: Int, identities: Int, in scope: ParameterScope) {
+        self.options = options
         weight = options.weight
         labelSmoothing = Float(options.labelSmoothing)
         head = Linear(inputs: width, outputs: identities, in: scope.scope("head"))
+        if case .given(let weights) = options.classWeights {
+            classWeights = Tensor(weights.map { Float($0) }, shape: [weights.count])
+        }
     }
 
-    public func count(_ jets: MaskedConstituents) -> Double { Double(jets.dropped.offsets.tokens) }
+    public func count(_ jets: MaskedJets) -> Double {
+        guard let classWeights else { return Double(jets.dropped.offsets.tokens) }
+        return jets.dropped.identities.reduce(0) { $0 + Double(classWeights.buffer[Int($1)]) }
+    }
 
-    public func loss(_ decoded: Variable, _ jets: MaskedConstituents, scale: Float, on tape: Tape) -> Double {
+    public func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double {
         tape.crossEntropy(
-            head(decoded, on: tape), target: jets.dropped.identities, smoothing: labelSmoothing, scale: scale)
+            head(decoded, on: tape), target: jets.dropped.identities, smoothing: labelSmoothing,
+            classWeights: classWeights, scale: scale)
+    }
+
+    public func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
+        let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
+        return Reconstruction(
+            identities: logits.classes(
+                jets.randomSequences(.sampling, for: .particleID), takesMostLikely: options.takesMostLikely))
+    }
+
+    public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        guard options.classWeights == .balanced else { return }
+        let weights = try IdentityWeights.balanced(in: jets, on: communicator)
+        report(
+            "particle_id: weights " + zip(JetFeatures.identityNames, weights.array).map { name, weight in
+                "\(name) \((weight * 1000).rounded() / 1000)"
+            }.joined(separator: ", "))
+        classWeights = weights
+    }
+
+    public var state: ObjectiveState {
+        var state = ObjectiveState()
+        if options.classWeights == .balanced { state.tensors["class_weights"] = classWeights }
+        return state
+    }
+
+    public func restore(_ state: ObjectiveState) throws {
+        guard options.classWeights == .balanced else { return }
+        classWeights = try state.tensor(
+            "class_weights", shape: [JetFeatures.identityNames.count],
+            wanted: "tasks.particle_id.class_weights is balanced")
     }
 }

@@ -1,6 +1,6 @@
 import Jets
-import Models
 import MPI
+import Models
 import NN
 import Tensors
 
@@ -12,9 +12,20 @@ public protocol ReconstructionTask: AnyObject {
     var weight: Double { get }
 
     /// What the sum of the loss is divided by.
-    func count(_ jets: MaskedConstituents) -> Double
-    /// The summed loss over dropped constituents; `decoded` is what the network says of them, `[dropped, width]`.
-    func loss(_ decoded: Variable, _ jets: MaskedConstituents, scale: Float, on tape: Tape) -> Double
+    func count(_ jets: MaskedJets) -> Double
+    /// The summed loss over dropped constituents; `decoded` is what the network says of them, `[dropped,
+    /// width]`.
+    func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double
+
+    /// What the task takes the dropped constituents for, in the order of the jets; where it has found a
+    /// distribution, a random draw from it.
+    ///
+    /// - Parameter decoded: what the network says of them, `[dropped, width]`.
+    /// - Throws: what a solver throws.
+    func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) throws -> Reconstruction
+
+    /// Does what follows an update of the parameters, the same on every rank.
+    func stepDidEnd(_ parameters: ParameterStore)
 
     /// As in `Objective`; most tasks need none of these.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
@@ -23,7 +34,62 @@ public protocol ReconstructionTask: AnyObject {
 }
 
 extension ReconstructionTask {
+    public func stepDidEnd(_ parameters: ParameterStore) {}
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
     public var state: ObjectiveState { ObjectiveState() }
     public func restore(_ state: ObjectiveState) throws {}
+}
+
+/// How constituents are drawn from what a model says of them.
+public struct SamplingOptions: Sendable, Equatable {
+    /// What follows the velocities of flow matching.
+    public var solver: ODESolver
+    /// Whether the most likely class or token is taken instead of a random one.
+    public var takesMostLikely: Bool
+
+    public init(solver: ODESolver = .midpoint(steps: 50), takesMostLikely: Bool = false) {
+        self.solver = solver
+        self.takesMostLikely = takesMostLikely
+    }
+}
+
+/// What is recovered of dropped constituents, in the order of the jets; nil for what a task does not look at.
+public struct Reconstruction {
+    /// Preprocessed features, `[dropped, features]`.
+    public var values: Tensor?
+    public var identities: [Int32]?
+
+    public init(values: Tensor? = nil, identities: [Int32]? = nil) {
+        self.values = values
+        self.identities = identities
+    }
+}
+
+/// An objective that can say what the hidden constituents of jets may have been.
+public protocol Reconstructing: Objective {
+    /// The names of the ways in which features are recovered.
+    var reconstructions: [String] { get }
+
+    /// Recovers the dropped constituents of some jets, by each of `reconstructions`. Throws what a solver
+    /// throws.
+    func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction]
+}
+
+extension Tensor {
+    /// A class for every row of logits, `[rows, classes]`: drawn from their softmax, or the most likely.
+    func classes(_ randoms: [RandomSequence], takesMostLikely: Bool) -> [Int32] {
+        guard !takesMostLikely else { return argmaxOfRows() }
+        let probabilities = softmaxOfRows()
+        return randoms.enumerated().map { row, random in
+            var random = random
+            var left = random.uniform()
+            let row = probabilities.buffer[row * columns..<(row + 1) * columns]
+            for (index, probability) in row.enumerated() {
+                left -= probability
+                if left < 0 { return Int32(index) }
+            }
+            // Rounding has left a rest.
+            return Int32(row.indices.max { row[$0] < row[$1] }! - row.startIndex)
+        }
+    }
 }

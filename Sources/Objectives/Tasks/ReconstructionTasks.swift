@@ -16,9 +16,14 @@ public struct ReconstructionTasks: Sendable, Equatable {
 
     public var particleID: ParticleIdentification.Options? = .init()
     public var regression: Regression.Options?
+    public var bins: BinClassification.Options?
     public var kmeans: KMeans? = .init()
     /// The codes of the VQ-VAE that `tokenizer` names.
     public var vqvae: TokenClassification.Options?
+    public var flow: ConditionalFlow.Options?
+    public var flowMatching: ConditionalFlowMatching.Options?
+    /// What watches the training; no task of its own.
+    public var probe: LinearProbe.Options?
 
     public init() {}
 
@@ -42,6 +47,9 @@ public struct ReconstructionTasks: Sendable, Equatable {
         regression = try section.optionalSection("regression").map {
             try .init(from: $0, loss: defaults.regression)
         }
+        bins = try section.optionalSection("bins").map {
+            try .init(from: $0, labelSmoothing: defaults.smoothing)
+        }
         kmeans = try section.optionalSection("kmeans").map {
             var kmeans = KMeans()
             kmeans.task = try .init(from: $0, labelSmoothing: defaults.smoothing)
@@ -51,11 +59,17 @@ public struct ReconstructionTasks: Sendable, Equatable {
         vqvae = try section.optionalSection("vqvae").map {
             try .init(from: $0, labelSmoothing: defaults.codeSmoothing)
         }
-        if particleID == nil, regression == nil, kmeans == nil, vqvae == nil {
+        flow = try section.optionalSection("flow").map { try .init(from: $0) }
+        flowMatching = try section.optionalSection("flow_matching").map { try .init(from: $0) }
+        probe = try section.optionalSection("probe").map { try .init(from: $0) }
+        if particleID == nil, regression == nil, bins == nil, kmeans == nil, vqvae == nil, flow == nil,
+            flowMatching == nil
+        {
             // A misspelt task is an unknown key, which says more.
             try section.finish()
             throw root.error(
-                "tasks", "no task to train; give at least one of particle_id, regression, kmeans, vqvae")
+                "tasks", "no task to train; give at least one of particle_id, regression, bins, kmeans, vqvae, "
+                    + "flow, flow_matching")
         }
     }
 
@@ -63,8 +77,9 @@ public struct ReconstructionTasks: Sendable, Equatable {
     ///
     /// - Parameter tokenizer: the VQ-VAE, where a task asks for its codes.
     func make(
-        width: Int, features: Int, tokenizer: VQVAETokenizer?, seed: UInt64, in scope: ParameterScope
+        width: Int, _ jets: JetShape, tokenizer: VQVAETokenizer?, seed: UInt64, in scope: ParameterScope
     ) -> [any ReconstructionTask] {
+        let features = jets.features
         var tasks: [any ReconstructionTask] = []
         if let particleID {
             tasks.append(
@@ -74,6 +89,9 @@ public struct ReconstructionTasks: Sendable, Equatable {
         }
         if let regression {
             tasks.append(Regression(regression, width: width, features: features, in: scope.scope("regression")))
+        }
+        if let bins {
+            tasks.append(BinClassification(bins, width: width, features: features, in: scope.scope("bins")))
         }
         if let kmeans {
             tasks.append(
@@ -85,6 +103,12 @@ public struct ReconstructionTasks: Sendable, Equatable {
             guard let tokenizer else { preconditionFailure("tasks.vqvae without a tokenizer") }
             tasks.append(
                 TokenClassification("vqvae", vqvae, of: tokenizer, width: width, in: scope.scope("vqvae")))
+        }
+        if let flow { tasks.append(ConditionalFlow(flow, width: width, jets, in: scope.scope("flow"))) }
+        if let flowMatching {
+            tasks.append(
+                ConditionalFlowMatching(
+                    flowMatching, width: width, features: features, in: scope.scope("flow_matching")))
         }
         return tasks
     }

@@ -34,13 +34,17 @@ public final class Regression: ReconstructionTask {
         head = Linear(inputs: width, outputs: features, in: scope.scope("head"))
     }
 
-    public func count(_ jets: MaskedConstituents) -> Double { Double(jets.dropped.values.count) }
+    public func count(_ jets: MaskedJets) -> Double { Double(jets.dropped.values.count) }
 
-    public func loss(_ decoded: Variable, _ jets: MaskedConstituents, scale: Float, on tape: Tape) -> Double {
+    public func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double {
         let (found, target) = (head(decoded, on: tape), jets.dropped.values)
         return switch kind {
         case .l1: tape.l1Loss(found, target: target, scale: scale)
         case .mse: tape.mseLoss(found, target: target, scale: scale)
         }
+    }
+
+    public func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
+        Reconstruction(values: head(Variable(constant: decoded), on: Tape(recording: false)).value)
     }
 }

@@ -38,12 +38,21 @@ public final class TokenClassification: ReconstructionTask {
         head = Linear(inputs: width, outputs: tokenizer.count, in: scope.scope("head"))
     }
 
-    public func count(_ jets: MaskedConstituents) -> Double { Double(jets.dropped.offsets.tokens) }
+    public func count(_ jets: MaskedJets) -> Double { Double(jets.dropped.offsets.tokens) }
 
-    public func loss(_ decoded: Variable, _ jets: MaskedConstituents, scale: Float, on tape: Tape) -> Double {
-        let tokens = tokenizer.tokens(ofDropped: jets)
+    public func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double {
+        let tokens = tokenizer.tokens(ofDropped: jets.constituents)
         tape.lap("tokens")
         return tape.crossEntropy(head(decoded, on: tape), target: tokens, smoothing: labelSmoothing, scale: scale)
+    }
+
+    /// What the drawn tokens stand for: centroids, or what the VQ-VAE makes of them beside the survivors' codes.
+    public func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
+        let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
+        let tokens = logits.classes(
+            jets.randomSequences(.sampling, for: tokenizer.isContextual ? .vqvae : .kmeans),
+            takesMostLikely: options.takesMostLikely)
+        return Reconstruction(values: tokenizer.features(of: tokens, in: jets.constituents))
     }
 
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {

@@ -64,11 +64,14 @@ public final class KMeansTokenizer: Tokenizer {
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
         let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator)
         let fit = try KMeans.fit(
-            sample, clusters: options.clusters, iterations: options.iterations, seed: seed, on: communicator)
+            sample, clusters: options.clusters, iterations: options.iterations, seed: seed,
+            advice: "raise \(place).fit_jets or lower \(place).clusters", on: communicator)
+        let usage = CodeUsage(counts: fit.occupancy)
         report(
             "k-means: \(options.clusters) centroids of \(fit.points) constituents, mean squared distance "
                 + String(format: "%.4f", fit.inertia / Double(fit.points))
-                + ", \(options.clusters - fit.emptyClusters) clusters in use")
+                + ", \(usage.used) clusters in use (\(fit.occupancy.min() ?? 0) to \(fit.occupancy.max() ?? 0) each, "
+                + String(format: "perplexity %.0f", usage.perplexity) + ", \(fit.reseeded) begun anew)")
         centroids = fit.centroids
     }
 

@@ -16,6 +16,8 @@ public protocol Tokenizer: AnyObject {
     func tokens(of jets: Constituents) -> [Int32]
     /// The vectors of some tokens, `[tokens.count, dimension]`.
     func vectors(of tokens: [Int32]) -> Tensor
+    /// The features of dropped constituents that some tokens stand for beside the survivors, `[dropped, features]`.
+    func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor
 
     /// As in `Objective`.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
@@ -25,6 +27,7 @@ public protocol Tokenizer: AnyObject {
 
 extension Tokenizer {
     public var isContextual: Bool { false }
+    public func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor { vectors(of: tokens) }
 
     /// The tokens of the dropped constituents.
     func tokens(ofDropped jets: MaskedConstituents) -> [Int32] {

@@ -29,6 +29,18 @@ public final class VQVAETokenizer: Tokenizer {
     public func tokens(of jets: Constituents) -> [Int32] { model.codes(of: jets) }
     public func vectors(of tokens: [Int32]) -> Tensor { model.vectors(of: tokens) }
 
+    /// The survivors have the codes that they have without the dropped.
+    public func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor {
+        let survivors = self.tokens(of: jets.survivors)
+        var (seen, hidden) = (0, 0)
+        let codes = jets.isDropped.map { isDropped in
+            defer { if isDropped { hidden += 1 } else { seen += 1 } }
+            return isDropped ? tokens[hidden] : survivors[seen]
+        }
+        let decoded = model.decode(codes, offsets: jets.all.offsets)
+        return Tape(recording: false).gatherRows([Variable(constant: decoded)], index: jets.droppedTokens).value
+    }
+
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
     /// Several tasks may share the weights: whoever holds them keeps `weights`.
     public var state: ObjectiveState { ObjectiveState() }
