@@ -132,7 +132,8 @@ def test_track_origin():
     tracks = np.repeat(data["constituents"], data["constituents"])
     for count in np.unique(tracks):
         chosen = tracks == count
-        expected[f"balanced_accuracy_{count}_tracks"] = metrics.balanced_accuracy_score(origins[chosen], answers[chosen])
+        value = metrics.balanced_accuracy_score(origins[chosen], answers[chosen])
+        expected[f"balanced_accuracy_{count}_tracks"] = value
     assert report("track-origin")[1] == pytest.approx(expected, rel=1e-9)
 
 
