@@ -18,6 +18,10 @@ _PANELS = [
     ("jet_mass", "jet mass [GeV]", "linear"),
 ]
 _BINS = 50
+_STYLE = {
+    "font.size": 12, "axes.labelsize": 13, "xtick.labelsize": 11, "ytick.labelsize": 11, "legend.fontsize": 12,
+    "xaxis.labellocation": "center", "yaxis.labellocation": "center",
+}
 
 
 def quantities(jets):
@@ -40,7 +44,7 @@ def wasserstein(a, b):
 def plot_generated(generated, data, path):
     """Draws two arrays of jets into a picture; returns names, distances and the spreads of the data."""
     made, real = quantities(generated), quantities(data)
-    with plt.style.context([mplhep.style.ATLAS, {"font.size": 12, "axes.labelsize": 13, "legend.fontsize": 12}]):
+    with plt.style.context([mplhep.style.ATLAS, _STYLE]):
         figure, axes = plt.subplots(2, 3, figsize=(12, 7), constrained_layout=True)
         for (name, label, scale), axis in zip(_PANELS, axes.flat):
             edges = _edges(real[name], name, scale)

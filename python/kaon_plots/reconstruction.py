@@ -21,6 +21,12 @@ _TITLES = {
 }
 
 
+_STYLE = {
+    "font.size": 12, "axes.labelsize": 12, "axes.titlesize": 14, "xtick.labelsize": 10, "ytick.labelsize": 10,
+    "xaxis.labellocation": "center", "yaxis.labellocation": "center",
+}
+
+
 def read(path, jets):
     """The classes of some jets, and for every part of a file of `kaon generate --reconstruct` their constituents.
 
@@ -54,15 +60,16 @@ def plot_reconstruction(files, path, jets):
             raise DataError(f"{file} has other jets than {files[0]}")
         for name, constituents in parts.items():
             columns.setdefault(name, constituents)
-    survivors, _ = columns["survivors"], columns.pop("dropped")
-    with plt.style.context([mplhep.style.ATLAS, {"font.size": 12, "axes.labelsize": 12, "axes.titlesize": 14}]):
+    survivors = columns["survivors"]
+    del columns["dropped"]
+    with plt.style.context([mplhep.style.ATLAS, _STYLE]):
         figure, axes = plt.subplots(
             len(jets), len(columns), figsize=(2.7 * len(columns) + 0.6, 2.7 * len(jets) + 0.4), squeeze=False,
             sharex="row", sharey="row", constrained_layout=True)
         for row, jet in enumerate(jets):
             original = columns["original"][row]
             reach = 1.15 * max(np.abs(original[:, 1:3]).max(initial=0.05), 0.05)
-            scale = 700 / max(original[:, 0].max(initial=1), 1e-6)
+            scale = 500 / max(original[:, 0].max(initial=1), 1e-6)
             for axis, (name, constituents) in zip(axes[row], columns.items()):
                 recovered = name not in ("original", "survivors")
                 if recovered:
