@@ -90,7 +90,7 @@ for ((seed = 0; seed < value[seeds]; seed++)); do
         place="$name, seed $seed"
         tokenizer=()
         if [[ $name == *vqvae* ]]; then
-            tokenizer=("tokenizer.checkpoint=${value[runs]}/vqvae/checkpoints/best")
+            tokenizer=("tokenizer.checkpoint=${value[runs]}/vqvae/checkpoints/latest")
         fi
         # shellcheck disable=SC2086
         train "$place, pre-training" pretrain "$name" "$folder/backbone" "${value[steps]}" "seed=$seed" \

@@ -140,6 +140,15 @@ struct ObjectiveCase: Sendable, CustomTestStringConvertible {
             try world.barrier()
             try train(options(.tokens, folder + "/resumed", tokenizer: tokenizer, "training.steps=8"))
             try expectSameRun(folder + "/straight", folder + "/resumed", step: 8)
+            // Whoever builds on its backbone needs the VQ-VAE for the inputs, and finds it there.
+            let downstream = ObjectiveCase(
+                name: "classification",
+                sections: "objective: classification\nbackbone: \(checkpoint(folder + "/resumed", step: 8))")
+            try train(options(downstream, folder + "/downstream", tokenizer: "", "training.steps=2"))
+            let states = try ["resumed/checkpoints/step-00000008.h5", "downstream/checkpoints/step-00000002.h5"].map {
+                try state(of: "\(folder)/\($0)").filter { $0.key.hasPrefix("tokenizer/") }
+            }
+            #expect(!states[0].isEmpty && states[0] == states[1])
             let message = failure { _ = try options(.tokens, folder + "/new", tokenizer: tokenizer) }
             #expect(
                 message == "tokenizer.checkpoint: there is no checkpoint \(tokenizer); name one that 'kaon pretrain' "

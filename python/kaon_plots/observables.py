@@ -46,7 +46,7 @@ def plot_observables(predictions, path):
 
 
 def _draw(above, below, before, after):
-    low, high = np.quantile(before, [0.002, 0.998])
+    low, high = np.quantile(np.concatenate([before, after]), [0.002, 0.998])
     edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     (first, _), (second, _) = (np.histogram(values, edges) for values in (before, after))
     above.stairs(first / len(before), edges, fill=True, color="0.8", label="original")
