@@ -24,7 +24,7 @@ import Testing
 
     /// Jets of the BTag sample with what is known of their tracks, or of the ten classes.
     private func batch(_ options: DownstreamOptions, names: [String]) throws -> (batch: JetBatch, loader: JetLoader) {
-        let tracks = names.count == 3
+        let tracks = names.contains("light")
         let dataset = try JetDataset(
             paths: [sample(tracks ? "btag" : "val")], maxConstituents: 20,
             choice: JetChoice(classes: tracks ? nil : names),

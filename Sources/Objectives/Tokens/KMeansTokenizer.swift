@@ -70,8 +70,10 @@ public final class KMeansTokenizer: Tokenizer {
         report(
             "k-means: \(options.clusters) centroids of \(fit.points) constituents, mean squared distance "
                 + String(format: "%.4f", fit.inertia / Double(fit.points))
-                + ", \(usage.used) clusters in use (\(fit.occupancy.min() ?? 0) to \(fit.occupancy.max() ?? 0) each, "
-                + String(format: "perplexity %.0f", usage.perplexity) + ", \(fit.reseeded) begun anew)")
+                + ", \(usage.used) clusters in use")
+        report(
+            "k-means: \(fit.occupancy.min() ?? 0) to \(fit.occupancy.max() ?? 0) constituents in a cluster, "
+                + String(format: "perplexity %.0f", usage.perplexity) + ", \(fit.reseeded) centroids begun anew")
         centroids = fit.centroids
     }
 
