@@ -1,5 +1,6 @@
 """Runs that differ in their seeds alone, together."""
 
+import math
 import os
 import statistics
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from .runs import nearest
 
 def mean_and_deviation(values):
     """The mean and the standard deviation of a sample (n − 1); None for the latter of one value, and for both of
-    none."""
+    none. Where a value is not finite, the deviation is not a number."""
     values = [value for value in values if value is not None]
     if not values:
         return None, None
-    return sum(values) / len(values), statistics.stdev(values) if len(values) > 1 else None
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return mean, None
+    return mean, statistics.stdev(values) if math.isfinite(mean) else math.nan
 
 
 @dataclass

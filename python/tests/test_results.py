@@ -118,6 +118,14 @@ def test_measures_of_both_files(tmp_path):
     assert run.measure("nothing") is None
 
 
+@pytest.mark.parametrize(("values", "text"), [(["inf", 3.0], "inf"), ([float("nan"), 3.0], "nan")])
+def test_what_is_not_finite_is_shown(tmp_path, capsys, values, text):
+    for seed, value in enumerate(values):
+        make_run(tmp_path / str(seed), {"rejection": value}, seed=seed)
+    assert main([str(tmp_path), "--measure", "rejection"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["2", text]
+
+
 def test_runs_are_found_once(sweep, tmp_path):
     assert len(find_runs([sweep, sweep / "scratch"])) == 12
     (tmp_path / "link").symlink_to(sweep / "scratch" / "100")
