@@ -97,7 +97,9 @@ for ((seed = 0; seed < value[seeds]; seed++)); do
             "${tokenizer[@]}" ${value[pretrain]}
         # shellcheck disable=SC2086
         train "$place, probe" finetune linear-probe "$folder/probe" "${value[probe_steps]}" "seed=$seed" \
-            "backbone=$folder/backbone/checkpoints/latest" "data.jets=${value[probe_jets]}" ${value[probe]}
+            "backbone=$folder/backbone/checkpoints/latest" "data.jets=${value[probe_jets]}" \
+            "data.test=[${value[data]}/test.h5]" ${value[probe]}
+        # The probe has been tested at its end; one that went on for more steps has not.
         best=$folder/probe/checkpoints/best
         if [[ ! $folder/probe/evaluation/metrics.json -nt $best ]]; then
             run "$place, test" evaluate "$best" "data.test=[${value[data]}/test.h5]"
