@@ -141,6 +141,8 @@ def draw_curves(axis, curves, styles):
         widths = np.array([math.nan if each is None else each for each in deviations])
         line = styles.line(curve.kind)
         axis.plot(places, means, label=styles.label(curve.kind), **line)
+        if len(places) == 1:
+            axis.errorbar(places, means, np.nan_to_num(widths), color=line["color"], capsize=3)
         # An infinite mean has no place on the page.
         band = np.isfinite(means - widths)
         axis.fill_between(places, means - widths, means + widths, where=band, color=line["color"], alpha=0.2,
@@ -166,5 +168,9 @@ def scale_axis(axis, values):
         decades = 10.0 ** np.arange(math.ceil(math.log10(min(positive))), math.floor(math.log10(max(positive))) + 1)
         axis.set_xticks([0, *decades])
         axis.minorticks_off()
-    else:
-        axis.set_xscale("log")
+        return
+    axis.set_xscale("log")
+    if max(positive) < 100 * min(positive):
+        # Powers of ten alone would be too few.
+        axis.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])
+        axis.minorticks_off()

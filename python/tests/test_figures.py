@@ -56,6 +56,8 @@ def test_scan_names_backbones_where_there_are_several(tmp_path, drawn):
             make_run(tmp_path / f"runs/{backbone}-{mode}", {"accuracy": 0.5}, mode=mode,
                      backbone=f"runs/{backbone}/checkpoints/best", seed=0 if backbone == "flow" else 1)
     (axis,) = drawn("scan", tmp_path / "runs")
+    # A single point has a bar, as a band would have no width.
+    assert len(axis.containers) == 3
     assert list(lines(axis)) == ["flow, fine-tuned", "kmeans, fine-tuned", "from scratch"]
 
 
