@@ -25,7 +25,8 @@ export SWIFT_BACKTRACE=enable=no
 # cause STATUS: how a process ended, in words.
 cause() {
     case $1 in
-        142) echo "no end after 20 seconds" ;;
+        155) echo "no end after 10 seconds of the processor" ;;
+        142) echo "no end after 300 seconds" ;;
         13[0-9] | 14[0-9]) echo "crashed ($(kill -l $(($1 - 128))))" ;;
         *) echo "ended with exit code $1" ;;
     esac

@@ -91,7 +91,15 @@ interrupted() {
 }
 
 preempt() { urgent=$(sbatch --parsable -p urgent "${shape[@]}" --output=/dev/null --wrap 'sleep 2'); }
-run_out_of_time() { scontrol update job="$1" TimeLimit=2; }
+# Slurm looks at the time only every half a minute. Until then the ranks stand still, or they would be done.
+run_out_of_time() {
+    local ranks
+    mapfile -t ranks < <(pgrep -f "^$KAON pretrain .*run.directory=$folder/run ")
+    kill -STOP "${ranks[@]}"
+    scontrol update job="$1" TimeLimit=2
+    sleep 40
+    kill -CONT "${ranks[@]}"
+}
 signal_ranks() { scancel --signal=USR1 "$1"; }
 signal_script() { scancel --batch --signal=USR1 "$1"; }
 

@@ -75,6 +75,11 @@ extension Value.Content {
         }
     }
 
+    // Made once: a list may have ten thousand files, and to make them takes longer than to match. Never changed.
+    private nonisolated(unsafe) static let notFinite = /[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)/
+    private nonisolated(unsafe) static let decimal =
+        /[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d+)?/
+
     /// The content of a plain scalar, by the core schema of YAML 1.2 with underscores between digits, so that
     /// `1e-3` is a number and `no` is a string; `nil` where a number is not finite.
     init?(plain text: String) {
@@ -85,9 +90,11 @@ extension Value.Content {
             self = .boolean(true)
         case "false", "False", "FALSE":
             self = .boolean(false)
-        case _ where text.wholeMatch(of: /[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)/) != nil:
+        case _ where !"+-.0123456789".contains(text.first!):
+            self = .string(text)
+        case _ where text.wholeMatch(of: Self.notFinite) != nil:
             return nil
-        case _ where text.wholeMatch(of: /[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d+)?/) != nil:
+        case _ where text.wholeMatch(of: Self.decimal) != nil:
             let digits = text.filter { $0 != "_" }
             if let integer = Int(digits) {
                 self = .integer(integer)

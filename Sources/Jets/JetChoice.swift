@@ -106,7 +106,7 @@ public struct JetChoice: Sendable, Equatable {
                 let wanted = walk.wanted[label]!
                 throw JetError(
                     "\(self.jets == nil ? "the objective" : "data.jets") asks for \(wanted) jets of class '\(classNames[Int(label)])', but the files have "
-                        + "\(wanted - walk.quotas[label]!): ask for fewer, or leave the class out of "
+                        + "\(wanted - walk.quotas[label]!): \(self.jets == nil ? "ask for fewer" : "lower data.jets"), or leave the class out of "
                         + "data.classes")
             }
         }

@@ -28,6 +28,8 @@ public final class JetLoader: Sendable {
     public let preprocessing: any Preprocessing
     /// Whether batches carry momenta.
     public let carriesMomenta: Bool
+    /// The epoch whose random numbers the preprocessing draws; nil for those of each epoch.
+    public let noiseEpoch: Int?
     /// The number of this rank.
     public let rank: Int
     /// The number of ranks that share each batch.
@@ -50,13 +52,14 @@ public final class JetLoader: Sendable {
     ///   stored.
     public init(
         dataset: JetDataset, preprocessing: any Preprocessing, batchSize: Int, seed: UInt64,
-        shuffle: Bool = true, carriesMomenta: Bool = false, classOfLabel: [Int32]? = nil,
+        shuffle: Bool = true, carriesMomenta: Bool = false, noiseEpoch: Int? = nil, classOfLabel: [Int32]? = nil,
         windowBlocks: Int = 64, rank: Int? = nil, size: Int? = nil
     ) {
         self.dataset = dataset
         self.classOfLabel = classOfLabel
         self.preprocessing = preprocessing
         self.carriesMomenta = carriesMomenta
+        self.noiseEpoch = noiseEpoch
         order = JetOrder(
             dataset.numbering, windowBlocks: windowBlocks, batchSize: batchSize, seed: seed, shuffle: shuffle)
         self.rank = rank ?? dataset.communicator.rank
@@ -94,7 +97,7 @@ public final class JetLoader: Sendable {
         let values = Tensor(shape: [tokens, preprocessing.features.count])
         let identities = [Int32](unsafeUninitializedCapacity: tokens) { identities, initialized in
             var token = 0
-            for part in parts { fill(part, epoch: epoch, values.pointer, identities, token: &token) }
+            for part in parts { fill(part, epoch: noiseEpoch ?? epoch, values.pointer, identities, token: &token) }
             initialized = tokens
         }
         return JetBatch(
@@ -174,8 +177,7 @@ public final class JetLoader: Sendable {
                     let count = Int(part.block.offsets[row + 1]) - first
                     preprocessing.apply(
                         to: from + first * stored, identities: kinds + first, count: count, jet: jet,
-                        epoch: epoch,
-                        seed: order.seed, into: values + token * width)
+                        epoch: epoch, seed: order.seed, into: values + token * width)
                     for index in 0..<count { identities[token + index] = Int32(kinds[first + index]) }
                     token += count
                 }

@@ -117,6 +117,15 @@ public enum ObjectiveOptions: Sendable, Equatable {
         else { nil }
     }
 
+    /// The VQ-VAE whose codes are used; nil where there is none.
+    public var usedTokenizer: VQVAEOptions? {
+        switch self {
+        case .mpmV1(let options): options.tokenizer ?? inputTokenizer
+        case .mpmV2(let options): options.tokenizer
+        case .vqvae, .setFlow, .downstream: inputTokenizer
+        }
+    }
+
     /// The VQ-VAE that the backbone takes its inputs from.
     var inputTokenizer: VQVAEOptions? {
         if case .vqvae(let options)? = backbone?.inputs { options } else { nil }
@@ -137,6 +146,9 @@ public enum ObjectiveOptions: Sendable, Equatable {
         let shape = tokenizer ?? backbone?.inputTokenizer
         let vqvae = shape == nil && root.isNull("tokenizer")
             ? nil : try VQVAEOptions(from: root.section("tokenizer"), defaults: shape ?? .init())
+        if let shape, shape != vqvae {
+            throw root.error("tokenizer", "the shape differs from that of the VQ-VAE; name its checkpoint alone")
+        }
         switch name {
         case .mpmV1: self = .mpmV1(try MaskedParticleOptionsV1(from: root, tokenizer: vqvae))
         case .mpmV2: self = .mpmV2(try MaskedParticleOptions(from: root, tokenizer: vqvae))

@@ -56,7 +56,7 @@ public func benchmark(
             + "OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
             + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
     let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
-    (objective as? MaskedParticleModelling)?.useSyntheticCentroids(jets)
+    try (objective as? MaskedParticleModelling)?.useSyntheticTokens(jets)
     let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
     let step = DataParallelStep(
         objective, optimizer: AdamW(objective.parameters, options.optimizer.adamW),
@@ -151,10 +151,11 @@ struct SyntheticJets {
 }
 
 extension MaskedParticleModelling {
-    fileprivate func useSyntheticCentroids(_ jets: SyntheticJets) {
-        for task in tasks {
-            guard let tokens = (task as? TokenClassification)?.tokenizer as? KMeansTokenizer else { continue }
-            tokens.centroids = jets.centroids(tokens.count)
+    /// Takes the place of a fit to data.
+    fileprivate func useSyntheticTokens(_ jets: SyntheticJets) throws {
+        for tokens in kmeansTokenizers { tokens.centroids = jets.centroids(tokens.count) }
+        for case let task as BinClassification in tasks {
+            try task.fit(to: jets.centroids(16 * task.binCount), on: .selfOnly)
         }
     }
 }

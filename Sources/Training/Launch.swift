@@ -120,7 +120,8 @@ public enum Launch {
             var configuration = try Configuration(contentsOf: path)
             for override in overrides { try configuration.override(override) }
             let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
-            let options = try RunOptions(configuration, name: name, pretrained: RunOptions.Pretrained(for: configuration))
+            let options = try RunOptions(
+                configuration, name: name, pretrained: RunOptions.Pretrained(for: configuration, name: name))
             let fitting = options.objective.name.isDownstream ? Command.finetune : .pretrain
             guard command == nil || command == fitting else {
                 throw TrainingError(
@@ -129,7 +130,6 @@ public enum Launch {
             return options
         }
     }
-
 
     /// The paper's k-means model with overrides, for a benchmark without a file.
     public static func benchmarkConfiguration(

@@ -49,13 +49,17 @@ package final class RunDirectory: Sendable {
     package var metrics: String { path + "/metrics.csv" }
     package var log: String { path + "/kaon.log" }
 
-    package func checkpoint(step: Int) -> String {
+    package func checkpoint(step: Int) -> String { Self.checkpoint(step: step, in: path) }
+
+    private static func checkpoint(step: Int, in path: String) -> String {
         path + "/checkpoints/step-" + String(format: "%08d", step) + ".h5"
     }
 
     /// The checkpoint to continue from, if there is one: what `checkpoints/latest` points to, or is, where a
     /// copy of the folder turned the link into a file; without it the one of the most steps.
-    package var latestCheckpoint: String? {
+    package var latestCheckpoint: String? { Self.latestCheckpoint(in: path) }
+
+    private static func latestCheckpoint(in path: String) -> String? {
         let folder = path + "/checkpoints/"
         if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "latest") {
             return target.hasPrefix("/") ? target : folder + target
@@ -67,15 +71,18 @@ package final class RunDirectory: Sendable {
 
     /// The checkpoints to continue from, the one to prefer first: `latestCheckpoint`, those of fewer steps, and
     /// at last those of more, which an earlier course of the run may have left.
-    package var checkpointCandidates: [String] {
-        guard let latest = latestCheckpoint else { return [] }
-        let paths = checkpointSteps.reversed().map { checkpoint(step: $0) }
+    package var checkpointCandidates: [String] { Self.checkpointCandidates(in: path) }
+
+    /// The same of any folder, which may not be there; for every rank.
+    static func checkpointCandidates(in path: String) -> [String] {
+        guard let latest = latestCheckpoint(in: path) else { return [] }
+        let paths = checkpointSteps(in: path).reversed().map { checkpoint(step: $0, in: path) }
         guard let place = paths.firstIndex(of: latest) else { return [latest] + paths }
         return Array(paths[place...] + paths[..<place])
     }
 
-    /// The steps of the checkpoints in the folder, rising.
-    private var checkpointSteps: [Int] {
+    /// The steps of the checkpoints in a folder, rising.
+    private static func checkpointSteps(in path: String) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
         return names.compactMap { $0.wholeMatch(of: /step-(\d{8,18})\.h5/).map { Int($0.1)! } }.sorted()
     }
@@ -102,7 +109,7 @@ package final class RunDirectory: Sendable {
     /// There stay the last `count` up to it, those at multiples of `interval`, the best, and those of more steps,
     /// which belong to another course of the run. A file that cannot be removed only takes space.
     package func removeCheckpoints(before step: Int, keepingLast count: Int, every interval: Int?, best: Int?) {
-        let old = checkpointSteps.filter { $0 <= step }.dropLast(max(1, count))
+        let old = Self.checkpointSteps(in: path).filter { $0 <= step }.dropLast(max(1, count))
         for old in old where old != best && (interval.map { old % $0 != 0 } ?? true) {
             unlink(checkpoint(step: old))
         }

@@ -13,37 +13,53 @@ extension RunOptions {
 
         /// What features and preprocessing are taken from.
         var source: RunOptions? { backbone ?? tokenizer }
+        /// The VQ-VAE of `tokenizer`, or that which it uses itself.
+        var vqvae: VQVAEOptions? { tokenizer.flatMap { $0.objective.vqvae ?? $0.objective.usedTokenizer } }
 
         public init(backbone: RunOptions? = nil, tokenizer: RunOptions? = nil) {
             self.backbone = backbone
             self.tokenizer = tokenizer
         }
 
-        /// Reads the configurations of the checkpoints that a configuration names.
+        /// Reads the configurations of the checkpoints that a configuration names; where one is gone, that of the
+        /// run's own checkpoint stands in for it, which has all that the run has taken over.
         ///
         /// Throws `TrainingError` where there is none, or one of another kind, and `ConfigurationError` where the keys
         /// cannot be read.
-        public init(for configuration: Configuration) throws {
+        ///
+        /// - Parameter name: that of the run.
+        public init(for configuration: Configuration, name: String) throws {
             let root = configuration.section()
-            backbone = try root.optionalString("backbone").map { try Self.read($0, key: "backbone") }
-            if let backbone, backbone.objective.backbone == nil {
-                throw TrainingError(
-                    "backbone: this is a checkpoint of \(backbone.objective.name.rawValue), which has no backbone")
+            let run = try RunOptions.Run(from: root.section("run"), name: name)
+            backbone = try root.optionalString("backbone").map { path in
+                try Self.read(path, key: "backbone", for: run) {
+                    $0.backbone == nil ? "which has no backbone; name that of another pre-training" : nil
+                }
             }
             guard !root.isNull("tokenizer") else { return }
-            let key = "tokenizer.checkpoint"
-            tokenizer = try root.section("tokenizer").optionalString("checkpoint").map { try Self.read($0, key: key) }
-            if let tokenizer, tokenizer.objective.vqvae == nil {
-                throw TrainingError(
-                    "\(key): this is a checkpoint of \(tokenizer.objective.name.rawValue), not of a VQ-VAE")
+            tokenizer = try root.section("tokenizer").optionalString("checkpoint").map { path in
+                try Self.read(path, key: "tokenizer.checkpoint", for: run) {
+                    $0.vqvae == nil ? "not of a VQ-VAE; name one that was trained with objective vqvae" : nil
+                }
             }
         }
 
-        private static func read(_ path: String, key: String) throws -> RunOptions {
+        /// - Parameter complaint: what is wrong with an objective, if anything.
+        private static func read(
+            _ path: String, key: String, for run: RunOptions.Run, complaint: (ObjectiveOptions) -> String?
+        ) throws -> RunOptions {
             guard FileManager.default.fileExists(atPath: path) else {
-                throw TrainingError("\(key): there is no checkpoint \(path)")
+                for own in run.checkpointCandidates {
+                    if let options = try? RunOptions(ofCheckpoint: own) { return options }
+                }
+                throw TrainingError("\(key): there is no checkpoint \(path); name one that 'kaon pretrain' has written")
             }
-            return try RunOptions(ofCheckpoint: path)
+            let options = try RunOptions(ofCheckpoint: path)
+            if let complaint = complaint(options.objective) {
+                throw TrainingError(
+                    "\(key): \(path) is a checkpoint of \(options.objective.name.rawValue), \(complaint)")
+            }
+            return options
         }
     }
 
@@ -55,6 +71,17 @@ extension RunOptions {
         var configuration = try Configuration(yaml: Checkpoint.configuration(of: path), name: path)
         for override in overrides { try configuration.override(override) }
         try self.init(configuration, name: "unnamed")
+    }
+}
+
+extension RunOptions.Run {
+    /// The checkpoints that the run may continue from, the one to prefer first.
+    fileprivate var checkpointCandidates: [String] {
+        switch resume {
+        case .auto: RunDirectory.checkpointCandidates(in: directory)
+        case .checkpoint(let path): [path]
+        case .never: []
+        }
     }
 }
 

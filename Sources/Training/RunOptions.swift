@@ -121,7 +121,7 @@ public struct RunOptions: Sendable {
         backbone = try root.optionalString("backbone")
         tokenizer = root.isNull("tokenizer") ? nil : try root.section("tokenizer").optionalString("checkpoint")
         objective = try ObjectiveOptions(
-            from: root, backbone: pretrained.backbone?.objective, tokenizer: pretrained.tokenizer?.objective.vqvae)
+            from: root, backbone: pretrained.backbone?.objective, tokenizer: pretrained.vqvae)
         preprocessing = try PreprocessingOptions(
             from: root.section("preprocessing"),
             defaults: pretrained.source?.preprocessing ?? objective.name.preprocessing)

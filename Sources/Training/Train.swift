@@ -103,6 +103,7 @@ private func run(
         JetLoader(
             dataset: dataset, preprocessing: preprocessing, batchSize: options.training.batchSize,
             seed: options.seed, shuffle: shuffle, carriesMomenta: objective.needsMomenta,
+            noiseEpoch: options.objective.fineTuning?.keepsEncodings == true ? 0 : nil,
             classOfLabel: try communicator.agree { try classes?.indices(in: dataset) })
     }
     let run = try PreparedRun(

@@ -14,8 +14,8 @@ import HDF5
 /// Every input is taken, or refused with one sentence; other complaints are faults, told on standard output.
 @main
 enum Fuzz {
-    /// Seconds that an input may take.
-    static let limit: UInt32 = 20
+    /// Seconds that an input may take: of the processor, which other programs do not shorten, and by the clock.
+    static let limits: (processor: Int, clock: UInt32) = (10, 300)
     /// A small file must not take more memory [bytes].
     static let memory: rlim_t = 6 << 30
 
@@ -26,8 +26,8 @@ enum Fuzz {
         else { fail("usage: fuzz configuration|safetensors|data|checkpoint FIRST END FOLDER") }
         let folder = arguments[4]
         HDF5Library.start()
-        var limits = rlimit(rlim_cur: memory, rlim_max: memory)
-        setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limits)
+        var most = rlimit(rlim_cur: memory, rlim_max: memory)
+        setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &most)
 
         let subject: any Subject =
             switch arguments[1] {
@@ -41,7 +41,7 @@ enum Fuzz {
         for seed in first..<end {
             progress.begin(seed)
             var random = SplitMix(seed)
-            alarm(limit)
+            setTimer(processor: limits.processor, clock: limits.clock)
             do {
                 try subject.tryInput(&random)
                 progress.taken += 1
@@ -56,9 +56,16 @@ enum Fuzz {
                     progress.refused += 1
                 }
             }
-            alarm(0)
+            setTimer(processor: 0, clock: 0)
         }
         progress.begin(end)
+    }
+
+    /// Has signals end the process after some seconds; 0 for no end.
+    private static func setTimer(processor: Int, clock: UInt32) {
+        var time = itimerval(it_interval: timeval(), it_value: timeval(tv_sec: processor, tv_usec: 0))
+        setitimer(__itimer_which_t(ITIMER_PROF.rawValue), &time, nil)
+        alarm(clock)
     }
 
     /// At once: the next input may end the process.

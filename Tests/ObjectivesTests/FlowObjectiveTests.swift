@@ -48,7 +48,8 @@ import Testing
 
     /// From about 7 · 1.42, the entropy of seven standard normal numbers.
     @Test func theFlowOverfits() throws {
-        let (names, first, last) = try overfit(objective { $0.flow = Self.smallFlow() }, steps: 200)
+        let run = try Overfitting(objective { $0.flow = Self.smallFlow() }, steps: 200)
+        let (names, first, last) = (run.names, run.first, run.last)
         #expect(names == ["flow"])
         #expect(first[0] > 8 && first[0] < 14)
         #expect(last[0] < first[0] - 5)
@@ -56,8 +57,8 @@ import Testing
 
     /// From about 2: noise less data.
     @Test func flowMatchingOverfits() throws {
-        let (names, first, last) = try overfit(
-            objective { $0.flowMatching = Self.smallMatching() }, steps: 200)
+        let run = try Overfitting(objective { $0.flowMatching = Self.smallMatching() }, steps: 200)
+        let (names, first, last) = (run.names, run.first, run.last)
         #expect(names == ["flow_matching"])
         #expect(first[0] > 1.4)
         #expect(last[0] < 0.5 * first[0])
@@ -65,7 +66,8 @@ import Testing
 
     /// From about 1.2: seven channels of 2, eight of 1 and the one-hot ones.
     @Test func theSetFlowOverfits() throws {
-        let (names, first, last) = try overfit(setFlow(), steps: 200)
+        let run = try Overfitting(setFlow(), steps: 200)
+        let (names, first, last) = (run.names, run.first, run.last)
         #expect(names == ["set_flow"])
         #expect(first[0] > 1)
         #expect(last[0] < 0.55 * first[0])
@@ -76,7 +78,8 @@ import Testing
             $0.regression = .init()
             $0.probe = .init()
         }
-        let (names, first, last) = try overfit(objective, steps: 200)
+        let run = try Overfitting(objective, steps: 200)
+        let (names, first, last) = (run.names, run.first, run.last)
         #expect(names == ["regression", "probe", "probe_accuracy"])
         #expect(first[2] < 0.5 && last[1] < 0.5 * first[1] && last[2] > 0.7)
     }
@@ -115,13 +118,12 @@ import Testing
     /// Times and noise follow seed, epoch, jet, constituent and phase, not the company.
     @Test(arguments: ["flow", "flow_matching", "set_flow"])
     func lossesAddUp(name: String) throws {
-        let objective: any Objective =
-            switch name {
-            case "flow": objective { $0.flow = Self.smallFlow() }
-            case "flow_matching": objective { $0.flowMatching = Self.smallMatching() }
-            default: setFlow()
-            }
-        _ = try overfit(objective, steps: 5)  // a new decoder answers zero
+        let objective: any Objective = switch name {
+        case "flow": objective { $0.flow = Self.smallFlow() }
+        case "flow_matching": objective { $0.flowMatching = Self.smallMatching() }
+        default: setFlow()
+        }
+        _ = try Overfitting(objective, steps: 5)  // a new decoder answers zero
         let batch = try SampleJets.batch()
         func sums(_ parts: [Range<Int>], _ phase: Phase) -> (loss: Double, count: Double) {
             parts.reduce((0, 0)) { sum, range in
@@ -146,7 +148,7 @@ import Testing
             $0.flow = Self.smallFlow()
             $0.flowMatching = Self.smallMatching()
         }
-        _ = try overfit(objective, steps: 20)
+        _ = try Overfitting(objective, steps: 20)
         #expect(objective.reconstructions == ["regression", "kmeans", "vqvae", "flow", "flow_matching"])
         let batch = try SampleJets.batch()
         let isDropped = RandomMasking(fraction: 0.4).dropped(in: batch, seed: 1, stream: .validationMasking)

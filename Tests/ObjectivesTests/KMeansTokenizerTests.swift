@@ -42,7 +42,7 @@ import Testing
         try tokenizer.fit(to: try SampleJets.loader(), on: alone) { lines.append($0) }
         let centroids = try #require(tokenizer.centroids)
         #expect(centroids.shape == [16, 7])
-        #expect(lines.count == 1 && lines[0].hasPrefix("k-means: 16 centroids of "), "\(lines)")
+        #expect(lines.count == 2 && lines[0].hasPrefix("k-means: 16 centroids of "), "\(lines)")
         try withScratchFile { path in
             try save(tokenizer, to: path)
             let other = self.tokenizer()

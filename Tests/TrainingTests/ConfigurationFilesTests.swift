@@ -1,42 +1,55 @@
-import Configuration
 import Foundation
 import Testing
 import Training
 
-/// The configurations that come with kaon belong together.
+/// The configurations that come with kaon say what they mean to.
 @Suite struct ConfigurationFilesTests {
-    private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("configs").path
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path
 
-    /// All files, relative to `configs/`.
-    private static let files =
-        ((try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? []).filter {
-            $0.hasSuffix(".yaml")
-        }.sorted()
+    /// The paths of all of them, from the root of the repository.
+    static let files = ((try? FileManager.default.subpathsOfDirectory(atPath: root + "/configs")) ?? []).sorted()
+        .filter { $0.hasSuffix(".yaml") }.map { "configs/" + $0 }
 
+    /// Decodes a file; what it builds on is version 1.
     private func options(_ file: String) throws -> RunOptions {
-        let configuration = try Configuration(contentsOf: Self.folder + "/" + file)
+        let yaml = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
         var pretrained = RunOptions.Pretrained()
-        if try configuration.section().section("tokenizer").optionalString("checkpoint") != nil {
-            let version = file.contains("v1") ? "v1" : "v2"
-            pretrained.tokenizer = try options("small/vqvae-\(version).yaml")
-        }
-        return try RunOptions(configuration, name: "x", pretrained: pretrained)
+        let version = yaml.contains("\nobjective: mpm_v1") ? "v1" : "v2"
+        if yaml.contains("\ntokenizer:") { pretrained.tokenizer = try options("configs/vqvae-\(version).yaml") }
+        let isFixed = yaml.contains("\nbackbone_mode: fixed")
+        if isFixed { pretrained.backbone = try options("configs/mpmv1-regression-head.yaml") }
+        return try runOptions(yaml, isFixed ? ["backbone=x.h5"] : [], pretrained: pretrained)
     }
 
-    @Test(arguments: files) func aRunHasTheNameOfItsFile(file: String) throws {
+    @Test(arguments: files) func itDecodesAndTellsItsCommand(file: String) throws {
         let options = try options(file)
-        let stem = String(file.dropLast(".yaml".count))
-        let directory = stem.hasPrefix("small/") ? "small-" + stem.dropFirst("small/".count) : stem
-        #expect(options.run.directory == "runs/" + directory)
+        // A run's folder follows from the place of its file.
+        let stem = file.dropFirst("configs/".count).dropLast(".yaml".count)
+        #expect(options.run.directory == "runs/" + stem.replacing("small/", with: "small-"))
+        let text = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
+        let comment = text.split(separator: "\n").prefix { $0.hasPrefix("#") }.joined()
+        #expect(comment.contains(" \(file)"), "the command names another file")
     }
 
-    @Test func theTasksOfVersion2HaveSmallTwins() throws {
-        #expect(Self.files.count { $0.hasPrefix("ablation/") } == 7)
-        for file in Self.files
-        where file.hasPrefix("ablation/") || file.hasPrefix("mpmv2-") || file == "set-flow.yaml" {
-            try #require(Self.files.contains("small/" + file), "small/\(file)")
-            #expect(try options(file).objective.name == options("small/" + file).objective.name)
+    /// The rows of Table 1.1 differ in inputs, targets and position alone, in the paper's size and in small.
+    @Test(arguments: ["configs/", "configs/small/"]) func rowsOfTheTableDifferInNothingElse(folder: String) throws {
+        let rows = Self.files.filter { $0.hasPrefix(folder + "mpmv1-") }
+        #expect(rows.count == 8)
+        let first = try options(rows[0]).resolved
+        for row in rows.dropFirst() {
+            let changes = configurationChanges(from: first, to: try options(row).resolved)
+            let allowed = /^(run\.directory|model\.inputs|model\.position|tasks|tokenizer)[.:]/
+            #expect(changes.allSatisfy { $0.contains(allowed) }, "\(row): \(changes)")
+        }
+    }
+
+    @Test func whatPreTrainsHasASmallTwin() throws {
+        #expect(Self.files.count { $0.hasPrefix("configs/ablation/") } == 7)
+        for file in Self.files where !file.hasPrefix("configs/small/") && file != "configs/quickstart.yaml" {
+            let twin = file.replacing("configs/", with: "configs/small/")
+            try #require(Self.files.contains(twin), "\(twin)")
+            #expect(try options(file).objective.name == options(twin).objective.name)
         }
     }
 }

@@ -19,7 +19,7 @@ import Training
     /// A run of 16 steps; a fine-tuned backbone rests for 5 and catches up over 5 more.
     private func options(_ directory: String, backbone: String, _ overrides: String...) throws -> RunOptions {
         try runOptions(
-            """
+            readingPretrained: """
             seed: 5
             run: {directory: \(directory)}
             data: {train: ["\(sample("val"))"], validation: ["\(sample("test"))"]}
@@ -31,7 +31,7 @@ import Training
             training: {steps: 16, batch_size: 37, micro_batch_size: 8, validation_interval: 8, validation_jets: 50,
                        checkpoint_interval: 1000, log_interval: 1}
             parallel: {threads: 1}
-            """, overrides, pretrained: .init(backbone: RunOptions(ofCheckpoint: backbone)))
+            """, overrides)
     }
 
     @Test func aFixedBackboneStaysAsItIs() throws {
@@ -73,12 +73,14 @@ import Training
         }
     }
 
-    @Test(arguments: ["fixed", "fine_tuned", "scratch"])
-    func anyNumberOfRanksTrainsTheSameModel(mode: String) throws {
+    /// In the second epoch, that of 28 steps is the first, every rank sees jets that others have seen before.
+    @Test(arguments: [("fixed", 36), ("fine_tuned", 16), ("scratch", 16)])
+    func anyNumberOfRanksTrainsTheSameModel(mode: String, steps: Int) throws {
         try withBackbone { folder, backbone in
             let (shared, alone) = (folder + "/shared", folder + "/alone-\(world.rank)")
-            try train(options(shared, backbone: backbone, "backbone_mode=\(mode)"))
-            try train(options(alone, backbone: backbone, "backbone_mode=\(mode)"), on: .selfOnly)
+            let overrides = ["backbone_mode=\(mode)", "training.steps=\(steps)"]
+            try train(options(shared, backbone: backbone, overrides[0], overrides[1]))
+            try train(options(alone, backbone: backbone, overrides[0], overrides[1]), on: .selfOnly)
             #expect(try difference("train/total_loss", shared, alone) < 1e-4)
             #expect(try difference("valid/accuracy", shared, alone) < 1e-9)
         }
@@ -123,6 +125,44 @@ import Training
             try train(options("resumed", 5))
             try train(options("resumed", 8))
             try expectSameRun(folder + "/shared", folder + "/resumed", step: 8)
+        }
+    }
+
+    /// The second epoch finds what the first has kept. Where nothing was kept, because there is no room or because the
+    /// run begins again, it comes to the same; where nothing shall be kept, the noise is new.
+    @Test func encodingsThatAreKeptAreThoseThatAreNot() throws {
+        try withBackbone { folder, backbone in
+            func run(_ name: String, _ override: String, steps: Int = 40) throws {
+                let overrides = ["backbone_mode=fixed", "training.steps=\(steps)"]
+                try train(options("\(folder)/\(name)", backbone: backbone, overrides[0], overrides[1], override))
+            }
+            try run("kept", "fine_tuning.cache=auto")
+            try run("no-room", "fine_tuning.cache_limit=0")
+            try run("resumed", "fine_tuning.cache=auto", steps: 33)
+            try run("resumed", "fine_tuning.cache=auto")
+            try expectSameRun(folder + "/kept", folder + "/no-room", step: 40)
+            try expectSameRun(folder + "/kept", folder + "/resumed", step: 40)
+            try run("never", "fine_tuning.cache=never")
+            let losses = try ["kept", "never"].map {
+                try MetricsTable("\(folder)/\($0)").values("train/classification_loss")
+            }
+            #expect(zip(losses[0].prefix(28), losses[1]).allSatisfy { abs($0 - $1) < 1e-5 * $0 })
+            #expect(zip(losses[0].suffix(10), losses[1].suffix(10)).allSatisfy { abs($0 - $1) > 1e-5 * $0 })
+        }
+    }
+
+    /// What a run has taken from its backbone is in its checkpoint.
+    @Test func aRunNeedsItsBackboneOnce() throws {
+        try withBackbone { folder, backbone in
+            try train(options(folder + "/straight", backbone: backbone, "training.steps=8"))
+            try train(options(folder + "/resumed", backbone: backbone, "training.steps=4"))
+            try world.onRoot { try FileManager.default.removeItem(atPath: backbone) }
+            try world.barrier()
+            try train(options(folder + "/resumed", backbone: backbone, "training.steps=8"))
+            try expectSameRun(folder + "/straight", folder + "/resumed", step: 8)
+            #expect(
+                failure { _ = try options(folder + "/new", backbone: backbone) }
+                    == "backbone: there is no checkpoint \(backbone); name one that 'kaon pretrain' has written")
         }
     }
 

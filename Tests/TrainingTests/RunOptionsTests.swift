@@ -181,7 +181,7 @@ import Training
         ("model.encoder.heads=7", "model.encoder.heads: a width of 512 cannot be divided among 7 heads"),
         ("model.encoder.dropout=0.1", "model.encoder.dropout: must be"),
         ("model=3", "model: expected a section, found the integer 3"),
-        ("tasks={}", "tasks: no task to train; give at least one of particle_id, regression, kmeans"),
+        ("tasks={}", "tasks: no task to train; give at least one of particle_id, regression, bins, kmeans"),
         ("tasks={kmeans: null}", "tasks: no task to train"),
         ("parallel.threads=0", "parallel.threads: must be from 1 to 1024"),
         ("parallel.virtual_shards=6", "parallel.virtual_shards: expected a power of two, found 6"),
@@ -201,18 +201,5 @@ import Training
         #expect(
             failure { _ = try runOptions("tasks: {kmeans: {}}\ndata: {validation: v.h5}") }
                 == "x.yaml:2: data.train: missing; expected a list of strings")
-    }
-
-    @Test func theExamplesInTheRepositoryDecode() throws {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("configs")
-        let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter {
-            $0.hasSuffix(".yaml")
-        }
-        try #require(!names.isEmpty)
-        for name in names {
-            let configuration = try Configuration(contentsOf: folder.appendingPathComponent(name).path)
-            #expect(failure { _ = try RunOptions(configuration, name: name) } == "")
-        }
     }
 }

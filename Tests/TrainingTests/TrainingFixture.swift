@@ -20,6 +20,13 @@ func runOptions(
     return try RunOptions(configuration, name: "x", pretrained: pretrained)
 }
 
+/// The same, as a command reads it: with the configurations of the checkpoints that it builds on.
+func runOptions(readingPretrained yaml: String, _ overrides: [String] = []) throws -> RunOptions {
+    var configuration = try Configuration(yaml: yaml, name: "x.yaml")
+    for override in overrides { try configuration.override(override) }
+    return try runOptions(yaml, overrides, pretrained: RunOptions.Pretrained(for: configuration, name: "x"))
+}
+
 /// A small run on 1000 jets: an epoch has 27 batches of 37 jets, which nothing divides, and one batch of a
 /// single jet.
 func tinyRun(_ directory: String, _ overrides: String...) throws -> RunOptions {

@@ -57,10 +57,10 @@ import Testing
 
     @Test func aVQVAEHasNoBackbone() throws {
         let overrides = [
-            "objective=vqvae", "preprocessing.name=quantile", "~tasks", "~model",
+            "objective=vqvae", "~tasks", "~model",
             "model.encoder={width: 16, layers: 1, heads: 2, hidden: 16}",
             "model.decoder={width: 16, layers: 1, heads: 2, hidden: 16}",
-            "model.quantiser={codes: 8, dimension: 4}",
+            "model.quantiser={codes: 8, dimension: 4}", "preprocessing={jets: 2000}",
         ]
         try withRun(overrides) { folder, checkpoint in
             let output = folder + "/out.h5"

@@ -1,1 +1,1 @@
-"""Plots of what kaon's files hold."""
+"""Figures of what kaon's files and runs hold."""

@@ -1,96 +1,212 @@
 """The command `kaon-plot`."""
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 
 import kaon_data
+from kaon_results.cli import add_where, finished, names as split_names
+from kaon_results.runs import find_runs
+
+KEYS = ["backbone", "backbone_mode"]
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="kaon-plot", description="Plots of what kaon's files hold.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    features = commands.add_parser(
-        "features", help="distributions of the features of constituents and jets",
-        description="Draws the distributions of the seven features, the identities, and four quantities of jets.",
-    )
-    features.add_argument("files", nargs="+", metavar="FILE",
-                          help="a file of jets; a folder or a quoted pattern is one data set")
-    features.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
-    features.add_argument("--labels", action="store_true", help="one curve a class instead of one a file")
-    features.add_argument("--names", nargs="+", metavar="NAME", help="of the files, for the legend")
-    features.add_argument("--jets", type=int, default=100_000, metavar="N",
-                          help="use the first N jets of each data set (default %(default)s)")
-    features.set_defaults(run=_features)
-    reconstruction = commands.add_parser(
-        "reconstruction", help="what tasks recover of jets that were hidden in part",
-        description="Draws jets of files of 'kaon generate --reconstruct' in the plane of Δη and Δφ.",
-    )
-    reconstruction.add_argument("files", nargs="+", metavar="FILE", help="of one model, or the same jets by several")
-    reconstruction.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
-    reconstruction.add_argument("--jets", nargs="+", type=int, default=[0, 1, 2], metavar="N",
-                                help="the jets to draw (default 0 1 2)")
-    reconstruction.set_defaults(run=_reconstruction)
-    generated = commands.add_parser(
-        "generated", help="generated jets against data",
-        description="Draws generated jets and jets of data, and prints the Wasserstein distances of their distributions.",
-    )
-    generated.add_argument("generated", metavar="GENERATED", help="a file of 'kaon generate'")
-    generated.add_argument("data", metavar="DATA", help="a file of jets; a folder or a quoted pattern is one data set")
-    generated.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
-    generated.add_argument("--jets", type=int, default=100_000, metavar="N",
-                           help="use the first N jets of each (default %(default)s)")
-    generated.set_defaults(run=_generated)
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
+            raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+        try:
+            import mplhep  # noqa: F401
+        except ImportError as error:
+            raise kaon_data.DataError(f"{error.name} is missing: pip install './python[plots]'") from error
+        try:
+            options.run(options)
+        except OSError as error:
+            raise kaon_data.DataError(f"{options.output} cannot be written: {error.strerror}") from error
     except kaon_data.DataError as error:
         print(f"kaon-plot: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _imported(module, name):
-    try:
-        return getattr(importlib.import_module(f".{module}", __package__), name)
-    except ImportError as error:
-        raise kaon_data.DataError(f"{error.name} is missing: pip install './python[plots]'") from error
+def _parser():
+    parser = argparse.ArgumentParser(prog="kaon-plot", description="Figures of what kaon's files and runs hold.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, summary, description, inputs, meaning):
+        added = commands.add_parser(name, help=summary, description=description)
+        added.add_argument("inputs", nargs="+", metavar=inputs, help=meaning)
+        added.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
+        added.set_defaults(run=run)
+        return added
+
+    features = command(
+        "features", _features, "distributions of the features of constituents and jets",
+        "Draws the distributions of the seven features, the identities, and four quantities of jets.",
+        "FILE", "a file of jets; a folder or a quoted pattern is one data set")
+    features.add_argument("--labels", action="store_true", help="one curve a class instead of one a file")
+    _add_names(features)
+    features.add_argument("--jets", type=int, default=100_000, metavar="N",
+                          help="use the first N jets of each data set (default %(default)s)")
+
+    reconstruction = command(
+        "reconstruction", _reconstruction, "what tasks recover of jets that were hidden in part",
+        "Draws jets of files of 'kaon generate --reconstruct' in the plane of Δη and Δφ.",
+        "FILE", "of one model, or the same jets by several")
+    reconstruction.add_argument("--jets", nargs="+", type=int, default=[0, 1, 2], metavar="N",
+                                help="the jets to draw (default 0 1 2)")
+    generated = command(
+        "generated", _generated, "generated jets against data",
+        "Draws generated jets and jets of data, and prints the Wasserstein distances of their distributions.",
+        "FILE", "a file of 'kaon generate', then a file of jets, a folder or a quoted pattern")
+    generated.add_argument("--jets", type=int, default=100_000, metavar="N",
+                           help="use the first N jets of each (default %(default)s)")
+    command(
+        "observables", _observables, "pT and mass of jets before and after a VQ-VAE",
+        "Draws pT and mass of jets before they became codes and after, and prints their medians.",
+        "FILE", "predictions.h5 of 'kaon evaluate' on a VQ-VAE")
+
+    scan = command(
+        "scan", _scan, "a measure against a key, such as accuracy against labelled jets",
+        "Draws a measure of all runs in folders and below against a key of their configuration: the mean of the "
+        "seeds, with a band of one standard deviation, and a curve for each backbone and mode.",
+        "FOLDER", "a run, or a folder with runs below")
+    scan.add_argument("--x", default="data.jets", metavar="KEY", help="a key with numbers (default %(default)s)")
+    scan.add_argument("--measure", default="accuracy", metavar="NAME",
+                      help="of metrics.json, or a column of metrics.csv such as valid/total_loss (default "
+                      "%(default)s)")
+    btag = command(
+        "btag", _btag, "the three tasks of the BTag set in one figure",
+        "Draws accuracy against labelled jets, the adjusted Rand index against secondary vertices, and balanced "
+        "accuracy against tracks, from the runs of classification, vertexing and track_origin in folders and below; "
+        "of the latter two, those with the most jets.",
+        "FOLDER", "a run, or a folder with runs below")
+    for added in (scan, btag):
+        added.add_argument("--by", type=split_names, default=KEYS, metavar="KEY,…",
+                           help="keys that tell curves apart (default backbone,backbone_mode)")
+        add_where(added)
+
+    roc = command(
+        "roc", _roc, "rejection of the background against efficiency of the signal",
+        "Draws ROC curves from the predictions of evaluations: of every class against the rest, or of --signal "
+        "against --background.",
+        "PREDICTIONS", "a predictions.h5, or the folder of a run")
+    roc.add_argument("--signal", type=split_names, metavar="CLASS,…",
+                     help="by default all classes, one after the other")
+    roc.add_argument("--background", metavar="CLASS", help="by default all others")
+    _add_names(roc)
+
+    command(
+        "confusion", _confusion, "what each class was taken for",
+        "Draws the confusion matrix of an evaluation, in percent of the true class.",
+        "FILE", "a metrics.json, a predictions.h5, or the folder of a run")
+
+    training = command(
+        "training", _training, "losses and learning rate of runs",
+        "Draws the losses of training and validation, the learning rate and the norm of the gradient from "
+        "metrics.csv.",
+        "RUN", "the folder of a run")
+    _add_names(training)
+    return parser
 
 
-def _check_picture(options):
-    if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
-        raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+def _add_names(parser):
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="for the legend")
 
 
 def _reconstruction(options):
-    plot = _imported("reconstruction", "plot_reconstruction")
-    _check_picture(options)
+    from .reconstruction import plot_reconstruction
+
     if min(options.jets) < 0:
         raise kaon_data.DataError(f"--jets {min(options.jets)}: jets are numbered from 0")
-    plot(options.files, options.output, options.jets)
+    plot_reconstruction(options.inputs, options.output, options.jets)
 
 
 def _generated(options):
-    plot = _imported("generated", "plot_generated")
-    _check_picture(options)
-    found = plot(*(kaon_data.read(path, 0, options.jets) for path in (options.generated, options.data)), options.output)
+    from .generated import plot_generated
+
+    if len(options.inputs) != 2:
+        raise kaon_data.DataError(f"{len(options.inputs)} files are given: name the generated jets, then the data")
+    found = plot_generated(*(kaon_data.read(path, 0, options.jets) for path in options.inputs), options.output)
     print(f"{'quantity':<12}{'Wasserstein distance':>22}{'over the deviation of the data':>34}")
     for name, distance, deviation in found:
         print(f"{name:<12}{distance:>22.5g}{distance / deviation if deviation else float('nan'):>34.4f}")
 
 
+def _observables(options):
+    from .observables import plot_observables
+
+    if len(options.inputs) != 1:
+        raise kaon_data.DataError(f"{len(options.inputs)} files are given: name one predictions.h5")
+    print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}")
+    for name, before, after in plot_observables(options.inputs[0], options.output):
+        print(f"{name:<12}{before:>22.2f}{after:>22.2f}{after / before if before else float('nan'):>10.4f}")
+
+
 def _features(options):
-    plot_features = _imported("features", "plot_features")
-    names = options.names or [_title(path) for path in options.files]
-    if len(names) != len(options.files) or len(set(names)) < len(names):
-        raise kaon_data.DataError(
-            f"{len(options.files)} data sets need as many different names: give them with --names"
-        )
-    _check_picture(options)
-    datasets = {name: kaon_data.read(path, 0, options.jets) for name, path in zip(names, options.files)}
+    from .features import plot_features
+
+    names = _names(options, [_title(path) for path in options.inputs], "data sets")
+    datasets = {name: kaon_data.read(path, 0, options.jets) for name, path in zip(names, options.inputs)}
     plot_features(datasets, options.output, options.labels)
+
+
+def _scan(options):
+    from .scan import plot_scan
+
+    runs = finished(find_runs(options.inputs), options.where, "kaon-plot")
+    plot_scan(runs, options.output, options.x, options.measure, options.by)
+
+
+def _btag(options):
+    from .btag import plot_btag
+
+    plot_btag(finished(find_runs(options.inputs), options.where, "kaon-plot"), options.output, options.by)
+
+
+def _roc(options):
+    from kaon_results.predictions import predictions_path, read_predictions
+
+    from .roc import plot_roc
+
+    names = _names(options, [_run_title(predictions_path(path)) for path in options.inputs], "files")
+    predictions = {name: read_predictions(path) for name, path in zip(names, options.inputs)}
+    plot_roc(predictions, options.output, options.signal, options.background)
+
+
+def _confusion(options):
+    from .confusion import plot_confusion, read_confusion
+
+    if len(options.inputs) > 1:
+        raise kaon_data.DataError("a figure has one confusion matrix; give one file")
+    plot_confusion(*read_confusion(options.inputs[0]), options.output)
+
+
+def _training(options):
+    from .training import plot_training
+
+    names = _names(options, [Path(path).resolve().name for path in options.inputs], "runs")
+    runs = []
+    for path in options.inputs:
+        if not (Path(path) / "config.yaml").exists():
+            raise kaon_data.DataError(f"{path} is no run, which has a config.yaml")
+        runs.append(find_runs([path])[0])
+    plot_training(runs, names, options.output)
+
+
+def _names(options, titles, what):
+    names = options.names or titles
+    if len(names) != len(titles) or len(set(names)) < len(names):
+        raise kaon_data.DataError(f"{len(titles)} {what} need as many different names: give them with --names")
+    return names
 
 
 def _title(path):
     return path if any(c in path for c in "*?[") else Path(path).stem
+
+
+def _run_title(path):
+    """The name of the run that a file of an evaluation belongs to."""
+    folder = path.resolve().parent
+    return (folder.parent if folder.name == "evaluation" else folder).name

@@ -7,13 +7,10 @@ of charged constituents only, and the identities as bars.
 from dataclasses import dataclass
 
 import awkward as ak
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-import mplhep  # noqa: E402
+from .style import COLORS, drawing
 
 IDENTITIES = [r"$\gamma$", "$h^-$", "$h^0$", "$h^+$", "$e^-$", "$e^+$", r"$\mu^-$", r"$\mu^+$"]
 _NEUTRAL = (0, 2)
@@ -77,26 +74,15 @@ def plot_features(datasets, path, by_class=False):
     style of the line.
     """
     curves = _curves(datasets, by_class)
-    with plt.style.context([mplhep.style.ATLAS, _STYLE]):
-        figure, axes = plt.subplots(3, 4, figsize=(15, 10), constrained_layout=True)
+    with drawing(path, 3, 4, size=(3.75, 10 / 3)) as (_, axes):
         for panel, axis in zip(PANELS, axes.flat):
             (_draw_identities if panel.name == "id" else _draw)(axis, panel, curves)
         _draw_legend(axes.flat[-1], curves)
-        figure.savefig(path, dpi=120)
-        plt.close(figure)
-
-
-_STYLE = {
-    "font.size": 12, "axes.labelsize": 13, "xtick.labelsize": 11, "ytick.labelsize": 11, "legend.fontsize": 12,
-    "xaxis.labellocation": "center", "yaxis.labellocation": "center", "lines.linewidth": 1.5,
-    "axes.labelpad": 2, "figure.constrained_layout.w_pad": 0.08, "figure.constrained_layout.h_pad": 0.08,
-}
 
 
 def _curves(datasets, by_class):
     if not by_class:
-        colors = plt.cm.tab10.colors
-        return [Curve(name, jets, colors[i % 10]) for i, (name, jets) in enumerate(datasets.items())]
+        return [Curve(name, jets, COLORS[i % 10]) for i, (name, jets) in enumerate(datasets.items())]
     curves = []
     for style, (name, jets) in zip(["-", "--", ":", "-."] * len(datasets), datasets.items()):
         names = jets.attrs.get("class_names") or []
@@ -104,7 +90,7 @@ def _curves(datasets, by_class):
             title = names[label] if label < len(names) else f"class {label}"
             curves.append(Curve(
                 title if len(datasets) == 1 else f"{name}: {title}", jets[jets.label == label],
-                plt.cm.tab10.colors[label % 10], style,
+                COLORS[label % 10], style,
             ))
     return curves
 

@@ -1,6 +1,8 @@
 """Plots are drawn; how they look is for the eye."""
 
+import h5py
 import makers
+import numpy as np
 import pytest
 
 pytest.importorskip("mplhep")
@@ -18,8 +20,24 @@ def test_features_are_drawn(run, sources, tmp_path, labels):
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_observables_are_drawn_and_their_medians_told(tmp_path, capsys):
+    random = np.random.default_rng(1)
+    predictions, picture = tmp_path / "predictions.h5", tmp_path / "observables.png"
+    with h5py.File(predictions, "w") as file:
+        for name, median in [("jet_pt", 600), ("jet_mass", 100)]:
+            file[name] = random.normal(median, 20, 1001).astype("float32")
+            file[f"decoded_{name}"] = 1.02 * file[name][:]
+    assert main(["observables", str(predictions), "--output", str(picture)]) == 0
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["quantity", "jet_pt", "jet_mass"]
+    assert [line.split()[3] for line in lines[1:]] == ["1.0200", "1.0200"]
+
+
 def test_what_cannot_be_drawn_is_said(tmp_path, capsys):
     assert main(["features", str(tmp_path / "no.h5"), "--output", str(tmp_path / "x.png")]) == 1
     assert capsys.readouterr().err.startswith("kaon-plot: ")
+    assert main(["observables", str(tmp_path / "no.h5"), "--output", str(tmp_path / "x.png")]) == 1
+    assert "no predictions.h5" in capsys.readouterr().err
     assert main(["features", "a.h5", "a.h5", "--output", str(tmp_path / "x.png")]) == 1
     assert "--names" in capsys.readouterr().err

@@ -13,6 +13,8 @@ public struct DownstreamBackbone {
     private let hasDropout: Bool
     private let tuning: FineTuning
     private let seed: UInt64
+    /// What is kept of a backbone that never changes.
+    private let cache: EncodingCache?
     /// Channels of its outputs.
     public var width: Int { backbone.width }
 
@@ -27,6 +29,7 @@ public struct DownstreamBackbone {
             maxConstituents: jets.maxConstituents, in: builder.root)
         builder.beginGroup(Self.headGroup)
         hasDropout = options.shape.dropout > 0
+        cache = tuning.keepsEncodings ? EncodingCache(width: backbone.width, limit: tuning.cacheLimit << 20) : nil
         self.tuning = tuning
         self.seed = seed
     }
@@ -36,17 +39,23 @@ public struct DownstreamBackbone {
 
     /// Encodes jets; while the backbone rests, it has no dropout and nothing is kept for a gradient.
     public func callAsFunction(_ batch: JetBatch, phase: Phase, on tape: Tape) -> EncodedJets {
-        let jets = inputs(Constituents(batch))
         guard !tuning.isFrozen(in: phase) else {
-            let encoded = backbone(jets, on: tape.evaluating)
+            let encoded = encodeAtRest(batch, phase: phase, on: tape.evaluating)
             return EncodedJets(
-                output: Variable(constant: encoded.output.value), offsets: encoded.offsets,
-                registers: backbone.registers)
+                output: Variable(constant: encoded.output), offsets: encoded.offsets, registers: backbone.registers)
         }
         let keys = hasDropout
             ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
-        let encoded = backbone(jets, keys: keys, on: tape)
+        let encoded = backbone(inputs(Constituents(batch)), keys: keys, on: tape)
         return EncodedJets(output: encoded.output, offsets: encoded.offsets, registers: backbone.registers)
+    }
+
+    private func encodeAtRest(_ batch: JetBatch, phase: Phase, on tape: Tape) -> (output: Tensor, offsets: Offsets) {
+        func encode(_ batch: JetBatch) -> (output: Tensor, offsets: Offsets) {
+            let encoded = backbone(inputs(Constituents(batch)), on: tape)
+            return (encoded.output.value, encoded.offsets)
+        }
+        return cache?(batch, phase: phase) { encode($0).output } ?? encode(batch)
     }
 
     /// What makes tokens of the inputs, in a state under the names of a pre-training.

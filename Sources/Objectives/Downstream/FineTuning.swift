@@ -11,11 +11,22 @@ public struct FineTuning: Sendable, Equatable {
         case scratch
     }
 
+    /// `fine_tuning.cache`: whether the encodings of a fixed backbone are kept in memory.
+    public enum Cache: String, CaseIterable, Sendable {
+        /// As many as fit. The noise of a jet is then that of epoch 0 in every epoch, kept or not.
+        case auto
+        /// Every jet is encoded in every epoch, with new noise.
+        case never
+    }
+
     public var mode = Mode.fineTuned
     /// Steps at which the head learns alone.
     public var frozenSteps = 5000
     /// Steps over which the backbone's learning rate then rises to that of the head.
     public var catchUpSteps = 5000
+    public var cache = Cache.auto
+    /// What the encodings may take of the memory of each rank [MiB].
+    public var cacheLimit = 1024
 
     public init() {}
 
@@ -31,7 +42,12 @@ public struct FineTuning: Sendable, Equatable {
         let section = try root.section("fine_tuning")
         frozenSteps = try section.int("frozen_steps", default: frozenSteps, in: .nonNegative)
         catchUpSteps = try section.int("catch_up_steps", default: catchUpSteps, in: .nonNegative)
+        cache = try section.choice("cache", of: Cache.self, default: cache)
+        cacheLimit = try section.int("cache_limit", default: cacheLimit, in: 0...(1 << 30))
     }
+
+    /// Whether a jet's encoding is the same in every epoch, so that it may be kept.
+    public var keepsEncodings: Bool { mode == .fixed && cache == .auto }
 
     /// What the backbone's learning rate is of that of the head, at a step counted from 0; 0 while it rests.
     public func factor(step: Int) -> Double {

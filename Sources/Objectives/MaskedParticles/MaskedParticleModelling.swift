@@ -80,6 +80,11 @@ public final class MaskedParticleModelling: Reconstructing {
     public var needsMomenta: Bool { masking.needsMomenta }
     public var tokenizerParameters: ParameterStore? { tokenizer?.parameters }
 
+    /// What makes tokens by k-means, of the tasks and of the inputs.
+    package var kmeansTokenizers: [KMeansTokenizer] {
+        (tasks.map { ($0 as? TokenClassification)?.tokenizer } + [inputs.tokenizer]).compactMap { $0 as? KMeansTokenizer }
+    }
+
     public func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
         let isDropped = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
         let keys = hasDropout && phase.isTraining

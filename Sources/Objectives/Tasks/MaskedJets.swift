@@ -53,6 +53,7 @@ public struct MaskedJets {
         case kmeans = 128
         case vqvae = 160
         case particleID = 192
+        case bins = 224
     }
 
     /// The random numbers of every dropped constituent, named by the jet and the place in it.

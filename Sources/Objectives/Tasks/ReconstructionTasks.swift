@@ -16,6 +16,7 @@ public struct ReconstructionTasks: Sendable, Equatable {
 
     public var particleID: ParticleIdentification.Options? = .init()
     public var regression: Regression.Options?
+    public var bins: BinClassification.Options?
     public var kmeans: KMeans? = .init()
     /// The codes of the VQ-VAE that `tokenizer` names.
     public var vqvae: TokenClassification.Options?
@@ -46,6 +47,9 @@ public struct ReconstructionTasks: Sendable, Equatable {
         regression = try section.optionalSection("regression").map {
             try .init(from: $0, loss: defaults.regression)
         }
+        bins = try section.optionalSection("bins").map {
+            try .init(from: $0, labelSmoothing: defaults.smoothing)
+        }
         kmeans = try section.optionalSection("kmeans").map {
             var kmeans = KMeans()
             kmeans.task = try .init(from: $0, labelSmoothing: defaults.smoothing)
@@ -58,12 +62,14 @@ public struct ReconstructionTasks: Sendable, Equatable {
         flow = try section.optionalSection("flow").map { try .init(from: $0) }
         flowMatching = try section.optionalSection("flow_matching").map { try .init(from: $0) }
         probe = try section.optionalSection("probe").map { try .init(from: $0) }
-        if particleID == nil, regression == nil, kmeans == nil, vqvae == nil, flow == nil, flowMatching == nil {
+        if particleID == nil, regression == nil, bins == nil, kmeans == nil, vqvae == nil, flow == nil,
+            flowMatching == nil
+        {
             // A misspelt task is an unknown key, which says more.
             try section.finish()
             throw root.error(
-                "tasks", "no task to train; give at least one of particle_id, regression, kmeans, vqvae, flow, "
-                    + "flow_matching")
+                "tasks", "no task to train; give at least one of particle_id, regression, bins, kmeans, vqvae, "
+                    + "flow, flow_matching")
         }
     }
 
@@ -83,6 +89,9 @@ public struct ReconstructionTasks: Sendable, Equatable {
         }
         if let regression {
             tasks.append(Regression(regression, width: width, features: features, in: scope.scope("regression")))
+        }
+        if let bins {
+            tasks.append(BinClassification(bins, width: width, features: features, in: scope.scope("bins")))
         }
         if let kmeans {
             tasks.append(

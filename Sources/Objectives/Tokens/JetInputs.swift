@@ -44,7 +44,7 @@ public struct JetInputs {
 
     /// Channels of the values that stand for a constituent.
     public let width: Int
-    private let tokenizer: (any Tokenizer)?
+    let tokenizer: (any Tokenizer)?
 
     public init(_ options: InputOptions, _ jets: JetShape, seed: UInt64) {
         tokenizer = switch options {

@@ -66,11 +66,14 @@ public enum KMeans {
         }
     }
 
-    /// Finds centroids from random distinct points; collective.
+    /// Finds centroids from random distinct points; collective. Throws `AgreedError` where there are too few.
+    ///
+    /// - Parameter advice: what a user can do about too few points.
     public static func fit(
-        _ sample: Sample, clusters: Int, iterations: Int, seed: UInt64, on communicator: Communicator
+        _ sample: Sample, clusters: Int, iterations: Int, seed: UInt64,
+        advice: String = "fit it to more jets or ask for fewer", on communicator: Communicator
     ) throws -> Fit {
-        let initial = try distinctPoints(sample, count: clusters, on: communicator)
+        let initial = try distinctPoints(sample, count: clusters, advice: advice, on: communicator)
         return try lloyd(
             sample.values, initial: initial, iterations: iterations, words: sample.words, on: communicator)
     }
@@ -161,7 +164,9 @@ public enum KMeans {
     }
 
     /// The points with the lowest words, no two alike.
-    private static func distinctPoints(_ sample: Sample, count: Int, on communicator: Communicator) throws -> Tensor {
+    private static func distinctPoints(
+        _ sample: Sample, count: Int, advice: String, on communicator: Communicator
+    ) throws -> Tensor {
         let features = sample.values.columns
         var own: Set<[Float]> = []
         var lowest: [Int] = []
@@ -182,7 +187,7 @@ public enum KMeans {
             guard seen.count == count else {
                 throw ObjectiveError(
                     "k-means wants \(count) clusters, but the jets that it is fitted to have only \(seen.count) "
-                        + "distinct constituents; raise tasks.kmeans.fit_jets or lower tasks.kmeans.clusters")
+                        + "distinct constituents; \(advice)")
             }
             return chosen
         }

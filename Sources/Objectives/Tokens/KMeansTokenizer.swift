@@ -64,14 +64,16 @@ public final class KMeansTokenizer: Tokenizer {
     public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
         let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator)
         let fit = try KMeans.fit(
-            sample, clusters: options.clusters, iterations: options.iterations, seed: seed, on: communicator)
+            sample, clusters: options.clusters, iterations: options.iterations, seed: seed,
+            advice: "raise \(place).fit_jets or lower \(place).clusters", on: communicator)
         let usage = CodeUsage(counts: fit.occupancy)
         report(
             "k-means: \(options.clusters) centroids of \(fit.points) constituents, mean squared distance "
                 + String(format: "%.4f", fit.inertia / Double(fit.points))
-                + ", \(usage.used) clusters in use, perplexity " + String(format: "%.0f", usage.perplexity)
-                + ", \(fit.occupancy.min() ?? 0) to \(fit.occupancy.max() ?? 0) constituents in each, "
-                + "\(fit.reseeded) empty ones begun anew")
+                + ", \(usage.used) clusters in use")
+        report(
+            "k-means: \(fit.occupancy.min() ?? 0) to \(fit.occupancy.max() ?? 0) constituents in a cluster, "
+                + String(format: "perplexity %.0f", usage.perplexity) + ", \(fit.reseeded) centroids begun anew")
         centroids = fit.centroids
     }
 

@@ -138,7 +138,8 @@ public final class VQVAETraining: Predicting {
             return latents
         }
         let fit = try KMeans.fit(
-            sample, clusters: shape.codes, iterations: options.iterations, seed: seed, on: communicator)
+            sample, clusters: shape.codes, iterations: options.iterations, seed: seed,
+            advice: "raise vqvae.fit_jets or lower model.quantiser.codes", on: communicator)
         for code in 0..<shape.codes { model.quantiser.setCode(code, to: fit.centroids.rows(code..<code + 1).array) }
         report("code book: \(shape.codes) centroids of the latent vectors of \(fit.points) constituents")
     }

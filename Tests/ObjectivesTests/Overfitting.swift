@@ -1,0 +1,38 @@
+import NN
+import Objectives
+import Tensors
+import TestSupport
+
+/// What an objective makes of one batch of 32 jets, with one mask, in some steps of AdamW.
+struct Overfitting {
+    /// The terms of the loss.
+    let names: [String]
+    /// The mean of every term before the first step, and after the last.
+    let first, last: [Double]
+    /// The monitors of the last step.
+    let monitors: [Double]
+
+    init(_ objective: any Objective, steps: Int = 150) throws {
+        BLAS.useCallingThreadOnly()  // threads of its own would only get in the way of products this small
+        try objective.fit(to: SampleJets.loader(), on: alone) { _ in }
+        let part = objective.prepare(try SampleJets.batch(), phase: .training(step: 0))
+        let optimizer = AdamW(objective.parameters)
+        let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
+        func means(_ sums: [Double]) -> [Double] { zip(sums, part.counts).map { $0 / $1 } }
+        first = means(part.evaluate(scales, Tape(recording: false)))
+        var monitors: [Double] = []
+        for step in 0..<steps {
+            objective.parameters.resetGradients()
+            let tape = Tape()
+            _ = part.evaluate(scales, tape)
+            tape.backward()
+            let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
+            let rate = 4e-3 * min(1, Double(step + 1) / 10) * min(1, 3 * Double(steps - step) / Double(steps))
+            optimizer.step(learningRate: rate, gradientScale: clippingFactor(norm: norm, limit: 1))
+            monitors = try objective.stepDidEnd(step, isSkipped: false, on: alone)
+        }
+        last = means(part.evaluate(scales, Tape(recording: false)))
+        self.monitors = monitors
+        names = objective.terms.map(\.name)
+    }
+}

@@ -1,0 +1,85 @@
+import Jets
+import Models
+import NN
+import Objectives
+import TestSupport
+import Testing
+
+/// Version 1 learns one batch of 32 jets by heart, whatever its inputs and its targets are.
+@Suite struct OverfittingV1Tests {
+    private let jets = JetShape(features: 7, maxConstituents: SampleJets.maxConstituents)
+    private let blocks = NormformerShape(width: 48, layers: 2, heads: 4, hidden: 48, dropout: 0)
+
+    private var vqvae: VQVAETraining.Options {
+        var options = VQVAETraining.Options()
+        options.model.encoder = blocks
+        options.model.decoder = blocks
+        options.model.quantiser = VectorQuantiser.Shape(codes: 48, dimension: 8)
+        options.fitJets = 100
+        return options
+    }
+
+    private func inputs(_ name: String) -> InputOptions {
+        switch name {
+        case "kmeans":
+            var options = fewClusters().tokens
+            options.clusters = 64
+            return .kmeans(options)
+        case "vqvae": return .vqvae(vqvae.model)
+        default: return .raw
+        }
+    }
+
+    /// The task, and what its loss is at least before anything is learned: that of the variance 1 of the features, or
+    /// of a guess.
+    private func tasks(_ name: String) -> (tasks: ReconstructionTasks, guess: Double) {
+        var tasks = smallOptions().tasks
+        switch name {
+        case "kmeans":
+            tasks.kmeans = fewClusters()
+            return (tasks, 2)
+        case "vqvae":
+            tasks.vqvae = TokenClassification.Options(labelSmoothing: 0)
+            return (tasks, 3)
+        case "bins":
+            tasks.bins = BinClassification.Options()
+            (tasks.bins!.bins, tasks.bins!.labelSmoothing, tasks.bins!.fitJets) = (8, 0, 100)
+            return (tasks, 1.9)
+        default:
+            tasks.regression = Regression.Options()
+            tasks.regression!.loss = .mse
+            return (tasks, 0.6)
+        }
+    }
+
+    @Test(arguments: ["raw", "kmeans", "vqvae"], ["regression", "kmeans", "vqvae", "bins"])
+    func everyTargetFromEveryInput(inputs: String, target: String) throws {
+        var options = MaskedParticleOptionsV1()
+        options.backbone.shape.blocks = .normformer(blocks)
+        options.backbone.inputs = self.inputs(inputs)
+        let guess: Double
+        (options.tasks, guess) = tasks(target)
+        if target == "vqvae" { options.tokenizer = vqvae.model }
+        let objective = MaskedParticleModelling(options, jets, seed: 3)
+        if let weights = objective.tokenizerParameters {
+            let trained = VQVAETraining(vqvae, jets, seed: 3)
+            try trained.fit(to: SampleJets.loader(), on: alone) { _ in }
+            weights.values.pointer.update(from: trained.parameters.values.pointer, count: weights.values.count)
+        }
+        let found = try Overfitting(objective)
+        #expect(found.names == [target])
+        #expect(found.first[0] > guess, "\(found.first)")
+        #expect(found.last[0] < 0.4 * found.first[0], "\(found.first) to \(found.last)")
+    }
+
+    /// Codes that nobody chooses begin anew on the way.
+    @Test func vqvaeTraining() throws {
+        var options = vqvae
+        options.revivalSteps = 10
+        let found = try Overfitting(VQVAETraining(options, jets, seed: 3))
+        #expect(found.names == ["reconstruction", "commitment"])
+        #expect(found.first[0] > 0.6)
+        #expect(found.last[0] < 0.5 * found.first[0], "\(found.first) to \(found.last)")
+        #expect(found.monitors[0] > 0.5 && found.monitors[1] > 10, "\(found.monitors)")
+    }
+}

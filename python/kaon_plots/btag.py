@@ -1,0 +1,68 @@
+"""The three tasks of the BTag set: flavour, vertices, and where tracks come from."""
+
+import re
+
+from kaon_data import DataError
+
+from .curves import Styles, curves_along_key, curves_of_series, draw_curves, number, seeds_text
+from .scan import draw_scan
+from .style import drawing
+
+_VERTICES = re.compile(r"ari_(\d+)(_or_more)?_secondary_vertices")
+_TRACKS = re.compile(r"balanced_accuracy_(\d+)_tracks")
+
+
+def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
+    """Draws accuracy against labelled jets, adjusted Rand index against secondary vertices, and balanced accuracy
+    against tracks, from runs of the three objectives."""
+    objectives = ("classification", "vertexing", "track_origin")
+    of = {name: [run for run in runs if run.objective == name] for name in objectives}
+    if not any(of.values()):
+        raise DataError("there are no runs of classification, vertexing or track_origin")
+    keys = [key for key in keys if any(key in run.config for run in runs)]
+    panels = [
+        curves_along_key(of["classification"], keys, "data.jets", "accuracy"),
+        curves_of_series(_with_most_jets(of["vertexing"]), keys, lambda run: _series(run, _VERTICES)),
+        curves_of_series(_with_most_jets(of["track_origin"]), keys, lambda run: _series(run, _TRACKS)),
+    ]
+    styles = Styles([curve.kind for curves in panels for curve in curves], keys)
+    with drawing(path, 1, 3, size=(5.2, 4.4)) as (_, axes):
+        flavour, vertices, tracks = axes[0]
+        draw_scan(flavour, panels[0], styles, "data.jets", "accuracy")
+        draw_curves(vertices, panels[1], styles)
+        _name_vertices(vertices, of["vertexing"])
+        vertices.set_xlabel("secondary vertices")
+        vertices.set_ylabel("adjusted Rand index")
+        draw_curves(tracks, panels[2], styles)
+        tracks.set_xlabel("tracks")
+        tracks.set_ylabel("balanced accuracy")
+        for axis, curves, name in zip(axes[0], panels, of):
+            if curves:
+                axis.legend(title=seeds_text(curves), title_fontsize=11)
+            else:
+                axis.text(0.5, 0.5, f"no runs of {name}", ha="center", va="center", transform=axis.transAxes)
+
+
+def _series(run, pattern):
+    """The measures whose names have a number, by that number."""
+    found = ((pattern.fullmatch(name), name) for name in run.measures)
+    return {int(match[1]): run.measure(name) for match, name in found if match}
+
+
+def _with_most_jets(runs):
+    """The runs that were trained on as many jets as any."""
+    if len({str(run.settings.get("data.jets")) for run in runs}) < 2:
+        return runs
+    most = max(number(run, "data.jets") for run in runs)
+    return [run for run in runs if number(run, "data.jets") == most]
+
+
+def _name_vertices(axis, runs):
+    """Whole numbers, the last of which stands for those above it, too."""
+    names = {}
+    for run in runs:
+        for match in filter(None, map(_VERTICES.fullmatch, run.measures)):
+            names[int(match[1])] = f"≥ {match[1]}" if match[2] else match[1]
+    if names:
+        axis.set_xticks(sorted(names), [names[place] for place in sorted(names)])
+        axis.tick_params(axis="x", which="minor", bottom=False, top=False)

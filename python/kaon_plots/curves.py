@@ -1,0 +1,176 @@
+"""What kinds of runs are called and how they are drawn, the same in every panel of a figure."""
+
+import math
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from kaon_data import DataError
+from kaon_results.groups import group, mean_and_deviation, show
+
+from .style import COLORS
+
+MODES = {"fixed": "fixed", "fine_tuned": "fine-tuned", "scratch": "from scratch"}
+_LINES = {"fine_tuned": "-", "fixed": "--", "scratch": ":"}
+_MARKERS = "osD^vPX*"
+
+
+@dataclass
+class Curve:
+    """Means and deviations of runs of one kind along an axis."""
+
+    #: The values of the keys that tell the kinds apart.
+    kind: tuple
+    #: From x to the values of the runs there.
+    points: dict
+
+
+def curves_along_key(runs, keys, x, measure):
+    """A curve for each kind of runs along a key of the configuration."""
+    if not runs:
+        return []
+    curves = {}
+    groups, warnings = group(runs, [*keys, x])
+    for each in groups:
+        curve = curves.setdefault(tuple(map(show, each.values[:-1])), Curve(each.values[:-1], {}))
+        values = [value for run in each.runs if (value := run.measure(measure)) is not None]
+        if values:
+            curve.points.setdefault(number(each.runs[0], x), []).extend(values)
+    _warn(warnings)
+    return _in_order([curve for curve in curves.values() if curve.points])
+
+
+def curves_of_series(runs, keys, series):
+    """A curve for each kind of runs along what `series(run)` gives: a dictionary from x to a value."""
+    if not runs:
+        return []
+    curves = []
+    groups, warnings = group(runs, keys)
+    for each in groups:
+        points = {}
+        for run in each.runs:
+            for x, value in series(run).items():
+                points.setdefault(x, []).append(value)
+        if points:
+            curves.append(Curve(each.values, points))
+    _warn(warnings)
+    return _in_order(curves)
+
+
+def _in_order(curves):
+    """As they were grouped, but those from scratch last."""
+    return sorted(curves, key=lambda curve: "scratch" in curve.kind)
+
+
+def _warn(warnings):
+    for warning in warnings:
+        print(f"kaon-plot: {warning}", file=sys.stderr)
+
+
+def number(run, key):
+    """The value of a key as a number; the jets that `all` are stand in the log of the run."""
+    value = run.settings.get(key)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    if key == "data.jets" and value in ("all", None):
+        if (jets := run.training_jets) is not None:
+            return jets
+        raise DataError(f"{run.folder}: {key} is all, and kaon.log does not tell how many jets those are")
+    raise DataError(f"{run.folder}: {key} is {show(value)}, and an axis needs numbers")
+
+
+class Styles:
+    """Names, colours and lines for all kinds of runs in a figure."""
+
+    def __init__(self, kinds, keys):
+        self._keys = keys
+        self._mode = keys.index("backbone_mode") if "backbone_mode" in keys else None
+        self._varying = [
+            place for place in range(len(keys))
+            if len({show(kind[place]) for kind in kinds if self._counts(kind, place)}) > 1
+        ] or [place for place in (self._mode,) if place is not None]
+        # Colours tell apart what is not the mode, where anything else differs.
+        self._colored = [place for place in self._varying if place != self._mode] or self._varying
+        self._by_mode = self._colored == [self._mode]
+        found = dict.fromkeys(self._color_key(kind) for kind in kinds if not self._is_black(kind))
+        self._colors = {key: index for index, key in enumerate(found)}
+
+    def _counts(self, kind, place):
+        """A backbone that only gave its shape is none to be told apart."""
+        return self._keys[place] != "backbone" or kind[place] is not None
+
+    def _color_key(self, kind):
+        return tuple(show(kind[place]) for place in self._colored)
+
+    def _is_black(self, kind):
+        return self._mode is not None and kind[self._mode] == "scratch" and self._keys_are_plain
+
+    @property
+    def _keys_are_plain(self):
+        return all(self._keys[place] in ("backbone", "backbone_mode") for place in self._varying)
+
+    def label(self, kind):
+        words = []
+        for place in self._varying:
+            key, value = self._keys[place], kind[place]
+            if key == "backbone_mode":
+                words.append(MODES.get(value, show(value)))
+            elif key != "backbone":
+                words.append(f"{key} {show(value)}")
+            elif value is not None:
+                words.append(value)
+        return ", ".join(words) or "all runs"
+
+    def line(self, kind):
+        """Arguments for matplotlib."""
+        if self._is_black(kind):
+            return {"color": "black", "linestyle": "-" if self._by_mode else ":", "marker": "s", "markersize": 4}
+        index = self._colors[self._color_key(kind)]
+        style = "-" if self._by_mode or self._mode is None else _LINES.get(kind[self._mode], "-.")
+        return {"color": COLORS[index % 10], "linestyle": style, "marker": _MARKERS[index % len(_MARKERS)],
+                "markersize": 4}
+
+
+def draw_curves(axis, curves, styles):
+    """Means as lines, and bands of one standard deviation to both sides."""
+    for curve in curves:
+        places = sorted(curve.points)
+        means, deviations = zip(*[mean_and_deviation(curve.points[x]) for x in places])
+        means = np.array(means, float)
+        widths = np.array([math.nan if each is None else each for each in deviations])
+        line = styles.line(curve.kind)
+        axis.plot(places, means, label=styles.label(curve.kind), **line)
+        if len(places) == 1:
+            axis.errorbar(places, means, np.nan_to_num(widths), color=line["color"], capsize=3)
+        # An infinite mean has no place on the page.
+        band = np.isfinite(means - widths)
+        axis.fill_between(places, means - widths, means + widths, where=band, color=line["color"], alpha=0.2,
+                          linewidth=0)
+
+
+def seeds_text(curves):
+    """What the bands are, for a legend."""
+    counts = {len(values) for curve in curves for values in curve.points.values()}
+    if max(counts) == 1:
+        return "one run each"
+    runs = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+    return f"mean ± std. dev. of {runs} seeds"
+
+
+def scale_axis(axis, values):
+    """Logarithmic where values reach over a factor of ten, also with a zero among them."""
+    positive = [value for value in values if value > 0]
+    if not positive or min(values) < 0 or max(positive) < 10 * min(positive):
+        return
+    if min(values) == 0:
+        axis.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
+        decades = 10.0 ** np.arange(math.ceil(math.log10(min(positive))), math.floor(math.log10(max(positive))) + 1)
+        axis.set_xticks([0, *decades])
+        axis.minorticks_off()
+        return
+    axis.set_xscale("log")
+    if max(positive) < 100 * min(positive):
+        # Powers of ten alone would be too few.
+        axis.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])
+        axis.minorticks_off()

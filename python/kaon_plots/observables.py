@@ -1,0 +1,63 @@
+"""pT and mass of jets before they became codes of a VQ-VAE and after, in the manner of figure 1.2 of the MPM thesis."""
+
+import h5py
+import matplotlib
+import numpy as np
+from kaon_data import DataError
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+import mplhep  # noqa: E402
+
+_OBSERVABLES = {"jet_pt": r"jet $p_\mathrm{T}$ [GeV]", "jet_mass": "jet mass [GeV]"}
+_BINS = 40
+
+
+def read(path):
+    """The values of every observable, before and after, from `predictions.h5`."""
+    try:
+        with h5py.File(path) as file:
+            return {name: (file[name][:], file[f"decoded_{name}"][:]) for name in _OBSERVABLES}
+    except (OSError, KeyError) as error:
+        raise DataError(f"{path} is no predictions.h5 of 'kaon evaluate' on a VQ-VAE: {error}") from error
+
+
+def plot_observables(predictions, path):
+    """Draws a panel an observable, and below it the ratio of after to before, into a picture.
+
+    Returns the name and both medians of every observable.
+    """
+    values = read(predictions)
+    style = {"font.size": 12, "axes.labelsize": 13, "xaxis.labellocation": "center", "yaxis.labellocation": "center"}
+    with plt.style.context([mplhep.style.ATLAS, style]):
+        figure, axes = plt.subplots(
+            2, len(values), figsize=(4.8 * len(values), 5), height_ratios=[3, 1], sharex="col", squeeze=False,
+            constrained_layout=True)
+        for (above, below), (name, (before, after)) in zip(axes.T, values.items()):
+            _draw(above, below, before, after)
+            below.set_xlabel(_OBSERVABLES[name])
+        axes[0, 0].set_ylabel("fraction of jets")
+        axes[1, 0].set_ylabel("ratio")
+        axes[0, -1].legend(frameon=False)
+        figure.savefig(path, dpi=120)
+        plt.close(figure)
+    return [(name, np.median(before), np.median(after)) for name, (before, after) in values.items()]
+
+
+def _draw(above, below, before, after):
+    low, high = np.quantile(np.concatenate([before, after]), [0.002, 0.998])
+    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    (first, _), (second, _) = (np.histogram(values, edges) for values in (before, after))
+    above.stairs(first / len(before), edges, fill=True, color="0.8", label="original")
+    above.stairs(second / len(after), edges, color="tab:red", linewidth=1.5, label="behind the VQ-VAE")
+    above.set_ylim(0, 1.15 * max(first.max() / len(before), second.max() / len(after)))
+    # A bin of n jets is known to 1/√n.
+    filled = np.where(first > 0, first, np.nan)
+    ratio = second / filled * len(before) / len(after)
+    below.stairs(ratio, edges, baseline=None, color="tab:red", linewidth=1.5)
+    band = 1 / np.sqrt(filled)
+    below.stairs(1 + band, edges, baseline=1 - band, fill=True, color="0.85")
+    below.axhline(1, color="0.5", linewidth=0.8)
+    below.set_ylim(0.5, 1.5)
+    below.set_xlim(edges[0], edges[-1])

@@ -1,0 +1,49 @@
+"""A measure against a key of the configuration, such as accuracy against the number of labelled jets."""
+
+import math
+
+from kaon_data import DataError
+from kaon_results.groups import check_measures
+
+from .curves import Styles, curves_along_key, draw_curves, scale_axis, seeds_text
+from .style import drawing
+
+AXES = {
+    "data.jets": "labelled jets",
+    "cwola.signal_jets": "signal jets in the mixed sample",
+    "masking.fraction": "fraction of masked constituents",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "area under the ROC curve",
+    "ari": "adjusted Rand index",
+    "cross_entropy": "cross-entropy",
+    "sic_half": "significance improvement, threshold 0.5",
+    "sic_99": "significance improvement, 99 % rejection",
+    "sic_max": "largest significance improvement",
+    "valid/total_loss": "validation loss",
+}
+
+
+def plot_scan(runs, path, x="data.jets", measure="accuracy", keys=("backbone", "backbone_mode")):
+    """Draws a measure of runs against one of their keys, a curve for each combination of other keys."""
+    check_measures(runs, [measure])
+    runs = [run for run in runs if run.measure(measure) is not None]
+    objectives = list(dict.fromkeys(run.objective for run in runs))
+    if len(objectives) > 1:
+        raise DataError(f"there are runs of {' and '.join(objectives)}; --where objective={objectives[0]} chooses")
+    keys = [key for key in keys if key != x and any(key in run.config for run in runs)]
+    curves = curves_along_key(runs, keys, x, measure)
+    if not any(math.isfinite(value) for curve in curves for values in curve.points.values() for value in values):
+        raise DataError(f"{measure} is not finite in any run")
+    with drawing(path) as (_, axes):
+        draw_scan(axes[0, 0], curves, Styles([curve.kind for curve in curves], keys), x, measure)
+        axes[0, 0].legend(title=seeds_text(curves), title_fontsize=11)
+
+
+def draw_scan(axis, curves, styles, x, measure):
+    draw_curves(axis, curves, styles)
+    scale_axis(axis, [place for curve in curves for place in curve.points])
+    if measure.startswith("sic_"):
+        axis.axhline(1, color="grey", linewidth=1, linestyle="-.", zorder=0)
+    axis.set_xlabel(AXES.get(x, x))
+    axis.set_ylabel(AXES.get(measure, measure))

@@ -1,0 +1,92 @@
+"""Losses and learning rate of runs, from their `metrics.csv`."""
+
+import math
+
+import numpy as np
+
+from kaon_data import DataError
+
+from .scan import AXES
+from .style import COLORS, drawing
+
+_SCALES = {"learning_rate": "learning rate", "gradient_norm": "gradient norm"}
+
+
+def plot_training(runs, names, path):
+    """Draws every loss of training (thin) and validation, the learning rate and the norm of the gradient, a colour
+    a run."""
+    columns = _columns(runs)
+    panels = columns + [name for name in _SCALES if any(name in run.curves for run in runs)]
+    if not any(run.curves.get("step") for run in runs):
+        raise DataError(f"{runs[0].folder} has no metrics yet")
+    across = 2 if len(panels) == 4 else min(3, len(panels))
+    with drawing(path, math.ceil(len(panels) / across), across, size=(4.8, 3.6)) as (_, axes):
+        for axis, name in zip(axes.flat, panels):
+            for number, run in enumerate(runs):
+                _draw(axis, run, name, COLORS[number % 10], names[number] if len(runs) > 1 else None)
+            axis.set_xlabel("step")
+            axis.set_ylabel(_SCALES.get(name) or _title(name))
+            if name == "learning_rate" and any("backbone" in line.get_label() for line in axis.lines):
+                axis.legend(handles=[
+                    axis.plot([], [], color="grey", label="head")[0],
+                    axis.plot([], [], color="grey", linestyle="--", linewidth=1.1, label="backbone")[0]], fontsize=10)
+        for axis in axes.flat[len(panels):]:
+            axis.axis("off")
+        _add_legend(axes.flat[0], len(runs) > 1)
+
+
+def _columns(runs):
+    """What was told of training and validation; a total that is one loss alone need not be drawn twice."""
+    names = list(dict.fromkeys(
+        name.partition("/")[2] for run in runs for name in run.curves if name.startswith(("train/", "valid/"))))
+    losses = [name for name in names if name.endswith("_loss") and name != "total_loss"]
+    return [name for name in names if not (name == "total_loss" and len(losses) == 1 and _are_equal(runs, losses[0]))]
+
+
+def _are_equal(runs, name):
+    return all(
+        np.array_equal(run.curves.get(f"{part}/total_loss"), run.curves.get(f"{part}/{name}"), equal_nan=True)
+        for run in runs for part in ("train", "valid"))
+
+
+def _title(name):
+    return AXES.get(name) or name.replace("_", " ")
+
+
+def _points(run, name):
+    steps, values = (np.array(run.curves.get(column, []), float) for column in ("step", name))
+    if not len(values):
+        return np.zeros(0), np.zeros(0)
+    known = np.isfinite(values)
+    return steps[known], values[known]
+
+
+def _draw(axis, run, name, color, label):
+    if name not in _SCALES:
+        axis.plot(*_points(run, f"train/{name}"), color=color, linewidth=0.9, alpha=0.6)
+        axis.plot(*_points(run, f"valid/{name}"), color=color, marker="o", markersize=2.5, label=label)
+        return
+    steps, values = _points(run, name)
+    axis.plot(steps, values, color=color, label=label)
+    if name == "gradient_norm":
+        if len(values) and values.min() > 0 and values.max() > 10 * values.min():
+            axis.set_yscale("log")
+    elif (factors := _backbone_factors(run, steps)) is not None:
+        axis.plot(steps, values * factors, color=color, linestyle="--", linewidth=1.1, label="backbone")
+
+
+def _backbone_factors(run, steps):
+    """What the learning rate of a backbone that is fine-tuned is of that of the head; None where they are the same."""
+    if run.config.get("backbone_mode") != "fine_tuned":
+        return None
+    frozen, rise = (run.config.get(f"fine_tuning.{key}", 0) for key in ("frozen_steps", "catch_up_steps"))
+    # A row has the learning rate of the step before it.
+    return np.where(steps - 1 < frozen, 0, np.minimum(1, (steps - frozen) / max(1, rise)))
+
+
+def _add_legend(axis, has_names):
+    handles, labels = axis.get_legend_handles_labels()
+    grey = {"color": "grey" if has_names else COLORS[0]}
+    handles += [axis.plot([], [], linewidth=0.9, alpha=0.6, **grey)[0],
+                axis.plot([], [], marker="o", markersize=2.5, **grey)[0]]
+    axis.legend(handles, [*labels, "training", "validation"], fontsize=10)

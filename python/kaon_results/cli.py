@@ -1,0 +1,69 @@
+"""The command `kaon-results`."""
+
+import argparse
+import sys
+
+from kaon_data import DataError
+
+from .groups import select
+from .runs import find_runs
+from .table import as_csv, as_markdown, as_text, tables
+
+_FORMATS = {"text": as_text, "csv": as_csv, "markdown": as_markdown}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="kaon-results",
+        description="Collects the runs in folders and below, and prints the mean ± the standard deviation over "
+        "seeds of what their evaluations measured, a line for all runs that differ in their seeds alone. Runs that "
+        "are not finished are named, and do not count.",
+    )
+    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run, or a folder with runs below")
+    parser.add_argument("--measure", type=names, metavar="NAME,…",
+                        help="of metrics.json, or a column of metrics.csv such as valid/total_loss (its last "
+                        "value); by default what fits the objective")
+    parser.add_argument("--by", type=names, metavar="KEY,…",
+                        help="keys that tell lines apart, such as backbone_mode,data.jets; by default all in "
+                        "which runs differ")
+    add_where(parser)
+    parser.add_argument("--format", choices=list(_FORMATS), default="text", help="default %(default)s")
+    options = parser.parse_args(arguments)
+    try:
+        runs = finished(find_runs(options.folders), options.where, "kaon-results")
+        found, warnings = tables(runs, options.measure, options.by)
+    except DataError as error:
+        print(f"kaon-results: {error}", file=sys.stderr)
+        return 1
+    for warning in warnings:
+        print(f"kaon-results: {warning}", file=sys.stderr)
+    sys.stdout.write(_FORMATS[options.format](found))
+    return 0
+
+
+def add_where(parser):
+    parser.add_argument("--where", action="append", metavar="KEY=VALUE,…",
+                        help="only runs with one of these values, such as backbone_mode=fixed,scratch; may be "
+                        "given again")
+
+
+def finished(runs, where, program):
+    """The runs that count, of those that fulfil the conditions; the others are named."""
+    runs = select(runs, where)
+    missing = [(run, reason) for run in runs if (reason := run.what_is_missing)]
+    for run, reason in missing:
+        print(f"{program}: unfinished: {run.folder} ({reason})", file=sys.stderr)
+    if missing:
+        text = f"{len(missing)} of {len(runs)} runs are unfinished, and do not count"
+        print(f"{program}: {text}", file=sys.stderr)
+    if len(missing) == len(runs):
+        raise DataError("no run is finished")
+    return [run for run in runs if not run.what_is_missing]
+
+
+def names(text):
+    return [name for name in text.split(",") if name]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

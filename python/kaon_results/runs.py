@@ -1,0 +1,187 @@
+"""Run folders: `config.yaml`, `metrics.csv`, `evaluation/metrics.json`."""
+
+import csv
+import difflib
+import json
+import math
+import os
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from kaon_data import DataError
+
+#: Objectives whose runs end with an evaluation.
+DOWNSTREAM = ("classification", "cwola", "vertexing", "track_origin")
+#: What differs between runs without making their results another quantity.
+_INCIDENTAL = re.compile(
+    r"seed|run\..*|parallel\..*|fine_tuning\.cache(_limit)?|"
+    r"training\.(micro_batch_size|log_interval|checkpoint_interval|keep_last|keep_every|detect_anomaly)"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The folder of one run."""
+
+    folder: Path
+    #: Every key of `config.yaml` by its dotted path; `backbone_mode` says what the backbone was used for.
+    config: dict = field(repr=False)
+
+    @property
+    def objective(self):
+        return self.config.get("objective", "unknown")
+
+    @property
+    def seed(self):
+        return self.config.get("seed", 0)
+
+    @cached_property
+    def settings(self):
+        """What makes this run another than those of other seeds."""
+        settings = {key: value for key, value in self.config.items() if not _INCIDENTAL.fullmatch(key)}
+        if settings.get("backbone_mode") == "scratch":
+            # It gave its shape alone.
+            settings["backbone"] = None
+        return settings
+
+    @cached_property
+    def curves(self):
+        """The columns of `metrics.csv`, with not a number where a row has no value."""
+        path = self.folder / "metrics.csv"
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                # A line without its end is still being written.
+                lines = [line for line in file if line.endswith("\n")]
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+        rows = list(csv.reader(lines))
+        if not rows:
+            return {}
+        if any(len(row) != len(rows[0]) for row in rows):
+            raise DataError(f"{path} is damaged: its lines have different numbers of columns")
+        try:
+            columns = zip(*[[float(text) if text else math.nan for text in row] for row in rows[1:]])
+            return dict(zip(rows[0], map(list, columns))) if len(rows) > 1 else {name: [] for name in rows[0]}
+        except ValueError as error:
+            raise DataError(f"{path} is damaged: {error}") from error
+
+    @cached_property
+    def evaluation(self):
+        """What `kaon evaluate` wrote to `metrics.json`; nothing where it has not been."""
+        path = self.folder / "evaluation" / "metrics.json"
+        return read_metrics(path) if path.exists() else {}
+
+    def measure(self, name):
+        """A figure of the evaluation, or the last value of a column of `metrics.csv` such as `valid/total_loss`."""
+        if "/" in name:
+            values = [value for value in self.curves.get(name, []) if not math.isnan(value)]
+            return values[-1] if values else None
+        value = self.evaluation.get("measures", {}).get(name)
+        return None if value is None else float(value)
+
+    @property
+    def measures(self):
+        """The names that `measure` knows."""
+        columns = [name for name in self.curves if "/" in name and self.measure(name) is not None]
+        return sorted(self.evaluation.get("measures", {})) + columns
+
+    @cached_property
+    def training_jets(self):
+        """How many jets it was trained on, as the first lines of `kaon.log` tell; None where they do not."""
+        try:
+            with open(self.folder / "kaon.log", encoding="utf-8", errors="replace") as file:
+                found = (re.search(r"\bdata: (\d+) training jets\b", line) for line in file)
+                return next((int(match[1]) for match in found if match), None)
+        except OSError:
+            return None
+
+    @cached_property
+    def what_is_missing(self):
+        """Why the run does not count, in a few words; None for one that is finished."""
+        steps, wanted = int(max(self.curves.get("step", []), default=0)), self.config.get("training.steps", 0)
+        if steps < wanted and not self._stopped_early:
+            return f"{steps} of {wanted} steps"
+        if self.objective in DOWNSTREAM and not self.evaluation:
+            return "no evaluation/metrics.json; kaon evaluate writes it"
+        return None
+
+    @property
+    def _stopped_early(self):
+        """Whether the validation loss has not fallen for as long as the run waits for it."""
+        patience = self.config.get("training.early_stopping_patience")
+        interval = self.config.get("training.validation_interval")
+        if not isinstance(patience, int) or not interval:
+            return False
+        lowest, since = math.inf, 0
+        for step, loss in zip(self.curves.get("step", []), self.curves.get("valid/total_loss", [])):
+            # What the end of a run alone asked for does not count.
+            if step % interval or math.isnan(loss):
+                continue
+            lowest, since = (loss, 0) if loss < lowest else (lowest, since + 1)
+        return since >= patience
+
+
+def find_runs(folders):
+    """All runs in some folders and below, in the order of their paths; each once."""
+    found = {}
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise DataError(f"{folder} is no folder of runs")
+        before = len(found)
+        for place, below, files in os.walk(folder, followlinks=True):
+            below[:] = sorted(name for name in below if name not in ("checkpoints", "evaluation"))
+            if "config.yaml" in files:
+                found.setdefault(os.path.realpath(place), Path(place))
+        if len(found) == before and not any(_is_inside(path, folder) for path in found):
+            raise DataError(f"{folder} has no runs, which are folders with a config.yaml")
+    return [Run(path, _read_config(path / "config.yaml")) for path in found.values()]
+
+
+def _is_inside(path, folder):
+    return Path(path).is_relative_to(os.path.realpath(folder))
+
+
+def _read_config(path):
+    try:
+        # The C parser where there is one: it is ten times quicker.
+        tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise DataError(f"{path} is no configuration of kaon")
+    return dict(_flat(tree))
+
+
+def _flat(tree, prefix=""):
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def read_metrics(path):
+    """A `metrics.json`, with its numbers that are not finite."""
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if not isinstance(report, dict) or not isinstance(report.get("measures"), dict):
+        raise DataError(f"{path} is no report of kaon evaluate")
+    return report
+
+
+def nearest(name, names):
+    """For a message: what may have been meant, or what there is."""
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"is {close[0]} meant?"
+    return f"there are {', '.join(names)}" if names else "there is nothing"

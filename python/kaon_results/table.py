@@ -1,0 +1,91 @@
+"""Means and standard deviations over seeds, as text, CSV or Markdown."""
+
+import csv
+import io
+import math
+
+from .groups import check_measures, differing_keys, group, show
+
+#: What a table tells of an objective unless asked for something else.
+DEFAULT_MEASURES = {
+    "classification": ["accuracy", "auc", "cross_entropy"],
+    "cwola": ["auc", "sic_half", "sic_99", "sic_max"],
+    "vertexing": ["ari", "raw_pair_index", "pair_accuracy"],
+    "track_origin": ["balanced_accuracy", "auc", "accuracy"],
+}
+_OTHERS = ["valid/total_loss"]
+
+
+def tables(runs, measures=None, by=None):
+    """Headings and rows of a table for each objective, and warnings. A cell is a value of a key, a number of seeds,
+    or the mean and the deviation of a measure."""
+    result, warnings = [], []
+    check_measures(runs, measures or [])
+    for objective in dict.fromkeys(run.objective for run in runs):
+        own = [run for run in runs if run.objective == objective]
+        wanted = measures or DEFAULT_MEASURES.get(objective, _OTHERS)
+        wanted = [name for name in wanted if any(run.measure(name) is not None for run in own)]
+        if not wanted:
+            continue
+        keys = by if by is not None else differing_keys(own)
+        groups, told = group(own, keys)
+        warnings += told
+        rows = [[*each.values, each.seeds, *(each.summary(name) for name in wanted)] for each in groups]
+        result.append((objective, [*keys, "seeds", *wanted], rows))
+    return result, warnings
+
+
+def as_text(found):
+    parts = []
+    for objective, heading, rows in found:
+        cells = [heading] + [[_text(cell) for cell in row] for row in rows]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(heading))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
+        parts.append("\n".join([objective, *lines]))
+    return "\n\n".join(parts) + "\n"
+
+
+def as_markdown(found):
+    parts = []
+    for objective, heading, rows in found:
+        lines = [heading, ["---"] * len(heading)] + [[_text(cell) for cell in row] for row in rows]
+        # A bar would begin another cell.
+        lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
+        parts.append("\n".join([f"**{objective}**", "", *lines]))
+    return "\n\n".join(parts) + "\n"
+
+
+def as_csv(found):
+    """All objectives in one table, whose columns are those of all of them."""
+    lines = []
+    for objective, heading, rows in found:
+        for row in rows:
+            line = {"objective": objective}
+            for name, cell in zip(heading, row):
+                if isinstance(cell, tuple):
+                    mean, deviation = cell
+                    line[name] = "" if mean is None else repr(mean)
+                    line[f"{name}_std"] = "" if deviation is None else repr(deviation)
+                else:
+                    line[name] = "" if cell is None else show(cell)
+            lines.append(line)
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return buffer.getvalue()
+
+
+def _text(cell):
+    return number(*cell) if isinstance(cell, tuple) else show(cell)
+
+
+def number(mean, deviation):
+    """`0.7213 ± 0.0041`: the deviation with two digits, and the mean as far as they reach."""
+    if mean is None:
+        return "–"
+    if deviation is None or not math.isfinite(mean) or not math.isfinite(deviation):
+        return f"{mean:.4g}"
+    digits = 4 if deviation == 0 else max(0, min(6, 1 - math.floor(math.log10(deviation))))
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

@@ -1,0 +1,194 @@
+"""Figures of runs are drawn from the right numbers; how they look is for the eye."""
+
+import numpy as np
+import pytest
+from run_folders import make_run, scores_for, write_predictions
+
+pytest.importorskip("mplhep")
+
+import matplotlib.pyplot as plt  # noqa: E402
+
+from kaon_plots.cli import main  # noqa: E402
+
+
+@pytest.fixture
+def drawn(monkeypatch, tmp_path):
+    """Draws a figure and gives its axes."""
+    figures = []
+    # A closed figure still has what was drawn.
+    monkeypatch.setattr(plt, "close", figures.append)
+
+    def call(*arguments):
+        picture = tmp_path / "picture.png"
+        assert main([*map(str, arguments), "--output", str(picture)]) == 0
+        assert picture.read_bytes()[:4] == b"\x89PNG"
+        return figures.pop().axes
+
+    return call
+
+
+def lines(axis):
+    return {line.get_label(): line for line in axis.lines if not line.get_label().startswith("_")}
+
+
+def test_scan_draws_means_and_bands_of_every_mode(tmp_path, drawn):
+    for mode, value in (("fixed", 0.4), ("fine_tuned", 0.5), ("scratch", 0.3)):
+        for jets in (100, 1000, "all"):
+            for seed in range(2):
+                make_run(tmp_path / f"runs/{mode}-{jets}-{seed}", {"accuracy": value + 0.02 * seed}, mode=mode,
+                         jets=jets, seed=seed)
+    (axis,) = drawn("scan", tmp_path / "runs")
+    assert set(lines(axis)) == {"fixed", "fine-tuned", "from scratch"}
+    places, values = lines(axis)["fixed"].get_data()
+    # What "all" is stands in the log.
+    assert list(places) == [100, 1000, 168678]
+    assert np.allclose(values, 0.41)
+    assert axis.get_xscale() == "log"
+    assert len(axis.collections) == 3
+    low, high = (getattr(axis.collections[0].get_datalim(axis.transData), edge) for edge in ("y0", "y1"))
+    assert high - low == pytest.approx(2 * 0.02 / np.sqrt(2))
+    assert axis.get_legend().get_title().get_text() == "mean ± std. dev. of 2 seeds"
+
+
+def test_scan_names_backbones_where_there_are_several(tmp_path, drawn):
+    for backbone in ("kmeans", "flow"):
+        for mode in ("fine_tuned", "scratch"):
+            make_run(tmp_path / f"runs/{backbone}-{mode}", {"accuracy": 0.5}, mode=mode,
+                     backbone=f"runs/{backbone}/checkpoints/best", seed=0 if backbone == "flow" else 1)
+    (axis,) = drawn("scan", tmp_path / "runs")
+    # A single point has a bar, as a band would have no width.
+    assert len(axis.containers) == 3
+    assert list(lines(axis)) == ["flow, fine-tuned", "kmeans, fine-tuned", "from scratch"]
+
+
+def test_scan_of_signal_jets(tmp_path, drawn):
+    for jets in (0, 50, 500):
+        make_run(tmp_path / f"runs/{jets}", {"sic_half": jets / 100}, objective="cwola", cwola__signal_jets=jets)
+    (axis,) = drawn("scan", tmp_path / "runs", "--x", "cwola.signal_jets", "--measure", "sic_half")
+    places, values = lines(axis)["fine-tuned"].get_data()
+    assert list(places) == [0, 50, 500] and list(values) == [0, 0.5, 5]
+    assert axis.get_xscale() == "symlog"
+
+
+def test_btag_has_a_panel_for_each_task(tmp_path, drawn):
+    for mode in ("fine_tuned", "scratch"):
+        for jets in (100, 1000):
+            make_run(tmp_path / f"runs/flavour-{mode}-{jets}", {"accuracy": 0.5}, mode=mode, jets=jets)
+            make_run(tmp_path / f"runs/vertexing-{mode}-{jets}", {
+                "ari": 0.5, "ari_0_secondary_vertices": 0.9, "ari_1_secondary_vertices": jets / 2000,
+                "ari_4_or_more_secondary_vertices": 0.3}, objective="vertexing", mode=mode, jets=jets)
+        make_run(tmp_path / f"runs/origin-{mode}", {
+            "balanced_accuracy": 0.5, **{f"balanced_accuracy_{n}_tracks": n / 20 for n in (2, 10, 3)}},
+            objective="track_origin", mode=mode)
+    flavour, vertices, tracks = drawn("btag", tmp_path / "runs")
+    assert list(lines(flavour)["fine-tuned"].get_xdata()) == [100, 1000]
+    # Of runs with several numbers of jets, those with the most.
+    assert lines(vertices)["from scratch"].get_xydata().tolist() == [[0, 0.9], [1, 0.5], [4, 0.3]]
+    assert [text.get_text() for text in vertices.get_xticklabels()] == ["0", "1", "≥ 4"]
+    assert lines(tracks)["fine-tuned"].get_xydata().tolist() == [[2, 0.1], [3, 0.15], [10, 0.5]]
+
+
+def test_btag_says_which_task_is_missing(tmp_path, drawn):
+    make_run(tmp_path / "runs/flavour", {"accuracy": 0.5})
+    _, vertices, _ = drawn("btag", tmp_path / "runs")
+    assert vertices.texts[0].get_text() == "no runs of vertexing"
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    labels = np.arange(300) % 3
+    return write_predictions(tmp_path / "run/evaluation/predictions.h5", ["light", "c", "b"], labels=labels,
+                             scores=scores_for(labels, 3, np.random.default_rng(0)))
+
+
+def test_roc_of_every_class(predictions, drawn):
+    (axis,) = drawn("roc", predictions.parent.parent)
+    assert [name.split()[0] for name in lines(axis)] == ["light", "c", "b"]
+    for line in lines(axis).values():
+        efficiency, rejection = line.get_data()
+        assert np.all(np.diff(efficiency) >= 0) and np.all(np.diff(rejection) <= 0)
+        assert (efficiency[-1], rejection[-1]) == (1, 1)
+
+
+def test_roc_compares_files(predictions, tmp_path, drawn):
+    labels = np.arange(300) % 3
+    other = write_predictions(tmp_path / "best/evaluation/predictions.h5", ["light", "c", "b"], labels=labels,
+                              scores=np.eye(3, dtype="f4")[labels] * 0.9 + 0.03)
+    (axis,) = drawn("roc", predictions, other, "--signal", "b", "--background", "light")
+    assert list(lines(axis))[1] == "best (AUC 1.0000)"
+
+
+@pytest.mark.parametrize("columns", [
+    {"scores": [0.1, 0.9, 0.6, 0.7], "labels": [0, 1, 0, 1]},
+    {"origin_scores": np.eye(4), "origin": [0, 1, 2, 3], "constituents": [4], "labels": [0]},
+    {"pair_scores": [0.9, 0.2, 0.1], "vertex": [0, 0, 1], "predicted_vertex": [0, 0, 1], "constituents": [3],
+     "labels": [0]},
+])
+def test_roc_of_every_task(tmp_path, drawn, columns):
+    drawn("roc", write_predictions(tmp_path / "predictions.h5", **columns))
+
+
+def test_confusion_is_the_same_from_both_files(predictions, tmp_path, drawn):
+    found = drawn("confusion", predictions)[0]
+    shown = [text.get_text() for text in found.texts]
+    from kaon_results.predictions import read_predictions
+    run = make_run(tmp_path / "json", {"accuracy": 0.5}, classes=["light", "c", "b"],
+                   tables={"confusion": read_predictions(predictions).confusion.tolist()})
+    again = drawn("confusion", run / "evaluation" / "metrics.json")[0]
+    assert [text.get_text() for text in again.texts] == shown
+    assert again.get_title() == found.get_title()
+
+
+def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
+    make_run(tmp_path / "a", {"accuracy": 0.5})
+    make_run(tmp_path / "b", {"accuracy": 0.5}, mode="scratch", done=40)
+    axes = drawn("training", tmp_path / "a", tmp_path / "b")
+    # The total is the only loss, so that it is not drawn twice.
+    assert [axis.get_ylabel() for axis in axes] == ["classification loss", "accuracy", "learning rate", "gradient norm"]
+    assert {"a", "b"} <= {line.get_label() for line in axes[0].lines}
+    (backbone,) = [line for line in axes[2].lines if line.get_label() == "backbone" and len(line.get_xdata())]
+    head = axes[2].lines[0]
+    assert backbone.get_ydata()[3] == 0 and 0 < backbone.get_ydata()[5] < head.get_ydata()[5]
+    assert backbone.get_ydata()[-1] == head.get_ydata()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scan", "{runs}", "--output", "x.jpg"], "does not end in .pdf, .png or .svg"),
+        (["scan", "{runs}", "--output", "nowhere/x.png"], "nowhere/x.png cannot be written"),
+        (["scan", "nowhere"], "nowhere is no folder of runs"),
+        (["scan", "{runs}", "--x", "data.classes"], "data.classes is all, and an axis needs numbers"),
+        (["scan", "{runs}", "--x", "data.jetz"], "is data.jets meant?"),
+        (["scan", "{runs}", "--measure", "area"], "no run has the measure area"),
+        (["scan", "{runs}", "{origin}"], "--where objective=classification chooses"),
+        (["btag", "{other}"], "no runs of classification, vertexing or track_origin"),
+        (["roc", "{runs}"], "no predictions.h5"),
+        (["roc", "nowhere.h5"], "nowhere.h5 cannot be read"),
+        (["roc", "{jets}"], "has no dataset scores"),
+        (["roc", "{predictions}", "--signal", "d"], "has no class d; there are light, c, b"),
+        (["roc", "{predictions}", "--signal", "b", "--background", "b"], "cannot be told from itself"),
+        (["roc", "{predictions}", "{predictions}"], "give them with --names"),
+        (["roc", "{predictions}", "{predictions}", "--names", "x", "y"], "--signal names the class"),
+        (["confusion", "{runs}/evaluation/metrics.json"], "has no confusion matrix"),
+        (["confusion", "{predictions}", "{predictions}"], "give one file"),
+        (["training", "nowhere"], "nowhere is no run"),
+        (["training", "{fresh}"], "has no metrics yet"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(tmp_path, predictions, capsys, monkeypatch, arguments, message):
+    places = {
+        "runs": make_run(tmp_path / "runs", {"accuracy": 0.5}), "predictions": predictions,
+        "origin": make_run(tmp_path / "origin", {"accuracy": 0.5}, objective="track_origin"),
+        "other": make_run(tmp_path / "other", {}, objective="mpm_v2"),
+        "fresh": make_run(tmp_path / "fresh", {}, done=0),
+        "jets": write_predictions(tmp_path / "jets.h5", csts=[1.0]),
+    }
+    monkeypatch.chdir(tmp_path)
+    arguments = [each.format(**places) for each in arguments]
+    if "--output" not in arguments:
+        arguments += ["--output", "x.png"]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("kaon-plot: ") and message in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "x.png").exists()

@@ -1,0 +1,149 @@
+"""The measures of `kaon evaluate` are those of scikit-learn.
+
+`data` has what it wrote for a few hundred jets and models that were trained for some dozen steps: predictions, and
+the measures of the same predictions.
+"""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from scipy.sparse.csgraph import connected_components
+from sklearn import metrics
+
+from kaon_plots.roc import roc
+from kaon_results.predictions import read_predictions, same_vertex
+from kaon_results.runs import read_metrics
+
+DATA = Path(__file__).parent / "data"
+CLASSIFICATIONS = ["btag", "classification"]
+
+
+def columns(task):
+    with h5py.File(DATA / task / "predictions.h5") as file:
+        return {name: dataset[()] for name, dataset in file.items()}
+
+
+def report(task):
+    """The report, and the measures without the losses, which are not scikit-learn's."""
+    found = read_metrics(DATA / task / "metrics.json")
+    return found, {name: float(value) for name, value in found["measures"].items() if not name.endswith("_loss")}
+
+
+def in_double(scores):
+    """With sums of one to more digits than single precision has."""
+    return scores.astype(float) / scores.sum(axis=1, keepdims=True, dtype=float)
+
+
+def mean_area(labels, scores):
+    """Over the classes that occur."""
+    return np.mean([metrics.roc_auc_score(labels == each, scores[:, each]) for each in np.unique(labels)])
+
+
+@pytest.mark.parametrize("task", CLASSIFICATIONS)
+def test_classification(task):
+    predictions = read_predictions(DATA / task)
+    scores, labels, classes = predictions.scores, predictions.labels, predictions.classes
+    found, measures = report(task)
+    assert found["classes"] == classes and found["jets"] == len(labels)
+    answers = scores.argmax(axis=1)
+    expected = {
+        "accuracy": metrics.accuracy_score(labels, answers),
+        "balanced_accuracy": metrics.balanced_accuracy_score(labels, answers),
+        "cross_entropy": metrics.log_loss(labels, in_double(scores), labels=range(len(classes))),
+        "auc": mean_area(labels, scores),
+    }
+    for number, name in enumerate(classes):
+        expected[f"auc_{name}"] = metrics.roc_auc_score(labels == number, scores[:, number])
+    for number, name in list(enumerate(classes))[1:]:
+        pair = np.isin(labels, (0, number))
+        background, _, signal = operating_points(
+            labels[pair] == number, scores[pair, number] / (scores[pair, number] + scores[pair, 0]))
+        for efficiency, text in ((0.3, "30"), (0.5, "50"), (0.99, "99"), (0.995, "99.5")):
+            left = background[np.argmax(signal >= efficiency - 1e-9)]
+            expected[f"rejection_{name}_at_{text}"] = 1 / left if left > 0 else np.inf
+    assert measures == pytest.approx(expected, rel=1e-6)
+    matrix = metrics.confusion_matrix(labels, answers, labels=range(len(classes)))
+    assert found["tables"]["confusion"] == matrix.tolist() == predictions.confusion.tolist()
+
+
+def operating_points(is_signal, scores):
+    """The efficiency of the background, how many of it are left, and the efficiency of the signal as the threshold
+    falls."""
+    background, signal, _ = metrics.roc_curve(is_signal, scores, drop_intermediate=False)
+    return background, np.rint(background * np.sum(~is_signal)), signal
+
+
+def test_cwola():
+    data = columns("cwola")
+    is_signal, scores = data["labels"] == 1, data["scores"]
+    background, left, signal = operating_points(is_signal, scores)
+    above, rejected, enough = scores > 0.5, left <= np.floor(0.01 * np.sum(~is_signal) + 1e-9), left >= 10
+    expected = {
+        "accuracy": metrics.accuracy_score(is_signal, above),
+        "auc": metrics.roc_auc_score(is_signal, scores),
+        "sic_half": np.mean(above[is_signal]) / np.sqrt(np.mean(above[~is_signal])),
+        "sic_99": signal[rejected][-1] / np.sqrt(background[rejected][-1]),
+        "sic_max": np.max(signal[enough] / np.sqrt(background[enough])),
+    }
+    assert report("cwola")[1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_vertexing():
+    data = columns("vertexing")
+    together = same_vertex(data)
+    accepted = data["pair_scores"] > 0.5
+    sums = {}
+    token = pair = 0
+    for count in data["constituents"]:
+        tokens, pairs = slice(token, token + count), slice(pair, pair + count * (count - 1) // 2)
+        token, pair = tokens.stop, pairs.stop
+        vertices, found = data["vertex"][tokens], data["predicted_vertex"][tokens]
+        # Vertices are what chains of accepted pairs connect.
+        graph = np.zeros((count, count))
+        graph[np.triu_indices(count, 1)] = accepted[pairs]
+        _, components = connected_components(graph, directed=False)
+        assert metrics.adjusted_rand_score(components, found) == 1
+        index = metrics.adjusted_rand_score(vertices, found)
+        # The formula of the adjusted Rand index on pairs is Cohen's kappa of the decisions on them.
+        raw = 1.0
+        if np.any(accepted[pairs] != together[pairs]):
+            raw = metrics.cohen_kappa_score(accepted[pairs], together[pairs], labels=[0, 1])
+        secondary = len(set(vertices) - {0})
+        group = f"ari_{secondary if secondary < 4 else '4_or_more'}_secondary_vertices"
+        for name, value in (("ari", index), ("raw_pair_index", raw), (group, index)):
+            sums.setdefault(name, []).append(value)
+    expected = {name: np.mean(values) for name, values in sums.items()}
+    expected["pair_accuracy"] = metrics.accuracy_score(together, accepted)
+    assert report("vertexing")[1] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_track_origin():
+    data = columns("track-origin")
+    origins, scores = data["origin"], data["origin_scores"]
+    answers = scores.argmax(axis=1)
+    expected = {
+        "accuracy": metrics.accuracy_score(origins, answers),
+        "balanced_accuracy": metrics.balanced_accuracy_score(origins, answers),
+        "auc": mean_area(origins, scores),
+    }
+    tracks = np.repeat(data["constituents"], data["constituents"])
+    for count in np.unique(tracks):
+        chosen = tracks == count
+        value = metrics.balanced_accuracy_score(origins[chosen], answers[chosen])
+        expected[f"balanced_accuracy_{count}_tracks"] = value
+    assert report("track-origin")[1] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_curves_of_the_figure(ties):
+    predictions = read_predictions(DATA / "btag")
+    scores, is_signal = predictions.scores[:, 2], predictions.labels == 2
+    if ties:
+        scores = np.round(scores, 1)
+    (signal, background), area = roc(scores, is_signal)
+    expected = metrics.roc_curve(is_signal, scores, drop_intermediate=False)
+    assert np.allclose(background, expected[0]) and np.allclose(signal, expected[1])
+    assert area == pytest.approx(metrics.roc_auc_score(is_signal, scores))

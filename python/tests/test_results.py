@@ -1,0 +1,175 @@
+"""The table of results from run folders."""
+
+import csv
+import io
+
+import pytest
+from run_folders import make_run
+
+from kaon_results import find_runs
+from kaon_results.cli import main
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Two modes × two numbers of jets × three seeds; accuracies 0.5, 0.6, 0.7 with 0.01 more a seed."""
+    for mode, first in (("fine_tuned", 0.5), ("scratch", 0.7)):
+        for jets in (100, 1000):
+            for seed in range(3):
+                value = first + (0.1 if jets == 1000 else 0) + 0.01 * seed
+                make_run(tmp_path / "runs" / mode / str(jets) / f"seed-{seed}", {"accuracy": value, "auc": 0.9},
+                         mode=mode, jets=jets, seed=seed)
+    return tmp_path / "runs"
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_means_and_deviations_over_seeds(sweep, capsys):
+    assert main([str(sweep), "--format", "csv"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    found = {(row["backbone_mode"], row["data.jets"]): row for row in rows(said.out)}
+    assert len(found) == 4
+    row = found["scratch", "1000"]
+    assert (row["seeds"], row["objective"]) == ("3", "classification")
+    assert float(row["accuracy"]) == pytest.approx(0.81)
+    assert float(row["accuracy_std"]) == pytest.approx(0.01)
+    assert float(row["auc_std"]) == pytest.approx(0)
+    # A backbone that gave its shape alone is none; the other is called after its run.
+    assert row["backbone"] == "" and found["fine_tuned", "100"]["backbone"] == "kmeans"
+
+
+def test_text_and_markdown(sweep, capsys):
+    assert main([str(sweep), "--measure", "accuracy"]) == 0
+    text = capsys.readouterr().out.splitlines()
+    assert text[0] == "classification"
+    assert text[1].split() == ["backbone", "backbone_mode", "data.jets", "seeds", "accuracy"]
+    assert ["kmeans", "fine_tuned", "100", "3", "0.510", "±", "0.010"] in [line.split() for line in text]
+    assert main([str(sweep), "--measure", "accuracy", "--format", "markdown"]) == 0
+    assert "| kmeans | fine_tuned | 100 | 3 | 0.510 ± 0.010 |" in capsys.readouterr().out
+
+
+def test_objectives_have_tables_of_their_own(sweep, tmp_path, capsys):
+    make_run(sweep / "v", {"ari": 0.5, "raw_pair_index": 0.4, "pair_accuracy": 0.8}, objective="vertexing")
+    make_run(sweep / "pre", {}, objective="mpm_v2", evaluated=False, mode=None, backbone=None)
+    assert main([str(sweep)]) == 0
+    out = capsys.readouterr().out
+    assert "raw_pair_index" in out and "valid/total_loss" in out
+    assert main([str(sweep), "--measure", "ari"]) == 0
+    assert "classification" not in capsys.readouterr().out
+
+
+def test_where_chooses_runs(sweep, capsys):
+    assert main([str(sweep), "--where", "backbone=none", "--where", "data.jets=100,200", "--format", "csv"]) == 0
+    (row,) = rows(capsys.readouterr().out)
+    assert float(row["accuracy"]) == pytest.approx(0.71)
+    assert main([str(sweep), "--where", "backbone=kmeans", "--format", "csv"]) == 0
+    assert len(rows(capsys.readouterr().out)) == 2
+
+
+def test_unlike_runs_are_not_averaged_silently(sweep, capsys):
+    assert main([str(sweep), "--by", "backbone_mode"]) == 0
+    assert "though data.jets is 100, 1000; --by backbone_mode,data.jets" in capsys.readouterr().err
+    make_run(sweep / "again", {"accuracy": 0.5, "auc": 0.5}, mode="fine_tuned", jets=100, seed=0)
+    assert main([str(sweep)]) == 0
+    assert "the same seed and settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"evaluated": False}, "no evaluation/metrics.json"),
+        ({"done": 50}, "50 of 100 steps"),
+        ({"done": 0, "evaluated": False}, "0 of 100 steps"),
+        # Three validations, the lowest the second: one more without a lower one was to come.
+        ({"done": 30, "patience": 2, "losses": [3, 1, 2]}, "30 of 100 steps"),
+        ({"done": 40, "patience": 2, "losses": [3, 1, 2, 1]}, None),
+        ({"done": 100, "patience": 2}, None),
+    ],
+)
+def test_unfinished_runs_are_named_and_do_not_count(tmp_path, capsys, options, reason):
+    make_run(tmp_path / "good", {"accuracy": 0.5, "auc": 0.5}, patience=options.get("patience"))
+    make_run(tmp_path / "other", {"accuracy": 0.7, "auc": 0.5}, seed=1, **options)
+    assert main([str(tmp_path), "--format", "csv", "--measure", "accuracy"]) == 0
+    said = capsys.readouterr()
+    (row,) = rows(said.out)
+    if reason is None:
+        assert row["accuracy"] == "0.6" and said.err == ""
+    else:
+        assert row["accuracy"] == "0.5"
+        assert f"unfinished: {tmp_path / 'other'} ({reason}" in said.err
+
+
+def test_a_line_that_is_being_written_is_left_out(tmp_path):
+    folder = make_run(tmp_path / "run", {"accuracy": 0.5})
+    with open(folder / "metrics.csv", "a") as file:
+        file.write("105,0,2688")
+    (run,) = find_runs([tmp_path])
+    assert run.curves["step"][-1] == 100
+
+
+def test_measures_of_both_files(tmp_path):
+    make_run(tmp_path / "run", {"rejection": "inf", "accuracy": 0.5})
+    (run,) = find_runs([tmp_path])
+    assert run.measure("rejection") == float("inf")
+    assert run.measure("valid/accuracy") == 0.6
+    assert run.measure("nothing") is None
+
+
+@pytest.mark.parametrize(("values", "text"), [(["inf", 3.0], "inf"), ([float("nan"), 3.0], "nan")])
+def test_what_is_not_finite_is_shown(tmp_path, capsys, values, text):
+    for seed, value in enumerate(values):
+        make_run(tmp_path / str(seed), {"rejection": value}, seed=seed)
+    assert main([str(tmp_path), "--measure", "rejection"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["2", text]
+
+
+def test_runs_are_found_once(sweep, tmp_path):
+    assert len(find_runs([sweep, sweep / "scratch"])) == 12
+    (tmp_path / "link").symlink_to(sweep / "scratch" / "100")
+    assert len(find_runs([tmp_path / "link"])) == 3
+
+
+def test_backbones_are_told_apart_by_their_folders(tmp_path, capsys):
+    for number, path in enumerate(["a/kmeans/checkpoints/best", "b/kmeans/checkpoints/best"]):
+        make_run(tmp_path / str(number), {"accuracy": 0.5}, backbone=path)
+    assert main([str(tmp_path), "--format", "csv"]) == 0
+    assert {row["backbone"] for row in rows(capsys.readouterr().out)} == {"a/kmeans", "b/kmeans"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere is no folder of runs"),
+        (["{empty}"], "has no runs"),
+        (["{sweep}", "--measure", "acuracy"], "no run has the measure acuracy; is accuracy meant?"),
+        (["{sweep}", "--by", "bakbone_mode"], "no run has the key bakbone_mode; is backbone_mode meant?"),
+        (["{sweep}", "--where", "data.jets=7"], "data.jets is 100, 1000"),
+        (["{sweep}", "--where", "data.jets"], "is not of the form key=value"),
+    ],
+)
+def test_bad_input_is_said(sweep, tmp_path, capsys, arguments, message):
+    (tmp_path / "empty").mkdir()
+    places = {"sweep": sweep, "empty": tmp_path / "empty"}
+    assert main([each.format(**places) for each in arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("kaon-results: ") and message in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("config.yaml", "seed: [1", "config.yaml is no YAML"),
+        ("config.yaml", "- 1", "is no configuration of kaon"),
+        ("metrics.csv", "step,a\n1\n", "different numbers of columns"),
+        ("metrics.csv", "step,a\n1,x\n", "metrics.csv is damaged"),
+        ("evaluation/metrics.json", "{", "metrics.json cannot be read"),
+        ("evaluation/metrics.json", "[]", "is no report of kaon evaluate"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, capsys, name, text, message):
+    (make_run(tmp_path / "run", {"accuracy": 0.5}) / name).write_text(text)
+    assert main([str(tmp_path)]) == 1
+    assert message in capsys.readouterr().err

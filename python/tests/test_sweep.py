@@ -1,0 +1,140 @@
+"""The scripts for sweeps, with a stand-in for kaon."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+KAON = """#!/bin/bash
+echo "$*" >>"$CALLS"
+trap 'exit 75' USR1
+case "$*" in
+    *kill=1*) sleep 0.1; kill -9 $$ ;;
+    *bad=1*) echo "Error: unknown key 'bad' on the command line" >&2; exit 1 ;;
+    *slow=1*) for _ in {1..300}; do sleep 0.1; done ;;
+esac
+"""
+
+
+@pytest.fixture
+def kaon(tmp_path, monkeypatch):
+    """A stand-in for the program; gives the file with the arguments of its calls."""
+    program = tmp_path / "kaon"
+    program.write_text(KAON)
+    program.chmod(0o755)
+    calls = tmp_path / "calls"
+    calls.touch()
+    monkeypatch.setenv("KAON", str(program))
+    monkeypatch.setenv("CALLS", str(calls))
+    return calls
+
+
+def script(name, *arguments):
+    result = subprocess.run(["bash", ROOT / "scripts" / name, *map(str, arguments)], capture_output=True, text=True,
+                            timeout=60)
+    return result.returncode, result.stdout, result.stderr
+
+
+def sweep_file(tmp_path, *lines):
+    path = tmp_path / "sweep.txt"
+    path.write_text("".join(line + "\n" for line in lines))
+    return path
+
+
+def test_lines_are_the_product():
+    status, said, _ = script(
+        "sweep-lines.sh", "--output", "runs/labels", "--backbone", "kmeans=a/checkpoints/best", "--backbone",
+        "flow=b/checkpoints/best", "--modes", "fine_tuned scratch", "--key", "data.jets", "--values", "100 1000",
+        "--seeds", "0 1")
+    lines = said.splitlines()
+    assert status == 0 and len(lines) == len(set(lines)) == 2 * 2 * 2 + 2 * 2
+    assert lines[0] == ("run.directory=runs/labels/kmeans/fine_tuned/data.jets-100/seed-0 backbone=a/checkpoints/best "
+                        "backbone_mode=fine_tuned data.jets=100 seed=0")
+    # From scratch once, with the shape of the first.
+    assert lines[-1] == ("run.directory=runs/labels/scratch/data.jets-1000/seed-1 backbone=a/checkpoints/best "
+                         "backbone_mode=scratch data.jets=1000 seed=1")
+
+
+def test_words_with_spaces_survive(tmp_path, kaon):
+    _, said, _ = script("sweep-lines.sh", "--output", "my runs", "--key", "data.classes",
+                        "--values", "'[QCD, Hbb]' all")
+    assert len(said.splitlines()) == 2
+    config = ROOT / "configs/quickstart.yaml"
+    status, _, _ = script("sweep.sh", sweep_file(tmp_path, *said.splitlines()), "finetune", config)
+    assert status == 0
+    assert kaon.read_text().splitlines()[0] == (
+        f"finetune {config} run.directory=my runs/scratch/data.classes-QCD-Hbb/seed-0 backbone_mode=scratch "
+        "data.classes=[QCD, Hbb] seed=0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--output is missing"),
+        (["--output", "r", "--modes", "fixed"], "the mode fixed needs a backbone"),
+        (["--output", "r", "--modes", "finetuned"], "modes are fixed, fine_tuned and scratch"),
+        (["--output", "r", "--seeds", "0,1"], "seeds are whole numbers"),
+        (["--output", "r", "--seeds", "0", "1"], "unknown argument '1'"),
+        (["--output", "r", "--key", "data.jets"], "--values is missing"),
+        (["--output", "r", "--values", "1"], "--values without --key"),
+        (["--output", "r", "--key", "seed", "--values", "1"], "has an option of its own"),
+        (["--output", "r", "--key", "data.jets", "--values", "'1"], "a quote without its other half"),
+        (["--output", "r", "--backbone", "x", "--backbone", "y"], "several backbones need names"),
+        (["--output", "r", "--backbone", "a=x", "--backbone", "a=y"], "two backbones are called a"),
+    ],
+)
+def test_bad_lines_are_refused(arguments, message):
+    status, said, error = script("sweep-lines.sh", *arguments)
+    assert status == 2 and said == "" and message in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_failing_line_is_named_and_stops_no_other(tmp_path, kaon, parallel):
+    file = sweep_file(tmp_path, "run.directory=r/1", "run.directory=r/2 bad=1", "", "run.directory=r/3 kill=1",
+                      "run.directory=r/4")
+    status, said, _ = script("sweep.sh", "--parallel", parallel, file, "finetune", ROOT / "configs/quickstart.yaml",
+                             "seed=1")
+    assert status == 1
+    assert len(kaon.read_text().splitlines()) == 4
+    assert f"line 2 of {file}: failed with exit code 1: run.directory=r/2 bad=1" in said
+    assert "unknown key 'bad'" in said and f"line 4 of {file}: failed with exit code 137" in said
+    assert said.splitlines()[-1] == "2 of 4 lines are done; failed: 2, 4"
+    # Those that run at the same time share the cores.
+    assert ("parallel.threads=" in kaon.read_text()) == (parallel > 1)
+
+
+def test_a_signal_stops_with_checkpoints(tmp_path, kaon):
+    file = sweep_file(tmp_path, "run.directory=r/1 slow=1", "run.directory=r/2 slow=1", "run.directory=r/3")
+    process = subprocess.Popen(
+        ["bash", ROOT / "scripts/sweep.sh", "--parallel", "2", file, "pretrain", ROOT / "configs/quickstart.yaml"],
+        stdout=subprocess.PIPE, text=True)
+    while len(kaon.read_text().splitlines()) < 2:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGTERM)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 75
+    assert said.splitlines()[-1] == "0 of 3 lines are done; steps are left: 1, 2; not begun: 1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "arguments", "message"),
+    [
+        (["run.directory=r", "run.directory=r"], [], "lines 1 and 2 of {file} have the same run.directory=r"),
+        (["seed=1"], [], "line 1 of {file} has no run.directory"),
+        (["run.directory='r"], [], "line 1 of {file} has a quote without its other half"),
+        ([], [], "{file} has no line"),
+        (["run.directory=r"], ["--parallel", "0"], "--parallel needs a number from 1"),
+        (["run.directory=r"], ["--foo"], "unknown option --foo"),
+    ],
+)
+def test_bad_sweeps_are_refused_before_anything_starts(tmp_path, kaon, lines, arguments, message):
+    file = sweep_file(tmp_path, *lines)
+    status, _, error = script("sweep.sh", *arguments, file, "finetune", ROOT / "configs/quickstart.yaml")
+    assert status == 2 and message.format(file=file) in error
+    assert kaon.read_text() == ""
