@@ -24,6 +24,7 @@ final class DataParallelStep {
     /// What adds the gradients instead in a deterministic run.
     private let tree: FixedTreeSum?
     private let sharding: Sharding
+    private let precision: Precision
     private let communicator: Communicator
     private let profile: OperationProfile?
     private let progress: ProgressBoard
@@ -35,18 +36,21 @@ final class DataParallelStep {
     var exposedCommunication: Double { (tree?.exposed ?? reducer.exposed) / .seconds(1) }
 
     /// - Parameters:
+    ///   - precision: what the matrix products multiply.
     ///   - profile: where to note what the time of the steps goes to.
     ///   - progress: where to note what this rank is busy with.
     ///   - detectsAnomalies: whether to look for the first value that is not finite.
     init(
         _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
-        parallel: RunOptions.Parallel, sharding: Sharding, profile: OperationProfile? = nil,
+        parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision,
+        profile: OperationProfile? = nil,
         progress: ProgressBoard = ProgressBoard(), detectsAnomalies: Bool = false
     ) {
         self.objective = objective
         self.optimizer = optimizer
         self.gradientClip = gradientClip
         self.communicator = communicator
+        self.precision = precision
         self.profile = profile
         self.progress = progress
         let parameters = objective.parameters
@@ -168,7 +172,7 @@ final class DataParallelStep {
         if parts.isEmpty, tree == nil { reducer.arm() }
         for (index, part) in parts.enumerated() {
             progress.enter(.computing)
-            let tape = Tape(profile: profile, anomalies: anomalies)
+            let tape = Tape(profile: profile, anomalies: anomalies, precision: precision)
             tape.onGradientComplete = { [reducer] in reducer.gradientIsComplete($0) }
             let found = part.evaluate(scales, tape)
             for (term, loss) in zip(objective.terms, found) where !loss.isFinite {
