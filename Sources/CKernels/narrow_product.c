@@ -18,7 +18,7 @@ typedef struct {
     int64_t depth, rows, columns;
 } Blocks;
 static const Blocks rows_of_a = {512, 48, 384};
-static const Blocks columns_of_a = {192, 64, 768};
+static const Blocks columns_of_a = {256, 32, 768};
 
 INSIDE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
