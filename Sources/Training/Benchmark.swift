@@ -62,7 +62,7 @@ public func benchmark(
     let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
     try (objective as? MaskedParticleModelling)?.useSyntheticTokens(jets)
     let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
-    let step = DataParallelStep(
+    let step = try DataParallelStep(
         objective, optimizer: AdamW(objective.parameters, options.optimizer.adamW),
         gradientClip: options.optimizer.gradientClip, on: communicator,
         parallel: options.parallel, sharding: sharding, precision: precision, profile: profile)

@@ -45,7 +45,7 @@ final class DataParallelStep {
         parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision,
         profile: OperationProfile? = nil,
         progress: ProgressBoard = ProgressBoard(), detectsAnomalies: Bool = false
-    ) {
+    ) throws {
         self.objective = objective
         self.optimizer = optimizer
         self.gradientClip = gradientClip
@@ -57,7 +57,8 @@ final class DataParallelStep {
         anomalies = detectsAnomalies
             ? AnomalyDetector { parameters.index(of: $0).map { parameters.parameters[$0].name } } : nil
         self.sharding = sharding
-        reducer = GradientReducer(objective.parameters, on: communicator, overlaps: parallel.overlap)
+        reducer = try GradientReducer(
+            objective.parameters, on: communicator, overlaps: parallel.overlap, precision: parallel.reducePrecision)
         tree = sharding.isDeterministic ? FixedTreeSum(objective.parameters.gradients, on: communicator) : nil
     }
 

@@ -123,7 +123,7 @@ private func run(
             directory, objective, run.optimizer, run.state, fitted: run.fitted,
             order: trainLoader.order, options: options, console: console)
     }
-    let trainer = Trainer(
+    let trainer = try Trainer(
         objective, optimizer: run.optimizer, state: run.state, options: options, train: trainLoader,
         validation: try validation.map { try loader($0, run.fitted.preprocessing, shuffle: false) },
         on: communicator, console: console, records: records,

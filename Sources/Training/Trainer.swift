@@ -33,7 +33,7 @@ final class Trainer {
         train: JetLoader,
         validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords,
         budget: TimeBudget?, sharding: Sharding, progress: ProgressBoard, precision: Precision
-    ) {
+    ) throws {
         self.objective = objective
         self.optimizer = optimizer
         self.state = state
@@ -47,7 +47,7 @@ final class Trainer {
         self.sharding = sharding
         self.precision = precision
         self.budget = budget
-        step = DataParallelStep(
+        step = try DataParallelStep(
             objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
             parallel: options.parallel, sharding: sharding, precision: precision,
             progress: progress, detectsAnomalies: options.training.detectAnomaly)
