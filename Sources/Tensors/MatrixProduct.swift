@@ -84,6 +84,12 @@ func multiply(
 ) {
     guard m > 0, n > 0 else { return }
     if a.isNarrow {
+        #if OneDNN
+            if NarrowProducts.inUse == .oneDNN {
+                return multiplyByOneDNN(
+                    m: m, n: n, k: k, a, transposeA, b, transposeB, from: start, into: c)
+            }
+        #endif
         let narrow: Int32 = c.isNarrow ? 1 : 0
         let left: Int32 = transposeA == .yes ? 1 : 0
         let scratch = Tensor(shape: [Int(ck_narrow_product_scratch(narrow, left, Int64(n), Int64(k)))])

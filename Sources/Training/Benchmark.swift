@@ -57,7 +57,7 @@ public func benchmark(
     let objective = makeObjective(options, classes: classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
-            + "products in \(precision.rawValue), OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
+            + "products in \(precision.name), OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
             + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
     let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
     try (objective as? MaskedParticleModelling)?.useSyntheticTokens(jets)

@@ -44,7 +44,7 @@ func reportStart(
     console.say(
         """
         kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), \
-        products in \(precision.rawValue), on \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")
+        products in \(precision.name), on \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")
         libraries: \(MPIEnvironment.libraryVersion) (threads: \(MPIEnvironment.threadLevel)), \
         HDF5 \(HDF5Library.version), OpenBLAS for \(BLAS.coreName)
         model: \(options.objective.name.rawValue), \(objective.parameters.count) parameters; \

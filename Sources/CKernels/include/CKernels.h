@@ -122,6 +122,8 @@ void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a
 int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k);
 /// Whether this processor multiplies bfloat16 numbers (AVX512-BF16).
 int ck_has_bfloat16(void);
+/// Whether it has tiles for them, too (AMX-BF16), which ck_narrow_product does not use.
+int ck_has_amx(void);
 
 // Attention -----------------------------------------------------------------------------------------------------------
 
