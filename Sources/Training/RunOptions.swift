@@ -85,6 +85,14 @@ public struct RunOptions: Sendable {
         public var earlyStoppingPatience: Int?
         /// Steps in a row that may be skipped because the loss or the gradient is not finite.
         public var maxSkippedSteps: Int
+        public var tensorBoard: TensorBoard
+
+        /// `training.tensorboard`: event files beside `metrics.csv`.
+        public struct TensorBoard: Sendable {
+            public var enabled: Bool
+            /// Every how many steps the distributions of gradients and weights are written; nil for never.
+            public var histogramInterval: Int?
+        }
     }
 
     public var seed: UInt64
@@ -235,5 +243,9 @@ extension RunOptions.Training {
         keepEvery = try section.optionalInt("keep_every", in: count)
         earlyStoppingPatience = try section.optionalInt("early_stopping_patience", in: count)
         maxSkippedSteps = try section.int("max_skipped_steps", default: 10, in: 0...Int(Int32.max))
+        let board = try section.section("tensorboard")
+        tensorBoard = TensorBoard(
+            enabled: try board.bool("enabled", default: true),
+            histogramInterval: try board.optionalInt("histogram_interval", in: count, absent: "none"))
     }
 }

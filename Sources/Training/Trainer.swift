@@ -65,12 +65,13 @@ final class Trainer {
             let begin = ContinuousClock.now
             let epoch = state.epoch
             let learningRate = options.optimizer.learningRate * options.schedule.factor(step: state.step)
+            let factors = objective.learningRateFactors(step: state.step)
             // A run that has time for a single step alone still gets on.
             let isTimeUp = slowestStep > 0
                 && (budget?.isSpent(reserving: 2 * (slowestStep + records.slowestSave)) ?? false)
             let result = try step(
                 { try microBatches(from: prefetcher) }, learningRate: learningRate,
-                factors: objective.learningRateFactors(step: state.step), number: state.step + 1,
+                factors: factors, number: state.step + 1,
                 shouldStop: shouldStop() || isTimeUp)
             guard let result else {
                 records.finishSaving()
@@ -83,6 +84,9 @@ final class Trainer {
             let monitors = try objective.stepDidEnd(state.step, isSkipped: result.isSkipped, on: communicator)
             advance(result, monitors)
             try report(result, epoch: epoch, learningRate: learningRate)
+            if !result.isSkipped {
+                meter.excluding { records.writeHistograms(objective.parameters, factors: factors, step: state.step) }
+            }
             if result.isSkipped { try noteSkipped(result) }
             if state.step == settings.steps || isPatienceSpent {
                 try saveLast()
