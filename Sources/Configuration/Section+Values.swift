@@ -24,6 +24,13 @@ extension Section {
         return try answer(key, item.list(named: "a list of integers"), default: `default`)
     }
 
+    /// A list of whole numbers, each within the bounds, or none.
+    public func optionalInts(
+        _ key: String, in bounds: ClosedRange<Int>? = nil, absent: String? = nil
+    ) throws -> [Int]? {
+        try optionalAnswer(key, Kind.integer.bounded(bounds).list(named: "a list of integers"), absent: absent)
+    }
+
     /// A finite number; integers are numbers.
     public func double(
         _ key: String, default: Double? = nil, in bounds: ClosedRange<Double>? = nil

@@ -42,6 +42,9 @@ package final class GradientReducer {
     package private(set) var exposed = Duration.zero
 
     private static let messagesOnTheirWay = 8
+    /// Where the messages of a step are noted, and how many have left and have been summed.
+    var trace: StepTrace?
+    private var noted = (begun: 0, summed: 0)
 
     /// The messages of this step that have not been summed yet.
     package var outstanding: Int {
@@ -80,6 +83,7 @@ package final class GradientReducer {
     package func arm() {
         isArmed = true
         full = 0
+        noted = (0, 0)
         for index in buckets.indices {
             buckets[index].missing = frozenGroups.contains(buckets[index].group) ? 0 : buckets[index].parameters.count
         }
@@ -121,7 +125,7 @@ package final class GradientReducer {
             try progress()
             if let first = pending.first {
                 _ = try first.wait()
-                pending.removeFirst()
+                removeFirst()
             }
         }
     }
@@ -134,9 +138,18 @@ package final class GradientReducer {
     /// Open MPI moves messages only inside its calls.
     private func progress() throws {
         for reduction in pending { _ = try reduction.test() }
-        while let first = pending.first, try first.test() { pending.removeFirst() }
+        while let first = pending.first, try first.test() { removeFirst() }
         while pending.count < Self.messagesOnTheirWay, let message = waiting.popFirst() {
+            trace?.beginSum(noted.begun, elements: message.elements.count)
+            noted.begun += 1
             pending.append(try communicator.startAllReduce(message))
         }
+    }
+
+    /// The first message on its way has been summed.
+    private func removeFirst() {
+        pending.removeFirst()
+        trace?.endSum(noted.summed, rows: Self.messagesOnTheirWay)
+        noted.summed += 1
     }
 }

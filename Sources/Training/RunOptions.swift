@@ -86,6 +86,10 @@ public struct RunOptions: Sendable {
         /// Steps in a row that may be skipped because the loss or the gradient is not finite.
         public var maxSkippedSteps: Int
         public var tensorBoard: TensorBoard
+        /// The steps of which a trace is written, counted from 1; nil for none.
+        public var profileSteps: ClosedRange<Int>?
+        /// The rank whose trace it is.
+        public var profileRank: Int
 
         /// `training.tensorboard`: event files beside `metrics.csv`.
         public struct TensorBoard: Sendable {
@@ -247,5 +251,17 @@ extension RunOptions.Training {
         tensorBoard = TensorBoard(
             enabled: try board.bool("enabled", default: true),
             histogramInterval: try board.optionalInt("histogram_interval", in: count, absent: "none"))
+        profileRank = try section.int("profile_rank", default: 0, in: .nonNegative)
+        if let profiled = try section.optionalInts("profile_steps", in: count, absent: "none") {
+            guard let first = profiled.first, profiled.count < 3, first <= profiled.last! else {
+                throw section.error(
+                    "profile_steps", "expected a step or the first and the last of some, as in [100, 110], found "
+                        + "\(profiled)")
+            }
+            guard first <= steps else {
+                throw section.error("profile_steps", "begins at step \(first), but training.steps is \(steps)")
+            }
+            profileSteps = first...profiled.last!
+        }
     }
 }
