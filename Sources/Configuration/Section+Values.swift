@@ -80,6 +80,28 @@ extension Section {
         try answer(key, .string, default: `default`)
     }
 
+    /// A text in which `{word}` stands for the value of a word; the resolved configuration has the value.
+    public func template(
+        _ key: String, default: String, words: KeyValuePairs<String, () throws -> String>
+    ) throws -> String {
+        func filled(_ text: String) throws -> String {
+            var result = ""
+            var rest = text[...]
+            while let match = rest.firstMatch(of: /\{([^{}]*)\}/) {
+                guard let word = words.first(where: { $0.key == match.1 }) else {
+                    let known = words.map { "{\($0.key)}" }.joined(separator: ", ")
+                    throw error(key, "there is no word {\(match.1)}; known are \(known)")
+                }
+                result += rest[..<match.range.lowerBound] + (try word.value())
+                rest = rest[match.range.upperBound...]
+            }
+            return result + rest
+        }
+        let kind = Kind<String>(
+            name: Kind.string.name, read: { try filled(Kind.string.read($0)) }, write: Kind.string.write)
+        return try answer(key, kind, default: filled(`default`))
+    }
+
     /// A text or none.
     public func optionalString(_ key: String, absent: String? = nil) throws -> String? {
         try optionalAnswer(key, .string, absent: absent)

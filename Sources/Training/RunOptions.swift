@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import Jets
 import NN
 import Objectives
@@ -17,6 +18,8 @@ public struct RunOptions: Sendable {
             case checkpoint(String)
         }
 
+        /// What the run is called, by default after the file of its configuration.
+        public var name: String
         public var directory: String
         public var resume: Resume
         /// Whose messages go to a file: those of rank 0, or of every rank, each to its own.
@@ -123,12 +126,16 @@ public struct RunOptions: Sendable {
     ///
     /// Throws `ConfigurationError` that names the place, the key and what was expected.
     ///
-    /// - Parameter pretrained: the configurations of the checkpoints that it builds on, which fill in the model, the
-    ///   features and the preprocessing.
-    public init(_ configuration: Configuration, name: String, pretrained: Pretrained = .init()) throws {
+    /// - Parameters:
+    ///   - pretrained: the configurations of the checkpoints that it builds on, which fill in the model, the features and
+    ///     the preprocessing.
+    ///   - date: when the run was started.
+    public init(
+        _ configuration: Configuration, name: String, pretrained: Pretrained = .init(), date: Date = Date()
+    ) throws {
         let root = configuration.section()
         seed = UInt64(try root.int("seed", default: 0, in: .nonNegative))
-        run = try Run(from: root.section("run"), name: name)
+        run = try Run(from: root, name: name, date: date)
         data = try Data(from: root.section("data"), seed: seed, pretrained: pretrained.source?.data)
         backbone = try root.optionalString("backbone")
         tokenizer = root.isNull("tokenizer") ? nil : try root.section("tokenizer").optionalString("checkpoint")
@@ -154,8 +161,28 @@ public struct RunOptions: Sendable {
 }
 
 extension RunOptions.Run {
-    init(from section: Section, name: String) throws {
-        directory = try section.string("directory", default: "runs/\(name)")
+    /// - Parameters:
+    ///   - root: the whole configuration, since the folder may be named after other keys.
+    ///   - date: when the run was started.
+    init(from root: Section, name: String, date: Date) throws {
+        let section = try root.section("run")
+        let givenName = try section.string("name", default: name)
+        guard !givenName.isEmpty else { throw section.error("name", "is empty; give the run a name") }
+        self.name = givenName
+        directory = try section.template(
+            "directory", default: "runs/{name}",
+            words: [
+                "name": { givenName },
+                "objective": { try root.choice("objective", of: ObjectiveOptions.Name.self, default: .mpmV2).rawValue },
+                "seed": { "\(try root.int("seed", default: 0, in: .nonNegative))" },
+                "date": { date.formatted(Date.ISO8601FormatStyle(timeZone: .current).year().month().day()) },
+                "slurm_job_id": {
+                    guard let job = ProcessInfo.processInfo.environment["SLURM_JOB_ID"] else {
+                        throw section.error("directory", "{slurm_job_id} stands for nothing outside a job of Slurm")
+                    }
+                    return job
+                },
+            ])
         guard !directory.isEmpty else { throw section.error("directory", "is empty; give the run a folder") }
         switch try section.string("resume", default: "auto") {
         case "auto": resume = .auto
