@@ -32,10 +32,12 @@ public func dryRun(_ options: RunOptions, on communicator: Communicator, console
 
         let trial = try Trial(options, objective, train, classes: classes, on: communicator)
         let share = options.training.batchSize / communicator.size
-        let needs = Memory(options, objective.parameters, train, trial: trial, share: share)
+        let needs = Memory(options, objective.parameters, train, trial: trial, share: share,
+            jets: (train.count + (validation?.count ?? 0)) / communicator.size)
         console.say("\n" + needs.table)
         console.say("\n" + duration(options, train, trial: trial, ranks: communicator.size))
-        if let latest = RunDirectory.checkpointCandidates(in: options.run.directory).first, options.run.resume == .auto {
+        let latest = RunDirectory.checkpointCandidates(in: options.run.directory).first
+        if let latest, options.run.resume == .auto {
             console.say("\n\(options.run.directory) has checkpoints: the run would go on from \(latest)")
         }
         console.say("\nnothing was written to \(options.run.directory)")
@@ -63,8 +65,8 @@ private struct Trial {
     let microBatch, step: Double
     /// Memory that tensors have taken besides parameters, gradients and optimizer [bytes].
     let activations: Int
-    /// The jets of the largest batch [bytes], and their number.
-    let jetBytes, jets: Int
+    /// The jets of its batch: their memory [bytes], their number, and that of their constituents.
+    let jetBytes, jets, constituents: Int
 
     init(
         _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, classes: JetClasses?,
@@ -79,7 +81,8 @@ private struct Trial {
             seed: options.seed, shuffle: options.data.shuffle, carriesMomenta: objective.needsMomenta,
             classOfLabel: try communicator.agree { try classes?.indices(in: train) })
         let batch = try communicator.agree { try loader.batch(epoch: 0, step: 0) }
-        (jets, jetBytes) = (max(1, batch.count), batch.values.count * 4 + batch.identities.count * 4)
+        (jets, constituents) = (max(1, batch.count), batch.identities.count)
+        jetBytes = 4 * (batch.values.count + constituents)
         (objective as? MaskedParticleModelling)?.useRandomTokens(batch.values)
         let optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         let before = Arena.shared.statistics.usedBytes
@@ -147,23 +150,36 @@ extension MaskedParticleModelling {
 private struct Memory {
     private var rows: [(name: String, bytes: Int)]
 
-    init(_ options: RunOptions, _ parameters: ParameterStore, _ train: JetDataset, trial: Trial, share: Int) {
+    /// - Parameters:
+    ///   - share: jets of this rank in a batch.
+    ///   - jets: jets of this rank in all files.
+    init(
+        _ options: RunOptions, _ parameters: ParameterStore, _ train: JetDataset, trial: Trial, share: Int, jets: Int
+    ) {
         let elements = parameters.values.count * 4
         let jet = trial.jetBytes / trial.jets
         // What the trial has needed besides the tensors: kernels, buffers of libraries, spare room between tensors.
         let program = Int(Machine.peakMemory * 1024 * 1024) - 4 * elements - trial.activations - trial.jetBytes
         rows = [
             ("weights and gradients", 2 * elements), ("optimizer", 2 * elements),
-            ("a micro-batch of \(options.training.microBatchSize) jets: activations and their gradients", trial.activations),
+            (
+                "a micro-batch of \(options.training.microBatchSize) jets: activations and their gradients",
+                trial.activations
+            ),
             // One at work in micro-batches, with its targets, and one that is read ahead.
             ("batches of jets", 3 * jet * share),
             ("cache of the data", min(JetLoader.cacheBytes, jet * train.count)),
-            // The copy that they are written from, and the file before it goes to the disk.
-            ("checkpoints (rank 0)", 2 * 3 * elements),
+            ("the copy for checkpoints (rank 0)", 3 * elements),
             ("program and libraries", max(0, program)),
         ]
-        if let tuning = options.objective.fineTuning, tuning.keepsEncodings {
-            rows.append(("encodings that are kept, at most", tuning.cacheLimit << 20))
+        let backbone = options.objective.backbone
+        if let tuning = options.objective.fineTuning, tuning.keepsEncodings, let shape = backbone?.shape {
+            let (width, registers) = switch shape.blocks {
+            case .transformer(let shape): (shape.width, shape.registers)
+            case .normformer(let shape): (shape.width, 0)
+            }
+            let rowsOfJet = trial.constituents / trial.jets + registers
+            rows.append(("encodings of jets", min(tuning.cacheLimit << 20, jets * rowsOfJet * width * 4)))
         }
     }
 
@@ -179,9 +195,10 @@ private func duration(_ options: RunOptions, _ train: JetDataset, trial: Trial, 
     let perEpoch = (train.count + training.batchSize - 1) / training.batchSize
     let share = (training.batchSize + ranks - 1) / ranks
     let step = trial.step + trial.microBatch * Double(share) / Double(training.microBatchSize)
+    let epochs = rounded(Double(training.steps) / Double(perEpoch), decimals: 1)
     return aligned([
         ["steps of an epoch", "\(perEpoch)"],
-        ["steps in all", "\(training.steps), \(rounded(Double(training.steps) / Double(perEpoch), decimals: 1)) epochs"],
+        ["steps in all", "\(training.steps), \(epochs) epochs"],
         ["a step (measured on parts of one)", rounded(1000 * step, decimals: 1) + " ms, "
             + rounded(Double(training.batchSize) / step, decimals: 0) + " jets/s"],
         ["expected time", Throughput.clock(step * Double(training.steps))

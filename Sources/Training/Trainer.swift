@@ -137,7 +137,8 @@ final class Trainer {
         do { try trace?.write(to: path) } catch { failure = "\(error)" }
         failure = try communicator.broadcast(failure, from: rank)
         if failure.isEmpty {
-            console.say("step \(state.step): the trace of rank \(rank) is \(path), for ui.perfetto.dev or chrome://tracing")
+            console.say(
+                "step \(state.step): the trace of rank \(rank) is \(path), for ui.perfetto.dev or chrome://tracing")
         } else {
             console.warn("step \(state.step): no trace was written: \(failure)")
         }

@@ -4,7 +4,8 @@ import NN
 import Objectives
 import Tensors
 
-/// What rank 0 writes while a run goes on: metrics, for TensorBoard too, and checkpoints. Other ranks have one that does nothing.
+/// What rank 0 writes while a run goes on: metrics, for TensorBoard too, and checkpoints. Other ranks have one that does
+/// nothing.
 final class TrainingRecords {
     private let metrics: MetricsFile?
     private let tensorBoard: TensorBoardFile?
@@ -68,7 +69,8 @@ final class TrainingRecords {
     /// Writes the distributions of gradients and weights of the parameters that have learned, where they are due.
     func writeHistograms(_ parameters: ParameterStore, factors: [Double], step: Int) {
         guard let tensorBoard, let histogramInterval, step % histogramInterval == 0 else { return }
-        let learning = zip(parameters.groups, factors).filter { $1 > 0 }.flatMap { parameters.parameters[$0.0.parameters] }
+        let learning = zip(parameters.groups, factors).filter { $1 > 0 }
+            .flatMap { group, _ in parameters.parameters[group.parameters] }
         func histograms(_ name: String, _ tensor: Tensor) -> [(name: String, histogram: ValueHistogram)] {
             learning.compactMap { parameter in
                 ValueHistogram(UnsafeBufferPointer(rebasing: tensor.buffer[parameter.range]))

@@ -29,9 +29,16 @@ import Testing
                 "training.micro_batch_size=100"]
             let told = try kaon(run.arguments(wider + ["--dry-run"]))
             let estimate = try #require(told.output.firstMatch(of: /\nall +([0-9.]+) MB\n/).flatMap { Double($0.1) })
-            let outcome = try kaon(
-                run.arguments(wider), wrapper: ["bash", "-c", #""$0" "$@" & pid=$!; peak=0; while kill -0 $pid 2>/dev/null; do m=$(grep -s VmHWM /proc/$pid/status | tr -dc 0-9); [ -n "$m" ] && peak=$m; sleep 0.01; done; wait $pid; echo "peak $peak kB""#])
-            let peak = try #require(outcome.output.firstMatch(of: /peak (\d+) kB/).flatMap { Double($0.1) }) * 1024 / 1e6
+            let watch = #"""
+                "$0" "$@" & peak=0
+                while kill -0 $! 2>/dev/null; do
+                    now=$(grep -s VmHWM /proc/$!/status | tr -dc 0-9); peak=${now:-$peak}; sleep 0.01
+                done
+                echo "peak $peak kB"
+                """#
+            let outcome = try kaon(run.arguments(wider), wrapper: ["bash", "-c", watch])
+            let kilobytes = outcome.output.firstMatch(of: /peak (\d+) kB/).flatMap { Double($0.1) }
+            let peak = try #require(kilobytes) * 1024 / 1e6
             #expect(abs(estimate - peak) < 0.25 * peak, "estimated \(estimate) MB, taken \(peak) MB")
         }
     }
