@@ -15,13 +15,14 @@ struct Kaon: ParsableCommand {
               kaon finetune configs/finetune-classification.yaml backbone=runs/quickstart/checkpoints/latest
               kaon evaluate runs/finetune-classification/checkpoints/best data.test=[test.h5]
               kaon encode runs/quickstart/checkpoints/latest data.test=[test.h5] --output encoded.h5
+              kaon export runs/quickstart/checkpoints/latest --output backbone.safetensors
               kaon generate runs/set-flow/checkpoints/best --jets 10000 --output generated.h5
               kaon pack train.h5 --output train-packed.h5
               kaon inspect runs/quickstart/checkpoints/latest
               kaon bench parallel.threads=1
             """,
         version: kaonVersion,
-        subcommands: [Pretrain.self, Finetune.self, Evaluate.self, Encode.self, Generate.self, Pack.self, Inspect.self, Bench.self])
+        subcommands: [Pretrain.self, Finetune.self, Evaluate.self, Encode.self, Generate.self, Export.self, Pack.self, Inspect.self, Bench.self])
 
     static func main() {
         Launch.useBestKernels()
