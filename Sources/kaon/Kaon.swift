@@ -10,6 +10,7 @@ struct Kaon: ParsableCommand {
             The same program runs alone and on many ranks under mpirun or srun. Overrides change any key of \
             the configuration by its dotted path.
 
+              kaon init first --objective mpm_v2
               kaon pretrain configs/quickstart.yaml
               mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
               kaon finetune configs/finetune-classification.yaml backbone=runs/quickstart/checkpoints/latest
@@ -22,7 +23,7 @@ struct Kaon: ParsableCommand {
               kaon bench parallel.threads=1
             """,
         version: kaonVersion,
-        subcommands: [Pretrain.self, Finetune.self, Evaluate.self, Encode.self, Generate.self, Export.self, Pack.self, Inspect.self, Bench.self])
+        subcommands: [Init.self, Pretrain.self, Finetune.self, Evaluate.self, Encode.self, Generate.self, Export.self, Pack.self, Inspect.self, Bench.self, Reference.self])
 
     static func main() {
         Launch.useBestKernels()
