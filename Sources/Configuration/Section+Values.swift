@@ -136,15 +136,19 @@ extension Section {
     }
 
     private func answer<T>(_ key: String, _ kind: Kind<T>, default: T?) throws -> T {
+        try answer(key, kind, default: `default`, note: note(kind, `default`.map(kind.write)))
+    }
+
+    private func answer<T>(_ key: String, _ kind: Kind<T>, default: T?, note: Note) throws -> T {
         guard let given = given(key) else {
             guard let `default` else { throw error(key, "missing; expected \(kind.name)") }
-            record(key, kind.write(`default`))
+            record(key, kind.write(`default`), note)
             return `default`
         }
         let content = given.value.content
         do {
             let value = try kind.read(content)
-            record(key, kind.write(value))
+            record(key, kind.write(value), note)
             return value
         } catch let mismatch as Mismatch {
             throw error(key, mismatch.message(expected: kind.name, found: content))
@@ -153,14 +157,18 @@ extension Section {
 
     private func optionalAnswer<T>(_ key: String, _ kind: Kind<T>, absent: String?) throws -> T? {
         let none = absent.map(Value.Content.string) ?? .null
+        var kind = kind
+        if let absent { kind.name += " or '\(absent)'" }
+        let note = note(kind, none)
         switch given(key)?.value.content {
         case nil, .null, none:
-            record(key, none)
+            record(key, none, note)
             return nil
-        default:
-            var kind = kind
-            if let absent { kind.name += " or '\(absent)'" }
-            return try answer(key, kind, default: nil)
+        default: return try answer(key, kind, default: nil, note: note)
         }
+    }
+
+    private func note<T>(_ kind: Kind<T>, _ usual: Value.Content?) -> Note {
+        Note(expected: kind.name, requirement: kind.requirement, choices: kind.choices, usual: usual)
     }
 }

@@ -10,11 +10,13 @@ struct Kaon: ParsableCommand {
             The same program runs alone and on many ranks under mpirun or srun. Overrides change any key of \
             the configuration by its dotted path.
 
+              kaon init first --objective mpm_v2
               kaon pretrain configs/quickstart.yaml
               mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
               kaon finetune configs/finetune-classification.yaml backbone=runs/quickstart/checkpoints/latest
               kaon evaluate runs/finetune-classification/checkpoints/best data.test=[test.h5]
               kaon encode runs/quickstart/checkpoints/latest data.test=[test.h5] --output encoded.h5
+              kaon export runs/quickstart/checkpoints/latest --output backbone.safetensors
               kaon generate runs/set-flow/checkpoints/best --jets 10000 --output generated.h5
               kaon pack train.h5 --output train-packed.h5
               kaon inspect runs/quickstart/checkpoints/latest
@@ -22,7 +24,10 @@ struct Kaon: ParsableCommand {
               kaon bench parallel.threads=1
             """,
         version: kaonVersion,
-        subcommands: [Pretrain.self, Finetune.self, Evaluate.self, Encode.self, Generate.self, Pack.self, Inspect.self, Compare.self, Bench.self])
+        subcommands: [
+            Init.self, Pretrain.self, Finetune.self, Evaluate.self, Encode.self, Generate.self, Export.self, Pack.self,
+            Inspect.self, Compare.self, Bench.self, Reference.self,
+        ])
 
     static func main() {
         Launch.useBestKernels()

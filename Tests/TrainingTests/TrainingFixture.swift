@@ -30,6 +30,10 @@ func runOptions(readingPretrained yaml: String, _ overrides: [String] = []) thro
 /// A small run on 1000 jets: an epoch has 27 batches of 37 jets, which nothing divides, and one batch of a
 /// single jet.
 func tinyRun(_ directory: String, _ overrides: String...) throws -> RunOptions {
+    try tinyRun(directory, overrides)
+}
+
+func tinyRun(_ directory: String, _ overrides: [String]) throws -> RunOptions {
     try runOptions(
         """
         seed: 5
