@@ -59,7 +59,7 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Objectives", "Configuration", "CKernels", .product(name: "Logging", package: "swift-log"),
+                "Objectives", "Configuration", "Safetensors", "CKernels", .product(name: "Logging", package: "swift-log"),
             ]),
         .executableTarget(
             name: "kaon",

@@ -63,11 +63,12 @@ mkdir -p "$(dirname "$log")"
 make_environment
 status=0
 (cd python && timeout --kill-after=30 "${KAON_TEST_TIMEOUT:-1800}" \
-    "$environment/bin/python" -m pytest -q -rf -p no:cacheprovider) >"$log" 2>&1 </dev/null || status=$?
+    "$environment/bin/python" -m pytest -q -rfs -p no:cacheprovider) >"$log" 2>&1 </dev/null || status=$?
 passed=$(number passed)
 failed=$(($(number failed) + $(number errors?)))
 if ((status != 0)); then
     tail -n 100 "$log"
     if ((failed == 0)); then fail "pytest ended with exit code $status"; fi
 fi
+grep '^SKIPPED' "$log" || true
 ((passed > 0)) || fail "ran no test"

@@ -17,8 +17,9 @@ extension ClosedRange<Double> {
 }
 
 /// Bounds in words that follow "must be": `at least 1`, `greater than 0`, `from 0 to 1`.
-func requirement<T>(_ bounds: ClosedRange<T>) -> String {
+func inWords<T>(_ bounds: ClosedRange<T>) -> String {
     let (lower, upper) = (spelled(bounds.lowerBound), spelled(bounds.upperBound))
+    guard lower != upper else { return lower }
     // A bound one step beside a round number, such as 1.0.nextDown, means that number excluded.
     let excludedLower = (bounds.lowerBound as? Double).flatMap { rounder($0.nextDown, than: $0) }
     let excludedUpper = (bounds.upperBound as? Double).flatMap { rounder($0.nextUp, than: $0) }

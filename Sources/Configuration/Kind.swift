@@ -6,6 +6,10 @@ struct Kind<T> {
     let read: (Value.Content) throws -> T
     /// The node for a value.
     let write: (T) -> Value.Content
+    /// What must be true of a value besides, in words that follow "must be"; empty where nothing must.
+    var requirement = ""
+    /// The words of an enumeration; empty where it is none.
+    var choices: [String] = []
 }
 
 /// Why a node does not serve.
@@ -33,14 +37,16 @@ extension Kind where T: Comparable {
             read: { content in
                 let value = try read(content)
                 guard bounds.contains(value) else {
-                    throw Mismatch.refused("must be \(requirement(bounds)), found \(spelled(value))")
+                    throw Mismatch.refused("must be \(inWords(bounds)), found \(spelled(value))")
                 }
                 return value
             },
             write: { value in
-                precondition(bounds.contains(value), "the default \(value) is not \(requirement(bounds))")
+                let limits = inWords(bounds)
+                precondition(bounds.contains(value), "the default \(value) is not \(limits)")
                 return write(value)
-            })
+            },
+            requirement: inWords(bounds))
     }
 }
 
@@ -57,7 +63,8 @@ extension Kind {
                 }
             },
             // The place of an answer is never shown.
-            write: { .list($0.map { Value(content: write($0), place: .commandLine) }) })
+            write: { .list($0.map { Value(content: write($0), place: .commandLine) }) },
+            requirement: requirement.isEmpty ? "" : "each \(requirement)")
     }
 
     private func item(_ content: Value.Content, number: Int) throws -> T {
@@ -148,7 +155,8 @@ extension Kind where T: RawRepresentable & CaseIterable, T.RawValue == String {
                 }
                 return choice
             },
-            write: { .string($0.rawValue) })
+            write: { .string($0.rawValue) },
+            choices: words)
     }
 }
 

@@ -24,6 +24,13 @@ extension Section {
         return try answer(key, item.list(named: "a list of integers"), default: `default`)
     }
 
+    /// A list of whole numbers, each within the bounds, or none.
+    public func optionalInts(
+        _ key: String, in bounds: ClosedRange<Int>? = nil, absent: String? = nil
+    ) throws -> [Int]? {
+        try optionalAnswer(key, Kind.integer.bounded(bounds).list(named: "a list of integers"), absent: absent)
+    }
+
     /// A finite number; integers are numbers.
     public func double(
         _ key: String, default: Double? = nil, in bounds: ClosedRange<Double>? = nil
@@ -73,6 +80,28 @@ extension Section {
         try answer(key, .string, default: `default`)
     }
 
+    /// A text in which `{word}` stands for the value of a word; the resolved configuration has the value.
+    public func template(
+        _ key: String, default: String, words: KeyValuePairs<String, () throws -> String>
+    ) throws -> String {
+        func filled(_ text: String) throws -> String {
+            var result = ""
+            var rest = text[...]
+            while let match = rest.firstMatch(of: /\{([^{}]*)\}/) {
+                guard let word = words.first(where: { $0.key == match.1 }) else {
+                    let known = words.map { "{\($0.key)}" }.joined(separator: ", ")
+                    throw error(key, "there is no word {\(match.1)}; known are \(known)")
+                }
+                result += rest[..<match.range.lowerBound] + (try word.value())
+                rest = rest[match.range.upperBound...]
+            }
+            return result + rest
+        }
+        let kind = Kind<String>(
+            name: Kind.string.name, read: { try filled(Kind.string.read($0)) }, write: Kind.string.write)
+        return try answer(key, kind, default: filled(`default`))
+    }
+
     /// A text or none.
     public func optionalString(_ key: String, absent: String? = nil) throws -> String? {
         try optionalAnswer(key, .string, absent: absent)
@@ -107,15 +136,19 @@ extension Section {
     }
 
     private func answer<T>(_ key: String, _ kind: Kind<T>, default: T?) throws -> T {
+        try answer(key, kind, default: `default`, note: note(kind, `default`.map(kind.write)))
+    }
+
+    private func answer<T>(_ key: String, _ kind: Kind<T>, default: T?, note: Note) throws -> T {
         guard let given = given(key) else {
             guard let `default` else { throw error(key, "missing; expected \(kind.name)") }
-            record(key, kind.write(`default`))
+            record(key, kind.write(`default`), note)
             return `default`
         }
         let content = given.value.content
         do {
             let value = try kind.read(content)
-            record(key, kind.write(value))
+            record(key, kind.write(value), note)
             return value
         } catch let mismatch as Mismatch {
             throw error(key, mismatch.message(expected: kind.name, found: content))
@@ -124,14 +157,18 @@ extension Section {
 
     private func optionalAnswer<T>(_ key: String, _ kind: Kind<T>, absent: String?) throws -> T? {
         let none = absent.map(Value.Content.string) ?? .null
+        var kind = kind
+        if let absent { kind.name += " or '\(absent)'" }
+        let note = note(kind, none)
         switch given(key)?.value.content {
         case nil, .null, none:
-            record(key, none)
+            record(key, none, note)
             return nil
-        default:
-            var kind = kind
-            if let absent { kind.name += " or '\(absent)'" }
-            return try answer(key, kind, default: nil)
+        default: return try answer(key, kind, default: nil, note: note)
         }
+    }
+
+    private func note<T>(_ kind: Kind<T>, _ usual: Value.Content?) -> Note {
+        Note(expected: kind.name, requirement: kind.requirement, choices: kind.choices, usual: usual)
     }
 }

@@ -10,6 +10,16 @@ public final class Section {
     private let place: Place
     private var answered: [(key: String, answer: Answer)] = []
     private var absent: [String] = []
+    private var notes: [String: Note] = [:]
+
+    /// How a key was asked for.
+    struct Note {
+        var expected = ""
+        var requirement = ""
+        var choices: [String] = []
+        var usual: Value.Content?
+        var isSection = false
+    }
 
     private enum Answer {
         case value(Value.Content)
@@ -65,7 +75,8 @@ public final class Section {
     /// The section of a key, `nil` if it is missing or `null`.
     /// Throws `ConfigurationError` if the key holds something else.
     public func optionalSection(_ key: String) throws -> Section? {
-        isNull(key) ? nil : try section(key)
+        if notes[key] == nil { notes[key] = Note(usual: .null, isSection: true) }
+        return isNull(key) ? nil : try section(key)
     }
 
     // MARK: - Complaints
@@ -116,7 +127,8 @@ public final class Section {
         entries.first { $0.key == key }
     }
 
-    func record(_ key: String, _ content: Value.Content) {
+    func record(_ key: String, _ content: Value.Content, _ note: Note? = nil) {
+        if let note { notes[key] = note }
         if !answered.contains(where: { $0.key == key }) { answered.append((key, .value(content))) }
     }
 
@@ -130,5 +142,23 @@ public final class Section {
                 }
             return Value.Entry(key: key, place: place, value: Value(content: content, place: place))
         }
+    }
+
+    /// All keys that were asked for here and in the sections below, in the order of asking, with what was expected.
+    public var askedKeys: [ConfigurationKey] {
+        answered.flatMap { key, answer in
+            let note = notes[key] ?? Note(usual: .null)
+            switch answer {
+            case .section(let section):
+                return (note.isSection ? [self.key(key, note, isNull: false)] : []) + section.askedKeys
+            case .value(let content): return [self.key(key, note, isNull: content == .null)]
+            }
+        }
+    }
+
+    private func key(_ key: String, _ note: Note, isNull: Bool) -> ConfigurationKey {
+        ConfigurationKey(
+            path: dotted(key), expected: note.expected, requirement: note.requirement, choices: note.choices,
+            usual: note.usual.map { YAML.inlineText(of: $0) }, isSection: note.isSection, isNull: isNull)
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Yams
 
 /// Text to tree and back. Yams does the syntax; the meaning of scalars is decided in `Value.Content`.
@@ -105,6 +106,16 @@ enum YAML {
     }
 
     // MARK: - Writing
+
+    /// A value on one line.
+    static func inlineText(of content: Value.Content) -> String {
+        switch content {
+        case .list(let values): "[\(values.map { inlineText(of: $0.content) }.joined(separator: ", "))]"
+        case .map(let entries): "{\(entries.map { "\($0.key): \(inlineText(of: $0.value.content))" }.joined(separator: ", "))}"
+        default: text(of: [Value.Entry(key: "k", place: .commandLine, value: Value(content: content, place: .commandLine))])
+            .dropFirst(3).trimmingCharacters(in: .newlines)
+        }
+    }
 
     private static func node(of content: Value.Content) -> Node {
         switch content {

@@ -40,7 +40,7 @@ public final class JetLoader: Sendable {
     private let classOfLabel: [Int32]?
     private let cache: Mutex<LeastRecentlyUsed<JetBlock>>
     /// What the cache may hold beyond a window of blocks: a small set is read from the disk once.
-    private static let cacheBytes = 64 << 20
+    package static let cacheBytes = 64 << 20
 
     /// Batches of `batchSize` jets over all ranks; `rank` and `size` are those of the dataset's communicator
     /// unless given.

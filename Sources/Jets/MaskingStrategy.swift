@@ -23,8 +23,8 @@ public enum MaskingStrategy: Sendable, Equatable {
     /// Decodes `strategy` and the keys that belong to it. Throws `ConfigurationError`.
     ///
     /// - Parameters:
-    ///   - strategy: the strategy where it is left out.
-    ///   - fraction: what `fraction` is where it is left out.
+    ///   - usual: the strategy where it is left out.
+    ///   - standard: what `fraction` is where it is left out.
     public init(
         from section: Section, strategy usual: Name = .random, fraction standard: Double = 0.4
     ) throws {

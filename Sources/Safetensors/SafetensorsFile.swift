@@ -4,7 +4,7 @@ import Foundation
 /// header in JSON, and the values, row-major and little-endian (https://huggingface.co/docs/safetensors).
 ///
 /// All of the header is checked before any value is given out, so that no file, however made, leads beyond
-/// its bytes.
+/// its bytes; and the values are compared with their checksum where the metadata has one.
 public struct SafetensorsFile: Sendable {
     /// The path as given.
     public let path: String
@@ -58,6 +58,22 @@ public struct SafetensorsFile: Sendable {
             throw SafetensorsError(path, problem.text)
         }
         names = header.entries.keys.sorted()
+        try verify()
+    }
+
+    /// The key of the metadata with the checksum of all bytes after the header; files without it are taken as they are.
+    static let checksumKey = "crc32"
+
+    private func verify() throws {
+        guard let expected = metadata[Self.checksumKey] else { return }
+        var checksum = CRC32(.zlib)
+        bytes[body...].withUnsafeBytes { checksum.add($0) }
+        guard checksum.text == expected else {
+            throw SafetensorsError(
+                path,
+                "is damaged: its values do not have the checksum that its header tells (where a program has "
+                    + "changed them on purpose, it has to remove '\(Self.checksumKey)' from the metadata)")
+        }
     }
 
     /// The extents of a tensor; `[]` for a single value. Throws `SafetensorsError` where there is none of
@@ -70,6 +86,11 @@ public struct SafetensorsFile: Sendable {
     /// The values of a tensor of type `float32`, row-major. Throws `SafetensorsError` where there is none.
     public func floats(_ name: String) throws -> [Float] {
         try values(name, .float32) { (word: UInt32) in Float(bitPattern: UInt32(littleEndian: word)) }
+    }
+
+    /// The values of a tensor of type `float64`, row-major. Throws `SafetensorsError` where there is none.
+    public func doubles(_ name: String) throws -> [Double] {
+        try values(name, .float64) { (word: UInt64) in Double(bitPattern: UInt64(littleEndian: word)) }
     }
 
     /// The values of a tensor of type `int64`, row-major. Throws `SafetensorsError` where there is none.

@@ -1,5 +1,5 @@
 /// What the elements of a tensor in a file are. All are listed, so that a file with others than kaon reads is
-/// still understood; kaon reads and writes `float32` and `int64`.
+/// still understood; kaon reads and writes `float32`, `float64` and `int64`.
 public enum SafetensorsType: String, Sendable, CaseIterable {
     case boolean = "BOOL"
     case uint8 = "U8"

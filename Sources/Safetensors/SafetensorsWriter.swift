@@ -2,7 +2,8 @@ import Foundation
 
 /// Collects tensors and writes them as one safetensors file.
 ///
-/// The bytes depend on the contents alone: tensors are laid out as PyTorch's writer does it, those with
+/// The metadata gets `crc32`, the checksum of all bytes after the header, which is compared on reading. The
+/// bytes depend on the contents alone: tensors are laid out as PyTorch's writer does it, those with
 /// larger elements first, and by name among equals, so that each is aligned.
 public struct SafetensorsWriter {
     /// Texts by key, written as `__metadata__`.
@@ -21,6 +22,11 @@ public struct SafetensorsWriter {
     /// Adds a tensor of `float32` as the other `add` does.
     public mutating func add(_ name: String, _ values: [Float], shape: [Int]) {
         values.withUnsafeBufferPointer { add(name, $0, shape: shape) }
+    }
+
+    /// Adds a tensor of `float64`, row-major. The name is new and not `__metadata__`.
+    public mutating func add(_ name: String, _ values: [Double], shape: [Int]) {
+        add(name, .float64, shape, values.count, values.withUnsafeBufferPointer { Data(buffer: $0) })
     }
 
     /// Adds a tensor of `int64`, row-major. The name is new and not `__metadata__`.
@@ -42,13 +48,12 @@ public struct SafetensorsWriter {
     /// The bytes of the file.
     public var encoded: Data {
         let inOrder = tensors.sorted { ($1.value.type.size, $0.key) < ($0.value.type.size, $1.key) }
-        var fields: [String] = []
-        if !metadata.isEmpty {
-            let texts = metadata.sorted { $0.key < $1.key }.map {
-                "\(Self.json($0.key)):\(Self.json($0.value))"
-            }
-            fields.append("\"__metadata__\":{\(texts.joined(separator: ","))}")
-        }
+        var checksum = CRC32(.zlib)
+        for (_, tensor) in inOrder { tensor.bytes.withUnsafeBytes { checksum.add($0) } }
+        var metadata = metadata
+        metadata[SafetensorsFile.checksumKey] = checksum.text
+        let texts = metadata.sorted { $0.key < $1.key }.map { "\(Self.json($0.key)):\(Self.json($0.value))" }
+        var fields = ["\"__metadata__\":{\(texts.joined(separator: ","))}"]
         var offset = 0
         for (name, tensor) in inOrder {
             let end = offset + tensor.bytes.count

@@ -15,6 +15,9 @@ public final class OperationProfile {
     public private(set) var entries: [String: Entry] = [:]
     private var last = ContinuousClock.now
 
+    /// Called with every operation: its name, its begin and end, and its floating-point operations.
+    public var onLap: ((String, ContinuousClock.Instant, ContinuousClock.Instant, Double) -> Void)?
+
     public init() {}
 
     /// Forgets what was noted.
@@ -34,6 +37,7 @@ public final class OperationProfile {
         entry.seconds += last.duration(to: now) / .seconds(1)
         entry.operations += operations
         entries[name] = entry
+        onLap?(name, last, now, operations)
         last = now
     }
 }

@@ -196,13 +196,23 @@ package enum Checkpoint {
 
     /// Reads the weights alone.
     package static func readWeights(from path: String, into parameters: ParameterStore) throws {
+        if let export = try export(path) { return try export.readWeights(into: parameters) }
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         try readModel(file.root, path, parameters)
     }
 
+    /// Reads the weights that a run begins with: all, or, from an exported backbone, those of the backbone. The number
+    /// of parameters that were read.
+    static func readInitialWeights(from path: String, into parameters: ParameterStore) throws -> Int {
+        if let export = try export(path) { return try export.readInitialWeights(into: parameters) }
+        try readWeights(from: path, into: parameters)
+        return parameters.parameters.count
+    }
+
     /// Reads the weights of a group of parameters, which the checkpoint may have among others.
     static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
+        if let export = try export(path) { return try export.readWeights(into: parameters, group: group) }
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         let model = try file.root.group("model")
@@ -218,6 +228,7 @@ package enum Checkpoint {
 
     /// What a checkpoint knows besides the weights.
     static func fittedState(of path: String) throws -> FittedState {
+        if let export = try export(path) { return try export.fittedState }
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         return try FittedState(from: file.root.group("state"))
@@ -225,9 +236,23 @@ package enum Checkpoint {
 
     /// The configuration that a checkpoint was trained with.
     package static func configuration(of path: String) throws -> String {
+        if let export = try export(path) { return try export.configuration }
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         return try file.root.stringAttribute("configuration")
+    }
+
+    /// The steps that a model was trained for.
+    static func step(of path: String) throws -> Int {
+        let file = try openSealed(path)
+        try checkFormat(file.root, path)
+        return try file.root.group("state").intAttribute("step")
+    }
+
+    /// The model in a safetensors file, which serves wherever a checkpoint is asked for its model; nil where the path
+    /// is none of those.
+    private static func export(_ path: String) throws -> ExportedModel? {
+        ExportedModel.isExport(path) ? try ExportedModel(contentsOf: path) : nil
     }
 
     /// Throws `TrainingError` unless the file is a checkpoint that this version reads.

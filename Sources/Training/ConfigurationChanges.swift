@@ -3,17 +3,22 @@
 ///
 /// Both are YAML as `RunOptions.resolved` has it: one key a line, sections indented by two spaces.
 package func configurationChanges(from old: String, to new: String) -> [String] {
+    configurationDifferences(old, new).map { "\($0.key): \($0.old) → \($0.new)" }
+}
+
+/// The same as keys and values.
+func configurationDifferences(_ old: String, _ new: String) -> [(key: String, old: String, new: String)] {
     let (before, after) = (settings(in: old), settings(in: new))
     let (oldValues, newValues) = (Dictionary(before) { $1 }, Dictionary(after) { $1 })
     let keys = after.map(\.key) + before.map(\.key).filter { newValues[$0] == nil }
     return keys.compactMap { key in
         let (old, new) = (oldValues[key] ?? "null", newValues[key] ?? "null")
-        return old == new ? nil : "\(key): \(old) → \(new)"
+        return old == new ? nil : (key, old, new)
     }
 }
 
 /// The values by dotted key, in the order of the text.
-private func settings(in yaml: String) -> [(key: String, value: String)] {
+func settings(in yaml: String) -> [(key: String, value: String)] {
     var result: [(key: String, value: String)] = []
     var path: [Substring] = []
     for line in yaml.split(separator: "\n") {

@@ -6,6 +6,8 @@ import Logging
 public final class Console: @unchecked Sendable {
     private let isSilent: Bool
     private let isTerminal: Bool
+    private static let hasColour = ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
+        && ProcessInfo.processInfo.environment["TERM"] != "dumb"
     private let state = NSLock()
     private var file: FileHandle?
     private var progressWidth = 0
@@ -61,7 +63,7 @@ public final class Console: @unchecked Sendable {
     func fail(_ text: String) {
         state.withLock {
             clearProgress()
-            put("Error: \(text)\n", to: .standardError)
+            put(Self.errorPrefix + "\(text)\n", to: .standardError)
             appendToFile("error", text)
         }
     }
@@ -69,7 +71,7 @@ public final class Console: @unchecked Sendable {
     /// The same for when a thread that hangs may hold the console: it is never waited for.
     func failAtOnce(_ text: String) {
         guard state.try() else {
-            put("Error: \(text)\n", to: .standardError)
+            put(Self.errorPrefix + "\(text)\n", to: .standardError)
             return
         }
         state.unlock()
@@ -95,7 +97,8 @@ public final class Console: @unchecked Sendable {
             appendToFile("\(level)", text)
             guard !isSilent else { return }
             clearProgress()
-            put((level >= .warning ? "\(level): " : "") + text + "\n")
+            let prefix = level >= .warning ? Self.coloured("\(level): ", 33, isTerminal) : ""
+            put(prefix + text + "\n")
         }
     }
 
@@ -110,6 +113,13 @@ public final class Console: @unchecked Sendable {
     private func clearProgress() {
         if progressWidth > 0 { put("\r" + String(repeating: " ", count: progressWidth) + "\r") }
         progressWidth = 0
+    }
+
+    private static var errorPrefix: String { coloured("Error: ", 31, isatty(STDERR_FILENO) == 1) }
+
+    /// A word in bold and one of the colours that a terminal has, where somebody looks at one and has not refused.
+    private static func coloured(_ text: String, _ colour: Int, _ isTerminal: Bool) -> String {
+        isTerminal && hasColour ? "\u{1b}[1;\(colour)m\(text)\u{1b}[0m" : text
     }
 
     private func put(_ text: String, to output: FileHandle = .standardOutput) {

@@ -26,11 +26,14 @@ final class DataParallelStep {
     private let sharding: Sharding
     private let precision: Precision
     private let communicator: Communicator
-    private let profile: OperationProfile?
+    private let benchmarkProfile: OperationProfile?
+    private let trace: StepTrace?
     private let progress: ProgressBoard
     private let anomalies: AnomalyDetector?
     /// Floating-point operations of the matrix products of this rank so far.
     private(set) var operations = 0.0
+
+    private var profile: OperationProfile? { trace?.isRecording == true ? trace!.operations : benchmarkProfile }
 
     /// What the backward passes of this rank did not hide of the sums of the gradients, so far [s].
     var exposedCommunication: Double { (tree?.exposed ?? reducer.exposed) / .seconds(1) }
@@ -38,20 +41,22 @@ final class DataParallelStep {
     /// - Parameters:
     ///   - precision: what the matrix products multiply.
     ///   - profile: where to note what the time of the steps goes to.
+    ///   - trace: where to note what this rank does, and when.
     ///   - progress: where to note what this rank is busy with.
     ///   - detectsAnomalies: whether to look for the first value that is not finite.
     init(
         _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
         parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision,
-        profile: OperationProfile? = nil,
-        progress: ProgressBoard = ProgressBoard(), detectsAnomalies: Bool = false
+        profile: OperationProfile? = nil, trace: StepTrace? = nil, progress: ProgressBoard = ProgressBoard(),
+        detectsAnomalies: Bool = false
     ) throws {
         self.objective = objective
         self.optimizer = optimizer
         self.gradientClip = gradientClip
         self.communicator = communicator
         self.precision = precision
-        self.profile = profile
+        benchmarkProfile = profile
+        self.trace = trace
         self.progress = progress
         let parameters = objective.parameters
         anomalies = detectsAnomalies
@@ -59,6 +64,7 @@ final class DataParallelStep {
         self.sharding = sharding
         reducer = try GradientReducer(
             objective.parameters, on: communicator, overlaps: parallel.overlap, precision: parallel.reducePrecision)
+        reducer.trace = trace
         tree = sharding.isDeterministic ? FixedTreeSum(objective.parameters.gradients, on: communicator) : nil
     }
 
@@ -80,7 +86,8 @@ final class DataParallelStep {
         let parts = Result(catching: microBatches)
         profile?.lap("jets and masks")
         progress.enter(.summing)
-        guard let counts = try agree(on: parts, shouldStop: shouldStop) else { return nil }
+        let counts = try trace.span("agreement on the step") { try agree(on: parts, shouldStop: shouldStop) }
+        guard let counts else { return nil }
         let losses = try propagate(parts.get(), counts: counts)
         try tellAnomaly(number: number)
 
@@ -175,13 +182,13 @@ final class DataParallelStep {
             progress.enter(.computing)
             let tape = Tape(profile: profile, anomalies: anomalies, precision: precision)
             tape.onGradientComplete = { [reducer] in reducer.gradientIsComplete($0) }
-            let found = part.evaluate(scales, tape)
+            let found = trace.span("forward \(index + 1)") { part.evaluate(scales, tape) }
             for (term, loss) in zip(objective.terms, found) where !loss.isFinite {
                 anomalies?.note("the \(term.name) loss is \(loss)")
             }
             losses.add(found)
             if index == parts.count - 1, tree == nil { reducer.arm() }
-            tape.backward()
+            trace.span("backward \(index + 1)") { tape.backward() }
             operations += tape.operations
         }
         return losses

@@ -98,7 +98,7 @@ func openTestJets(
 }
 
 /// The backbone of a checkpoint of any objective.
-private struct TrainedBackbone {
+struct TrainedBackbone {
     let options: RunOptions
     let preprocessing: any Preprocessing
     let registers: Int
@@ -106,27 +106,35 @@ private struct TrainedBackbone {
 
     init(_ checkpoint: String, overrides: [String]) throws {
         options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
-        guard let shape = options.objective.backbone else {
-            throw TrainingError(
-                "\(checkpoint) is a checkpoint of \(options.objective.name.rawValue), which has no backbone to "
-                    + "encode with")
-        }
         let fitted = try Checkpoint.fittedState(of: checkpoint)
         preprocessing = fitted.preprocessing
-        var tuning = FineTuning()
-        tuning.mode = .fixed
-        let builder = ParameterBuilder()
-        backbone = DownstreamBackbone(
-            shape, tuning, JetShape(options.data.features, maxConstituents: options.data.maxConstituents),
-            seed: options.seed, in: builder)
-        if case .transformer(let transformer) = shape.shape.blocks {
+        if case .transformer(let transformer)? = options.objective.backbone?.shape.blocks {
             registers = transformer.registers
         } else {
             registers = 0
         }
-        try Checkpoint.readWeights(
-            from: checkpoint, into: builder.build(seed: options.seed), group: DownstreamBackbone.group)
+        backbone = try Self.read(checkpoint, options, fitted).backbone
+    }
+
+    /// Builds the backbone of a checkpoint and reads its weights, and what turns jets into its inputs. Throws
+    /// `TrainingError` where the objective has none.
+    static func read(
+        _ checkpoint: String, _ options: RunOptions, _ fitted: FittedState
+    ) throws -> (backbone: DownstreamBackbone, parameters: ParameterStore) {
+        guard let shape = options.objective.backbone else {
+            throw TrainingError(
+                "\(checkpoint) is a checkpoint of \(options.objective.name.rawValue), which has no backbone")
+        }
+        var tuning = FineTuning()
+        tuning.mode = .fixed
+        let builder = ParameterBuilder()
+        let backbone = DownstreamBackbone(
+            shape, tuning, JetShape(options.data.features, maxConstituents: options.data.maxConstituents),
+            seed: options.seed, in: builder)
+        let parameters = builder.build(seed: options.seed)
+        try Checkpoint.readWeights(from: checkpoint, into: parameters, group: DownstreamBackbone.group)
         try backbone.restore(fitted.objective)
+        return (backbone, parameters)
     }
 
     var width: Int { backbone.width }

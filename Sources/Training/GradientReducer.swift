@@ -45,6 +45,9 @@ package final class GradientReducer {
     package private(set) var exposed = Duration.zero
 
     private static let messagesOnTheirWay = 8
+    /// Where the messages of a step are noted, and how many have left and have been summed.
+    var trace: StepTrace?
+    private var noted = (begun: 0, summed: 0)
 
     /// The messages of this step that have not been summed yet.
     package var outstanding: Int {
@@ -87,6 +90,7 @@ package final class GradientReducer {
     package func arm() {
         isArmed = true
         full = 0
+        noted = (0, 0)
         for index in buckets.indices {
             buckets[index].missing = frozenGroups.contains(buckets[index].group) ? 0 : buckets[index].parameters.count
         }
@@ -127,10 +131,10 @@ package final class GradientReducer {
         while full < buckets.count { enqueueNext() }
         while !waiting.isEmpty || !pending.isEmpty || !narrow.isEmpty {
             try progress()
-            if let first = narrow.first, try first.advance(mayGather: true, waits: true) { narrow.removeFirst() }
+            if let first = narrow.first, try first.advance(mayGather: true, waits: true) { removeFirst() }
             if let first = pending.first {
                 _ = try first.wait()
-                pending.removeFirst()
+                removeFirst()
             }
         }
     }
@@ -143,17 +147,26 @@ package final class GradientReducer {
     /// Open MPI moves messages only inside its calls.
     private func progress() throws {
         for reduction in pending { _ = try reduction.test() }
-        while let first = pending.first, try first.test() { pending.removeFirst() }
+        while let first = pending.first, try first.test() { removeFirst() }
         for (place, sum) in zip(narrow.indices, narrow) {
             _ = try sum.advance(mayGather: place == narrow.startIndex || narrow[place - 1].isGathering)
         }
-        while let first = narrow.first, try first.advance(mayGather: true) { narrow.removeFirst() }
+        while let first = narrow.first, try first.advance(mayGather: true) { removeFirst() }
         while pending.count + narrow.count < Self.messagesOnTheirWay, let message = waiting.popFirst() {
+            trace?.beginSum(noted.begun, elements: message.elements.count)
+            noted.begun += 1
             if let narrowCommunicators {
                 narrow.append(try NarrowSum(message.elements, on: narrowCommunicators))
             } else {
                 pending.append(try communicator.startAllReduce(message))
             }
         }
+    }
+
+    /// The first message on its way, of those that this reducer sends, has been summed.
+    private func removeFirst() {
+        if narrowCommunicators == nil { pending.removeFirst() } else { narrow.removeFirst() }
+        trace?.endSum(noted.summed, rows: Self.messagesOnTheirWay)
+        noted.summed += 1
     }
 }

@@ -15,6 +15,10 @@ public func inspect(_ paths: [String]) throws -> String {
             + describe(statistics)
     }
     let path = paths[0]
+    if ExportedModel.isExport(path) {
+        let model = try ExportedModel(contentsOf: path)
+        return "\(path) (\(megabytes(fileSize(path)))): a model in the safetensors format\n\(model)"
+    }
     let file = try openSealed(path)
     var text = "\(path) (\(megabytes(fileSize(path)))): "
     if file.root.contains("model"), file.root.hasAttribute("format") {

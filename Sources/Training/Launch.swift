@@ -116,12 +116,15 @@ public enum Launch {
     public static func configuration(
         _ path: String, overrides: [String], for command: Command? = nil, on communicator: Communicator
     ) throws -> RunOptions {
-        try communicator.agree {
+        // A folder may be named after the day, which must not begin for some ranks only.
+        let date = Date(timeIntervalSince1970: try communicator.broadcast([begin.timeIntervalSince1970])[0])
+        return try communicator.agree {
             var configuration = try Configuration(contentsOf: path)
             for override in overrides { try configuration.override(override) }
             let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
             let options = try RunOptions(
-                configuration, name: name, pretrained: RunOptions.Pretrained(for: configuration, name: name))
+                configuration, name: name, pretrained: RunOptions.Pretrained(for: configuration, name: name, date: date),
+                date: date)
             let fitting = options.objective.name.isDownstream ? Command.finetune : .pretrain
             guard command == nil || command == fitting else {
                 throw TrainingError(

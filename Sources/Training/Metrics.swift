@@ -45,83 +45,87 @@ package struct MetricsRow: Equatable {
 }
 
 /// `metrics.csv` of a run: a header and complete lines only.
-///
-/// One thread writes; another may bring what was written to the disk.
-package final class MetricsFile: @unchecked Sendable {
-    private let path: String
-    private let columns: [String]
-    private let handle: FileHandle
-    /// The bytes of the complete lines.
-    private var length: UInt64
-    /// Lines that a full disk has not taken yet.
-    private var unwritten = Data()
+package final class MetricsFile: Sendable {
+    private let columns: Columns
+    private let file: AppendedFile
+    /// The rows that were there and stay, as their fields.
+    package let kept: [[String]]
+    /// The step of the first row that was there and is gone; nil where all stay.
+    package let firstGone: Int?
 
     /// Opens the file to append, after its first `rows` rows: those after them a resumed run writes again.
     ///
     /// - Parameter columns: what training and validation tell, such as `total_loss`, which is the first.
     package init(path: String, columns: [String], keeping rows: Int) throws {
-        self.path = path
-        self.columns = columns
-        let header = Self.header(columns)
-        var kept: [Substring] = []
-        if rows > 0, let text = try? String(contentsOfFile: path, encoding: .utf8) {
+        self.columns = Columns(columns)
+        let header = self.columns.names.joined(separator: ",")
+        var lines: ArraySlice<Substring> = []
+        if let text = try? String(contentsOfFile: path, encoding: .utf8) {
             // What follows the last line break is a line that was cut short.
-            let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-            if let first = lines.first, first != header {
-                throw TrainingError(
-                    "\(path) has other columns than this run; give the run a directory of its own")
-            }
-            kept += lines.dropFirst().prefix(rows)
+            lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
         }
-        try writeAtomically(([header[...]] + kept).joined(separator: "\n") + "\n", to: path)
-        handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-        length = try handle.seekToEnd()
-    }
-
-    private static func header(_ columns: [String]) -> String {
-        (["step", "epoch", "jets"] + columns.map { "train/\($0)" } + columns.map { "valid/\($0)" }
-            + ["learning_rate", "gradient_norm", "skipped_steps", "jets_per_second", "data_wait_ms"])
-            .joined(separator: ",")
+        if rows > 0, let first = lines.first, first != header {
+            throw TrainingError(
+                "\(path) has other columns than this run; give the run a directory of its own")
+        }
+        let all = lines.dropFirst()
+        kept = all.prefix(rows).map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+        firstGone = all.dropFirst(rows).first.flatMap { Int($0.prefix { $0 != "," }) }
+        try writeAtomically(([header[...]] + all.prefix(rows)).joined(separator: "\n") + "\n", to: path)
+        file = try AppendedFile(path: path)
     }
 
     /// Appends a row, after those that could not be written before; one that cannot be written is kept.
     package func write(_ row: MetricsRow) throws {
-        func texts(_ values: [Double?]?, count: Int) -> [String] {
-            precondition(
-                values.map { $0.count == count } ?? true, "\(values!.count) values for \(count) columns")
-            return values.map { $0.map { $0.map { "\($0)" } ?? "" } } ?? Array(repeating: "", count: count)
-        }
-        let fields =
-            ["\(row.step)", "\(row.epoch)", "\(row.jets)"]
-            + texts(row.train?.losses, count: columns.count) + texts(row.validation, count: columns.count)
-            + texts(row.train.map { [$0.learningRate, $0.gradientNorm] }, count: 2)
-            + [
-                row.train.map { "\($0.skippedSteps)" } ?? "",
-                row.train.map { String(format: "%.1f", $0.jetsPerSecond) } ?? "",
-                row.train.map { String(format: "%.2f", $0.dataWait) } ?? "",
-            ]
-        unwritten += Data((fields.joined(separator: ",") + "\n").utf8)
-        try flush()
+        try file.write(Data((columns.fields(row).joined(separator: ",") + "\n").utf8))
     }
+
+    /// The numbers of a row under the names of their columns, without those that say where in the run it stands.
+    package func scalars(_ fields: [String]) -> [(name: String, value: Double)] {
+        zip(columns.names, fields).dropFirst(Columns.places).compactMap { name, field in
+            Double(field).map { (name, $0) }
+        }
+    }
+
+    /// The same of a row that is yet to be written.
+    package func scalars(_ row: MetricsRow) -> [(name: String, value: Double)] { scalars(columns.fields(row)) }
 
     /// Writes the rows that could not be written before.
-    package func flush() throws {
-        guard !unwritten.isEmpty else { return }
-        do {
-            try handle.write(contentsOf: unwritten)
-            length += UInt64(unwritten.count)
-            unwritten = Data()
-        } catch {
-            // No line is left half written.
-            try? handle.truncate(atOffset: length)
-            throw TrainingError("cannot write \(path): \(reason(error))")
-        }
-    }
+    package func flush() throws { try file.flush() }
 
     /// Brings the rows to the disk, before a checkpoint counts on them.
-    package func synchronize() throws {
-        guard fsync(handle.fileDescriptor) == 0 else {
-            throw TrainingError("cannot bring \(path) to the disk: \(systemReason())")
+    package func synchronize() throws { try file.synchronize() }
+}
+
+extension MetricsFile {
+    /// The columns of `metrics.csv`.
+    private struct Columns {
+        /// Columns that say where in the run a row stands: step, epoch, jets.
+        static let places = 3
+        let names: [String]
+        private let count: Int
+
+        init(_ columns: [String]) {
+            count = columns.count
+            names = ["step", "epoch", "jets"] + columns.map { "train/\($0)" } + columns.map { "valid/\($0)" }
+                + ["learning_rate", "gradient_norm", "skipped_steps", "jets_per_second", "data_wait_ms"]
+        }
+
+        /// The fields of a row, empty where it has no value.
+        func fields(_ row: MetricsRow) -> [String] {
+            func texts(_ values: [Double?]?, count: Int) -> [String] {
+                precondition(
+                    values.map { $0.count == count } ?? true, "\(values!.count) values for \(count) columns")
+                return values.map { $0.map { $0.map { "\($0)" } ?? "" } } ?? Array(repeating: "", count: count)
+            }
+            return ["\(row.step)", "\(row.epoch)", "\(row.jets)"]
+                + texts(row.train?.losses, count: count) + texts(row.validation, count: count)
+                + texts(row.train.map { [$0.learningRate, $0.gradientNorm] }, count: 2)
+                + [
+                    row.train.map { "\($0.skippedSteps)" } ?? "",
+                    row.train.map { String(format: "%.1f", $0.jetsPerSecond) } ?? "",
+                    row.train.map { String(format: "%.2f", $0.dataWait) } ?? "",
+                ]
         }
     }
 }

@@ -36,6 +36,11 @@ struct StartingPoint {
             guard FileManager.default.fileExists(atPath: path) else {
                 throw TrainingError("run.resume: there is no checkpoint \(path)")
             }
+            guard !ExportedModel.isExport(path) else {
+                throw TrainingError(
+                    "run.resume: \(path) is an exported model, which no run goes on from; begin one with its weights "
+                        + "by model.initial_weights")
+            }
             func folder(_ path: String) -> URL {
                 URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent()
             }
@@ -107,9 +112,13 @@ struct PreparedRun {
         fitted = try Self.fit(
             options, objective, train, classes: classes, on: communicator, console: console, progress: progress)
         if let weights = options.initialWeights {
-            try communicator.agree { try Checkpoint.readWeights(from: weights, into: objective.parameters) }
+            let count = try communicator.agree {
+                try Checkpoint.readInitialWeights(from: weights, into: objective.parameters)
+            }
+            let all = objective.parameters.parameters.count
             console.say(
-                "initial weights from \(weights); preprocessing and tokens are those of this run's data")
+                "initial weights\(count < all ? " of the backbone, \(count) of \(all) parameters," : "") from "
+                    + "\(weights); preprocessing and tokens are those of this run's data")
         }
     }
 

@@ -49,6 +49,11 @@ package final class RunDirectory: Sendable {
     package var metrics: String { path + "/metrics.csv" }
     package var log: String { path + "/kaon.log" }
 
+    /// The trace that a rank writes of some steps.
+    static func trace(rank: Int, steps: ClosedRange<Int>, in path: String) -> String {
+        "\(path)/trace-steps-\(steps.lowerBound)-\(steps.upperBound).rank-\(rank).json"
+    }
+
     package func checkpoint(step: Int) -> String { Self.checkpoint(step: step, in: path) }
 
     private static func checkpoint(step: Int, in path: String) -> String {

@@ -27,10 +27,12 @@ extension RunOptions {
         /// Throws `TrainingError` where there is none, or one of another kind, and `ConfigurationError` where the keys
         /// cannot be read.
         ///
-        /// - Parameter name: that of the run.
-        public init(for configuration: Configuration, name: String) throws {
+        /// - Parameters:
+        ///   - name: that of the run.
+        ///   - date: when it was started.
+        public init(for configuration: Configuration, name: String, date: Date = Date()) throws {
             let root = configuration.section()
-            let run = try RunOptions.Run(from: root.section("run"), name: name)
+            let run = try RunOptions.Run(from: root, name: name, date: date)
             backbone = try root.optionalString("backbone").map { path in
                 try Self.read(path, key: "backbone", for: run) {
                     $0.backbone == nil ? "which has no backbone; name that of another pre-training" : nil

@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import Jets
 import NN
 import Objectives
@@ -17,6 +18,8 @@ public struct RunOptions: Sendable {
             case checkpoint(String)
         }
 
+        /// What the run is called, by default after the file of its configuration.
+        public var name: String
         public var directory: String
         public var resume: Resume
         /// Whose messages go to a file: those of rank 0, or of every rank, each to its own.
@@ -85,6 +88,18 @@ public struct RunOptions: Sendable {
         public var earlyStoppingPatience: Int?
         /// Steps in a row that may be skipped because the loss or the gradient is not finite.
         public var maxSkippedSteps: Int
+        public var tensorBoard: TensorBoard
+        /// The steps of which a trace is written, counted from 1; nil for none.
+        public var profileSteps: ClosedRange<Int>?
+        /// The rank whose trace it is.
+        public var profileRank: Int
+
+        /// `training.tensorboard`: event files beside `metrics.csv`.
+        public struct TensorBoard: Sendable {
+            public var enabled: Bool
+            /// Every how many steps the distributions of gradients and weights are written; nil for never.
+            public var histogramInterval: Int?
+        }
     }
 
     public var seed: UInt64
@@ -111,12 +126,24 @@ public struct RunOptions: Sendable {
     ///
     /// Throws `ConfigurationError` that names the place, the key and what was expected.
     ///
-    /// - Parameter pretrained: the configurations of the checkpoints that it builds on, which fill in the model, the
-    ///   features and the preprocessing.
-    public init(_ configuration: Configuration, name: String, pretrained: Pretrained = .init()) throws {
+    /// - Parameters:
+    ///   - pretrained: the configurations of the checkpoints that it builds on, which fill in the model, the features and
+    ///     the preprocessing.
+    ///   - date: when the run was started.
+    public init(
+        _ configuration: Configuration, name: String, pretrained: Pretrained = .init(), date: Date = Date()
+    ) throws {
         let root = configuration.section()
+        try self.init(from: root, of: configuration, name: name, pretrained: pretrained, date: date)
+    }
+
+    /// Decodes a fresh root of a configuration, which knows afterwards what was asked for.
+    init(
+        from root: Section, of configuration: Configuration, name: String, pretrained: Pretrained = .init(),
+        date: Date = Date()
+    ) throws {
         seed = UInt64(try root.int("seed", default: 0, in: .nonNegative))
-        run = try Run(from: root.section("run"), name: name)
+        run = try Run(from: root, name: name, date: date)
         data = try Data(from: root.section("data"), seed: seed, pretrained: pretrained.source?.data)
         backbone = try root.optionalString("backbone")
         tokenizer = root.isNull("tokenizer") ? nil : try root.section("tokenizer").optionalString("checkpoint")
@@ -142,8 +169,28 @@ public struct RunOptions: Sendable {
 }
 
 extension RunOptions.Run {
-    init(from section: Section, name: String) throws {
-        directory = try section.string("directory", default: "runs/\(name)")
+    /// - Parameters:
+    ///   - root: the whole configuration, since the folder may be named after other keys.
+    ///   - date: when the run was started.
+    init(from root: Section, name: String, date: Date) throws {
+        let section = try root.section("run")
+        let givenName = try section.string("name", default: name)
+        guard !givenName.isEmpty else { throw section.error("name", "is empty; give the run a name") }
+        self.name = givenName
+        directory = try section.template(
+            "directory", default: "runs/{name}",
+            words: [
+                "name": { givenName },
+                "objective": { try root.choice("objective", of: ObjectiveOptions.Name.self, default: .mpmV2).rawValue },
+                "seed": { "\(try root.int("seed", default: 0, in: .nonNegative))" },
+                "date": { date.formatted(Date.ISO8601FormatStyle(timeZone: .current).year().month().day()) },
+                "slurm_job_id": {
+                    guard let job = ProcessInfo.processInfo.environment["SLURM_JOB_ID"] else {
+                        throw section.error("directory", "{slurm_job_id} stands for nothing outside a job of Slurm")
+                    }
+                    return job
+                },
+            ])
         guard !directory.isEmpty else { throw section.error("directory", "is empty; give the run a folder") }
         switch try section.string("resume", default: "auto") {
         case "auto": resume = .auto
@@ -235,5 +282,21 @@ extension RunOptions.Training {
         keepEvery = try section.optionalInt("keep_every", in: count)
         earlyStoppingPatience = try section.optionalInt("early_stopping_patience", in: count)
         maxSkippedSteps = try section.int("max_skipped_steps", default: 10, in: 0...Int(Int32.max))
+        let board = try section.section("tensorboard")
+        tensorBoard = TensorBoard(
+            enabled: try board.bool("enabled", default: true),
+            histogramInterval: try board.optionalInt("histogram_interval", in: count, absent: "none"))
+        profileRank = try section.int("profile_rank", default: 0, in: .nonNegative)
+        if let profiled = try section.optionalInts("profile_steps", in: count, absent: "none") {
+            guard let first = profiled.first, profiled.count < 3, first <= profiled.last! else {
+                throw section.error(
+                    "profile_steps", "expected a step or the first and the last of some, as in [100, 110], found "
+                        + "\(profiled)")
+            }
+            guard first <= steps else {
+                throw section.error("profile_steps", "begins at step \(first), but training.steps is \(steps)")
+            }
+            profileSteps = first...profiled.last!
+        }
     }
 }

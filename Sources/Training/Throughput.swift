@@ -49,7 +49,8 @@ package struct Throughput {
             + (step < steps ? "\(Self.clock(left)) left" : "done in \(Self.clock(now() - begin))")
     }
 
-    private static func clock(_ seconds: Double) -> String {
+    /// `2 h 5 min`.
+    static func clock(_ seconds: Double) -> String {
         guard seconds < 1e9 else { return "ages" }
         let whole = Int(seconds.rounded())
         let (days, hours, minutes) = (whole / 86400, whole / 3600 % 24, whole / 60 % 60)

@@ -17,6 +17,12 @@ public func train(
                 "training.batch_size is \(options.training.batchSize), but each of the "
                     + "\(communicator.size) ranks needs a jet; raise it or start fewer ranks")
         }
+        let training = options.training
+        guard training.profileSteps == nil || training.profileRank < communicator.size else {
+            throw TrainingError(
+                "training.profile_rank is \(training.profileRank), but the run has \(plural(communicator.size, "rank")), "
+                    + "counted from 0")
+        }
     }
     if let warning = StartWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
         console.warn(warning)

@@ -23,6 +23,10 @@ final class Trainer {
     private var meter: Throughput
     private let records: TrainingRecords
     private let budget: TimeBudget?
+    /// Of the rank whose steps are to be recorded.
+    private let trace: StepTrace?
+    /// Whether a step has been recorded, on whichever rank, that no file has yet.
+    private var hasTrace = false
     /// The step of the last validation, and its total loss.
     private var validated: (step: Int, loss: Double)?
     /// What this rank waited for its jets since that was last told: seconds, and steps.
@@ -47,9 +51,12 @@ final class Trainer {
         self.sharding = sharding
         self.precision = precision
         self.budget = budget
+        let settings = options.training
+        trace = communicator.rank == settings.profileRank
+            ? settings.profileSteps.map { StepTrace(steps: $0, rank: communicator.rank) } : nil
         step = try DataParallelStep(
             objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
-            parallel: options.parallel, sharding: sharding, precision: precision,
+            parallel: options.parallel, sharding: sharding, precision: precision, trace: trace,
             progress: progress, detectsAnomalies: options.training.detectAnomaly)
         meter = Throughput(step: state.step, jets: state.jets)
         if state.lossSums.count != columns { forgetLosses() }
@@ -64,17 +71,21 @@ final class Trainer {
         let prefetcher = train.prefetcher()
         var slowestStep = 0.0
         while state.step < settings.steps, !isPatienceSpent {
+            trace?.begin(step: state.step + 1)
             let begin = ContinuousClock.now
             let epoch = state.epoch
             let learningRate = options.optimizer.learningRate * options.schedule.factor(step: state.step)
+            let factors = objective.learningRateFactors(step: state.step)
             // A run that has time for a single step alone still gets on.
             let isTimeUp = slowestStep > 0
                 && (budget?.isSpent(reserving: 2 * (slowestStep + records.slowestSave)) ?? false)
             let result = try step(
                 { try microBatches(from: prefetcher) }, learningRate: learningRate,
-                factors: objective.learningRateFactors(step: state.step), number: state.step + 1,
+                factors: factors, number: state.step + 1,
                 shouldStop: shouldStop() || isTimeUp)
             guard let result else {
+                trace?.end(isDone: false)
+                try writeTrace()
                 records.finishSaving()
                 let reason = isTimeUp ? budget!.reason : "a signal"
                 console.say("stopped by \(reason) after \(state.step) of \(settings.steps) steps")
@@ -82,27 +93,57 @@ final class Trainer {
                 return .stopped
             }
             progress.enter(.summing)
-            let monitors = try objective.stepDidEnd(state.step, isSkipped: result.isSkipped, on: communicator)
+            let monitors = try trace.span("end of the step") {
+                try objective.stepDidEnd(state.step, isSkipped: result.isSkipped, on: communicator)
+            }
             advance(result, monitors)
             try report(result, epoch: epoch, learningRate: learningRate)
+            if !result.isSkipped {
+                meter.excluding { records.writeHistograms(objective.parameters, factors: factors, step: state.step) }
+            }
             if result.isSkipped { try noteSkipped(result) }
             if state.step == settings.steps || isPatienceSpent {
-                try saveLast()
+                try trace.span("last checkpoint") { try saveLast() }
             } else if state.step % settings.checkpointInterval == 0 || isBest, !result.isSkipped {
                 progress.enter(.saving)
                 meter.excluding {
-                    records.startSaving(objective, optimizer, state, validationLoss: validationLoss)
+                    trace.span("checkpoint copy") {
+                        records.startSaving(objective, optimizer, state, validationLoss: validationLoss)
+                    }
                 }
+            }
+            trace?.end()
+            if let profiled = settings.profileSteps, profiled.contains(state.step) {
+                hasTrace = true
+                if state.step == profiled.upperBound { try meter.excluding { try writeTrace() } }
             }
             slowestStep = max(slowestStep, begin.duration(to: .now) / .seconds(1))
         }
         console.endProgress()
+        try writeTrace()
         if isPatienceSpent {
             console.say(
                 "stopped early after \(state.step) of \(settings.steps) steps: the validation loss has not fallen below "
                     + String(format: "%.4f", state.lowest!) + " for \(state.sinceLowest) validations")
         }
         return .finished
+    }
+
+    /// Writes the steps that were recorded, and tells where; collective.
+    private func writeTrace() throws {
+        guard hasTrace, let steps = options.training.profileSteps else { return }
+        hasTrace = false
+        let rank = options.training.profileRank
+        let path = RunDirectory.trace(rank: rank, steps: steps, in: options.run.directory)
+        var failure = ""
+        do { try trace?.write(to: path) } catch { failure = "\(error)" }
+        failure = try communicator.broadcast(failure, from: rank)
+        if failure.isEmpty {
+            console.say(
+                "step \(state.step): the trace of rank \(rank) is \(path), for ui.perfetto.dev or chrome://tracing")
+        } else {
+            console.warn("step \(state.step): no trace was written: \(failure)")
+        }
     }
 
     /// Whether the validation loss has not fallen for as long as the run waits for it.
@@ -134,11 +175,15 @@ final class Trainer {
         let request = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
         let isLast = state.step + 1 == options.training.steps
         let begin = ContinuousClock.now
-        let batch = try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
+        let batch = try trace.span("waiting for jets") {
+            try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
+        }
         waited = (waited.seconds + begin.duration(to: .now) / .seconds(1), waited.steps + 1)
-        return objective.microBatches(
-            batch, shards: sharding.ranges(ofBatch: train.order.batchCount(step: request.step)),
-            size: options.training.microBatchSize, phase: .training(step: state.step))
+        return trace.span("masks and targets") {
+            objective.microBatches(
+                batch, shards: sharding.ranges(ofBatch: train.order.batchCount(step: request.step)),
+                size: options.training.microBatchSize, phase: .training(step: state.step))
+        }
     }
 
     /// Measures and writes what is due after a step, and at the end of the run what is not due as well.
@@ -166,7 +211,7 @@ final class Trainer {
 
         var losses: [Double?]?
         if validation != nil, isValidationDue || isLast {
-            losses = try meter.excluding { try validate() }
+            losses = try trace.span("validation") { try meter.excluding { try validate() } }
             validated = (state.step, losses![0]!)
             if isValidationDue { noteValidation(losses![0]!) }
             console.say(describeValidation(losses!))
@@ -178,10 +223,10 @@ final class Trainer {
         if isTrainingDue { due.train = train } else { closing.train = train }
         if isValidationDue { due.validation = losses } else { closing.validation = losses }
         if due != empty {
-            records.write(due)
+            trace.span("metrics") { records.write(due) }
             state.rows += 1
         }
-        if closing != empty { records.write(closing) }
+        if closing != empty { trace.span("metrics") { records.write(closing) } }
     }
 
     private func saveLast() throws {

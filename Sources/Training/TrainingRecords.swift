@@ -2,10 +2,14 @@ import Jets
 import MPI
 import NN
 import Objectives
+import Tensors
 
-/// What rank 0 writes while a run goes on: metrics and checkpoints. Other ranks have one that does nothing.
+/// What rank 0 writes while a run goes on: metrics, for TensorBoard too, and checkpoints. Other ranks have one that does
+/// nothing.
 final class TrainingRecords {
     private let metrics: MetricsFile?
+    private let tensorBoard: TensorBoardFile?
+    private let histogramInterval: Int?
     private let saver: CheckpointSaver?
     private let console: Console
     /// What the checkpoints have besides what changes from step to step.
@@ -24,6 +28,10 @@ final class TrainingRecords {
         let metrics = try directory.map { try MetricsFile(path: $0.metrics, columns: columns, keeping: state.rows) }
         self.metrics = metrics
         self.console = console
+        let board = options.training.tensorBoard
+        histogramInterval = directory == nil || !board.enabled ? nil : board.histogramInterval
+        tensorBoard = board.enabled
+            ? try directory.map { try Self.tensorBoard($0, metrics!, state, configuration: options.resolved) } : nil
         saver = directory.map {
             CheckpointSaver(
                 $0, metrics!, state, TrainedValues(of: objective.parameters, optimizer),
@@ -34,15 +42,57 @@ final class TrainingRecords {
     /// The time that the slowest checkpoint took [s]; 0 on other ranks than 0.
     var slowestSave: Double { saver?.slowestSave ?? 0 }
 
+    /// Begins an event file from which on only those rows count that `metrics.csv` has kept.
+    private static func tensorBoard(
+        _ directory: RunDirectory, _ metrics: MetricsFile, _ state: TrainingState, configuration: String
+    ) throws -> TensorBoardFile {
+        // A row that only the end of the run before had asked for stands at the step that it ended with.
+        let first = min(metrics.firstGone ?? .max, state.step + 1)
+        let file = try TensorBoardFile(in: directory.path, purging: first)
+        try file.write(text: configuration, name: "configuration", step: state.step)
+        for row in metrics.kept {
+            guard let step = Int(row[0]), step >= first else { continue }
+            try file.write(metrics.scalars(row), step: step)
+        }
+        return file
+    }
+
     /// Appends a row of metrics. Where there is no room for it, it waits for the next.
     func write(_ row: MetricsRow) {
-        do {
-            try metrics?.write(row)
-            lacksRoom = false
-        } catch {
-            if !lacksRoom { console.warn("\(error); training goes on, and the rows wait until they can be written") }
-            lacksRoom = true
+        guard let metrics else { return }
+        attempt([
+            { try metrics.write(row) },
+            { [tensorBoard] in try tensorBoard?.write(metrics.scalars(row), step: row.step) },
+        ])
+    }
+
+    /// Writes the distributions of gradients and weights of the parameters that have learned, where they are due.
+    func writeHistograms(_ parameters: ParameterStore, factors: [Double], step: Int) {
+        guard let tensorBoard, let histogramInterval, step % histogramInterval == 0 else { return }
+        let learning = zip(parameters.groups, factors).filter { $1 > 0 }
+            .flatMap { group, _ in parameters.parameters[group.parameters] }
+        func histograms(_ name: String, _ tensor: Tensor) -> [(name: String, histogram: ValueHistogram)] {
+            learning.compactMap { parameter in
+                ValueHistogram(UnsafeBufferPointer(rebasing: tensor.buffer[parameter.range]))
+                    .map { ("\(name)/\(parameter.name)", $0) }
+            }
         }
+        attempt([{
+            try tensorBoard.write(
+                histograms("gradients", parameters.gradients) + histograms("weights", parameters.values), step: step)
+        }])
+    }
+
+    /// Does each, and warns of the first that fails, once until all have succeeded again.
+    private func attempt(_ works: [() throws -> Void]) {
+        var failure: (any Error)?
+        for work in works {
+            do { try work() } catch { failure = failure ?? error }
+        }
+        if let failure, !lacksRoom {
+            console.warn("\(failure); training goes on, and the rows wait until they can be written")
+        }
+        lacksRoom = failure != nil
     }
 
     /// Writes a checkpoint in the background and makes it the latest; a failure is told as a warning.

@@ -32,23 +32,45 @@ import Testing
         var writer = SafetensorsWriter(metadata: ["format": "pt", "quote\"": "tab\t, null \u{0}, é"])
         writer.add(name, floats, shape: [2, 2, 2])
         writer.add("a", integers, shape: [6])
+        writer.add("fine", [1.0 / 3, -Double.leastNonzeroMagnitude], shape: [2])
         writer.add("none", [Float](), shape: [3, 0])
         writer.add("one", [Float(2.5)], shape: [])
         try withScratchFolder { folder in
             let path = folder + "/t.safetensors"
             try writer.write(to: path)
             let file = try SafetensorsFile(contentsOf: path)
-            #expect(file.names == ["a", name, "none", "one"])
+            #expect(file.names == ["a", name, "fine", "none", "one"])
+            #expect(try file.doubles("fine") == [1.0 / 3, -Double.leastNonzeroMagnitude])
             #expect(try file.floats(name).map(\.bitPattern) == patterns)
             #expect(try file.shape(name) == [2, 2, 2] && file.type(name) == .float32)
             #expect(try file.integers("a") == integers)
             #expect(try file.floats("none") == [] && file.shape("none") == [3, 0])
             #expect(try file.floats("one") == [2.5] && file.shape("one") == [])
-            #expect(file.metadata == writer.metadata)
+            #expect(file.metadata.filter { $0.key != "crc32" } == writer.metadata)
             // As Python's reader wants it: the values begin at a multiple of eight.
             let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             #expect(bytes == writer.encoded && bytes[0] % 8 == 0)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["t.safetensors"])
+        }
+    }
+
+    /// CRC-32 of "123456789" is the known check value of the algorithm.
+    @Test func damagedValuesAreFound() throws {
+        let digits = "123456789"
+        func file(_ checksum: String) -> Data {
+            self.file(
+                "{\"__metadata__\":{\"crc32\":\"\(checksum)\"},\"w\":\(entry("U8", "[9]", "[0,9]"))}")
+                + Data(digits.utf8)
+        }
+        #expect(complaint(file("cbf43926")) == "")
+        #expect(complaint(file("cbf43927")).contains("x.safetensors: is damaged"))
+        var writer = SafetensorsWriter()
+        writer.add("w", [1, 2, 3], shape: [3])
+        let whole = writer.encoded
+        for bit in 0..<24 * 8 {
+            var data = whole
+            data[data.count - 1 - bit / 8] ^= 1 << (bit % 8)
+            #expect(complaint(data).contains("is damaged"), "bit \(bit)")
         }
     }
 

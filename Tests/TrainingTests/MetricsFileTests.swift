@@ -51,6 +51,8 @@ import Training
             let before = try lines(path)
             let file = try MetricsFile(path: path, columns: ["total_loss", "kmeans_loss"], keeping: kept)
             #expect(try lines(path) == Array(before.prefix(1 + kept)))
+            #expect(file.kept.map { $0[0] } == (1...5).prefix(kept).map { "\($0)" })
+            #expect(file.firstGone == (kept < 5 ? kept + 1 : nil))
             try file.write(row(7))
             #expect(try lines(path).count == 2 + min(kept, 5))
             #expect(try lines(path).last?.hasPrefix("7,0,70,") == true)

@@ -60,7 +60,7 @@ struct ObjectiveCase: Sendable, CustomTestStringConvertible {
 /// resuming.
 @Suite(.serialized) struct ObjectivesMPITests {
     /// A run of an epoch of 28 steps, whose last batch is a single jet, and some more.
-    private func options(
+    func options(
         _ objective: ObjectiveCase, _ directory: String, tokenizer: String, _ overrides: String...
     ) throws -> RunOptions {
         try runOptions(
@@ -79,7 +79,7 @@ struct ObjectiveCase: Sendable, CustomTestStringConvertible {
     }
 
     /// Trains a VQ-VAE where one is asked for, and hands its checkpoint to `body`.
-    private func withTokenizer(
+    func withTokenizer(
         _ objective: ObjectiveCase, _ body: (_ folder: String, _ tokenizer: String) throws -> Void
     ) throws {
         try withSharedFolder { folder in

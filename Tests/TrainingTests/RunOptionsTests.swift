@@ -133,7 +133,7 @@ import Training
         ("training.batchsize=4", "training.batchsize: unknown key; did you mean 'batch_size'?"),
         (
             "run.dir=x",
-            "run.dir: unknown key; known here: directory, resume, log_ranks, wait_for_debugger, time_limit"
+            "run.dir: unknown key; known here: name, directory, resume, log_ranks, wait_for_debugger, time_limit"
         ),
         ("parallel.ranks=2", "parallel.ranks: unknown key"),
     ])

@@ -19,7 +19,7 @@ DOWNSTREAM = ("classification", "cwola", "vertexing", "track_origin")
 #: What differs between runs without making their results another quantity.
 _INCIDENTAL = re.compile(
     r"seed|run\..*|parallel\..*|fine_tuning\.cache(_limit)?|"
-    r"training\.(micro_batch_size|log_interval|checkpoint_interval|keep_last|keep_every|detect_anomaly)"
+    r"training\.(micro_batch_size|log_interval|checkpoint_interval|keep_last|keep_every|detect_anomaly|tensorboard\..*|profile_.*)"
 )
 
 

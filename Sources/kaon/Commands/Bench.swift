@@ -16,16 +16,18 @@ struct Bench: ParsableCommand {
               mpirun -n 2 kaon bench --data configs/small.yaml data.train=[train.h5]
             """)
 
-    @Argument(help: "A YAML file (ending in .yaml or .yml) and overrides; both may be left out.")
+    @Argument(help: "A YAML file (ending in .yaml or .yml) and overrides; both may be left out.",
+        completion: .file(extensions: ["yaml", "yml"]))
     var arguments: [String] = []
 
-    @Option(help: "Measure the reading of this configuration's training data; arguments are overrides.")
+    @Option(help: "Measure the reading of this configuration's training data; arguments are overrides.",
+        completion: .file(extensions: ["yaml", "yml"]))
     var data: String?
 
     @Option(help: "Repeat steps for at least this many seconds.")
     var seconds = 20.0
 
-    @Option(help: "Also write the figures to this JSON file.")
+    @Option(help: "Also write the figures to this JSON file.", completion: .file(extensions: ["json"]))
     var json: String?
 
     @Flag(help: "Print what the time of rank 0 goes to, by kind of operation.")

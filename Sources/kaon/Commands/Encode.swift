@@ -11,13 +11,13 @@ struct Encode: ParsableCommand {
               mpirun -n 2 kaon encode runs/mpmv2-kmeans/checkpoints/latest data.test=[test.h5] --output encoded.h5
             """)
 
-    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.")
+    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
     @Argument(help: "Overrides of the configuration in the checkpoint, such as data.test=[test.h5].")
     var overrides: [String] = []
 
-    @Option(name: .shortAndLong, help: "The file to write.")
+    @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["h5"]))
     var output: String
 
     @Option(help: "What is made of the encodings of a jet: none (all are written) or mean.")

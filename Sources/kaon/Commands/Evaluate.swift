@@ -10,13 +10,13 @@ struct Evaluate: ParsableCommand {
               mpirun -n 2 kaon evaluate runs/finetune/checkpoints/best data.test=[test.h5]
             """)
 
-    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.")
+    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
     @Argument(help: "Overrides of the configuration in the checkpoint, such as data.test=[test.h5].")
     var overrides: [String] = []
 
-    @Option(help: "The folder to write to; by default 'evaluation' in that of the run.")
+    @Option(help: "The folder to write to; by default 'evaluation' in that of the run.", completion: .directory)
     var output: String?
 
     func run() {

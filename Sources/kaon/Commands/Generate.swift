@@ -18,7 +18,7 @@ struct Generate: ParsableCommand {
             The same seed makes the same jets on any number of ranks.
             """)
 
-    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.")
+    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
     @Argument(help: "Overrides of the configuration in the checkpoint, such as data.test=[test.h5].")
@@ -27,7 +27,7 @@ struct Generate: ParsableCommand {
     @Option(help: "The number of jets.")
     var jets: Int
 
-    @Option(name: .shortAndLong, help: "The file to write.")
+    @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["h5"]))
     var output: String
 
     @Flag(help: "Drop a part of given jets and recover it.")

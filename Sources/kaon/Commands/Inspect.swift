@@ -13,7 +13,7 @@ struct Inspect: ParsableCommand {
               kaon inspect runs/quickstart/checkpoints/latest
             """)
 
-    @Argument(help: "HDF5 files of jets, folders of them or patterns; or one checkpoint.")
+    @Argument(help: "HDF5 files of jets, folders of them or patterns; or one checkpoint.", completion: .file())
     var files: [String]
 
     @Flag(help: "Print the statistics of data as JSON.")

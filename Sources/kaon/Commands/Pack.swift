@@ -12,10 +12,10 @@ struct Pack: ParsableCommand {
               kaon pack 'data/*.h5' --output all.h5 --compression 6
             """)
 
-    @Argument(help: "Files, folders or patterns.")
+    @Argument(help: "Files, folders or patterns.", completion: .file(extensions: ["h5"]))
     var sources: [String]
 
-    @Option(name: .shortAndLong, help: "The file to write.")
+    @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["h5"]))
     var output: String
 
     @Option(help: "How hard to compress, 0 (not at all) to 9.")

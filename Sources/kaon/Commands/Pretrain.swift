@@ -17,13 +17,5 @@ struct Pretrain: ParsableCommand {
 
     @OptionGroup var arguments: ConfigurationArguments
 
-    func run() {
-        StopSignal.listen()
-        Launch.onAllRanks { communicator, console in
-            let options = try Launch.configuration(
-                arguments.configuration, overrides: arguments.overrides, for: .pretrain, on: communicator)
-            return try train(
-                options, on: communicator, console: console, shouldStop: { StopSignal.hasCome })
-        }
-    }
+    func run() { arguments.train(as: .pretrain) }
 }

@@ -1,0 +1,153 @@
+import Foundation
+import MPI
+import Tensors
+
+/// What one rank does during some steps, as a file that chrome://tracing and Perfetto draw
+/// ([the format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU)).
+///
+/// The training loop has a row of nested bars: steps, their phases, the operations. Below it are the messages of
+/// gradients that are on their way, one row each. Only the training loop's thread may write to a trace.
+final class StepTrace {
+    private struct Event: Encodable {
+        var name: String
+        var cat: String
+        var ph = "X"
+        /// Begin and duration [µs].
+        var ts = 0.0
+        var dur: Double?
+        var pid: Int
+        var tid = 0
+        var args: [String: Argument] = [:]
+    }
+
+    private enum Argument: Encodable {
+        case number(Double)
+        case text(String)
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .number(let number): try container.encode(number)
+            case .text(let text): try container.encode(text)
+            }
+        }
+    }
+
+    private struct File: Encodable {
+        let displayTimeUnit = "ms"
+        let traceEvents: [Event]
+    }
+
+    /// The steps that are recorded, counted from 1.
+    let steps: ClosedRange<Int>
+    private let rank: Int
+    private let origin = ContinuousClock.now
+    private var events: [Event] = []
+    /// The step that is being recorded, its begin and its first event.
+    private var current: (step: Int, begin: Double, first: Int)?
+    /// Where the last bar began or ended: an operation that is noted at its end did not begin before.
+    private var floor = 0.0
+    private var begins: [Int: (time: Double, elements: Int)] = [:]
+
+    /// Where the operations of a tape are noted, while a step is recorded.
+    private(set) lazy var operations: OperationProfile = {
+        let profile = OperationProfile()
+        profile.onLap = { [unowned self] in noteOperation($0, from: $1, to: $2, operations: $3) }
+        return profile
+    }()
+
+    init(steps: ClosedRange<Int>, rank: Int) {
+        (self.steps, self.rank) = (steps, rank)
+    }
+
+    var isRecording: Bool { current != nil }
+    var isEmpty: Bool { events.isEmpty }
+
+    /// A step begins; it is recorded if it is one of those that were asked for.
+    func begin(step: Int) {
+        guard steps.contains(step) else { return }
+        floor = time(.now)
+        current = (step, floor, events.count)
+    }
+
+    /// The step ends, or it is given up and leaves nothing.
+    func end(isDone: Bool = true) {
+        guard let (step, begin, first) = current else { return }
+        current = nil
+        begins = [:]
+        if isDone {
+            append("step \(step)", "step", from: begin, to: time(.now))
+        } else {
+            events.removeSubrange(first...)
+        }
+    }
+
+    /// Does a part of a step, which is a bar of its own.
+    fileprivate func span<R>(_ name: String, _ work: () throws -> R) rethrows -> R {
+        guard isRecording else { return try work() }
+        let begin = time(.now)
+        floor = begin
+        defer {
+            floor = time(.now)
+            append(name, "phase", from: begin, to: floor)
+        }
+        return try work()
+    }
+
+    /// Message `number` of the step's gradients leaves.
+    func beginSum(_ number: Int, elements: Int) {
+        if isRecording { begins[number] = (time(.now), elements) }
+    }
+
+    /// The loop has noticed that the message has been summed.
+    func endSum(_ number: Int, rows: Int) {
+        guard let (begin, elements) = begins.removeValue(forKey: number) else { return }
+        append(
+            "all-reduce \(number + 1)", "sum", from: begin, to: time(.now), row: 1 + number % rows,
+            ["bytes": .number(Double(elements * MemoryLayout<Float>.stride))])
+    }
+
+    private func noteOperation(
+        _ name: String, from begin: ContinuousClock.Instant, to end: ContinuousClock.Instant, operations: Double
+    ) {
+        guard isRecording else { return }
+        let last = time(end)
+        append(
+            name, "operation", from: max(floor, time(begin)), to: last,
+            operations > 0 ? ["gflop": .number(operations / 1e9)] : [:])
+        floor = last
+    }
+
+    private func append(
+        _ name: String, _ category: String, from begin: Double, to end: Double, row: Int = 0,
+        _ arguments: [String: Argument] = [:]
+    ) {
+        events.append(
+            Event(name: name, cat: category, ts: begin, dur: end - begin, pid: rank, tid: row, args: arguments))
+    }
+
+    private func time(_ instant: ContinuousClock.Instant) -> Double {
+        // Nanoseconds are the resolution of the clock; a sum of rounded numbers stays within its bar.
+        (origin.duration(to: instant) / .nanoseconds(1)).rounded() / 1000
+    }
+
+    /// Writes what was recorded.
+    func write(to path: String) throws {
+        func name(_ kind: String, row: Int, _ text: String) -> Event {
+            Event(name: kind, cat: "", ph: "M", pid: rank, tid: row, args: ["name": .text(text)])
+        }
+        let rows = Set(events.map(\.tid)).sorted()
+        let names = [name("process_name", row: 0, "rank \(rank) on \(MPIEnvironment.processorName)")]
+            + rows.map { name("thread_name", row: $0, $0 == 0 ? "training loop" : "gradient sums \($0)") }
+        let file = File(traceEvents: names + events)
+        try writeAtomically(String(decoding: try JSONEncoder().encode(file), as: UTF8.self) + "\n", to: path)
+    }
+}
+
+extension StepTrace? {
+    /// Does a part of a step, which is a bar of its own where a trace is recorded.
+    func span<R>(_ name: @autoclosure () -> String, _ work: () throws -> R) rethrows -> R {
+        guard let self, self.isRecording else { return try work() }
+        return try self.span(name(), work)
+    }
+}

@@ -1,0 +1,36 @@
+import Foundation
+import Testing
+
+@Suite struct InitTests {
+    /// As a newcomer would: the file that comes, the jets, and nothing else but a smaller model.
+    @Test func aTemplateTrains() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/first.yaml"
+            let written = try kaon(["init", folder + "/first"])
+            #expect(written.code == 0 && written.output == "written: \(path)\n")
+            let run = try kaon([
+                "pretrain", path, "data.train=[\(sample("val"))]", "data.validation=[\(sample("test"))]",
+                "run.directory=\(folder)/run", "model.encoder.width=16", "model.encoder.layers=1",
+                "model.decoder.width=16", "model.decoder.layers=1", "tasks.kmeans.clusters=16",
+                "tasks.kmeans.fit_jets=100", "training.steps=2", "training.batch_size=16",
+            ])
+            #expect(run.code == 0, "\(run.errors)")
+
+            let before = try Data(contentsOf: URL(fileURLWithPath: path))
+            let again = try kaon(["init", path, "--objective", "vqvae"])
+            #expect(again.code != 0 && again.complaints == ["Error: \(path) is there already; give another name"])
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+        }
+    }
+
+    @Test func anUnknownObjectiveListsThoseThereAre() throws {
+        try withScratchFolder { folder in
+            let outcome = try kaon(["init", folder + "/x", "--objective", "mpm"])
+            #expect(outcome.code == 64)
+            for name in ["mpm_v1", "mpm_v2", "vqvae", "set_flow", "classification", "cwola", "vertexing", "track_origin"] {
+                #expect(outcome.errors.contains("- \(name)\n"))
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        }
+    }
+}

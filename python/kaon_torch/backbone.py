@@ -1,0 +1,187 @@
+"""The networks. Parameters have the names that they have in kaon; J jets, L places, C channels, H heads."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .packing import pack, pad
+
+
+class Attention(nn.Module):
+    """Self-attention among the constituents of each jet; version 1 has a norm before the last map."""
+
+    def __init__(self, width, heads, has_norm=False, dropout=0.0):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.norm = nn.LayerNorm(width) if has_norm else nn.Identity()
+        self.output = nn.Linear(width, width)
+
+    def forward(self, x, mask):
+        jets, places, width = x.shape
+        q, k, v = self.qkv(x).view(jets, places, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        y = self.norm(y.transpose(1, 2).reshape(jets, places, width))
+        return self.output(F.dropout(y, self.dropout, self.training))
+
+
+class GatedFeedForward(nn.Module):
+    """output(SiLU(a) · v), where input(x) = [a | v]: SwiGLU."""
+
+    def __init__(self, width, multiplier):
+        super().__init__()
+        self.input = nn.Linear(width, 2 * multiplier * width)
+        self.output = nn.Linear(multiplier * width, width)
+
+    def forward(self, x):
+        a, v = self.input(x).chunk(2, -1)
+        return self.output(F.silu(a) * v)
+
+
+class NormedFeedForward(nn.Module):
+    """output(norm(LeakyReLU(input(x)))), as in a Normformer block."""
+
+    def __init__(self, width, hidden, dropout):
+        super().__init__()
+        self.dropout = dropout
+        self.input = nn.Linear(width, hidden)
+        self.norm = nn.LayerNorm(hidden)
+        self.output = nn.Linear(hidden, width)
+
+    def forward(self, x):
+        x = self.norm(F.leaky_relu(self.input(x), 0.1))
+        return self.output(F.dropout(x, self.dropout, self.training))
+
+
+class Block(nn.Module):
+    """x ← x + γ₁ attention(norm₁(x)); x ← x + γ₂ feedforward(norm₂(x))."""
+
+    def __init__(self, width, attention, feedforward, has_scale):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = attention
+        self.feedforward_norm = nn.LayerNorm(width)
+        self.feedforward = feedforward
+        for name in ("attention_scale", "feedforward_scale"):
+            self.register_parameter(name, nn.Parameter(torch.ones(width)) if has_scale else None)
+
+    def forward(self, x, mask):
+        y = self.attention(self.attention_norm(x), mask)
+        x = x + (y if self.attention_scale is None else self.attention_scale * y)
+        y = self.feedforward(self.feedforward_norm(x))
+        return x + (y if self.feedforward_scale is None else self.feedforward_scale * y)
+
+
+class Transformer(nn.Module):
+    """The encoder of version 2: pre-norm blocks with SwiGLU and LayerScale, and registers in front of each jet."""
+
+    def __init__(
+        self, width, layers, heads, feedforward_multiplier=2, registers=0, layer_scale=True, final_norm=True
+    ):
+        super().__init__()
+        self.register_count = registers
+        if registers:
+            self.registers = nn.Parameter(1e-3 * torch.randn(registers, width))
+        self.layers = nn.ModuleList(
+            Block(width, Attention(width, heads), GatedFeedForward(width, feedforward_multiplier), layer_scale)
+            for _ in range(layers))
+        self.final_norm = nn.LayerNorm(width) if final_norm else nn.Identity()
+
+    def forward(self, x, mask):
+        if self.register_count:
+            x = torch.cat([self.registers.expand(len(x), -1, -1), x], 1)
+            mask = F.pad(mask, (self.register_count, 0), value=True)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.final_norm(x), mask
+
+
+class Normformer(nn.Module):
+    """The encoder of version 1: Normformer blocks."""
+
+    register_count = 0
+
+    def __init__(self, width, layers, heads, hidden, dropout=0.0):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            Block(
+                width, Attention(width, heads, True, dropout), NormedFeedForward(width, hidden, dropout), False)
+            for _ in range(layers))
+        self.final_norm = nn.LayerNorm(width)
+
+    def forward(self, x, mask):
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.final_norm(x), mask
+
+
+class Embedding(nn.Module):
+    """What a constituent is for the encoder: a linear map of its values, and vectors of its identity and its place."""
+
+    def __init__(self, values, width, identities=None, places=None):
+        super().__init__()
+        self.continuous = nn.Linear(values, width)
+        self.identity = nn.Embedding(identities, width) if identities else None
+        self.register_parameter("position", nn.Parameter(0.02 * torch.randn(places, width)) if places else None)
+
+    def forward(self, values, identities):
+        x = self.continuous(values)
+        if self.identity is not None:
+            x = x + self.identity(identities)
+        if self.position is not None:
+            x = x + self.position[:x.shape[1]]
+        return x
+
+
+class Backbone(nn.Module):
+    """Features and identities of constituents to a vector for each, and for each register of a jet.
+
+    `preprocessing` turns features as stored into what the network sees, `inputs` makes tokens of that where the network
+    was trained on tokens.
+    """
+
+    def __init__(self, embedding, encoder, preprocessing=None, inputs=None):
+        super().__init__()
+        self.embedding, self.encoder = embedding, encoder
+        self.preprocessing, self.inputs = preprocessing, inputs
+        # Of the file that it was loaded from: the texts, and the tensors that are no parameters.
+        self.metadata, self.untrained = {}, {}
+
+    @property
+    def registers(self):
+        """The number of vectors in front of each jet."""
+        return self.encoder.register_count
+
+    @property
+    def width(self):
+        """Channels of the encodings."""
+        return self.embedding.continuous.out_features
+
+    def forward(self, csts, csts_id, offsets=None, mask=None, jets=None, noise="kaon"):
+        """Encodes jets as kaon's files have them: `csts` with all seven features, constituents in decreasing pT.
+
+        Packed: `csts [tokens, 7]`, `csts_id [tokens]`, `offsets [jets + 1]`; gives encodings `[tokens + R · jets, C]` and
+        their offsets, as `kaon encode` writes them. Padded: `csts [J, L, 7]`, `csts_id [J, L]`, `mask [J, L]`, with the
+        padding behind the constituents; gives `[J, R + L, C]` and a mask, the registers first in each jet.
+
+        `noise` stands for the impact parameters of neutral constituents, where the preprocessing asks for it: "kaon",
+        the numbers of `kaon encode`, which depend on the numbers of the jets in their file (`jets [J]`; 0, 1, … if not
+        given); "random", new ones from PyTorch; or "zero".
+        """
+        if (offsets is None) == (mask is None):
+            raise TypeError("give either offsets, of packed jets, or the mask of padded ones")
+        if mask is None:
+            (csts, padded_mask), (csts_id, _) = pad(csts, offsets), pad(csts_id, offsets)
+        else:
+            padded_mask = mask.bool()
+        values = csts.float()
+        if self.preprocessing is not None:
+            values = self.preprocessing(csts, csts_id, jets, noise)
+        encodings, padded_mask = self.encode(values, csts_id, padded_mask)
+        return (encodings, padded_mask) if offsets is None else pack(encodings, padded_mask)
+
+    def encode(self, values, csts_id, mask):
+        """Encodes padded jets that are preprocessed already: `values [J, L, features]`."""
+        if self.inputs is not None:
+            values = self.inputs(values, mask)
+        return self.encoder(self.embedding(values, csts_id.long()), mask)

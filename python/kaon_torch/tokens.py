@@ -1,0 +1,37 @@
+"""Backbones of version 1 may see tokens: each constituent is replaced by a vector that stands for several."""
+
+import torch
+from torch import nn
+
+
+def nearest(points, vectors):
+    """The nearest of some vectors `[K, C]` in the place of each point `[..., C]`."""
+    scores = points @ vectors.T - vectors.square().sum(-1) / 2
+    return vectors[scores.argmax(-1)]
+
+
+class KMeansInputs(nn.Module):
+    """The centroid of its cluster for every constituent."""
+
+    def __init__(self, centroids):
+        super().__init__()
+        self.register_buffer("centroids", centroids, persistent=False)
+
+    def forward(self, values, mask):
+        return nearest(values, self.centroids)
+
+
+class CodeInputs(nn.Module):
+    """The vector of its code in a VQ-VAE for every constituent, which depends on all of its jet."""
+
+    def __init__(self, embedding, encoder, codes, scale, bias, affine_rate):
+        super().__init__()
+        self.embedding, self.encoder = embedding, encoder
+        self.to_latent = nn.Linear(embedding.continuous.out_features, codes.shape[1])
+        codebook = (1 + affine_rate * scale) * codes + affine_rate * bias
+        self.register_buffer("codebook", codebook, persistent=False)
+
+    @torch.no_grad()
+    def forward(self, values, mask):
+        latents, _ = self.encoder(self.embedding(values, None), mask)
+        return nearest(self.to_latent(latents), self.codebook)

@@ -1,0 +1,187 @@
+"""Backbones in PyTorch say what `kaon encode` says. Without PyTorch, or without a built kaon, this is skipped."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed; pip install './python[test,torch]'")
+pytest.importorskip("safetensors")
+import kaon_torch  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+JETS = ROOT / "Tests/Fixtures/jets"
+KAON = os.environ.get("KAON") or shutil.which("kaon") or str(ROOT / ".build/release/kaon")
+
+pytestmark = pytest.mark.skipif(
+    not os.path.exists(KAON), reason="no kaon here; swift build -c release --product kaon")
+
+VQVAE = """
+objective: vqvae
+model: {encoder: {width: 16, layers: 2, heads: 2, hidden: 24}, decoder: {width: 16, layers: 1, heads: 2, hidden: 16},
+        quantiser: {codes: 32, dimension: 4}}
+vqvae: {fit_jets: 60, iterations: 3}
+"""
+RUNS = {
+    "version 2": """
+objective: mpm_v2
+model: {encoder: {width: 32, layers: 3, heads: 4, registers: 3, layer_scale: 0.5}, decoder: {width: 16, layers: 1, heads: 2}}
+tasks: {regression: {}}
+""",
+    "bare": """
+objective: mpm_v2
+data: {features: [dz, pt, deta]}
+model: {identity: false, encoder: {width: 16, layers: 1, heads: 2, registers: 0, layer_scale: null, final_norm: false,
+                                   feedforward_multiplier: 3}, decoder: {width: 16, layers: 1, heads: 2}}
+tasks: {regression: {}}
+""",
+    "set flow": """
+objective: set_flow
+model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2}, decoder: {width: 16, layers: 1, heads: 2}}
+""",
+    "version 1": """
+objective: mpm_v1
+model: {encoder: {width: 32, layers: 2, heads: 4, hidden: 24}, position: backbone, identity: true}
+tasks: {regression: {}}
+""",
+    "clusters": """
+objective: mpm_v1
+model: {encoder: {width: 16, layers: 2, heads: 2, hidden: 16}, inputs: {name: kmeans, clusters: 32, fit_jets: 100}}
+tasks: {regression: {}}
+""",
+    "codes": """
+objective: mpm_v1
+model: {encoder: {width: 16, layers: 2, heads: 2, hidden: 16}, inputs: {name: vqvae}}
+tokenizer: {checkpoint: TOKENIZER}
+tasks: {regression: {}}
+""",
+}
+
+
+def kaon(*arguments):
+    outcome = subprocess.run([KAON, *map(str, arguments)], capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
+
+
+def pretrain(folder, name, text):
+    """A short training with large steps, so that no parameter stays at a value that hides mistakes; its checkpoint."""
+    configuration = folder / f"{name}.yaml"
+    configuration.write_text(text)
+    kaon(
+        "pretrain", configuration, f"run.directory={folder}/{name}", f"data.train=[{JETS}/val.h5]", "seed=77",
+        "preprocessing.jets=500", "optimizer.learning_rate=0.01", "schedule={name: constant}", "training.steps=20",
+        "training.batch_size=32", "parallel.threads=1")
+    return folder / name / "checkpoints/latest"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    return pretrain(tmp_path_factory.mktemp("vqvae"), "vqvae", VQVAE)
+
+
+@pytest.fixture(params=RUNS)
+def run(request, tmp_path):
+    """A backbone: its file, and what `kaon encode` says of the test jets."""
+    text = RUNS[request.param]
+    if "TOKENIZER" in text:
+        text = text.replace("TOKENIZER", str(request.getfixturevalue("tokenizer")))
+    checkpoint = pretrain(tmp_path, "run", text)
+    path, encoded = tmp_path / "backbone.safetensors", tmp_path / "encoded.h5"
+    kaon("export", checkpoint, "--output", path)
+    kaon("encode", checkpoint, f"data.test=[{JETS}/test.h5]", "--output", encoded)
+    return path, kaon_torch.read_embeddings(encoded)
+
+
+@pytest.fixture(scope="module")
+def jets():
+    with h5py.File(JETS / "test.h5") as file:
+        return tuple(torch.from_numpy(file[name][:]) for name in ("csts", "csts_id", "mask"))
+
+
+@torch.no_grad()
+def test_says_what_kaon_says(run, jets, tmp_path):
+    path, expected = run
+    csts, csts_id, mask = jets
+    backbone = kaon_torch.load(path)
+    assert backbone.registers == expected.registers and backbone.width == expected.encodings.shape[1]
+
+    padded, padded_mask = backbone(csts, csts_id, mask=mask)
+    assert padded.shape == (len(csts), csts.shape[1] + backbone.registers, backbone.width)
+    encodings, offsets = kaon_torch.pack(padded, padded_mask)
+    assert np.array_equal(offsets, expected.offsets)
+    assert differences(encodings, expected) < 1e-5
+
+    (values, starts), (identities, _) = kaon_torch.pack(csts, mask), kaon_torch.pack(csts_id, mask)
+    packed, offsets = backbone(values, identities, offsets=starts)
+    assert np.array_equal(offsets, expected.offsets)
+    assert differences(packed, expected) < 1e-5
+
+    # Some jets from the middle: the noise goes by their numbers in the file.
+    some = slice(40, 60)
+    part, part_mask = backbone(csts[some], csts_id[some], mask=mask[some], jets=range(40, 60))
+    first, last = expected.offsets[40], expected.offsets[60]
+    assert np.abs(kaon_torch.pack(part, part_mask)[0].numpy() - expected.encodings[first:last]).max() < 1e-5
+
+    # And kaon takes back what PyTorch writes.
+    kaon_torch.save(backbone, tmp_path / "saved.safetensors")
+    kaon("encode", tmp_path / "saved.safetensors", f"data.test=[{JETS}/test.h5]", "--output", tmp_path / "again.h5")
+    assert np.array_equal(kaon_torch.read_embeddings(tmp_path / "again.h5").encodings, expected.encodings)
+
+    # The same file comes of the same encodings.
+    kaon_torch.write_embeddings(
+        tmp_path / "torch.h5", packed, expected.labels, offsets, backbone.registers, expected.class_names)
+    ours = kaon_torch.read_embeddings(tmp_path / "torch.h5")
+    assert differences(ours.encodings, expected) < 1e-5
+    assert np.array_equal(ours.labels, expected.labels) and ours[2:] != () and ours.registers == expected.registers
+    assert ours.class_names == expected.class_names and np.array_equal(ours.offsets, expected.offsets)
+
+
+def differences(encodings, expected):
+    """The largest difference over the largest magnitude, or 1."""
+    return np.abs(np.asarray(encodings) - expected.encodings).max() / max(1, np.abs(expected.encodings).max())
+
+
+def test_trains_on(tmp_path, jets):
+    """A step of PyTorch reaches every parameter, and changes what the saved file says."""
+    path = tmp_path / "b.safetensors"
+    kaon("export", pretrain(tmp_path, "run", RUNS["version 2"]), "--output", path)
+    backbone = kaon_torch.load(path).train()
+    csts, csts_id, mask = (x[:16] for x in jets)
+    encodings, _ = backbone(csts, csts_id, mask=mask, noise="random")
+    encodings.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in backbone.parameters())
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter -= 0.1 * parameter.grad
+    kaon_torch.save(backbone, tmp_path / "tuned.safetensors")
+    tuned = kaon_torch.load(tmp_path / "tuned.safetensors").state_dict()
+    assert all(torch.equal(value, tuned[name]) for name, value in backbone.state_dict().items())
+
+
+def test_bad_files_are_told(tmp_path):
+    with pytest.raises(kaon_torch.FormatError, match="cannot be read"):
+        kaon_torch.load(tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("not a file of tensors")
+    with pytest.raises(kaon_torch.FormatError, match="text.safetensors cannot be read"):
+        kaon_torch.load(tmp_path / "text.safetensors")
+    from safetensors.torch import save_file
+    save_file({"w": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(kaon_torch.FormatError, match="no 'backbone' in its metadata"):
+        kaon_torch.load(tmp_path / "other.safetensors")
+    kaon("export", pretrain(tmp_path, "run", RUNS["bare"]), "--names", "jetssl", "--output", tmp_path / "p.safetensors")
+    with pytest.raises(kaon_torch.FormatError, match="has the names of jetssl"):
+        kaon_torch.load(tmp_path / "p.safetensors")
+
+
+def test_embeddings_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="3 encodings for 2 jets"):
+        kaon_torch.write_embeddings(tmp_path / "x.h5", np.zeros((3, 4)), [0, 1])
+    for offsets in ([0, 3], [0, 2, 4], [1, 2, 3], [0, 4, 3]):
+        with pytest.raises(ValueError, match="do not share"):
+            kaon_torch.write_embeddings(tmp_path / "x.h5", np.zeros((3, 4)), [0, 1], offsets)
+    assert list(tmp_path.iterdir()) == []
