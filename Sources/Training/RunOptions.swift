@@ -134,11 +134,14 @@ public struct RunOptions: Sendable {
         _ configuration: Configuration, name: String, pretrained: Pretrained = .init(), date: Date = Date()
     ) throws {
         let root = configuration.section()
-        try self.init(from: root, of: configuration, name: name, pretrained: pretrained)
+        try self.init(from: root, of: configuration, name: name, pretrained: pretrained, date: date)
     }
 
     /// Decodes a fresh root of a configuration, which knows afterwards what was asked for.
-    init(from root: Section, of configuration: Configuration, name: String, pretrained: Pretrained = .init()) throws {
+    init(
+        from root: Section, of configuration: Configuration, name: String, pretrained: Pretrained = .init(),
+        date: Date = Date()
+    ) throws {
         seed = UInt64(try root.int("seed", default: 0, in: .nonNegative))
         run = try Run(from: root, name: name, date: date)
         data = try Data(from: root.section("data"), seed: seed, pretrained: pretrained.source?.data)
