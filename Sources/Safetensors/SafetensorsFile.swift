@@ -66,7 +66,7 @@ public struct SafetensorsFile: Sendable {
 
     private func verify() throws {
         guard let expected = metadata[Self.checksumKey] else { return }
-        var checksum = CRC32()
+        var checksum = CRC32(.zlib)
         bytes[body...].withUnsafeBytes { checksum.add($0) }
         guard checksum.text == expected else {
             throw SafetensorsError(

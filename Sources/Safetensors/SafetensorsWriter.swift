@@ -48,7 +48,7 @@ public struct SafetensorsWriter {
     /// The bytes of the file.
     public var encoded: Data {
         let inOrder = tensors.sorted { ($1.value.type.size, $0.key) < ($0.value.type.size, $1.key) }
-        var checksum = CRC32()
+        var checksum = CRC32(.zlib)
         for (_, tensor) in inOrder { tensor.bytes.withUnsafeBytes { checksum.add($0) } }
         var metadata = metadata
         metadata[SafetensorsFile.checksumKey] = checksum.text

@@ -17,7 +17,7 @@ enum KeyDescriptions {
     static let rare = [
         "run.log_ranks", "run.wait_for_debugger", "parallel.overlap", "parallel.deterministic", "parallel.virtual_shards",
         "parallel.watchdog", "training.overfit_batches", "training.detect_anomaly", "training.max_skipped_steps",
-        "training.profile_steps", "training.profile_rank", "training.tensorboard",
+        "training.tensorboard", "training.profile_steps", "training.profile_rank", "run.name",
         "optimizer.name", "optimizer.beta1", "optimizer.beta2", "optimizer.epsilon",
         "model.quantiser.synchronisation", "model.quantiser.affine_rate", "model.position_in_backbone",
     ]
@@ -28,9 +28,9 @@ enum KeyDescriptions {
         "backbone": "a checkpoint, or an exported model, whose backbone is built on",
         "backbone_mode": "whether the backbone learns: not at all, after a rest, or from fresh weights",
 
-        "run.name": "what the run is called; by default after the file of its configuration",
-        "run.directory": "where the run writes; `{name}`, `{objective}`, `{seed}`, `{date}` and `{slurm_job_id}` stand for what "
-            + "they say",
+        "run.name": "what the run is called; NAME is that of the configuration file",
+        "run.directory": "where the run writes; `{name}`, `{objective}`, `{seed}`, `{date}` and `{slurm_job_id}` stand for "
+            + "their values ([names](watching.md))",
         "run.resume": "`auto`: go on from the latest checkpoint of the folder; `never`: begin in a folder without any; or "
             + "the checkpoint to go on from",
         "run.log_ranks": "whether rank 0 alone writes a log, or each rank its own",
@@ -163,13 +163,11 @@ enum KeyDescriptions {
         "training.keep_last": "checkpoints that stay, the last ones",
         "training.keep_every": "checkpoints at multiples of so many steps stay, too",
         "training.early_stopping_patience": "validations without a lower loss after which the run ends",
-        "training.max_skipped_steps": "steps in a row whose loss or gradient may be not finite",
-
-        "training.tensorboard.enabled": "whether event files for TensorBoard are written ([watching](watching.md))",
-        "training.tensorboard.histogram_interval": "steps from one distribution of gradients and weights to the next, in "
-            + "TensorBoard",
-        "training.profile_steps": "the steps of which a trace for Chrome is written",
+        "training.tensorboard.enabled": "whether event files for TensorBoard are written ([watching a run](watching.md))",
+        "training.tensorboard.histogram_interval": "steps from one histogram of gradients and weights to the next",
+        "training.profile_steps": "the step, or the first and the last step, of which a Chrome trace is written",
         "training.profile_rank": "the rank whose trace it is",
+        "training.max_skipped_steps": "steps in a row whose loss or gradient may be not finite",
 
         "parallel.threads": "threads of each rank; `auto`: the cores that it may use",
         "parallel.overlap": "whether gradients are sent while the backward pass still runs",
