@@ -8,7 +8,7 @@ public protocol MPIScalar: BitwiseCopyable, Sendable {
 
 /// The types of number known to MPI here.
 public enum MPIKind: Sendable {
-    case float32, float64, int32, int64, uint8, uint32, uint64
+    case float32, float64, int32, int64, uint8, uint16, uint32, uint64
 
     var datatype: MPI_Datatype {
         switch self {
@@ -17,6 +17,7 @@ public enum MPIKind: Sendable {
         case .int32: kaon_MPI_INT32_T()
         case .int64: kaon_MPI_INT64_T()
         case .uint8: kaon_MPI_UINT8_T()
+        case .uint16: kaon_MPI_UINT16_T()
         case .uint32: kaon_MPI_UINT32_T()
         case .uint64: kaon_MPI_UINT64_T()
         }
@@ -29,6 +30,7 @@ extension Int32: MPIScalar { public static var mpiKind: MPIKind { .int32 } }
 extension Int64: MPIScalar { public static var mpiKind: MPIKind { .int64 } }
 extension Int: MPIScalar { public static var mpiKind: MPIKind { .int64 } }
 extension UInt8: MPIScalar { public static var mpiKind: MPIKind { .uint8 } }
+extension UInt16: MPIScalar { public static var mpiKind: MPIKind { .uint16 } }
 extension UInt32: MPIScalar { public static var mpiKind: MPIKind { .uint32 } }
 extension UInt64: MPIScalar { public static var mpiKind: MPIKind { .uint64 } }
 

@@ -11,9 +11,29 @@ extension Communicator {
         try pending.start(on: self, op)
         return pending
     }
+
+    /// Starts to exchange `buffer`, one part of equal size for each rank, in place: part r goes to rank r, and its place
+    /// is taken by what rank r had for this one. All ranks pass as many elements, fewer than 2³¹.
+    ///
+    /// Throws `MPIError`.
+    public func startExchangeWithAll<B: MessageBuffer>(_ buffer: B) throws -> PendingReduction<B> {
+        let pending = PendingReduction(buffer)
+        try pending.startExchange(on: self)
+        return pending
+    }
+
+    /// Starts to gather the parts of `buffer` in place: part r is that of rank r. All ranks pass as many elements, fewer
+    /// than 2³¹.
+    ///
+    /// Throws `MPIError`.
+    public func startAllGather<B: MessageBuffer>(_ buffer: B) throws -> PendingReduction<B> {
+        let pending = PendingReduction(buffer)
+        try pending.startGather(on: self)
+        return pending
+    }
 }
 
-/// A reduction on its way; it owns its buffer until `wait()` or a true `test()`.
+/// A reduction, or a part of one that the caller completes, on its way; it owns its buffer until `wait()` or a true `test()`.
 ///
 /// One that is dropped before traps: MPI would write into memory that is someone else's by then.
 public final class PendingReduction<Buffer: MessageBuffer> {
@@ -35,6 +55,32 @@ public final class PendingReduction<Buffer: MessageBuffer> {
             try checkOrAbandon(code, "MPI_Iallreduce")
             requests.append(request)
         }
+    }
+
+    fileprivate func startExchange(on communicator: Communicator) throws {
+        let (count, type) = (part(on: communicator), Buffer.Element.mpiKind.datatype)
+        var request: MPI_Request?
+        try checkOrAbandon(
+            MPI_Ialltoall(
+                kaon_MPI_IN_PLACE(), 0, type, buffer.elements.baseAddress, count, type, communicator.handle, &request),
+            "MPI_Ialltoall")
+        requests.append(request)
+    }
+
+    fileprivate func startGather(on communicator: Communicator) throws {
+        let (count, type) = (part(on: communicator), Buffer.Element.mpiKind.datatype)
+        var request: MPI_Request?
+        try checkOrAbandon(
+            MPI_Iallgather(
+                kaon_MPI_IN_PLACE(), 0, type, buffer.elements.baseAddress, count, type, communicator.handle, &request),
+            "MPI_Iallgather")
+        requests.append(request)
+    }
+
+    /// The elements of each rank.
+    private func part(on communicator: Communicator) -> Int32 {
+        precondition(buffer.elements.count % communicator.size == 0, "the parts of a buffer are of equal size")
+        return Int32(buffer.elements.count / communicator.size)
     }
 
     /// Whether the reduction is done; also gives MPI a chance to move it on. Throws `MPIError`.

@@ -50,13 +50,15 @@ public struct CouplingFlow {
         }
     }
 
-    /// Maps features `[tokens, features]` to standard normal numbers z.
+    /// Maps features `[tokens, features]` to standard normal numbers z, in single precision throughout.
     ///
     /// - Parameter context: `[tokens, context]`.
     /// - Returns: `[z | ln |det dz/dx|]`, `[tokens, features + 1]`.
     public func callAsFunction(_ x: Variable, context: Variable, on tape: Tape) -> Variable {
         let start = Variable(constant: Tensor(repeating: 0, shape: [x.value.rows, 1]))
-        return layers.reversed().reduce(tape.concatenateColumns([x, start])) { $1($0, context, on: tape) }
+        return tape.inSinglePrecision {
+            layers.reversed().reduce(tape.concatenateColumns([x, start])) { $1($0, context, on: tape) }
+        }
     }
 
     /// The summed negative log-likelihood −ln p(x | context); `scale` is what its gradient counts in the

@@ -49,16 +49,18 @@ public struct FlowMatchingHead {
         output = Linear(inputs: shape.width, outputs: shape.features, in: scope.scope("output"))
     }
 
-    /// dx/dt at x `[tokens, features]`.
+    /// dx/dt at x `[tokens, features]`, in single precision throughout.
     ///
     /// - Parameters:
     ///   - times: one for each token.
     ///   - condition: `[tokens, condition]`.
     public func velocity(at x: Variable, times: [Float], condition: Variable, on tape: Tape) -> Variable {
         let time = Variable(constant: timeEncoding(times, features: shape.timeFeatures))
-        var h = tape.concatenateColumns([x, time, condition])
-        for (linear, norm) in hidden { h = norm(tape.silu(linear(h, on: tape)), on: tape) }
-        return output(h, on: tape)
+        return tape.inSinglePrecision {
+            var h = tape.concatenateColumns([x, time, condition])
+            for (linear, norm) in hidden { h = norm(tape.silu(linear(h, on: tape)), on: tape) }
+            return output(h, on: tape)
+        }
     }
 
     /// The summed squared error of the velocity on the way from data to noise, both `[tokens, features]`.

@@ -19,12 +19,12 @@ public final class AnomalyDetector {
     }
 
     /// Looks at the output of an operation; returns how to call the operation from now on.
-    func checkForward(_ operation: String, _ output: Tensor, from inputs: [Variable]) -> String {
+    func checkForward(_ operation: String, _ output: Values, from inputs: [Variable]) -> String {
         let names = inputs.compactMap(name)
         let full = operation + " (" + (names.isEmpty ? "after \(neighbour)" : names.joined(separator: ", ")) + ")"
         if !names.isEmpty { neighbour = "\(operation) of \(names[0])" }
         if finding == nil, !output.isFinite {
-            let broken = inputs.first { !$0.value.isFinite }
+            let broken = inputs.first { !$0.values.isFinite }
             let cause = broken.map { ", because " + (name($0) ?? "its input") + " is not finite already" } ?? ""
             note("the forward pass of \(full) gave a value that is not finite\(cause)")
         }
@@ -32,7 +32,7 @@ public final class AnomalyDetector {
     }
 
     /// Looks at the gradient that an operation is handed.
-    func checkIncoming(_ operation: String, _ gradient: Tensor) {
+    func checkIncoming(_ operation: String, _ gradient: Values) {
         guard finding == nil, !gradient.isFinite else { return }
         note("the loss gave a gradient that is not finite to the output of \(operation)")
     }
@@ -41,7 +41,7 @@ public final class AnomalyDetector {
     func checkBackward(_ operation: String, to inputs: [Variable]) {
         guard finding == nil else { return }
         for input in inputs {
-            guard let gradient = input.gradient, !gradient.isFinite else { continue }
+            guard let gradient = input.gradientValues, !gradient.isFinite else { continue }
             note(
                 "the backward pass of \(operation) gave a gradient that is not finite to "
                     + (name(input) ?? "its input"))
@@ -52,4 +52,13 @@ public final class AnomalyDetector {
 extension Tensor {
     /// Whether no element is infinite or not a number.
     package var isFinite: Bool { sumOfSquares.isFinite }
+}
+
+extension Values {
+    fileprivate var isFinite: Bool {
+        switch self {
+        case .single(let tensor): tensor.isFinite
+        case .narrow(let tensor): tensor.widened().isFinite
+        }
+    }
 }

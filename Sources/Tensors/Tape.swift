@@ -9,7 +9,7 @@ public final class Tape {
         let parameters: [Variable]
         /// Only where anomalies are looked for.
         let inputs: [Variable]
-        let backward: (Tensor) -> Void
+        let backward: (Values) -> Void
     }
 
     private var records: [Record] = []
@@ -23,6 +23,9 @@ public final class Tape {
     /// Floating-point operations of the matrix products so far, forward and backward, counted from their shapes.
     public private(set) var operations: Double = 0
 
+    /// What products multiply.
+    public private(set) var precision: Precision
+
     /// Called during the backward pass when the gradient of a parameter is complete, as far as this tape goes.
     public var onGradientComplete: ((Variable) -> Void)?
 
@@ -30,28 +33,49 @@ public final class Tape {
     ///   - recording: false for evaluation: nothing is kept for a backward pass.
     ///   - profile: where to note the time of every operation.
     ///   - anomalies: what looks at every value, where values that are not finite have to be found.
+    ///   - precision: what products multiply; only where the processor can.
     public init(
-        recording: Bool = true, profile: OperationProfile? = nil, anomalies: AnomalyDetector? = nil
+        recording: Bool = true, profile: OperationProfile? = nil, anomalies: AnomalyDetector? = nil,
+        precision: Precision = .single
     ) {
+        precondition(precision == .single || Precision.hasBFloat16, "this processor has no bfloat16 products")
+        self.precision = precision
         self.recording = recording
         self.anomalies = anomalies
         self.profile = profile
     }
 
     /// A tape for a part that is not differentiated.
-    public var evaluating: Tape { Tape(recording: false, profile: profile, anomalies: anomalies) }
+    public var evaluating: Tape {
+        Tape(recording: false, profile: profile, anomalies: anomalies, precision: precision)
+    }
+
+    /// Records operations whose products are of single precision, whatever those of the others are.
+    public func inSinglePrecision<Result>(_ body: () throws -> Result) rethrows -> Result {
+        let usual = precision
+        defer { precision = usual }
+        precision = .single
+        return try body()
+    }
 
     /// Makes the output of an operation, whose `backward` adds to the gradients of `inputs` what follows from the
     /// gradient of the output.
     func record(
         _ name: String, _ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void
     ) -> Variable {
+        record(name, .single(value), from: inputs) { backward($0.single) }
+    }
+
+    /// The same for an output of either precision; its gradient has the precision of the output.
+    func record(
+        _ name: String, _ values: Values, from inputs: [Variable], backward: @escaping (Values) -> Void
+    ) -> Variable {
         lap(name)
-        let name = anomalies?.checkForward(name, value, from: inputs) ?? name
+        let name = anomalies?.checkForward(name, values, from: inputs) ?? name
         guard recording, inputs.contains(where: \.requiresGradient) else {
-            return Variable(value: value, requiresGradient: false)
+            return Variable(values: values, requiresGradient: false)
         }
-        let output = Variable(value: value, requiresGradient: true)
+        let output = Variable(values: values, requiresGradient: true)
         let parameters = inputs.filter { $0.requiresGradient && $0.isParameter }
         for parameter in parameters { pendingUses[ObjectIdentifier(parameter), default: 0] += 1 }
         records.append(

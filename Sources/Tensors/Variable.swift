@@ -1,11 +1,13 @@
 /// A tensor in a computation, with a place for the gradient of the loss with respect to it.
 public final class Variable {
-    /// The values.
-    public let value: Tensor
+    /// The values, of either precision.
+    let values: Values
     /// Whether the backward pass has to reach this variable.
     public let requiresGradient: Bool
 
     private var gradientTensor: Tensor?
+    /// The gradient of bfloat16 values, which has their precision.
+    private var narrowGradient: NarrowTensor?
     /// A parameter's gradient lives in a given place, where it is summed over micro-batches.
     private let fixedGradient: Tensor?
     var isParameter: Bool { fixedGradient != nil }
@@ -13,28 +15,30 @@ public final class Variable {
 
     /// A value that no gradient is asked of: data, a target, a frozen parameter.
     public convenience init(constant value: Tensor) {
-        self.init(value: value, requiresGradient: false, fixedGradient: nil)
+        self.init(values: .single(value), requiresGradient: false)
     }
 
     /// A leaf whose gradient is kept: an input under test.
     public convenience init(leaf value: Tensor) {
-        self.init(value: value, requiresGradient: true, fixedGradient: nil)
+        self.init(values: .single(value), requiresGradient: true)
     }
 
     /// A parameter, whose gradient is summed in `gradient`, a tensor of the same shape.
     public convenience init(parameter value: Tensor, gradient: Tensor) {
         precondition(value.shape == gradient.shape, "a gradient has the shape of its parameter")
-        self.init(value: value, requiresGradient: true, fixedGradient: gradient)
+        self.init(values: .single(value), requiresGradient: true, fixedGradient: gradient)
     }
 
-    init(value: Tensor, requiresGradient: Bool, fixedGradient: Tensor? = nil) {
-        self.value = value
+    init(values: Values, requiresGradient: Bool, fixedGradient: Tensor? = nil) {
+        self.values = values
         self.requiresGradient = requiresGradient
         self.fixedGradient = fixedGradient
     }
 
+    /// The values; traps where they are bfloat16 numbers, which few operations read.
+    public var value: Tensor { values.single }
     /// The lengths of the dimensions.
-    public var shape: [Int] { value.shape }
+    public var shape: [Int] { values.shape }
 
     /// The gradient so far; nil when nothing has been added.
     public var gradient: Tensor? {
@@ -45,13 +49,14 @@ public final class Variable {
     /// Forgets the gradient; its memory need not be zeroed, because the first share overwrites it.
     public func resetGradient() {
         gradientTensor = nil
+        narrowGradient = nil
         holdsGradient = false
     }
 
     /// Adds a share of the gradient; the tensor may become this variable's own.
     public func add(gradient share: Tensor) {
         guard requiresGradient else { return }
-        precondition(share.shape == value.shape, "a gradient of shape \(share.shape) for a value of \(value.shape)")
+        precondition(share.shape == shape, "a gradient of shape \(share.shape) for a value of \(shape)")
         let target = gradientTarget(orAdopt: share)
         guard let target else { return }
         if target.accumulate {
@@ -80,9 +85,28 @@ public final class Variable {
         return share == nil ? GradientTarget(tensor: gradientTensor!, accumulate: false) : nil
     }
 
-    func takeGradient() -> Tensor? {
-        defer { gradientTensor = nil }
-        return gradientTensor
+    /// Where the one operation that reads bfloat16 values writes their gradient.
+    func narrowGradientTarget() -> NarrowTensor {
+        precondition(narrowGradient == nil, "bfloat16 values feed one operation alone")
+        let target = NarrowTensor(shape: shape)
+        narrowGradient = target
+        return target
+    }
+
+    /// Where the one operation that reads this variable writes its gradient, in the precision of the values.
+    func soleGradientTarget() -> Values {
+        if values.isNarrow { return .narrow(narrowGradientTarget()) }
+        let target = gradientTarget()
+        precondition(!target.accumulate, "queries, keys and values feed attention alone")
+        return .single(target.tensor)
+    }
+
+    /// The gradient so far, of either precision.
+    var gradientValues: Values? { narrowGradient.map { .narrow($0) } ?? gradient.map { .single($0) } }
+
+    func takeGradient() -> Values? {
+        defer { (gradientTensor, narrowGradient) = (nil, nil) }
+        return narrowGradient.map { .narrow($0) } ?? gradientTensor.map { .single($0) }
     }
 }
 

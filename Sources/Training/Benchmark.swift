@@ -24,6 +24,8 @@ public struct BenchmarkReport: Codable, Sendable {
     public var peakMemoryMiB: Double
     public var threads: Int
     public var ranks: Int
+    /// What the matrix products multiply: fp32 or bf16.
+    public var precision: String
 
     enum CodingKeys: String, CodingKey {
         case gemmGigaflops = "gemm_gflops"
@@ -33,7 +35,7 @@ public struct BenchmarkReport: Codable, Sendable {
         case exposedCommunicationMilliseconds = "exposed_communication_ms"
         case communicationMilliseconds = "communication_ms"
         case peakMemoryMiB = "peak_memory_mib"
-        case threads, ranks
+        case threads, ranks, precision
     }
 }
 
@@ -49,19 +51,20 @@ public func benchmark(
 ) throws -> BenchmarkReport {
     let profile = showsProfile ? OperationProfile() : nil
     let threads = try Machine.useThreads(options.threads, on: communicator)
+    let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let classes = options.objective.needsClasses ? JetClasses((0..<10).map { "class \($0)" }) : nil
     let objective = makeObjective(options, classes: classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
-            + "OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
+            + "products in \(precision.name), OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
             + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
     let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
     try (objective as? MaskedParticleModelling)?.useSyntheticTokens(jets)
     let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
-    let step = DataParallelStep(
+    let step = try DataParallelStep(
         objective, optimizer: AdamW(objective.parameters, options.optimizer.adamW),
         gradientClip: options.optimizer.gradientClip, on: communicator,
-        parallel: options.parallel, sharding: sharding, profile: profile)
+        parallel: options.parallel, sharding: sharding, precision: precision, profile: profile)
 
     func run(_ number: Int, jets count: Int) throws {
         let share = JetOrder.share(of: count, rank: communicator.rank, size: communicator.size)
@@ -101,7 +104,7 @@ public func benchmark(
         exposedCommunicationMilliseconds: communicator.size > 1 ? 1000 * waited : nil,
         communicationMilliseconds: communicator.size > 1 ? 1000 * alone : nil,
         peakMemoryMiB: try communicator.allReduce(Machine.peakMemory, .maximum), threads: threads,
-        ranks: communicator.size)
+        ranks: communicator.size, precision: precision.rawValue)
 }
 
 /// Jets of random features whose numbers of constituents have JetClass' quantiles: 5 % 18, median 38, 95 % 67.
@@ -194,6 +197,7 @@ extension BenchmarkReport {
             ("peak_memory_mib", String(format: "%.0f", peakMemoryMiB)),
             ("threads", "\(threads)"),
             ("ranks", "\(ranks)"),
+            ("precision", precision),
         ]
         return rows.map { $0.padding(toLength: 26, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")
     }

@@ -24,6 +24,7 @@ final class DataParallelStep {
     /// What adds the gradients instead in a deterministic run.
     private let tree: FixedTreeSum?
     private let sharding: Sharding
+    private let precision: Precision
     private let communicator: Communicator
     private let benchmarkProfile: OperationProfile?
     private let trace: StepTrace?
@@ -38,19 +39,21 @@ final class DataParallelStep {
     var exposedCommunication: Double { (tree?.exposed ?? reducer.exposed) / .seconds(1) }
 
     /// - Parameters:
+    ///   - precision: what the matrix products multiply.
     ///   - profile: where to note what the time of the steps goes to.
     ///   - trace: where to note what this rank does, and when.
     ///   - progress: where to note what this rank is busy with.
     ///   - detectsAnomalies: whether to look for the first value that is not finite.
     init(
         _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
-        parallel: RunOptions.Parallel, sharding: Sharding, profile: OperationProfile? = nil,
+        parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision, profile: OperationProfile? = nil,
         trace: StepTrace? = nil, progress: ProgressBoard = ProgressBoard(), detectsAnomalies: Bool = false
-    ) {
+    ) throws {
         self.objective = objective
         self.optimizer = optimizer
         self.gradientClip = gradientClip
         self.communicator = communicator
+        self.precision = precision
         benchmarkProfile = profile
         self.trace = trace
         self.progress = progress
@@ -58,7 +61,8 @@ final class DataParallelStep {
         anomalies = detectsAnomalies
             ? AnomalyDetector { parameters.index(of: $0).map { parameters.parameters[$0].name } } : nil
         self.sharding = sharding
-        reducer = GradientReducer(objective.parameters, on: communicator, overlaps: parallel.overlap)
+        reducer = try GradientReducer(
+            objective.parameters, on: communicator, overlaps: parallel.overlap, precision: parallel.reducePrecision)
         reducer.trace = trace
         tree = sharding.isDeterministic ? FixedTreeSum(objective.parameters.gradients, on: communicator) : nil
     }
@@ -175,7 +179,7 @@ final class DataParallelStep {
         if parts.isEmpty, tree == nil { reducer.arm() }
         for (index, part) in parts.enumerated() {
             progress.enter(.computing)
-            let tape = Tape(profile: profile, anomalies: anomalies)
+            let tape = Tape(profile: profile, anomalies: anomalies, precision: precision)
             tape.onGradientComplete = { [reducer] in reducer.gradientIsComplete($0) }
             let found = trace.span("forward \(index + 1)") { part.evaluate(scales, tape) }
             for (term, loss) in zip(objective.terms, found) where !loss.isFinite {

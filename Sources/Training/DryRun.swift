@@ -23,14 +23,17 @@ public func dryRun(_ options: RunOptions, on communicator: Communicator, console
     // Closing a file waits for the other ranks.
     try withExtendedLifetime((train, validation)) {
         let threads = try Machine.useThreads(options.threads, on: communicator)
+        let precision = try options.parallel.precision.precision(on: communicator, console: console)
         let classes = options.objective.needsClasses
             ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
         let objective = makeObjective(options, classes: classes)
         console.say(options.resolved)
-        try reportStart(options, objective, train, validation, threads: threads, on: communicator, console: console)
+        try reportStart(
+            options, objective, train, validation, threads: threads, precision: precision, on: communicator,
+            console: console)
         console.say("\n" + parts(of: objective.parameters))
 
-        let trial = try Trial(options, objective, train, classes: classes, on: communicator)
+        let trial = try Trial(options, objective, train, classes: classes, precision: precision, on: communicator)
         let share = options.training.batchSize / communicator.size
         let needs = Memory(options, objective.parameters, train, trial: trial, share: share,
             jets: (train.count + (validation?.count ?? 0)) / communicator.size)
@@ -70,7 +73,7 @@ private struct Trial {
 
     init(
         _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, classes: JetClasses?,
-        on communicator: Communicator
+        precision: Precision, on communicator: Communicator
     ) throws {
         let preprocessing = try Self.preprocessing(options, objective, train, on: communicator)
         let size = options.training.microBatchSize
@@ -87,9 +90,9 @@ private struct Trial {
         let optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         let before = Arena.shared.statistics.usedBytes
         let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
-        let once = DataParallelStep(
+        let once = try DataParallelStep(
             objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
-            parallel: options.parallel, sharding: sharding)
+            parallel: options.parallel, sharding: sharding, precision: precision)
         // The backbone of a fine-tuning learns at the end, if ever.
         let number = max(1, options.training.steps)
 

@@ -37,6 +37,9 @@ package final class GradientReducer {
     private var full = 0
     private var waiting: ArraySlice<Message> = []
     private var pending: ArraySlice<PendingReduction<Message>> = []
+    /// The same for messages that travel as bfloat16 numbers.
+    private var narrow: ArraySlice<NarrowSum> = []
+    private let narrowCommunicators: NarrowSum.Communicators?
     private var failure: (any Error)?
     /// The time spent in `finish`: what the backward pass did not hide of the sums, and of slower ranks.
     package private(set) var exposed = Duration.zero
@@ -48,16 +51,20 @@ package final class GradientReducer {
 
     /// The messages of this step that have not been summed yet.
     package var outstanding: Int {
-        waiting.count + pending.count + buckets[full...].reduce(0) { $0 + $1.messages.count }
+        waiting.count + pending.count + narrow.count + buckets[full...].reduce(0) { $0 + $1.messages.count }
     }
 
     /// - Parameters:
     ///   - overlaps: false where nothing may leave before `finish`.
     ///   - bucketElements: a bucket is closed once it has this many; no message has more.
+    ///   - precision: what the gradients travel as; for bfloat16 this is collective. Throws `MPIError` then.
     package init(
         _ store: ParameterStore, on communicator: Communicator, overlaps: Bool = true,
-        bucketElements: Int = 1 << 20
-    ) {
+        bucketElements: Int = 1 << 20, precision: Precision = .single
+    ) throws {
+        narrowCommunicators = precision == .single
+            ? nil
+            : try NarrowSum.Communicators(exchange: communicator.duplicate(), gather: communicator.duplicate())
         self.overlaps = overlaps
         self.store = store
         self.communicator = communicator
@@ -115,17 +122,23 @@ package final class GradientReducer {
             isArmed = false
             // Where one reduction failed, the others must not trap on their way out.
             for reduction in pending { reduction.abandon() }
-            (pending, waiting) = ([], [])
+            for sum in narrow { sum.abandon() }
+            (pending, narrow, waiting) = ([], [], [])
             exposed += begin.duration(to: .now)
         }
         guard communicator.size > 1 else { return }
         if let failure { throw failure }
         while full < buckets.count { enqueueNext() }
-        while !waiting.isEmpty || !pending.isEmpty {
+        while !waiting.isEmpty || !pending.isEmpty || !narrow.isEmpty {
             try progress()
+            if let first = narrow.first, try first.advance(mayGather: true, waits: true) {
+                narrow.removeFirst()
+                noteSummed()
+            }
             if let first = pending.first {
                 _ = try first.wait()
-                removeFirst()
+                pending.removeFirst()
+                noteSummed()
             }
         }
     }
@@ -138,17 +151,30 @@ package final class GradientReducer {
     /// Open MPI moves messages only inside its calls.
     private func progress() throws {
         for reduction in pending { _ = try reduction.test() }
-        while let first = pending.first, try first.test() { removeFirst() }
-        while pending.count < Self.messagesOnTheirWay, let message = waiting.popFirst() {
+        while let first = pending.first, try first.test() {
+            pending.removeFirst()
+            noteSummed()
+        }
+        for (place, sum) in zip(narrow.indices, narrow) {
+            _ = try sum.advance(mayGather: place == narrow.startIndex || narrow[place - 1].isGathering)
+        }
+        while let first = narrow.first, try first.advance(mayGather: true) {
+            narrow.removeFirst()
+            noteSummed()
+        }
+        while pending.count + narrow.count < Self.messagesOnTheirWay, let message = waiting.popFirst() {
             trace?.beginSum(noted.begun, elements: message.elements.count)
             noted.begun += 1
-            pending.append(try communicator.startAllReduce(message))
+            if let narrowCommunicators {
+                narrow.append(try NarrowSum(message.elements, on: narrowCommunicators))
+            } else {
+                pending.append(try communicator.startAllReduce(message))
+            }
         }
     }
 
-    /// The first message on its way has been summed.
-    private func removeFirst() {
-        pending.removeFirst()
+    /// Notes that the first message on its way has been summed.
+    private func noteSummed() {
         trace?.endSum(noted.summed, rows: Self.messagesOnTheirWay)
         noted.summed += 1
     }

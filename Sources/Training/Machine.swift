@@ -37,14 +37,14 @@ enum Machine {
 /// Tells what starts: ranks and threads, libraries, model, data.
 func reportStart(
     _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, _ validation: JetDataset?,
-    threads: Int,
+    threads: Int, precision: Precision,
     on communicator: Communicator, console: Console
 ) throws {
     let hosts = Set(try communicator.allGather(MPIEnvironment.processorName)).sorted()
     console.say(
         """
-        kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")) on \
-        \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")
+        kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), \
+        products in \(precision.name), on \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")
         libraries: \(MPIEnvironment.libraryVersion) (threads: \(MPIEnvironment.threadLevel)), \
         HDF5 \(HDF5Library.version), OpenBLAS for \(BLAS.coreName)
         model: \(options.objective.name.rawValue), \(objective.parameters.count) parameters; \

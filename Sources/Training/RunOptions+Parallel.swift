@@ -1,10 +1,15 @@
 import Configuration
+import Tensors
 
 extension RunOptions {
     /// `parallel`: ranks and threads.
     public struct Parallel: Sendable {
         /// Threads of each rank; nil for the cores that the rank may use.
         public var threads: Int?
+        /// What matrix products multiply in training and validation.
+        public var precision: PrecisionWish
+        /// What the gradients are sent as to the other ranks.
+        public var reducePrecision: Precision
         /// Whether gradients leave while the backward pass still runs.
         public var overlap: Bool
         /// Whether sums are added in one order for any number of ranks that divides `virtualShards`.
@@ -21,11 +26,17 @@ extension RunOptions {
 extension RunOptions.Parallel {
     init(from section: Section) throws {
         threads = try section.optionalInt("threads", in: 1...1024, absent: "auto")
+        precision = try section.choice("precision", default: .single)
+        reducePrecision = try section.choice("reduce_precision", default: .single)
         overlap = try section.bool("overlap", default: true)
         deterministic = try section.bool("deterministic", default: false)
         virtualShards = try section.int("virtual_shards", default: 4, in: 1...65536)
         guard virtualShards.nonzeroBitCount == 1 else {
             throw section.error("virtual_shards", "expected a power of two, found \(virtualShards)")
+        }
+        guard !deterministic || reducePrecision == .single else {
+            throw section.error(
+                "reduce_precision", "a deterministic run adds its gradients in single precision: leave it at fp32")
         }
         watchdog = try WatchdogOptions(from: section.section("watchdog"))
     }

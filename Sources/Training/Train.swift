@@ -99,11 +99,13 @@ private func run(
     }
     let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
     let threads = try Machine.useThreads(options.threads, on: communicator)
+    let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let classes = options.objective.needsClasses
         ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
     let objective = makeObjective(options, classes: classes)
     try reportStart(
-        options, objective, train, validation, threads: threads, on: communicator, console: console)
+        options, objective, train, validation, threads: threads, precision: precision,
+        on: communicator, console: console)
 
     func loader(_ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool) throws -> JetLoader {
         JetLoader(
@@ -126,12 +128,12 @@ private func run(
             directory, objective, run.optimizer, run.state, fitted: run.fitted,
             order: trainLoader.order, options: options, console: console)
     }
-    let trainer = Trainer(
+    let trainer = try Trainer(
         objective, optimizer: run.optimizer, state: run.state, options: options, train: trainLoader,
         validation: try validation.map { try loader($0, run.fitted.preprocessing, shuffle: false) },
         on: communicator, console: console, records: records,
         budget: communicator.rank == 0 ? TimeBudget(options.run.timeLimit) : nil, sharding: sharding,
-        progress: progress)
+        progress: progress, precision: precision)
     let outcome = try trainer.run(shouldStop: shouldStop)
     try communicator.barrier()
     return outcome

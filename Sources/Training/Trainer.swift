@@ -18,6 +18,7 @@ final class Trainer {
     private let step: DataParallelStep
     private let progress: ProgressBoard
     private let sharding: Sharding
+    private let precision: Precision
     private var state: TrainingState
     private var meter: Throughput
     private let records: TrainingRecords
@@ -35,8 +36,8 @@ final class Trainer {
         _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions,
         train: JetLoader,
         validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords,
-        budget: TimeBudget?, sharding: Sharding, progress: ProgressBoard
-    ) {
+        budget: TimeBudget?, sharding: Sharding, progress: ProgressBoard, precision: Precision
+    ) throws {
         self.objective = objective
         self.optimizer = optimizer
         self.state = state
@@ -48,13 +49,14 @@ final class Trainer {
         self.records = records
         self.progress = progress
         self.sharding = sharding
+        self.precision = precision
         self.budget = budget
         let settings = options.training
         trace = communicator.rank == settings.profileRank
             ? settings.profileSteps.map { StepTrace(steps: $0, rank: communicator.rank) } : nil
-        step = DataParallelStep(
+        step = try DataParallelStep(
             objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
-            parallel: options.parallel, sharding: sharding, trace: trace, progress: progress,
+            parallel: options.parallel, sharding: sharding, precision: precision, trace: trace, progress: progress,
             detectsAnomalies: options.training.detectAnomaly)
         meter = Throughput(step: state.step, jets: state.jets)
         if state.lossSums.count != columns { forgetLosses() }
@@ -258,7 +260,7 @@ final class Trainer {
                     size: options.training.microBatchSize, phase: .validation)
                 for (shard, parts) in shards.enumerated() {
                     for part in parts {
-                        let tape = Tape(recording: false)
+                        let tape = Tape(recording: false, precision: precision)
                         let losses = part.evaluate(zeros.map { Float($0) }, tape)
                         sums[shard].add(losses + part.counts)
                     }

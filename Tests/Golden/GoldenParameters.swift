@@ -58,16 +58,17 @@ extension ParameterStore {
     ///
     /// A gradient that is zero in theory, as that of a bias in front of a softmax, is compared with one.
     public func gradientErrors(
-        _ file: GoldenFile, prefix: String = "grad.param.", naming: (String) -> String = referenceName
+        _ file: GoldenFile, prefix: String = "grad.param.", naming: (String) -> String = referenceName,
+        precision: Precision = .single
     ) throws -> [String] {
         var errors: [String] = []
         for parameter in parameters {
             let expected = try file.floats(prefix + naming(parameter.name))
             let vanishes = expected.allSatisfy { abs($0) < 1e-9 }
             let error = parameter.variable.gradient.map {
-                vanishes ? $0.array.reduce(0) { max($0, abs($1)) } : relativeError($0.array, expected)
+                vanishes ? $0.array.reduce(0) { max($0, abs($1)) } : precision.error($0.array, expected)
             } ?? .infinity
-            if error > goldenTolerance { errors.append("the gradient of \(parameter.name) is off by \(error)") }
+            if !(error <= precision.goldenTolerance) { errors.append("the gradient of \(parameter.name) is off by \(error)") }
         }
         let expected = file.names.filter { $0.hasPrefix("param.") }.count
         if parameters.count != expected { errors.append("\(parameters.count) parameters, \(expected) in the file") }

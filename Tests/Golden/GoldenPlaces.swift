@@ -46,7 +46,9 @@ extension ParameterStore {
 
     /// The gradients that are missing, or off by more than the tolerance, in words; empty when all agree. A
     /// part of a fused tensor is held against the largest magnitude of the whole.
-    public func gradientErrors(_ file: GoldenFile, places: (String) -> GoldenPlace) throws -> [String] {
+    public func gradientErrors(_ file: GoldenFile, places: (String) -> GoldenPlace, precision: Precision = .single) throws
+        -> [String]
+    {
         try parameters.compactMap { parameter in
             let place = places(parameter.name)
             let expected = try file.floats("grad.param.\(place.name)")
@@ -57,8 +59,8 @@ extension ParameterStore {
             all.replaceSubrange(range, with: gradient.array)
             // A gradient that is zero in theory is compared with one.
             let vanishes = expected.allSatisfy { abs($0) < 1e-9 }
-            let error = vanishes ? gradient.array.map(abs).max() ?? 0 : relativeError(all, expected)
-            return error > goldenTolerance ? "the gradient of \(parameter.name) is off by \(error)" : nil
+            let error = vanishes ? gradient.array.map(abs).max() ?? 0 : precision.error(all, expected)
+            return error > precision.goldenTolerance ? "the gradient of \(parameter.name) is off by \(error)" : nil
         }
     }
 }

@@ -7,12 +7,14 @@ import Testing
 
 @Suite("Golden heads")
 struct GoldenHeadTests {
-    private func expect(_ actual: [Float], _ key: String, in file: GoldenFile) throws {
-        let error = try relativeError(actual, file.floats(key))
-        #expect(error <= goldenTolerance, "\(key) is off by \(error)")
+    private func expect(
+        _ actual: [Float], _ key: String, in file: GoldenFile, precision: Precision = .single
+    ) throws {
+        let error = try precision.error(actual, file.floats(key))
+        #expect(error <= precision.goldenTolerance, "\(key) is off by \(error)")
     }
 
-    @Test func classAttentionPooling() throws {
+    @Test(arguments: Precision.tested) func classAttentionPooling(precision: Precision) throws {
         let file = try GoldenFile("class_attention_pooling")
         let x = try Variable(leaf: file.tensor("in.x"))
         let builder = ParameterBuilder()
@@ -42,12 +44,12 @@ struct GoldenHeadTests {
             return GoldenPlace(names.reduce(name) { $0.replacingOccurrences(of: $1.key, with: $1.value) })
         }
         try store.load(file, places: place)
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let y = try head(x, offsets: file.offsets(), on: tape)
         try tape.backward(from: y, seed: file.tensor("seed.y"))
-        try expect(y.value.array, "out.y", in: file)
-        try expect(#require(x.gradient).array, "grad.in.x", in: file)
-        #expect(try store.gradientErrors(file, places: place) == [])
+        try expect(y.value.array, "out.y", in: file, precision: precision)
+        try expect(#require(x.gradient).array, "grad.in.x", in: file, precision: precision)
+        #expect(try store.gradientErrors(file, places: place, precision: precision) == [])
     }
 
     /// The loss is a focal loss with the constants that the file states in words.

@@ -7,12 +7,14 @@ import Testing
 
 @Suite("Golden models")
 struct GoldenModelTests {
-    private func expect(_ actual: Tensor, _ key: String, in file: GoldenFile) throws {
-        let error = try relativeError(actual.array, file.floats(key))
-        #expect(error <= goldenTolerance, "\(key) is off by \(error)")
+    private func expect(
+        _ actual: Tensor, _ key: String, in file: GoldenFile, precision: Precision = .single
+    ) throws {
+        let error = try precision.error(actual.array, file.floats(key))
+        #expect(error <= precision.goldenTolerance, "\(key) is off by \(error)")
     }
 
-    @Test func encoderBlock() throws {
+    @Test(arguments: Precision.tested) func encoderBlock(precision: Precision) throws {
         let file = try GoldenFile("encoder_block")
         let x = try Variable(leaf: file.tensor("in.x"))
         let builder = ParameterBuilder()
@@ -21,15 +23,15 @@ struct GoldenModelTests {
             multiplier: file.integer("feedforward_multiplier"), layerScale: 1, in: builder.root)
         let store = builder.build(seed: 0)
         try store.load(file)
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let y = try block(x, offsets: file.offsets(), on: tape)
         try tape.backward(from: y, seed: file.tensor("seed.y"))
-        try expect(y.value, "out.y", in: file)
-        try expect(#require(x.gradient), "grad.in.x", in: file)
-        #expect(try store.gradientErrors(file) == [])
+        try expect(y.value, "out.y", in: file, precision: precision)
+        try expect(#require(x.gradient), "grad.in.x", in: file, precision: precision)
+        #expect(try store.gradientErrors(file, precision: precision) == [])
     }
 
-    @Test func encoderWithRegisters() throws {
+    @Test(arguments: Precision.tested) func encoderWithRegisters(precision: Precision) throws {
         let file = try GoldenFile("encoder_with_registers")
         let x = try Variable(leaf: file.tensor("in.x"))
         let builder = ParameterBuilder()
@@ -39,13 +41,13 @@ struct GoldenModelTests {
         let encoder = TransformerEncoder(shape, in: builder.root)
         let store = builder.build(seed: 0)
         try store.load(file)
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let y = try encoder(x, offsets: file.offsets(), on: tape)
         try tape.backward(from: y.output, seed: file.tensor("seed.y"))
         #expect(try y.offsets == file.offsets("out.offsets"))
-        try expect(y.output.value, "out.y", in: file)
-        try expect(#require(x.gradient), "grad.in.x", in: file)
-        #expect(try store.gradientErrors(file) == [])
+        try expect(y.output.value, "out.y", in: file, precision: precision)
+        try expect(#require(x.gradient), "grad.in.x", in: file, precision: precision)
+        #expect(try store.gradientErrors(file, precision: precision) == [])
     }
 
     @Test func normformerBlock() throws {

@@ -7,9 +7,11 @@ import Testing
 /// Layers that attend to a context.
 @Suite("Golden layers")
 struct GoldenLayerTests {
-    private func expect(_ actual: Tensor?, _ key: String, in file: GoldenFile) throws {
-        let error = try relativeError(#require(actual).array, file.floats(key))
-        #expect(error <= goldenTolerance, "\(key) is off by \(error)")
+    private func expect(
+        _ actual: Tensor?, _ key: String, in file: GoldenFile, precision: Precision
+    ) throws {
+        let error = try precision.error(#require(actual).array, file.floats(key))
+        #expect(error <= precision.goldenTolerance, "\(key) is off by \(error)")
     }
 
     /// The part of the fused map `[3 · width, width]` of the reference that a parameter is.
@@ -24,32 +26,32 @@ struct GoldenLayerTests {
     }
 
     private func run(
-        _ file: GoldenFile, _ store: ParameterStore, places: (String) -> GoldenPlace,
+        _ file: GoldenFile, _ store: ParameterStore, precision: Precision, places: (String) -> GoldenPlace,
         _ layer: (Variable, Offsets, Variable, Offsets, Tape) throws -> Variable
     ) throws {
         try store.load(file, places: places)
         let x = try Variable(leaf: file.tensor("in.x"))
         let context = try Variable(leaf: file.tensor("in.context"))
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let y = try layer(x, file.offsets(), context, file.offsets("in.context_offsets"), tape)
         try tape.backward(from: y, seed: file.tensor("seed.y"))
-        try expect(y.value, "out.y", in: file)
-        try expect(x.gradient, "grad.in.x", in: file)
-        try expect(context.gradient, "grad.in.context", in: file)
-        #expect(try store.gradientErrors(file, places: places) == [])
+        try expect(y.value, "out.y", in: file, precision: precision)
+        try expect(x.gradient, "grad.in.x", in: file, precision: precision)
+        try expect(context.gradient, "grad.in.context", in: file, precision: precision)
+        #expect(try store.gradientErrors(file, places: places, precision: precision) == [])
     }
 
-    @Test func crossAttention() throws {
+    @Test(arguments: Precision.tested) func crossAttention(precision: Precision) throws {
         let file = try GoldenFile("cross_attention")
         let builder = ParameterBuilder()
         let layer = try CrossAttention(
             width: file.shape("in.x")[1], heads: file.integer("heads"), in: builder.root)
-        try run(file, builder.build(seed: 0), places: { fused($0, "")! }) {
+        try run(file, builder.build(seed: 0), precision: precision, places: { fused($0, "")! }) {
             layer($0, offsets: $1, context: $2, contextOffsets: $3, on: $4)
         }
     }
 
-    @Test func decoderBlock() throws {
+    @Test(arguments: Precision.tested) func decoderBlock(precision: Precision) throws {
         let file = try GoldenFile("decoder_block")
         let builder = ParameterBuilder()
         let block = try DecoderBlock(
@@ -60,7 +62,7 @@ struct GoldenLayerTests {
         ]
         let store = builder.build(seed: 0)
         try run(
-            file, store,
+            file, store, precision: precision,
             places: { name in
                 let (ours, theirs) = parts.first { name.hasPrefix($0.0) }!
                 let rest = String(name.dropFirst(ours.count + 1))
@@ -75,7 +77,7 @@ struct GoldenLayerTests {
         ) { block($0, offsets: $1, context: $2, contextOffsets: $3, on: $4) }
     }
 
-    @Test func modulatedDecoderBlock() throws {
+    @Test(arguments: Precision.tested) func modulatedDecoderBlock(precision: Precision) throws {
         let file = try GoldenFile("adaln_decoder_block")
         #expect(try file.number("eps") == 1e-6, "the norms of the block have this bound")
         let condition = try Variable(leaf: file.tensor("in.condition"))
@@ -90,7 +92,7 @@ struct GoldenLayerTests {
             "cross_attention.output": "cross_out", "feedforward.input": "lin1", "feedforward.output": "lin2",
         ]
         try run(
-            file, builder.build(seed: 0),
+            file, builder.build(seed: 0), precision: precision,
             places: { name in
                 GoldenPlace(names.reduce(name) { $0.replacingOccurrences(of: $1.key, with: $1.value) })
             }
@@ -98,6 +100,6 @@ struct GoldenLayerTests {
             block(
                 $0, offsets: $1, context: $2, contextOffsets: $3, condition: $4.silu(condition), on: $4)
         }
-        try expect(condition.gradient, "grad.in.condition", in: file)
+        try expect(condition.gradient, "grad.in.condition", in: file, precision: precision)
     }
 }

@@ -8,13 +8,15 @@ import Testing
 
 @Suite("Golden objectives")
 struct GoldenObjectiveTests {
-    private func expect(_ actual: [Float], _ key: String, in file: GoldenFile) throws {
-        let error = try relativeError(actual, file.floats(key))
-        #expect(error <= goldenTolerance, "\(key) is off by \(error)")
+    private func expect(
+        _ actual: [Float], _ key: String, in file: GoldenFile, precision: Precision = .single
+    ) throws {
+        let error = try precision.error(actual, file.floats(key))
+        #expect(error <= precision.goldenTolerance, "\(key) is off by \(error)")
     }
 
     /// Version 2 whole: the loss, every task, every gradient, and the encoding of the unmasked jets.
-    @Test func maskedParticleModelV2() throws {
+    @Test(arguments: Precision.tested) func maskedParticleModelV2(precision: Precision) throws {
         let file = try GoldenFile("mpm_v2")
         let jets = try Constituents(
             values: file.tensor("in.csts"), identities: file.indices("in.csts_id"), offsets: file.offsets())
@@ -43,22 +45,22 @@ struct GoldenObjectiveTests {
             MaskedJets(
                 MaskedConstituents(jets, isDropped: dropped), jets: Array(0..<jets.offsets.jets), epoch: 0,
                 labels: [Int32](repeating: 0, count: jets.offsets.jets), phase: .training(step: 0), seed: 0))
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
         let sums = part.evaluate(scales, tape)
         tape.backward()
 
         let means = zip(sums, part.counts).map { $0 / $1 }
         let total = zip(objective.terms, means).reduce(0) { $0 + $1.0.weight * $1.1 }
-        try expect([Float(total)], "out.loss", in: file)
+        try expect([Float(total)], "out.loss", in: file, precision: precision)
         for (term, name) in zip(["particle_id", "regression", "kmeans"], ["id", "regression", "kmeans"]) {
             let index = try #require(objective.terms.firstIndex { $0.name == term })
-            try expect([Float(means[index])], "out.\(name)_loss", in: file)
+            try expect([Float(means[index])], "out.\(name)_loss", in: file, precision: precision)
         }
-        #expect(try objective.parameters.gradientErrors(file) == [])
+        #expect(try objective.parameters.gradientErrors(file, precision: precision) == [])
 
-        let encoding = objective.model.backbone(jets, on: Tape(recording: false))
-        try expect(encoding.output.value.array, "out.encoding", in: file)
+        let encoding = objective.model.backbone(jets, on: Tape(recording: false, precision: precision))
+        try expect(encoding.output.value.array, "out.encoding", in: file, precision: precision)
         #expect(try encoding.offsets == file.offsets("out.encoding_offsets"))
     }
 

@@ -23,10 +23,12 @@ extension TrainingMPITests {
             parameter.variable.add(gradient: Tensor(values, shape: parameter.shape))
         }
 
-        @Test(arguments: [1, 30, 64, 1 << 20])
-        func gradientsAreSummed(bucketElements: Int) throws {
+        /// As bfloat16 numbers, too: the small integers are of their number, up to 256.
+        @Test(arguments: [1, 30, 64, 1 << 20], [Precision.single, .bfloat16])
+        func gradientsAreSummed(bucketElements: Int, precision: Precision) throws {
             let store = parameters(shapes)
-            let reducer = GradientReducer(store, on: world, bucketElements: bucketElements)
+            let reducer = try GradientReducer(
+                store, on: world, bucketElements: bucketElements, precision: precision)
             for step in 0..<3 {
                 store.resetGradients()
                 for parameter in store.parameters { setGradient(parameter) }
@@ -41,16 +43,39 @@ extension TrainingMPITests {
                 }
                 try reducer.finish()
                 for parameter in store.parameters {
-                    #expect(parameter.range.allSatisfy { store.gradients.pointer[$0] == sum($0) })
+                    #expect(
+                        parameter.range.allSatisfy {
+                            precision == .single
+                                ? store.gradients.pointer[$0] == sum($0)
+                                : abs(store.gradients.pointer[$0] - sum($0)) <= sum($0) / 256
+                        })
                 }
             }
+        }
+
+        /// What travels as bfloat16 numbers is rounded once on its way and once as a sum, which is made in single
+        /// precision: many small shares are not lost beside a large one. All ranks have the same bits.
+        @Test func narrowSumsAreMadeInSinglePrecision() throws {
+            guard world.size > 1 else { return }
+            let store = parameters([[70]])
+            let reducer = try GradientReducer(store, on: world, precision: .bfloat16)
+            // 1.003 is between two of these numbers, 1 and 1.0078; 0.002 is less than half of their distance.
+            let share: Float = world.rank == 0 ? 1.003 : 0.002
+            store.parameters[0].variable.add(gradient: Tensor(repeating: share, shape: [70]))
+            reducer.arm()
+            try reducer.finish()
+            let small = Float(bitPattern: (Float(0.002).bitPattern + 0x8000) & 0xffff_0000)
+            let sum = 1 + Float(world.size - 1) * small
+            let rounded = Float(bitPattern: (sum.bitPattern + 0x8000) & 0xffff_0000)
+            #expect(store.gradients.array == Array(repeating: rounded, count: 70))
+            #expect(try world.allGather(store.gradients.array).allSatisfy { $0 == store.gradients.array })
         }
 
         /// A parameter that no operation reached, here or anywhere, counts as zero, whatever was in its
         /// place.
         @Test func unusedParametersCountAsZero() throws {
             let store = parameters(shapes)
-            let reducer = GradientReducer(store, on: world, bucketElements: 16)
+            let reducer = try GradientReducer(store, on: world, bucketElements: 16)
             store.gradients.pointer.update(repeating: 1000, count: store.gradients.count)
             store.resetGradients()
             reducer.arm()
@@ -71,7 +96,7 @@ extension TrainingMPITests {
         /// A rank without jets has nothing to say, and enters the same collectives.
         @Test func aRankWithoutJetsTakesPart() throws {
             let store = parameters(shapes)
-            let reducer = GradientReducer(store, on: world, bucketElements: 16)
+            let reducer = try GradientReducer(store, on: world, bucketElements: 16)
             reducer.arm()
             if world.rank == 0 {
                 for parameter in store.parameters {
@@ -87,10 +112,12 @@ extension TrainingMPITests {
 
         /// Sums arrive while gradients still become complete: nothing but the last bucket is left for the end,
         /// and far more messages than may be on their way at a time come in order.
-        @Test func sumsArriveDuringTheBackwardPass() throws {
+        @Test(arguments: [Precision.single, .bfloat16])
+        func sumsArriveDuringTheBackwardPass(precision: Precision) throws {
             guard world.size > 1 else { return }
             let store = parameters([[1], [2000]] + Array(repeating: [40], count: 30))
-            let reducer = GradientReducer(store, on: world, bucketElements: 64)
+            let reducer = try GradientReducer(
+                store, on: world, bucketElements: 64, precision: precision)
             for step in 0..<3 {
                 store.resetGradients()
                 for parameter in store.parameters { setGradient(parameter) }
@@ -108,8 +135,12 @@ extension TrainingMPITests {
                 reducer.gradientIsComplete(store.parameters[0].variable)
                 try reducer.finish()
                 #expect(reducer.outstanding == 0)
+                let tolerance: Float = precision == .single ? 0 : 1 / 256
                 for parameter in store.parameters {
-                    #expect(parameter.range.allSatisfy { store.gradients.pointer[$0] == sum($0) })
+                    #expect(
+                        parameter.range.allSatisfy {
+                            abs(store.gradients.pointer[$0] - sum($0)) <= tolerance * sum($0)
+                        })
                 }
             }
         }

@@ -98,6 +98,33 @@ void ck_product(float *c, int64_t ldc, ck_start start, const float *a, int64_t l
 /// The floats of scratch memory that ck_product needs.
 int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k);
 
+// bfloat16 ------------------------------------------------------------------------------------------------------------
+// Numbers of eight bits of precision in 16 bits: "narrow" here.
+
+/// y = x, to nearest, ties to even; the rows of each stand `stride` elements apart.
+void ck_narrow(uint16_t *y, int64_t y_stride, const float *x, int64_t x_stride, int64_t rows, int64_t cols);
+/// y = x, exactly.
+void ck_widen(float *y, int64_t y_stride, const uint16_t *x, int64_t x_stride, int64_t rows, int64_t cols);
+/// out[c] += Σ_r x[r, c], in single precision.
+void ck_narrow_column_sum(float *out, const uint16_t *x, int64_t rows, int64_t cols);
+
+/// A matrix of float or, if it is narrow, of uint16_t, with rows `stride` elements apart.
+typedef struct {
+    void *values;
+    int64_t stride;
+    int is_narrow;
+} ck_matrix;
+/// C = S + op(A) op(B) like ck_product, of factors that are rounded to bfloat16, summed in single precision; A is narrow.
+/// n is a multiple of 16, and k and A's stride even where A is not transposed. Only where ck_has_bfloat16().
+void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b,
+                       int64_t m, int64_t n, int64_t k, float *scratch);
+/// The floats of scratch memory that ck_narrow_product needs.
+int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k);
+/// Whether this processor multiplies bfloat16 numbers (AVX512-BF16).
+int ck_has_bfloat16(void);
+/// Whether it has tiles for them, too (AMX-BF16), which ck_narrow_product does not use.
+int ck_has_amx(void);
+
 // Attention -----------------------------------------------------------------------------------------------------------
 
 /// The floats of scratch memory that the two functions below need for n queries, m keys and d channels.

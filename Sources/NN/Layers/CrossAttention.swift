@@ -44,7 +44,7 @@ public struct CrossAttention {
         _ x: Variable, _ offsets: Offsets, _ context: Variable, _ contextOffsets: Offsets, _ tape: Tape
     ) -> Variable {
         tape.crossAttention(
-            query(x, on: tape), keyValue(context, on: tape), offsets: offsets, contextOffsets: contextOffsets,
-            heads: heads)
+            query(x, on: tape, rounded: true), keyValue(context, on: tape, rounded: true), offsets: offsets,
+            contextOffsets: contextOffsets, heads: heads)
     }
 }

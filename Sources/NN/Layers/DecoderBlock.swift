@@ -40,11 +40,13 @@ public struct DecoderBlock {
     ) -> Variable {
         var x = x
         x = selfAttention(
-            selfAttentionNorm(x, on: tape), offsets: offsets, addedTo: x, scale: selfAttentionScale, on: tape)
+            selfAttentionNorm(x, on: tape, rounded: true), offsets: offsets, addedTo: x, scale: selfAttentionScale,
+            on: tape)
         x = crossAttention(
-            crossAttentionNorm(x, on: tape), offsets: offsets, context: context,
+            crossAttentionNorm(x, on: tape, rounded: true), offsets: offsets, context: context,
             contextOffsets: contextOffsets,
             addedTo: x, scale: crossAttentionScale, on: tape)
-        return feedForward(feedForwardNorm(x, on: tape), addedTo: x, scale: feedForwardScale, on: tape)
+        return feedForward(
+            feedForwardNorm(x, on: tape, rounded: true), addedTo: x, scale: feedForwardScale, on: tape)
     }
 }

@@ -12,7 +12,9 @@ public struct LayerNorm {
         self.epsilon = epsilon
     }
 
-    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
-        tape.layerNorm(x, weight: weight.variable, bias: bias.variable, epsilon: epsilon)
+    /// - Parameter rounded: see `Tape.layerNorm`.
+    public func callAsFunction(_ x: Variable, on tape: Tape, rounded: Bool = false) -> Variable {
+        tape.layerNorm(
+            x, weight: weight.variable, bias: bias.variable, epsilon: epsilon, rounded: rounded)
     }
 }

@@ -16,8 +16,9 @@ public struct Linear {
         self.bias = scope.parameter("bias", shape: [outputs], bias ?? standard)
     }
 
-    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
-        tape.linear(x, weight: weight.variable, bias: bias.variable)
+    /// - Parameter rounded: see `Tape.linear`.
+    public func callAsFunction(_ x: Variable, on tape: Tape, rounded: Bool = false) -> Variable {
+        tape.linear(x, weight: weight.variable, bias: bias.variable, rounded: rounded)
     }
 
     /// The map as the end of a residual branch: residual + scale ⊙ (x Wᵀ + b).

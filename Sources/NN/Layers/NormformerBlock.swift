@@ -53,12 +53,12 @@ public struct NormformerBlock {
     public func callAsFunction(
         _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {
-        let projected = qkv(attentionNorm(x, on: tape), on: tape)
+        let projected = qkv(attentionNorm(x, on: tape, rounded: true), on: tape)
         let attended = headsNorm(tape.selfAttention(projected, offsets: offsets, heads: heads), on: tape)
         let x = attentionOutput(
             attentionDropout(attended, keys: keys, on: tape), addedTo: x, scale: nil, on: tape)
         let hidden = hiddenNorm(
-            activation(input(feedForwardNorm(x, on: tape), on: tape), on: tape), on: tape)
+            activation(input(feedForwardNorm(x, on: tape, rounded: true), on: tape), on: tape), on: tape)
         return output(feedForwardDropout(hidden, keys: keys, on: tape), addedTo: x, scale: nil, on: tape)
     }
 }

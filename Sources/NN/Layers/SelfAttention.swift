@@ -18,7 +18,7 @@ public struct SelfAttention {
     }
 
     public func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
-        output(tape.selfAttention(qkv(x, on: tape), offsets: offsets, heads: heads), on: tape)
+        output(tape.selfAttention(qkv(x, on: tape, rounded: true), offsets: offsets, heads: heads), on: tape)
     }
 
     /// residual + scale ⊙ attention(x).
@@ -26,7 +26,7 @@ public struct SelfAttention {
         _ x: Variable, offsets: Offsets, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
     ) -> Variable {
         output(
-            tape.selfAttention(qkv(x, on: tape), offsets: offsets, heads: heads), addedTo: residual, scale: scale,
-            on: tape)
+            tape.selfAttention(qkv(x, on: tape, rounded: true), offsets: offsets, heads: heads),
+            addedTo: residual, scale: scale, on: tape)
     }
 }

@@ -27,7 +27,8 @@ public struct TransformerBlock {
 
     public func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
         let x = attention(
-            attentionNorm(x, on: tape), offsets: offsets, addedTo: x, scale: attentionScale, on: tape)
-        return feedForward(feedForwardNorm(x, on: tape), addedTo: x, scale: feedForwardScale, on: tape)
+            attentionNorm(x, on: tape, rounded: true), offsets: offsets, addedTo: x, scale: attentionScale, on: tape)
+        return feedForward(
+            feedForwardNorm(x, on: tape, rounded: true), addedTo: x, scale: feedForwardScale, on: tape)
     }
 }

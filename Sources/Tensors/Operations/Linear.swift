@@ -6,37 +6,73 @@ internal import CKernels
 //   dx = dy W             dW = dyᵀ x             db = Σ_t dy
 extension Tape {
     /// An affine map of every row: y = x Wᵀ + b, with PyTorch's layout of the weight, `[outputs, inputs]`.
-    public func linear(_ x: Variable, weight: Variable, bias: Variable?) -> Variable {
-        let (tokens, inputs, outputs) = (x.value.rows, x.value.columns, weight.value.rows)
+    ///
+    /// - Parameter rounded: whether the output, with its gradient, may be kept as bfloat16 numbers where the products
+    ///   are of these: one operation alone then reads it, attention or SwiGLU.
+    public func linear(_ x: Variable, weight: Variable, bias: Variable?, rounded: Bool = false) -> Variable {
+        let (tokens, inputs, outputs) = (x.values.rows, x.values.columns, weight.value.rows)
         precondition(
             weight.value.columns == inputs, "a weight of shape \(weight.shape) cannot map \(inputs) channels")
-        let y = Tensor(shape: [tokens, outputs])
         precondition(
             bias == nil || bias!.shape == [outputs], "a bias of shape \(bias!.shape) for \(outputs) outputs")
+        let isNarrow = multipliesNarrow(inputs: inputs, outputs: outputs)
+        let y = Values(shape: [tokens, outputs], isNarrow: isNarrow && rounded)
+        let input = isNarrow ? .narrow(x.values.narrowed()) : x.values
         parallelMultiply(
-            m: tokens, n: outputs, k: inputs, Matrix(x.value), .no, Matrix(weight.value), .yes,
+            m: tokens, n: outputs, k: inputs, Matrix(input), .no, Matrix(weight.value), .yes,
             from: ProductStart(row: bias.map { UnsafePointer($0.value.pointer) }), into: Matrix(y))
         count(m: tokens, n: outputs, k: inputs)
-        return record("linear", y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] dy in
+        return record("linear", y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] gradient in
+            if let bias, bias.requiresGradient {
+                gradient.addColumnSum(to: bias.gradientTarget().zeroedIfNew())
+            }
+            let dy = isNarrow ? .narrow(gradient.narrowed()) : gradient
             if weight.requiresGradient {
                 let target = weight.gradientTarget()
                 parallelMultiply(
-                    m: outputs, n: inputs, k: tokens, Matrix(dy), .yes, Matrix(x.value), .no, from: target.start,
+                    m: outputs, n: inputs, k: tokens, Matrix(dy), .yes, Matrix(input), .no, from: target.start,
                     into: Matrix(target.tensor))
                 count(m: tokens, n: outputs, k: inputs)
-            }
-            if let bias, bias.requiresGradient {
-                let from = dy.pointer
-                parallelSum(rows: tokens, width: outputs, into: bias.gradientTarget().zeroedIfNew().pointer) {
-                    ck_column_sum($1, from + $0.lowerBound * outputs, Int64($0.count), Int64(outputs))
-                }
             }
             if x.requiresGradient {
-                let target = x.gradientTarget()
-                parallelMultiply(
-                    m: tokens, n: inputs, k: outputs, Matrix(dy), .no, Matrix(weight.value), .no, from: target.start,
-                    into: Matrix(target.tensor))
+                multiplyGradient(dy, by: weight.value, to: x)
                 count(m: tokens, n: outputs, k: inputs)
+            }
+        }
+    }
+
+    /// Whether a map multiplies bfloat16 numbers: whole vectors of them.
+    func multipliesNarrow(inputs: Int, outputs: Int) -> Bool {
+        precision == .bfloat16 && inputs % 16 == 0 && outputs % 16 == 0
+    }
+
+    /// Adds dy W to the gradient of the input of a linear map.
+    func multiplyGradient(_ dy: Values, by weight: Tensor, to x: Variable) {
+        func multiply(into dx: Matrix, from start: ProductStart) {
+            parallelMultiply(
+                m: dy.rows, n: weight.columns, k: weight.rows, Matrix(dy), .no, Matrix(weight), .no, from: start,
+                into: dx)
+        }
+        if x.values.isNarrow {
+            multiply(into: Matrix(x.narrowGradientTarget()), from: .zero)
+        } else {
+            let target = x.gradientTarget()
+            multiply(into: Matrix(target.tensor), from: target.start)
+        }
+    }
+}
+
+extension Values {
+    /// Adds the sum over the rows to a tensor of single precision, `[columns]`.
+    func addColumnSum(to sum: Tensor) {
+        let width = columns
+        parallelSum(rows: rows, width: width, into: sum.pointer) { rows, sum in
+            let first = rows.lowerBound * width
+            switch self {
+            case .single(let tensor):
+                ck_column_sum(sum, tensor.pointer + first, Int64(rows.count), Int64(width))
+            case .narrow(let tensor):
+                ck_narrow_column_sum(sum, tensor.pointer + first, Int64(rows.count), Int64(width))
             }
         }
     }

@@ -14,12 +14,15 @@ extension Tape {
     /// - Parameters:
     ///   - modulations: `[jets, blocks · channels]`.
     ///   - shift: which block of modulations is the shift; the next is the scale.
+    ///   - rounded: as for a layer norm.
     public func modulatedNorm(
-        _ x: Variable, modulations: Variable, shift: Int, offsets: Offsets, epsilon: Float = 1e-6
+        _ x: Variable, modulations: Variable, shift: Int, offsets: Offsets, epsilon: Float = 1e-6,
+        rounded: Bool = false
     ) -> Variable {
         let (tokens, channels) = (x.value.rows, x.value.columns)
         let stride = checkedStride(modulations, blocks: shift..<shift + 2, of: channels, offsets, tokens)
-        let y = Tensor(shape: x.shape)
+        let isNarrow = rounded && multipliesNarrow(inputs: channels, outputs: channels)
+        let y = Values(shape: x.shape, isNarrow: isNarrow)
         let statistics = Tensor(shape: [2, tokens])
         let scales = Tensor(shape: [offsets.jets, channels])
         parallel(offsets.jets) { jets in
@@ -27,13 +30,12 @@ extension Tape {
                 let shiftRow = modulations.value.pointer + jet * stride + shift * channels
                 let scaleRow = scales.pointer + jet * channels
                 for c in 0..<channels { scaleRow[c] = 1 + shiftRow[channels + c] }
-                let first = offsets[jet].lowerBound
-                ck_layer_norm(
-                    y.pointer + first * channels, statistics.pointer + first,
-                    statistics.pointer + tokens + first,
-                    x.value.pointer + first * channels, scaleRow, shiftRow, epsilon,
-                    Int64(offsets[jet].count),
-                    Int64(channels))
+                y.writeRows(offsets[jet]) { first, count, to in
+                    ck_layer_norm(
+                        to, statistics.pointer + first, statistics.pointer + tokens + first,
+                        x.value.pointer + first * channels, scaleRow, shiftRow, epsilon, Int64(count),
+                        Int64(channels))
+                }
             }
         }
         return record("modulated norm", y, from: [x, modulations]) { dy in
@@ -45,14 +47,14 @@ extension Tape {
                 ? modulations.gradientTarget().zeroedIfNew() : Tensor(repeating: 0, shape: modulations.shape)
             parallel(offsets.jets) { jets in
                 for jet in jets where !offsets[jet].isEmpty {
-                    let first = offsets[jet].lowerBound
                     let dshift = sums.pointer + jet * stride + shift * channels
-                    ck_layer_norm_backward(
-                        target.pointer + first * channels, dshift + channels, dshift,
-                        dy.pointer + first * channels,
-                        x.value.pointer + first * channels, statistics.pointer + first,
-                        statistics.pointer + tokens + first, scales.pointer + jet * channels,
-                        target.accumulate ? 1 : 0, Int64(offsets[jet].count), Int64(channels))
+                    dy.readRows(offsets[jet]) { first, count, dy in
+                        ck_layer_norm_backward(
+                            target.pointer + first * channels, dshift + channels, dshift, dy,
+                            x.value.pointer + first * channels, statistics.pointer + first,
+                            statistics.pointer + tokens + first, scales.pointer + jet * channels,
+                            target.accumulate ? 1 : 0, Int64(count), Int64(channels))
+                    }
                 }
             }
         }

@@ -14,52 +14,47 @@ extension Tape {
     public func residualLinear(
         _ x: Variable, _ a: Variable, weight: Variable, bias: Variable, scale: Variable? = nil
     ) -> Variable {
-        let (tokens, inputs, outputs) = (a.value.rows, a.value.columns, weight.value.rows)
+        let (tokens, inputs, outputs) = (a.values.rows, a.values.columns, weight.value.rows)
         precondition(
             weight.value.columns == inputs, "a weight of shape \(weight.shape) cannot map \(inputs) channels")
         precondition(bias.shape == [outputs], "a bias of shape \(bias.shape) for \(outputs) outputs")
         precondition(x.shape == [tokens, outputs], "a branch of \([tokens, outputs]) cannot join \(x.shape)")
         precondition(scale == nil || scale!.shape == [outputs], "a layer scale has one value a channel")
+        let isNarrow = multipliesNarrow(inputs: inputs, outputs: outputs)
+        let branch = isNarrow ? .narrow(a.values.narrowed()) : a.values
         let y = Tensor(shape: x.shape)
         let row = scale.map { multiplied(bias.value, $0.value) } ?? bias.value
         let map = scaled(weight, by: scale)
         withExtendedLifetime((row, map)) {
             parallelMultiply(
-                m: tokens, n: outputs, k: inputs, Matrix(a.value), .no, Matrix(map), .yes,
+                m: tokens, n: outputs, k: inputs, Matrix(branch), .no, Matrix(map), .yes,
                 from: ProductStart(matrix: Matrix(x.value), row: UnsafePointer(row.pointer)), into: Matrix(y))
         }
         count(m: tokens, n: outputs, k: inputs)
         let leaves = [x, a, weight, bias] + (scale.map { [$0] } ?? [])
-        return record("residual linear", y, from: leaves) { [unowned self] dy in
+        return record("residual linear", y, from: leaves) { [unowned self] gradient in
+            let dy: Values = isNarrow ? .narrow(NarrowTensor(rounding: gradient)) : .single(gradient)
             if a.requiresGradient {
-                let target = a.gradientTarget()
-                let map = scaled(weight, by: scale)
-                withExtendedLifetime(map) {
-                    parallelMultiply(
-                        m: tokens, n: inputs, k: outputs, Matrix(dy), .no, Matrix(map), .no, from: target.start,
-                        into: Matrix(target.tensor))
-                }
+                multiplyGradient(dy, by: scaled(weight, by: scale), to: a)
                 count(m: tokens, n: outputs, k: inputs)
             }
             if weight.requiresGradient || bias.requiresGradient || scale?.requiresGradient == true {
-                addParameterGradients(dy: dy, a: a, weight: weight, bias: bias, scale: scale)
+                let drow = Tensor(repeating: 0, shape: [outputs])
+                Values.single(gradient).addColumnSum(to: drow)
+                addParameterGradients(dy: dy, drow: drow, branch, weight: weight, bias: bias, scale: scale)
             }
-            x.add(gradient: dy)
+            x.add(gradient: gradient)
         }
     }
 
     private func addParameterGradients(
-        dy: Tensor, a: Variable, weight: Variable, bias: Variable, scale: Variable?
+        dy: Values, drow: Tensor, _ branch: Values, weight: Variable, bias: Variable, scale: Variable?
     ) {
-        let (tokens, inputs, outputs) = (a.value.rows, a.value.columns, weight.value.rows)
-        let drow = Tensor(repeating: 0, shape: [outputs])
-        parallelSum(rows: tokens, width: outputs, into: drow.pointer) {
-            ck_column_sum($1, dy.pointer + $0.lowerBound * outputs, Int64($0.count), Int64(outputs))
-        }
+        let (tokens, inputs, outputs) = (branch.rows, branch.columns, weight.value.rows)
         count(m: tokens, n: outputs, k: inputs)
         func multiplyInto(_ tensor: Tensor, from start: ProductStart = .zero) {
             parallelMultiply(
-                m: outputs, n: inputs, k: tokens, Matrix(dy), .yes, Matrix(a.value), .no, from: start,
+                m: outputs, n: inputs, k: tokens, Matrix(dy), .yes, Matrix(branch), .no, from: start,
                 into: Matrix(tensor))
         }
         guard let scale else {

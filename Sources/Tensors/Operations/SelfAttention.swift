@@ -12,38 +12,25 @@ extension Tape {
     ///   - offsets: where each jet begins.
     /// - Returns: the attended values, `[tokens, width]`, heads side by side.
     public func selfAttention(_ projected: Variable, offsets: Offsets, heads: Int) -> Variable {
-        let (tokens, width) = (projected.value.rows, projected.value.columns / 3)
-        precondition(projected.value.columns == 3 * width, "queries, keys and values have equal widths")
+        let (tokens, width) = (projected.values.rows, projected.values.columns / 3)
+        precondition(projected.values.columns == 3 * width, "queries, keys and values have equal widths")
         precondition(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         precondition(offsets.tokens == tokens, "offsets of \(offsets.tokens) tokens for \(tokens) rows")
         let size = width / heads
-        let scale = 1 / Float(size).squareRoot()
         let blocks = AttentionBlocks(queries: offsets, keys: offsets, heads: heads)
         let probabilities = Tensor(shape: [blocks.count])
-        let y = Tensor(shape: [tokens, width])
-        func inputs(_ rows: Range<Int>, _ head: Int) -> ck_attention_inputs {
-            let query = projected.value.pointer + rows.lowerBound * 3 * width + head * size
-            return ck_attention_inputs(
-                q: query, k: query + width, v: query + 2 * width, q_stride: Int64(3 * width),
-                kv_stride: Int64(3 * width))
+        let y = Values(shape: [tokens, width], isNarrow: projected.values.isNarrow)
+        func parts(_ matrix: Matrix) -> AttentionInputs {
+            AttentionInputs(
+                query: matrix, key: matrix.advanced(columns: width), value: matrix.advanced(columns: 2 * width))
         }
-        blocks.forEachHead(size: size) { rows, _, head, block, scratch in
-            ck_attention(
-                y.pointer + rows.lowerBound * width + head * size, Int64(width), probabilities.pointer + block,
-                inputs(rows, head), scale, Int64(rows.count), Int64(rows.count), Int64(size), scratch)
-        }
+        blocks.attend(parts(Matrix(projected.values)), size: size, probabilities: probabilities, into: Matrix(y))
         count(m: 2, n: blocks.products, k: size)
         return record("self-attention", y, from: [projected]) { [unowned self] dy in
-            let target = projected.gradientTarget()
-            precondition(!target.accumulate, "queries, keys and values feed attention alone")
-            blocks.forEachHead(size: size) { rows, _, head, block, scratch in
-                let dquery = target.pointer + rows.lowerBound * 3 * width + head * size
-                ck_attention_backward(
-                    dquery, dquery + width, dquery + 2 * width,
-                    dy.pointer + rows.lowerBound * width + head * size, Int64(width),
-                    probabilities.pointer + block, inputs(rows, head), scale, Int64(rows.count), Int64(rows.count),
-                    Int64(size), scratch)
-            }
+            let target = projected.soleGradientTarget()
+            blocks.propagate(
+                Matrix(dy), through: parts(Matrix(projected.values)), size: size, probabilities: probabilities,
+                into: parts(Matrix(target)))
             count(m: 4, n: blocks.products, k: size)
         }
     }

@@ -1,0 +1,269 @@
+// Products of bfloat16 numbers, summed in single precision, on processors with AVX512-BF16: one instruction multiplies two
+// neighbours of the inner index and adds both to a sum. The operands are read as such pairs, in 32 bits: the rows of A where
+// they stand, a transposed A and B from copies in which the pairs lie together (see product.c).
+#include "CKernels.h"
+#include "clones.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+
+#define NARROW __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")))
+#define INSIDE static inline __attribute__((always_inline)) NARROW
+
+/// The rows of a tile: 8 × 3 vectors of sums are 24 of the 32 registers.
+enum { TALLEST = 8 };
+
+/// How many pairs of rows ahead a transposed A is fetched.
+enum { AHEAD = 8 };
+
+/// Found by measuring, for 1 to 2 MiB of second-level cache: pairs of the inner index, rows of A, columns of B at once.
+typedef struct {
+    int64_t depth, rows, columns;
+} Blocks;
+static const Blocks rows_of_a = {512, 48, 384};
+static const Blocks columns_of_a = {256, 32, 768};
+
+INSIDE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/// The blocks of a product: sums that end as bfloat16 are never rounded in between, so all of the inner index is one block.
+INSIDE Blocks blocks_of(int narrow_c, int transpose_a, int64_t k) {
+    Blocks blocks = transpose_a ? columns_of_a : rows_of_a;
+    if (narrow_c && (k + 1) / 2 > blocks.depth) {
+        int64_t columns = blocks.depth * blocks.columns / ((k + 1) / 2) / 48 * 48;
+        blocks.columns = columns > 48 ? columns : 48;
+        blocks.depth = (k + 1) / 2;
+    }
+    return blocks;
+}
+
+INSIDE uint32_t load_pair(const void *from) {
+    uint32_t pair;
+    memcpy(&pair, from, sizeof pair);
+    return pair;
+}
+
+/// Sixteen pairs of two rows of numbers: the first row has the lower halves.
+INSIDE __m512i interleaved(__m256i first, __m256i second) {
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(first), _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
+}
+
+/// Sixteen numbers from `i` on, rounded where the matrix is single-precision.
+INSIDE __m256i load_row(ck_matrix b, int64_t i) {
+    if (b.is_narrow) return _mm256_loadu_si256((const __m256i *)((const uint16_t *)b.values + i));
+    return (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps((const float *)b.values + i));
+}
+
+/// Sixteen pairs along a row from `i` on.
+INSIDE __m512i load_pairs(ck_matrix b, int64_t i) {
+    if (b.is_narrow) return _mm512_loadu_si512((const uint16_t *)b.values + i);
+    const float *from = (const float *)b.values + i;
+    return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from));
+}
+
+INSIDE uint32_t load_single_pair(ck_matrix b, int64_t i, int odd) {
+    uint16_t pair[2] = {0, 0};
+    for (int e = 0; e < (odd ? 1 : 2); e++) {
+        if (b.is_narrow) pair[e] = ((const uint16_t *)b.values)[i + e];
+        else {
+            __m128i one = (__m128i)_mm_cvtneps_pbh(_mm_set_ss(((const float *)b.values)[i + e]));
+            pair[e] = (uint16_t)_mm_extract_epi16(one, 0);
+        }
+    }
+    return load_pair(pair);
+}
+
+/// to [pairs, 16 · width] from rows of b: B where it is not transposed.
+INSIDE void pack_rows(uint32_t *restrict to, ck_matrix b, int64_t at, int64_t k, int width) {
+    for (int64_t l = 0; l < k; l += 2)
+        for (int j = 0; j < width; j++) {
+            int64_t i = at + l * b.stride + 16 * j;
+            __m256i second = l + 1 < k ? load_row(b, i + b.stride) : _mm256_setzero_si256();
+            _mm512_storeu_si512(to + (l / 2 * width + j) * 16, interleaved(load_row(b, i), second));
+        }
+}
+
+/// to [pairs, 16 · width] from pairs along the rows of b: B where it is transposed.
+INSIDE void pack_columns(uint32_t *restrict to, ck_matrix b, int64_t at, int64_t k, int width) {
+    int n = 16 * width;
+    int64_t l = 0;
+    for (; l + 32 <= k; l += 32)
+        for (int j = 0; j < n; j += 16) {
+            uint32_t square[16][16];
+            for (int r = 0; r < 16; r++) _mm512_storeu_si512(square[r], load_pairs(b, at + (j + r) * b.stride + l));
+            for (int e = 0; e < 16; e++)
+                for (int r = 0; r < 16; r++) to[(l / 2 + e) * n + j + r] = square[r][e];
+        }
+    for (; l < k; l += 2)
+        for (int j = 0; j < n; j++) to[l / 2 * n + j] = load_single_pair(b, at + j * b.stride + l, l + 1 == k);
+}
+
+NARROW static void pack(uint32_t *restrict to, ck_matrix b, int64_t at, int transposed, int64_t k, int width) {
+    switch (transposed ? 4 + width : width) {
+    case 1: pack_rows(to, b, at, k, 1); break;
+    case 2: pack_rows(to, b, at, k, 2); break;
+    case 3: pack_rows(to, b, at, k, 3); break;
+    case 5: pack_columns(to, b, at, k, 1); break;
+    case 6: pack_columns(to, b, at, k, 2); break;
+    case 7: pack_columns(to, b, at, k, 3); break;
+    }
+}
+
+/// to [rows / 8, pairs, 8] = aᵀ, the last rows zero beyond `rows`.
+NARROW static void pack_left(uint32_t *restrict to, const uint16_t *restrict a, int64_t lda, int64_t k, int64_t rows) {
+    int64_t depth = (k + 1) / 2;
+    for (int64_t l = 0; l < depth; l++) {
+        const uint16_t *first = a + 2 * l * lda, *second = first + lda;
+        int odd = 2 * l + 1 == k;
+        // The rows are far apart, and the processor does not guess them.
+        __builtin_prefetch(first + 2 * AHEAD * lda);
+        __builtin_prefetch(second + 2 * AHEAD * lda);
+        for (int64_t i = 0; i < rows; i += TALLEST) {
+            __mmask8 mask = rows - i >= TALLEST ? 0xff : (__mmask8)((1 << (rows - i)) - 1);
+            __m256i low = _mm256_cvtepu16_epi32(_mm_maskz_loadu_epi16(mask, first + i));
+            __m256i high = _mm256_cvtepu16_epi32(_mm_maskz_loadu_epi16(odd ? 0 : mask, second + i));
+            _mm256_storeu_si256((__m256i *)(to + i * depth + l * TALLEST),
+                                _mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
+        }
+    }
+}
+
+/// Where a tile reads its rows of A, and where it leaves its sums.
+typedef struct {
+    const char *values;
+    int64_t row, col;  // in bytes
+} Left;
+typedef struct {
+    void *values;
+    int64_t stride;
+    int is_narrow;
+} Target;
+
+INSIDE void tile(Target c, ck_start start, Left a, const uint32_t *restrict b, int64_t pairs, int height, int width) {
+    __m512 sum[TALLEST][3];
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++) {
+            sum[i][j] = start.row ? _mm512_loadu_ps(start.row + 16 * j) : _mm512_setzero_ps();
+            if (start.matrix) __builtin_prefetch(start.matrix + i * start.stride + 16 * j);
+            if (!c.is_narrow) __builtin_prefetch((float *)c.values + i * c.stride + 16 * j, 1);
+        }
+    for (int64_t l = 0; l < pairs; l++) {
+        __m512bh right[3];
+        for (int j = 0; j < width; j++) right[j] = (__m512bh)_mm512_loadu_si512(b + (l * width + j) * 16);
+        for (int i = 0; i < height; i++) {
+            __m512bh left = (__m512bh)_mm512_set1_epi32((int)load_pair(a.values + i * a.row + l * a.col));
+            for (int j = 0; j < width; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
+        }
+    }
+    for (int i = 0; i < height; i++)
+        for (int j = 0; j < width; j++) {
+            int64_t at = i * c.stride + 16 * j;
+            __m512 value = sum[i][j];
+            if (start.matrix) value = _mm512_add_ps(value, _mm512_loadu_ps(start.matrix + i * start.stride + 16 * j));
+            if (c.is_narrow) _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
+            else _mm512_storeu_ps((float *)c.values + at, value);
+        }
+}
+
+/// All rows of `width` vectors of columns; a panel is what one full tile reads of A [bytes].
+INSIDE void column(Target c, ck_start start, Left a, int64_t panel, const uint32_t *restrict b, int64_t m, int64_t pairs,
+                   int width) {
+    int64_t size = c.is_narrow ? 2 : 4;
+#define TILE(HEIGHT) tile(c, start, a, b, pairs, HEIGHT, width)
+    for (; m >= TALLEST; m -= TALLEST) {
+        TILE(TALLEST);
+        c.values = (char *)c.values + TALLEST * c.stride * size;
+        start = ck_start_at(start, TALLEST, 0);
+        a.values += panel;
+    }
+    switch (m) {
+    case 7: TILE(7); break;
+    case 6: TILE(6); break;
+    case 5: TILE(5); break;
+    case 4: TILE(4); break;
+    case 3: TILE(3); break;
+    case 2: TILE(2); break;
+    case 1: TILE(1); break;
+    }
+#undef TILE
+}
+
+NARROW static void columns(Target c, ck_start start, Left a, int64_t panel, const uint32_t *restrict b, int64_t m,
+                           int64_t pairs, int width) {
+    switch (c.is_narrow ? 4 + width : width) {
+    case 1: c.is_narrow = 0; column(c, start, a, panel, b, m, pairs, 1); break;
+    case 2: c.is_narrow = 0; column(c, start, a, panel, b, m, pairs, 2); break;
+    case 3: c.is_narrow = 0; column(c, start, a, panel, b, m, pairs, 3); break;
+    case 5: c.is_narrow = 1; column(c, start, a, panel, b, m, pairs, 1); break;
+    case 6: c.is_narrow = 1; column(c, start, a, panel, b, m, pairs, 2); break;
+    case 7: c.is_narrow = 1; column(c, start, a, panel, b, m, pairs, 3); break;
+    }
+}
+
+NARROW int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k) {
+    Blocks blocks = blocks_of(narrow_c, transpose_a, k);
+    int64_t depth = least(blocks.depth, (k + 1) / 2);
+    return depth * (least(blocks.columns, n) + (transpose_a ? blocks.rows : 0));
+}
+
+NARROW void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b,
+                              int64_t m, int64_t n, int64_t k, float *restrict scratch) {
+    Blocks blocks = blocks_of(c.is_narrow, transpose_a, k);
+    const uint16_t *left = a.values;
+    uint32_t *packed = (uint32_t *)scratch;
+    uint32_t *packed_left = packed + least(blocks.depth, (k + 1) / 2) * least(blocks.columns, n);
+    for (int64_t first = 0; first < n; first += blocks.columns) {
+        int64_t last = least(n, first + blocks.columns);
+        for (int64_t l = 0; l < k; l += 2 * blocks.depth) {
+            int64_t part = least(k - l, 2 * blocks.depth), pairs = (part + 1) / 2;
+            for (int64_t j = first; j < last;) {
+                int width = ck_tile_vectors(last - j);
+                pack(packed + (j - first) * pairs, b, transpose_b ? j * b.stride + l : l * b.stride + j, transpose_b,
+                     part, width);
+                j += 16 * width;
+            }
+            ck_start from = l == 0 ? start : (ck_start){.matrix = c.values, .stride = c.stride};
+            for (int64_t i = 0; i < m; i += blocks.rows) {
+                int64_t rows = least(m - i, blocks.rows);
+                Left source = {(const char *)(left + i * a.stride + l), 2 * a.stride, 4};
+                int64_t panel = 2 * TALLEST * a.stride;
+                if (transpose_a) {
+                    pack_left(packed_left, left + l * a.stride + i, a.stride, part, rows);
+                    source = (Left){(const char *)packed_left, 4, 4 * TALLEST};
+                    panel = 4 * TALLEST * pairs;
+                }
+                for (int64_t j = first; j < last;) {
+                    int width = ck_tile_vectors(last - j);
+                    int64_t at = i * c.stride + j;
+                    Target to = {c.is_narrow ? (void *)((uint16_t *)c.values + at) : (void *)((float *)c.values + at),
+                                 c.stride, c.is_narrow};
+                    columns(to, ck_start_at(from, i, j), source, panel, packed + (j - first) * pairs, rows, pairs,
+                            width);
+                    j += 16 * width;
+                }
+            }
+        }
+    }
+}
+
+int ck_has_bfloat16(void) {
+    __builtin_cpu_init();
+    return ck_vector_level() == 512 && __builtin_cpu_supports("avx512bf16");
+}
+
+int ck_has_amx(void) {
+    unsigned a, b, c, d;
+    return ck_has_bfloat16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bit_AMXBF16);
+}
+
+#else
+
+int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k) { return 0; }
+void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b,
+                       int64_t m, int64_t n, int64_t k, float *scratch) {
+    __builtin_trap();
+}
+int ck_has_bfloat16(void) { return 0; }
+int ck_has_amx(void) { return 0; }
+
+#endif
