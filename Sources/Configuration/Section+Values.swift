@@ -99,7 +99,8 @@ extension Section {
         }
         let kind = Kind<String>(
             name: Kind.string.name, read: { try filled(Kind.string.read($0)) }, write: Kind.string.write)
-        return try answer(key, kind, default: filled(`default`))
+        return try answer(
+            key, kind, default: filled(`default`), note: note(Kind.string, .string(`default`)))
     }
 
     /// A text or none.

@@ -51,8 +51,7 @@ public func benchmark(
 ) throws -> BenchmarkReport {
     let profile = showsProfile ? OperationProfile() : nil
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let (precision, warning) = try options.parallel.precision.precision(on: communicator)
-    if let warning { console.warn(warning) }
+    let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let classes = options.objective.needsClasses ? JetClasses((0..<10).map { "class \($0)" }) : nil
     let objective = makeObjective(options, classes: classes)
     console.say(

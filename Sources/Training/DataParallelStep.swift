@@ -46,9 +46,8 @@ final class DataParallelStep {
     ///   - detectsAnomalies: whether to look for the first value that is not finite.
     init(
         _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
-        parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision,
-        profile: OperationProfile? = nil, trace: StepTrace? = nil, progress: ProgressBoard = ProgressBoard(),
-        detectsAnomalies: Bool = false
+        parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision, profile: OperationProfile? = nil,
+        trace: StepTrace? = nil, progress: ProgressBoard = ProgressBoard(), detectsAnomalies: Bool = false
     ) throws {
         self.objective = objective
         self.optimizer = optimizer

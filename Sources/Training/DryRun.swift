@@ -23,8 +23,7 @@ public func dryRun(_ options: RunOptions, on communicator: Communicator, console
     // Closing a file waits for the other ranks.
     try withExtendedLifetime((train, validation)) {
         let threads = try Machine.useThreads(options.threads, on: communicator)
-        let (precision, warning) = try options.parallel.precision.precision(on: communicator)
-        if let warning { console.warn(warning) }
+        let precision = try options.parallel.precision.precision(on: communicator, console: console)
         let classes = options.objective.needsClasses
             ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
         let objective = makeObjective(options, classes: classes)
@@ -34,8 +33,7 @@ public func dryRun(_ options: RunOptions, on communicator: Communicator, console
             console: console)
         console.say("\n" + parts(of: objective.parameters))
 
-        let trial = try Trial(
-            options, objective, train, classes: classes, precision: precision, on: communicator)
+        let trial = try Trial(options, objective, train, classes: classes, precision: precision, on: communicator)
         let share = options.training.batchSize / communicator.size
         let needs = Memory(options, objective.parameters, train, trial: trial, share: share,
             jets: (train.count + (validation?.count ?? 0)) / communicator.size)

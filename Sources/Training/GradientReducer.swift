@@ -131,10 +131,14 @@ package final class GradientReducer {
         while full < buckets.count { enqueueNext() }
         while !waiting.isEmpty || !pending.isEmpty || !narrow.isEmpty {
             try progress()
-            if let first = narrow.first, try first.advance(mayGather: true, waits: true) { removeFirst() }
+            if let first = narrow.first, try first.advance(mayGather: true, waits: true) {
+                narrow.removeFirst()
+                noteSummed()
+            }
             if let first = pending.first {
                 _ = try first.wait()
-                removeFirst()
+                pending.removeFirst()
+                noteSummed()
             }
         }
     }
@@ -147,11 +151,17 @@ package final class GradientReducer {
     /// Open MPI moves messages only inside its calls.
     private func progress() throws {
         for reduction in pending { _ = try reduction.test() }
-        while let first = pending.first, try first.test() { removeFirst() }
+        while let first = pending.first, try first.test() {
+            pending.removeFirst()
+            noteSummed()
+        }
         for (place, sum) in zip(narrow.indices, narrow) {
             _ = try sum.advance(mayGather: place == narrow.startIndex || narrow[place - 1].isGathering)
         }
-        while let first = narrow.first, try first.advance(mayGather: true) { removeFirst() }
+        while let first = narrow.first, try first.advance(mayGather: true) {
+            narrow.removeFirst()
+            noteSummed()
+        }
         while pending.count + narrow.count < Self.messagesOnTheirWay, let message = waiting.popFirst() {
             trace?.beginSum(noted.begun, elements: message.elements.count)
             noted.begun += 1
@@ -163,9 +173,8 @@ package final class GradientReducer {
         }
     }
 
-    /// The first message on its way, of those that this reducer sends, has been summed.
-    private func removeFirst() {
-        if narrowCommunicators == nil { pending.removeFirst() } else { narrow.removeFirst() }
+    /// Notes that the first message on its way has been summed.
+    private func noteSummed() {
         trace?.endSum(noted.summed, rows: Self.messagesOnTheirWay)
         noted.summed += 1
     }

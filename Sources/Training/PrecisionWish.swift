@@ -8,14 +8,17 @@ public enum PrecisionWish: String, CaseIterable, Sendable {
     /// bfloat16 numbers where the processors of all ranks multiply them.
     case auto
 
-    /// What all ranks multiply, and a sentence where that is not what was asked for; collective.
-    func precision(on communicator: Communicator) throws -> (Precision, warning: String?) {
-        guard self != .single else { return (.single, nil) }
+    /// What all ranks multiply; warns where that is not what was asked for. Collective.
+    func precision(on communicator: Communicator, console: Console) throws -> Precision {
+        guard self != .single else { return .single }
         let able = try communicator.allGather([Precision.hasBFloat16 ? 1 : 0]).map { $0[0] == 1 }
-        return precision(able: able, hosts: try communicator.allGather(MPIEnvironment.processorName))
+        let (precision, warning) = precision(able: able, hosts: try communicator.allGather(MPIEnvironment.processorName))
+        if let warning { console.warn(warning) }
+        return precision
     }
 
-    /// The same for ranks that are `able` to multiply bfloat16 numbers or not, on hosts of these names.
+    /// What is multiplied by ranks on these hosts that are `able` to multiply bfloat16 numbers or not, and a sentence where
+    /// that is not what was asked for.
     package func precision(able: [Bool], hosts: [String]) -> (Precision, warning: String?) {
         guard self != .single else { return (.single, nil) }
         guard let first = able.firstIndex(of: false) else { return (.bfloat16, nil) }

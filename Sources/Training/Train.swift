@@ -99,8 +99,7 @@ private func run(
     }
     let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
     let threads = try Machine.useThreads(options.threads, on: communicator)
-    let (precision, warning) = try options.parallel.precision.precision(on: communicator)
-    if let warning { console.warn(warning) }
+    let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let classes = options.objective.needsClasses
         ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
     let objective = makeObjective(options, classes: classes)

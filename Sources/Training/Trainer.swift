@@ -56,8 +56,8 @@ final class Trainer {
             ? settings.profileSteps.map { StepTrace(steps: $0, rank: communicator.rank) } : nil
         step = try DataParallelStep(
             objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
-            parallel: options.parallel, sharding: sharding, precision: precision, trace: trace,
-            progress: progress, detectsAnomalies: options.training.detectAnomaly)
+            parallel: options.parallel, sharding: sharding, precision: precision, trace: trace, progress: progress,
+            detectsAnomalies: options.training.detectAnomaly)
         meter = Throughput(step: state.step, jets: state.jets)
         if state.lossSums.count != columns { forgetLosses() }
     }

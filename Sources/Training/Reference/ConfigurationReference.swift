@@ -2,9 +2,9 @@ import Configuration
 import Objectives
 
 /// The page of all keys of a configuration, docs/configuration.md, made from what the program asks for.
-public struct ConfigurationReference {
+public struct ConfigurationReference: Sendable {
     /// A key with what it is for each objective that has it.
-    struct Entry {
+    struct Entry: Sendable {
         let path: String
         var variants: [(objective: ObjectiveOptions.Name, found: KeyExplorer.Found)]
 

@@ -170,6 +170,9 @@ enum KeyDescriptions {
         "training.max_skipped_steps": "steps in a row whose loss or gradient may be not finite",
 
         "parallel.threads": "threads of each rank; `auto`: the cores that it may use",
+        "parallel.precision": "what matrix products multiply: bfloat16 numbers, summed in single precision, where the "
+            + "processors of all ranks have them (`bf16` says so where they do not, `auto` does not), or `fp32`",
+        "parallel.reduce_precision": "what gradients travel as between the ranks; they are added in single precision",
         "parallel.overlap": "whether gradients are sent while the backward pass still runs",
         "parallel.deterministic": "whether the same bits come on any number of ranks that divides `virtual_shards`",
         "parallel.virtual_shards": "parts of a batch that a deterministic run adds in one order; a power of two",

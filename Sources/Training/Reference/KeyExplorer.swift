@@ -7,7 +7,7 @@ import Objectives
 /// that no key is known to the reference alone, and none to the program alone.
 struct KeyExplorer {
     /// A key, the settings without which nobody asks for it, and what it is with others.
-    struct Found {
+    struct Found: Sendable {
         var key: ConfigurationKey
         let condition: [String]
         /// Settings that change its default or its bounds, with the key as it is then.
