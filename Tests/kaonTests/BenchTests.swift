@@ -15,7 +15,9 @@ import Testing
             let outcome = try kaon(["bench"] + tiny + ["--seconds", "0.2", "--json", path], ranks: ranks)
             #expect(outcome.code == 0, "\(outcome.errors)")
             let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
-            let figures = try #require(json as? [String: Double])
+            var texts = try #require(json as? [String: Any])
+            #expect(texts.removeValue(forKey: "precision") as? String == "fp32")
+            let figures = try #require(texts as? [String: Double])
             let communication = ["exposed_communication_ms", "communication_ms"]
             #expect(
                 Set(figures.keys)

@@ -5,7 +5,7 @@ import Testing
 /// What a person sees while kaon trains, and what is left in files.
 @Suite(.serialized) struct ConsoleTests {
     private let wholeRun = [
-        #"kaon [0-9.]+: RANKS × 1 thread on .+"#,
+        #"kaon [0-9.]+: RANKS × 1 thread, products in fp32, on .+"#,
         #"libraries: Open MPI [0-9.]+ \(threads: [a-z]+\), HDF5 [0-9.]+, OpenBLAS for .+"#,
         #"model: mpm_v2, [0-9]+ parameters; terms: 0\.3 × particle_id, 1\.0 × kmeans"#,
         #"data: 1000 training jets in 1 file, 40 validation jets; 10 classes"#,

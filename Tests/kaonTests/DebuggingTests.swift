@@ -79,7 +79,8 @@ import Testing
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
             let process = try KaonProcess(run.arguments(["run.wait_for_debugger=0"]))
-            sleep(2)
+            try process.wait("the wait for a debugger") { process.errors.contains("waits for a debugger") }
+            usleep(200_000)
             #expect(!FileManager.default.fileExists(atPath: run.directory))
             process.send(SIGCONT)
             let outcome = try process.outcome()

@@ -80,6 +80,13 @@ struct KaonProcess {
 
     var isRunning: Bool { process.isRunning }
 
+    /// What it has said on standard error so far.
+    var errors: String { text("errors") }
+
+    private func text(_ name: String) -> String {
+        (try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)) ?? ""
+    }
+
     var identifier: Int32 { process.processIdentifier }
 
     func send(_ signal: Int32) { kill(identifier, signal) }
@@ -88,12 +95,9 @@ struct KaonProcess {
     func outcome(limit: Double = 120, at location: SourceLocation = #_sourceLocation) throws -> Outcome {
         try wait(limit: limit, "the end of kaon", at: location) { !process.isRunning }
         defer { try? FileManager.default.removeItem(at: folder) }
-        func text(_ name: String) -> String {
-            (try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)) ?? ""
-        }
         return Outcome(
             code: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
-            output: text("output"), errors: text("errors"), seconds: begin.duration(to: .now) / .seconds(1))
+            output: text("output"), errors: errors, seconds: begin.duration(to: .now) / .seconds(1))
     }
 
     /// Waits until something has happened.
