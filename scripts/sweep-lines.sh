@@ -76,8 +76,9 @@ if [[ -n $key ]]; then
     esac
     [[ -n $values ]] || fail "--values is missing: what $key shall be, such as \"100 1000 10000\""
     # Words as in a shell, so that one in quotes may have spaces.
-    mapfile -t values < <(xargs -n 1 printf '%s\n' <<<"$values" 2>/dev/null) || true
-    ((${#values[@]} > 0)) && [[ -n ${values[0]} ]] || fail "--values: a quote without its other half"
+    words=$(xargs -n 1 printf '%s\n' <<<"$values" 2>/dev/null) || fail "--values: a quote without its other half"
+    mapfile -t values <<<"$words"
+    [[ -n ${values[0]} ]] || fail "--values has no value; it says what $key shall be, such as \"100 1000 10000\""
 elif [[ -n $values ]]; then
     fail "--values without --key: the key that shall have these values, such as data.jets"
 else
@@ -114,8 +115,17 @@ quoted() {
     fi
 }
 
-# What of a value may not stand in the name of a folder becomes a dash: [QCD,Hbb] is QCD-Hbb.
-folder_name() { sed -E 's/[^A-Za-z0-9_.+-]+/-/g; s/^-+//; s/-+$//' <<<"$1"; }
+# What of a value may not stand in the name of a folder becomes a dash, or nothing at its ends: [QCD,Hbb] is QCD-Hbb.
+folder_name() { sed -E 's/^[^A-Za-z0-9_.+-]+//; s/[^A-Za-z0-9_.+-]+$//; s/[^A-Za-z0-9_.+-]+/-/g' <<<"$1"; }
+
+declare -A value_of=() # the value that each folder is for
+for value in "${values[@]}"; do
+    folder=$key-$(folder_name "$value")
+    if [[ -n ${value_of[$folder]+there} ]]; then
+        fail "--values has '${value_of[$folder]}' and '$value', whose runs would both be in folders $folder"
+    fi
+    value_of[$folder]=$value
+done
 
 # print_runs NAME PATH MODE: the lines of one curve.
 print_runs() {

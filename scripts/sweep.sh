@@ -12,10 +12,11 @@
 #     --ranks N      ranks of each (1), under mpirun
 #
 # A line that fails is named and does not stop the others. SIGINT and SIGTERM stop the lines that run after their
-# step, with a checkpoint. The same command goes on where a sweep was stopped, and does what failed once more: a
-# run that is finished says so and takes some seconds. The output of a line that failed is shown, and what kaon
-# prints is in kaon.log of every run. The exit code is 0 when all lines are done, 1 when one failed, 75 when steps
-# are left. KAON names another program than .build/release/kaon or the kaon in PATH.
+# step, with a checkpoint; the last lines name those that have steps left or were not begun, and their folders. The
+# same command goes on where a sweep was stopped, and does what failed once more: a run that is finished says so and
+# takes some seconds. The output of a line that failed is shown, and what kaon prints is in kaon.log of every run. The
+# exit code is 0 when all lines are done, 1 when one failed, 75 when steps are left. KAON names another program than
+# .build/release/kaon or the kaon in PATH.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 
@@ -166,10 +167,18 @@ done
 wait_for_fewer_than 1
 
 list() { printf '%s\n' "$@" | sort -n | paste -sd, | sed 's/,/, /g'; }
-left_over=$((${#numbers[@]} - begun))
+left_over=("${numbers[@]:begun}")
+for index in "${!numbers[@]}"; do
+    number=${numbers[index]}
+    if ((index >= begun)); then
+        echo "line $number of $file: not begun: ${directories[index]}"
+    elif [[ " ${left[*]-} " == *" $number "* ]]; then
+        echo "line $number of $file: steps are left: ${directories[index]}"
+    fi
+done
 echo "$((begun - ${#failed[@]} - ${#left[@]})) of ${#numbers[@]} lines are done" \
     "$( ((${#failed[@]} == 0)) || echo "; failed: $(list "${failed[@]}")")" \
     "$( ((${#left[@]} == 0)) || echo "; steps are left: $(list "${left[@]}")")" \
-    "$( ((left_over == 0)) || echo "; not begun: $left_over")" | sed -E 's/ +;/;/g; s/ +$//'
+    "$( ((${#left_over[@]} == 0)) || echo "; not begun: $(list "${left_over[@]}")")" | sed -E 's/ +;/;/g; s/ +$//'
 if ((${#failed[@]} > 0)); then exit 1; fi
-if ((${#left[@]} > 0 || left_over > 0)); then exit 75; fi
+if ((${#left[@]} > 0 || ${#left_over[@]} > 0)); then exit 75; fi

@@ -18,15 +18,6 @@ TALLIES = ["skipped", "empty", "shortened", "max_vertices"]
 constituents to the limit, and the largest number of vertices of a jet."""
 
 
-class Bucket:
-    """The sizes of one bucket, over all pieces."""
-
-    def __init__(self, jets, constituents, vertices):
-        self.jets = int(jets)
-        self.constituents = int(constituents)
-        self.vertices = int(vertices)
-
-
 def write(path, table, positions, bucket_of_jet, bucket_count, tallies, form):
     """Writes jets with their positions among all jets, sorted by bucket."""
     order = np.argsort(bucket_of_jet, kind="stable")

@@ -25,7 +25,8 @@ class LayoutWriter:
         self._packed = layout == "packed"
         self._storage = COMPRESSIONS[compression]
         self._max_constituents = max_constituents
-        self._max_vertices = max_vertices
+        # A chunk needs a width, also where no jet has a vertex.
+        self._max_vertices = max(1, max_vertices)
         self._jets = self._constituents = 0
         self._counts = np.zeros(len(form.classes), np.int64)
         self._file = h5py.File(path, "w")
@@ -46,7 +47,7 @@ class LayoutWriter:
             else:
                 self._column(name, column, (jets, max_constituents), JETS_PER_CHUNK)
         for name, column in form.vertices.items():
-            self._column(name, column, (jets, max_vertices), JETS_PER_CHUNK)
+            self._column(name, column, (jets, self._max_vertices), JETS_PER_CHUNK)
 
     def append(self, table):
         """Writes some jets behind those that are there."""

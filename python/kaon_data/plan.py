@@ -162,7 +162,7 @@ def parse_split(text):
         split.append((name, fraction))
     if len({name for name, _ in split}) < len(split):
         raise DataError(f"--split {text} names a part twice: give each a name of its own")
-    if len(split) > 1 and abs(sum(part for _, part in split) - 1) > 1e-6:
+    if abs(sum(part for _, part in split) - 1) > 1e-6:
         raise DataError(f"--split {text} does not add up to 1: write it like train=0.8,val=0.1,test=0.1")
     return tuple(split)
 

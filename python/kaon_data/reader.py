@@ -80,6 +80,8 @@ def _read(file, path, low, high):
             return file[name][low:high][mask]
 
     csts = flat(_dataset(file, "csts", path).name)
+    if csts.ndim != 2 or csts.shape[1] != len(FEATURES):
+        raise DataError(f"{path}: /csts has the shape {file['csts'].shape}, not {len(FEATURES)} features a constituent")
     columns = {name: csts[:, index] for index, name in enumerate(FEATURES)}
     columns["id"] = flat(_dataset(file, "csts_id", path).name).astype(np.uint8)
     for name in _PER_CONSTITUENT:

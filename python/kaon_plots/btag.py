@@ -4,7 +4,7 @@ import re
 
 from kaon_data import DataError
 
-from .curves import Styles, curves_along_key, curves_of_series, draw_curves, number, seeds_text
+from .curves import Styles, curves_along_key, curves_of_series, draw_curves, known_keys, number, seeds_text
 from .scan import draw_scan
 from .style import drawing
 
@@ -19,7 +19,7 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
     of = {name: [run for run in runs if run.objective == name] for name in objectives}
     if not any(of.values()):
         raise DataError("there are no runs of classification, vertexing or track_origin")
-    keys = [key for key in keys if any(key in run.config for run in runs)]
+    keys = known_keys(runs, keys)
     panels = [
         curves_along_key(of["classification"], keys, "data.jets", "accuracy"),
         curves_of_series(_with_most_jets(of["vertexing"]), keys, lambda run: _series(run, _VERTICES)),

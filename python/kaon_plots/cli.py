@@ -23,7 +23,10 @@ def main(arguments=None):
         try:
             options.run(options)
         except OSError as error:
-            raise kaon_data.DataError(f"{options.output} cannot be written: {error.strerror}") from error
+            # What HDF5 cannot read of a file that it could open has no number, and no name.
+            reason = f"{options.output} cannot be written: {error.strerror}" if error.strerror else \
+                f"a file is damaged: {error}"
+            raise kaon_data.DataError(reason) from error
     except kaon_data.DataError as error:
         print(f"kaon-plot: {error}", file=sys.stderr)
         return 1
@@ -47,20 +50,25 @@ def _parser():
         "FILE", "a file of jets; a folder or a quoted pattern is one data set")
     features.add_argument("--labels", action="store_true", help="one curve a class instead of one a file")
     _add_names(features)
-    features.add_argument("--jets", type=int, default=100_000, metavar="N",
+    features.add_argument("--jets", type=_positive, default=100_000, metavar="N",
                           help="use the first N jets of each data set (default %(default)s)")
 
     reconstruction = command(
         "reconstruction", _reconstruction, "what tasks recover of jets that were hidden in part",
-        "Draws jets of files of 'kaon generate --reconstruct' in the plane of Δη and Δφ.",
+        "Draws jets of files of 'kaon generate --reconstruct': the distributions of pT, Δη and Δφ of the constituents "
+        "of each jet, of those that were left, and with what each task recovers.",
         "FILE", "of one model, or the same jets by several")
-    reconstruction.add_argument("--jets", nargs="+", type=int, default=[0, 1, 2], metavar="N",
-                                help="the jets to draw (default 0 1 2)")
+    reconstruction.add_argument("--plane", action="store_true",
+                                help="the constituents as circles in the plane of Δη and Δφ instead")
+    reconstruction.add_argument("--jets", nargs="+", type=int, metavar="N",
+                                help="the jets to draw (default: the first three)")
+    reconstruction.add_argument("--names", nargs="+", metavar="NAME",
+                                help="of the files, for tasks that several of them have")
     generated = command(
         "generated", _generated, "generated jets against data",
         "Draws generated jets and jets of data, and prints the Wasserstein distances of their distributions.",
         "FILE", "a file of 'kaon generate', then a file of jets, a folder or a quoted pattern")
-    generated.add_argument("--jets", type=int, default=100_000, metavar="N",
+    generated.add_argument("--jets", type=_positive, default=100_000, metavar="N",
                            help="use the first N jets of each (default %(default)s)")
     command(
         "observables", _observables, "pT and mass of jets before and after a VQ-VAE",
@@ -111,16 +119,25 @@ def _parser():
     return parser
 
 
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
 def _add_names(parser):
     parser.add_argument("--names", nargs="+", metavar="NAME", help="for the legend")
 
 
 def _reconstruction(options):
-    from .reconstruction import plot_reconstruction
+    from .reconstruction import plot_distributions, plot_plane, read
 
-    if min(options.jets) < 0:
+    if options.jets and min(options.jets) < 0:
         raise kaon_data.DataError(f"--jets {min(options.jets)}: jets are numbered from 0")
-    plot_reconstruction(options.inputs, options.output, options.jets)
+    titles = [_title(path) for path in options.inputs]
+    names = _names(options, titles, "files") if options.names else titles
+    (plot_plane if options.plane else plot_distributions)(read(options.inputs, options.jets, names), options.output)
 
 
 def _generated(options):

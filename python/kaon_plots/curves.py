@@ -26,6 +26,11 @@ class Curve:
     points: dict
 
 
+def known_keys(runs, keys):
+    """Keys that tell curves apart, without those of backbones where no run has one."""
+    return [key for key in keys if key not in ("backbone", "backbone_mode") or any(key in run.config for run in runs)]
+
+
 def curves_along_key(runs, keys, x, measure):
     """A curve for each kind of runs along a key of the configuration."""
     if not runs:
@@ -70,7 +75,7 @@ def _warn(warnings):
 
 def number(run, key):
     """The value of a key as a number; the jets that `all` are stand in the log of the run."""
-    value = run.settings.get(key)
+    value = run.value(key)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     if key == "data.jets" and value in ("all", None):

@@ -97,7 +97,9 @@ def _curves(datasets, by_class):
 
 def _draw(axis, panel, curves):
     found = [(curve, curve.values(panel)) for curve in curves]
-    found = [(curve, values) for curve, values in found if values is not None and len(values)]
+    # A feature that a model did not know is zero everywhere, and has no place on a logarithmic axis.
+    found = [(curve, values) for curve, values in found
+             if values is not None and (np.any(values > 0) if panel.scale == "log" else len(values))]
     axis.set_xlabel(panel.label)
     if not found:
         axis.text(0.5, 0.5, "not in these files", ha="center", va="center", transform=axis.transAxes)

@@ -1,93 +1,173 @@
-"""What the tasks of a model recover of jets whose constituents were hidden in part.
+"""What the tasks of models recover of jets whose constituents were hidden in part: distributions in the manner of
+figure A.3 of the MPMv2 thesis, or circles in the plane of Δη and Δφ."""
 
-In the manner of figure A.3 of the MPMv2 thesis: a row a jet, a column for the jet, for what was left of it, and for
-every task; each constituent is a circle in the plane of Δη and Δφ whose area grows with its pT.
-"""
+from dataclasses import dataclass, field
 
 import h5py
-import matplotlib
 import numpy as np
+from matplotlib.ticker import MaxNLocator, NullLocator
+
 from kaon_data import DataError
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-import mplhep  # noqa: E402
+from .style import COLORS, drawing
 
 _TITLES = {
-    "original": "original", "survivors": "survivors", "regression": "regression", "kmeans": "k-means",
-    "vqvae": "VQ-VAE", "flow": "flow", "flow_matching": "flow matching", "set_flow": "set-to-set flow",
-    "bins": "bins",
+    "regression": "regression", "kmeans": "k-means", "vqvae": "VQ-VAE", "flow": "flow",
+    "flow_matching": "flow matching", "set_flow": "set-to-set flow", "bins": "bins",
 }
+_FEATURES = [r"$p_\mathrm{T}$ [GeV]", r"$\Delta\eta$", r"$\Delta\phi$"]
+_BINS = 16
+#: Grey and blue are for the jet and what was left of it.
+_BLUE = (0.65, 0.8, 0.92)
+_LINES = [COLORS[index] for index in (3, 1, 2, 4, 5, 6, 8, 9)]
 
 
-_STYLE = {
-    "font.size": 12, "axes.labelsize": 12, "axes.titlesize": 14, "xtick.labelsize": 10, "ytick.labelsize": 10,
-    "xaxis.labellocation": "center", "yaxis.labellocation": "center",
-}
+@dataclass
+class Jets:
+    """Some jets of one or several files; of each part a list of arrays [constituents, 7]."""
+
+    #: What each jet is called.
+    names: list
+    original: list
+    survivors: list
+    #: What the tasks recover of the rest, and what was left with it, by the names of the methods.
+    recovered: dict = field(default_factory=dict)
+    whole: dict = field(default_factory=dict)
 
 
-def read(path, jets):
-    """The classes of some jets, and for every part of a file of `kaon generate --reconstruct` their constituents.
+def read(files, numbers=None, names=None):
+    """Jets of files of `kaon generate --reconstruct`, by default the first three: of one file, or of several that
+    have the same jets by different models. `names` are those of the files, for tasks that several have."""
+    parts = [_read(path, numbers) for path in files]
+    first = parts[0]
+    for path, part in zip(files, parts):
+        _check_same(part, path, first, files[0])
+    jets = Jets(first["jets"], first["original"], first["survivors"])
+    tasks = [task for part in parts for task in part["tasks"]]
+    for name, part in zip(names or files, parts):
+        for task, recovered in part["tasks"].items():
+            title = _TITLES.get(task, task) + (f" ({name})" if tasks.count(task) > 1 else "")
+            if title in jets.recovered:
+                raise DataError(f"several files have {title}; tell them apart with --names")
+            jets.recovered[title] = recovered
+            # Models differ in how exactly they know what was left.
+            jets.whole[title] = [np.concatenate(pair) for pair in zip(part["survivors"], recovered)]
+    return jets
 
-    A list of class names, and a dictionary of names to lists of arrays [constituents, 7].
-    """
+
+def _read(path, numbers):
     try:
         with h5py.File(path) as file:
-            names = list(file.attrs["reconstructions"])
             labels = file["labels"][:]
-            classes = [str(name) for name in file["labels"].attrs.get("names", [])]
-            if max(jets) >= len(labels):
-                raise DataError(f"{path} has {len(labels)} jets; there is no jet {max(jets)}")
-            parts = {}
-            for name in ["original", "survivors", "dropped", *names]:
+            classes = list(map(_text, file["labels"].attrs.get("names", [])))
+            numbers = range(min(3, len(labels))) if numbers is None else numbers
+            if max(numbers, default=0) >= len(labels):
+                raise DataError(f"{path} has {len(labels)} jets; there is no jet {max(numbers, default=0)}")
+
+            def part(name):
                 offsets = file[name]["offsets"][:]
-                parts[name] = [file[name]["csts"][offsets[jet]:offsets[jet + 1]] for jet in jets]
-            return [classes[labels[jet]] if classes else "" for jet in jets], parts
+                return [file[name]["csts"][offsets[jet]:offsets[jet + 1]] for jet in numbers]
+
+            return {
+                "jets": [f"{classes[labels[jet]] if classes else 'jet'} {jet}" for jet in numbers],
+                "original": part("original"), "survivors": part("survivors"),
+                "tasks": {name: part(name) for name in map(_text, file.attrs["reconstructions"])},
+            }
     except (OSError, KeyError) as error:
         raise DataError(f"{path} is no file of 'kaon generate --reconstruct': {error}") from error
 
 
-def plot_reconstruction(files, path, jets):
-    """Draws jets of one file, or of several with the same jets by different models, into a picture."""
-    classes, columns = None, {}
-    for file in files:
-        classes, parts = read(file, jets)
-        if "original" in columns and not all(
-            np.allclose(a, b, rtol=1e-2, atol=1e-2) for a, b in zip(parts["survivors"], columns["survivors"])
-            if a.shape == b.shape
-        ):
-            raise DataError(f"{file} has other jets than {files[0]}")
-        for name, constituents in parts.items():
-            columns.setdefault(name, constituents)
-    survivors = columns["survivors"]
-    del columns["dropped"]
-    with plt.style.context([mplhep.style.ATLAS, _STYLE]):
-        figure, axes = plt.subplots(
-            len(jets), len(columns), figsize=(2.7 * len(columns) + 0.6, 2.7 * len(jets) + 0.4), squeeze=False,
-            sharex="row", sharey="row", constrained_layout=True)
-        for row, jet in enumerate(jets):
-            original = columns["original"][row]
-            reach = 1.15 * max(np.abs(original[:, 1:3]).max(initial=0.05), 0.05)
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _check_same(part, path, first, other):
+    if part["jets"] != first["jets"] or not _are_same(part["original"], first["original"]):
+        raise DataError(f"{path} has other jets than {other}")
+    if not _are_same(part["survivors"], first["survivors"]):
+        raise DataError(f"{path} lacks other constituents than {other}; make both with the same --fraction and --seed")
+
+
+def _are_same(some, others):
+    """Whether constituents are the same but for what the preprocessing of a model makes of them, which may bound a
+    few."""
+    if [len(each) for each in some] != [len(each) for each in others]:
+        return False
+    a, b = (np.concatenate(each)[:, :3] for each in (some, others))
+    return not len(a) or np.isclose(a, b, rtol=0.02, atol=0.01).mean() > 0.9
+
+
+def plot_distributions(jets, path):
+    """Draws pT, Δη and Δφ of the constituents of each jet: the jet and what was left of it, filled, and a line for
+    each method, of what was left and what the method recovers together."""
+    with drawing(path, len(jets.names), 3, size=(4.4, 2.9)) as (figure, axes):
+        for row, name in enumerate(jets.names):
+            for column, axis in enumerate(axes[row]):
+                _draw_distributions(axis, jets, row, column)
+            axes[row, 0].set_ylabel(f"{name}\nconstituents")
+        for axis, label in zip(axes[-1], _FEATURES):
+            axis.set_xlabel(label)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 6), frameon=False)
+
+
+def _draw_distributions(axis, jets, row, column):
+    edges = _edges(jets.original[row][:, column], is_logarithmic=column == 0)
+
+    def counts(constituents):
+        # What lies beyond the axis is counted at its ends.
+        return np.histogram(np.clip(constituents[row][:, column], edges[0], edges[-1]), edges)[0]
+
+    axis.stairs(counts(jets.original), edges, fill=True, color="0.85", label="original")
+    axis.stairs(counts(jets.survivors), edges, fill=True, color=_BLUE, label="survivors")
+    for number, (name, constituents) in enumerate(jets.whole.items()):
+        # Thinner and thinner, so that each can be seen where all agree.
+        width = 1.1 + 1.5 * (1 - number / max(1, len(jets.whole) - 1))
+        axis.stairs(counts(constituents), edges, baseline=None, color=_LINES[number % len(_LINES)], linewidth=width,
+                    label=name)
+    if column == 0:
+        axis.set_xscale("log")
+    axis.set_xlim(edges[0], edges[-1])
+    axis.set_ylim(bottom=0)
+    axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axis.yaxis.set_minor_locator(NullLocator())
+
+
+def _edges(values, is_logarithmic):
+    """Bins over the values of a jet and somewhat more."""
+    if is_logarithmic:
+        values = values[values > 0]
+        low, high = values.min(initial=1e3), values.max(initial=1)
+        return np.geomspace(low / 1.5, high * 1.5, _BINS + 1) if low <= high else np.geomspace(1, 1e3, _BINS + 1)
+    reach = 1.15 * max(np.abs(values).max(initial=0), 0.05)
+    return np.linspace(-reach, reach, _BINS + 1)
+
+
+def plot_plane(jets, path):
+    """Draws a row a jet, and a column for the jet, for what was left of it, and for every method; each constituent is
+    a circle in the plane of Δη and Δφ whose area grows with its pT."""
+    columns = {"original": jets.original, "survivors": jets.survivors, **jets.recovered}
+    with drawing(path, len(jets.names), len(columns), size=(2.8, 2.8)) as (_, axes):
+        for row, jet in enumerate(jets.names):
+            original = jets.original[row]
+            reach = 1.15 * max(np.abs(original[:, 1:3]).max(initial=0), 0.05)
             scale = 500 / max(original[:, 0].max(initial=1), 1e-6)
             for axis, (name, constituents) in zip(axes[row], columns.items()):
-                recovered = name not in ("original", "survivors")
-                if recovered:
-                    _draw(axis, survivors[row], scale, "0.75")
-                _draw(axis, constituents[row], scale, "tab:red" if recovered else "tab:blue")
+                if name in jets.recovered:
+                    _draw_circles(axis, jets.survivors[row], scale, "0.75")
+                _draw_circles(axis, constituents[row], scale, "tab:red" if name in jets.recovered else "tab:blue")
                 axis.set_xlim(-reach, reach)
                 axis.set_ylim(-reach, reach)
                 axis.set_aspect("equal")
+                axis.label_outer()
                 if row == 0:
-                    axis.set_title(_TITLES.get(name, name))
-                if row == len(jets) - 1:
-                    axis.set_xlabel(r"$\Delta\eta$")
-            axes[row][0].set_ylabel(rf"{classes[row] or 'jet'} {jet}" + "\n" + r"$\Delta\phi$")
-        figure.savefig(path, dpi=120)
-        plt.close(figure)
+                    axis.set_title(name, fontsize=14)
+            axes[row, 0].set_ylabel(f"{jet}\n" + _FEATURES[2])
+        for axis in axes[-1]:
+            axis.set_xlabel(_FEATURES[1])
 
 
-def _draw(axis, constituents, scale, color):
+def _draw_circles(axis, constituents, scale, color):
     axis.scatter(
         constituents[:, 1], constituents[:, 2], s=np.maximum(constituents[:, 0] * scale, 1.5), color=color, alpha=0.5,
         linewidths=0)

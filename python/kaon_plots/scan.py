@@ -5,7 +5,7 @@ import math
 from kaon_data import DataError
 from kaon_results.groups import check_measures
 
-from .curves import Styles, curves_along_key, draw_curves, scale_axis, seeds_text
+from .curves import Styles, curves_along_key, draw_curves, known_keys, scale_axis, seeds_text
 from .style import drawing
 
 AXES = {
@@ -31,7 +31,7 @@ def plot_scan(runs, path, x="data.jets", measure="accuracy", keys=("backbone", "
     objectives = list(dict.fromkeys(run.objective for run in runs))
     if len(objectives) > 1:
         raise DataError(f"there are runs of {' and '.join(objectives)}; --where objective={objectives[0]} chooses")
-    keys = [key for key in keys if key != x and any(key in run.config for run in runs)]
+    keys = [key for key in known_keys(runs, keys) if key != x]
     curves = curves_along_key(runs, keys, x, measure)
     if not any(math.isfinite(value) for curve in curves for values in curve.points.values() for value in values):
         raise DataError(f"{measure} is not finite in any run")

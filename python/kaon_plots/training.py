@@ -26,7 +26,7 @@ def plot_training(runs, names, path):
                 _draw(axis, run, name, COLORS[number % 10], names[number] if len(runs) > 1 else None)
             axis.set_xlabel("step")
             axis.set_ylabel(_SCALES.get(name) or _title(name))
-            if name == "learning_rate" and any("backbone" in line.get_label() for line in axis.lines):
+            if name == "learning_rate" and any(line.get_label() == "backbone" for line in axis.lines):
                 axis.legend(handles=[
                     axis.plot([], [], color="grey", label="head")[0],
                     axis.plot([], [], color="grey", linestyle="--", linewidth=1.1, label="backbone")[0]], fontsize=10)

@@ -6,6 +6,7 @@ import sys
 from kaon_data import DataError
 
 from .groups import select
+from .lines import read_lines
 from .runs import find_runs
 from .table import as_csv, as_markdown, as_text, tables
 
@@ -19,7 +20,10 @@ def main(arguments=None):
         "seeds of what their evaluations measured, a line for all runs that differ in their seeds alone. Runs that "
         "are not finished are named, and do not count.",
     )
-    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run, or a folder with runs below")
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="a run, or a folder with runs below")
+    parser.add_argument("--lines", action="append", default=[], metavar="FILE",
+                        help="the lines of a sweep: their runs count like those in folders, and those that have not "
+                        "begun are named; may be given again")
     parser.add_argument("--measure", type=names, metavar="NAME,…",
                         help="of metrics.json, or a column of metrics.csv such as valid/total_loss (its last "
                         "value); by default what fits the objective")
@@ -29,8 +33,10 @@ def main(arguments=None):
     add_where(parser)
     parser.add_argument("--format", choices=list(_FORMATS), default="text", help="default %(default)s")
     options = parser.parse_args(arguments)
+    if not options.folders and not options.lines:
+        parser.error("name a FOLDER, or the --lines of a sweep")
     try:
-        runs = finished(find_runs(options.folders), options.where, "kaon-results")
+        runs = finished(find_runs(options.folders + _begun(options.lines)), options.where, "kaon-results")
         found, warnings = tables(runs, options.measure, options.by)
     except DataError as error:
         print(f"kaon-results: {error}", file=sys.stderr)
@@ -39,6 +45,17 @@ def main(arguments=None):
         print(f"kaon-results: {warning}", file=sys.stderr)
     sys.stdout.write(_FORMATS[options.format](found))
     return 0
+
+
+def _begun(files):
+    """The folders of the runs of some sweeps; lines whose run has not begun are named."""
+    lines = [line for path in files for line in read_lines(path)]
+    missing = [line for line in lines if not line.has_begun]
+    for line in missing:
+        print(f"kaon-results: not begun: {line.folder} ({line.place})", file=sys.stderr)
+    if missing:
+        print(f"kaon-results: {len(missing)} of {len(lines)} lines have not begun", file=sys.stderr)
+    return [line.folder for line in lines if line.has_begun]
 
 
 def add_where(parser):

@@ -67,8 +67,8 @@ def group(runs, keys):
     names = backbone_names(runs)
     groups = {}
     for run in runs:
-        values = tuple(names.get(value := run.settings.get(key), value) if key == "backbone"
-                       else run.settings.get(key) for key in keys)
+        values = tuple(names.get(value := run.value(key), value) if key == "backbone" else run.value(key)
+                       for key in keys)
         groups.setdefault(tuple(map(_hashable, values)), Group(values, [])).runs.append(run)
     ordered = sorted(groups.values(), key=lambda each: [_order(value) for value in each.values])
     return ordered, [warning for each in ordered for warning in _warnings(each, keys)]
@@ -104,7 +104,7 @@ def select(runs, conditions):
         # A list has commas of its own.
         wanted = {text, *text.split(",")}
         # All words for the value of a run, the one for messages first.
-        words = {run: _words(run.settings.get(key), names) for run in runs}
+        words = {run: _words(run.value(key), names) for run in runs}
         chosen = [run for run in runs if wanted & set(words[run])]
         if not chosen:
             there = ", ".join(sorted({first for first, *_ in words.values()}))

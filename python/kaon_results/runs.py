@@ -16,9 +16,9 @@ from kaon_data import DataError
 
 #: Objectives whose runs end with an evaluation.
 DOWNSTREAM = ("classification", "cwola", "vertexing", "track_origin")
-#: What differs between runs without making their results another quantity.
+#: What differs between runs without making their results another quantity; the precision of products and sums does.
 _INCIDENTAL = re.compile(
-    r"seed|run\..*|parallel\..*|fine_tuning\.cache(_limit)?|"
+    r"seed|run\..*|parallel\.(?!(reduce_)?precision$).*|fine_tuning\.cache(_limit)?|"
     r"training\.(micro_batch_size|log_interval|checkpoint_interval|keep_last|keep_every|detect_anomaly|tensorboard\..*|profile_.*)"
 )
 
@@ -42,11 +42,13 @@ class Run:
     @cached_property
     def settings(self):
         """What makes this run another than those of other seeds."""
-        settings = {key: value for key, value in self.config.items() if not _INCIDENTAL.fullmatch(key)}
-        if settings.get("backbone_mode") == "scratch":
-            # It gave its shape alone.
-            settings["backbone"] = None
-        return settings
+        return {key: self.value(key) for key in self.config if not _INCIDENTAL.fullmatch(key)}
+
+    def value(self, key):
+        """What the configuration says of a key; a backbone that gave its shape alone is none."""
+        if key == "backbone" and self.config.get("backbone_mode") == "scratch":
+            return None
+        return self.config.get(key)
 
     @cached_property
     def curves(self):
@@ -120,8 +122,8 @@ class Run:
             return False
         lowest, since = math.inf, 0
         for step, loss in zip(self.curves.get("step", []), self.curves.get("valid/total_loss", [])):
-            # What the end of a run alone asked for does not count.
-            if step % interval or math.isnan(loss):
+            # What the end of a run alone asked for does not count; a loss that is not a number is not lower.
+            if step % interval:
                 continue
             lowest, since = (loss, 0) if loss < lowest else (lowest, since + 1)
         return since >= patience

@@ -4,6 +4,8 @@ import csv
 import io
 import math
 
+from kaon_data import DataError
+
 from .groups import check_measures, differing_keys, group, show
 
 #: What a table tells of an objective unless asked for something else.
@@ -32,6 +34,8 @@ def tables(runs, measures=None, by=None):
         warnings += told
         rows = [[*each.values, each.seeds, *(each.summary(name) for name in wanted)] for each in groups]
         result.append((objective, [*keys, "seeds", *wanted], rows))
+    if not result:
+        raise DataError("no run has what a table tells of its objective by default; --measure names something else")
     return result, warnings
 
 

@@ -135,4 +135,5 @@ def test_the_command_converts(sources, tmp_path, capsys):
     with h5py.File(tmp_path / "out" / "train_001.h5") as file:
         assert file["labels"].shape == (20,)
     assert convert_jetclass([str(sources), "--output", str(tmp_path / "b"), "--split", "a=0.5,b=0.6"]) == 1
+    assert convert_jetclass([str(sources), "--output", str(tmp_path / "b"), "--split", "a=0.5"]) == 1
     assert "does not add up to 1" in capsys.readouterr().err

@@ -160,6 +160,7 @@ def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
         (["scan", "nowhere"], "nowhere is no folder of runs"),
         (["scan", "{runs}", "--x", "data.classes"], "data.classes is all, and an axis needs numbers"),
         (["scan", "{runs}", "--x", "data.jetz"], "is data.jets meant?"),
+        (["scan", "{runs}", "--by", "data.class"], "is data.classes meant?"),
         (["scan", "{runs}", "--measure", "area"], "no run has the measure area"),
         (["scan", "{runs}", "{origin}"], "--where objective=classification chooses"),
         (["btag", "{other}"], "no runs of classification, vertexing or track_origin"),

@@ -16,25 +16,50 @@ def _group(file, name, counts, random):
     group["csts"] = random.normal(size=(sum(counts), 7)).astype(np.float32)
 
 
-@pytest.fixture
-def reconstructed(tmp_path):
-    path = tmp_path / "reconstructed.h5"
-    random = np.random.default_rng(1)
+def _reconstruct(path, tasks, jets=1, drop=2):
+    """Writes a file of `kaon generate --reconstruct`; `jets` and `drop` are seeds of the jets and of what is dropped."""
+    path.parent.mkdir(exist_ok=True)
     with h5py.File(path, "w") as file:
         file["labels"] = [0, 1, 1]
         file["labels"].attrs["names"] = ["QCD", "Hbb"]
-        file.attrs["reconstructions"] = ["regression", "flow"]
-        _group(file, "original", [5, 1, 9], random)
-        _group(file, "survivors", [3, 1, 6], random)
-        for name in ["dropped", "regression", "flow"]:
-            _group(file, name, [2, 0, 3], random)
+        file.attrs["reconstructions"] = tasks
+        _group(file, "original", [5, 1, 9], np.random.default_rng(jets))
+        _group(file, "survivors", [3, 1, 6], np.random.default_rng(drop))
+        for name in ["dropped", *tasks]:
+            _group(file, name, [2, 0, 3], np.random.default_rng(3))
     return path
 
 
-def test_reconstructions_are_drawn(reconstructed, tmp_path):
+@pytest.fixture
+def reconstructed(tmp_path):
+    return _reconstruct(tmp_path / "reconstructed.h5", ["regression", "flow"])
+
+
+@pytest.mark.parametrize("options", [[], ["--plane"], ["--jets", "2", "0"]])
+def test_reconstructions_are_drawn(reconstructed, tmp_path, options):
     picture = tmp_path / "a3.png"
-    assert main(["reconstruction", str(reconstructed), "--output", str(picture)]) == 0
+    assert main(["reconstruction", str(reconstructed), *options, "--output", str(picture)]) == 0
     assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_methods_of_several_files_are_told_apart(reconstructed, tmp_path):
+    from kaon_plots.reconstruction import read
+
+    other = _reconstruct(tmp_path / "other.h5", ["flow", "kmeans"])
+    jets = read([reconstructed, other], [2], ["a", "b"])
+    assert jets.names == ["Hbb 2"]
+    assert list(jets.whole) == list(jets.recovered) == ["regression", "flow (a)", "flow (b)", "k-means"]
+    # What was left, and what the method recovers of the rest.
+    assert [len(each[0]) for each in (jets.original, jets.survivors, jets.whole["k-means"])] == [9, 6, 9]
+
+
+def test_every_constituent_is_counted(reconstructed, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
+    assert main(["reconstruction", str(reconstructed), "--output", str(tmp_path / "a3.png")]) == 0
+    counts = [[patch.get_data().values.sum() for patch in axis.patches] for axis in figures[0].axes]
+    # The jet, what was left of it, and both methods; also what lies beyond the axis.
+    assert counts == [[5, 3, 5, 5]] * 3 + [[1, 1, 1, 1]] * 3 + [[9, 6, 9, 9]] * 3
 
 
 def test_generated_jets_are_compared(run, sources, tmp_path, capsys):
@@ -62,6 +87,9 @@ def test_what_cannot_be_drawn_is_said(reconstructed, run, sources, tmp_path, cap
         ([str(tmp_path / "no.h5")], "no.h5"),
         ([str(reconstructed), "--jets", "3"], "there is no jet 3"),
         ([str(reconstructed), "--jets", "-1"], "numbered from 0"),
+        ([str(reconstructed), str(_reconstruct(tmp_path / "a.h5", ["bins"], jets=7))], "a.h5 has other jets"),
+        ([str(reconstructed), str(_reconstruct(tmp_path / "b.h5", ["bins"], drop=7))], "b.h5 lacks other constituents"),
+        ([str(reconstructed), str(_reconstruct(tmp_path / "more/reconstructed.h5", ["flow"]))], "with --names"),
     ]:
         assert main(["reconstruction", *arguments, "--output", str(tmp_path / "x.png")]) == 1
         assert words in capsys.readouterr().err

@@ -57,3 +57,13 @@ def test_reading_says_what_is_wrong(tmp_path):
         pass
     with pytest.raises(kaon_data.DataError, match="/labels is missing"):
         kaon_data.read(tmp_path / "empty.h5")
+
+
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+def test_jets_without_vertices(run, tmp_path, layout):
+    arrays = makers.btag_arrays(30)
+    for name in ("x", "y", "z", "L3D"):
+        arrays[f"true_vtx_{name}"] = ak.unflatten(np.zeros(0, "f4"), np.zeros(30, int))
+    folder = run(makers.write_root(tmp_path / "b.root", arrays), form="btag", layout=layout)
+    with h5py.File(folder / "jets_000.h5") as file:
+        assert file["vtx_pos"].shape == (30, 1, 4) and not file["vtx_pos"][:].any()

@@ -7,7 +7,6 @@ import awkward as ak
 import h5py
 import makers
 import numpy as np
-import pytest
 
 import kaon_data
 

@@ -20,6 +20,19 @@ def test_features_are_drawn(run, sources, tmp_path, labels):
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_features_that_a_model_did_not_know_are_left_out(run, sources, tmp_path, capsys):
+    jets = run(sources) / "jets_000.h5"
+    with h5py.File(jets, "r+") as file:
+        file["csts"][:, 3:] = 0
+    assert main(["features", str(jets), "--output", str(tmp_path / "features.png")]) == 0
+    with h5py.File(jets, "r+") as file:
+        few = file["csts"][:, :3]
+        del file["csts"]
+        file["csts"] = few
+    assert main(["features", str(jets), "--output", str(tmp_path / "features.png")]) == 1
+    assert "not 7 features a constituent" in capsys.readouterr().err
+
+
 def test_observables_are_drawn_and_their_medians_told(tmp_path, capsys):
     random = np.random.default_rng(1)
     predictions, picture = tmp_path / "predictions.h5", tmp_path / "observables.png"

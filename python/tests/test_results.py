@@ -69,6 +69,26 @@ def test_where_chooses_runs(sweep, capsys):
     assert len(rows(capsys.readouterr().out)) == 2
 
 
+def test_keys_of_how_a_run_was_made_can_be_named(sweep, capsys):
+    assert main([str(sweep), "--where", "seed=1", "--by", "seed,backbone_mode", "--format", "csv"]) == 0
+    found = rows(capsys.readouterr().out)
+    assert [(row["seed"], row["backbone_mode"], row["seeds"]) for row in found] == [
+        ("1", "fine_tuned", "1"), ("1", "scratch", "1")]
+    assert main([str(sweep), "--where", "seed=7"]) == 1
+    assert "seed is 0, 1, 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["precision", "reduce_precision"])
+def test_precisions_are_not_averaged(tmp_path, capsys, key):
+    for value, accuracy in (("fp32", 0.6), ("bf16", 0.5)):
+        make_run(tmp_path / value, {"accuracy": accuracy}, **{f"parallel__{key}": value})
+    for options in [[], ["--by", f"parallel.{key}"]]:
+        assert main([str(tmp_path), "--format", "csv", *options]) == 0
+        said = capsys.readouterr()
+        found = {row[f"parallel.{key}"]: row["accuracy"] for row in rows(said.out)}
+        assert found == {"fp32": "0.6", "bf16": "0.5"} and said.err == ""
+
+
 def test_unlike_runs_are_not_averaged_silently(sweep, capsys):
     assert main([str(sweep), "--by", "backbone_mode"]) == 0
     assert "though data.jets is 100, 1000; --by backbone_mode,data.jets" in capsys.readouterr().err
@@ -86,6 +106,9 @@ def test_unlike_runs_are_not_averaged_silently(sweep, capsys):
         # Three validations, the lowest the second: one more without a lower one was to come.
         ({"done": 30, "patience": 2, "losses": [3, 1, 2]}, "30 of 100 steps"),
         ({"done": 40, "patience": 2, "losses": [3, 1, 2, 1]}, None),
+        # What is not a number is not lower.
+        ({"done": 30, "patience": 2, "losses": [1, "nan", "nan"]}, None),
+        ({"done": 20, "patience": 2, "losses": ["nan", "nan"]}, None),
         ({"done": 100, "patience": 2}, None),
     ],
 )
@@ -100,6 +123,43 @@ def test_unfinished_runs_are_named_and_do_not_count(tmp_path, capsys, options, r
     else:
         assert row["accuracy"] == "0.5"
         assert f"unfinished: {tmp_path / 'other'} ({reason}" in said.err
+
+
+def test_lines_whose_runs_have_not_begun_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "labels.txt"
+    file.write_text("run.directory=runs/0 seed=0\n\nrun.directory=runs/1 seed=1\nseed=2 'run.directory=my runs/2'\n")
+    make_run(tmp_path / "runs/0", {"accuracy": 0.5})
+    make_run(tmp_path / "runs/1", {}, seed=1, done=50)
+    for folders in ([], ["runs"]):
+        assert main([*folders, "--lines", str(file), "--measure", "accuracy", "--format", "csv"]) == 0
+        said = capsys.readouterr()
+        assert [row["accuracy"] for row in rows(said.out)] == ["0.5"]
+        assert said.err.splitlines() == [
+            f"kaon-results: not begun: my runs/2 (line 4 of {file})",
+            "kaon-results: 1 of 3 lines have not begun",
+            "kaon-results: unfinished: runs/1 (50 of 100 steps)",
+            "kaon-results: 1 of 2 runs are unfinished, and do not count",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\n", "has no line"),
+        ("\nseed=1\n", "line 2 of {file} has no run.directory=…"),
+        ("run.directory='r\n", "line 1 of {file} has a quote without its other half"),
+        ("run.directory=runs/{{seed}}\n", "has words in braces"),
+        ("run.directory=runs/0\n", "no run is finished"),
+    ],
+)
+def test_bad_lines_are_said(tmp_path, monkeypatch, capsys, text, message):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "labels.txt"
+    file.write_text(text.format(file=file))
+    assert main(["--lines", str(file)]) == 1
+    error = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("kaon-results: ") for line in error) and message.format(file=file) in error[-1]
 
 
 def test_a_line_that_is_being_written_is_left_out(tmp_path):
@@ -124,6 +184,13 @@ def test_what_is_not_finite_is_shown(tmp_path, capsys, values, text):
         make_run(tmp_path / str(seed), {"rejection": value}, seed=seed)
     assert main([str(tmp_path), "--measure", "rejection"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].split() == ["2", text]
+
+
+def test_a_table_without_measures_is_said(tmp_path, capsys):
+    make_run(tmp_path / "run", {"other": 0.5})
+    assert main([str(tmp_path)]) == 1
+    assert "--measure names something else" in capsys.readouterr().err
+    assert main([str(tmp_path), "--measure", "other"]) == 0
 
 
 def test_runs_are_found_once(sweep, tmp_path):

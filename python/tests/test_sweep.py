@@ -72,6 +72,12 @@ def test_words_with_spaces_survive(tmp_path, kaon):
         "data.classes=[QCD, Hbb] seed=0")
 
 
+def test_values_have_folders_of_their_own():
+    _, said, _ = script("sweep-lines.sh", "--output", "r", "--key", "k", "--values", "-1 1 [-1,2] 1e-3")
+    assert [line.split()[0] for line in said.splitlines()] == [
+        f"run.directory=r/scratch/k-{name}/seed-0" for name in ("-1", "1", "-1-2", "1e-3")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -84,6 +90,9 @@ def test_words_with_spaces_survive(tmp_path, kaon):
         (["--output", "r", "--values", "1"], "--values without --key"),
         (["--output", "r", "--key", "seed", "--values", "1"], "has an option of its own"),
         (["--output", "r", "--key", "data.jets", "--values", "'1"], "a quote without its other half"),
+        (["--output", "r", "--key", "data.jets", "--values", "100 1000 'a b"], "a quote without its other half"),
+        (["--output", "r", "--key", "data.jets", "--values", " "], "--values has no value"),
+        (["--output", "r", "--key", "k", "--values", "[1] 2 1"], "'[1]' and '1', whose runs would both be in folders k-1"),
         (["--output", "r", "--backbone", "x", "--backbone", "y"], "several backbones need names"),
         (["--output", "r", "--backbone", "a=x", "--backbone", "a=y"], "two backbones are called a"),
     ],
@@ -119,7 +128,9 @@ def test_a_signal_stops_with_checkpoints(tmp_path, kaon):
     os.kill(process.pid, signal.SIGTERM)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 75
-    assert said.splitlines()[-1] == "0 of 3 lines are done; steps are left: 1, 2; not begun: 1"
+    assert said.splitlines()[-4:] == [
+        f"line 1 of {file}: steps are left: r/1", f"line 2 of {file}: steps are left: r/2",
+        f"line 3 of {file}: not begun: r/3", "0 of 3 lines are done; steps are left: 1, 2; not begun: 3"]
 
 
 @pytest.mark.parametrize(
@@ -138,3 +149,13 @@ def test_bad_sweeps_are_refused_before_anything_starts(tmp_path, kaon, lines, ar
     status, _, error = script("sweep.sh", *arguments, file, "finetune", ROOT / "configs/quickstart.yaml")
     assert status == 2 and message.format(file=file) in error
     assert kaon.read_text() == ""
+
+
+def test_a_task_of_an_array_refuses_half_a_quote(tmp_path, kaon, monkeypatch):
+    file = sweep_file(tmp_path, "run.directory=r", "run.directory=s data.jets=10 run.name='a b")
+    monkeypatch.setenv("SLURM_SUBMIT_DIR", str(ROOT))
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    result = subprocess.run(["bash", ROOT / "slurm/sweep.sbatch", file, "pretrain", ROOT / "configs/quickstart.yaml"],
+                            capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2 and result.stdout == "" and kaon.read_text() == ""
+    assert result.stderr == f"line 2 of {file} has a quote without its other half\n"
