@@ -18,7 +18,8 @@ KAON=${KAON:-.build/release/kaon}
 # kaon has threads of its own, parallel.threads of them; no library may start more.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-# HDF5 locks every file that it opens. A file system without locks makes that an error; kaon's files need none:
+# kaon lets HDF5 take no locks, which not every file system has. This variable has the last word: where modules or the
+# site set it to TRUE, files on a file system without locks do not open.
 # export HDF5_USE_FILE_LOCKING=FALSE
 
 # The ranks see what is set here even if sbatch was told --export=NONE.
