@@ -13,10 +13,10 @@ import Testing
         try .init(from: Configuration(yaml: yaml, name: "x.yaml").section())
     }
 
-    private func task(_ weights: IdentityWeights) -> ParticleIdentification {
+    private func task(_ weights: IdentityWeights, smoothing: Double = 0) -> ParticleIdentification {
         var options = ParticleIdentification.Options()
         options.classWeights = weights
-        options.labelSmoothing = 0
+        options.labelSmoothing = smoothing
         let builder = ParameterBuilder()
         let task = ParticleIdentification(options, width: 4, identities: 8, in: builder.root)
         _ = builder.build(seed: 1)
@@ -66,7 +66,7 @@ import Testing
         for step in 0..<loader.stepsPerEpoch {
             for identity in try loader.batch(epoch: 0, step: step).identities { counts[Int(identity)] += 1 }
         }
-        let expected = counts.map { counts.reduce(0, +) / (8 * max(1, $0)) }
+        let expected = counts.map { $0 == 0 ? 0 : counts.reduce(0, +) / (8 * $0) }
         let stored = try #require(task.state.tensors["class_weights"]).array
         #expect(zip(stored, expected).allSatisfy { abs(Double($0) / $1 - 1) < 1e-6 })
         #expect(abs(task.count(jets) / (expected[0] + 2 * expected[3]) - 1) < 1e-6)
@@ -75,5 +75,28 @@ import Testing
         #expect(throws: ObjectiveError.self) { try other.restore(ObjectiveState()) }
         try other.restore(task.state)
         #expect(other.count(jets) == task.count(jets))
+    }
+
+    /// Neither photons nor neutral hadrons are among the tracks: with weights of N / 8 they would make the smoothed loss
+    /// of the others a hundred.
+    @Test func anIdentityThatDoesNotOccurCountsNothing() throws {
+        let tracks = try JetDataset(paths: [sample("btag")], maxConstituents: 15, on: alone)
+        let loader = JetLoader(
+            dataset: tracks,
+            preprocessing: try QuantilePreprocessing.fit(tracks, jets: 200, quantiles: 20, on: alone), batchSize: 50,
+            seed: 5, shuffle: false)
+        let task = task(.balanced, smoothing: 0.1)
+        try task.fit(to: loader, on: alone) { _ in }
+        let weights = try #require(task.state.tensors["class_weights"]).array
+        #expect(weights[0] == 0 && weights[2] == 0 && weights[1] > 0 && weights[3] > 0)
+        let hadrons = MaskedJets(
+            MaskedConstituents(
+                Constituents(
+                    values: Tensor(repeating: 0, shape: [2, 7]), identities: [1, 3], offsets: Offsets(counts: [2])),
+                isDropped: [true, true]),
+            jets: [0], epoch: 0, labels: [0], phase: .validation, seed: 0)
+        let decoded = Variable(constant: Tensor(repeating: 0, shape: [2, 4]))
+        let loss = task.loss(decoded, hadrons, scale: Float(1 / task.count(hadrons)), on: Tape(recording: false))
+        #expect(abs(loss / task.count(hadrons)) < 20, "\(loss)")
     }
 }

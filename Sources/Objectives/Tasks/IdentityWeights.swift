@@ -9,7 +9,8 @@ public enum IdentityWeights: Sendable, Equatable {
     case equal
     /// Given numbers, one an identity.
     case given([Double])
-    /// Inverse to how frequent the identity is in the data, N / (8 n), found at the start of a run.
+    /// Inverse to how frequent the identity is in the data, N / (8 n), found at the start of a run; 0 for one that
+    /// does not occur, which would rule the smoothed loss otherwise.
     case balanced
 
     /// Decodes the key. Throws `ConfigurationError`.
@@ -50,6 +51,6 @@ public enum IdentityWeights: Sendable, Equatable {
         }
         let counts = try communicator.allReduce(own)
         let total = Double(counts.reduce(0, +))
-        return Tensor(counts.map { Float(total / Double(kinds * max(1, $0))) }, shape: [kinds])
+        return Tensor(counts.map { $0 == 0 ? 0 : Float(total / Double(kinds * $0)) }, shape: [kinds])
     }
 }
