@@ -52,9 +52,9 @@ public struct CodeAges: Sendable, Equatable {
         for (code, count) in usage.counts.enumerated() { ages[code] = count > 0 ? 0 : ages[code] + 1 }
     }
 
-    /// The codes that have not been chosen for `steps` steps; they count as chosen from now on.
-    public mutating func takeExpired(after steps: Int) -> [Int] {
-        let expired = ages.indices.filter { ages[$0] >= steps }
+    /// The codes that have not been chosen for `steps` steps, at most so many; they count as chosen from now on.
+    public mutating func takeExpired(after steps: Int, atMost limit: Int) -> [Int] {
+        let expired = ages.indices.filter { ages[$0] >= steps }.prefix(limit).map { $0 }
         for code in expired { ages[code] = 0 }
         return expired
     }

@@ -95,8 +95,12 @@ import Testing
         ages.update(CodeUsage(counts: [1, 0, 0]))
         ages.update(CodeUsage(counts: [0, 0, 5]))
         #expect(ages.ages == [1, 2, 0])
-        #expect(ages.takeExpired(after: 2) == [1])
+        #expect(ages.takeExpired(after: 2, atMost: 3) == [1])
         #expect(ages == CodeAges(ages: [1, 0, 0]))
-        #expect(ages.takeExpired(after: 2) == [])
+        #expect(ages.takeExpired(after: 2, atMost: 3) == [])
+        // Where there is too little to begin anew with, the others wait for the next step.
+        ages = CodeAges(ages: [2, 1, 3])
+        #expect(ages.takeExpired(after: 2, atMost: 1) == [0])
+        #expect(ages.takeExpired(after: 2, atMost: 3) == [2])
     }
 }

@@ -102,7 +102,8 @@ public final class VQVAETraining: Predicting {
         if expiring > 0 {
             // Collective, so whether it happens follows from what all ranks know.
             let latents = try local.lowest(expiring, dimension: model.quantiser.shape.dimension, on: communicator)
-            for (code, latent) in zip(ages.takeExpired(after: options.revivalSteps), latents) {
+            let expired = ages.takeExpired(after: options.revivalSteps, atMost: latents.count)
+            for (code, latent) in zip(expired, latents) {
                 model.quantiser.setCode(code, to: latent)
             }
         }
