@@ -5,9 +5,10 @@ import Testing
 /// Every task learns one batch of 32 jets by heart: proof that its loss reaches all that has to be learnt.
 @Suite struct OverfittingTests {
     private func train(_ options: MaskedParticleOptions) throws -> Overfitting {
-        try Overfitting(
-            MaskedParticleModelling(
-                options, JetShape(features: 7, maxConstituents: SampleJets.maxConstituents), seed: 3))
+        let jets = JetShape(features: 7, maxConstituents: SampleJets.maxConstituents)
+        let objective = MaskedParticleModelling(options, jets, seed: 3)
+        try objective.useFittedTokenizer(fewCodes(), jets)
+        return try Overfitting(objective)
     }
 
     /// From about ln 8 for eight identities.
@@ -39,6 +40,17 @@ import Testing
         #expect(found.names == ["kmeans"])
         #expect(found.first[0] > 2)
         #expect(found.last[0] < 0.1 * found.first[0])
+    }
+
+    /// From about ln 48 for the codes of an untrained VQ-VAE.
+    @Test func vqvaeTokens() throws {
+        var options = smallOptions()
+        options.tasks.vqvae = .init(labelSmoothing: 0)
+        options.tokenizer = fewCodes().model
+        let found = try train(options)
+        #expect(found.names == ["vqvae"])
+        #expect(found.first[0] > 2.5)
+        #expect(found.last[0] < 0.4 * found.first[0], "\(found.first) to \(found.last)")
     }
 
     @Test func allTasksTogether() throws {

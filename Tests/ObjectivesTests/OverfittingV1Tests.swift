@@ -10,14 +10,7 @@ import Testing
     private let jets = JetShape(features: 7, maxConstituents: SampleJets.maxConstituents)
     private let blocks = NormformerShape(width: 48, layers: 2, heads: 4, hidden: 48, dropout: 0)
 
-    private var vqvae: VQVAETraining.Options {
-        var options = VQVAETraining.Options()
-        options.model.encoder = blocks
-        options.model.decoder = blocks
-        options.model.quantiser = VectorQuantiser.Shape(codes: 48, dimension: 8)
-        options.fitJets = 100
-        return options
-    }
+    private let vqvae = fewCodes()
 
     private func inputs(_ name: String) -> InputOptions {
         switch name {
@@ -61,15 +54,25 @@ import Testing
         (options.tasks, guess) = tasks(target)
         if target == "vqvae" { options.tokenizer = vqvae.model }
         let objective = MaskedParticleModelling(options, jets, seed: 3)
-        if let weights = objective.tokenizerParameters {
-            let trained = VQVAETraining(vqvae, jets, seed: 3)
-            try trained.fit(to: SampleJets.loader(), on: alone) { _ in }
-            weights.values.pointer.update(from: trained.parameters.values.pointer, count: weights.values.count)
-        }
+        try objective.useFittedTokenizer(vqvae, jets)
         let found = try Overfitting(objective)
         #expect(found.names == [target])
         #expect(found.first[0] > guess, "\(found.first)")
         #expect(found.last[0] < 0.4 * found.first[0], "\(found.first) to \(found.last)")
+    }
+
+    /// As between the versions: blocks of version 2 that see masked tokens, with registers and identities.
+    @Test func blocksOfVersion2() throws {
+        var options = MaskedParticleOptionsV1()
+        options.backbone.shape.blocks = .transformer(smallOptions().encoder)
+        options.backbone.shape.usesIdentity = true
+        options.tasks = tasks("kmeans").tasks
+        options.tasks.particleID = .init()
+        options.tasks.particleID!.labelSmoothing = 0
+        let found = try Overfitting(MaskedParticleModelling(options, jets, seed: 3))
+        #expect(found.names == ["particle_id", "kmeans"])
+        #expect(zip(found.first, [1.4, 2]).allSatisfy { $0 > $1 }, "\(found.first)")
+        #expect(zip(found.last, found.first).allSatisfy { $0 < 0.4 * $1 }, "\(found.first) to \(found.last)")
     }
 
     /// Codes that nobody chooses begin anew on the way.

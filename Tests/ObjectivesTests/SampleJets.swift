@@ -61,7 +61,26 @@ func fewClusters() -> ReconstructionTasks.KMeans {
     return options
 }
 
+/// A VQ-VAE of few codes.
+func fewCodes() -> VQVAETraining.Options {
+    let blocks = NormformerShape(width: 48, layers: 2, heads: 4, hidden: 48, dropout: 0)
+    var options = VQVAETraining.Options()
+    options.model.encoder = blocks
+    options.model.decoder = blocks
+    options.model.quantiser = VectorQuantiser.Shape(codes: 48, dimension: 8)
+    options.fitJets = 100
+    return options
+}
+
 extension MaskedParticleModelling {
+    /// Gives the tokens of a VQ-VAE, where they are needed, the codes that an untrained one begins with.
+    func useFittedTokenizer(_ options: VQVAETraining.Options, _ jets: JetShape) throws {
+        guard let weights = tokenizerParameters else { return }
+        let trained = VQVAETraining(options, jets, seed: 3)
+        try trained.fit(to: SampleJets.loader(), on: alone) { _ in }
+        weights.values.pointer.update(from: trained.parameters.values.pointer, count: weights.values.count)
+    }
+
     /// What makes the tokens of the task `kmeans`.
     var kmeans: KMeansTokenizer? {
         tasks.lazy.compactMap { ($0 as? TokenClassification)?.tokenizer as? KMeansTokenizer }.first

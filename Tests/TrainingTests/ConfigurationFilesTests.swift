@@ -44,12 +44,20 @@ import Training
         }
     }
 
+    /// The names of what is recovered.
+    private func tasks(of options: RunOptions) -> Set<Substring> {
+        let settings = configurationChanges(from: "", to: options.resolved)
+        return Set(settings.compactMap { $0.firstMatch(of: /^tasks\.(\w+)/)?.1 })
+    }
+
     @Test func whatPreTrainsHasASmallTwin() throws {
         #expect(Self.files.count { $0.hasPrefix("configs/ablation/") } == 7)
         for file in Self.files where !file.hasPrefix("configs/small/") && file != "configs/quickstart.yaml" {
             let twin = file.replacing("configs/", with: "configs/small/")
             try #require(Self.files.contains(twin), "\(twin)")
-            #expect(try options(file).objective.name == options(twin).objective.name)
+            let (large, small) = (try options(file), try options(twin))
+            #expect(large.objective.name == small.objective.name)
+            #expect(tasks(of: large) == tasks(of: small), "\(twin)")
         }
     }
 }

@@ -44,6 +44,23 @@ struct ObjectiveCase: Sendable, CustomTestStringConvertible {
                 tasks: {particle_id: {}, kmeans: {clusters: 32, fit_jets: 100, iterations: 3}}
                 """),
         tokens,
+        ObjectiveCase(
+            name: "mpm_v1, blocks of version 2",
+            sections: """
+                objective: mpm_v1
+                model: {encoder: {block: transformer, width: 16, layers: 2, heads: 2, registers: 2, layer_scale: 0.1},
+                        identity: true}
+                tasks: {particle_id: {}, kmeans: {clusters: 32, fit_jets: 100, iterations: 3}}
+                """),
+        ObjectiveCase(
+            name: "mpm_v2, codes",
+            sections: """
+                objective: mpm_v2
+                tokenizer: {checkpoint: TOKENIZER}
+                model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2, layer_scale: 0.1},
+                        decoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}}
+                tasks: {particle_id: {}, vqvae: {}}
+                """),
     ]
 
     static let tokens = ObjectiveCase(
