@@ -52,27 +52,47 @@ package final class MetricsFile: Sendable {
     package let kept: [[String]]
     /// The step of the first row that was there and is gone; nil where all stay.
     package let firstGone: Int?
+    /// Rows that should have been there and were not, or could not be read.
+    package let missing: Int
 
     /// Opens the file to append, after its first `rows` rows: those after them a resumed run writes again.
     ///
-    /// - Parameter columns: what training and validation tell, such as `total_loss`, which is the first.
-    package init(path: String, columns: [String], keeping rows: Int) throws {
+    /// Where a part of them is damaged or gone, the others stay up to the step that the run goes on from. Throws
+    /// `TrainingError` where the file cannot be read or written, or has other columns.
+    ///
+    /// - Parameters:
+    ///   - columns: what training and validation tell, such as `total_loss`, which is the first.
+    ///   - step: the step that the run goes on from.
+    package init(path: String, columns: [String], keeping rows: Int, upTo step: Int) throws {
         self.columns = Columns(columns)
-        let header = self.columns.names.joined(separator: ",")
-        var lines: ArraySlice<Substring> = []
-        if let text = try? String(contentsOfFile: path, encoding: .utf8) {
-            // What follows the last line break is a line that was cut short.
-            lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-        }
+        let names = self.columns.names
+        let header = names.joined(separator: ",")
+        // What follows the last line break is a line that was cut short.
+        let lines = try Self.text(of: path).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
         if rows > 0, let first = lines.first, first != header {
             throw TrainingError(
                 "\(path) has other columns than this run; give the run a directory of its own")
         }
-        let all = lines.dropFirst()
-        kept = all.prefix(rows).map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
-        firstGone = all.dropFirst(rows).first.flatMap { Int($0.prefix { $0 != "," }) }
-        try writeAtomically(([header[...]] + all.prefix(rows)).joined(separator: "\n") + "\n", to: path)
+        let all = lines.dropFirst().map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+        let whole = all.filter { $0.count == names.count && Int($0[0]) != nil }
+        let isWhole = whole.count == all.count && all.count >= rows
+        kept = Array(isWhole ? all.prefix(rows) : whole.prefix { Int($0[0])! <= step }.prefix(rows))
+        missing = rows - kept.count
+        firstGone = whole.dropFirst(kept.count).first.flatMap { Int($0[0]) }
+        let text = ([header] + kept.map { $0.joined(separator: ",") }).joined(separator: "\n") + "\n"
+        try writeAtomically(text, to: path)
         file = try AppendedFile(path: path)
+    }
+
+    /// What the file says, empty where there is none; bytes that are no text are replaced. Throws `TrainingError`.
+    private static func text(of path: String) throws -> String {
+        do {
+            return String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+        } catch CocoaError.fileReadNoSuchFile {
+            return ""
+        } catch {
+            throw TrainingError("cannot read \(path): \(reason(error)); mend that or move the file away")
+        }
     }
 
     /// Appends a row, after those that could not be written before; one that cannot be written is kept.

@@ -25,8 +25,15 @@ final class TrainingRecords {
     ) throws {
         self.fitted = fitted
         let columns = ["total_loss"] + objective.terms.map(\.column) + objective.monitors
-        let metrics = try directory.map { try MetricsFile(path: $0.metrics, columns: columns, keeping: state.rows) }
+        let metrics = try directory.map {
+            try MetricsFile(path: $0.metrics, columns: columns, keeping: state.rows, upTo: state.step)
+        }
         self.metrics = metrics
+        if let metrics, metrics.missing > 0 {
+            console.warn(
+                "\(plural(metrics.missing, "row")) of \(directory!.metrics) before step \(state.step) "
+                    + "\(metrics.missing == 1 ? "is" : "are") damaged or gone; the others stay")
+        }
         self.console = console
         let board = options.training.tensorBoard
         histogramInterval = directory == nil || !board.enabled ? nil : board.histogramInterval
@@ -38,6 +45,9 @@ final class TrainingRecords {
                 order: order, options: options, console: console)
         }
     }
+
+    /// The rows of `metrics.csv`; nil on other ranks than 0.
+    var rows: Int? { metrics?.kept.count }
 
     /// The time that the slowest checkpoint took [s]; 0 on other ranks than 0.
     var slowestSave: Double { saver?.slowestSave ?? 0 }
