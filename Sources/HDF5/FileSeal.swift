@@ -18,9 +18,10 @@ package enum FileSeal {
         let operation = "seal \(path)"
         let file = try Descriptor(path, O_RDWR, operation)
         let block = try seal(of: file, operation)
-        guard block.withUnsafeBytes({ pwrite(file.number, $0.baseAddress!, size, 0) }) == size else {
-            throw refusal(operation)
-        }
+        // A network file system may tell of a full quota only when the bytes are brought to the disk.
+        guard block.withUnsafeBytes({ pwrite(file.number, $0.baseAddress!, size, 0) }) == size,
+            fsync(file.number) == 0
+        else { throw refusal(operation) }
     }
 
     /// Throws `HDF5Error` where a file is not as it was sealed. A file without a seal, which begins as HDF5
@@ -58,7 +59,7 @@ package enum FileSeal {
     }
 
     private static func refusal(_ operation: String) -> HDF5Error {
-        HDF5Error(operation: operation, reason: String(cString: strerror(errno)).lowercased())
+        HDF5Error(operation: operation, reason: String(cString: strerror(errno)).lowercased(), systemError: errno)
     }
 
     /// An open file of the system.

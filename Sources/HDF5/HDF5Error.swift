@@ -7,6 +7,8 @@ public struct HDF5Error: Error, CustomStringConvertible, Equatable {
     public let operation: String
     /// Why it failed.
     public let reason: String
+    /// The number of the system's error (`errno`), where the system refused before a byte was looked at.
+    public var systemError: Int32?
 
     public var description: String { "HDF5 \(operation): \(reason)" }
 }

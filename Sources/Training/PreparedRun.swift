@@ -58,7 +58,8 @@ struct StartingPoint {
     }
 
     /// The first of the run's checkpoints that can be read, after a warning about those before it; nil for a
-    /// run that has none. Throws `TrainingError` where all are damaged.
+    /// run that has none. Throws `TrainingError` where all are damaged, and `HDF5Error` where the system does not give
+    /// one that is there: that may pass, and going back would throw away what was trained since.
     private static func findUndamaged(_ directory: RunDirectory, _ console: Console) throws -> String? {
         let candidates = directory.checkpointCandidates
         var damages: [String] = []
@@ -68,7 +69,7 @@ struct StartingPoint {
                 for damage in damages { console.warn("a checkpoint is damaged: \(damage)") }
                 if !damages.isEmpty { console.warn("the run goes back to \(path)") }
                 return path
-            } catch let error as HDF5Error {
+            } catch let error as HDF5Error where [nil, ENOENT].contains(error.systemError) {
                 damages.append("\(error)")
             }
         }
