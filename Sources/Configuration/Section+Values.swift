@@ -16,14 +16,6 @@ extension Section {
         try optionalAnswer(key, .integer.bounded(bounds), absent: absent)
     }
 
-    /// A list of whole numbers, each within the bounds.
-    public func ints(
-        _ key: String, default: [Int]? = nil, in bounds: ClosedRange<Int>? = nil
-    ) throws -> [Int] {
-        let item = Kind.integer.bounded(bounds)
-        return try answer(key, item.list(named: "a list of integers"), default: `default`)
-    }
-
     /// A list of whole numbers, each within the bounds, or none.
     public func optionalInts(
         _ key: String, in bounds: ClosedRange<Int>? = nil, absent: String? = nil
@@ -68,11 +60,6 @@ extension Section {
     /// `true` or `false`.
     public func bool(_ key: String, default: Bool? = nil) throws -> Bool {
         try answer(key, .boolean, default: `default`)
-    }
-
-    /// `true`, `false` or none.
-    public func optionalBool(_ key: String) throws -> Bool? {
-        try optionalAnswer(key, .boolean, absent: nil)
     }
 
     /// A text.
@@ -123,13 +110,6 @@ extension Section {
         _ key: String, of type: C.Type = C.self, default: C? = nil
     ) throws -> C where C.RawValue == String {
         try answer(key, .choice, default: `default`)
-    }
-
-    /// One of the words of an enumeration or none.
-    public func optionalChoice<C: RawRepresentable & CaseIterable>(
-        _ key: String, of type: C.Type = C.self, absent: String? = nil
-    ) throws -> C? where C.RawValue == String {
-        try optionalAnswer(key, .choice, absent: absent)
     }
 
     private static var texts: Kind<[String]> {

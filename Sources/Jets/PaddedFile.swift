@@ -1,5 +1,4 @@
 import HDF5
-import MPI
 
 /// A file in the layout of the MPM papers: every jet has the same number C of slots, of which `mask` tells
 /// the used.
@@ -18,16 +17,7 @@ public final class PaddedFile: JetFile {
     private let layout: PaddedLayout
     private let file: File
 
-    /// Opens a file and checks its structure; collective if a communicator is given, which the file then uses
-    /// alone.
-    ///
-    /// Throws `HDF5Error` or `AgreedError` where there is no such file, and `JetError` where its structure
-    /// does not fit.
-    public convenience init(path: String, maxConstituents: Int, on communicator: Communicator?) throws {
-        let file = try File(opening: path, on: communicator)
-        try self.init(path: path, file: file, maxConstituents: maxConstituents)
-    }
-
+    /// Checks the structure of an open file. Throws `HDF5Error`, and `JetError` where it does not fit.
     init(
         path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String] = []
     ) throws {

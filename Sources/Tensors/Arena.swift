@@ -69,18 +69,6 @@ public final class Arena: Sendable {
     /// A snapshot of the counters.
     public var statistics: Statistics { state.withLock { $0.statistics } }
 
-    /// Gives all pieces of which nothing is used back to the system.
-    public func trim() {
-        state.withLock { state in
-            for (address, bytes) in state.pieces where state.bytesOfStart[address] == bytes {
-                state.remove(address, bytes)
-                state.pieces[address] = nil
-                state.statistics.reservedBytes -= bytes
-                Foundation.free(UnsafeMutableRawPointer(bitPattern: address))
-            }
-        }
-    }
-
     /// A block of at least this size, and its size.
     func allocate(bytes: Int) -> (pointer: UnsafeMutableRawPointer, bytes: Int) {
         let wanted = max(1, (bytes + Self.alignment - 1) / Self.alignment) * Self.alignment

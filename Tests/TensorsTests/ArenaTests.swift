@@ -71,19 +71,6 @@ import Testing
         }
     }
 
-    @Test func trimmingGivesFreeBlocksBack() async {
-        await #expect(processExitsWith: .success) {
-            let kept = Tensor(repeating: 7, shape: [5000])
-            do { _ = [Tensor(shape: [1 << 20]), Tensor(shape: [100])] }
-            #expect(Arena.shared.statistics.reservedBytes > Arena.shared.statistics.usedBytes)
-            let before = Arena.shared.statistics.reservedBytes
-            do { _ = Tensor(shape: [20 << 20]) }
-            Arena.shared.trim()
-            #expect(Arena.shared.statistics.reservedBytes == before, "the piece in use stays, the other goes")
-            #expect(kept.array == [Float](repeating: 7, count: 5000))
-        }
-    }
-
     /// Steps ask the system for nothing after the first ones, whether their sizes vary or not.
     @Test func aSteadyStateAllocatesNothing() async {
         await #expect(processExitsWith: .success) {

@@ -116,7 +116,7 @@ import Training
             try world.barrier()
             try expectSame(["csts", "csts_id", "offsets", "labels"], all, alone)
             // kaon reads it; constituents fall in pT, and neutral ones have no impact parameters.
-            let block = try PackedFile(path: all, maxConstituents: 128, on: nil).read(rows: 0..<61)
+            let block = try openJetFile(all, maxConstituents: 128).read(rows: 0..<61)
             #expect(try JetStatistics([all]).jets == 61)
             for jet in 0..<61 {
                 let tokens = Int(block.offsets[jet])..<Int(block.offsets[jet + 1])
@@ -156,7 +156,7 @@ import Training
             #expect(try count("original") == count("survivors") + count("dropped"))
             for part in found { #expect(try count(part) == count("dropped")) }
             // The jets are those of the file, in its units.
-            let file = try PaddedFile(path: sample("test"), maxConstituents: 128, on: nil).read(rows: 0..<50)
+            let file = try openJetFile(sample("test"), maxConstituents: 128).read(rows: 0..<50)
             let original = try contents(all, ["original/csts"])[0]
             #expect(original.count == file.values.count)
             let close = stride(from: 0, to: original.count, by: 7).count {
@@ -182,7 +182,7 @@ import Training
             try expectSame(["encodings", "offsets", "labels"], all, alone)
             let read = try contents(all, ["encodings", "offsets", "labels"])
             let jets = read[2].count
-            let counts = try PaddedFile(path: sample("test"), maxConstituents: 128, on: nil)
+            let counts = try openJetFile(sample("test"), maxConstituents: 128)
                 .constituentCounts(rows: 0..<jets)
             #expect(zip(read[1], read[1].dropFirst()).map { Int($1 - $0) } == counts.map { $0 + 2 })
             #expect(read[0].count == 16 * Int(read[1][jets]))
