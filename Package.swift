@@ -63,7 +63,7 @@ let package = Package(
             ]),
         .executableTarget(
             name: "kaon",
-            dependencies: ["Training", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            dependencies: ["Training", "Objectives", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         .target(name: "TestSupport", dependencies: ["HDF5", "MPI"], path: "Tests/Support"),
         // Feeds damaged and hostile inputs to the readers; scripts/fuzz.sh runs it.

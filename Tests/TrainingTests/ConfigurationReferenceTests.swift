@@ -49,12 +49,15 @@ import Training
 
     /// A template says what the defaults are: with it and without it, the same is decoded.
     @Test(arguments: ObjectiveOptions.Name.allCases) func aTemplateIsTheDefaults(_ objective: ObjectiveOptions.Name) throws {
-        let text = try configurationTemplate(name: "x", for: objective)
+        let text = try configurationTemplate(path: "x.yaml", for: objective)
         let tasks = objective == .mpmV1 || objective == .mpmV2 ? "tasks: {particle_id: {}, kmeans: {}}" : ""
         let bare = "objective: \(objective.rawValue)\ndata: {train: [train.h5]}\n\(tasks)"
         #expect(try runOptions(text).resolved == runOptions(bare).resolved)
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 110 })
         #expect(text.contains("  batch_size: 1000                      # jets of a step over all ranks\n"))
         #expect(!text.contains("wait_for_debugger") && !text.contains("`"))
+        #expect(text.contains("  directory: runs/{name} "))
+        // What the backbone decides stays open.
+        #expect(text.contains("\nmodel:") != objective.isDownstream)
     }
 }

@@ -12,22 +12,23 @@ public func writeTemplate(_ name: String, for objective: ObjectiveOptions.Name) 
     }
     let run = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
     guard !run.isEmpty, !run.hasPrefix(".") else { throw TrainingError("'\(name)' names no file") }
-    try writeAtomically(try configurationTemplate(name: run, for: objective), to: path)
+    try writeAtomically(try configurationTemplate(path: path, for: objective), to: path)
     return path
 }
 
-/// The text of a configuration of an objective, each main key with its default and a comment.
-package func configurationTemplate(name: String, for objective: ObjectiveOptions.Name) throws -> String {
+/// The text of a configuration of an objective, each main key with its default and a comment; what a downstream task
+/// takes over from its backbone is left out.
+package func configurationTemplate(path file: String, for objective: ObjectiveOptions.Name) throws -> String {
     var configuration = try Configuration(yaml: "", name: "the template")
     for setting in KeyExplorer.start(objective) { try configuration.override(setting) }
     let root = configuration.section()
-    _ = try RunOptions(from: root, of: configuration, name: name)
+    _ = try RunOptions(from: root, of: configuration, name: "{name}")
     let keys = Dictionary(root.askedKeys.map { ($0.path, $0) }) { first, _ in first }
-    let command = objective.isDownstream ? "finetune" : "pretrain"
+    let command = objective.isDownstream ? "finetune \(file) backbone=CHECKPOINT" : "pretrain \(file)"
     var lines = [
-        "# \(objective.rawValue). The defaults are those of the papers; every key is described in docs/configuration.md.",
+        "# \(objective.rawValue), with the defaults; configs/ has the numbers of the papers, docs/configuration.md every key.",
         "#",
-        "#   kaon \(command) \(name).yaml data.train=[train.h5] data.validation=[val.h5]",
+        "#   kaon \(command) data.train=[train.h5] data.validation=[val.h5]",
         "",
     ]
     // The sections that a line stands in, by their indentation of two spaces each.
@@ -37,7 +38,9 @@ package func configurationTemplate(name: String, for objective: ObjectiveOptions
         let key = String(line.drop { $0 == " " }.prefix { $0 != ":" })
         place = place.prefix(depth) + [key]
         let path = place.joined(separator: ".")
-        guard !KeyDescriptions.isRare(path) else { continue }
+        guard !KeyDescriptions.isRare(path), !objective.isDownstream || !KeyDescriptions.isOfBackbone(path) else {
+            continue
+        }
         if depth == 0, line.hasSuffix(":") { lines.append("") }
         lines += commented(String(line), KeyDescriptions.comment(on: path, keys[path]))
     }
@@ -62,8 +65,16 @@ private func commented(_ line: String, _ comment: String) -> [String] {
 
 extension KeyDescriptions {
     /// Whether a template leaves a key out, or the section that it stands in.
-    fileprivate static func isRare(_ path: String) -> Bool {
-        rare.contains { path == $0 || path.hasPrefix($0 + ".") }
+    fileprivate static func isRare(_ path: String) -> Bool { stands(path, in: rare) }
+
+    /// Whether a downstream task takes a key over from its backbone.
+    fileprivate static func isOfBackbone(_ path: String) -> Bool {
+        stands(
+            path, in: ["backbone_mode", "tokenizer", "model", "preprocessing", "data.features", "data.max_constituents"])
+    }
+
+    private static func stands(_ path: String, in places: [String]) -> Bool {
+        places.contains { path == $0 || path.hasPrefix($0 + ".") }
     }
 
     /// What is said of a key, as plain text.

@@ -9,11 +9,11 @@ struct Bench: ParsableCommand {
             configuration it takes the paper's MPMv2 k-means model. No data file is read.
 
               kaon bench parallel.threads=1
-              mpirun -n 2 kaon bench configs/small.yaml --json bench.json
+              mpirun -n 2 kaon bench configs/small/mpmv2-kmeans.yaml --json bench.json
 
             With --data it reads the training data of a configuration instead, without training:
 
-              mpirun -n 2 kaon bench --data configs/small.yaml data.train=[train.h5]
+              mpirun -n 2 kaon bench --data configs/small/mpmv2-kmeans.yaml data.train=[train.h5]
             """)
 
     @Argument(help: "A YAML file (ending in .yaml or .yml) and overrides; both may be left out.",

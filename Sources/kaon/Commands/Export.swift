@@ -17,10 +17,12 @@ struct Export: ParsableCommand {
             nothing else, for backbones of transformer blocks.
             """)
 
-    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.")
+    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
-    @Option(name: .shortAndLong, help: "The file to write; its name ends in .safetensors.")
+    @Option(
+        name: .shortAndLong, help: "The file to write; its name ends in .safetensors.",
+        completion: .file(extensions: ["safetensors"]))
     var output: String
 
     @Option(help: "Whose names the parameters have: kaon or jetssl.")

@@ -5,7 +5,8 @@ struct Pretrain: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Pre-trains a backbone on unlabelled jets.",
         discussion: """
-            Writes config.yaml, metrics.csv, kaon.log and checkpoints/ into run.directory. Started again with \
+            Writes config.yaml, metrics.csv, kaon.log, fitted.h5, event files for TensorBoard and checkpoints/ into \
+            run.directory. Started again with \
             the same directory, the run goes on from its latest checkpoint (run.resume=auto), exactly as if it \
             had never stopped.
 
