@@ -55,10 +55,9 @@ extension TrainingMPITests {
         }
 
         /// Also where there are fewer elements than ranks, so that some have none to add.
-        @Test(arguments: [8, 16], [1, 2, 3, 64, 1001])
+        // Three ranks share no tree.
+        @Test(.enabled(if: world.size.nonzeroBitCount == 1), arguments: [8, 16], [1, 2, 3, 64, 1001])
         func theRanksAddInTheSameTree(shards: Int, count: Int) throws {
-            // Three ranks share no tree.
-            guard world.size.nonzeroBitCount == 1 else { return }
             #expect(try sum(shards: shards, count: count, on: world) == expected(shards: shards, count: count))
         }
     }
