@@ -126,10 +126,8 @@ package enum Checkpoint {
         try group.setAttribute("rows", to: state.rows)
         try group.setAttribute("skipped_steps", to: state.skippedSteps)
         try group.setAttribute("skipped_in_a_row", to: state.skippedInARow)
-        if let lowest = state.lowest {
-            try group.setAttribute("lowest_loss", to: lowest)
-            try group.setAttribute("validations_since_lowest", to: state.sinceLowest)
-        }
+        if let lowest = state.lowest { try group.setAttribute("lowest_loss", to: lowest) }
+        try group.setAttribute("validations_since_lowest", to: state.sinceLowest)
         guard let best = state.best else { return }
         try group.setAttribute("best_step", to: best.step)
         try group.setAttribute("best_loss", to: best.loss)
@@ -146,8 +144,8 @@ package enum Checkpoint {
         state.rows = try group.intAttribute("rows")
         state.skippedSteps = try group.intAttribute("skipped_steps")
         state.skippedInARow = try group.intAttribute("skipped_in_a_row")
-        if group.hasAttribute("lowest_loss") {
-            state.lowest = try group.doubleAttribute("lowest_loss")
+        if group.hasAttribute("lowest_loss") { state.lowest = try group.doubleAttribute("lowest_loss") }
+        if group.hasAttribute("validations_since_lowest") {
             state.sinceLowest = try group.intAttribute("validations_since_lowest")
         }
         if group.hasAttribute("best_step") {

@@ -12,16 +12,11 @@ import Tensors
 ///
 /// Throws `AgreedError` where the run itself could not begin.
 public func dryRun(_ options: RunOptions, on communicator: Communicator, console: Console) throws {
-    let train = try JetDataset(
-        paths: options.data.train, maxConstituents: options.data.maxConstituents,
-        choice: options.choice, constituentLabels: options.objective.constituentLabels, on: communicator)
-    let validation = options.data.validation.isEmpty ? nil
-        : try JetDataset(
-            paths: options.data.validation, maxConstituents: options.data.maxConstituents,
-            jets: options.training.validationJets, choice: JetChoice(classes: options.choice.classes),
-            constituentLabels: options.objective.constituentLabels, on: communicator)
+    try communicator.agree { try checkStart(options, ranks: communicator.size) }
+    let data = try RunData(options, on: communicator)
+    let (train, validation) = (data.train, data.validation)
     // Closing a file waits for the other ranks.
-    try withExtendedLifetime((train, validation)) {
+    try withExtendedLifetime(data) {
         let threads = try Machine.useThreads(options.threads, on: communicator)
         let precision = try options.parallel.precision.precision(on: communicator, console: console)
         let classes = options.objective.needsClasses
@@ -86,7 +81,8 @@ private struct Trial {
         let batch = try communicator.agree { try loader.batch(epoch: 0, step: 0) }
         (jets, constituents) = (max(1, batch.count), batch.identities.count)
         jetBytes = 4 * (batch.values.count + constituents)
-        (objective as? MaskedParticleModelling)?.useRandomTokens(batch.values)
+        try (objective as? MaskedParticleModelling)?.useSyntheticTokens(
+            SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents))
         let optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         let before = Arena.shared.statistics.usedBytes
         let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
@@ -133,19 +129,6 @@ private struct Trial {
         var few = options.preprocessing
         few.jets = min(few.jets, 2000)
         return try few.fit(train, features: options.data.features, seed: options.seed, on: communicator)
-    }
-}
-
-extension MaskedParticleModelling {
-    /// Takes the place of a fit: centroids and edges of bins from some constituents, again and again.
-    fileprivate func useRandomTokens(_ values: Tensor) {
-        for tokens in kmeansTokenizers {
-            let centroids = Tensor(shape: [tokens.count, values.shape[1]])
-            var random = RandomSequence(RandomKey(seed: 0, stream: .clustering))
-            for i in 0..<centroids.count { centroids.pointer[i] = random.normal() }
-            tokens.centroids = centroids
-        }
-        for case let task as BinClassification in tasks { try? task.fit(to: values, on: .selfOnly) }
     }
 }
 

@@ -70,33 +70,6 @@ public func encode(
     console.say("written to \(output)")
 }
 
-/// Throws `AgreedError` where there is a file already, or no folder for it; collective.
-func checkOutput(_ path: String, overwrites: Bool, on communicator: Communicator) throws {
-    _ = try communicator.onRoot {
-        guard overwrites || !FileManager.default.fileExists(atPath: path) else {
-            throw TrainingError("\(path) is there already; give another name, or --force to replace it")
-        }
-        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        guard FileManager.default.isWritableFile(atPath: folder) else {
-            throw TrainingError("cannot write \(path): \(folder) is no folder that can be written to")
-        }
-    }
-}
-
-/// The jets of `data.test`; collective.
-func openTestJets(
-    _ options: RunOptions, jets: Int? = nil, on communicator: Communicator
-) throws -> JetDataset {
-    try communicator.agree {
-        guard !options.data.test.isEmpty else {
-            throw TrainingError("there are no jets to look at; give data.test=[test.h5]")
-        }
-    }
-    return try JetDataset(
-        paths: options.data.test, maxConstituents: options.data.maxConstituents, jets: jets,
-        choice: JetChoice(classes: options.choice.classes), on: communicator)
-}
-
 /// The backbone of a checkpoint of any objective.
 struct TrainedBackbone {
     let options: RunOptions

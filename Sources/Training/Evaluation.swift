@@ -40,48 +40,73 @@ public func evaluate(
 ) throws {
     let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
     _ = try Machine.useThreads(model.options.threads, on: communicator)
-    try evaluate(model, checkpoint, output: output, on: communicator, console: console, progress: ProgressBoard())
+    _ = try evaluate(
+        model, checkpoint, output: output, on: communicator, console: console, progress: ProgressBoard()) { _ in nil }
 }
 
-/// Evaluates what a finished run has trained, unless it was done before.
+/// Evaluates what a finished run has trained, unless that was done before with the same checkpoint and jets. When
+/// `shouldStop` turns true on any rank, or the time is up, nothing is written, and the same run does it when it is
+/// started again.
 func evaluateAtEnd(
-    of options: RunOptions, on communicator: Communicator, console: Console, progress: ProgressBoard
-) throws {
-    guard options.run.evaluated != .never, !options.data.test.isEmpty else { return }
+    of options: RunOptions, on communicator: Communicator, console: Console, progress: ProgressBoard,
+    budget: TimeBudget?, shouldStop: () -> Bool
+) throws -> RunOutcome {
+    guard options.run.evaluated != .never, !options.data.test.isEmpty else { return .finished }
     let folder = options.run.directory + "/checkpoints/"
     let found = try communicator.onRoot { () -> String in
-        if FileManager.default.fileExists(atPath: options.run.directory + "/evaluation/metrics.json") { return "" }
         let best = folder + "best"
-        return options.run.evaluated == .best && FileManager.default.fileExists(atPath: best) ? best : folder + "latest"
+        let checkpoint = options.run.evaluated == .best && FileManager.default.fileExists(atPath: best)
+            ? best : folder + "latest"
+        let path = options.run.directory + "/evaluation/metrics.json"
+        let report = FileManager.default.contents(atPath: path).flatMap {
+            try? EvaluationReport.decoder.decode(EvaluationReport.self, from: $0)
+        }
+        let isDone = try report?.step == Checkpoint.step(of: checkpoint) && report?.test == options.data.test
+        return isDone ? "" : checkpoint
     }
     let checkpoint = try communicator.broadcast(found ?? "")
-    guard !checkpoint.isEmpty else { return }
+    guard !checkpoint.isEmpty else { return .finished }
     progress.enter(.startUp)
-    let model = try communicator.agree { try TrainedModel(checkpoint, overrides: []) }
-    try evaluate(model, checkpoint, output: nil, on: communicator, console: console, progress: progress)
+    // What the run says now, not what it said when the checkpoint was written.
+    let paths = try options.data.test.map { String(decoding: try EvaluationReport.encoder.encode($0), as: UTF8.self) }
+    let overrides = [
+        "data.test=[\(paths.joined(separator: ", "))]", "training.batch_size=\(options.training.batchSize)",
+        "training.micro_batch_size=\(options.training.microBatchSize)",
+    ]
+    let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    return try evaluate(
+        model, checkpoint, output: nil, on: communicator, console: console, progress: progress
+    ) { seconds in
+        if budget?.isSpent(reserving: 2 * seconds) ?? false { return budget!.reason }
+        return shouldStop() ? "a signal" : nil
+    }
 }
 
+/// - Parameter stopReason: why the evaluation is to end at once, if it is; is told how long a batch takes [s].
 private func evaluate(
     _ model: TrainedModel, _ checkpoint: String, output: String?, on communicator: Communicator, console: Console,
-    progress: ProgressBoard
-) throws {
+    progress: ProgressBoard, stopReason: (Double) -> String?
+) throws -> RunOutcome {
     let options = model.options
-    try communicator.agree {
-        guard !options.data.test.isEmpty else {
-            throw TrainingError("there are no jets to evaluate on; give data.test=[test.h5]")
-        }
-    }
-    let dataset = try JetDataset(
-        paths: options.data.test, maxConstituents: options.data.maxConstituents,
-        choice: JetChoice(classes: model.fitted.classes?.names ?? options.choice.classes),
-        constituentLabels: options.objective.constituentLabels, on: communicator)
+    let dataset = try openTestJets(
+        options, classes: model.fitted.classes?.names, constituentLabels: options.objective.constituentLabels,
+        on: communicator)
     let loader = try communicator.agree { try model.loader(dataset) }
     console.say("\(checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
 
     let terms = model.objective.terms
     var sums = Array(repeating: 0.0, count: 2 * terms.count)
     var predictions = Predictions()
+    var slowest = 0.0
     for step in 0..<loader.stepsPerEpoch {
+        progress.enter(.summing)
+        let reasons = try communicator.allGather(stopReason(slowest) ?? "")
+        if let reason = reasons.first(where: { !$0.isEmpty }) {
+            console.endProgress()
+            console.say("stopped by \(reason) during the evaluation, which the same command begins anew")
+            return .stopped
+        }
+        let begin = ContinuousClock.now
         progress.enter(.validation)
         let part = try communicator.agree {
             let batch = try loader.batch(epoch: 0, step: step)
@@ -98,6 +123,7 @@ private func evaluate(
         if let all = try part.gathered(on: communicator) { predictions.append(all) }
         let done = min((step + 1) * loader.order.batchSize, dataset.count)
         console.progress("\(done) of \(dataset.count) jets", isLogged: false)
+        slowest = max(slowest, begin.duration(to: .now) / .seconds(1))
     }
     console.endProgress()
     let totals = try communicator.allReduce(sums)
@@ -113,6 +139,34 @@ private func evaluate(
         try write(measures, predictions, of: model, checkpoint, jets: dataset.count, to: folder)
         console.say(aligned(measures.map { [$0.name, String(format: "%.5g", $0.value)] }))
         console.say("written to \(folder)")
+    }
+    return .finished
+}
+
+/// `metrics.json`.
+private struct EvaluationReport: Codable {
+    var checkpoint: String
+    /// The step of the checkpoint, which an export does not know, and the files of the jets.
+    var step: Int?
+    var test: [String]
+    var objective: String
+    var jets: Int
+    var measures: [String: Double]
+    var tables: [String: [[Double]]]?
+    var classes: [String]?
+
+    static var encoder: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return encoder
+    }
+    static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return decoder
     }
 }
 
@@ -131,24 +185,13 @@ private func write(
     } catch {
         throw TrainingError("cannot create \(folder): \(reason(error))")
     }
-    struct Report: Codable {
-        var checkpoint: String
-        var objective: String
-        var jets: Int
-        var measures: [String: Double]
-        var tables: [String: [[Double]]]?
-        var classes: [String]?
-    }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-        positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    let report = Report(
-        checkpoint: checkpoint, objective: model.options.objective.name.rawValue, jets: jets,
+    let report = EvaluationReport(
+        checkpoint: checkpoint, step: try? Checkpoint.step(of: checkpoint), test: model.options.data.test,
+        objective: model.options.objective.name.rawValue, jets: jets,
         measures: Dictionary(measures.map { ($0.name, $0.value) }) { first, _ in first },
         tables: (model.objective as? any Predicting)?.tables(of: predictions),
         classes: model.fitted.classes?.names)
-    try writeAtomically(String(decoding: encoder.encode(report), as: UTF8.self) + "\n", to: folder + "/metrics.json")
+    try writeAtomically(String(decoding: EvaluationReport.encoder.encode(report), as: UTF8.self) + "\n", to: folder + "/metrics.json")
     guard !predictions.columns.isEmpty else { return }
     try replaceFile(folder + "/predictions.h5") { root in
         try root.setAttribute("checkpoint", to: checkpoint)

@@ -63,7 +63,9 @@ public enum Launch {
         let communicator = Communicator.world
         let console = Console(isSilent: communicator.rank != 0)
         watch?.start {
-            console.fail("rank \(communicator.rank): the launcher of the job (mpirun, srun) is gone")
+            // Whatever hangs, a thread that holds the console or a write to it, the rank ends.
+            alarm(10)
+            console.failAtOnce("rank \(communicator.rank): the launcher of the job (mpirun, srun) is gone")
             _exit(1)
         }
         do {

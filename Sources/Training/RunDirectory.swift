@@ -1,4 +1,5 @@
 import Foundation
+import MPI
 
 /// The folder of a run: `config.yaml`, `metrics.csv`, `kaon.log`, `checkpoints/`. Rank 0 alone touches it.
 ///
@@ -172,5 +173,18 @@ private func synchronize(_ path: String, flags: Int32) throws {
     defer { close(descriptor) }
     guard descriptor >= 0, fsync(descriptor) == 0 else {
         throw TrainingError("cannot bring \(path) to the disk: \(systemReason())")
+    }
+}
+
+/// Throws `AgreedError` where there is a file already, or no folder for it; collective.
+func checkOutput(_ path: String, overwrites: Bool, on communicator: Communicator) throws {
+    _ = try communicator.onRoot {
+        guard overwrites || !FileManager.default.fileExists(atPath: path) else {
+            throw TrainingError("\(path) is there already; give another name, or --force to replace it")
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        guard FileManager.default.isWritableFile(atPath: folder) else {
+            throw TrainingError("cannot write \(path): \(folder) is no folder that can be written to")
+        }
     }
 }

@@ -149,6 +149,12 @@ public struct RunOptions: Sendable {
         tokenizer = root.isNull("tokenizer") ? nil : try root.section("tokenizer").optionalString("checkpoint")
         objective = try ObjectiveOptions(
             from: root, backbone: pretrained.backbone?.objective, tokenizer: pretrained.vqvae)
+        if objective.choice(seed: seed) != nil, data.choice.classes != nil || data.choice.jets != nil {
+            throw try root.section("data").error(
+                data.choice.jets != nil ? "jets" : "classes",
+                "the section cwola says which jets are used: cwola.background_jets and cwola.signal_jets, and their "
+                    + "classes; leave the key out")
+        }
         preprocessing = try PreprocessingOptions(
             from: root.section("preprocessing"),
             defaults: pretrained.source?.preprocessing ?? objective.name.preprocessing)
@@ -235,7 +241,7 @@ extension RunOptions.Optimizer {
         gradientClip =
             section.has("gradient_clip")
             ? try section.optionalDouble("gradient_clip", in: .nonNegative)
-            : try section.double("gradient_clip", default: 1)
+            : try section.double("gradient_clip", default: 1, in: .nonNegative)
     }
 }
 

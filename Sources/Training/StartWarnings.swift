@@ -14,7 +14,7 @@ package enum StartWarnings {
             return "srun started \(tasks) tasks, but MPI sees each as a job of one rank: srun needs --mpi=pmix "
                 + "(srun --mpi=list shows what it has), or start with mpirun"
         }
-        return "Slurm has \(tasks) tasks for this job (SLURM_NTASKS), but MPI has \(ranks == 1 ? "1 rank" : "\(ranks) ranks"); "
+        return "Slurm has \(tasks) tasks for this job (SLURM_NTASKS), but MPI has \(plural(ranks, "rank")); "
             + "start with mpirun or srun --mpi=pmix, without another number of ranks"
     }
 

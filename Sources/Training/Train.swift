@@ -11,19 +11,7 @@ import Objectives
 public func train(
     _ options: RunOptions, on communicator: Communicator, console: Console, shouldStop: () -> Bool = { false }
 ) throws -> RunOutcome {
-    try communicator.agree {
-        guard options.training.batchSize >= communicator.size else {
-            throw TrainingError(
-                "training.batch_size is \(options.training.batchSize), but each of the "
-                    + "\(communicator.size) ranks needs a jet; raise it or start fewer ranks")
-        }
-        let training = options.training
-        guard training.profileSteps == nil || training.profileRank < communicator.size else {
-            throw TrainingError(
-                "training.profile_rank is \(training.profileRank), but the run has \(plural(communicator.size, "rank")), "
-                    + "counted from 0")
-        }
-    }
+    try communicator.agree { try checkStart(options, ranks: communicator.size) }
     if let warning = StartWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
         console.warn(warning)
     }
@@ -35,11 +23,14 @@ public func train(
     let watchdog = try Watchdog(watch, on: communicator, console: console)
     let progress = watchdog?.board ?? ProgressBoard()
     do {
-        let outcome = try train(
-            options, on: communicator, console: console, sharding: sharding, progress: progress,
+        let budget = communicator.rank == 0 ? TimeBudget(options.run.timeLimit) : nil
+        var outcome = try train(
+            options, on: communicator, console: console, sharding: sharding, progress: progress, budget: budget,
             shouldStop: shouldStop)
         if outcome == .finished {
-            try evaluateAtEnd(of: options, on: communicator, console: console, progress: progress)
+            outcome = try evaluateAtEnd(
+                of: options, on: communicator, console: console, progress: progress, budget: budget,
+                shouldStop: shouldStop)
         }
         try watchdog?.stop()
         return outcome
@@ -50,27 +41,40 @@ public func train(
     }
 }
 
+/// Throws `TrainingError` where a run cannot begin, whatever its data are.
+func checkStart(_ options: RunOptions, ranks: Int) throws {
+    guard options.training.batchSize >= ranks else {
+        throw TrainingError(
+            "training.batch_size is \(options.training.batchSize), but each of the "
+                + "\(ranks) ranks needs a jet; raise it or start fewer ranks")
+    }
+    let training = options.training
+    guard training.profileSteps == nil || training.profileRank < ranks else {
+        throw TrainingError(
+            "training.profile_rank is \(training.profileRank), but the run has \(plural(ranks, "rank")), "
+                + "counted from 0")
+    }
+    // Before fits to the data, which may take long.
+    func check(_ path: String?, _ key: String) throws {
+        guard let path, !FileManager.default.fileExists(atPath: path) else { return }
+        throw TrainingError("\(key): there is no file \(path)")
+    }
+    try check(options.initialWeights, "model.initial_weights")
+    if case .checkpoint(let path) = options.run.resume { try check(path, "run.resume") }
+}
+
 private func train(
     _ options: RunOptions, on communicator: Communicator, console: Console, sharding: Sharding,
-    progress: ProgressBoard, shouldStop: () -> Bool
+    progress: ProgressBoard, budget: TimeBudget?, shouldStop: () -> Bool
 ) throws -> RunOutcome {
     // Data first: where it cannot be read, nothing is written.
-    let train = try JetDataset(
-        paths: options.data.train, maxConstituents: options.data.maxConstituents,
-        choice: options.choice, constituentLabels: options.objective.constituentLabels, on: communicator)
-    let validation =
-        options.data.validation.isEmpty
-        ? nil
-        : try JetDataset(
-            paths: options.data.validation, maxConstituents: options.data.maxConstituents,
-            jets: options.training.validationJets, choice: JetChoice(classes: options.choice.classes),
-            constituentLabels: options.objective.constituentLabels, on: communicator)
+    let data = try RunData(options, on: communicator)
     progress.enter(.startUp)
-    return try withExtendedLifetime((train, validation)) {
+    return try withExtendedLifetime(data) {
         do {
             return try run(
-                options, train, validation, on: communicator, console: console, sharding: sharding,
-                progress: progress, shouldStop: shouldStop)
+                options, data, on: communicator, console: console, sharding: sharding, progress: progress,
+                budget: budget, shouldStop: shouldStop)
         } catch let error as AgreedError {
             throw error
         } catch {
@@ -80,9 +84,10 @@ private func train(
 }
 
 private func run(
-    _ options: RunOptions, _ train: JetDataset, _ validation: JetDataset?, on communicator: Communicator,
-    console: Console, sharding: Sharding, progress: ProgressBoard, shouldStop: () -> Bool
+    _ options: RunOptions, _ data: RunData, on communicator: Communicator, console: Console, sharding: Sharding,
+    progress: ProgressBoard, budget: TimeBudget?, shouldStop: () -> Bool
 ) throws -> RunOutcome {
+    let (train, validation) = (data.train, data.validation)
     let directory = try communicator.onRoot {
         let directory = try RunDirectory(options.run.directory)
         try console.open(logFile: directory.log)
@@ -132,8 +137,7 @@ private func run(
         objective, optimizer: run.optimizer, state: run.state, options: options, train: trainLoader,
         validation: try validation.map { try loader($0, run.fitted.preprocessing, shuffle: false) },
         on: communicator, console: console, records: records,
-        budget: communicator.rank == 0 ? TimeBudget(options.run.timeLimit) : nil, sharding: sharding,
-        progress: progress, precision: precision)
+        budget: budget, sharding: sharding, progress: progress, precision: precision)
     let outcome = try trainer.run(shouldStop: shouldStop)
     try communicator.barrier()
     return outcome

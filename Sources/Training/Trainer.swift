@@ -29,6 +29,8 @@ final class Trainer {
     private var hasTrace = false
     /// The step of the last validation, and its total loss.
     private var validated: (step: Int, loss: Double)?
+    /// The time of the validation of this step, and of the slowest until now [s].
+    private var (validationSeconds, slowestValidation) = (0.0, 0.0)
     /// What this rank waited for its jets since that was last told: seconds, and steps.
     private var waited = (seconds: 0.0, steps: 0)
 
@@ -60,6 +62,7 @@ final class Trainer {
             detectsAnomalies: options.training.detectAnomaly)
         meter = Throughput(step: state.step, jets: state.jets)
         if state.lossSums.count != columns { forgetLosses() }
+        if let rows = records.rows { self.state.rows = rows }
     }
 
     /// Trains until the configured number of steps, or until `shouldStop` is true on a rank or the time is
@@ -69,6 +72,7 @@ final class Trainer {
         defer { records.finishSaving() }
         let settings = options.training
         let prefetcher = train.prefetcher()
+        // Without validations, which few steps have.
         var slowestStep = 0.0
         while state.step < settings.steps, !isPatienceSpent {
             trace?.begin(step: state.step + 1)
@@ -78,7 +82,8 @@ final class Trainer {
             let factors = objective.learningRateFactors(step: state.step)
             // A run that has time for a single step alone still gets on.
             let isTimeUp = slowestStep > 0
-                && (budget?.isSpent(reserving: 2 * (slowestStep + records.slowestSave)) ?? false)
+                && (budget?.isSpent(
+                    reserving: 2 * (slowestStep + records.slowestSave) + nextValidation(step: slowestStep)) ?? false)
             let result = try step(
                 { try microBatches(from: prefetcher) }, learningRate: learningRate,
                 factors: factors, number: state.step + 1,
@@ -104,7 +109,7 @@ final class Trainer {
             if result.isSkipped { try noteSkipped(result) }
             if state.step == settings.steps || isPatienceSpent {
                 try trace.span("last checkpoint") { try saveLast() }
-            } else if state.step % settings.checkpointInterval == 0 || isBest, !result.isSkipped {
+            } else if isBest || !result.isSkipped && state.step % settings.checkpointInterval == 0 {
                 progress.enter(.saving)
                 meter.excluding {
                     trace.span("checkpoint copy") {
@@ -117,16 +122,25 @@ final class Trainer {
                 hasTrace = true
                 if state.step == profiled.upperBound { try meter.excluding { try writeTrace() } }
             }
-            slowestStep = max(slowestStep, begin.duration(to: .now) / .seconds(1))
+            slowestStep = max(slowestStep, begin.duration(to: .now) / .seconds(1) - validationSeconds)
+            (slowestValidation, validationSeconds) = (max(slowestValidation, validationSeconds), 0)
         }
         console.endProgress()
         try writeTrace()
         if isPatienceSpent {
+            let lowest = state.lowest.map { "has not fallen below " + String(format: "%.4f", $0) } ?? "is no number"
             console.say(
-                "stopped early after \(state.step) of \(settings.steps) steps: the validation loss has not fallen below "
-                    + String(format: "%.4f", state.lowest!) + " for \(state.sinceLowest) validations")
+                "stopped early after \(state.step) of \(settings.steps) steps: the validation loss \(lowest) for "
+                    + plural(state.sinceLowest, "validation"))
         }
         return .finished
+    }
+
+    /// The time of the validation that comes with the next step, if one does [s]; before the first is known, as many
+    /// steps as it has batches.
+    private func nextValidation(step seconds: Double) -> Double {
+        guard let validation, (state.step + 1) % options.training.validationInterval == 0 else { return 0 }
+        return slowestValidation > 0 ? 1.5 * slowestValidation : Double(validation.stepsPerEpoch) * seconds
     }
 
     /// Writes the steps that were recorded, and tells where; collective.
@@ -211,7 +225,9 @@ final class Trainer {
 
         var losses: [Double?]?
         if validation != nil, isValidationDue || isLast {
+            let begin = ContinuousClock.now
             losses = try trace.span("validation") { try meter.excluding { try validate() } }
+            validationSeconds = begin.duration(to: .now) / .seconds(1)
             validated = (state.step, losses![0]!)
             if isValidationDue { noteValidation(losses![0]!) }
             console.say(describeValidation(losses!))

@@ -185,6 +185,53 @@ import Training
         }
     }
 
+    /// Losses that are no numbers are not lower than others: the run ends in words, and where it was resumed too.
+    @Test func lossesThatAreNoNumbersSpendThePatience() throws {
+        try withBackbone { folder, backbone in
+            // Finite weights, but features of the jets times them are not.
+            func options(_ run: String, steps: Int) throws -> RunOptions {
+                try self.options(
+                    run, backbone: backbone, "optimizer.learning_rate=1e18", "optimizer.gradient_clip=null",
+                    "training.max_skipped_steps=100", "training.validation_interval=1",
+                    "training.early_stopping_patience=5", "training.steps=\(steps)", "fine_tuning.frozen_steps=0",
+                    "fine_tuning.catch_up_steps=0", "training.checkpoint_interval=1")
+            }
+            let straight = folder + "/straight"
+            try train(options(straight, steps: 16))
+            let last = try MetricsTable(straight).values("step").max()!
+            #expect(last < 16)
+            try train(options(folder + "/resumed", steps: 3))
+            try train(options(folder + "/resumed", steps: 16))
+            #expect(try MetricsTable(folder + "/resumed").values("step").max() == last)
+        }
+    }
+
+    /// A run that goes on is measured anew; one that has nothing to do is not.
+    @Test func theEvaluationIsThatOfTheLastWeights() throws {
+        try withBackbone { folder, backbone in
+            let run = folder + "/run"
+            func report(_ steps: Int, _ test: String, stops: Bool = false) throws -> (text: String, outcome: RunOutcome) {
+                let outcome = try train(
+                    options(
+                        run, backbone: backbone, "run.evaluate=latest", "data.test=[\(sample(test))]",
+                        "training.steps=\(steps)"), shouldStop: { stops })
+                try world.barrier()
+                let text = try? String(contentsOfFile: run + "/evaluation/metrics.json", encoding: .utf8)
+                try world.barrier()
+                return (text ?? "", outcome)
+            }
+            let first = try report(2, "test")
+            #expect(first.text.contains("\"step\" : 2") && first.outcome == .finished)
+            #expect(try report(2, "test").text == first.text)
+            let second = try report(4, "test").text
+            #expect(second.contains("\"step\" : 4"))
+            // Other jets, but a signal comes first: what is there stays, and the next start does it.
+            let stopped = try report(4, "val", stops: true)
+            #expect(stopped.text == second && stopped.outcome == .stopped)
+            #expect(try report(4, "val").text.contains("val.h5"))
+        }
+    }
+
     /// A subset of the classes in an order of one's own; evaluated on any number of ranks, from the checkpoint alone.
     @Test func evaluationNeedsNothingButTheCheckpoint() throws {
         try withBackbone { folder, backbone in

@@ -94,6 +94,15 @@ import Training
         #expect(try runOptions(options.resolved).run.timeLimit == seconds)
     }
 
+    /// A sweep over `data.jets` would train the same model again and again.
+    @Test(arguments: [("data.jets=10", "data.jets"), ("data.classes=[Hbb]", "data.classes")])
+    func weakSupervisionChoosesItsJetsItself(override: String, key: String) throws {
+        let cwola = "objective: cwola\ncwola: {background: [QCD], signal: [Tbqq]}\ndata: {train: [train.h5]}"
+        _ = try runOptions(cwola)
+        let complaint = failure { _ = try runOptions(cwola, [override]) }
+        #expect(complaint.contains(key) && complaint.contains("cwola.signal_jets"), "\(complaint)")
+    }
+
     @Test func everySectionCanBeChanged() throws {
         let options = try runOptions(
             shortest,
