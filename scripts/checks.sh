@@ -1,7 +1,6 @@
 # shellcheck shell=bash
-# What the tests that need a cluster or hosts of their own share: checks that are
-# counted, and an end that leaves nothing. To be sourced, from the root of the repository, by a script that
-# defines `clean_up`:
+# What the scripts that test share: checks that are counted, and an end that leaves nothing. To be sourced, from the
+# root of the repository, by a script that may define `clean_up` after it:
 #
 #     source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 #
@@ -17,6 +16,9 @@ fail() {
     exit 1
 }
 
+clean_up() { :; }
+
+# However the script ends, whatever stopped it early counts as a failure.
 conclude() {
     local status=$?
     trap '' INT TERM
@@ -55,7 +57,7 @@ within() {
 # prepare: an empty folder for the logs, and the program in KAON, which is built unless it is given.
 prepare() {
     if [[ -z ${KAON:-} ]]; then
-        swift build -c release --product kaon
+        swift build -c release --product kaon || fail "kaon does not build"
         KAON=$(swift build -c release --show-bin-path)/kaon
     fi
     KAON=$(realpath "$KAON")

@@ -5,28 +5,29 @@
 #     bash scripts/test-faults.sh [--short]
 #
 # The short form takes about a minute. Prints a line for each kind of fault with its count; the last line
-# is "N passed, N failed". The full disk needs a root user who may mount a tmpfs, and is skipped without.
+# is "N passed, N failed". KAON names the program (by default the release build, which is made). The full disk
+# and the read-only folder need a root user who may mount a tmpfs, and are skipped without.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh
+# shellcheck source=scripts/checks.sh
+source scripts/checks.sh
 
 kills=50 saves=50 repeats=5 damages=20 inputs=12000
 if [[ ${1:-} == --short ]]; then kills=2 saves=4 repeats=1 damages=1 inputs=400; fi
 RANDOM=${KAON_FAULT_SEED:-1}
 
-swift build -c release --product kaon >/dev/null || exit 1
-kaon=$(swift build -c release --show-bin-path)/kaon
+prepare >/dev/null
 folder=$(mktemp -d)
 # No file of the test is left, nor a process that it started.
 started=()
-finish() {
+clean_up() {
     local process
     for process in "${started[@]}"; do kill -KILL "$process" 2>/dev/null; done
     umount --lazy "$folder/small" 2>/dev/null
     rm -rf "$folder"
 }
-trap finish EXIT
 
 jets=$PWD/Tests/Fixtures/jets
 cat >"$folder/tiny.yaml" <<END
@@ -41,8 +42,10 @@ training: {steps: 200, batch_size: 8, micro_batch_size: 8, validation_interval: 
            checkpoint_interval: 20, log_interval: 10}
 parallel: {threads: 1}
 END
+# Long enough that whoever waits for a step finds the run still at work, and to be seen at every step.
+steps=300
+long=(training.steps=$steps training.log_interval=1)
 
-passed=0 failed=0
 # verdict NAME STATUS [DETAIL]: counts a check; only what went wrong is told at once.
 verdict() {
     if (($2 == 0)); then
@@ -62,7 +65,7 @@ run() {
     shift 2
     mkdir -p "$place"
     # shellcheck disable=SC2046
-    (cd "$place" && timeout 120 $(launcher "$ranks") "$kaon" pretrain "$folder/tiny.yaml" run.directory=run "$@" \
+    (cd "$place" && timeout 120 $(launcher "$ranks") "$KAON" pretrain "$folder/tiny.yaml" run.directory=run "$@" \
         >output 2>&1 </dev/null)
 }
 
@@ -73,7 +76,7 @@ begin() {
     shift 2
     mkdir -p "$place"
     # shellcheck disable=SC2046
-    (cd "$place" && exec $(launcher "$ranks") "$kaon" pretrain "$folder/tiny.yaml" run.directory=run "$@" \
+    (cd "$place" && exec $(launcher "$ranks") "$KAON" pretrain "$folder/tiny.yaml" run.directory=run "$@" \
         >output 2>&1 </dev/null) &
     job=$!
     started+=("$job")
@@ -82,16 +85,30 @@ begin() {
     started+=("${ranks_of_job[@]}")
 }
 
-# Waits for the end of a job that was broken; fails where something of it runs ten seconds later.
+# Waits until the job has told of a step; fails where it ends before, or takes longer than a minute.
+# at_step STEP FOLDER
+at_step() {
+    local end=$((SECONDS + 60))
+    until step_reached "$1" "$2/run"; do
+        is_running "$job" && ((SECONDS < end)) || return 1
+        sleep 0.01
+    done
+}
+
+# Waits for the end of a job that was broken, and leaves its exit code in $status; fails where something of it runs
+# ten seconds later.
 await_end() {
     local process tries=0
     wait "$job" 2>/dev/null
+    status=$?
     for process in "${ranks_of_job[@]}"; do
         while is_running "$process"; do
             if ((tries++ > 100)); then return 1; fi
             sleep 0.1
         done
     done
+    # Their numbers may soon be those of others.
+    started=()
 }
 
 # ends_within SECONDS PROCESS: kills it where it does not.
@@ -114,15 +131,22 @@ same() {
     latest=$(readlink "$1/run/checkpoints/latest")
     [[ $latest == "$(readlink "$2/run/checkpoints/latest")" ]] &&
         cmp -s "$1/run/checkpoints/$latest" "$2/run/checkpoints/$latest" &&
-        cmp -s <(metrics "$1") <(metrics "$2")
+        cmp -s <(without_clock "$1/run") <(without_clock "$2/run")
 }
-metrics() {
-    awk -F, '{ line = ""
-        for (i = 1; i <= NF; i++) {
-            if (NR == 1) clock[i] = $i == "jets_per_second" || $i == "data_wait_ms"
-            if (!clock[i]) line = line "," $i
-        }
-        print line }' "$1/run/metrics.csv"
+
+# dies NAME FOLDER SIGNAL PROCESS: sends the signal at a random step of the job, and sees that the job ended by it:
+# not before, not well, and wholly. Only what went wrong is counted.
+dies() {
+    local step=$((1 + RANDOM % (steps * 3 / 4))) wrong=""
+    # The shell, too, would tell of the signal.
+    {
+        at_step "$step" "$2" && kill "-$3" "$4" || wrong="it was not there to be broken: $(tail -n 3 "$2/output")"
+        ends_within 30 "$job" || wrong=${wrong:-"the job goes on"}
+        await_end || wrong=${wrong:-"something still runs"}
+    } 2>/dev/null
+    ((status != 0)) || wrong=${wrong:-"the job ended well"}
+    [[ -z $wrong ]] || verdict "$1 at step $step" 1 "$wrong"
+    [[ -z $wrong ]]
 }
 
 # goes_on NAME FOLDER RANKS REFERENCE [key=value …]: the same command ends a broken run like the reference.
@@ -134,79 +158,89 @@ goes_on() {
     else
         verdict "$name" 1 "$(tail -n 3 "$place/output")"
     fi
+    broken=$((broken + 1))
+    if grep -q '^continuing from' "$place/output"; then continued=$((continued + 1)); fi
 }
 
-# A moment in the life of a run that takes about a second [s].
-moment() { printf '0.%03d' $((RANDOM % 700)); }
+# Of the runs that were broken, some had no checkpoint yet and began again.
+section() {
+    local more=""
+    if ((broken > 0)); then more="; $continued of $broken went on from a checkpoint"; fi
+    echo "$1: $((passed - before)) passed, $((failed - failed_before)) failed$more"
+}
+start_section() { before=$passed failed_before=$failed broken=0 continued=0; }
 
-section() { echo "$1: $((passed - before)) passed, $((failed - failed_before)) failed"; }
-start_section() { before=$passed failed_before=$failed; }
+# The first 100 steps alone are what many faults begin with.
+run "$folder/hundred" 1 training.steps=100 &&
+    run "$folder/reference-1" 1 && run "$folder/reference-2" 2 "${long[@]}"
+verdict reference $? "$(tail -n 3 "$folder"/*/output)"
+((failed == 0)) || exit 1
 
-for ranks in 1 2; do
-    run "$folder/reference-$ranks" "$ranks" || { verdict reference 1 "$(cat "$folder/reference-$ranks/output")"; }
-done
-[[ -e $folder/reference-2/run/checkpoints/latest ]] || { echo "$passed passed, $failed failed"; exit 1; }
-
-start_section
-for ((number = 0; number < kills; number++)); do
-    place=$folder/kill-$number
-    begin "$place" 2
-    sleep "$(moment)"
-    kill -KILL "${ranks_of_job[RANDOM % 2]}" 2>/dev/null
-    await_end || verdict "kill of a rank" 1 "something still runs"
-    goes_on "kill of a rank, number $number" "$place" 2 "$folder/reference-2"
+# kill_one 0|1|mpirun: kills that rank, or what started it.
+kill_one() {
+    local place=$folder/killed name="kill of rank $1" process
+    begin "$place" 2 "${long[@]}"
+    if [[ $1 == mpirun ]]; then name="kill of mpirun" process=$job; else process=${ranks_of_job[$1]}; fi
+    dies "$name" "$place" KILL "$process" && goes_on "$name" "$place" 2 "$folder/reference-2" "${long[@]}"
     rm -rf "$place"
-done
+}
+start_section
+for ((number = 0; number < kills; number++)); do kill_one $((RANDOM % 2)); done
 section "kill -9 of a random rank"
 
 start_section
 for ((number = 0; number < repeats; number++)); do
-    for victim in "rank 0" mpirun; do
-        place=$folder/launcher
-        begin "$place" 2
-        sleep "$(moment)"
-        if [[ $victim == mpirun ]]; then kill -KILL "$job"; else kill -KILL "${ranks_of_job[0]}"; fi 2>/dev/null
-        await_end || verdict "kill of $victim" 1 "something still runs"
-        goes_on "kill of $victim" "$place" 2 "$folder/reference-2"
-        rm -rf "$place"
-    done
+    for victim in 0 mpirun; do kill_one "$victim"; done
 done
 section "kill -9 of rank 0 and of mpirun"
 
-# The watchdog of the other rank notices, and mpirun ends them all; a run that is long enough not to end before.
+# The watchdog of the other rank notices, and mpirun ends them all.
 start_section
-reference=$folder/reference-stopped
-run "$reference" 2 training.steps=1000 || verdict reference 1 "$(cat "$reference/output")"
 for ((number = 0; number < repeats; number++)); do
     for victim in 0 1; do
         place=$folder/stopped
-        begin "$place" 2 training.steps=1000 parallel.watchdog.silence=2
-        sleep "$(moment)"
-        kill -STOP "${ranks_of_job[victim]}"
-        ends_within 30 "$job"
-        verdict "SIGSTOP of rank $victim" $? "the job goes on"
-        await_end || verdict "SIGSTOP of rank $victim" 1 "something still runs"
-        grep -qE "rank $victim on .*: no sign of life" "$place/output"
-        verdict "SIGSTOP of rank $victim" $? "no word of it: $(tail -n 3 "$place/output")"
-        goes_on "SIGSTOP of rank $victim" "$place" 2 "$reference" training.steps=1000
+        begin "$place" 2 "${long[@]}" parallel.watchdog.silence=2
+        if dies "SIGSTOP of rank $victim" "$place" STOP "${ranks_of_job[victim]}"; then
+            grep -qE "rank $victim on .*: no sign of life" "$place/output"
+            verdict "SIGSTOP of rank $victim" $? "no word of it: $(tail -n 3 "$place/output")"
+            goes_on "SIGSTOP of rank $victim" "$place" 2 "$folder/reference-2" "${long[@]}"
+        fi
         rm -rf "$place"
     done
 done
 section "SIGSTOP of a rank and of rank 0"
 
-# A limit on the size of files ends the process, by SIGXFSZ, at that byte of the checkpoint.
+# A limit on the size of files ends the process, by SIGXFSZ (25), at that byte of its first checkpoint: any byte
+# behind the size of all other files. MPI must make none of its own, which are large; a rank alone can do without.
 start_section
-size=$(stat -c %s "$folder/reference-1/run/checkpoints/$(readlink "$folder/reference-1/run/checkpoints/latest")")
+older=checkpoints/step-00000100.h5
+size=$(stat -c %s "$folder/hundred/run/$older")
+others=$(find "$folder/reference-1/run" -maxdepth 1 -type f -printf '%s\n' | sort -n | tail -n 1)
 for ((number = 0; number < saves; number++)); do
-    place=$folder/save-$number
-    begin "$place" 1 training.log_interval=10
-    offset=$(((RANDOM * 32768 + RANDOM) % size))
-    prlimit --pid "$job" --fsize="$offset" 2>/dev/null
-    await_end
-    goes_on "kill at byte $offset of a save" "$place" 1 "$folder/reference-1" training.log_interval=10
+    place=$folder/saving
+    cp -a "$folder/hundred" "$place"
+    offset=$((others + 1 + (RANDOM * 32768 + RANDOM) % (size - others - 1)))
+    name="kill at byte $offset of a save"
+    # As above, a word of the shell is not wanted.
+    {
+        (cd "$place" && OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_btl=self timeout 120 \
+            prlimit --fsize="$offset" "$KAON" pretrain "$folder/tiny.yaml" run.directory=run >output 2>&1 </dev/null)
+        status=$?
+    } 2>/dev/null
+    begun=$(cd "$place/run/checkpoints" && find . -name '.step-*.tmp' -size +0)
+    if ((status != 128 + 25)) || [[ -z $begun ]]; then
+        verdict "$name" 1 "exit code $status, begun: ${begun:-nothing}: $(tail -n 3 "$place/output")"
+    elif ! cmp -s "$place/run/$older" "$folder/hundred/run/$older"; then
+        verdict "$name" 1 "the checkpoint before it has changed"
+    else
+        goes_on "$name" "$place" 1 "$folder/reference-1"
+        if [[ -e $place/run/checkpoints/$begun ]] || ! grep -q "^continuing from .*$older" "$place/output"; then
+            verdict "$name" 1 "$begun is still there, or it went on from elsewhere: $(cat "$place/output")"
+        fi
+    fi
     rm -rf "$place"
 done
-section "kill at a random byte of a save"
+section "kill at a random byte of a save, with a checkpoint before it"
 
 start_section
 for ((number = 0; number < repeats; number++)); do
@@ -219,7 +253,7 @@ for ((number = 0; number < repeats; number++)); do
     grep -q 'is in use by another run' "$folder/second/output"
     verdict "two runs in one folder" $? "$(cat "$folder/second/output")"
     kill -CONT "$job"
-    wait "$job"
+    await_end
     same "$place" "$folder/reference-1"
     verdict "two runs in one folder" $? "the first one did not end well"
     rm -rf "$place"
@@ -245,7 +279,7 @@ start_section
 for ((number = 0; number < damages; number++)); do
     for kind in bit cut block; do
         place=$folder/damage
-        run "$place" 1 training.steps=100
+        cp -a "$folder/hundred" "$place"
         damage "$place/run/checkpoints/$(readlink "$place/run/checkpoints/latest")" "$kind"
         # A bit that carries no meaning may be flipped unnoticed; the end is the same.
         goes_on "$kind damaged in the latest checkpoint" "$place" 1 "$folder/reference-1"
@@ -253,6 +287,34 @@ for ((number = 0; number < damages; number++)); do
     done
 done
 section "a damaged checkpoint"
+
+# A row that cannot be read, or is gone, takes no other with it. Where its step can be read it stays, and the
+# checkpoint, which counts the rows, is the same to the bit.
+other_rows() { without_clock "$1/run" | grep -av "^$step,"; }
+steps_of() { cut -d , -f 1 "$1/run/metrics.csv"; }
+start_section
+for ((number = 0; number < repeats; number++)); do
+    for kind in bit line; do
+        place=$folder/rows step=$((10 + RANDOM % 10 * 10))
+        cp -a "$folder/hundred" "$place"
+        file=$place/run/metrics.csv digit=$((RANDOM % 10))
+        case $kind in
+            # The top bit of the last such digit in the row, behind its step.
+            bit) LC_ALL=C sed -i "s/^\\($step,.*\\)$digit/\\1\\xb$digit/" "$file" ;;
+            line) sed -i "/^$step,/d" "$file" ;;
+        esac
+        run "$place" 1 && cmp -s <(other_rows "$place") <(other_rows "$folder/reference-1") &&
+            if [[ $kind == line ]]; then
+                grep -q '^warning: .*metrics.csv' "$place/output"
+            else
+                cmp -s <(steps_of "$place") <(steps_of "$folder/reference-1") &&
+                    cmp -s "$place/run/checkpoints/latest" "$folder/reference-1/run/checkpoints/latest"
+            fi
+        verdict "metrics.csv, $kind damaged at step $step" $? "$(wc -l <"$file") lines; $(tail -n 3 "$place/output")"
+        rm -rf "$place"
+    done
+done
+section "a damaged metrics.csv"
 
 start_section
 for ((number = 0; number < repeats; number++)); do
@@ -269,13 +331,13 @@ section "all checkpoints damaged"
 
 start_section
 for ((number = 0; number < damages; number++)); do
-    for kind in cut block; do
+    for kind in bit cut block; do
         place=$folder/data
         mkdir -p "$place"
         cp "$jets/val.h5" "$place/jets.h5"
         damage "$place/jets.h5" "$kind"
         run "$place" 1 data.train="[$place/jets.h5]"
-        # An error in words, or damage where nothing stands; never a crash.
+        # An error in words, or damage where nothing stands, or in values without a checksum; never a crash.
         status=$?
         ((status == 0)) || grep -q '^Error: ' "$place/output"
         verdict "$kind damaged in the data" $((status > 1 || $? != 0)) "exit code $status: $(tail -n 3 "$place/output")"
@@ -284,21 +346,62 @@ for ((number = 0; number < damages; number++)); do
 done
 section "damaged data"
 
+# turn_read_only FOLDER: lets the running job find its folder so. A file system with files that are open to be written
+# refuses that; a mount over the folder does not, which shall come at once for the job.
+turn_read_only() {
+    at_step 60 "$1" && kill -STOP "${ranks_of_job[0]}" &&
+        mount --bind "$1/run" "$1/run" && mount -o remount,ro,bind "$1/run"
+    local result=$?
+    kill -CONT "${ranks_of_job[0]}"
+    return "$result"
+}
+
 start_section
 if mkdir "$folder/small" && mount -t tmpfs -o size=1500k tmpfs "$folder/small" 2>/dev/null; then
     run "$folder/reference-full" 1 training.keep_last=100
-    (cd "$folder/small" && "$kaon" pretrain "$folder/tiny.yaml" run.directory=run training.keep_last=100 \
+    (cd "$folder/small" && "$KAON" pretrain "$folder/tiny.yaml" run.directory=run training.keep_last=100 \
         >"$folder/full" 2>&1 </dev/null)
     verdict "a full disk" $(($? != 1)) "the end was not an error"
     grep -q 'no checkpoint was written.*no space left on device' "$folder/full"
     verdict "a full disk" $? "no word of it"
     mount -o remount,size=100m "$folder/small"
     goes_on "a full disk that was cleared" "$folder/small" 1 "$folder/reference-full" training.keep_last=100
+    rm -rf "$folder/small/run"
+    section "a full disk"
+
+    start_section
+    place=$folder/small
+    for ((number = 0; number < repeats; number++)); do
+        for length in "to the end" "for a while"; do
+            name="a folder that is read-only $length"
+            begin "$place" 2 "${long[@]}"
+            turn_read_only "$place"
+            verdict "$name" $? "it could not be done: $(tail -n 3 "$place/output")"
+            if [[ $length == "for a while" ]]; then
+                until grep -q '^warning: .*read-only file system' "$place/output" || ! is_running "$job"; do :; done
+                umount --lazy "$place/run"
+            fi
+            ends_within 60 "$job"
+            await_end
+            grep -q '^warning: .*no checkpoint was written.*read-only file system' "$place/output"
+            verdict "$name" $? "no word of it: $(tail -n 3 "$place/output")"
+            if [[ $length == "for a while" ]]; then
+                ((status == 0)) && same "$place" "$folder/reference-2"
+                verdict "$name" $? "exit code $status: $(tail -n 3 "$place/output")"
+            else
+                ((status == 1)) && grep -q '^Error: .*no checkpoint was written' "$place/output"
+                verdict "$name" $? "exit code $status: $(tail -n 3 "$place/output")"
+                umount --lazy "$place/run"
+                goes_on "$name" "$place" 2 "$folder/reference-2" "${long[@]}"
+            fi
+            rm -rf "$place/run"
+        done
+    done
+    section "a folder that turns read-only"
     umount --lazy "$folder/small"
 else
-    echo "a full disk: skipped, for a tmpfs cannot be mounted here"
+    echo "a full disk, a folder that turns read-only: skipped, for a tmpfs cannot be mounted here"
 fi
-section "a full disk"
 
 # It counts for itself.
 bash scripts/fuzz.sh "$inputs" >"$folder/fuzz"
@@ -308,6 +411,3 @@ if [[ $(tail -n 1 "$folder/fuzz") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; t
 else
     verdict fuzzer 1 "it broke off"
 fi
-
-echo "$passed passed, $failed failed"
-((failed == 0))

@@ -3,25 +3,11 @@
 # their requirements change. The last line is "N passed, N failed"; whatever stops it early is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/checks.sh
+source scripts/checks.sh
 
 environment=$PWD/.build/python
 log=$PWD/.build/test-logs/python.log
-passed=0
-failed=0
-
-# However the script ends, its last line is the count.
-conclude() {
-    local status=$?
-    if ((status != 0 && failed == 0)); then failed=1; fi
-    echo "$passed passed, $failed failed"
-    ((failed == 0)) || exit 1
-}
-trap conclude EXIT
-
-fail() {
-    printf 'test-python: %s\n' "$*" >&2
-    exit 1
-}
 
 # An environment needs Python and, on Debian and Ubuntu, a package of its own.
 install_python() {

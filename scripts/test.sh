@@ -7,21 +7,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh
+# shellcheck source=scripts/checks.sh
+source scripts/checks.sh
 
 logs=$PWD/.build/test-logs
 # Seconds after which a run counts as hung: a rank that waits for a message would wait for ever.
 limit=${KAON_TEST_TIMEOUT:-1800}
-passed=0
-failed=0
-
-# However the script ends, its last line is the count, and whatever stopped it early counts as a failure.
-conclude() {
-    local status=$?
-    if ((status != 0 && failed == 0)); then failed=1; fi
-    echo "$passed passed, $failed failed"
-    ((failed == 0)) || exit 1
-}
-trap conclude EXIT
 
 # A crash is told in a few lines: the top of the stack that crashed.
 export SWIFT_BACKTRACE=threads=crashed,limit=12,top=0,registers=none,images=none,interactive=no,color=no
