@@ -14,8 +14,11 @@ public struct ClassAttentionPooling {
         public var inputs: Int
         /// Channels of the answer, such as classes.
         public var outputs: Int
+        /// Channels of its own blocks.
         public var width: Int
+        /// The number of blocks.
         public var layers: Int
+        /// Attention heads; they divide the width.
         public var heads: Int
         /// Hidden width of the feed-forward network over the width.
         public var feedForwardMultiplier: Int

@@ -13,8 +13,11 @@ public struct SetFlowDecoder {
         public var channels: Int
         /// Channels of the encoder's outputs.
         public var context: Int
+        /// Channels of its own blocks.
         public var width: Int
+        /// The number of blocks.
         public var layers: Int
+        /// Attention heads; they divide the width.
         public var heads: Int
         /// Hidden width of the feed-forward network over the width.
         public var feedForwardMultiplier: Int

@@ -7,8 +7,11 @@ import Tensors
 public struct SetFlowModel {
     /// What determines the parameters.
     public struct Shape: Sendable, Equatable {
+        /// Continuous features of a constituent.
         public var features: Int
+        /// The kinds of constituents.
         public var identities: Int
+        /// What sees the survivors: the backbone.
         public var encoder: TransformerShape
         /// Its channels and context follow from the others.
         public var decoder: SetFlowDecoder.Shape

@@ -8,9 +8,13 @@ import Tensors
 public struct VQVAE {
     /// What determines the parameters; as it comes, the shape of version 1 (arXiv:2401.13537).
     public struct Shape: Sendable, Equatable {
+        /// Continuous features of a constituent.
         public var features: Int
+        /// What makes latent vectors of constituents.
         public var encoder: NormformerShape
+        /// What makes constituents of codes.
         public var decoder: NormformerShape
+        /// The code book.
         public var quantiser: VectorQuantiser.Shape
 
         /// The shape of the encoder and the decoder of version 1.

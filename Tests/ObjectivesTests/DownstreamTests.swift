@@ -61,15 +61,7 @@ import Testing
             return zip(still.evaluate([0, 0], Tape(recording: false)), still.counts).map { $0 / $1 }
         }
         let first = means()
-        for step in 0..<steps {
-            objective.parameters.resetGradients()
-            let tape = Tape()
-            _ = part.evaluate(scales, tape)
-            tape.backward()
-            let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
-            let rate = 4e-3 * min(1, Double(step + 1) / 10) * min(1, 3 * Double(steps - step) / Double(steps))
-            optimizer.step(learningRate: rate, gradientScale: clippingFactor(norm: norm, limit: 1))
-        }
+        for step in 0..<steps { optimizer.learn(part, scales, of: objective, step: step, of: steps) }
         let measures = objective.measures(of: objective.predict(batch, loader.preprocessing))
         return (first, means(), Dictionary(uniqueKeysWithValues: measures.map { ($0.name, $0.value) }))
     }

@@ -22,17 +22,24 @@ struct Overfitting {
         first = means(part.evaluate(scales, Tape(recording: false)))
         var monitors: [Double] = []
         for step in 0..<steps {
-            objective.parameters.resetGradients()
-            let tape = Tape()
-            _ = part.evaluate(scales, tape)
-            tape.backward()
-            let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
-            let rate = 4e-3 * min(1, Double(step + 1) / 10) * min(1, 3 * Double(steps - step) / Double(steps))
-            optimizer.step(learningRate: rate, gradientScale: clippingFactor(norm: norm, limit: 1))
+            optimizer.learn(part, scales, of: objective, step: step, of: steps)
             monitors = try objective.stepDidEnd(step, isSkipped: false, on: alone)
         }
         last = means(part.evaluate(scales, Tape(recording: false)))
         self.monitors = monitors
         names = objective.terms.map(\.name)
+    }
+}
+
+extension AdamW {
+    /// One of some steps on a batch that is always the same: a rise, then a plateau, then a fall of the learning rate.
+    func learn(_ part: MicroBatch, _ scales: [Float], of objective: any Objective, step: Int, of steps: Int) {
+        objective.parameters.resetGradients()
+        let tape = Tape()
+        _ = part.evaluate(scales, tape)
+        tape.backward()
+        let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
+        let rate = 4e-3 * min(1, Double(step + 1) / 10) * min(1, 3 * Double(steps - step) / Double(steps))
+        self.step(learningRate: rate, gradientScale: clippingFactor(norm: norm, limit: 1))
     }
 }

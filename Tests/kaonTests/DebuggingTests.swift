@@ -94,25 +94,24 @@ import Testing
         }
     }
 
-    /// Gradients that leave late are the same gradients.
+    /// Gradients that leave late are the same gradients, and so are losses and norms.
     @Test func overlapChangesNothing() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
-            var checkpoints: [Data?] = []
+            var losses: [[String]] = []
             for overlap in [true, false] {
                 let directory = "run.directory=\(folder)/\(overlap)"
                 let outcome = try kaon(
                     run.arguments([directory, "parallel.overlap=\(overlap)"]), ranks: 2)
                 #expect(outcome.code == 0, "\(outcome.errors)")
                 let text = try String(contentsOfFile: "\(folder)/\(overlap)/metrics.csv", encoding: .utf8)
-                checkpoints.append(
-                    Data(
-                        text.split(separator: "\n").map {
-                            $0.split(separator: ",", omittingEmptySubsequences: false).dropLast(2)
-                                .joined(separator: ",")
-                        }.joined(separator: "\n").utf8))
+                // Without the speed and the wait for data.
+                losses.append(
+                    text.split(separator: "\n").map {
+                        $0.split(separator: ",", omittingEmptySubsequences: false).dropLast(2).joined(separator: ",")
+                    })
             }
-            #expect(checkpoints[0] == checkpoints[1])
+            #expect(losses[0] == losses[1] && losses[0].count > 2)
         }
     }
 }

@@ -9,6 +9,7 @@ public enum Activation: Sendable, Equatable {
     /// x Φ(x).
     case gelu
 
+    /// f(x), of the shape of x.
     public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
         switch self {
         case .leakyReLU(let slope): tape.leakyReLU(x, slope: slope)

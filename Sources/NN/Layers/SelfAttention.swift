@@ -17,6 +17,7 @@ public struct SelfAttention {
         self.heads = heads
     }
 
+    /// attention(x), from `[tokens, width]` to the same shape.
     public func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
         output(tape.selfAttention(qkv(x, on: tape, rounded: true), offsets: offsets, heads: heads), on: tape)
     }

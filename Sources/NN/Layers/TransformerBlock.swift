@@ -25,6 +25,7 @@ public struct TransformerBlock {
         feedForwardScale = scale("feedforward_scale")
     }
 
+    /// What the block makes of packed jets, from `[tokens, width]` to the same shape.
     public func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
         let x = attention(
             attentionNorm(x, on: tape, rounded: true), offsets: offsets, addedTo: x, scale: attentionScale, on: tape)

@@ -7,9 +7,13 @@ import Tensors
 public final class AdamW {
     /// The constants of the update.
     public struct Options: Sendable, Equatable {
+        /// λ, what of a parameter goes with each step, times the learning rate.
         public var weightDecay: Double
+        /// The decay of the moving average of the gradient.
         public var beta1: Double
+        /// The decay of the moving average of its square.
         public var beta2: Double
+        /// ε, what keeps the denominator from 0.
         public var epsilon: Double
 
         public init(weightDecay: Double = 1e-5, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8) {
