@@ -66,6 +66,22 @@ struct ProductStart {
         ProductStart(matrix: matrix?.advanced(rows: rows, columns: columns), row: row.map { $0 + columns })
     }
 
+    /// C = S.
+    func write(into c: Matrix, m: Int, n: Int) {
+        for i in 0..<m {
+            let to = c.pointer + i * c.stride
+            if let matrix {
+                let from = matrix.pointer + i * matrix.stride
+                if from != to { to.update(from: from, count: n) }
+                if let row { ck_add(to, row, Int64(n)) }
+            } else if let row {
+                to.update(from: row, count: n)
+            } else {
+                to.update(repeating: 0, count: n)
+            }
+        }
+    }
+
     fileprivate var inC: ck_start {
         ck_start(matrix: matrix?.pointer, stride: Int64(matrix?.stride ?? 0), row: row)
     }
@@ -83,7 +99,10 @@ func multiply(
     from start: ProductStart = .zero, into c: Matrix
 ) {
     guard m > 0, n > 0 else { return }
+    // The gradient of a weight without a single token is still written: what it holds is of an earlier step.
+    guard k > 0 else { return start.write(into: c, m: m, n: n) }
     if a.isNarrow {
+        precondition(n % 16 == 0, "products of bfloat16 numbers have whole vectors of columns, not \(n) columns")
         #if OneDNN
             if NarrowProducts.inUse == .oneDNN {
                 return multiplyByOneDNN(
@@ -100,7 +119,7 @@ func multiply(
         }
         return
     }
-    if hasOwnKernels, n % 16 == 0, k > 0 {
+    if hasOwnKernels, n % 16 == 0 {
         let scratch = Tensor(
             shape: [Int(ck_product_scratch(transposeA == .yes ? 1 : 0, Int64(n), Int64(k)))])
         withExtendedLifetime(scratch) {
@@ -110,15 +129,8 @@ func multiply(
         }
         return
     }
-    if start.matrix?.pointer != c.pointer {
-        for i in 0..<m {
-            let row = c.pointer + i * c.stride
-            if let matrix = start.matrix { row.update(from: matrix.pointer + i * matrix.stride, count: n) }
-            guard let bias = start.row else { continue }
-            if start.matrix == nil { row.update(from: bias, count: n) } else { ck_add(row, bias, Int64(n)) }
-        }
-    }
     let isZero = start.matrix == nil && start.row == nil
+    if !isZero { start.write(into: c, m: m, n: n) }
     BLAS.multiply(m: m, n: n, k: k, a, transposeA, b, transposeB, beta: isZero ? 0 : 1, into: c)
 }
 

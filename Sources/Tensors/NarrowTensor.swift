@@ -17,6 +17,12 @@ struct NarrowTensor: @unchecked Sendable {
     /// The values of a tensor, to nearest, ties to even.
     init(rounding tensor: Tensor) {
         self.init(shape: tensor.shape)
+        round(tensor)
+    }
+
+    /// Takes the values of a tensor, to nearest, ties to even.
+    func round(_ tensor: Tensor) {
+        precondition(tensor.count == count, "\(tensor.shape) does not fill \(shape)")
         let (to, from) = (pointer, tensor.pointer)
         parallel(count, grain: elementGrain) {
             narrow(from + $0.lowerBound, to: to + $0.lowerBound, count: $0.count)

@@ -46,6 +46,18 @@ enum Values {
         case .narrow(let tensor): tensor
         }
     }
+
+    /// The values in single precision.
+    func widened() -> Tensor {
+        switch self {
+        case .single(let tensor): tensor
+        case .narrow(let tensor): tensor.widened()
+        }
+    }
+
+    /// The values as a product reads them.
+    func factor(isNarrow: Bool) -> Values { isNarrow ? .narrow(narrowed()) : .single(widened()) }
+
     /// Calls `body(first row, rows, where to write them)`, in single precision, for parts of the rows of a matrix.
     func writeRows(_ rows: Range<Int>, _ body: (Int, Int, UnsafeMutablePointer<Float>) -> Void) {
         let width = columns

@@ -9,7 +9,7 @@ import Testing
     /// Tiles, blocks and their remainders; tokens and inner lengths beyond a block of 1024 or 512.
     static let shapes = [
         (1, 16, 16), (7, 32, 48), (8, 48, 64), (9, 16, 80), (15, 64, 112), (5, 16, 32), (3, 1040, 32), (2, 2064, 48),
-        (2, 32, 1040), (523, 16, 32), (60, 800, 16), (11, 16, 784),
+        (2, 32, 1040), (523, 16, 32), (60, 800, 16), (11, 16, 784), (33, 96, 112), (1701, 64, 80),
     ]
 
     /// Inputs and gradients in, of few bits.
@@ -42,6 +42,44 @@ import Testing
         for (narrow, single) in zip([x, weight, bias], singles) {
             expectClose(
                 try #require(narrow.gradient).doubles, try #require(single.gradient).doubles, 1e-5, "a gradient")
+        }
+    }
+
+    /// A batch without tokens has the gradient zero, or adds nothing: what stood there is of another step.
+    @Test(arguments: [false, true]) func noTokens(adds: Bool) throws {
+        let places = [[16, 32], [16], [16]].map { Tensor(repeating: 7, shape: $0) }
+        let parameters = places.map { Variable(parameter: randomTensor($0.shape, seed: 1), gradient: $0) }
+        if adds { for v in parameters { v.add(gradient: Tensor(repeating: 2, shape: v.shape)) } }
+        let tape = Tape(precision: .bfloat16)
+        let x = Variable(leaf: Tensor(shape: [0, 32]))
+        let y = tape.linear(x, weight: parameters[0], bias: parameters[1])
+        let z = tape.residualLinear(y, x, weight: parameters[0], bias: parameters[1], scale: parameters[2])
+        let end = tape.residualLinear(z, x, weight: parameters[0], bias: parameters[1])
+        tape.backward(from: end, seed: Tensor(shape: [0, 16]))
+        for place in places { #expect(place.array.allSatisfy { $0 == (adds ? 2 : 0) }) }
+    }
+
+    /// What writes bfloat16 numbers does not know whether the map that reads them multiplies such.
+    @Test func aMapOfOtherWidthsReadsThem() throws {
+        func run(_ precision: Precision) throws -> [Tensor] {
+            let shapes = [[5, 32], [32], [32], [20, 32], [16, 20], [16, 32], [32, 8]]
+            let v = shapes.enumerated().map { Variable(leaf: randomTensor($1, seed: UInt64($0))) }
+            let tape = Tape(precision: precision)
+            let normed = tape.layerNorm(v[0], weight: v[1], bias: v[2], rounded: true)
+            let hidden = tape.linear(tape.linear(normed, weight: v[3], bias: nil), weight: v[4], bias: nil)
+            let gated = tape.swiglu(
+                tape.linear(
+                    tape.linear(hidden, weight: Variable(constant: randomTensor([32, 16], seed: 9)), bias: nil),
+                    weight: v[5], bias: nil, rounded: true))
+            let y = tape.residualLinear(
+                v[0], gated, weight: v[6], bias: Variable(constant: Tensor(repeating: 0, shape: [32])))
+            tape.backward(from: y, seed: randomTensor(y.shape, seed: 99))
+            return try [y.value] + v.map { try #require($0.gradient) }
+        }
+        for (place, (narrow, single)) in zip(try run(.bfloat16), try run(.single)).enumerated() {
+            let difference = zip(narrow.doubles, single.doubles).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+            let error = (difference / dot(single, single)).squareRoot()
+            #expect(error < 4 * Self.rounding, "output or gradient \(place) is off by \(error)")
         }
     }
 

@@ -17,7 +17,7 @@ extension Tape {
             bias == nil || bias!.shape == [outputs], "a bias of shape \(bias!.shape) for \(outputs) outputs")
         let isNarrow = multipliesNarrow(inputs: inputs, outputs: outputs)
         let y = Values(shape: [tokens, outputs], isNarrow: isNarrow && rounded)
-        let input = isNarrow ? .narrow(x.values.narrowed()) : x.values
+        let input = x.values.factor(isNarrow: isNarrow)
         parallelMultiply(
             m: tokens, n: outputs, k: inputs, Matrix(input), .no, Matrix(weight.value), .yes,
             from: ProductStart(row: bias.map { UnsafePointer($0.value.pointer) }), into: Matrix(y))
@@ -26,7 +26,7 @@ extension Tape {
             if let bias, bias.requiresGradient {
                 gradient.addColumnSum(to: bias.gradientTarget().zeroedIfNew())
             }
-            let dy = isNarrow ? .narrow(gradient.narrowed()) : gradient
+            let dy = gradient.factor(isNarrow: isNarrow)
             if weight.requiresGradient {
                 let target = weight.gradientTarget()
                 parallelMultiply(
@@ -54,7 +54,12 @@ extension Tape {
                 into: dx)
         }
         if x.values.isNarrow {
-            multiply(into: Matrix(x.narrowGradientTarget()), from: .zero)
+            let target = x.narrowGradientTarget()
+            if dy.isNarrow { return multiply(into: Matrix(target), from: .zero) }
+            // What wrote the input did not know that this map is no whole vectors, and multiplies in single precision.
+            let dx = Tensor(shape: x.shape)
+            multiply(into: Matrix(dx), from: .zero)
+            target.round(dx)
         } else {
             let target = x.gradientTarget()
             multiply(into: Matrix(target.tensor), from: target.start)

@@ -21,7 +21,7 @@ extension Tape {
         precondition(x.shape == [tokens, outputs], "a branch of \([tokens, outputs]) cannot join \(x.shape)")
         precondition(scale == nil || scale!.shape == [outputs], "a layer scale has one value a channel")
         let isNarrow = multipliesNarrow(inputs: inputs, outputs: outputs)
-        let branch = isNarrow ? .narrow(a.values.narrowed()) : a.values
+        let branch = a.values.factor(isNarrow: isNarrow)
         let y = Tensor(shape: x.shape)
         let row = scale.map { multiplied(bias.value, $0.value) } ?? bias.value
         let map = scaled(weight, by: scale)
@@ -33,7 +33,7 @@ extension Tape {
         count(m: tokens, n: outputs, k: inputs)
         let leaves = [x, a, weight, bias] + (scale.map { [$0] } ?? [])
         return record("residual linear", y, from: leaves) { [unowned self] gradient in
-            let dy: Values = isNarrow ? .narrow(NarrowTensor(rounding: gradient)) : .single(gradient)
+            let dy = Values.single(gradient).factor(isNarrow: isNarrow)
             if a.requiresGradient {
                 multiplyGradient(dy, by: scaled(weight, by: scale), to: a)
                 count(m: tokens, n: outputs, k: inputs)
