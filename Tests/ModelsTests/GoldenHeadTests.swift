@@ -53,7 +53,7 @@ struct GoldenHeadTests {
     }
 
     /// The loss is a focal loss with the constants that the file states in words.
-    @Test func vertexingHead() throws {
+    @Test(arguments: Precision.tested) func vertexingHead(precision: Precision) throws {
         let file = try GoldenFile("vertexing_head")
         let x = try Variable(leaf: file.tensor("in.x"))
         let offsets = try file.offsets()
@@ -71,14 +71,14 @@ struct GoldenHeadTests {
         }
         try store.load(file, places: place)
         #expect(try offsets.mapPairs { [$0, $1] }.flatMap { $0 } == file.integers("out.pairs"))
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let logits = head(x, offsets: offsets, on: tape)
-        try expect(logits.value.array, "out.logits", in: file)
+        try expect(logits.value.array, "out.logits", in: file, precision: precision)
         let count = Float(target.count)
         let loss = tape.focalLoss(logits, target: target, gamma: 3, positiveWeight: 0.778, scale: 1 / count)
         tape.backward()
-        try expect([Float(loss) / count], "out.loss", in: file)
-        try expect(#require(x.gradient).array, "grad.in.x", in: file)
-        #expect(try store.gradientErrors(file, places: place) == [])
+        try expect([Float(loss) / count], "out.loss", in: file, precision: precision)
+        try expect(#require(x.gradient).array, "grad.in.x", in: file, precision: precision)
+        #expect(try store.gradientErrors(file, places: place, precision: precision) == [])
     }
 }

@@ -50,7 +50,7 @@ struct GoldenModelTests {
         #expect(try store.gradientErrors(file, precision: precision) == [])
     }
 
-    @Test func normformerBlock() throws {
+    @Test(arguments: Precision.tested) func normformerBlock(precision: Precision) throws {
         let file = try GoldenFile("normformer_block")
         let x = try Variable(leaf: file.tensor("in.x"))
         let builder = ParameterBuilder()
@@ -59,15 +59,15 @@ struct GoldenModelTests {
             dropoutPlace: 0, in: builder.root)
         let store = builder.build(seed: 0)
         try store.load(file, naming: referenceNameV1)
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let y = try block(x, offsets: file.offsets(), on: tape)
         try tape.backward(from: y, seed: file.tensor("seed.y"))
-        try expect(y.value, "out.y", in: file)
-        try expect(#require(x.gradient), "grad.in.x", in: file)
-        #expect(try store.gradientErrors(file, naming: referenceNameV1) == [])
+        try expect(y.value, "out.y", in: file, precision: precision)
+        try expect(#require(x.gradient), "grad.in.x", in: file, precision: precision)
+        #expect(try store.gradientErrors(file, naming: referenceNameV1, precision: precision) == [])
     }
 
-    @Test func mpmV1() throws {
+    @Test(arguments: Precision.tested) func mpmV1(precision: Precision) throws {
         let file = try GoldenFile("mpm_v1")
         let values = try file.tensor("in.csts")
         let jets = try Constituents(
@@ -89,17 +89,17 @@ struct GoldenModelTests {
         let tokens = masked.droppedTokens.map { Int($0) }
         let target = try file.indices("in.target")
 
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let logits = task(model(masked, on: tape), on: tape)
         let expected = try file.tensor("out.logits").picking(tokens)
-        #expect(logits.value.distance(to: expected) < goldenTolerance * expected.array.map(abs).max()!)
+        #expect(precision.error(logits.value.array, expected.array) <= precision.goldenTolerance)
         let loss = tape.crossEntropy(logits, target: tokens.map { target[$0] }, scale: 1 / Float(tokens.count))
         tape.backward()
-        try expect(Tensor([Float(loss) / Float(tokens.count)], shape: [1]), "out.loss", in: file)
-        #expect(try store.gradientErrors(file, naming: referenceNameV1) == [])
+        try expect(Tensor([Float(loss) / Float(tokens.count)], shape: [1]), "out.loss", in: file, precision: precision)
+        #expect(try store.gradientErrors(file, naming: referenceNameV1, precision: precision) == [])
     }
 
-    @Test func vectorQuantiser() throws {
+    @Test(arguments: Precision.tested) func vectorQuantiser(precision: Precision) throws {
         let file = try GoldenFile("vector_quantiser")
         func naming(_ name: String) -> String {
             name == "codes"
@@ -116,7 +116,7 @@ struct GoldenModelTests {
                 in: builder.root)
             let store = builder.build(seed: 0)
             try store.load(file, naming: naming)
-            let tape = Tape()
+            let tape = Tape(precision: precision)
             let isCommitment = prefix == "grad.commitment."
             let tokens = latents.value.rows
             let output = quantiser(latents, commitmentScale: isCommitment ? 1 / Float(tokens) : 0, on: tape)
@@ -124,14 +124,14 @@ struct GoldenModelTests {
             tape.backward()
             #expect(try output.codes == file.indices("out.codes"))
             #expect(try quantiser.nearestCodes(latents.value) == file.indices("out.codes"))
-            try expect(output.vectors.value, "out.z_q", in: file)
-            try expect(Tensor([Float(output.commitment) / Float(tokens)], shape: [1]), "out.loss", in: file)
-            try expect(#require(latents.gradient), prefix + "z", in: file)
-            #expect(try store.gradientErrors(file, prefix: prefix, naming: naming) == [])
+            try expect(output.vectors.value, "out.z_q", in: file, precision: precision)
+            try expect(Tensor([Float(output.commitment) / Float(tokens)], shape: [1]), "out.loss", in: file, precision: precision)
+            try expect(#require(latents.gradient), prefix + "z", in: file, precision: precision)
+            #expect(try store.gradientErrors(file, prefix: prefix, naming: naming, precision: precision) == [])
         }
     }
 
-    @Test func weightedPoolingHead() throws {
+    @Test(arguments: Precision.tested) func weightedPoolingHead(precision: Precision) throws {
         let file = try GoldenFile("weighted_pooling_head")
         let x = try Variable(leaf: file.tensor("in.x"))
         let builder = ParameterBuilder()
@@ -139,11 +139,11 @@ struct GoldenModelTests {
             width: x.value.columns, classes: file.shape("out.y")[1], in: builder.root)
         let store = builder.build(seed: 0)
         try store.load(file)
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let y = try head(x, offsets: file.offsets(), on: tape)
         try tape.backward(from: y, seed: file.tensor("seed.y"))
-        try expect(y.value, "out.y", in: file)
-        try expect(#require(x.gradient), "grad.in.x", in: file)
-        #expect(try store.gradientErrors(file) == [])
+        try expect(y.value, "out.y", in: file, precision: precision)
+        try expect(#require(x.gradient), "grad.in.x", in: file, precision: precision)
+        #expect(try store.gradientErrors(file, precision: precision) == [])
     }
 }

@@ -1,3 +1,4 @@
+import Golden
 import Models
 import NN
 import Tensors
@@ -37,6 +38,26 @@ import Testing
         let x = randomTensor([9, 32], seed: 2)
         let y = block(Variable(constant: x), offsets: Offsets(counts: [5, 4]), on: Tape(recording: false))
         #expect(y.value.array == x.array)
+    }
+
+    /// With products of bfloat16 numbers a block is near single precision, whether all of its maps are whole vectors or not.
+    @Test(.enabled(if: Precision.hasBFloat16), arguments: [48, 100]) func rounded(hidden: Int) throws {
+        let builder = ParameterBuilder()
+        let block = NormformerBlock(
+            width: 32, heads: 4, hidden: hidden, dropout: 0, dropoutPlace: 0, in: builder.root)
+        let store = builder.build(seed: 3)
+        store.randomize()
+        func run(_ precision: Precision) throws -> [Float] {
+            let tape = Tape(precision: precision)
+            let x = Variable(leaf: randomTensor([9, 32], seed: 2))
+            store.resetGradients()
+            let y = block(x, offsets: Offsets(counts: [5, 4]), on: tape)
+            tape.backward(from: y, seed: randomTensor([9, 32], seed: 4))
+            return try y.value.array + #require(x.gradient).array + store.gradients.array
+        }
+        let single = try run(.single)
+        let error = Precision.bfloat16.error(try run(.bfloat16), single)
+        #expect(error > 0 && error <= Precision.bfloat16.goldenTolerance, "the block is off by \(error)")
     }
 
     /// Jets packed together give what they give alone, in training too.

@@ -5,25 +5,26 @@ import Testing
 @Suite("Golden operations")
 struct GoldenOperationTests {
     private func expect(
-        _ actual: Tensor?, _ key: String, in file: GoldenFile, location: SourceLocation = #_sourceLocation
+        _ actual: Tensor?, _ key: String, in file: GoldenFile, precision: Precision = .single,
+        location: SourceLocation = #_sourceLocation
     ) throws {
         let actual = try #require(actual, "\(key) was not computed", sourceLocation: location)
-        let error = try relativeError(actual.array, file.floats(key))
-        #expect(error <= goldenTolerance, "\(key) is off by \(error)", sourceLocation: location)
+        let error = try precision.error(actual.array, file.floats(key))
+        #expect(error <= precision.goldenTolerance, "\(key) is off by \(error)", sourceLocation: location)
     }
 
-    @Test func linear() throws {
+    @Test(arguments: Precision.tested) func linear(precision: Precision) throws {
         let file = try GoldenFile("linear")
         let x = try Variable(leaf: file.tensor("in.x"))
         let weight = try Variable(leaf: file.tensor("param.weight"))
         let bias = try Variable(leaf: file.tensor("param.bias"))
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let y = tape.linear(x, weight: weight, bias: bias)
         try tape.backward(from: y, seed: file.tensor("seed.y"))
-        try expect(y.value, "out.y", in: file)
-        try expect(x.gradient, "grad.in.x", in: file)
-        try expect(weight.gradient, "grad.param.weight", in: file)
-        try expect(bias.gradient, "grad.param.bias", in: file)
+        try expect(y.value, "out.y", in: file, precision: precision)
+        try expect(x.gradient, "grad.in.x", in: file, precision: precision)
+        try expect(weight.gradient, "grad.param.weight", in: file, precision: precision)
+        try expect(bias.gradient, "grad.param.bias", in: file, precision: precision)
     }
 
     @Test func layerNorm() throws {
@@ -50,20 +51,20 @@ struct GoldenOperationTests {
         try expect(x.gradient, "grad.in.x", in: file)
     }
 
-    @Test func selfAttention() throws {
+    @Test(arguments: Precision.tested) func selfAttention(precision: Precision) throws {
         let file = try GoldenFile("self_attention")
         let x = try Variable(leaf: file.tensor("in.x"))
         let names = ["attn_in_w", "attn_in_b", "attn_out.weight", "attn_out.bias"]
         let parameters = try names.map { try Variable(leaf: file.tensor("param.\($0)")) }
-        let tape = Tape()
+        let tape = Tape(precision: precision)
         let projected = tape.linear(x, weight: parameters[0], bias: parameters[1])
         let attended = try tape.selfAttention(projected, offsets: file.offsets(), heads: file.integer("heads"))
         let y = tape.linear(attended, weight: parameters[2], bias: parameters[3])
         try tape.backward(from: y, seed: file.tensor("seed.y"))
-        try expect(y.value, "out.y", in: file)
-        try expect(x.gradient, "grad.in.x", in: file)
+        try expect(y.value, "out.y", in: file, precision: precision)
+        try expect(x.gradient, "grad.in.x", in: file, precision: precision)
         for (name, parameter) in zip(names, parameters) {
-            try expect(parameter.gradient, "grad.param.\(name)", in: file)
+            try expect(parameter.gradient, "grad.param.\(name)", in: file, precision: precision)
         }
     }
 
