@@ -1,5 +1,4 @@
 // swift-tools-version: 6.1
-import Foundation
 import PackageDescription
 
 // The vectorised loops are optimised in debug builds too, or the tests would crawl; and clang uses but half of the width of
@@ -10,22 +9,10 @@ import PackageDescription
     let vectorWidth: [String] = []
 #endif
 
-// oneDNN multiplies bfloat16 numbers on processors with AMX; the trait is on where its headers are found, and
-// `swift build --traits OneDNN` or `--disable-default-traits` decides otherwise.
-let environment = ProcessInfo.processInfo.environment
-let includes = ["C_INCLUDE_PATH", "CPATH"].flatMap { environment[$0]?.split(separator: ":").map(String.init) ?? [] }
-let hasOneDNN = (includes + ["/usr/include", "/usr/local/include"]).contains {
-    FileManager.default.fileExists(atPath: $0 + "/oneapi/dnnl/dnnl.h")
-}
-
 let package = Package(
     name: "kaon",
     platforms: [.macOS(.v15)],
     products: [.executable(name: "kaon", targets: ["kaon"])],
-    traits: [
-        .trait(name: "OneDNN", description: "Products of bfloat16 numbers by oneDNN on processors with AMX."),
-        .default(enabledTraits: hasOneDNN ? ["OneDNN"] : []),
-    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
@@ -36,7 +23,6 @@ let package = Package(
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
 
         .target(
             name: "CKernels",
@@ -47,11 +33,7 @@ let package = Package(
         .target(name: "HDF5", dependencies: ["CHDF5", "MPI"]),
         .target(name: "Configuration", dependencies: ["Yams"]),
         .target(name: "Safetensors"),
-        .target(
-            name: "Tensors",
-            dependencies: [
-                "CKernels", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
-            ]),
+        .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"]),
         .target(name: "Models", dependencies: ["NN"]),

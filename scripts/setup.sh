@@ -37,20 +37,6 @@ install_libraries() {
             "is another pkg-config first in PATH?"
 }
 
-# Multiplies bfloat16 numbers on processors with AMX; kaon builds and works without.
-install_onednn() {
-    local header=oneapi/dnnl/dnnl.h as_root=()
-    [[ -e /usr/include/$header || -e /usr/local/include/$header ]] && return
-    if ((EUID != 0)); then as_root=(sudo -n); fi
-    if command -v apt-get >/dev/null && "${as_root[@]}" apt-get update -qq >/dev/null 2>&1 &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends libdnnl-dev >/dev/null 2>&1; then
-        echo "setup: installed libdnnl-dev"
-    else
-        echo "setup: no oneDNN (libdnnl-dev); kaon is built without it"
-    fi
-}
-
 check_swift() {
     command -v swift >/dev/null ||
         fail "swift is not in PATH; get Swift $swift_needed or newer from $swift_source"
@@ -64,4 +50,3 @@ check_swift() {
 
 check_swift
 libraries_present || install_libraries
-install_onednn

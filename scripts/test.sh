@@ -84,6 +84,16 @@ run_alone() {
     count "one process" "$status" "$logs/alone.log"
 }
 
+# The products of bfloat16 numbers that this processor would not choose: those without tiles.
+run_vectors() {
+    grep -qw amx_bf16 /proc/cpuinfo 2>/dev/null || return 0
+    local status=0
+    KAON_BF16_PRODUCTS=vectors timeout --kill-after=30 "$limit" "$bundle" --testing-library swift-testing \
+        --filter NarrowProductTests --filter Golden --filter NormformerTests >"$logs/vectors.log" 2>&1 </dev/null ||
+        status=$?
+    count "bfloat16 without tiles" "$status" "$logs/vectors.log"
+}
+
 # What each rank runs: it writes a log of its own, so that their lines do not mix. mpirun ends the others as
 # soon as one fails, so a rank that failed waits a little, for the others to tell how their tests went.
 # shellcheck disable=SC2016  # the variables are for the shell of the rank
@@ -126,6 +136,7 @@ rm -rf "$logs"
 mkdir -p "$logs"
 
 run_alone
+run_vectors
 run_ranks 2
 run_ranks 3
 run_script "Python tools" scripts/test-python.sh

@@ -5,7 +5,6 @@
 #include "clones.h"
 
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 
 #define NARROW __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")))
@@ -251,11 +250,6 @@ int ck_has_bfloat16(void) {
     return ck_vector_level() == 512 && __builtin_cpu_supports("avx512bf16");
 }
 
-int ck_has_amx(void) {
-    unsigned a, b, c, d;
-    return ck_has_bfloat16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bit_AMXBF16);
-}
-
 #else
 
 int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k) { return 0; }
@@ -264,6 +258,5 @@ void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a
     __builtin_trap();
 }
 int ck_has_bfloat16(void) { return 0; }
-int ck_has_amx(void) { return 0; }
 
 #endif

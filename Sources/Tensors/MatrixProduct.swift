@@ -103,19 +103,21 @@ func multiply(
     guard k > 0 else { return start.write(into: c, m: m, n: n) }
     if a.isNarrow {
         precondition(n % 16 == 0, "products of bfloat16 numbers have whole vectors of columns, not \(n) columns")
-        #if OneDNN
-            if NarrowProducts.inUse == .oneDNN {
-                return multiplyByOneDNN(
-                    m: m, n: n, k: k, a, transposeA, b, transposeB, from: start, into: c)
-            }
-        #endif
         let narrow: Int32 = c.isNarrow ? 1 : 0
-        let left: Int32 = transposeA == .yes ? 1 : 0
-        let scratch = Tensor(shape: [Int(ck_narrow_product_scratch(narrow, left, Int64(n), Int64(k)))])
-        withExtendedLifetime(scratch) {
-            ck_narrow_product(
-                c.inC, start.inC, a.inC, left, b.inC, transposeB == .yes ? 1 : 0, Int64(m), Int64(n), Int64(k),
-                scratch.pointer)
+        let (left, right): (Int32, Int32) = (transposeA == .yes ? 1 : 0, transposeB == .yes ? 1 : 0)
+        switch NarrowProducts.inUse {
+        case .tiles:
+            let scratch = Tensor(shape: [Int(ck_tile_product_scratch(narrow, Int64(n), Int64(k)))])
+            withExtendedLifetime(scratch) {
+                ck_tile_product(
+                    c.inC, start.inC, a.inC, left, b.inC, right, Int64(m), Int64(n), Int64(k), scratch.pointer)
+            }
+        case .vectors:
+            let scratch = Tensor(shape: [Int(ck_narrow_product_scratch(narrow, left, Int64(n), Int64(k)))])
+            withExtendedLifetime(scratch) {
+                ck_narrow_product(
+                    c.inC, start.inC, a.inC, left, b.inC, right, Int64(m), Int64(n), Int64(k), scratch.pointer)
+            }
         }
         return
     }

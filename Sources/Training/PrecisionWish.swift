@@ -1,3 +1,4 @@
+import Foundation
 import MPI
 import Tensors
 
@@ -8,10 +9,16 @@ public enum PrecisionWish: String, CaseIterable, Sendable {
     /// bfloat16 numbers where the processors of all ranks multiply them.
     case auto
 
-    /// What all ranks multiply; warns where that is not what was asked for. Collective.
+    /// What all ranks multiply; warns where that is not what was asked for. All use tiles, or none: a jet counts the
+    /// same on every rank. Collective.
     func precision(on communicator: Communicator, console: Console) throws -> Precision {
         guard self != .single else { return .single }
-        let able = try communicator.allGather([Precision.hasBFloat16 ? 1 : 0]).map { $0[0] == 1 }
+        let choice = try communicator.agree {
+            try NarrowProducts.choice(ProcessInfo.processInfo.environment["KAON_BF16_PRODUCTS"])
+        }
+        let all = try communicator.allGather([Precision.hasBFloat16 ? 1 : 0, choice == .tiles ? 1 : 0])
+        NarrowProducts.inUse = all.allSatisfy { $0[1] == 1 } ? .tiles : .vectors
+        let able = all.map { $0[0] == 1 }
         let (precision, warning) = precision(able: able, hosts: try communicator.allGather(MPIEnvironment.processorName))
         if let warning { console.warn(warning) }
         return precision

@@ -26,6 +26,18 @@ import Training
         }
     }
 
+    /// A wish that is mistyped, or that the processor cannot fulfil, ends the run.
+    @Test func instructionsAskedFor() throws {
+        #expect(try NarrowProducts.choice("vectors") == .vectors)
+        let complaint = failure { _ = try NarrowProducts.choice("tile") }
+        #expect(complaint == "KAON_BF16_PRODUCTS is tile; it can be vectors or tiles")
+        if try NarrowProducts.choice(nil) == .vectors {
+            #expect(failure { _ = try NarrowProducts.choice("tiles") }.contains("does not have (AMX)"))
+        } else {
+            #expect(try NarrowProducts.choice("tiles") == .tiles)
+        }
+    }
+
     @Test func configuration() throws {
         let start = "{data: {train: train.h5}, tasks: {kmeans: {}}}"
         #expect(try runOptions(start).parallel.precision == .single)

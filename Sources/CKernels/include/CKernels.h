@@ -122,8 +122,12 @@ void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a
 int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k);
 /// Whether this processor multiplies bfloat16 numbers (AVX512-BF16).
 int ck_has_bfloat16(void);
-/// Whether it has tiles for them, too (AMX-BF16), which ck_narrow_product does not use.
-int ck_has_amx(void);
+/// The same as ck_narrow_product on tiles, for any k, with aligned scratch memory. Only where ck_has_tiles().
+void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b, int64_t m,
+                     int64_t n, int64_t k, float *scratch);
+int64_t ck_tile_product_scratch(int narrow_c, int64_t n, int64_t k);
+/// Whether it has tiles for them, too (AMX-BF16), and the system lets this process use them; asks the system for that.
+int ck_has_tiles(void);
 
 // Attention -----------------------------------------------------------------------------------------------------------
 

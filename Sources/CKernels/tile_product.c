@@ -1,0 +1,260 @@
+// Products of bfloat16 numbers on processors with AMX: one instruction multiplies a tile of 16 rows of 32 numbers by one of 32
+// rows of 16, and adds to a tile of 16 × 16 sums of single precision. Both factors are copied so that every tile lies
+// together, B once for all rows of A, and A 32 rows at a time, which stay in the nearest cache (see product.c). What is
+// beyond the edges of a factor is zero in its copy; so a row of C is the same to the bit in any company.
+#include "CKernels.h"
+#include "clones.h"
+
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TILED __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,amx-tile,amx-bf16")))
+#define INSIDE static inline __attribute__((always_inline)) TILED
+
+/// The rows of a tile; the inner length of one product of tiles; the numbers of a tile of factors.
+enum { SIDE = 16, STEP = 32, TILE = SIDE * STEP };
+/// Found by measuring, for 2 MiB of second-level cache: the inner index taken at once, and the numbers of B.
+enum { DEPTH = 512, RIGHT = 512 * 1024 };
+
+INSIDE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+INSIDE int64_t steps_of(int64_t k) { return (k + STEP - 1) / STEP; }
+INSIDE __mmask32 first_of(int64_t count) { return count >= 32 ? 0xffffffffu : (1u << count) - 1; }
+
+/// Up to 32 numbers of a row, rounded where they are of single precision, zero beyond `count`.
+INSIDE __m512i load_row(const void *row, int64_t at, int is_narrow, int64_t count) {
+    __mmask32 mask = first_of(count);
+    if (is_narrow) return _mm512_maskz_loadu_epi16(mask, (const uint16_t *)row + at);
+    const float *from = (const float *)row + at;
+    __m512 second = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), from + 16);
+    return (__m512i)_mm512_cvtne2ps_pbh(second, _mm512_maskz_loadu_ps((__mmask16)mask, from));
+}
+
+/// Up to 16 numbers of a row, in the same way.
+INSIDE __m512i load_half(const void *row, int64_t at, int is_narrow, int64_t count) {
+    __mmask16 mask = (__mmask16)first_of(count < 16 ? count : 16);
+    if (is_narrow) return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + at));
+    return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, (const float *)row + at)));
+}
+
+/// to[c][r] = from[r][c]
+INSIDE void transpose(__m512i square[SIDE]) {
+    __m512i a[SIDE], b[SIDE];
+    for (int i = 0; i < SIDE; i += 2) {
+        a[i] = _mm512_unpacklo_epi32(square[i], square[i + 1]);
+        a[i + 1] = _mm512_unpackhi_epi32(square[i], square[i + 1]);
+    }
+    for (int i = 0; i < SIDE; i += 4) {
+        b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+        b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+        b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+        b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        __m512i even = _mm512_shuffle_i32x4(b[i], b[4 + i], 0x88), odd = _mm512_shuffle_i32x4(b[i], b[4 + i], 0xdd);
+        __m512i far_even = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0x88);
+        __m512i far_odd = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0xdd);
+        square[i] = _mm512_shuffle_i32x4(even, far_even, 0x88);
+        square[4 + i] = _mm512_shuffle_i32x4(odd, far_odd, 0x88);
+        square[8 + i] = _mm512_shuffle_i32x4(even, far_even, 0xdd);
+        square[12 + i] = _mm512_shuffle_i32x4(odd, far_odd, 0xdd);
+    }
+}
+
+/// Sixteen pairs of the inner index `l` on, of sixteen neighbours in each of the rows that the matrix has along it.
+INSIDE void load_across(__m512i pairs[SIDE], ck_matrix x, int64_t at, int64_t k, int64_t count) {
+    int64_t size = x.is_narrow ? 2 : 4;
+    const char *row = (const char *)x.values + at * size;
+    for (int p = 0; p < SIDE; p++, row += 2 * x.stride * size) {
+        // The rows are far apart, and the processor does not guess them.
+        __builtin_prefetch(row + STEP * x.stride * size);
+        __builtin_prefetch(row + (STEP + 1) * x.stride * size);
+        __m512i low = load_half(row, 0, x.is_narrow, 2 * p < k ? count : 0);
+        __m512i high = load_half(row, x.stride, x.is_narrow, 2 * p + 1 < k ? count : 0);
+        pairs[p] = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+    }
+}
+
+/// The same of sixteen rows whose elements lie along the inner index: a row is sixteen pairs already.
+INSIDE void load_along(__m512i rows[SIDE], ck_matrix x, int64_t at, int64_t k, int64_t count) {
+    for (int r = 0; r < SIDE; r++)
+        rows[r] = load_row(x.values, at + r * x.stride, x.is_narrow, r < count ? k : 0);
+}
+
+/// to [steps, tiles, 16, 16 pairs] = up to 16 · tiles rows of A or columns of B, from `at` on, of inner length k. The inner
+/// index runs along the rows of x, or across them; a tile of A has it along its rows, one of B across.
+INSIDE void copy_panel(uint16_t *restrict to, ck_matrix x, int64_t at, int along, int is_right, int64_t k, int64_t count,
+                       int tiles) {
+    for (int64_t l = 0; l < k; l += STEP)
+        for (int t = 0; t < tiles; t++, to += TILE) {
+            __m512i square[SIDE];
+            int64_t first = t * SIDE;
+            if (along) load_along(square, x, at + first * x.stride + l, k - l, count - first);
+            else load_across(square, x, at + l * x.stride + first, k - l, count - first);
+            if (along == is_right) transpose(square);
+            for (int r = 0; r < SIDE; r++) _mm512_store_si512(to + r * STEP, square[r]);
+        }
+}
+
+TILED static void copy(uint16_t *restrict to, ck_matrix x, int64_t at, int along, int is_right, int64_t k, int64_t count,
+                       int tiles) {
+    switch (4 * x.is_narrow + 2 * along + is_right) {
+    case 0: copy_panel(to, (ck_matrix){x.values, x.stride, 0}, at, 0, 0, k, count, tiles); break;
+    case 1: copy_panel(to, (ck_matrix){x.values, x.stride, 0}, at, 0, 1, k, count, tiles); break;
+    case 2: copy_panel(to, (ck_matrix){x.values, x.stride, 0}, at, 1, 0, k, count, tiles); break;
+    case 3: copy_panel(to, (ck_matrix){x.values, x.stride, 0}, at, 1, 1, k, count, tiles); break;
+    case 4: copy_panel(to, (ck_matrix){x.values, x.stride, 1}, at, 0, 0, k, count, tiles); break;
+    case 5: copy_panel(to, (ck_matrix){x.values, x.stride, 1}, at, 0, 1, k, count, tiles); break;
+    case 6: copy_panel(to, (ck_matrix){x.values, x.stride, 1}, at, 1, 0, k, count, tiles); break;
+    case 7: copy_panel(to, (ck_matrix){x.values, x.stride, 1}, at, 1, 1, k, count, tiles); break;
+    }
+}
+
+typedef struct {
+    void *values;
+    int64_t stride;
+    int is_narrow;
+} Target;
+
+/// Sums of 16 · height rows and 16 · width columns, of which `rows` exist. They start at the row or, without one, at the
+/// matrix; where there are both the matrix is added last.
+INSIDE void sums(Target c, ck_start start, const uint16_t *restrict a, const uint16_t *restrict b, int64_t steps,
+                 int64_t rows, int height, int width, float *restrict buffer) {
+    int whole = rows == SIDE * height, late = start.row && start.matrix;
+    const float *from = start.row ? start.row : start.matrix;
+    int64_t from_stride = start.row ? 0 : 4 * start.stride;
+    if (start.matrix && !start.row && !whole) {
+        for (int64_t r = 0; r < rows; r++)
+            for (int j = 0; j < SIDE * width; j++) buffer[r * 2 * SIDE + j] = start.matrix[r * start.stride + j];
+        from = buffer;
+        from_stride = 8 * SIDE;
+    }
+    if (from) {
+        const float *lower = (const float *)((const char *)from + SIDE * from_stride);
+        _tile_loadd(0, from, from_stride);
+        if (width > 1) _tile_loadd(1, from + SIDE, from_stride);
+        if (height > 1) _tile_loadd(2, lower, from_stride);
+        if (height > 1 && width > 1) _tile_loadd(3, lower + SIDE, from_stride);
+    } else {
+        _tile_zero(0);
+        if (width > 1) _tile_zero(1);
+        if (height > 1) _tile_zero(2);
+        if (height > 1 && width > 1) _tile_zero(3);
+    }
+    // A is read again for the next columns and B is not: it passes by the nearest cache.
+    for (int64_t l = 0; l < steps; l++, a += height * TILE, b += width * TILE) {
+        _tile_loadd(4, a, 2 * STEP);
+        _tile_stream_loadd(6, b, 2 * STEP);
+        _tile_dpbf16ps(0, 4, 6);
+        if (width > 1) {
+            _tile_stream_loadd(7, b + TILE, 2 * STEP);
+            _tile_dpbf16ps(1, 4, 7);
+        }
+        if (height > 1) {
+            _tile_loadd(5, a + TILE, 2 * STEP);
+            _tile_dpbf16ps(2, 5, 6);
+            if (width > 1) _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    int direct = whole && !late && !c.is_narrow;
+    float *to = direct ? c.values : buffer;
+    int64_t stride = direct ? c.stride : 2 * SIDE;
+    _tile_stored(0, to, 4 * stride);
+    if (width > 1) _tile_stored(1, to + SIDE, 4 * stride);
+    if (height > 1) _tile_stored(2, to + SIDE * stride, 4 * stride);
+    if (height > 1 && width > 1) _tile_stored(3, to + SIDE * stride + SIDE, 4 * stride);
+    if (direct) return;
+    for (int64_t r = 0; r < rows; r++)
+        for (int j = 0; j < SIDE * width; j += SIDE) {
+            __m512 value = _mm512_loadu_ps(buffer + r * 2 * SIDE + j);
+            if (late) value = _mm512_add_ps(value, _mm512_loadu_ps(start.matrix + r * start.stride + j));
+            int64_t at = r * c.stride + j;
+            if (c.is_narrow) _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
+            else _mm512_storeu_ps((float *)c.values + at, value);
+        }
+}
+
+/// The inner index and the columns of B that are taken at once. Sums that end as bfloat16 numbers are never rounded in between.
+typedef struct {
+    int64_t depth, columns;
+} Blocks;
+
+TILED static Blocks blocks_of(int narrow_c, int64_t n, int64_t k) {
+    int64_t depth = STEP * steps_of(k);
+    if (!narrow_c && depth > DEPTH) {
+        int64_t parts = (depth + DEPTH - 1) / DEPTH;
+        depth = STEP * ((steps_of(k) + parts - 1) / parts);
+    }
+    int64_t columns = RIGHT / depth / STEP * STEP;
+    return (Blocks){depth, least(n, columns > STEP ? columns : STEP)};
+}
+
+TILED int64_t ck_tile_product_scratch(int narrow_c, int64_t n, int64_t k) {
+    Blocks blocks = blocks_of(narrow_c, n, k);
+    return (blocks.depth * (blocks.columns + 2 * SIDE)) / 2 + 4 * SIDE * SIDE;
+}
+
+TILED void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b,
+                           int64_t m, int64_t n, int64_t k, float *restrict scratch) {
+    struct {
+        uint8_t palette, row;
+        uint8_t reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } shapes = {.palette = 1};
+    for (int t = 0; t < 8; t++) shapes.bytes[t] = 64, shapes.rows[t] = SIDE;
+    _tile_loadconfig(&shapes);
+
+    Blocks blocks = blocks_of(c.is_narrow, n, k);
+    float *buffer = scratch;
+    uint16_t *left = (uint16_t *)(buffer + 4 * SIDE * SIDE), *right = left + 2 * SIDE * blocks.depth;
+    for (int64_t first = 0; first < n; first += blocks.columns) {
+        int64_t columns = least(n - first, blocks.columns);
+        for (int64_t l = 0; l < k; l += blocks.depth) {
+            int64_t part = least(k - l, blocks.depth), steps = steps_of(part);
+            for (int64_t j = 0; j < columns; j += 2 * SIDE) {
+                int64_t at = transpose_b ? (first + j) * b.stride + l : l * b.stride + first + j;
+                copy(right + j * STEP * steps, b, at, transpose_b, 1, part, columns - j, columns - j > SIDE ? 2 : 1);
+            }
+            ck_start from = l == 0 ? start : (ck_start){.matrix = c.values, .stride = c.stride};
+            for (int64_t i = 0; i < m; i += 2 * SIDE) {
+                int64_t rows = least(m - i, 2 * SIDE), height = rows > SIDE ? 2 : 1;
+                copy(left, a, transpose_a ? l * a.stride + i : i * a.stride + l, !transpose_a, 0, part, rows, (int)height);
+                for (int64_t j = 0; j < columns; j += 2 * SIDE) {
+                    int64_t at = i * c.stride + first + j;
+                    Target to = {(char *)c.values + at * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
+                    ck_start start_here = ck_start_at(from, i, first + j);
+                    const uint16_t *panel = right + j * STEP * steps;
+                    if (columns - j > SIDE) {
+                        if (height > 1) sums(to, start_here, left, panel, steps, rows, 2, 2, buffer);
+                        else sums(to, start_here, left, panel, steps, rows, 1, 2, buffer);
+                    } else {
+                        if (height > 1) sums(to, start_here, left, panel, steps, rows, 2, 1, buffer);
+                        else sums(to, start_here, left, panel, steps, rows, 1, 1, buffer);
+                    }
+                }
+            }
+        }
+    }
+    _tile_release();
+}
+
+int ck_has_tiles(void) {
+    unsigned a, b, c, d;
+    if (!ck_has_bfloat16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & bit_AMXBF16) || !(d & bit_AMXTILE)) return 0;
+    // Linux gives a process the registers of the tiles when it asks (ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+    return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+
+#else
+
+int64_t ck_tile_product_scratch(int narrow_c, int64_t n, int64_t k) { return 0; }
+void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b, int64_t m,
+                     int64_t n, int64_t k, float *scratch) {
+    __builtin_trap();
+}
+int ck_has_tiles(void) { return 0; }
+
+#endif
