@@ -20,7 +20,7 @@ Against `kaon bench parallel.threads=1 training.batch_size=512`:
 Against `kaon bench configs/small/mpmv2-kmeans.yaml parallel.threads=1`:
 
     python python/bench_pytorch.py --batch 256 --width 128 --layers 4 --decoder-width 64 --decoder-layers 2 \\
-        --heads 8 --decoder-heads 4 --clusters 512 --regression --layer-scale 0.1
+        --heads 8 --decoder-heads 4 --clusters 512 --layer-scale 0.1
 
 That all ways compute the same gradient, and that the loss falls on a batch that is repeated:
 
