@@ -111,7 +111,16 @@ class Run:
             return f"{steps} of {wanted} steps"
         if self.objective in DOWNSTREAM and not self.evaluation:
             return "no evaluation/metrics.json; kaon evaluate writes it"
-        return None
+        return self._stale_evaluation
+
+    @property
+    def _stale_evaluation(self):
+        """What to say where the run has gone on since it was evaluated; None elsewhere."""
+        link = self.folder / "checkpoints" / Path(self.evaluation.get("checkpoint", "")).name
+        step = self.evaluation.get("step")
+        if step is None or not link.is_symlink() or os.readlink(link) == f"step-{step:08d}.h5":
+            return None
+        return f"evaluation/metrics.json is of step {step}, and {link.name} now {os.readlink(link)}; kaon evaluate writes it anew"
 
     @property
     def _stopped_early(self):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pytest
 from run_folders import make_run
@@ -240,3 +241,18 @@ def test_damaged_files_are_named(tmp_path, capsys, name, text, message):
     (make_run(tmp_path / "run", {"accuracy": 0.5}) / name).write_text(text)
     assert main([str(tmp_path)]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_an_evaluation_from_before_the_run_went_on_does_not_count(tmp_path, capsys):
+    for name, seed, step in (("good", 0, 100), ("stale", 1, 50)):
+        run = tmp_path / name
+        make_run(run, {"accuracy": 0.5 + seed, "auc": 0.5}, seed=seed)
+        path = run / "evaluation" / "metrics.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": f"{run}/checkpoints/best", "step": step}))
+        (run / "checkpoints").mkdir()
+        (run / "checkpoints" / "best").symlink_to("step-00000100.h5")
+    assert main([str(tmp_path), "--format", "csv", "--measure", "accuracy"]) == 0
+    said = capsys.readouterr()
+    (row,) = rows(said.out)
+    assert row["accuracy"] == "0.5"
+    assert "is of step 50, and best now step-00000100.h5" in said.err
