@@ -312,10 +312,19 @@ package enum Checkpoint {
     }
 }
 
-/// Opens an HDF5 file that was written whole, after a look at all of its bytes. Throws `HDF5Error`.
+/// Opens an HDF5 file that was written whole, after a look at all of its bytes. Throws `HDF5Error`, and `TrainingError`
+/// for the folder of a run.
 func openSealed(_ path: String) throws -> File {
+    try checkIsNoRun(path)
     try FileSeal.verify(path)
     return try File(opening: path)
+}
+
+/// Throws `TrainingError` where a path is the folder of a run, which is easily taken for its checkpoints.
+func checkIsNoRun(_ path: String) throws {
+    let latest = path + "/checkpoints/latest"
+    guard FileManager.default.fileExists(atPath: latest) else { return }
+    throw TrainingError("\(path) is the folder of a run; name one of its checkpoints, such as \(latest)")
 }
 
 /// Writes an HDF5 file so that `path` is the old file or the complete new one, whatever happens in between.

@@ -35,9 +35,12 @@ private func curves(of names: [String], _ runs: [RunResults]) -> String {
         let points = runs.map { $0.points(name) }
         let values = points.joined().map(\.value)
         guard let low = values.min(), let high = values.max() else { return nil }
-        let range = rounded(high, digits: 4) + " to " + rounded(low, digits: 4)
+        let ends = [high, low].map { rounded($0, digits: 4) }
+        // What prints alike is drawn alike: rounding would fill the whole height.
+        let height = low...(ends[0] == ends[1] ? low : high)
+        let range = ends.joined(separator: " to ")
         return zip(["A", "B"], points).enumerated().map { index, run in
-            [index == 0 ? name : "", run.0, sparkline(run.1, low...high, steps: last), index == 0 ? range : ""]
+            [index == 0 ? name : "", run.0, sparkline(run.1, height, steps: last), index == 0 ? range : ""]
         }
     }
     return aligned([["steps 1 to \(last)", "", "", "highest to lowest"]] + rows.joined())

@@ -137,7 +137,7 @@ private func evaluate(
             + ((model.objective as? any Predicting)?.measures(of: predictions) ?? [])
         let folder = output ?? runFolder(of: checkpoint) + "/evaluation"
         try write(measures, predictions, of: model, checkpoint, jets: dataset.count, to: folder)
-        console.say(aligned(measures.map { [$0.name, String(format: "%.5g", $0.value)] }))
+        console.say(aligned(measures.map { [$0.name, $0.value.isNaN ? "nan" : String(format: "%.5g", $0.value)] }))
         console.say("written to \(folder)")
     }
     return .finished

@@ -8,6 +8,7 @@ import Jets
 /// A path may be a file, a folder of data files or a pattern with `*`. Throws `HDF5Error` or `JetError` when
 /// there is nothing to read, `TrainingError` at a checkpoint of another version.
 public func inspect(_ paths: [String]) throws -> String {
+    try paths.forEach(checkIsNoRun)
     guard paths.count == 1, isFile(paths[0]) else {
         let statistics = try JetStatistics(paths)
         let bytes = statistics.paths.reduce(0) { $0 + fileSize($1) }

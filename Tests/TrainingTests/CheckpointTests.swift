@@ -257,4 +257,15 @@ import Training
                 failure { try model.write(to: folder + "/no/c.h5") }.hasPrefix("HDF5 create \(folder)/no/"))
         }
     }
+
+    /// The folder of a run is easily given for its checkpoint.
+    @Test func aRunIsNoCheckpoint() throws {
+        try withScratchFolder { folder in
+            try FileManager.default.createDirectory(atPath: folder + "/checkpoints", withIntermediateDirectories: true)
+            try Data().write(to: URL(fileURLWithPath: folder + "/checkpoints/latest"))
+            let said = "\(folder) is the folder of a run; name one of its checkpoints, such as \(folder)/checkpoints/latest"
+            #expect(failure { _ = try Checkpoint.configuration(of: folder) } == said)
+            #expect(failure { _ = try inspect([folder]) } == said)
+        }
+    }
 }

@@ -26,7 +26,8 @@ package func configurationTemplate(path file: String, for objective: ObjectiveOp
     let keys = Dictionary(root.askedKeys.map { ($0.path, $0) }) { first, _ in first }
     let command = objective.isDownstream ? "finetune \(file) backbone=CHECKPOINT" : "pretrain \(file)"
     var lines = [
-        "# \(objective.rawValue), with the defaults; configs/ has the numbers of the papers, docs/configuration.md every key.",
+        "# \(objective.rawValue), with the defaults. configs/ has the numbers of the papers, configs/small/ small models,",
+        "# docs/configuration.md every key.",
         "#",
         "#   kaon \(command) data.train=[train.h5] data.validation=[val.h5]",
         "",
