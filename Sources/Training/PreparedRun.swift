@@ -33,9 +33,6 @@ struct StartingPoint {
         case .auto:
             return (try findUndamaged(directory, console) ?? "", true)
         case .checkpoint(let path):
-            guard FileManager.default.fileExists(atPath: path) else {
-                throw TrainingError("run.resume: there is no checkpoint \(path)")
-            }
             guard !ExportedModel.isExport(path) else {
                 throw TrainingError(
                     "run.resume: \(path) is an exported model, which no run goes on from; begin one with its weights "

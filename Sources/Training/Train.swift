@@ -57,7 +57,7 @@ func checkStart(_ options: RunOptions, ranks: Int) throws {
     // Before fits to the data, which may take long.
     func check(_ path: String?, _ key: String) throws {
         guard let path, !FileManager.default.fileExists(atPath: path) else { return }
-        throw TrainingError("\(key): there is no file \(path)")
+        throw TrainingError("\(key): there is no checkpoint \(path)")
     }
     try check(options.initialWeights, "model.initial_weights")
     if case .checkpoint(let path) = options.run.resume { try check(path, "run.resume") }
