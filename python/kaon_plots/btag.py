@@ -4,7 +4,7 @@ import re
 
 from kaon_data import DataError
 
-from .curves import Styles, curves_along_key, curves_of_series, draw_curves, known_keys, number, seeds_text
+from .curves import Styles, curves_along_key, curves_of_series, draw_curves, known_keys, legend_above, number
 from .scan import draw_scan
 from .style import drawing
 
@@ -25,8 +25,9 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
         curves_of_series(_with_most_jets(of["vertexing"]), keys, lambda run: _series(run, _VERTICES)),
         curves_of_series(_with_most_jets(of["track_origin"]), keys, lambda run: _series(run, _TRACKS)),
     ]
-    styles = Styles([curve.kind for curves in panels for curve in curves], keys)
-    with drawing(path, 1, 3, size=(5.2, 4.4)) as (_, axes):
+    drawn = [curve for curves in panels for curve in curves]
+    styles = Styles([curve.kind for curve in drawn], keys)
+    with drawing(path, 1, 3, size=(5.2, 4.4)) as (figure, axes):
         flavour, vertices, tracks = axes[0]
         draw_scan(flavour, panels[0], styles, "data.jets", "accuracy")
         draw_curves(vertices, panels[1], styles)
@@ -37,10 +38,10 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
         tracks.set_xlabel("tracks")
         tracks.set_ylabel("balanced accuracy")
         for axis, curves, name in zip(axes[0], panels, of):
-            if curves:
-                axis.legend(title=seeds_text(curves), title_fontsize=11)
-            else:
+            if not curves:
                 axis.text(0.5, 0.5, f"no runs of {name}", ha="center", va="center", transform=axis.transAxes)
+        if drawn:
+            legend_above(figure, drawn, styles)
 
 
 def _series(run, pattern):

@@ -73,7 +73,7 @@ def _parser():
     command(
         "observables", _observables, "pT and mass of jets before and after a VQ-VAE",
         "Draws pT and mass of jets before they became codes and after, and prints their medians.",
-        "FILE", "predictions.h5 of 'kaon evaluate' on a VQ-VAE")
+        "FILE", "predictions.h5 of 'kaon evaluate' on a VQ-VAE, or the folder of the run")
 
     scan = command(
         "scan", _scan, "a measure against a key, such as accuracy against labelled jets",
@@ -156,8 +156,9 @@ def _observables(options):
 
     if len(options.inputs) != 1:
         raise kaon_data.DataError(f"{len(options.inputs)} files are given: name one predictions.h5")
+    found = plot_observables(options.inputs[0], options.output)
     print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}")
-    for name, before, after in plot_observables(options.inputs[0], options.output):
+    for name, before, after in found:
         print(f"{name:<12}{before:>22.2f}{after:>22.2f}{after / before if before else float('nan'):>10.4f}")
 
 
@@ -187,7 +188,7 @@ def _roc(options):
 
     from .roc import plot_roc
 
-    names = _names(options, [_run_title(predictions_path(path)) for path in options.inputs], "files")
+    names = _names(options, _run_titles([_run_folder(predictions_path(path)) for path in options.inputs]), "files")
     predictions = {name: read_predictions(path) for name, path in zip(names, options.inputs)}
     plot_roc(predictions, options.output, options.signal, options.background)
 
@@ -203,7 +204,7 @@ def _confusion(options):
 def _training(options):
     from .training import plot_training
 
-    names = _names(options, [Path(path).resolve().name for path in options.inputs], "runs")
+    names = _names(options, _run_titles(options.inputs), "runs")
     runs = []
     for path in options.inputs:
         if not (Path(path) / "config.yaml").exists():
@@ -223,7 +224,17 @@ def _title(path):
     return path if any(c in path for c in "*?[") else Path(path).stem
 
 
-def _run_title(path):
-    """The name of the run that a file of an evaluation belongs to."""
+def _run_folder(path):
+    """The folder of the run that a file of an evaluation belongs to."""
     folder = path.resolve().parent
-    return (folder.parent if folder.name == "evaluation" else folder).name
+    return folder.parent if folder.name == "evaluation" else folder
+
+
+def _run_titles(folders):
+    """The names of folders; where these are the same, as in a sweep, the parts of the paths that differ."""
+    paths = [Path(folder).resolve().parts for folder in folders]
+    names = [parts[-1] for parts in paths]
+    if len(set(names)) == len(names):
+        return names
+    common = set.intersection(*map(set, paths))
+    return ["/".join(part for part in parts if part not in common) or parts[-1] for parts in paths]

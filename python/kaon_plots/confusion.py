@@ -12,13 +12,13 @@ from .style import drawing
 
 
 def read_confusion(path):
-    """The matrix and the classes of a `metrics.json`, a `predictions.h5` or a run."""
+    """The matrix, the classes and what was counted of a `metrics.json`, a `predictions.h5` or a run."""
     path = Path(path)
     if path.suffix == ".json":
         return _from_metrics(path)
     path = predictions_path(path)
     predictions = read_predictions(path)
-    return predictions.confusion, predictions.classes
+    return predictions.confusion, predictions.classes, predictions.items
 
 
 def _from_metrics(path):
@@ -30,11 +30,11 @@ def _from_metrics(path):
     classes = report.get("classes") or [f"class {number}" for number in range(len(matrix))]
     if matrix.shape != (len(classes), len(classes)):
         raise DataError(f"{path} is damaged: {len(classes)} classes, and a matrix of {matrix.shape}")
-    return matrix, classes
+    return matrix, classes, "jets"
 
 
-def plot_confusion(matrix, classes, path):
-    """Draws the parts of each true class (row) that were taken for another (column), in percent."""
+def plot_confusion(matrix, classes, items, path):
+    """Draws the parts of the items of each true class (row) that were taken for another (column), in percent."""
     counts = matrix.sum(axis=1, keepdims=True)
     percent = 100 * np.divide(matrix, counts, out=np.full(matrix.shape, np.nan), where=counts > 0)
     size = len(classes)
@@ -54,5 +54,5 @@ def plot_confusion(matrix, classes, path):
         axis.minorticks_off()
         axis.set_xlabel("taken for")
         axis.set_ylabel("true class")
-        axis.set_title(f"accuracy {np.trace(matrix) / matrix.sum():.4f} of {int(matrix.sum()):,}", fontsize=12)
+        axis.set_title(f"accuracy {np.trace(matrix) / matrix.sum():.4f} of {int(matrix.sum()):,} {items}", fontsize=12)
         figure.colorbar(image, ax=axis, label="percent of the true class", shrink=0.85)

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from kaon_data import DataError
 from kaon_results.groups import group, mean_and_deviation, show
@@ -13,7 +14,11 @@ from .style import COLORS
 
 MODES = {"fixed": "fixed", "fine_tuned": "fine-tuned", "scratch": "from scratch"}
 _LINES = {"fine_tuned": "-", "fixed": "--", "scratch": ":"}
-_MARKERS = "osD^vPX*"
+#: Of lines that differ in the mode alone: the same in every figure, and told apart without colours, too.
+_MODE_STYLES = {"fine_tuned": (COLORS[0], "o"), "fixed": (COLORS[1], "^"), "scratch": ("black", "s")}
+_OTHER_MODE = (COLORS[2], "D")
+#: Of all other lines; the square is for those from scratch.
+_MARKERS = "oD^vPX*<"
 
 
 @dataclass
@@ -129,12 +134,14 @@ class Styles:
 
     def line(self, kind):
         """Arguments for matplotlib."""
-        if self._is_black(kind):
-            return {"color": "black", "linestyle": "-" if self._by_mode else ":", "marker": "s", "markersize": 4}
-        index = self._colors[self._color_key(kind)]
-        style = "-" if self._by_mode or self._mode is None else _LINES.get(kind[self._mode], "-.")
-        return {"color": COLORS[index % 10], "linestyle": style, "marker": _MARKERS[index % len(_MARKERS)],
-                "markersize": 4}
+        mode = None if self._mode is None else kind[self._mode]
+        if self._by_mode or self._is_black(kind):
+            color, marker = _MODE_STYLES.get(mode, _OTHER_MODE)
+        else:
+            index = self._colors[self._color_key(kind)]
+            color, marker = COLORS[index % 10], _MARKERS[index % len(_MARKERS)]
+        style = "-" if self._by_mode or self._mode is None else _LINES.get(mode, "-.")
+        return {"color": color, "linestyle": style, "marker": marker, "markersize": 5}
 
 
 def draw_curves(axis, curves, styles):
@@ -154,8 +161,19 @@ def draw_curves(axis, curves, styles):
                           linewidth=0)
 
 
-def seeds_text(curves):
-    """What the bands are, for a legend."""
+def legend_above(figure, curves, styles):
+    """One legend for all panels, above them, as inside it would lie on the bands; the panels keep their size."""
+    lines = {styles.label(each.kind): Line2D([], [], **styles.line(each.kind)) for each in _in_order(curves)}
+    # In inches: a letter, and a line with the space around it.
+    width = 0.09 * max(map(len, lines)) + 0.85
+    columns = max(1, min(len(lines), int(figure.get_figwidth() / width)))
+    figure.set_figheight(figure.get_figheight() + 0.25 * (1 + math.ceil(len(lines) / columns)))
+    figure.legend(lines.values(), lines.keys(), loc="outside upper center", ncols=columns, frameon=False,
+                  borderpad=0, borderaxespad=0, title=_seeds_text(curves), title_fontsize=11)
+
+
+def _seeds_text(curves):
+    """What the bands are."""
     counts = {len(values) for curve in curves for values in curve.points.values()}
     if max(counts) == 1:
         return "one run each"

@@ -3,7 +3,9 @@
 import h5py
 import matplotlib
 import numpy as np
+
 from kaon_data import DataError
+from kaon_results.predictions import predictions_path
 
 matplotlib.use("Agg")
 
@@ -15,7 +17,8 @@ _BINS = 40
 
 
 def read(path):
-    """The values of every observable, before and after, from `predictions.h5`."""
+    """The values of every observable, before and after, from a `predictions.h5` or a run."""
+    path = predictions_path(path)
     try:
         with h5py.File(path) as file:
             return {name: (file[name][:], file[f"decoded_{name}"][:]) for name in _OBSERVABLES}
@@ -50,7 +53,7 @@ def _draw(above, below, before, after):
     edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     (first, _), (second, _) = (np.histogram(values, edges) for values in (before, after))
     above.stairs(first / len(before), edges, fill=True, color="0.8", label="original")
-    above.stairs(second / len(after), edges, color="tab:red", linewidth=1.5, label="behind the VQ-VAE")
+    above.stairs(second / len(after), edges, color="tab:red", linewidth=1.5, label="after the VQ-VAE")
     above.set_ylim(0, 1.15 * max(first.max() / len(before), second.max() / len(after)))
     # A bin of n jets is known to 1/√n.
     filled = np.where(first > 0, first, np.nan)

@@ -2,6 +2,7 @@
 figure A.3 of the MPMv2 thesis, or circles in the plane of Δη and Δφ."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -56,6 +57,8 @@ def read(files, numbers=None, names=None):
 
 
 def _read(path, numbers):
+    if not Path(path).exists():
+        raise DataError(f"{path} does not exist: name files of 'kaon generate --reconstruct'")
     try:
         with h5py.File(path) as file:
             labels = file["labels"][:]
@@ -69,7 +72,7 @@ def _read(path, numbers):
                 return [file[name]["csts"][offsets[jet]:offsets[jet + 1]] for jet in numbers]
 
             return {
-                "jets": [f"{classes[labels[jet]] if classes else 'jet'} {jet}" for jet in numbers],
+                "jets": [f"jet {jet}" + (f" ({classes[labels[jet]]})" if classes else "") for jet in numbers],
                 "original": part("original"), "survivors": part("survivors"),
                 "tasks": {name: part(name) for name in map(_text, file.attrs["reconstructions"])},
             }
@@ -139,18 +142,23 @@ def _edges(values, is_logarithmic):
         values = values[values > 0]
         low, high = values.min(initial=1e3), values.max(initial=1)
         return np.geomspace(low / 1.5, high * 1.5, _BINS + 1) if low <= high else np.geomspace(1, 1e3, _BINS + 1)
-    reach = 1.15 * max(np.abs(values).max(initial=0), 0.05)
-    return np.linspace(-reach, reach, _BINS + 1)
+    return np.linspace(-_reach(values), _reach(values), _BINS + 1)
+
+
+def _reach(angles):
+    """How far an axis goes to both sides."""
+    return 1.15 * max(np.abs(angles).max(initial=0), 0.05)
 
 
 def plot_plane(jets, path):
     """Draws a row a jet, and a column for the jet, for what was left of it, and for every method; each constituent is
-    a circle in the plane of Δη and Δφ whose area grows with its pT."""
+    a circle in the plane of Δη and Δφ whose area grows with its pT. All panels reach equally far, as only those at the
+    edges have numbers."""
     columns = {"original": jets.original, "survivors": jets.survivors, **jets.recovered}
+    reach = _reach(np.concatenate([each[:, 1:3] for each in jets.original]))
     with drawing(path, len(jets.names), len(columns), size=(2.8, 2.8)) as (_, axes):
         for row, jet in enumerate(jets.names):
             original = jets.original[row]
-            reach = 1.15 * max(np.abs(original[:, 1:3]).max(initial=0), 0.05)
             scale = 500 / max(original[:, 0].max(initial=1), 1e-6)
             for axis, (name, constituents) in zip(axes[row], columns.items()):
                 if name in jets.recovered:

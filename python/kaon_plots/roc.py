@@ -39,15 +39,15 @@ def plot_roc(predictions, path, signals=None, background=None):
             label = f"{name} (AUC {area:.4f})" if name else f"AUC {area:.4f}"
             axis.plot(signal[shown], 1 / rest[shown], "-" if by_file else line, color=color, label=label)
         grid = np.linspace(0.01, 1, 200)
-        axis.plot(grid, 1 / grid, color="grey", linewidth=1, linestyle="-.", zorder=0)
+        axis.plot(grid, 1 / grid, color="grey", linewidth=1, linestyle="-.", zorder=0, label="chance")
         axis.set_yscale("log")
         axis.set_xlim(0, 1)
         axis.set_ylim(1, 2 / lowest)
         first = next(iter(predictions.values()))
         signal = "signal" if len(chosen) > 1 else chosen[0]
         rest = background or (first.classes[0] if first.is_binary else f"all other {first.items}")
-        axis.set_xlabel(f"efficiency of {signal}")
-        axis.set_ylabel(f"rejection of {rest}, 1/efficiency")
+        axis.set_xlabel(rf"efficiency $\varepsilon$ of {signal}")
+        axis.set_ylabel(rf"rejection $1/\varepsilon$ of {rest}")
         axis.legend(fontsize=10 if len(curves) > 5 else 12)
 
 

@@ -5,7 +5,7 @@ import math
 from kaon_data import DataError
 from kaon_results.groups import check_measures
 
-from .curves import Styles, curves_along_key, draw_curves, known_keys, scale_axis, seeds_text
+from .curves import Styles, curves_along_key, draw_curves, known_keys, legend_above, scale_axis
 from .style import drawing
 
 AXES = {
@@ -35,9 +35,10 @@ def plot_scan(runs, path, x="data.jets", measure="accuracy", keys=("backbone", "
     curves = curves_along_key(runs, keys, x, measure)
     if not any(math.isfinite(value) for curve in curves for values in curve.points.values() for value in values):
         raise DataError(f"{measure} is not finite in any run")
-    with drawing(path) as (_, axes):
-        draw_scan(axes[0, 0], curves, Styles([curve.kind for curve in curves], keys), x, measure)
-        axes[0, 0].legend(title=seeds_text(curves), title_fontsize=11)
+    styles = Styles([curve.kind for curve in curves], keys)
+    with drawing(path) as (figure, axes):
+        draw_scan(axes[0, 0], curves, styles, x, measure)
+        legend_above(figure, curves, styles)
 
 
 def draw_scan(axis, curves, styles, x, measure):

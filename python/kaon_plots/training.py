@@ -3,12 +3,16 @@
 import math
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from kaon_data import DataError
 
 from .scan import AXES
 from .style import COLORS, drawing
 
+_TRAINING = {"linewidth": 0.9, "alpha": 0.6, "markersize": 5, "markerfacecolor": "none"}
+_HEAD = {"markersize": 4}
+_BACKBONE = {"linestyle": "--", "linewidth": 1.1, "markersize": 6, "markerfacecolor": "none"}
 _SCALES = {"learning_rate": "learning rate", "gradient_norm": "gradient norm"}
 
 
@@ -25,11 +29,14 @@ def plot_training(runs, names, path):
             for number, run in enumerate(runs):
                 _draw(axis, run, name, COLORS[number % 10], names[number] if len(runs) > 1 else None)
             axis.set_xlabel("step")
+            axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
+            axis.xaxis.set_minor_locator(NullLocator())
             axis.set_ylabel(_SCALES.get(name) or _title(name))
             if name == "learning_rate" and any(line.get_label() == "backbone" for line in axis.lines):
+                grey = {"color": "grey", "marker": axis.lines[0].get_marker()}
                 axis.legend(handles=[
-                    axis.plot([], [], color="grey", label="head")[0],
-                    axis.plot([], [], color="grey", linestyle="--", linewidth=1.1, label="backbone")[0]], fontsize=10)
+                    axis.plot([], [], **_HEAD, **grey, label="head")[0],
+                    axis.plot([], [], **_BACKBONE, **grey, label="backbone")[0]], fontsize=10)
         for axis in axes.flat[len(panels):]:
             axis.axis("off")
         _add_legend(axes.flat[0], len(runs) > 1)
@@ -63,16 +70,22 @@ def _points(run, name):
 
 def _draw(axis, run, name, color, label):
     if name not in _SCALES:
-        axis.plot(*_points(run, f"train/{name}"), color=color, linewidth=0.9, alpha=0.6)
+        steps, values = _points(run, f"train/{name}")
+        axis.plot(steps, values, color=color, marker=_marker(values), **_TRAINING)
         axis.plot(*_points(run, f"valid/{name}"), color=color, marker="o", markersize=2.5, label=label)
         return
     steps, values = _points(run, name)
-    axis.plot(steps, values, color=color, label=label)
+    axis.plot(steps, values, color=color, marker=_marker(values), **_HEAD, label=label)
     if name == "gradient_norm":
         if len(values) and values.min() > 0 and values.max() > 10 * values.min():
             axis.set_yscale("log")
     elif (factors := _backbone_factors(run, steps)) is not None:
-        axis.plot(steps, values * factors, color=color, linestyle="--", linewidth=1.1, label="backbone")
+        axis.plot(steps, values * factors, color=color, marker=_marker(values), **_BACKBONE, label="backbone")
+
+
+def _marker(values):
+    """A line needs two points; one alone is seen by its marker."""
+    return "o" if len(values) == 1 else None
 
 
 def _backbone_factors(run, steps):
@@ -87,6 +100,6 @@ def _backbone_factors(run, steps):
 def _add_legend(axis, has_names):
     handles, labels = axis.get_legend_handles_labels()
     grey = {"color": "grey" if has_names else COLORS[0]}
-    handles += [axis.plot([], [], linewidth=0.9, alpha=0.6, **grey)[0],
+    handles += [axis.plot([], [], marker=axis.lines[0].get_marker(), **_TRAINING, **grey)[0],
                 axis.plot([], [], marker="o", markersize=2.5, **grey)[0]]
     axis.legend(handles, [*labels, "training", "validation"], fontsize=10)

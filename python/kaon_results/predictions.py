@@ -56,6 +56,8 @@ def read_predictions(path):
 def predictions_path(path):
     """The file that a path means."""
     path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist: name a predictions.h5, or the folder of a run")
     for place in (path / "evaluation" / "predictions.h5", path / "predictions.h5"):
         if path.is_dir() and place.exists():
             return place

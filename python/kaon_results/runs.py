@@ -183,6 +183,8 @@ def read_metrics(path):
     """A `metrics.json`, with its numbers that are not finite."""
     try:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist: name a metrics.json of kaon evaluate") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     if not isinstance(report, dict) or not isinstance(report.get("measures"), dict):
