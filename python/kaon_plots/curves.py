@@ -169,7 +169,7 @@ def legend_above(figure, curves, styles):
     columns = max(1, min(len(lines), int(figure.get_figwidth() / width)))
     figure.set_figheight(figure.get_figheight() + 0.25 * (1 + math.ceil(len(lines) / columns)))
     figure.legend(lines.values(), lines.keys(), loc="outside upper center", ncols=columns, frameon=False,
-                  borderpad=0, borderaxespad=0, title=_seeds_text(curves), title_fontsize=11)
+                  borderpad=0, title=_seeds_text(curves), title_fontsize=11)
 
 
 def _seeds_text(curves):

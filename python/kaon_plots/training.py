@@ -29,7 +29,7 @@ def plot_training(runs, names, path):
             for number, run in enumerate(runs):
                 _draw(axis, run, name, COLORS[number % 10], names[number] if len(runs) > 1 else None)
             axis.set_xlabel("step")
-            axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
+            axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_ylabel(_SCALES.get(name) or _title(name))
             if name == "learning_rate" and any(line.get_label() == "backbone" for line in axis.lines):

@@ -47,7 +47,21 @@ def test_scan_draws_means_and_bands_of_every_mode(tmp_path, drawn):
     assert len(axis.collections) == 3
     low, high = (getattr(axis.collections[0].get_datalim(axis.transData), edge) for edge in ("y0", "y1"))
     assert high - low == pytest.approx(2 * 0.02 / np.sqrt(2))
-    assert axis.get_legend().get_title().get_text() == "mean ± std. dev. of 2 seeds"
+    (legend,) = axis.figure.legends
+    assert legend.get_title().get_text() == "mean ± std. dev. of 2 seeds"
+
+
+def test_a_mode_looks_the_same_in_every_figure(tmp_path, drawn):
+    for mode in ("fixed", "fine_tuned", "scratch"):
+        make_run(tmp_path / f"runs/{mode}", {"accuracy": 0.5}, mode=mode)
+
+    def looks(*options):
+        (axis,) = drawn("scan", tmp_path / "runs", *options)
+        return {name: (line.get_color(), line.get_marker()) for name, line in lines(axis).items()}
+
+    every, few = looks(), looks("--where", "backbone_mode=fixed,scratch")
+    assert few == {name: every[name] for name in ("fixed", "from scratch")}
+    assert len({marker for _, marker in every.values()}) == 3
 
 
 def test_scan_names_backbones_where_there_are_several(tmp_path, drawn):
@@ -86,6 +100,9 @@ def test_btag_has_a_panel_for_each_task(tmp_path, drawn):
     assert lines(vertices)["from scratch"].get_xydata().tolist() == [[0, 0.9], [1, 0.5], [4, 0.3]]
     assert [text.get_text() for text in vertices.get_xticklabels()] == ["0", "1", "≥ 4"]
     assert lines(tracks)["fine-tuned"].get_xydata().tolist() == [[2, 0.1], [3, 0.15], [10, 0.5]]
+    (legend,) = flavour.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["fine-tuned", "from scratch"]
+    assert not any(axis.get_legend() for axis in (flavour, vertices, tracks))
 
 
 def test_btag_says_which_task_is_missing(tmp_path, drawn):
@@ -103,7 +120,7 @@ def predictions(tmp_path):
 
 def test_roc_of_every_class(predictions, drawn):
     (axis,) = drawn("roc", predictions.parent.parent)
-    assert [name.split()[0] for name in lines(axis)] == ["light", "c", "b"]
+    assert [name.split()[0] for name in lines(axis)] == ["light", "c", "b", "chance"]
     for line in lines(axis).values():
         efficiency, rejection = line.get_data()
         assert np.all(np.diff(efficiency) >= 0) and np.all(np.diff(rejection) <= 0)
@@ -137,6 +154,7 @@ def test_confusion_is_the_same_from_both_files(predictions, tmp_path, drawn):
     again = drawn("confusion", run / "evaluation" / "metrics.json")[0]
     assert [text.get_text() for text in again.texts] == shown
     assert again.get_title() == found.get_title()
+    assert found.get_title().endswith(" of 300 jets")
 
 
 def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
@@ -152,6 +170,20 @@ def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
     assert backbone.get_ydata()[-1] == head.get_ydata()[-1]
 
 
+def test_a_run_of_one_line_is_seen(tmp_path, drawn):
+    make_run(tmp_path / "a", {}, done=5)
+    for axis in drawn("training", tmp_path / "a"):
+        assert {line.get_marker() for line in axis.lines if len(line.get_xdata())} == {"o"}
+        assert all(tick == round(tick) for tick in axis.get_xticks())
+
+
+def test_runs_of_a_sweep_are_named_by_what_differs(tmp_path, drawn):
+    for mode in ("fixed", "scratch"):
+        make_run(tmp_path / f"runs/{mode}/data.jets-100/seed-0", {"accuracy": 0.5}, mode=mode)
+    first, *_ = drawn("training", *sorted(tmp_path.glob("runs/*/*/seed-0")))
+    assert {"fixed", "scratch"} <= set(lines(first))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -165,7 +197,8 @@ def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
         (["scan", "{runs}", "{origin}"], "--where objective=classification chooses"),
         (["btag", "{other}"], "no runs of classification, vertexing or track_origin"),
         (["roc", "{runs}"], "no predictions.h5"),
-        (["roc", "nowhere.h5"], "nowhere.h5 cannot be read"),
+        (["roc", "nowhere.h5"], "nowhere.h5 does not exist: name a predictions.h5"),
+        (["confusion", "nowhere.json"], "nowhere.json does not exist: name a metrics.json"),
         (["roc", "{jets}"], "has no dataset scores"),
         (["roc", "{predictions}", "--signal", "d"], "has no class d; there are light, c, b"),
         (["roc", "{predictions}", "--signal", "b", "--background", "b"], "cannot be told from itself"),

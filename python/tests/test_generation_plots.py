@@ -42,12 +42,19 @@ def test_reconstructions_are_drawn(reconstructed, tmp_path, options):
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_jets_in_the_plane_have_the_same_axes(reconstructed, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
+    assert main(["reconstruction", str(reconstructed), "--plane", "--output", str(tmp_path / "plane.png")]) == 0
+    assert len({axis.get_xlim() + axis.get_ylim() for axis in figures[0].axes}) == 1
+
+
 def test_methods_of_several_files_are_told_apart(reconstructed, tmp_path):
     from kaon_plots.reconstruction import read
 
     other = _reconstruct(tmp_path / "other.h5", ["flow", "kmeans"])
     jets = read([reconstructed, other], [2], ["a", "b"])
-    assert jets.names == ["Hbb 2"]
+    assert jets.names == ["jet 2 (Hbb)"]
     assert list(jets.whole) == list(jets.recovered) == ["regression", "flow (a)", "flow (b)", "k-means"]
     # What was left, and what the method recovers of the rest.
     assert [len(each[0]) for each in (jets.original, jets.survivors, jets.whole["k-means"])] == [9, 6, 9]
@@ -84,7 +91,7 @@ def test_what_cannot_be_drawn_is_said(reconstructed, run, sources, tmp_path, cap
     jets = str(run(sources) / "jets_000.h5")
     for arguments, words in [
         ([jets], "'kaon generate --reconstruct'"),
-        ([str(tmp_path / "no.h5")], "no.h5"),
+        ([str(tmp_path / "no.h5")], "no.h5 does not exist"),
         ([str(reconstructed), "--jets", "3"], "there is no jet 3"),
         ([str(reconstructed), "--jets", "-1"], "numbered from 0"),
         ([str(reconstructed), str(_reconstruct(tmp_path / "a.h5", ["bins"], jets=7))], "a.h5 has other jets"),
