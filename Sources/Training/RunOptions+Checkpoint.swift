@@ -78,7 +78,7 @@ extension RunOptions {
 
 extension RunOptions.Run {
     /// The checkpoints that the run may continue from, the one to prefer first.
-    fileprivate var checkpointCandidates: [String] {
+    var checkpointCandidates: [String] {
         switch resume {
         case .auto: RunDirectory.checkpointCandidates(in: directory)
         case .checkpoint(let path): [path]

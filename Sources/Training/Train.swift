@@ -59,8 +59,9 @@ func checkStart(_ options: RunOptions, ranks: Int) throws {
         guard let path, !FileManager.default.fileExists(atPath: path) else { return }
         throw TrainingError("\(key): there is no checkpoint \(path)")
     }
-    try check(options.initialWeights, "model.initial_weights")
     if case .checkpoint(let path) = options.run.resume { try check(path, "run.resume") }
+    // A run that goes on has its weights in its checkpoint.
+    if options.run.checkpointCandidates.isEmpty { try check(options.initialWeights, "model.initial_weights") }
 }
 
 private func train(

@@ -59,6 +59,24 @@ import Training
         }
     }
 
+    /// A run that goes on has its weights in its checkpoint; one that begins says at once what is not there.
+    @Test func initialWeightsAreNeededOnce() throws {
+        try withSharedFolder { folder in
+            let (weights, run) = (folder + "/model.safetensors", folder + "/run")
+            try train(tinyRun(folder + "/before", "training.steps=1"))
+            try export(checkpoint(folder + "/before", step: 1), to: weights, part: .model)
+            func go(_ directory: String, steps: Int) throws {
+                try train(tinyRun(directory, "model.initial_weights=\(weights)", "training.steps=\(steps)"))
+            }
+            try go(run, steps: 2)
+            try world.onRoot { try FileManager.default.removeItem(atPath: weights) }
+            try world.barrier()
+            try go(run, steps: 3)
+            #expect(FileManager.default.fileExists(atPath: checkpoint(run, step: 3)))
+            #expect(failure { try go(folder + "/other", steps: 2) }.contains("model.initial_weights: there is no checkpoint"))
+        }
+    }
+
     @Test func publicNamesAreThoseOfThePublicCode() throws {
         try withSharedFolder { folder in
             try train(tinyRun(folder + "/run", "training.steps=1", "model.encoder.layers=1"))
