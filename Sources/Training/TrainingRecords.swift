@@ -46,7 +46,7 @@ final class TrainingRecords {
         }
     }
 
-    /// The rows of `metrics.csv`; nil on other ranks than 0.
+    /// The rows of `metrics.csv` that were there and stay; nil on other ranks than 0.
     var rows: Int? { metrics?.kept.count }
 
     /// The time that the slowest checkpoint took [s]; 0 on other ranks than 0.
