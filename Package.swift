@@ -27,40 +27,100 @@ let package = Package(
         .target(
             name: "CKernels",
             cSettings: [
-                .unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast", "-fopenmp-simd"] + vectorWidth)
+                .headerSearchPath("."),
+                .unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast", "-fopenmp-simd"] + vectorWidth),
             ]),
-        .target(name: "MPI", dependencies: ["COpenMPI"]),
-        .target(name: "HDF5", dependencies: ["CHDF5", "MPI"]),
-        .target(name: "Configuration", dependencies: ["Yams"]),
-        .target(name: "Safetensors"),
-        .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"]),
-        .target(name: "NN", dependencies: ["Tensors"]),
-        .target(name: "Jets", dependencies: ["Tensors", "HDF5", "MPI", "Configuration"]),
-        .target(name: "Models", dependencies: ["NN"]),
-        .target(name: "Objectives", dependencies: ["Models", "Jets", "Configuration"]),
+        .target(name: "System", dependencies: ["CKernels", .product(name: "Logging", package: "swift-log")]),
+        .target(name: "MPI", dependencies: ["System", "COpenMPI"]),
+        .target(name: "HDF5", dependencies: ["System", "CHDF5", "MPI"]),
+        .target(name: "Safetensors", dependencies: ["System"]),
+        .target(name: "Configuration", dependencies: ["System", "Yams"]),
+        .target(name: "Tensors", dependencies: ["System", "CKernels", "COpenBLAS"]),
+        .target(name: "NN", dependencies: ["System", "Tensors"]),
+        .target(name: "Distributed", dependencies: ["CKernels", "System", "MPI", "Tensors", "NN"]),
+        .target(name: "Jets", dependencies: ["System", "MPI", "HDF5", "Configuration", "Tensors"]),
+        .target(name: "Models", dependencies: ["System", "Tensors", "NN"]),
+        .target(
+            name: "Objectives",
+            dependencies: ["System", "MPI", "HDF5", "Configuration", "Tensors", "NN", "Jets", "Models"]),
+        .target(name: "Supervision", dependencies: ["CKernels", "System", "MPI", "HDF5", "Configuration", "Tensors"]),
+        .target(
+            name: "Runs",
+            dependencies: [
+                "System", "MPI", "HDF5", "Safetensors", "Configuration", "Tensors", "NN", "Distributed", "Jets", "Models",
+                "Objectives", "Supervision",
+            ]),
         .target(
             name: "Training",
             dependencies: [
-                "Objectives", "Configuration", "Safetensors", "CKernels", .product(name: "Logging", package: "swift-log"),
+                "System", "MPI", "HDF5", "Configuration", "Tensors", "NN", "Distributed", "Jets", "Models", "Objectives",
+                "Supervision", "Runs",
+            ]),
+        .target(
+            name: "Commands",
+            dependencies: [
+                "System", "MPI", "HDF5", "Safetensors", "Configuration", "Tensors", "NN", "Distributed", "Jets", "Models",
+                "Objectives", "Supervision", "Runs", "Training",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
             name: "kaon",
-            dependencies: ["Training", "Objectives", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            dependencies: [
+                "System", "Supervision", "Commands",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
 
         .target(name: "TestSupport", dependencies: ["HDF5", "MPI"], path: "Tests/Support"),
+        .target(name: "Golden", dependencies: ["NN", "Safetensors", "Tensors"], path: "Tests/Golden"),
+        .target(
+            name: "RunSupport",
+            dependencies: [
+                "Configuration", "HDF5", "Jets", "MPI", "NN", "Runs", "Supervision", "System", "Tensors", "TestSupport",
+                "Training",
+            ],
+            path: "Tests/RunSupport"),
         // Feeds damaged and hostile inputs to the readers; scripts/fuzz.sh runs it.
-        .executableTarget(name: "fuzz", dependencies: ["Training", "Safetensors"], path: "Tests/Fuzz"),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "Commands", "Configuration", "HDF5", "Jets", "MPI", "NN", "Objectives", "Runs", "Safetensors", "Supervision",
+                "System", "Tensors",
+            ],
+            path: "Tests/Fuzz"),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"]),
-        .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "MPI", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
         .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
-        .target(name: "Golden", dependencies: ["NN", "Safetensors"], path: "Tests/Golden"),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Golden"]),
-        .testTarget(name: "NNTests", dependencies: ["NN", "Golden"]),
-        .testTarget(name: "JetsTests", dependencies: ["Jets", "Golden", "TestSupport"]),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "Golden"]),
-        .testTarget(name: "ObjectivesTests", dependencies: ["Objectives", "Golden", "TestSupport"]),
-        .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
+        .testTarget(name: "NNTests", dependencies: ["NN", "Tensors", "Golden"]),
+        .testTarget(
+            name: "DistributedTests", dependencies: ["Distributed", "MPI", "NN", "RunSupport", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "JetsTests",
+            dependencies: ["Configuration", "HDF5", "Jets", "MPI", "Tensors", "Golden", "TestSupport"]),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "NN", "Tensors", "Golden"]),
+        .testTarget(
+            name: "ObjectivesTests",
+            dependencies: [
+                "Configuration", "HDF5", "Jets", "Models", "MPI", "NN", "Objectives", "Tensors", "Golden", "TestSupport",
+            ]),
+        .testTarget(name: "SupervisionTests", dependencies: ["Configuration", "RunSupport", "Supervision"]),
+        .testTarget(
+            name: "RunsTests",
+            dependencies: [
+                "Commands", "Configuration", "HDF5", "NN", "Objectives", "Runs", "RunSupport", "System", "Tensors", "TestSupport",
+            ]),
+        .testTarget(
+            name: "TrainingTests",
+            dependencies: [
+                "Configuration", "HDF5", "Jets", "MPI", "Objectives", "Runs", "RunSupport", "Supervision", "System",
+                "Tensors", "TestSupport", "Training",
+            ]),
+        .testTarget(
+            name: "CommandsTests",
+            dependencies: [
+                "Commands", "HDF5", "Jets", "MPI", "Runs", "RunSupport", "Safetensors", "System", "TestSupport", "Training",
+            ]),
         .testTarget(name: "kaonTests", dependencies: ["HDF5"]),
     ],
     swiftLanguageModes: [.v6]

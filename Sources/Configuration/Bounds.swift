@@ -1,19 +1,19 @@
 extension ClosedRange<Int> {
     /// 1, 2, 3, …
-    public static var positive: ClosedRange<Int> { 1...Int.max }
+    package static var positive: ClosedRange<Int> { 1...Int.max }
     /// 0, 1, 2, …
-    public static var nonNegative: ClosedRange<Int> { 0...Int.max }
+    package static var nonNegative: ClosedRange<Int> { 0...Int.max }
 }
 
 extension ClosedRange<Double> {
     /// 0 < x
-    public static var positive: ClosedRange<Double> { Double.leastNonzeroMagnitude...Double.infinity }
+    package static var positive: ClosedRange<Double> { Double.leastNonzeroMagnitude...Double.infinity }
     /// 0 ≤ x
-    public static var nonNegative: ClosedRange<Double> { 0...Double.infinity }
+    package static var nonNegative: ClosedRange<Double> { 0...Double.infinity }
     /// 0 ≤ x ≤ 1
-    public static var zeroToOne: ClosedRange<Double> { 0...1 }
+    package static var zeroToOne: ClosedRange<Double> { 0...1 }
     /// 0 ≤ x < 1, as for a dropout rate
-    public static var belowOne: ClosedRange<Double> { 0...1.0.nextDown }
+    package static var belowOne: ClosedRange<Double> { 0...1.0.nextDown }
 }
 
 /// Bounds in words that follow "must be": `at least 1`, `greater than 0`, `from 0 to 1`.

@@ -4,13 +4,13 @@ import Foundation
 ///
 /// The tree knows no field. A `Section` hands its values to whoever knows what they mean, and complains about
 /// those that nobody asked for.
-public struct Configuration: Sendable {
+package struct Configuration: Sendable {
     /// The name of the file, as errors give it.
-    public let name: String
+    package let name: String
     private var entries: [Value.Entry]
 
     /// Reads a file. Throws `ConfigurationError` if there is none, or if it is not a mapping in valid YAML.
-    public init(contentsOf path: String) throws {
+    package init(contentsOf path: String) throws {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw ConfigurationError(path, "there is no such file")
@@ -29,7 +29,7 @@ public struct Configuration: Sendable {
 
     /// Reads YAML text, in which an empty document is an empty mapping; errors call the text `name`.
     /// Throws `ConfigurationError`.
-    public init(yaml: String, name: String = "configuration") throws {
+    package init(yaml: String, name: String = "configuration") throws {
         self.name = name
         let root = try YAML.parse(yaml) { .file(name, line: $0) }
         switch root.content {
@@ -49,7 +49,7 @@ public struct Configuration: Sendable {
     /// - `~tasks.regression` deletes a key, which must be there.
     ///
     /// Throws `ConfigurationError` if the argument has another form or its value is not valid YAML.
-    public mutating func override(_ assignment: String) throws {
+    package mutating func override(_ assignment: String) throws {
         if assignment.hasPrefix("~") {
             let path = try Self.path(assignment.dropFirst(), in: assignment)
             try Self.delete(path[...], of: path, from: &entries)
@@ -72,16 +72,16 @@ public struct Configuration: Sendable {
     }
 
     /// The tree as it stands, overrides included, as YAML.
-    public var yaml: String { YAML.text(of: entries) }
+    package var yaml: String { YAML.text(of: entries) }
 
     /// The root of a fresh decoding: a section in which nothing has been asked for yet.
-    public func section() -> Section {
+    package func section() -> Section {
         Section(path: "", entries: entries, place: .file(name, line: nil))
     }
 
     /// The complete configuration as YAML: every value that was asked for under `section`, given or default,
     /// in the order of asking. Reading it again gives the same answers.
-    public func resolved(from section: Section) -> String {
+    package func resolved(from section: Section) -> String {
         YAML.text(of: section.answers)
     }
 

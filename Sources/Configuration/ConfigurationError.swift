@@ -2,9 +2,9 @@
 /// `configs/x.yaml:12: model.encoder.widht: unknown key; did you mean 'width'?`
 ///
 /// Several unknown keys are reported together, one line each.
-public struct ConfigurationError: Error, CustomStringConvertible, Equatable {
+package struct ConfigurationError: Error, CustomStringConvertible, Equatable {
     /// Place, dotted key and complaint, ready to be printed.
-    public let description: String
+    package let description: String
 
     /// Several complaints about one file, as one.
     init(_ complaints: [ConfigurationError]) {

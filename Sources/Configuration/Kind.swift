@@ -1,3 +1,5 @@
+import System
+
 /// How one type of value is read from a tree and written to one.
 struct Kind<T> {
     /// The type with its article, for "expected …".
@@ -43,7 +45,7 @@ extension Kind where T: Comparable {
             },
             write: { value in
                 let limits = inWords(bounds)
-                precondition(bounds.contains(value), "the default \(value) is not \(limits)")
+                invariant(bounds.contains(value), "the default \(value) is not \(limits)")
                 return write(value)
             },
             requirement: inWords(bounds))

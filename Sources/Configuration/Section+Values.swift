@@ -3,42 +3,42 @@
 /// `null`, and for the word `absent` (as in `threads: auto`), which is what the resolved configuration shows.
 extension Section {
     /// A whole number.
-    public func int(
+    package func int(
         _ key: String, default: Int? = nil, in bounds: ClosedRange<Int>? = nil
     ) throws -> Int {
         try answer(key, .integer.bounded(bounds), default: `default`)
     }
 
     /// A whole number or none.
-    public func optionalInt(
+    package func optionalInt(
         _ key: String, in bounds: ClosedRange<Int>? = nil, absent: String? = nil
     ) throws -> Int? {
         try optionalAnswer(key, .integer.bounded(bounds), absent: absent)
     }
 
     /// A list of whole numbers, each within the bounds, or none.
-    public func optionalInts(
+    package func optionalInts(
         _ key: String, in bounds: ClosedRange<Int>? = nil, absent: String? = nil
     ) throws -> [Int]? {
         try optionalAnswer(key, Kind.integer.bounded(bounds).list(named: "a list of integers"), absent: absent)
     }
 
     /// A finite number; integers are numbers.
-    public func double(
+    package func double(
         _ key: String, default: Double? = nil, in bounds: ClosedRange<Double>? = nil
     ) throws -> Double {
         try answer(key, .number.bounded(bounds), default: `default`)
     }
 
     /// A finite number or none.
-    public func optionalDouble(
+    package func optionalDouble(
         _ key: String, in bounds: ClosedRange<Double>? = nil, absent: String? = nil
     ) throws -> Double? {
         try optionalAnswer(key, .number.bounded(bounds), absent: absent)
     }
 
     /// A list of finite numbers, each within the bounds.
-    public func doubles(
+    package func doubles(
         _ key: String, default: [Double]? = nil, in bounds: ClosedRange<Double>? = nil
     ) throws -> [Double] {
         let item = Kind.number.bounded(bounds)
@@ -46,29 +46,29 @@ extension Section {
     }
 
     /// A list of finite numbers, each within the bounds, or none.
-    public func optionalDoubles(
+    package func optionalDoubles(
         _ key: String, in bounds: ClosedRange<Double>? = nil, absent: String? = nil
     ) throws -> [Double]? {
         try optionalAnswer(key, Kind.number.bounded(bounds).list(named: "a list of numbers"), absent: absent)
     }
 
     /// A time in seconds or none, given as in `23:50:00`, `1-12:00:00`, `90m`, `2h`, or as a number of seconds.
-    public func optionalDuration(_ key: String) throws -> Double? {
+    package func optionalDuration(_ key: String) throws -> Double? {
         try optionalAnswer(key, .duration, absent: nil)
     }
 
     /// `true` or `false`.
-    public func bool(_ key: String, default: Bool? = nil) throws -> Bool {
+    package func bool(_ key: String, default: Bool? = nil) throws -> Bool {
         try answer(key, .boolean, default: `default`)
     }
 
     /// A text.
-    public func string(_ key: String, default: String? = nil) throws -> String {
+    package func string(_ key: String, default: String? = nil) throws -> String {
         try answer(key, .string, default: `default`)
     }
 
     /// A text in which `{word}` stands for the value of a word; the resolved configuration has the value.
-    public func template(
+    package func template(
         _ key: String, default: String, words: KeyValuePairs<String, () throws -> String>
     ) throws -> String {
         func filled(_ text: String) throws -> String {
@@ -91,22 +91,22 @@ extension Section {
     }
 
     /// A text or none.
-    public func optionalString(_ key: String, absent: String? = nil) throws -> String? {
+    package func optionalString(_ key: String, absent: String? = nil) throws -> String? {
         try optionalAnswer(key, .string, absent: absent)
     }
 
     /// A list of texts; a single text is a list of one.
-    public func strings(_ key: String, default: [String]? = nil) throws -> [String] {
+    package func strings(_ key: String, default: [String]? = nil) throws -> [String] {
         try answer(key, Self.texts, default: `default`)
     }
 
     /// A list of texts or none; a single text is a list of one, unless it is the word `absent`.
-    public func optionalStrings(_ key: String, absent: String? = nil) throws -> [String]? {
+    package func optionalStrings(_ key: String, absent: String? = nil) throws -> [String]? {
         try optionalAnswer(key, Self.texts, absent: absent)
     }
 
     /// One of the words of an enumeration.
-    public func choice<C: RawRepresentable & CaseIterable>(
+    package func choice<C: RawRepresentable & CaseIterable>(
         _ key: String, of type: C.Type = C.self, default: C? = nil
     ) throws -> C where C.RawValue == String {
         try answer(key, .choice, default: `default`)

@@ -3,9 +3,9 @@
 /// It answers questions for keys, with defaults, and remembers which were asked, so that `finish()` can name
 /// the keys that nobody asked for, and the whole configuration can be written with every default. A key that
 /// is asked for twice must be asked for alike.
-public final class Section {
+package final class Section {
     /// The dotted path from the root; empty at the root.
-    public let path: String
+    package let path: String
     private let entries: [Value.Entry]
     private let place: Place
     private var answered: [(key: String, answer: Answer)] = []
@@ -35,17 +35,17 @@ public final class Section {
     // MARK: - Keys
 
     /// The keys that were given, in the order of the file.
-    public var keys: [String] { entries.map(\.key) }
+    package var keys: [String] { entries.map(\.key) }
 
     /// Whether the key was given, be it as `null`. Does not count as asking for its value.
-    public func has(_ key: String) -> Bool {
+    package func has(_ key: String) -> Bool {
         let isGiven = given(key) != nil
         if !isGiven { absent.append(key) }
         return isGiven
     }
 
     /// Whether the key is missing or `null`, which settles it; a value that is there is yet to be asked for.
-    public func isNull(_ key: String) -> Bool {
+    package func isNull(_ key: String) -> Bool {
         guard given(key).map({ $0.value.content == .null }) ?? true else { return false }
         record(key, .null)
         return true
@@ -55,7 +55,7 @@ public final class Section {
 
     /// The section of a key; a missing or `null` one is empty, so that its defaults apply.
     /// Throws `ConfigurationError` if the key holds something else.
-    public func section(_ key: String) throws -> Section {
+    package func section(_ key: String) throws -> Section {
         for case (key, .section(let section)) in answered { return section }
         let section: Section
         switch given(key)?.value.content {
@@ -74,7 +74,7 @@ public final class Section {
 
     /// The section of a key, `nil` if it is missing or `null`.
     /// Throws `ConfigurationError` if the key holds something else.
-    public func optionalSection(_ key: String) throws -> Section? {
+    package func optionalSection(_ key: String) throws -> Section? {
         if notes[key] == nil { notes[key] = Note(usual: .null, isSection: true) }
         return isNull(key) ? nil : try section(key)
     }
@@ -82,13 +82,13 @@ public final class Section {
     // MARK: - Complaints
 
     /// An error about a key, for checks of the caller's own, with the place and the path of the key.
-    public func error(_ key: String, _ message: String) -> ConfigurationError {
+    package func error(_ key: String, _ message: String) -> ConfigurationError {
         ConfigurationError(given(key)?.place ?? place, dotted(key), message)
     }
 
     /// Throws `ConfigurationError` naming every key that was given but not asked for, in this section and in
     /// those it handed out, with the place and the most likely meaning of each.
-    public func finish() throws {
+    package func finish() throws {
         var homes: [String: [String]] = [:]
         visit { section in
             for (key, _) in section.answered { homes[key, default: []].append(section.dotted(key)) }
@@ -145,7 +145,7 @@ public final class Section {
     }
 
     /// All keys that were asked for here and in the sections below, in the order of asking, with what was expected.
-    public var askedKeys: [ConfigurationKey] {
+    package var askedKeys: [ConfigurationKey] {
         answered.flatMap { key, answer in
             let note = notes[key] ?? Note(usual: .null)
             switch answer {

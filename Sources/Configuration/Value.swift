@@ -1,12 +1,12 @@
 /// Where a value was written.
-public enum Place: Sendable, Equatable, CustomStringConvertible {
+package enum Place: Sendable, Equatable, CustomStringConvertible {
     /// A line of a file, counted from 1; `nil` stands for the file as a whole.
     case file(String, line: Int?)
     /// A `key=value` argument.
     case commandLine
 
     /// `configs/x.yaml:12`, `configs/x.yaml` or `on the command line`.
-    public var description: String {
+    package var description: String {
         switch self {
         case .file(let name, let line?): "\(name):\(line)"
         case .file(let name, nil): name
@@ -16,9 +16,9 @@ public enum Place: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// One node of a configuration tree, with the place where it was written.
-public struct Value: Sendable, Equatable {
+package struct Value: Sendable, Equatable {
     /// What a node holds.
-    public enum Content: Sendable, Equatable {
+    package enum Content: Sendable, Equatable {
         /// `null`, `~` or nothing after the colon.
         case null
         /// `true` or `false`.
@@ -36,27 +36,27 @@ public struct Value: Sendable, Equatable {
     }
 
     /// A key of a map with its value.
-    public struct Entry: Sendable, Equatable {
+    package struct Entry: Sendable, Equatable {
         /// The key as written.
-        public let key: String
+        package let key: String
         /// Where the key stands.
-        public let place: Place
+        package let place: Place
         /// What the key is set to.
-        public var value: Value
+        package var value: Value
 
         /// Whether key and value agree, wherever they were written.
-        public static func == (left: Entry, right: Entry) -> Bool {
+        package static func == (left: Entry, right: Entry) -> Bool {
             left.key == right.key && left.value == right.value
         }
     }
 
     /// What the node holds.
-    public var content: Content
+    package var content: Content
     /// Where the node was written.
-    public let place: Place
+    package let place: Place
 
     /// Whether two nodes hold the same, wherever they were written.
-    public static func == (left: Value, right: Value) -> Bool {
+    package static func == (left: Value, right: Value) -> Bool {
         left.content == right.content
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import System
 import Yams
 
 /// Text to tree and back. Yams does the syntax; the meaning of scalars is decided in `Value.Content`.
@@ -24,7 +25,7 @@ enum YAML {
             return try Yams.serialize(
                 node: node(of: .map(entries)), indent: 2, width: -1, allowUnicode: true)
         } catch {
-            preconditionFailure("the YAML emitter refused a configuration: \(error)")
+            unreachable("the YAML emitter refused a configuration: \(error)")
         }
     }
 
@@ -65,7 +66,7 @@ enum YAML {
             }
             return Value(content: .map(entries), place: here)
         case .alias:
-            preconditionFailure("Yams resolves aliases while it composes")
+            unreachable("Yams resolves aliases while it composes")
         }
     }
 

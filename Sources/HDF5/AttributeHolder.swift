@@ -3,20 +3,20 @@ internal import CHDF5
 /// What has attributes: small named values, text or numbers, beside the data.
 ///
 /// On a shared file, setting one is collective.
-public protocol AttributeHolder: ~Copyable {
+package protocol AttributeHolder: ~Copyable {
     /// The object in the library's terms.
     var attributeOwner: AttributeOwner { get }
 }
 
 /// An object that attributes belong to, in the library's terms.
-public struct AttributeOwner: Sendable {
+package struct AttributeOwner: Sendable {
     let id: hid_t
     let place: Place
 }
 
 extension AttributeHolder where Self: ~Copyable {
     /// The names of the attributes, sorted. Throws `HDF5Error`.
-    public var attributeNames: [String] {
+    package var attributeNames: [String] {
         get throws {
             let owner = attributeOwner
             var names: [String] = []
@@ -36,71 +36,71 @@ extension AttributeHolder where Self: ~Copyable {
     }
 
     /// Whether there is an attribute of that name.
-    public func hasAttribute(_ name: String) -> Bool {
+    package func hasAttribute(_ name: String) -> Bool {
         HDF5Library.locked { H5Aexists(attributeOwner.id, name) > 0 }
     }
 
     // MARK: Setting
 
     /// Sets an attribute to text of any length, which h5py reads as `str`. Throws `HDF5Error`.
-    public func setAttribute(_ name: String, to text: String) throws {
+    package func setAttribute(_ name: String, to text: String) throws {
         try AttributeWriter(attributeOwner, name).write([text], shape: [])
     }
 
     /// Sets an attribute to a list of texts. Throws `HDF5Error`.
-    public func setAttribute(_ name: String, to texts: [String]) throws {
+    package func setAttribute(_ name: String, to texts: [String]) throws {
         try AttributeWriter(attributeOwner, name).write(texts, shape: [texts.count])
     }
 
     /// Sets an attribute to an integer. Throws `HDF5Error`.
-    public func setAttribute(_ name: String, to number: Int) throws {
+    package func setAttribute(_ name: String, to number: Int) throws {
         try AttributeWriter(attributeOwner, name).write([number], shape: [])
     }
 
     /// Sets an attribute to a list of integers. Throws `HDF5Error`.
-    public func setAttribute(_ name: String, to numbers: [Int]) throws {
+    package func setAttribute(_ name: String, to numbers: [Int]) throws {
         try AttributeWriter(attributeOwner, name).write(numbers, shape: [numbers.count])
     }
 
     /// Sets an attribute to a number. Throws `HDF5Error`.
-    public func setAttribute(_ name: String, to number: Double) throws {
+    package func setAttribute(_ name: String, to number: Double) throws {
         try AttributeWriter(attributeOwner, name).write([number], shape: [])
     }
 
     /// Sets an attribute to a list of numbers. Throws `HDF5Error`.
-    public func setAttribute(_ name: String, to numbers: [Double]) throws {
+    package func setAttribute(_ name: String, to numbers: [Double]) throws {
         try AttributeWriter(attributeOwner, name).write(numbers, shape: [numbers.count])
     }
 
     // MARK: Getting
 
     /// The text of an attribute. Throws `HDF5Error` if it is missing or something else.
-    public func stringAttribute(_ name: String) throws -> String {
+    package func stringAttribute(_ name: String) throws -> String {
         try AttributeReader(attributeOwner, name).single { try $0.strings() }
     }
 
     /// The texts of an attribute, row-major. Throws `HDF5Error` if it is missing or something else.
-    public func stringsAttribute(_ name: String) throws -> [String] {
+    package func stringsAttribute(_ name: String) throws -> [String] {
         try AttributeReader(attributeOwner, name).strings()
     }
 
     /// The integer of an attribute. Throws `HDF5Error` if it is missing or something else.
-    public func intAttribute(_ name: String) throws -> Int {
+    package func intAttribute(_ name: String) throws -> Int {
         try AttributeReader(attributeOwner, name).single { try $0.integers() }
     }
 
     /// The integers of an attribute, row-major. Throws `HDF5Error` if it is missing or something else.
-    public func intsAttribute(_ name: String) throws -> [Int] {
+    package func intsAttribute(_ name: String) throws -> [Int] {
         try AttributeReader(attributeOwner, name).integers()
     }
 
     /// The number of an attribute. Throws `HDF5Error` if it is missing or something else.
-    public func doubleAttribute(_ name: String) throws -> Double {
+    package func doubleAttribute(_ name: String) throws -> Double {
         try AttributeReader(attributeOwner, name).single { try $0.doubles() }
     }
 
     /// The numbers of an attribute, row-major. Throws `HDF5Error` if it is missing or something else.
-    public func doublesAttribute(_ name: String) throws -> [Double] {
+    package func doublesAttribute(_ name: String) throws -> [Double] {
         try AttributeReader(attributeOwner, name).doubles()
     }
 }

@@ -1,4 +1,5 @@
 internal import CHDF5
+import System
 
 // Buffers are row-major and packed: they hold the elements of the selection and nothing between.
 
@@ -8,7 +9,7 @@ extension Dataset {
     /// Reads a range of the leading dimension, with all of the others, converted to `T`.
     ///
     /// The buffer holds exactly that many elements. Throws `HDF5Error`.
-    public func read<T: HDF5Scalar>(
+    package func read<T: HDF5Scalar>(
         rows: Range<Int>, into buffer: UnsafeMutableBufferPointer<T>, transfer: Transfer = .independent
     ) throws {
         try read(Selection(rows: rows, of: shape), into: buffer, transfer)
@@ -17,7 +18,7 @@ extension Dataset {
     /// Reads the box of `count` elements in each dimension that begins at `start`, converted to `T`.
     ///
     /// The buffer holds exactly that many elements. Throws `HDF5Error`.
-    public func read<T: HDF5Scalar>(
+    package func read<T: HDF5Scalar>(
         start: [Int], count: [Int], into buffer: UnsafeMutableBufferPointer<T>,
         transfer: Transfer = .independent
     ) throws {
@@ -25,7 +26,7 @@ extension Dataset {
     }
 
     /// All elements, converted to `T`. Throws `HDF5Error`.
-    public func readAll<T: HDF5Scalar>() throws -> [T] {
+    package func readAll<T: HDF5Scalar>() throws -> [T] {
         let all = Selection(all: shape)
         try checkIsStored()
         return try [T](unsafeUninitializedCapacity: all.elementCount) { buffer, count in
@@ -74,7 +75,7 @@ extension Dataset {
     ///
     /// The buffer holds exactly that many elements. A boolean dataset takes `UInt8` or `Int8`, 0 or 1. The
     /// ranks that share a file write a dataset with filters collectively. Throws `HDF5Error`.
-    public func write<T: HDF5Scalar>(
+    package func write<T: HDF5Scalar>(
         rows: Range<Int>, from buffer: UnsafeBufferPointer<T>, transfer: Transfer = .independent
     ) throws {
         try write(Selection(rows: rows, of: shape), from: buffer, transfer)
@@ -82,7 +83,7 @@ extension Dataset {
 
     /// Writes the box of `count` elements in each dimension that begins at `start`, with the conditions for
     /// rows. Throws `HDF5Error`.
-    public func write<T: HDF5Scalar>(
+    package func write<T: HDF5Scalar>(
         start: [Int], count: [Int], from buffer: UnsafeBufferPointer<T>, transfer: Transfer = .independent
     ) throws {
         try write(Selection(start: start, count: count, of: shape), from: buffer, transfer)
@@ -127,7 +128,7 @@ extension Dataset {
         _ function: (hid_t, hid_t, hid_t, hid_t, UnsafePointer<T>?) -> herr_t
     ) throws {
         let operation = "\(verb) \(place), \(selection)"
-        precondition(
+        invariant(
             buffer.count == selection.elementCount,
             "\(operation): the buffer has \(buffer.count) elements, not \(selection.elementCount)")
         guard selection.isWithinShape else {

@@ -1,27 +1,28 @@
 internal import CHDF5
+import System
 
 /// An array of elements in a file.
-public struct Dataset: ~Copyable, Sendable, AttributeHolder {
+package struct Dataset: ~Copyable, Sendable, AttributeHolder {
     /// The path of the dataset in its file.
-    public var path: String { place.path }
+    package var path: String { place.path }
     /// The extents, the leading dimension ("rows") first; `[]` for a single value.
-    public let shape: [Int]
+    package let shape: [Int]
     /// What the file stores.
-    public let elementType: ElementType
+    package let elementType: ElementType
     /// The extents of the parts that are stored, and compressed, as one; nil if the whole dataset is.
-    public let chunks: [Int]?
+    package let chunks: [Int]?
     /// What happens to the chunks.
-    public let filters: Filters
+    package let filters: Filters
 
     let handle: Handle
     let place: Place
     /// Whether chunks pass any filter, be it one that `Filters` does not know.
     let isFiltered: Bool
 
-    public var attributeOwner: AttributeOwner { AttributeOwner(id: handle.id, place: place) }
+    package var attributeOwner: AttributeOwner { AttributeOwner(id: handle.id, place: place) }
 
     /// The bytes that the elements take in the file.
-    public var storedBytes: Int { HDF5Library.locked { Int(clamping: H5Dget_storage_size(handle.id)) } }
+    package var storedBytes: Int { HDF5Library.locked { Int(clamping: H5Dget_storage_size(handle.id)) } }
 
     private init(_ handle: consuming Handle, _ place: Place) throws {
         let (id, operation) = (handle.id, "open dataset \(place)")
@@ -58,7 +59,7 @@ public struct Dataset: ~Copyable, Sendable, AttributeHolder {
         creating name: String, in location: hid_t, _ place: Place, links: hid_t, of type: ElementType,
         shape: [Int], chunks: [Int]?, filters: Filters
     ) throws {
-        precondition(shape.allSatisfy { $0 >= 0 }, "a dataset cannot have the shape \(shape)")
+        invariant(shape.allSatisfy { $0 >= 0 }, "a dataset cannot have the shape \(shape)")
         let operation = "create dataset \(place)"
         let type = try type.makeType(operation)
         let space = try Selection.makeSpace(shape, operation)
@@ -68,7 +69,7 @@ public struct Dataset: ~Copyable, Sendable, AttributeHolder {
         let chunks =
             chunks ?? (filters == .none ? nil : Self.defaultChunks(shape, elementBytes: elementBytes))
         if let chunks, !shape.isEmpty {
-            precondition(
+            invariant(
                 chunks.count == shape.count && chunks.allSatisfy { $0 > 0 },
                 "chunks of \(chunks) do not fit a dataset of shape \(shape)")
             let extents = zip(chunks, shape).map { hsize_t(min($0, max($1, 1))) }

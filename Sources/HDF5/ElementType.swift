@@ -1,7 +1,7 @@
 internal import CHDF5
 
 /// What a dataset or an attribute stores in each element.
-public enum ElementType: Equatable, Sendable, CustomStringConvertible {
+package enum ElementType: Equatable, Sendable, CustomStringConvertible {
     case float32, float64
     case int8, int16, int32, int64
     case uint8, uint16, uint32, uint64
@@ -12,7 +12,7 @@ public enum ElementType: Equatable, Sendable, CustomStringConvertible {
     /// A type that kaon does not handle, in words.
     case other(String)
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .float32: "float32"
         case .float64: "float64"
@@ -31,7 +31,7 @@ public enum ElementType: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// Whether HDF5 converts between this type and every `HDF5Scalar`.
-    public var isNumeric: Bool {
+    package var isNumeric: Bool {
         switch self {
         case .string, .other: false
         default: true
@@ -39,7 +39,7 @@ public enum ElementType: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// Whether the numbers are whole: integers, and booleans as 0 and 1.
-    public var isInteger: Bool {
+    package var isInteger: Bool {
         switch self {
         case .float32, .float64, .string, .other: false
         default: true

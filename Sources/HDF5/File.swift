@@ -1,9 +1,9 @@
 internal import CHDF5
 import Glibc
-public import MPI
+import MPI
 
 /// Whether a file may be changed.
-public enum AccessMode: Sendable {
+package enum AccessMode: Sendable {
     case read, readWrite
 }
 
@@ -16,17 +16,17 @@ public enum AccessMode: Sendable {
 /// On a shared file everything that opens, creates, changes a structure or attribute, or closes is
 /// collective, with the same arguments on every rank; only reading and writing the elements of a dataset may
 /// be `Transfer.independent`.
-public struct File: ~Copyable, Sendable {
+package struct File: ~Copyable, Sendable {
     private let file: OpenFile
 
     /// The group that holds all others.
-    public var root: Group { Group(rootOf: file) }
+    package var root: Group { Group(rootOf: file) }
 
     /// Opens a file that exists; with the communicator's ranks if given (collective).
     ///
     /// `chunkCacheBytes` bounds what is kept of each dataset's chunks between two accesses. Throws
     /// `HDF5Error`, or the same `AgreedError` on every rank if one of them cannot see the file.
-    public init(
+    package init(
         opening path: String, _ mode: AccessMode = .read, on communicator: Communicator? = nil,
         chunkCacheBytes: Int = Self.defaultChunkCacheBytes
     ) throws {
@@ -47,7 +47,7 @@ public struct File: ~Copyable, Sendable {
     /// - Parameter isSealed: whether there is room for a checksum of all bytes, to be written by
     ///   `FileSeal.write(to:)`
     ///   after the file is closed.
-    public init(creating path: String, on communicator: Communicator? = nil, isSealed: Bool = false) throws {
+    package init(creating path: String, on communicator: Communicator? = nil, isSealed: Bool = false) throws {
         let operation = "create \(path)"
         let access = try Self.makeAccessList(operation, communicator)
         let creation = try Handle(operation, closedBy: H5Pclose) { H5Pcreate(kaon_H5P_FILE_CREATE()) }
@@ -63,7 +63,7 @@ public struct File: ~Copyable, Sendable {
     /// Hands what is buffered to the operating system.
     ///
     /// Throws `HDF5Error`, or the same `AgreedError` on all ranks of a shared file.
-    public func flush() throws {
+    package func flush() throws {
         try file.flush("flush \(file.path)")
     }
 
@@ -71,18 +71,18 @@ public struct File: ~Copyable, Sendable {
     ///
     /// Throws `HDF5Error` when what was buffered cannot be written, which a file that merely goes out of
     /// scope hides, or the same `AgreedError` on all ranks of a shared file.
-    public consuming func close() throws {
+    package consuming func close() throws {
         try file.close()
     }
 
     /// Closes the file with its groups and datasets without writing what is buffered; for a file of one
     /// process that could not be written and is to be removed.
-    public consuming func discard() {
+    package consuming func discard() {
         file.discard()
     }
 
     /// A chunk larger than the cache, by default 1 MiB, would be decompressed again for every row.
-    public static let defaultChunkCacheBytes = 16 << 20
+    package static let defaultChunkCacheBytes = 16 << 20
 
     private static func makeAccessList(
         _ operation: String, _ communicator: Communicator?, _ chunkCacheBytes: Int = defaultChunkCacheBytes

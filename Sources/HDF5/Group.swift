@@ -1,30 +1,30 @@
 internal import CHDF5
 
 /// A directory in a file. Names of objects may be paths: `encoder/layers`, or `/model` from the root.
-public struct Group: ~Copyable, Sendable, AttributeHolder {
+package struct Group: ~Copyable, Sendable, AttributeHolder {
     /// What is found in a group.
-    public struct Child: Equatable, Sendable {
-        public enum Kind: Sendable { case group, dataset, other }
+    package struct Child: Equatable, Sendable {
+        package enum Kind: Sendable { case group, dataset, other }
 
         /// The name within the group.
-        public let name: String
-        public let kind: Kind
+        package let name: String
+        package let kind: Kind
 
-        public init(name: String, kind: Kind) {
+        package init(name: String, kind: Kind) {
             self.name = name
             self.kind = kind
         }
     }
 
     /// The path of the group in its file.
-    public var path: String { place.path }
+    package var path: String { place.path }
 
     private let id: hid_t
     /// Nil for the root, for which the identifier of the file stands.
     private let handle: Handle?
     private let place: Place
 
-    public var attributeOwner: AttributeOwner { AttributeOwner(id: id, place: place) }
+    package var attributeOwner: AttributeOwner { AttributeOwner(id: id, place: place) }
 
     init(rootOf file: OpenFile) {
         id = file.id
@@ -41,7 +41,7 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
     // MARK: Groups
 
     /// The group of that name. Throws `HDF5Error`.
-    public func group(_ name: String) throws -> Group {
+    package func group(_ name: String) throws -> Group {
         let place = place.appending(name)
         let handle = try Handle("open group \(place)", closedBy: H5Gclose) {
             H5Gopen2(id, name, kaon_H5P_DEFAULT())
@@ -50,7 +50,7 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
     }
 
     /// Makes a group, and those on the way to it. Throws `HDF5Error`, also if it exists.
-    public func createGroup(_ name: String) throws -> Group {
+    package func createGroup(_ name: String) throws -> Group {
         try createParents(of: name)
         let place = place.appending(name)
         let operation = "create group \(place)"
@@ -71,7 +71,7 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
     }
 
     /// Whether the path leads to an object.
-    public func contains(_ path: String) -> Bool {
+    package func contains(_ path: String) -> Bool {
         if path == "/" { return true }
         // The library asks for every step of the way, and for what a link points at.
         var prefix = path.hasPrefix("/") ? "/" : ""
@@ -87,7 +87,7 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
     }
 
     /// What the group holds, by name. Throws `HDF5Error`.
-    public var children: [Child] {
+    package var children: [Child] {
         get throws {
             let operation = "list \(place)"
             var info = H5G_info_t()
@@ -114,7 +114,7 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
     // MARK: Datasets
 
     /// The dataset of that name. Throws `HDF5Error`.
-    public func dataset(_ name: String) throws -> Dataset {
+    package func dataset(_ name: String) throws -> Dataset {
         try Dataset(opening: name, in: id, place.appending(name))
     }
 
@@ -123,7 +123,7 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
     /// Filters need chunks; without `chunks`, they get some of about 1 MiB of whole rows. A chunk larger than
     /// the dataset is cut to it. A shape of `[]` is a single value, which has neither. Throws `HDF5Error`,
     /// also if the name is taken.
-    public func createDataset(
+    package func createDataset(
         _ name: String, of type: ElementType, shape: [Int], chunks: [Int]? = nil, filters: Filters = .none
     ) throws -> Dataset {
         let place = place.appending(name)
@@ -137,20 +137,20 @@ public struct Group: ~Copyable, Sendable, AttributeHolder {
     /// Makes a dataset of `values`, row-major, of one dimension unless a shape is given.
     ///
     /// On a shared file all ranks call, and those of rank 0 are written. Throws `HDF5Error`.
-    public func write<T: HDF5Scalar>(_ values: [T], shape: [Int]? = nil, as name: String) throws {
+    package func write<T: HDF5Scalar>(_ values: [T], shape: [Int]? = nil, as name: String) throws {
         try values.withUnsafeBufferPointer { try write($0, shape: shape ?? [values.count], as: name) }
     }
 
     /// Makes a dataset of `values`, row-major.
     ///
     /// On a shared file all ranks call, and those of rank 0 are written. Throws `HDF5Error`.
-    public func write<T: HDF5Scalar>(_ values: UnsafeBufferPointer<T>, shape: [Int], as name: String) throws {
+    package func write<T: HDF5Scalar>(_ values: UnsafeBufferPointer<T>, shape: [Int], as name: String) throws {
         let dataset = try createDataset(name, of: T.elementType, shape: shape)
         if place.file.communicator.map({ $0.rank == 0 }) ?? true { try dataset.writeAll(values) }
     }
 
     /// All elements of a dataset, row-major. Throws `HDF5Error`.
-    public func read<T: HDF5Scalar>(_ name: String, as type: T.Type) throws -> [T] {
+    package func read<T: HDF5Scalar>(_ name: String, as type: T.Type) throws -> [T] {
         try dataset(name).readAll()
     }
 

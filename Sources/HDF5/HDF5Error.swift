@@ -1,16 +1,17 @@
 internal import CHDF5
+import System
 
 /// Something that could not be done with an HDF5 file:
 /// `HDF5 read /csts in train.h5, rows 4096..<8192: inflate() failed`.
-public struct HDF5Error: Error, CustomStringConvertible, Equatable {
+package struct HDF5Error: Error, CustomStringConvertible, Equatable {
     /// What was tried, and with which object: `read /csts in train.h5, rows 4096..<8192`.
-    public let operation: String
+    package let operation: String
     /// Why it failed.
-    public let reason: String
+    package let reason: String
     /// The number of the system's error (`errno`), where the system refused before a byte was looked at.
-    public var systemError: Int32?
+    package var systemError: Int32?
 
-    public var description: String { "HDF5 \(operation): \(reason)" }
+    package var description: String { "HDF5 \(operation): \(reason)" }
 }
 
 extension HDF5Error {

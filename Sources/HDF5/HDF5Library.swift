@@ -2,9 +2,9 @@ internal import CHDF5
 import Foundation
 
 /// The HDF5 library, of which a process has one.
-public enum HDF5Library {
+package enum HDF5Library {
     /// The version of the library: `1.10.8`.
-    public static var version: String {
+    package static var version: String {
         var (major, minor, release): (UInt32, UInt32, UInt32) = (0, 0, 0)
         locked { _ = H5get_libversion(&major, &minor, &release) }
         return "\(major).\(minor).\(release)"
@@ -14,7 +14,7 @@ public enum HDF5Library {
     ///
     /// A program that uses MPI calls this before `MPIEnvironment.initialize()`. A library that starts later
     /// ends itself in `MPIEnvironment.finalize()`, and crashes there if a file could not be written.
-    public static func start() { locked {} }
+    package static func start() { locked {} }
 
     /// Held during every call: the library is not thread-safe.
     ///

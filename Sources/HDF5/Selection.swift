@@ -1,4 +1,5 @@
 internal import CHDF5
+import System
 
 /// A box of elements of a dataset.
 package struct Selection: CustomStringConvertible, Equatable {
@@ -15,7 +16,7 @@ package struct Selection: CustomStringConvertible, Equatable {
     }
 
     package init(start: [Int], count: [Int], of shape: [Int]) {
-        precondition(
+        invariant(
             start.count == shape.count && count.count == shape.count,
             "start \(start) and count \(count) do not fit a dataset of shape \(shape)")
         self.start = start
@@ -25,7 +26,7 @@ package struct Selection: CustomStringConvertible, Equatable {
 
     /// Whole rows: a range of the leading dimension, all of the others.
     package init(rows: Range<Int>, of shape: [Int]) {
-        precondition(!shape.isEmpty, "a single value has no rows")
+        invariant(!shape.isEmpty, "a single value has no rows")
         start = [rows.lowerBound] + shape.dropFirst().map { _ in 0 }
         count = [rows.count] + shape.dropFirst()
         self.shape = shape

@@ -7,7 +7,7 @@ extension Dataset {
 
     /// Reads all elements and compares them with the checksum that `Group.writeVerified` left; a dataset
     /// without one is only read. Throws `HDF5Error`.
-    public func readVerified<T: HDF5Scalar>(into buffer: UnsafeMutableBufferPointer<T>) throws {
+    package func readVerified<T: HDF5Scalar>(into buffer: UnsafeMutableBufferPointer<T>) throws {
         try readAll(into: buffer)
         // To ask for the one attribute would take damage for its absence.
         guard try attributeNames.contains(Self.checksum) else { return }
@@ -20,7 +20,7 @@ extension Dataset {
     }
 
     /// All elements, compared as `readVerified(into:)` does. Throws `HDF5Error`.
-    public func readVerified<T: HDF5Scalar>() throws -> [T] {
+    package func readVerified<T: HDF5Scalar>() throws -> [T] {
         try checkIsStored()
         let count = shape.reduce(1, *)
         return try [T](unsafeUninitializedCapacity: count) { buffer, initialized in
@@ -55,7 +55,7 @@ extension Group {
 
     /// Makes a dataset of `values`, row-major, whose damage shows: its chunks carry Fletcher-32 checksums, and
     /// an attribute a checksum of the whole. For files of one process. Throws `HDF5Error`.
-    public func writeVerified<T: HDF5Scalar>(
+    package func writeVerified<T: HDF5Scalar>(
         _ values: UnsafeBufferPointer<T>, shape: [Int], as name: String
     ) throws {
         let rowBytes = max(1, shape.dropFirst().reduce(MemoryLayout<T>.stride, *))
@@ -66,18 +66,18 @@ extension Group {
     }
 
     /// Makes a dataset as the other `writeVerified` does. Throws `HDF5Error`.
-    public func writeVerified<T: HDF5Scalar>(_ values: [T], shape: [Int], as name: String) throws {
+    package func writeVerified<T: HDF5Scalar>(_ values: [T], shape: [Int], as name: String) throws {
         try values.withUnsafeBufferPointer { try writeVerified($0, shape: shape, as: name) }
     }
 
     /// All elements of a dataset, compared with the checksum that `writeVerified` left. Throws `HDF5Error`.
-    public func readVerified<T: HDF5Scalar>(_ name: String, as type: T.Type) throws -> [T] {
+    package func readVerified<T: HDF5Scalar>(_ name: String, as type: T.Type) throws -> [T] {
         try dataset(name).readVerified()
     }
 
     /// Reads everything in the group and in those below, and compares it with its checksums; what was written
     /// without is only read. Throws `HDF5Error` that names what is damaged.
-    public func verify() throws {
+    package func verify() throws {
         var objects = 0
         try verify(depth: 0, &objects)
     }
@@ -103,13 +103,13 @@ extension Group {
 extension AttributeHolder where Self: ~Copyable {
     /// Leaves a checksum of the names and values of all attributes as the attribute `attributes_checksum`; to
     /// be called after the last of them is set. Throws `HDF5Error`.
-    public func sealAttributes() throws {
+    package func sealAttributes() throws {
         try setAttribute(seal, to: Int(bitPattern: checksumOfAttributes()))
     }
 
     /// Compares the attributes with the checksum that `sealAttributes()` left, if there is one. Throws
     /// `HDF5Error`.
-    public func verifyAttributes() throws {
+    package func verifyAttributes() throws {
         guard try attributeNames.contains(seal) else { return }
         guard try intAttribute(seal) == Int(bitPattern: checksumOfAttributes()) else {
             throw HDF5Error(

@@ -1,11 +1,11 @@
 /// A failure that every rank of a communicator knows: all throw the same text, and one need print it.
-public struct AgreedError: Error, CustomStringConvertible, Equatable {
+package struct AgreedError: Error, CustomStringConvertible, Equatable {
     /// What failed, and on which rank when not on all alike.
-    public let message: String
+    package let message: String
 
-    public init(message: String) { self.message = message }
+    package init(message: String) { self.message = message }
 
-    public var description: String { message }
+    package var description: String { message }
 }
 
 extension Communicator {
@@ -15,7 +15,7 @@ extension Communicator {
     /// after "rank 3: " unless every rank failed alike. A rank that throws for itself leaves the others
     /// waiting in their next collective; every rank must therefore enter here, and `work` must not throw from
     /// between collectives that the other ranks still make.
-    public func agree<R: ~Copyable>(_ work: () throws -> R) throws -> R {
+    package func agree<R: ~Copyable>(_ work: () throws -> R) throws -> R {
         var result: R?
         var failure: String?
         do { result = try work() } catch { failure = "\(error)" }
@@ -31,7 +31,7 @@ extension Communicator {
     /// Runs `work` on rank 0 and returns its result there, nil elsewhere.
     ///
     /// When it throws, all ranks throw `AgreedError` with its text.
-    public func onRoot<R: ~Copyable>(_ work: () throws -> R) throws -> R? {
+    package func onRoot<R: ~Copyable>(_ work: () throws -> R) throws -> R? {
         var result: R?
         var failure: String?
         if rank == 0 {

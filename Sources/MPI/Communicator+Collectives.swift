@@ -1,4 +1,5 @@
 internal import COpenMPI
+import System
 
 // A count that may exceed 32 bits is moved in pieces; every rank cuts at the same places.
 
@@ -6,7 +7,7 @@ extension Communicator {
     // MARK: Reduction
 
     /// Reduces over the ranks, element by element, in place. All ranks pass as many. Throws `MPIError`.
-    public func allReduce<T: MPIScalar>(
+    package func allReduce<T: MPIScalar>(
         _ buffer: UnsafeMutableBufferPointer<T>, _ op: Reduction = .sum
     ) throws {
         for piece in pieces(of: buffer) {
@@ -19,21 +20,21 @@ extension Communicator {
     }
 
     /// The reduction over the ranks, element by element. All ranks pass as many. Throws `MPIError`.
-    public func allReduce<T: MPIScalar>(_ values: [T], _ op: Reduction = .sum) throws -> [T] {
+    package func allReduce<T: MPIScalar>(_ values: [T], _ op: Reduction = .sum) throws -> [T] {
         var result = values
         try result.withUnsafeMutableBufferPointer { try allReduce($0, op) }
         return result
     }
 
     /// The reduction of one value over the ranks. Throws `MPIError`.
-    public func allReduce<T: MPIScalar>(_ value: T, _ op: Reduction = .sum) throws -> T {
+    package func allReduce<T: MPIScalar>(_ value: T, _ op: Reduction = .sum) throws -> T {
         try allReduce([value], op)[0]
     }
 
     // MARK: Broadcast
 
     /// Copies the elements of `root` to all ranks, which pass the same count. Throws `MPIError`.
-    public func broadcast<T: MPIScalar>(_ buffer: UnsafeMutableBufferPointer<T>, from root: Int = 0) throws {
+    package func broadcast<T: MPIScalar>(_ buffer: UnsafeMutableBufferPointer<T>, from root: Int = 0) throws {
         for piece in pieces(of: buffer) {
             try MPIError.check(
                 MPI_Bcast(piece.baseAddress, Int32(piece.count), T.mpiKind.datatype, Int32(root), handle),
@@ -42,7 +43,7 @@ extension Communicator {
     }
 
     /// The values of `root`, of whatever length; what the other ranks pass is ignored. Throws `MPIError`.
-    public func broadcast<T: MPIScalar>(_ values: [T], from root: Int = 0) throws -> [T] {
+    package func broadcast<T: MPIScalar>(_ values: [T], from root: Int = 0) throws -> [T] {
         var count = values.count
         try withUnsafeMutablePointer(to: &count) {
             try broadcast(UnsafeMutableBufferPointer(start: $0, count: 1), from: root)
@@ -53,7 +54,7 @@ extension Communicator {
     }
 
     /// The text of `root`; what the other ranks pass is ignored. Throws `MPIError`.
-    public func broadcast(_ text: String, from root: Int = 0) throws -> String {
+    package func broadcast(_ text: String, from root: Int = 0) throws -> String {
         String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
     }
 
@@ -62,7 +63,7 @@ extension Communicator {
     /// The values of every rank, by rank, on `root`; nil on the others. The lengths may differ.
     ///
     /// Throws `MPIError`, on every rank if together they are more than 2³¹ − 1 values.
-    public func gather<T: MPIScalar>(_ values: [T], to root: Int = 0) throws -> [[T]]? {
+    package func gather<T: MPIScalar>(_ values: [T], to root: Int = 0) throws -> [[T]]? {
         let layout = try GatherLayout(counts: allGatherCount(values.count), call: "MPI_Gatherv")
         var all: [T] = Array(zeroed: rank == root ? layout.total : 0)
         try MPIError.check(
@@ -76,7 +77,7 @@ extension Communicator {
     /// The values of every rank, by rank, on all ranks. The lengths may differ.
     ///
     /// Throws `MPIError`, on every rank if together they are more than 2³¹ − 1 values.
-    public func allGather<T: MPIScalar>(_ values: [T]) throws -> [[T]] {
+    package func allGather<T: MPIScalar>(_ values: [T]) throws -> [[T]] {
         let layout = try GatherLayout(counts: allGatherCount(values.count), call: "MPI_Allgatherv")
         var all: [T] = Array(zeroed: layout.total)
         try MPIError.check(
@@ -88,7 +89,7 @@ extension Communicator {
     }
 
     /// The text of every rank, by rank, on all ranks. Throws `MPIError`.
-    public func allGather(_ text: String) throws -> [String] {
+    package func allGather(_ text: String) throws -> [String] {
         try allGather(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
     }
 
@@ -104,8 +105,8 @@ extension Communicator {
 
     /// Gives the value at each index to the rank of that number, and returns what each rank gave this one.
     /// Throws `MPIError`.
-    public func exchangeWithAll<T: MPIScalar>(_ values: [T]) throws -> [T] {
-        precondition(values.count == size, "\(values.count) values for \(size) ranks")
+    package func exchangeWithAll<T: MPIScalar>(_ values: [T]) throws -> [T] {
+        invariant(values.count == size, "\(values.count) values for \(size) ranks")
         var result: [T] = Array(zeroed: size)
         try MPIError.check(
             MPI_Alltoall(values, 1, T.mpiKind.datatype, &result, 1, T.mpiKind.datatype, handle), "MPI_Alltoall")
@@ -114,7 +115,7 @@ extension Communicator {
 
     /// Sends elements to `partner` and receives as many or other ones from it, which makes the same call.
     /// Throws `MPIError`.
-    public func exchange<T: MPIScalar>(
+    package func exchange<T: MPIScalar>(
         sending: UnsafeMutableBufferPointer<T>, receiving: UnsafeMutableBufferPointer<T>, with partner: Int
     ) throws {
         let (given, got) = (pieces(of: sending), pieces(of: receiving))

@@ -1,5 +1,6 @@
 internal import COpenMPI
 import Glibc
+import System
 
 /// A group of ranks that talk to each other.
 ///
@@ -8,18 +9,18 @@ import Glibc
 /// `MPIEnvironment.ThreadLevel.multiple`; on one communicator they must agree on an order.
 ///
 /// - Note: `@unchecked Sendable`, because the handle is an address in the library that never changes.
-public final class Communicator: @unchecked Sendable {
+package final class Communicator: @unchecked Sendable {
     /// All ranks of the job.
-    public static let world = Communicator(predefined: kaon_MPI_COMM_WORLD)
+    package static let world = Communicator(predefined: kaon_MPI_COMM_WORLD)
 
     /// This rank alone.
-    public static let selfOnly = Communicator(predefined: kaon_MPI_COMM_SELF)
+    package static let selfOnly = Communicator(predefined: kaon_MPI_COMM_SELF)
 
     /// The number of this rank, from 0 up to `size`.
-    public let rank: Int
+    package let rank: Int
 
     /// The number of ranks.
-    public let size: Int
+    package let size: Int
 
     let handle: MPI_Comm
 
@@ -58,8 +59,8 @@ public final class Communicator: @unchecked Sendable {
     /// Parts the ranks: those of the same `color` (≥ 0) form a communicator, ordered by `key`, then rank.
     ///
     /// Throws `MPIError`.
-    public func split(color: Int, key: Int) throws -> Communicator {
-        precondition(color >= 0, "the color of a split is \(color); it must not be negative")
+    package func split(color: Int, key: Int) throws -> Communicator {
+        invariant(color >= 0, "the color of a split is \(color); it must not be negative")
         var part: MPI_Comm?
         try MPIError.check(MPI_Comm_split(handle, Int32(color), Int32(key), &part), "MPI_Comm_split")
         return try Communicator(part!, isOwned: true, pieceLength: pieceLength)
@@ -68,7 +69,7 @@ public final class Communicator: @unchecked Sendable {
     /// The same ranks with a context of their own, so that its messages never meet those of the original.
     ///
     /// Throws `MPIError`.
-    public func duplicate() throws -> Communicator {
+    package func duplicate() throws -> Communicator {
         try duplicate(pieceLength: pieceLength)
     }
 
@@ -80,12 +81,12 @@ public final class Communicator: @unchecked Sendable {
     }
 
     /// Waits until every rank has come here. Throws `MPIError`.
-    public func barrier() throws {
+    package func barrier() throws {
         try MPIError.check(MPI_Barrier(handle), "MPI_Barrier")
     }
 
     /// Ends the job on every rank with the exit status `code`; local, for when the others cannot be told.
-    public func abort(code: Int32) -> Never {
+    package func abort(code: Int32) -> Never {
         _ = MPI_Abort(handle, code)
         exit(code)
     }

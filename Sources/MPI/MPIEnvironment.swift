@@ -1,11 +1,12 @@
 internal import COpenMPI
 import Foundation
 import Synchronization
+import System
 
 /// The life of the MPI library in this process.
-public enum MPIEnvironment {
+package enum MPIEnvironment {
     /// What MPI allows threads to do; each level allows what the one before does.
-    public enum ThreadLevel: Int32, Comparable, Sendable {
+    package enum ThreadLevel: Int32, Comparable, Sendable {
         /// One thread only.
         case single
         /// Many threads, of which the one that initialised MPI may call it.
@@ -15,7 +16,7 @@ public enum MPIEnvironment {
         /// Many threads may call MPI at once.
         case multiple
 
-        public static func < (a: ThreadLevel, b: ThreadLevel) -> Bool { a.rawValue < b.rawValue }
+        package static func < (a: ThreadLevel, b: ThreadLevel) -> Bool { a.rawValue < b.rawValue }
     }
 
     private static let lifecycle = Mutex(())
@@ -24,7 +25,7 @@ public enum MPIEnvironment {
     ///
     /// Without `mpirun` the process is a world of its own. MPI starts once: throws `MPIError` after its end.
     @discardableResult
-    public static func initialize() throws -> ThreadLevel {
+    package static func initialize() throws -> ThreadLevel {
         try lifecycle.withLock { _ in
             guard !isFinalized else {
                 throw MPIError(call: "MPI_Init_thread", message: "MPI was finalized and cannot start again")
@@ -49,21 +50,21 @@ public enum MPIEnvironment {
     }
 
     /// Ends MPI; collective over all ranks. Does nothing when MPI is not running.
-    public static func finalize() {
+    package static func finalize() {
         lifecycle.withLock { _ in
             if isInitialized { _ = MPI_Finalize() }
         }
     }
 
     /// Whether MPI is running: started, and not yet finalized.
-    public static var isInitialized: Bool {
+    package static var isInitialized: Bool {
         var started: Int32 = 0
         _ = MPI_Initialized(&started)
         return started != 0 && !isFinalized
     }
 
     /// What MPI granted to threads; MPI must be running.
-    public static var threadLevel: ThreadLevel {
+    package static var threadLevel: ThreadLevel {
         requireRunning()
         var level: Int32 = 0
         _ = MPI_Query_thread(&level)
@@ -71,7 +72,7 @@ public enum MPIEnvironment {
     }
 
     /// The library and its version: `Open MPI 4.1.4`.
-    public static var libraryVersion: String {
+    package static var libraryVersion: String {
         let text = cString(capacity: MPI_MAX_LIBRARY_VERSION_STRING) { MPI_Get_library_version($0, $1) }
         // The library says "Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4, repo rev: …".
         let name = text.prefix { $0 != "," && !$0.isNewline }
@@ -79,7 +80,7 @@ public enum MPIEnvironment {
     }
 
     /// The name of the machine that this process runs on; MPI must be running.
-    public static var processorName: String {
+    package static var processorName: String {
         requireRunning()
         return cString(capacity: MPI_MAX_PROCESSOR_NAME) { MPI_Get_processor_name($0, $1) }
     }
@@ -91,6 +92,6 @@ public enum MPIEnvironment {
     }
 
     static func requireRunning() {
-        precondition(isInitialized, "MPI is not running: MPIEnvironment.initialize() comes first")
+        invariant(isInitialized, "MPI is not running: MPIEnvironment.initialize() comes first")
     }
 }

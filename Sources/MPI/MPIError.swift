@@ -1,13 +1,13 @@
 internal import COpenMPI
 
 /// A call to the MPI library that failed: `MPI_Allreduce failed: MPI_ERR_COMM: invalid communicator`.
-public struct MPIError: Error, CustomStringConvertible {
+package struct MPIError: Error, CustomStringConvertible {
     /// The MPI function, or the operation of ours, that failed.
-    public let call: String
+    package let call: String
     /// What the library says about it.
-    public let message: String
+    package let message: String
 
-    public var description: String { "\(call) failed: \(message)" }
+    package var description: String { "\(call) failed: \(message)" }
 }
 
 extension MPIError {

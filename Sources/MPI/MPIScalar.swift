@@ -1,13 +1,13 @@
 internal import COpenMPI
 
 /// A number that MPI can move and reduce.
-public protocol MPIScalar: BitwiseCopyable, Sendable {
+package protocol MPIScalar: BitwiseCopyable, Sendable {
     /// How MPI calls the type.
     static var mpiKind: MPIKind { get }
 }
 
 /// The types of number known to MPI here.
-public enum MPIKind: Sendable {
+package enum MPIKind: Sendable {
     case float32, float64, int32, int64, uint8, uint16, uint32, uint64
 
     var datatype: MPI_Datatype {
@@ -24,18 +24,18 @@ public enum MPIKind: Sendable {
     }
 }
 
-extension Float: MPIScalar { public static var mpiKind: MPIKind { .float32 } }
-extension Double: MPIScalar { public static var mpiKind: MPIKind { .float64 } }
-extension Int32: MPIScalar { public static var mpiKind: MPIKind { .int32 } }
-extension Int64: MPIScalar { public static var mpiKind: MPIKind { .int64 } }
-extension Int: MPIScalar { public static var mpiKind: MPIKind { .int64 } }
-extension UInt8: MPIScalar { public static var mpiKind: MPIKind { .uint8 } }
-extension UInt16: MPIScalar { public static var mpiKind: MPIKind { .uint16 } }
-extension UInt32: MPIScalar { public static var mpiKind: MPIKind { .uint32 } }
-extension UInt64: MPIScalar { public static var mpiKind: MPIKind { .uint64 } }
+extension Float: MPIScalar { package static var mpiKind: MPIKind { .float32 } }
+extension Double: MPIScalar { package static var mpiKind: MPIKind { .float64 } }
+extension Int32: MPIScalar { package static var mpiKind: MPIKind { .int32 } }
+extension Int64: MPIScalar { package static var mpiKind: MPIKind { .int64 } }
+extension Int: MPIScalar { package static var mpiKind: MPIKind { .int64 } }
+extension UInt8: MPIScalar { package static var mpiKind: MPIKind { .uint8 } }
+extension UInt16: MPIScalar { package static var mpiKind: MPIKind { .uint16 } }
+extension UInt32: MPIScalar { package static var mpiKind: MPIKind { .uint32 } }
+extension UInt64: MPIScalar { package static var mpiKind: MPIKind { .uint64 } }
 
 /// How a reduction combines the values of the ranks, element by element.
-public enum Reduction: Sendable {
+package enum Reduction: Sendable {
     case sum, maximum, minimum
 
     var operation: MPI_Op {

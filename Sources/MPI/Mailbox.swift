@@ -1,11 +1,12 @@
 internal import COpenMPI
+import System
 
 /// Short messages of a fixed number of integers, between ranks that never wait for each other: who posts does
 /// not ask whether anybody reads, and who looks finds what has come.
 ///
 /// One thread of a rank uses it, beside others that use other communicators: MPI has to grant
 /// `MPIEnvironment.ThreadLevel.multiple`.
-public final class Mailbox: @unchecked Sendable {
+package final class Mailbox: @unchecked Sendable {
     /// A message on its way, whose memory MPI reads.
     private final class Letter {
         let elements: UnsafeMutablePointer<Int64>
@@ -27,7 +28,7 @@ public final class Mailbox: @unchecked Sendable {
     private var taken: [Int]
 
     /// A box for messages of `length` integers, with a context of its own; collective. Throws `MPIError`.
-    public init(on communicator: Communicator, length: Int) throws {
+    package init(on communicator: Communicator, length: Int) throws {
         self.communicator = try communicator.duplicate()
         self.length = length
         posted = Array(repeating: 0, count: communicator.size)
@@ -35,8 +36,8 @@ public final class Mailbox: @unchecked Sendable {
     }
 
     /// Sends a message, unless the one before to the same rank has still not left: then nothing. Local.
-    public func post(_ values: [Int64], to rank: Int) throws {
-        precondition(values.count == length, "a message of \(values.count) values, not \(length)")
+    package func post(_ values: [Int64], to rank: Int) throws {
+        invariant(values.count == length, "a message of \(values.count) values, not \(length)")
         if let letter = onTheirWay[rank] {
             var done: Int32 = 0
             try MPIError.check(MPI_Test(&letter.request, &done, nil), "MPI_Test")
@@ -53,7 +54,7 @@ public final class Mailbox: @unchecked Sendable {
     }
 
     /// The next message that has come, and from whom; nil when there is none. Local.
-    public func take() throws -> (values: [Int64], from: Int)? {
+    package func take() throws -> (values: [Int64], from: Int)? {
         var (found, status) = (Int32(0), MPI_Status())
         try MPIError.check(MPI_Iprobe(MPI_ANY_SOURCE, 0, communicator.handle, &found, &status), "MPI_Iprobe")
         return found == 0 ? nil : (try receive(from: Int(status.MPI_SOURCE)), Int(status.MPI_SOURCE))
@@ -61,7 +62,7 @@ public final class Mailbox: @unchecked Sendable {
 
     /// Waits for all messages that anybody has posted, so that none is left when MPI ends; collective, and
     /// the last call.
-    public func close() throws {
+    package func close() throws {
         let expected = try communicator.exchangeWithAll(posted)
         for rank in 0..<communicator.size {
             while taken[rank] < expected[rank] { _ = try receive(from: rank) }

@@ -1,5 +1,5 @@
 /// Memory that a request may use while the program goes on: it stays in place as long as the object lives.
-public protocol MessageBuffer: AnyObject {
+package protocol MessageBuffer: AnyObject {
     associatedtype Element: MPIScalar
 
     /// The elements, all initialised; valid only while the object is held.
@@ -7,23 +7,23 @@ public protocol MessageBuffer: AnyObject {
 }
 
 /// A `MessageBuffer` that owns its memory.
-public final class Message<Element: MPIScalar>: MessageBuffer {
-    public let elements: UnsafeMutableBufferPointer<Element>
+package final class Message<Element: MPIScalar>: MessageBuffer {
+    package let elements: UnsafeMutableBufferPointer<Element>
 
     /// `count` zeros.
-    public init(count: Int) {
+    package init(count: Int) {
         elements = .allocate(capacity: count)
         UnsafeMutableRawBufferPointer(elements).initializeMemory(as: UInt8.self, repeating: 0)
     }
 
     /// A copy of `values`.
-    public init(_ values: [Element]) {
+    package init(_ values: [Element]) {
         elements = .allocate(capacity: values.count)
         _ = elements.initialize(from: values)
     }
 
     /// A copy of the elements.
-    public var values: [Element] { Array(elements) }
+    package var values: [Element] { Array(elements) }
 
     deinit { elements.deallocate() }
 }

@@ -1,10 +1,11 @@
 internal import COpenMPI
+import System
 
 extension Communicator {
     /// Starts to reduce `buffer` over the ranks, in place, and returns at once. All ranks pass as many.
     ///
     /// The buffer must not be touched until `PendingReduction.wait()` gives it back. Throws `MPIError`.
-    public func startAllReduce<B: MessageBuffer>(
+    package func startAllReduce<B: MessageBuffer>(
         _ buffer: B, _ op: Reduction = .sum
     ) throws -> PendingReduction<B> {
         let pending = PendingReduction(buffer)
@@ -16,7 +17,7 @@ extension Communicator {
     /// is taken by what rank r had for this one. All ranks pass as many elements, fewer than 2³¹.
     ///
     /// Throws `MPIError`.
-    public func startExchangeWithAll<B: MessageBuffer>(_ buffer: B) throws -> PendingReduction<B> {
+    package func startExchangeWithAll<B: MessageBuffer>(_ buffer: B) throws -> PendingReduction<B> {
         let pending = PendingReduction(buffer)
         try pending.startExchange(on: self)
         return pending
@@ -26,7 +27,7 @@ extension Communicator {
     /// than 2³¹.
     ///
     /// Throws `MPIError`.
-    public func startAllGather<B: MessageBuffer>(_ buffer: B) throws -> PendingReduction<B> {
+    package func startAllGather<B: MessageBuffer>(_ buffer: B) throws -> PendingReduction<B> {
         let pending = PendingReduction(buffer)
         try pending.startGather(on: self)
         return pending
@@ -36,14 +37,14 @@ extension Communicator {
 /// A reduction, or a part of one that the caller completes, on its way; it owns its buffer until `wait()` or a true `test()`.
 ///
 /// One that is dropped before traps: MPI would write into memory that is someone else's by then.
-public final class PendingReduction<Buffer: MessageBuffer> {
+package final class PendingReduction<Buffer: MessageBuffer> {
     private let buffer: Buffer
     private var requests: [MPI_Request?] = []
 
     fileprivate init(_ buffer: Buffer) { self.buffer = buffer }
 
     deinit {
-        precondition(requests.isEmpty, "a pending reduction was dropped")
+        invariant(requests.isEmpty, "a pending reduction was dropped")
     }
 
     fileprivate func start(on communicator: Communicator, _ op: Reduction) throws {
@@ -79,12 +80,12 @@ public final class PendingReduction<Buffer: MessageBuffer> {
 
     /// The elements of each rank.
     private func part(on communicator: Communicator) -> Int32 {
-        precondition(buffer.elements.count % communicator.size == 0, "the parts of a buffer are of equal size")
+        invariant(buffer.elements.count % communicator.size == 0, "the parts of a buffer are of equal size")
         return Int32(buffer.elements.count / communicator.size)
     }
 
     /// Whether the reduction is done; also gives MPI a chance to move it on. Throws `MPIError`.
-    public func test() throws -> Bool {
+    package func test() throws -> Bool {
         var done: Int32 = 1
         let code = MPI_Testall(Int32(requests.count), &requests, &done, nil)
         try checkOrAbandon(code, "MPI_Testall")
@@ -93,7 +94,7 @@ public final class PendingReduction<Buffer: MessageBuffer> {
     }
 
     /// Waits for the reduction and gives the buffer back, with the result in it. Throws `MPIError`.
-    public func wait() throws -> Buffer {
+    package func wait() throws -> Buffer {
         let code = MPI_Waitall(Int32(requests.count), &requests, nil)
         try checkOrAbandon(code, "MPI_Waitall")
         requests = []
@@ -101,7 +102,7 @@ public final class PendingReduction<Buffer: MessageBuffer> {
     }
 
     /// Gives the reduction up, for when an error is about to end the job: the buffer is never freed.
-    public func abandon() {
+    package func abandon() {
         guard !requests.isEmpty else { return }
         _ = Unmanaged.passRetained(buffer)
         requests = []

@@ -1,6 +1,6 @@
 /// Why a safetensors file cannot be read or written, in one sentence that names it.
-public struct SafetensorsError: Error, CustomStringConvertible, Equatable {
-    public let description: String
+package struct SafetensorsError: Error, CustomStringConvertible, Equatable {
+    package let description: String
 
     init(_ file: String, _ problem: String) {
         description = "\(file): \(problem)"

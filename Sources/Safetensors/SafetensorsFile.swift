@@ -5,19 +5,19 @@ import Foundation
 ///
 /// All of the header is checked before any value is given out, so that no file, however made, leads beyond
 /// its bytes; and the values are compared with their checksum where the metadata has one.
-public struct SafetensorsFile: Sendable {
+package struct SafetensorsFile: Sendable {
     /// The path as given.
-    public let path: String
+    package let path: String
     /// Texts by key, as the file's `__metadata__` has them.
-    public var metadata: [String: String] { header.metadata }
+    package var metadata: [String: String] { header.metadata }
     /// The names of the tensors, sorted.
-    public let names: [String]
+    package let names: [String]
     private let header: SafetensorsHeader
     private let bytes: Data
     private let body: Int
 
     /// Reads a file. Throws `SafetensorsError` where there is none, or where it is not sound.
-    public init(contentsOf path: String) throws {
+    package init(contentsOf path: String) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw SafetensorsError(path, "there is no such file")
@@ -36,7 +36,7 @@ public struct SafetensorsFile: Sendable {
 
     /// Reads the bytes of a file, called `path` in errors. Throws `SafetensorsError` where they are not
     /// sound.
-    public init(_ bytes: Data, path: String) throws {
+    package init(_ bytes: Data, path: String) throws {
         guard bytes.count >= 8 else {
             throw SafetensorsError(path, "is shorter than a safetensors file can be")
         }
@@ -78,23 +78,23 @@ public struct SafetensorsFile: Sendable {
 
     /// The extents of a tensor; `[]` for a single value. Throws `SafetensorsError` where there is none of
     /// that name.
-    public func shape(_ name: String) throws -> [Int] { try entry(name).shape }
+    package func shape(_ name: String) throws -> [Int] { try entry(name).shape }
 
     /// What a tensor consists of. Throws `SafetensorsError` where there is none of that name.
-    public func type(_ name: String) throws -> SafetensorsType { try entry(name).type }
+    package func type(_ name: String) throws -> SafetensorsType { try entry(name).type }
 
     /// The values of a tensor of type `float32`, row-major. Throws `SafetensorsError` where there is none.
-    public func floats(_ name: String) throws -> [Float] {
+    package func floats(_ name: String) throws -> [Float] {
         try values(name, .float32) { (word: UInt32) in Float(bitPattern: UInt32(littleEndian: word)) }
     }
 
     /// The values of a tensor of type `float64`, row-major. Throws `SafetensorsError` where there is none.
-    public func doubles(_ name: String) throws -> [Double] {
+    package func doubles(_ name: String) throws -> [Double] {
         try values(name, .float64) { (word: UInt64) in Double(bitPattern: UInt64(littleEndian: word)) }
     }
 
     /// The values of a tensor of type `int64`, row-major. Throws `SafetensorsError` where there is none.
-    public func integers(_ name: String) throws -> [Int] {
+    package func integers(_ name: String) throws -> [Int] {
         try values(name, .int64) { (word: Int64) in Int(Int64(littleEndian: word)) }
     }
 

@@ -1,6 +1,6 @@
 /// What the elements of a tensor in a file are. All are listed, so that a file with others than kaon reads is
 /// still understood; kaon reads and writes `float32`, `float64` and `int64`.
-public enum SafetensorsType: String, Sendable, CaseIterable {
+package enum SafetensorsType: String, Sendable, CaseIterable {
     case boolean = "BOOL"
     case uint8 = "U8"
     case int8 = "I8"
@@ -18,7 +18,7 @@ public enum SafetensorsType: String, Sendable, CaseIterable {
     case uint64 = "U64"
 
     /// Bytes of an element.
-    public var size: Int {
+    package var size: Int {
         switch self {
         case .boolean, .uint8, .int8, .float8e5m2, .float8e4m3: 1
         case .int16, .uint16, .float16, .bfloat16: 2

@@ -1,52 +1,53 @@
 import Foundation
+import System
 
 /// Collects tensors and writes them as one safetensors file.
 ///
 /// The metadata gets `crc32`, the checksum of all bytes after the header, which is compared on reading. The
 /// bytes depend on the contents alone: tensors are laid out as PyTorch's writer does it, those with
 /// larger elements first, and by name among equals, so that each is aligned.
-public struct SafetensorsWriter {
+package struct SafetensorsWriter {
     /// Texts by key, written as `__metadata__`.
-    public var metadata: [String: String]
+    package var metadata: [String: String]
     private var tensors: [String: (type: SafetensorsType, shape: [Int], bytes: Data)] = [:]
 
-    public init(metadata: [String: String] = [:]) {
+    package init(metadata: [String: String] = [:]) {
         self.metadata = metadata
     }
 
     /// Adds a tensor of `float32`, row-major. The name is new and not `__metadata__`.
-    public mutating func add(_ name: String, _ values: UnsafeBufferPointer<Float>, shape: [Int]) {
+    package mutating func add(_ name: String, _ values: UnsafeBufferPointer<Float>, shape: [Int]) {
         add(name, .float32, shape, values.count, Data(buffer: values))
     }
 
     /// Adds a tensor of `float32` as the other `add` does.
-    public mutating func add(_ name: String, _ values: [Float], shape: [Int]) {
+    package mutating func add(_ name: String, _ values: [Float], shape: [Int]) {
         values.withUnsafeBufferPointer { add(name, $0, shape: shape) }
     }
 
     /// Adds a tensor of `float64`, row-major. The name is new and not `__metadata__`.
-    public mutating func add(_ name: String, _ values: [Double], shape: [Int]) {
+    package mutating func add(_ name: String, _ values: [Double], shape: [Int]) {
         add(name, .float64, shape, values.count, values.withUnsafeBufferPointer { Data(buffer: $0) })
     }
 
     /// Adds a tensor of `int64`, row-major. The name is new and not `__metadata__`.
-    public mutating func add(_ name: String, _ values: [Int], shape: [Int]) {
+    package mutating func add(_ name: String, _ values: [Int], shape: [Int]) {
         add(name, .int64, shape, values.count, values.withUnsafeBufferPointer { Data(buffer: $0) })
     }
 
     private mutating func add(
         _ name: String, _ type: SafetensorsType, _ shape: [Int], _ count: Int, _ bytes: Data
     ) {
-        precondition(1.littleEndian == 1, "the values would have to be turned on this processor")
-        precondition(name != "__metadata__" && tensors[name] == nil, "the name \(name) is taken")
-        precondition(
+        invariant(1.littleEndian == 1, "the values would have to be turned on this processor")
+        invariant(name != "__metadata__" && tensors[name] == nil, "the name \(name) is taken")
+        invariant(
             shape.allSatisfy { $0 >= 0 } && shape.reduce(1, *) == count,
             "\(count) values have no shape \(shape)")
         tensors[name] = (type, shape, bytes)
     }
 
     /// The bytes of the file.
-    public var encoded: Data {
+    package var encoded: Data {
         let inOrder = tensors.sorted { ($1.value.type.size, $0.key) < ($0.value.type.size, $1.key) }
         var checksum = CRC32(.zlib)
         for (_, tensor) in inOrder { tensor.bytes.withUnsafeBytes { checksum.add($0) } }
@@ -75,7 +76,7 @@ public struct SafetensorsWriter {
 
     /// Writes the file, so that `path` is what was there before or the complete new file. Throws
     /// `SafetensorsError`.
-    public func write(to path: String) throws {
+    package func write(to path: String) throws {
         let url = URL(fileURLWithPath: path)
         let temporary = url.deletingLastPathComponent().path + "/.\(url.lastPathComponent).tmp"
         func refuse() -> SafetensorsError {

@@ -1,20 +1,24 @@
+import Distributed
 import Jets
 import MPI
 import NN
 import Objectives
+import Runs
+import Supervision
+import System
 import Tensors
 
 /// One training step on all ranks: the micro-batches of this rank forward and backward, gradients and losses
 /// summed over the ranks, clipping, and the optimizer's update, the same on every rank.
-final class DataParallelStep {
+package final class DataParallelStep {
     /// What a step found, equal on all ranks.
-    struct Report {
+    package struct Report {
         /// The mean of every term over the global batch; nil for one that was not asked for.
-        var losses: [Double?]
+        package var losses: [Double?]
         /// The norm of the gradient before clipping.
-        var gradientNorm: Double
+        package var gradientNorm: Double
         /// Whether the loss or the gradient is not finite, so that nothing was updated.
-        var isSkipped: Bool
+        package var isSkipped: Bool
     }
 
     private let objective: any Objective
@@ -31,12 +35,12 @@ final class DataParallelStep {
     private let progress: ProgressBoard
     private let anomalies: AnomalyDetector?
     /// Floating-point operations of the matrix products of this rank so far.
-    private(set) var operations = 0.0
+    package private(set) var operations = 0.0
 
     private var profile: OperationProfile? { trace?.isRecording == true ? trace!.operations : benchmarkProfile }
 
     /// What the backward passes of this rank did not hide of the sums of the gradients, so far [s].
-    var exposedCommunication: Double { (tree?.exposed ?? reducer.exposed) / .seconds(1) }
+    package var exposedCommunication: Double { (tree?.exposed ?? reducer.exposed) / .seconds(1) }
 
     /// - Parameters:
     ///   - precision: what the matrix products multiply.
@@ -44,7 +48,7 @@ final class DataParallelStep {
     ///   - trace: where to note what this rank does, and when.
     ///   - progress: where to note what this rank is busy with.
     ///   - detectsAnomalies: whether to look for the first value that is not finite.
-    init(
+    package init(
         _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
         parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision, profile: OperationProfile? = nil,
         trace: StepTrace? = nil, progress: ProgressBoard = ProgressBoard(), detectsAnomalies: Bool = false
@@ -63,7 +67,7 @@ final class DataParallelStep {
         self.sharding = sharding
         reducer = try GradientReducer(
             objective.parameters, on: communicator, overlaps: parallel.overlap, precision: parallel.reducePrecision)
-        reducer.trace = trace
+        reducer.observer = trace
         tree = sharding.isDeterministic ? FixedTreeSum(objective.parameters.gradients, on: communicator) : nil
     }
 
@@ -75,7 +79,7 @@ final class DataParallelStep {
     /// Returns nil, on every rank and with nothing done, when `shouldStop` is true on any. Throws
     /// `AgreedError` when the micro-batches of any rank cannot be had. Where the loss or the gradient is not
     /// finite, all ranks leave parameters and optimizer as they are.
-    func callAsFunction(
+    package func callAsFunction(
         _ microBatches: () throws -> [[MicroBatch]], learningRate: Double, factors: [Double]? = nil, number: Int,
         shouldStop: Bool = false
     ) throws -> Report? {
@@ -104,7 +108,7 @@ final class DataParallelStep {
     }
 
     /// What is not finite in a step that was skipped.
-    func complaint(_ report: Report, number: Int) -> String {
+    package func complaint(_ report: Report, number: Int) -> String {
         let terms = zip(objective.terms, report.losses).compactMap { term, loss in
             loss.map { "\(term.name) loss \($0)" }
         }
@@ -113,7 +117,7 @@ final class DataParallelStep {
     }
 
     /// The time that the sums of the gradients take with nothing to hide behind [s]; collective.
-    func measuredCommunication() throws -> Double {
+    package func measuredCommunication() throws -> Double {
         try communicator.barrier()
         return try ContinuousClock().measure {
             if let tree { return try tree.finish() }
@@ -196,7 +200,7 @@ final class DataParallelStep {
 
 extension Objective {
     /// Cuts every shard of the jets of a rank into micro-batches of `size` and prepares each.
-    func microBatches(
+    package func microBatches(
         _ batch: JetBatch, shards: [Range<Int>], size: Int, phase: Phase
     ) -> [[MicroBatch]] {
         shards.map { shard in
@@ -209,8 +213,8 @@ extension Objective {
 
 extension [Double] {
     /// Adds element by element.
-    mutating func add(_ other: [Double]) {
-        precondition(count == other.count, "\(other.count) values for \(count) sums")
+    package mutating func add(_ other: [Double]) {
+        invariant(count == other.count, "\(other.count) values for \(count) sums")
         for index in indices { self[index] += other[index] }
     }
 }

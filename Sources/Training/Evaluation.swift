@@ -3,27 +3,30 @@ import HDF5
 import Jets
 import MPI
 import Objectives
+import Runs
+import Supervision
+import System
 import Tensors
 
 /// A model as a checkpoint has it, ready to be asked.
-struct TrainedModel {
-    let options: RunOptions
-    let objective: any Objective
-    let fitted: FittedState
+package struct TrainedModel {
+    package let options: RunOptions
+    package let objective: any Objective
+    package let fitted: FittedState
 
     /// Builds the model of a checkpoint and reads its weights; overrides may change what does not shape it.
     ///
-    /// Throws `HDF5Error`, `TrainingError`, `ConfigurationError` or `ObjectiveError`.
-    init(_ checkpoint: String, overrides: [String]) throws {
+    /// Throws `HDF5Error`, `KaonError`, `ConfigurationError` or `ObjectiveError`.
+    package init(_ checkpoint: String, overrides: [String]) throws {
         options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
         fitted = try Checkpoint.fittedState(of: checkpoint)
-        objective = makeObjective(options, classes: fitted.classes)
+        objective = options.makeObjective(classes: fitted.classes)
         try Checkpoint.readWeights(from: checkpoint, into: objective.parameters)
         try objective.restore(fitted.objective)
     }
 
     /// Gives jets in the order of the files as the model takes them.
-    func loader(_ dataset: JetDataset) throws -> JetLoader {
+    package func loader(_ dataset: JetDataset) throws -> JetLoader {
         JetLoader(
             dataset: dataset, preprocessing: fitted.preprocessing, batchSize: options.training.batchSize,
             seed: options.seed, shuffle: false, carriesMomenta: objective.needsMomenta,
@@ -35,7 +38,7 @@ struct TrainedModel {
 /// task with answers for every jet, `predictions.h5`; collective.
 ///
 /// - Parameter output: the folder to write to; by default `evaluation` in that of the run.
-public func evaluate(
+package func evaluate(
     _ checkpoint: String, overrides: [String], output: String?, on communicator: Communicator, console: Console
 ) throws {
     let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
@@ -47,7 +50,7 @@ public func evaluate(
 /// Evaluates what a finished run has trained, unless that was done before with the same checkpoint and jets. When
 /// `shouldStop` turns true on any rank, or the time is up, nothing is written, and the same run does it when it is
 /// started again.
-func evaluateAtEnd(
+package func evaluateAtEnd(
     of options: RunOptions, on communicator: Communicator, console: Console, progress: ProgressBoard,
     budget: TimeBudget?, shouldStop: () -> Bool
 ) throws -> RunOutcome {
@@ -183,7 +186,7 @@ private func write(
     do {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
-        throw TrainingError("cannot create \(folder): \(reason(error))")
+        throw KaonError("cannot create \(folder): \(reason(error))")
     }
     let report = EvaluationReport(
         checkpoint: checkpoint, step: try? Checkpoint.step(of: checkpoint), test: model.options.data.test,
@@ -202,7 +205,7 @@ private func write(
 
 extension Predictions {
     /// The rows of all ranks in their order, on rank 0; collective.
-    func gathered(on communicator: Communicator) throws -> Predictions? {
+    package func gathered(on communicator: Communicator) throws -> Predictions? {
         guard communicator.size > 1 else { return self }
         // A rank without jets does not know the columns.
         let names = Set(try communicator.allGather(columns.keys.sorted().joined(separator: "\n")).flatMap {
@@ -226,7 +229,7 @@ extension Predictions {
     }
 
     /// Writes a dataset a column.
-    func write(to group: borrowing Group) throws {
+    package func write(to group: borrowing Group) throws {
         for (name, column) in columns.sorted(by: { $0.key < $1.key }) {
             func shape(_ count: Int) -> [Int] { column.width == 1 ? [count] : [count / column.width, column.width] }
             switch column.values {

@@ -4,15 +4,18 @@ import Jets
 import MPI
 import NN
 import Objectives
+import Runs
+import Supervision
+import System
 
 /// The checkpoint that a run continues from, if any, as all ranks know it.
-struct StartingPoint {
-    let checkpoint: String?
+package struct StartingPoint {
+    package let checkpoint: String?
     /// Whether the checkpoint is one of the run directory itself, so that the metrics there belong to it.
-    let isOwn: Bool
+    package let isOwn: Bool
 
     /// Looks into the run directory, which rank 0 alone has; collective.
-    init(
+    package init(
         _ options: RunOptions, directory: RunDirectory?, on communicator: Communicator, console: Console
     ) throws {
         let found = try communicator.onRoot { try Self.find(options, directory!, console) }
@@ -25,8 +28,8 @@ struct StartingPoint {
         _ options: RunOptions, _ directory: RunDirectory, _ console: Console
     ) throws -> (path: String, isOwn: Bool) {
         let latest = directory.latestCheckpoint
-        func refuse(_ resume: String, _ advice: String) -> TrainingError {
-            TrainingError(
+        func refuse(_ resume: String, _ advice: String) -> KaonError {
+            KaonError(
                 "run.resume is \(resume), but \(options.run.directory) already holds \(latest!); \(advice)")
         }
         switch options.run.resume {
@@ -34,7 +37,7 @@ struct StartingPoint {
             return (try findUndamaged(directory, console) ?? "", true)
         case .checkpoint(let path):
             guard !ExportedModel.isExport(path) else {
-                throw TrainingError(
+                throw KaonError(
                     "run.resume: \(path) is an exported model, which no run goes on from; begin one with its weights "
                         + "by model.initial_weights")
             }
@@ -55,7 +58,7 @@ struct StartingPoint {
     }
 
     /// The first of the run's checkpoints that can be read, after a warning about those before it; nil for a
-    /// run that has none. Throws `TrainingError` where all are damaged, and `HDF5Error` where the system does not give
+    /// run that has none. Throws `KaonError` where all are damaged, and `HDF5Error` where the system does not give
     /// one that is there: that may pass, and going back would throw away what was trained since.
     private static func findUndamaged(_ directory: RunDirectory, _ console: Console) throws -> String? {
         let candidates = directory.checkpointCandidates
@@ -72,19 +75,19 @@ struct StartingPoint {
         }
         guard let damage = damages.first else { return nil }
         let count = candidates.count
-        throw TrainingError(
+        throw KaonError(
             "\(count == 1 ? "the only checkpoint" : "each of the \(count) checkpoints") of \(directory.path) is "
                 + "damaged: \(damage); bring back a copy of one, or remove the folder to begin the run anew")
     }
 }
 
 /// Weights, optimizer, preprocessing and position of a run, from a checkpoint, a backbone or the data.
-struct PreparedRun {
-    let fitted: FittedState
-    let optimizer: AdamW
-    let state: TrainingState
+package struct PreparedRun {
+    package let fitted: FittedState
+    package let optimizer: AdamW
+    package let state: TrainingState
 
-    init(
+    package init(
         _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, classes: JetClasses?,
         from start: StartingPoint, on communicator: Communicator, console: Console, progress: ProgressBoard
     ) throws {
@@ -177,18 +180,18 @@ struct PreparedRun {
                 let features = stored.preprocessing.features
                 guard features == options.data.features else {
                     let names = [features, options.data.features].map { $0.names.joined(separator: ", ") }
-                    throw TrainingError(
+                    throw KaonError(
                         "\(checkpoint) was trained on the features \(names[0]); data.features asks for "
                             + names[1])
                 }
                 guard stored.classes == classes else {
                     let names = [stored.classes, classes].map { $0?.names.joined(separator: ", ") ?? "none" }
-                    throw TrainingError(
+                    throw KaonError(
                         "\(checkpoint) was trained on the classes \(names[0]); this run has \(names[1])")
                 }
                 let trainedOn = try $0.stringAttribute("order")
                 guard trainedOn == order.summary else {
-                    throw TrainingError(
+                    throw KaonError(
                         "\(checkpoint) was trained on \(trainedOn); this run has \(order.summary), so the "
                             + "jets cannot go on where they stopped: set model.initial_weights to the "
                             + "checkpoint for a new run that begins with its weights")
@@ -198,9 +201,9 @@ struct PreparedRun {
             }
             return (fitted!, state)
         } catch let error as ObjectiveError {
-            throw TrainingError("\(checkpoint): \(error)")
+            throw KaonError("\(checkpoint): \(error)")
         } catch let error as HDF5Error {
-            throw TrainingError("\(error); run.resume may name another checkpoint to continue from")
+            throw KaonError("\(error); run.resume may name another checkpoint to continue from")
         }
     }
 

@@ -1,13 +1,15 @@
 import Jets
 import MPI
+import Runs
+import System
 
 /// The jets of a run: those of `data.train`, and of `data.validation` where there are any.
-struct RunData {
-    let train: JetDataset
-    let validation: JetDataset?
+package struct RunData {
+    package let train: JetDataset
+    package let validation: JetDataset?
 
     /// Opens the files; collective. Throws `AgreedError` where they cannot be used.
-    init(_ options: RunOptions, on communicator: Communicator) throws {
+    package init(_ options: RunOptions, on communicator: Communicator) throws {
         let labels = options.objective.constituentLabels
         train = try JetDataset(
             paths: options.data.train, maxConstituents: options.data.maxConstituents, choice: options.choice,
@@ -25,13 +27,13 @@ struct RunData {
 /// - Parameters:
 ///   - classes: the names of the classes to look at; nil for those of the configuration.
 ///   - constituentLabels: what is read of every constituent besides its features.
-func openTestJets(
+package func openTestJets(
     _ options: RunOptions, jets: Int? = nil, classes: [String]? = nil, constituentLabels: [String] = [],
     on communicator: Communicator
 ) throws -> JetDataset {
     try communicator.agree {
         guard !options.data.test.isEmpty else {
-            throw TrainingError("there are no jets to look at; give data.test=[test.h5]")
+            throw KaonError("there are no jets to look at; give data.test=[test.h5]")
         }
     }
     return try JetDataset(

@@ -1,5 +1,8 @@
+import Distributed
 import Foundation
+import HDF5
 import MPI
+import System
 import Tensors
 
 /// What one rank does during some steps, as a file that chrome://tracing and Perfetto draw
@@ -7,7 +10,7 @@ import Tensors
 ///
 /// The training loop has a row of nested bars: steps, their phases, the operations. Below it are the messages of
 /// gradients that are on their way, one row each. Only the training loop's thread may write to a trace.
-final class StepTrace {
+package final class StepTrace: SumObserver {
     private struct Event: Encodable {
         var name: String
         var cat: String
@@ -39,7 +42,7 @@ final class StepTrace {
     }
 
     /// The steps that are recorded, counted from 1.
-    let steps: ClosedRange<Int>
+    package let steps: ClosedRange<Int>
     private let rank: Int
     private let origin = ContinuousClock.now
     private var events: [Event] = []
@@ -56,22 +59,22 @@ final class StepTrace {
         return profile
     }()
 
-    init(steps: ClosedRange<Int>, rank: Int) {
+    package init(steps: ClosedRange<Int>, rank: Int) {
         (self.steps, self.rank) = (steps, rank)
     }
 
-    var isRecording: Bool { current != nil }
-    var isEmpty: Bool { events.isEmpty }
+    package var isRecording: Bool { current != nil }
+    package var isEmpty: Bool { events.isEmpty }
 
     /// A step begins; it is recorded if it is one of those that were asked for.
-    func begin(step: Int) {
+    package func begin(step: Int) {
         guard steps.contains(step) else { return }
         floor = time(.now)
         current = (step, floor, events.count)
     }
 
     /// The step ends, or it is given up and leaves nothing.
-    func end(isDone: Bool = true) {
+    package func end(isDone: Bool = true) {
         guard let (step, begin, first) = current else { return }
         current = nil
         begins = [:]
@@ -95,12 +98,12 @@ final class StepTrace {
     }
 
     /// Message `number` of the step's gradients leaves.
-    func beginSum(_ number: Int, elements: Int) {
+    package func sumDidBegin(_ number: Int, elements: Int) {
         if isRecording { begins[number] = (time(.now), elements) }
     }
 
     /// The loop has noticed that the message has been summed.
-    func endSum(_ number: Int, rows: Int) {
+    package func sumDidEnd(_ number: Int, inFlight rows: Int) {
         guard let (begin, elements) = begins.removeValue(forKey: number) else { return }
         append(
             "all-reduce \(number + 1)", "sum", from: begin, to: time(.now), row: 1 + number % rows,
@@ -132,7 +135,7 @@ final class StepTrace {
     }
 
     /// Writes what was recorded.
-    func write(to path: String) throws {
+    package func write(to path: String) throws {
         func name(_ kind: String, row: Int, _ text: String) -> Event {
             Event(name: kind, cat: "", ph: "M", pid: rank, tid: row, args: ["name": .text(text)])
         }
@@ -146,7 +149,7 @@ final class StepTrace {
 
 extension StepTrace? {
     /// Does a part of a step, which is a bar of its own where a trace is recorded.
-    func span<R>(_ name: @autoclosure () -> String, _ work: () throws -> R) rethrows -> R {
+    package func span<R>(_ name: @autoclosure () -> String, _ work: () throws -> R) rethrows -> R {
         guard let self, self.isRecording else { return try work() }
         return try self.span(name(), work)
     }

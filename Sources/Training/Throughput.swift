@@ -1,4 +1,5 @@
 import Foundation
+import System
 
 /// Jets per second and the time that is left; validation and checkpoints do not count as training.
 package struct Throughput {
@@ -46,22 +47,6 @@ package struct Throughput {
         let left = (now() - begin) / Double(max(1, step - firstStep)) * Double(steps - step)
         let speed = latest.map { "  \(rounded($0, decimals: $0 < 10 ? 1 : 0)) jets/s" } ?? ""
         return "step \(step)/\(steps)  loss \(rounded(loss, decimals: 4))\(speed)  "
-            + (step < steps ? "\(Self.clock(left)) left" : "done in \(Self.clock(now() - begin))")
+            + (step < steps ? "\(clock(left)) left" : "done in \(clock(now() - begin))")
     }
-
-    /// `2 h 5 min`.
-    static func clock(_ seconds: Double) -> String {
-        guard seconds < 1e9 else { return "ages" }
-        let whole = Int(seconds.rounded())
-        let (days, hours, minutes) = (whole / 86400, whole / 3600 % 24, whole / 60 % 60)
-        if days > 0 { return "\(days) d \(hours) h" }
-        if hours > 0 { return "\(hours) h \(minutes) min" }
-        if minutes > 0 { return "\(minutes) min \(whole % 60) s" }
-        return "\(whole) s"
-    }
-}
-
-/// A number as a person reads it.
-func rounded(_ value: Double, decimals: Int) -> String {
-    String(format: "%.\(decimals)f", value)
 }

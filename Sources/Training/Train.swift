@@ -1,21 +1,24 @@
+import Distributed
 import Foundation
 import Jets
 import MPI
-import Objectives
+import Runs
+import Supervision
+import System
 
 /// `kaon pretrain` and `kaon finetune`: from a decoded configuration to a finished run.
 ///
 /// Every rank calls it, and `AgreedError`s are thrown on all of them; an error that concerns this rank alone
 /// ends the job. When `shouldStop` turns true on any rank, the run is stopped after its step, with a
 /// checkpoint.
-public func train(
+package func train(
     _ options: RunOptions, on communicator: Communicator, console: Console, shouldStop: () -> Bool = { false }
 ) throws -> RunOutcome {
     try communicator.agree { try checkStart(options, ranks: communicator.size) }
     if let warning = StartWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
         console.warn(warning)
     }
-    let sharding = try communicator.agree { try Sharding(options.parallel, on: communicator) }
+    let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
     try Debugger.wait(for: options.run.waitForDebugger, on: communicator)
     var watch = options.parallel.watchdog
     // A debugger may hold a rank for as long as it likes.
@@ -41,23 +44,23 @@ public func train(
     }
 }
 
-/// Throws `TrainingError` where a run cannot begin, whatever its data are.
-func checkStart(_ options: RunOptions, ranks: Int) throws {
+/// Throws `KaonError` where a run cannot begin, whatever its data are.
+package func checkStart(_ options: RunOptions, ranks: Int) throws {
     guard options.training.batchSize >= ranks else {
-        throw TrainingError(
+        throw KaonError(
             "training.batch_size is \(options.training.batchSize), but each of the "
                 + "\(ranks) ranks needs a jet; raise it or start fewer ranks")
     }
     let training = options.training
     guard training.profileSteps == nil || training.profileRank < ranks else {
-        throw TrainingError(
+        throw KaonError(
             "training.profile_rank is \(training.profileRank), but the run has \(plural(ranks, "rank")), "
                 + "counted from 0")
     }
     // Before fits to the data, which may take long.
     func check(_ path: String?, _ key: String) throws {
         guard let path, !FileManager.default.fileExists(atPath: path) else { return }
-        throw TrainingError("\(key): there is no checkpoint \(path)")
+        throw KaonError("\(key): there is no checkpoint \(path)")
     }
     if case .checkpoint(let path) = options.run.resume { try check(path, "run.resume") }
     // A run that goes on has its weights in its checkpoint.
@@ -108,7 +111,7 @@ private func run(
     let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let classes = options.objective.needsClasses
         ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
-    let objective = makeObjective(options, classes: classes)
+    let objective = options.makeObjective(classes: classes)
     try reportStart(
         options, objective, train, validation, threads: threads, precision: precision,
         on: communicator, console: console)
@@ -142,11 +145,4 @@ private func run(
     let outcome = try trainer.run(shouldStop: shouldStop)
     try communicator.barrier()
     return outcome
-}
-
-/// Builds the model that a configuration names, with fresh weights.
-func makeObjective(_ options: RunOptions, classes: JetClasses?) -> any Objective {
-    options.objective.makeObjective(
-        JetShape(options.data.features, maxConstituents: options.data.maxConstituents, classes: classes),
-        seed: options.seed)
 }

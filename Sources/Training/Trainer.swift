@@ -1,13 +1,17 @@
+import Distributed
 import Foundation
 import Jets
 import MPI
 import NN
 import Objectives
+import Runs
+import Supervision
+import System
 import Tensors
 
 /// The data-parallel loop: every step computes the rank's part of a global batch, sums the gradients of all
 /// ranks, and updates the parameters alike everywhere.
-final class Trainer {
+package final class Trainer {
     private let objective: any Objective
     private let options: RunOptions
     private let train: JetLoader
@@ -34,7 +38,7 @@ final class Trainer {
     /// What this rank waited for its jets since that was last told: seconds, and steps.
     private var waited = (seconds: 0.0, steps: 0)
 
-    init(
+    package init(
         _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions,
         train: JetLoader,
         validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords,
@@ -67,7 +71,7 @@ final class Trainer {
 
     /// Trains until the configured number of steps, or until `shouldStop` is true on a rank or the time is
     /// up: then a checkpoint is written at once. Throws `AgreedError` when a rank cannot go on; collective.
-    func run(shouldStop: () -> Bool) throws -> RunOutcome {
+    package func run(shouldStop: () -> Bool) throws -> RunOutcome {
         // Whatever ends the run, a checkpoint that is on its way arrives.
         defer { records.finishSaving() }
         let settings = options.training

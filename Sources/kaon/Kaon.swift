@@ -1,5 +1,7 @@
 import ArgumentParser
-import Training
+import Commands
+import Supervision
+import System
 
 @main
 struct Kaon: ParsableCommand {
@@ -24,10 +26,7 @@ struct Kaon: ParsableCommand {
               kaon bench parallel.threads=1
             """,
         version: kaonVersion,
-        subcommands: [
-            Init.self, Pretrain.self, Finetune.self, Evaluate.self, Encode.self, Generate.self, Export.self, Pack.self,
-            Inspect.self, Compare.self, Bench.self, Reference.self,
-        ])
+        subcommands: subcommands)
 
     static func main() {
         Launch.useBestKernels()
@@ -37,34 +36,6 @@ struct Kaon: ParsableCommand {
         } catch {
             Launch.leaveToFirstProcess(code: exitCode(for: error).rawValue)
             exit(withError: error)
-        }
-    }
-}
-
-/// A configuration file and the overrides after it.
-struct ConfigurationArguments: ParsableArguments {
-    @Argument(help: "A YAML file; configs/ has examples.", completion: .file(extensions: ["yaml", "yml"]))
-    var configuration: String
-
-    @Argument(
-        help: "Overrides such as training.steps=100, tasks.regression={} or ~tasks.kmeans (removes the key).")
-    var overrides: [String] = []
-
-    @Flag(help: "Print the resolved configuration, sizes, memory and expected time, and write nothing.")
-    var dryRun = false
-
-    /// Trains, or tells what training would be.
-    func train(as command: Launch.Command) -> Never {
-        StopSignal.listen()
-        Launch.onAllRanks { communicator, console in
-            let options = try Launch.configuration(
-                configuration, overrides: overrides, for: command, on: communicator)
-            guard !dryRun else {
-                try Training.dryRun(options, on: communicator, console: console)
-                return .finished
-            }
-            return try Training.train(
-                options, on: communicator, console: console, shouldStop: { StopSignal.hasCome })
         }
     }
 }

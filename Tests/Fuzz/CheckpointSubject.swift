@@ -1,8 +1,9 @@
+import Commands
 import Foundation
 import HDF5
 import Jets
 import NN
-import Training
+import Runs
 
 /// A checkpoint, for `inspect` and for a run that goes on.
 ///

@@ -1,7 +1,6 @@
 import Configuration
 import Foundation
-import NN
-import Training
+import Runs
 
 /// A configuration file with overrides after it.
 ///

@@ -1,7 +1,7 @@
+import Commands
 import Foundation
-import HDF5
 import Jets
-import Training
+import System
 
 /// A file of jets, padded or packed, in the old and the new format of HDF5, for `inspect`, `pack` and
 /// training.

@@ -5,21 +5,21 @@ import Tensors
 /// A file of reference values in the safetensors format.
 ///
 /// The folder is `GOLDEN_DIR` when that is set, otherwise `Tests/Fixtures/golden`.
-public struct GoldenFile {
+package struct GoldenFile {
     /// What is missing in a file, in words.
-    public struct Failure: Error, CustomStringConvertible {
-        public let description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
     }
 
     /// Hyper-parameters and the formula, as the file states them.
-    public var metadata: [String: String] { file.metadata }
+    package var metadata: [String: String] { file.metadata }
     /// All names in the file, sorted.
-    public var names: [String] { file.names }
+    package var names: [String] { file.names }
     private let file: SafetensorsFile
     private let name: String
 
     /// Opens `<name>.safetensors` in the folder of reference values.
-    public init(_ name: String) throws {
+    package init(_ name: String) throws {
         self.name = name
         let folder = ProcessInfo.processInfo.environment["GOLDEN_DIR"].map { URL(fileURLWithPath: $0) }
             ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -28,25 +28,25 @@ public struct GoldenFile {
     }
 
     /// The lengths of the dimensions of a tensor.
-    public func shape(_ key: String) throws -> [Int] { try file.shape(key) }
+    package func shape(_ key: String) throws -> [Int] { try file.shape(key) }
 
     /// The values of a floating-point tensor.
-    public func floats(_ key: String) throws -> [Float] { try file.floats(key) }
+    package func floats(_ key: String) throws -> [Float] { try file.floats(key) }
 
     /// The values of an integer tensor.
-    public func integers(_ key: String) throws -> [Int] { try file.integers(key) }
+    package func integers(_ key: String) throws -> [Int] { try file.integers(key) }
 
     /// The values of an integer tensor as class or row indices.
-    public func indices(_ key: String) throws -> [Int32] { try integers(key).map(Int32.init) }
+    package func indices(_ key: String) throws -> [Int32] { try integers(key).map(Int32.init) }
 
     /// A floating-point tensor.
-    public func tensor(_ key: String) throws -> Tensor { try Tensor(floats(key), shape: shape(key)) }
+    package func tensor(_ key: String) throws -> Tensor { try Tensor(floats(key), shape: shape(key)) }
 
     /// Where each set begins.
-    public func offsets(_ key: String = "in.offsets") throws -> Offsets { try Offsets(indices(key)) }
+    package func offsets(_ key: String = "in.offsets") throws -> Offsets { try Offsets(indices(key)) }
 
     /// A hyper-parameter.
-    public func number(_ key: String) throws -> Double {
+    package func number(_ key: String) throws -> Double {
         guard let text = metadata[key], let value = Double(text) else {
             throw Failure(description: "\(name): no number \(key) in the metadata")
         }
@@ -54,15 +54,15 @@ public struct GoldenFile {
     }
 
     /// An integer hyper-parameter.
-    public func integer(_ key: String) throws -> Int { Int(try number(key)) }
+    package func integer(_ key: String) throws -> Int { Int(try number(key)) }
 }
 
 /// The largest difference of two arrays over the largest magnitude of the expected one.
-public func relativeError(_ actual: [Float], _ expected: [Float]) -> Float {
+package func relativeError(_ actual: [Float], _ expected: [Float]) -> Float {
     guard actual.count == expected.count, !actual.contains(where: \.isNaN) else { return .infinity }
     let scale = max(expected.map(abs).max() ?? 0, .leastNormalMagnitude)
     return (zip(actual, expected).map { abs($0 - $1) }.max() ?? 0) / scale
 }
 
 /// The tolerance of the reference values: 2e-4 of the largest magnitude of each tensor.
-public let goldenTolerance: Float = 2e-4
+package let goldenTolerance: Float = 2e-4

@@ -11,7 +11,7 @@ private let blockNames = [
 ]
 
 /// The reference file's name of a parameter of version 2.
-public func referenceName(_ name: String) -> String {
+package func referenceName(_ name: String) -> String {
     var name = name
     let others = [
         "embedding.continuous.": "csts_emb.", "embedding.identity.": "csts_id_emb.",
@@ -28,7 +28,7 @@ public func referenceName(_ name: String) -> String {
 }
 
 /// The reference file's name of a parameter of version 1.
-public func referenceNameV1(_ name: String) -> String {
+package func referenceNameV1(_ name: String) -> String {
     let pairs = [
         ("encoder.layers.", "blocks."), ("encoder.final_norm.", "final_norm."), ("attention_norm.", "norm1."),
         ("attention.qkv.", "qkv."), ("attention.norm.", "attn_norm."), ("attention.output.", "attn_out."),
@@ -43,7 +43,7 @@ extension ParameterStore {
     /// Sets every parameter from the reference file.
     ///
     /// - Parameter naming: the file's name of a parameter.
-    public func load(_ file: GoldenFile, naming: (String) -> String = referenceName) throws {
+    package func load(_ file: GoldenFile, naming: (String) -> String = referenceName) throws {
         for parameter in parameters {
             let key = "param.\(naming(parameter.name))"
             let values = try file.floats(key)
@@ -57,7 +57,7 @@ extension ParameterStore {
     /// The gradients that are missing, or off by more than the tolerance, in words; empty when all agree.
     ///
     /// A gradient that is zero in theory, as that of a bias in front of a softmax, is compared with one.
-    public func gradientErrors(
+    package func gradientErrors(
         _ file: GoldenFile, prefix: String = "grad.param.", naming: (String) -> String = referenceName,
         precision: Precision = .single
     ) throws -> [String] {

@@ -3,13 +3,13 @@ import Tensors
 
 /// Where the values of a parameter stand in a reference file: in a tensor, or in a part of the rows of one
 /// that is fused there.
-public struct GoldenPlace {
+package struct GoldenPlace {
     let name: String
     /// The part that begins after this fraction of the tensor.
     let start: (numerator: Int, denominator: Int)
 
     /// A whole tensor, or the part of a fused one that begins after `numerator / denominator` of it.
-    public init(_ name: String, after numerator: Int = 0, of denominator: Int = 1) {
+    package init(_ name: String, after numerator: Int = 0, of denominator: Int = 1) {
         self.name = name
         start = (numerator, denominator)
     }
@@ -25,7 +25,7 @@ public struct GoldenPlace {
 extension ParameterStore {
     /// Sets every parameter from where it stands in the reference file; all that the file holds has to be
     /// used.
-    public func load(_ file: GoldenFile, places: (String) -> GoldenPlace) throws {
+    package func load(_ file: GoldenFile, places: (String) -> GoldenPlace) throws {
         var used = 0
         for parameter in parameters {
             let place = places(parameter.name)
@@ -46,7 +46,7 @@ extension ParameterStore {
 
     /// The gradients that are missing, or off by more than the tolerance, in words; empty when all agree. A
     /// part of a fused tensor is held against the largest magnitude of the whole.
-    public func gradientErrors(_ file: GoldenFile, places: (String) -> GoldenPlace, precision: Precision = .single) throws
+    package func gradientErrors(_ file: GoldenFile, places: (String) -> GoldenPlace, precision: Precision = .single) throws
         -> [String]
     {
         try parameters.compactMap { parameter in

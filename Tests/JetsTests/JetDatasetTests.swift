@@ -1,8 +1,7 @@
 import Foundation
 import Jets
-import MPI
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct JetDatasetTests {
     @Test func filesFollowEachOther() throws {

@@ -1,7 +1,5 @@
 import Foundation
 import HDF5
-import Jets
-import MPI
 import Tensors
 
 /// A small padded file in memory, right until a test breaks it.

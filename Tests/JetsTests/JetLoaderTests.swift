@@ -1,7 +1,6 @@
 import Jets
-import MPI
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct JetLoaderTests {
     private func loader(

@@ -1,4 +1,5 @@
 import Jets
+import MPI
 import Testing
 
 @Suite struct JetOrderTests {
@@ -71,7 +72,7 @@ import Testing
         }
         let jets = order.jets(epoch: 2, step: 40_000)
         let blocks = (0..<64).map { rank in
-            Set(jets[JetOrder.share(of: 1024, rank: rank, size: 64)].map { order.layout.block(ofJet: $0) })
+            Set(jets[Communicator.share(of: 1024, rank: rank, size: 64)].map { order.layout.block(ofJet: $0) })
                 .count
         }
         #expect(blocks.max()! <= 4)
@@ -89,7 +90,7 @@ import Testing
 
     @Test(arguments: [0, 1, 7, 1000], [1, 2, 3, 8])
     func sharesCoverABatch(count: Int, size: Int) {
-        let shares = (0..<size).map { JetOrder.share(of: count, rank: $0, size: size) }
+        let shares = (0..<size).map { Communicator.share(of: count, rank: $0, size: size) }
         #expect(shares.flatMap { Array($0) } == Array(0..<count))
         #expect(shares.map(\.count).max()! - shares.map(\.count).min()! <= 1)
     }

@@ -1,7 +1,7 @@
 import HDF5
 import Jets
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct JetPackerTests {
     private func pack(

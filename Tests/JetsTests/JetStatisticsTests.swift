@@ -1,7 +1,6 @@
-import HDF5
 import Jets
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct JetStatisticsTests {
     @Test func describesTheSampleFile() throws {

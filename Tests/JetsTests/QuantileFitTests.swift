@@ -1,7 +1,6 @@
 import Jets
-import MPI
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct QuantileFitTests {
     /// All values of each feature, rising; of charged constituents only for impact parameters.

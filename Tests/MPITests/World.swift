@@ -1,4 +1,3 @@
-import MPI
 import TestSupport
 
 let world = makeWorld()

@@ -1,6 +1,5 @@
 import Foundation
 import NN
-import Tensors
 import Testing
 
 @Suite struct AdamWTests {

@@ -1,6 +1,5 @@
 import Golden
 import NN
-import Tensors
 import Testing
 
 @Suite("Golden optimization")

@@ -1,9 +1,8 @@
-import Jets
 import NN
 import Objectives
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct BinClassificationTests {
     private func task(bins: Int, features: Int = 2) -> BinClassification {

@@ -1,12 +1,11 @@
 import Configuration
 import Foundation
 import Jets
-import Models
 import NN
 import Objectives
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// Every downstream task learns one batch by heart, backbone and head from fresh weights, and its answers show it.
 @Suite struct DownstreamTests {

@@ -1,10 +1,9 @@
 import Jets
 import Models
-import NN
 import Objectives
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// Flows, the set-to-set model and the probe, each on one batch of 32 jets: what they learn, and what they
 /// draw.

@@ -1,7 +1,6 @@
 import Foundation
 import Golden
 import Objectives
-import Tensors
 import Testing
 
 @Suite("Golden metrics")

@@ -1,7 +1,7 @@
 import Golden
-import MPI
+import Jets
 import Models
-import NN
+import MPI
 import Objectives
 import Tensors
 import Testing

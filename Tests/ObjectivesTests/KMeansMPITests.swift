@@ -1,11 +1,10 @@
 import Foundation
-import HDF5
 import Jets
 import MPI
 import Objectives
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// The ranks of this test run: those of `mpirun`, or one alone. A context of its own keeps these tests apart
 /// from others that run in the same process.
@@ -62,7 +61,7 @@ private let world: Communicator = {
         let total = size * (size + 1) / 2
         let uneven = count * (rank * (rank + 1) / 2) / total..<count * ((rank + 1) * (rank + 2) / 2) / total
         let last = rank == size - 1 ? 0..<count : 0..<0
-        for part in [JetOrder.share(of: count, rank: rank, size: size), uneven, last] {
+        for part in [Communicator.share(of: count, rank: rank, size: size), uneven, last] {
             expectSame(
                 try KMeans.fit(sample(all, part), clusters: 60, iterations: 12, seed: 1, on: world), single)
         }
@@ -89,7 +88,7 @@ private let world: Communicator = {
     /// Each iteration brings the points nearer, and a centroid is the mean of its points.
     @Test func iterationsImproveTheFit() throws {
         let all = points(1501)
-        let part = sample(all, JetOrder.share(of: 1501, rank: world.rank, size: world.size))
+        let part = sample(all, world.share(of: 1501))
         var inertias: [Double] = []
         for iterations in 1...6 {
             inertias.append(
@@ -111,7 +110,7 @@ private let world: Communicator = {
     /// A centroid that nobody chooses stays where it is and is counted.
     @Test func emptyClustersStay() throws {
         let all = points(300)
-        let part = sample(all, JetOrder.share(of: 300, rank: world.rank, size: world.size))
+        let part = sample(all, world.share(of: 300))
         let far = [Float](repeating: 1000, count: Self.features)
         let initial = Tensor(
             far + [Float](repeating: 0, count: Self.features) + far, shape: [3, Self.features])
@@ -132,7 +131,7 @@ private let world: Communicator = {
             try KMeans.lloyd(
                 part.values, initial: initial, iterations: iterations, words: part.words, on: communicator)
         }
-        let part = sample(all, JetOrder.share(of: 300, rank: world.rank, size: world.size))
+        let part = sample(all, world.share(of: 300))
         let first = try fit(part, 1, on: world)
         #expect(first.reseeded == 2 && first.occupancy == [0, 300, 0])
         let rows = Set((0..<300).map { Array(all.values[$0 * Self.features..<($0 + 1) * Self.features]) })

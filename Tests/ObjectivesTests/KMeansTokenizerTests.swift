@@ -1,12 +1,11 @@
 import Foundation
 import HDF5
-import Jets
 import Models
 import NN
 import Objectives
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct KMeansTokenizerTests {
     private func tokenizer(clusters: Int = 16, features: Int = 7) -> KMeansTokenizer {

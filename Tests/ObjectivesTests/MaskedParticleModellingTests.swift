@@ -1,6 +1,4 @@
 import Jets
-import Models
-import NN
 import Objectives
 import Tensors
 import Testing

@@ -1,9 +1,8 @@
 import Jets
 import Models
-import NN
 import Objectives
-import TestSupport
 import Testing
+import TestSupport
 
 /// Version 1 learns one batch of 32 jets by heart, whatever its inputs and its targets are.
 @Suite struct OverfittingV1Tests {

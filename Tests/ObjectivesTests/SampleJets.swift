@@ -1,8 +1,6 @@
 import Foundation
 import Jets
-import MPI
 import Models
-import NN
 import Objectives
 import Tensors
 import TestSupport

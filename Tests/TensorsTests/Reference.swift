@@ -1,5 +1,4 @@
 import Foundation
-import Tensors
 
 /// The operations in plain double precision, one loop after the other, for the tests to compare with.
 enum Reference {

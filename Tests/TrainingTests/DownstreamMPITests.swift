@@ -2,8 +2,12 @@ import Configuration
 import Foundation
 import HDF5
 import MPI
-import TestSupport
+import Runs
+import RunSupport
+import Supervision
+import System
 import Testing
+import TestSupport
 import Training
 
 /// Downstream tasks on a backbone that was pre-trained for some steps. Every test is collective.

@@ -1,8 +1,8 @@
-import HDF5
-import MPI
+import Runs
+import RunSupport
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 import Training
 
 extension TrainingMPITests {

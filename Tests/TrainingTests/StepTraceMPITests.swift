@@ -1,6 +1,8 @@
 import Foundation
-import TestSupport
+import HDF5
+import RunSupport
 import Testing
+import TestSupport
 import Training
 
 /// `training.profile_steps`: the file of one rank, as a viewer of Chrome traces takes it.

@@ -1,9 +1,9 @@
 import Foundation
 import HDF5
-import Jets
-import MPI
-import TestSupport
+import Runs
+import RunSupport
 import Testing
+import TestSupport
 import Training
 
 /// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks; alone

@@ -1,5 +1,4 @@
 import Foundation
-import HDF5
 import Testing
 
 /// What is wrong with the data ends the job at once, on one rank and on two, with a sentence that names the

@@ -1,5 +1,4 @@
 import Foundation
-import HDF5
 import Testing
 
 /// Checkpoints that do not fit and directories that cannot be used are named, and what is there stays as it

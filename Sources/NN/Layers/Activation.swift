@@ -1,7 +1,7 @@
 import Tensors
 
 /// A function of every element between two linear maps.
-public enum Activation: Sendable, Equatable {
+package enum Activation: Sendable, Equatable {
     /// x for x > 0, slope · x elsewhere.
     case leakyReLU(slope: Float)
     /// x σ(x).
@@ -10,7 +10,7 @@ public enum Activation: Sendable, Equatable {
     case gelu
 
     /// f(x), of the shape of x.
-    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
         switch self {
         case .leakyReLU(let slope): tape.leakyReLU(x, slope: slope)
         case .silu: tape.silu(x)

@@ -1,8 +1,9 @@
+import System
 import Tensors
 
 /// Multi-headed attention of the tokens of each jet to the context of the same jet (arXiv:1706.03762):
 /// queries from the tokens, keys and values from the context, and a map of the concatenated heads.
-public struct CrossAttention {
+package struct CrossAttention {
     private let query: Linear
     private let keyValue: Linear
     private let output: Linear
@@ -10,8 +11,8 @@ public struct CrossAttention {
 
     /// The maps to queries, keys and values start as one fused map `[3 · width, width]` would: Xavier-uniform
     /// with zero biases; the output map starts as PyTorch's.
-    public init(width: Int, heads: Int, in scope: ParameterScope) {
-        precondition(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
+    package init(width: Int, heads: Int, in scope: ParameterScope) {
+        invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         let start = Initialization.xavier(inputs: width, outputs: 3 * width)
         query = Linear(
             inputs: width, outputs: width, weight: start, bias: .constant(0), in: scope.scope("query"))
@@ -25,14 +26,14 @@ public struct CrossAttention {
     /// - Parameters:
     ///   - x: `[tokens, width]`.
     ///   - context: `[context tokens, width]`.
-    public func callAsFunction(
+    package func callAsFunction(
         _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, on tape: Tape
     ) -> Variable {
         output(attended(x, offsets, context, contextOffsets, tape), on: tape)
     }
 
     /// residual + scale ⊙ attention(x, context).
-    public func callAsFunction(
+    package func callAsFunction(
         _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets,
         addedTo residual: Variable,
         scale: ParameterSlot?, on tape: Tape

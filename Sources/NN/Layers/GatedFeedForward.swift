@@ -1,22 +1,22 @@
 import Tensors
 
 /// Two linear maps with SwiGLU between them (arXiv:2002.05202): width → 2 · multiplier · width → width.
-public struct GatedFeedForward {
+package struct GatedFeedForward {
     private let input: Linear
     private let output: Linear
 
-    public init(width: Int, multiplier: Int, in scope: ParameterScope) {
+    package init(width: Int, multiplier: Int, in scope: ParameterScope) {
         input = Linear(inputs: width, outputs: 2 * multiplier * width, in: scope.scope("input"))
         output = Linear(inputs: multiplier * width, outputs: width, in: scope.scope("output"))
     }
 
     /// output(SwiGLU(input(x))).
-    public func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
         output(tape.swiglu(input(x, on: tape, rounded: true)), on: tape)
     }
 
     /// residual + scale ⊙ output(SwiGLU(input(x))).
-    public func callAsFunction(
+    package func callAsFunction(
         _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
     ) -> Variable {
         output(tape.swiglu(input(x, on: tape, rounded: true)), addedTo: residual, scale: scale, on: tape)

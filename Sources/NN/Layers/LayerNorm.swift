@@ -1,19 +1,19 @@
 import Tensors
 
 /// Normalises every row to mean 0 and variance 1, with a learned scale and shift a channel (arXiv:1607.06450).
-public struct LayerNorm {
+package struct LayerNorm {
     private let weight: ParameterSlot
     private let bias: ParameterSlot
     private let epsilon: Float
 
-    public init(width: Int, epsilon: Float = 1e-5, in scope: ParameterScope) {
+    package init(width: Int, epsilon: Float = 1e-5, in scope: ParameterScope) {
         weight = scope.parameter("weight", shape: [width], .constant(1))
         bias = scope.parameter("bias", shape: [width], .constant(0))
         self.epsilon = epsilon
     }
 
     /// - Parameter rounded: see `Tape.layerNorm`.
-    public func callAsFunction(_ x: Variable, on tape: Tape, rounded: Bool = false) -> Variable {
+    package func callAsFunction(_ x: Variable, on tape: Tape, rounded: Bool = false) -> Variable {
         tape.layerNorm(
             x, weight: weight.variable, bias: bias.variable, epsilon: epsilon, rounded: rounded)
     }

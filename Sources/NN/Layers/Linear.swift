@@ -1,14 +1,14 @@
 import Tensors
 
 /// An affine map of every row: y = x Wᵀ + b, `[tokens, inputs]` to `[tokens, outputs]`.
-public struct Linear {
+package struct Linear {
     private let weight: ParameterSlot
     private let bias: ParameterSlot
 
     /// - Parameters:
     ///   - weight: how the weight starts, PyTorch's default when nil.
     ///   - bias: how the bias starts, PyTorch's default (uniform in ±1/√inputs) when nil.
-    public init(
+    package init(
         inputs: Int, outputs: Int, weight: Initialization? = nil, bias: Initialization? = nil, in scope: ParameterScope
     ) {
         let standard = Initialization.linear(inputs: inputs)
@@ -17,12 +17,12 @@ public struct Linear {
     }
 
     /// - Parameter rounded: see `Tape.linear`.
-    public func callAsFunction(_ x: Variable, on tape: Tape, rounded: Bool = false) -> Variable {
+    package func callAsFunction(_ x: Variable, on tape: Tape, rounded: Bool = false) -> Variable {
         tape.linear(x, weight: weight.variable, bias: bias.variable, rounded: rounded)
     }
 
     /// The map as the end of a residual branch: residual + scale ⊙ (x Wᵀ + b).
-    public func callAsFunction(
+    package func callAsFunction(
         _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
     ) -> Variable {
         tape.residualLinear(residual, x, weight: weight.variable, bias: bias.variable, scale: scale?.variable)

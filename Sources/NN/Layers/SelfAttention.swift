@@ -1,15 +1,16 @@
+import System
 import Tensors
 
 /// Multi-headed self-attention among the tokens of each jet (arXiv:1706.03762), with a fused map to queries, keys and
 /// values and a map of the concatenated heads.
-public struct SelfAttention {
+package struct SelfAttention {
     private let qkv: Linear
     private let output: Linear
     private let heads: Int
 
     /// The fused map starts Xavier-uniform over `[3 · width, width]` with a zero bias, the output map as PyTorch's.
-    public init(width: Int, heads: Int, in scope: ParameterScope) {
-        precondition(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
+    package init(width: Int, heads: Int, in scope: ParameterScope) {
+        invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         qkv = Linear(
             inputs: width, outputs: 3 * width, weight: .xavier(inputs: width, outputs: 3 * width), bias: .constant(0),
             in: scope.scope("qkv"))
@@ -18,12 +19,12 @@ public struct SelfAttention {
     }
 
     /// attention(x), from `[tokens, width]` to the same shape.
-    public func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
         output(tape.selfAttention(qkv(x, on: tape, rounded: true), offsets: offsets, heads: heads), on: tape)
     }
 
     /// residual + scale ⊙ attention(x).
-    public func callAsFunction(
+    package func callAsFunction(
         _ x: Variable, offsets: Offsets, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
     ) -> Variable {
         output(

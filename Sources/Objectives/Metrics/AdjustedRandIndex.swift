@@ -5,7 +5,7 @@
 /// - Parameters:
 ///   - predicted: the part of every item; what the parts are called does not matter.
 ///   - truth: as many parts of the other partition.
-public func adjustedRandIndex(_ predicted: some Sequence<Int>, _ truth: some Sequence<Int>) -> Double {
+package func adjustedRandIndex(_ predicted: some Sequence<Int>, _ truth: some Sequence<Int>) -> Double {
     var joint: [SIMD2<Int>: Int] = [:]
     var (predictedSizes, trueSizes) = ([Int: Int](), [Int: Int]())
     var items = 0
@@ -30,7 +30,7 @@ public func adjustedRandIndex(_ predicted: some Sequence<Int>, _ truth: some Seq
 /// - Parameters:
 ///   - accepted: for every pair, whether it is said to belong together.
 ///   - truth: whether it does.
-public func rawPairIndex(_ accepted: some Sequence<Bool>, _ truth: some Sequence<Bool>) -> Double {
+package func rawPairIndex(_ accepted: some Sequence<Bool>, _ truth: some Sequence<Bool>) -> Double {
     var counts = PairCounts()
     for (accepted, truth) in zip(accepted, truth) {
         switch (accepted, truth) {

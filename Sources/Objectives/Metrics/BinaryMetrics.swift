@@ -1,8 +1,10 @@
+import System
+
 /// How well scores tell signal from background.
 ///
 /// A threshold accepts the scores above it. Figures that have no signal or no background to speak of are not
 /// a number.
-public struct BinaryMetrics: Sendable {
+package struct BinaryMetrics: Sendable {
     /// The scores of either kind, rising.
     private let signal: [Float]
     private let background: [Float]
@@ -10,15 +12,15 @@ public struct BinaryMetrics: Sendable {
     /// - Parameters:
     ///   - scores: one for each jet, higher for signal.
     ///   - isSignal: the truth.
-    public init(scores: [Float], isSignal: [Bool]) {
-        precondition(scores.count == isSignal.count, "\(scores.count) scores for \(isSignal.count) jets")
+    package init(scores: [Float], isSignal: [Bool]) {
+        invariant(scores.count == isSignal.count, "\(scores.count) scores for \(isSignal.count) jets")
         signal = zip(scores, isSignal).filter(\.1).map(\.0).sorted()
         background = zip(scores, isSignal).filter { !$0.1 }.map(\.0).sorted()
     }
 
     /// The area under the curve of signal efficiency against background efficiency: the probability that a
     /// signal scores higher than a background, where a tie counts half.
-    public var areaUnderCurve: Double {
+    package var areaUnderCurve: Double {
         var (below, level, twice) = (0, 0, 0)
         for score in signal {
             while below < background.count, background[below] < score { below += 1 }
@@ -30,16 +32,16 @@ public struct BinaryMetrics: Sendable {
     }
 
     /// ε_S: the part of the signal above a threshold.
-    public func signalEfficiency(above threshold: Float) -> Double { Self.part(of: signal, above: threshold) }
+    package func signalEfficiency(above threshold: Float) -> Double { Self.part(of: signal, above: threshold) }
 
     /// ε_B: the part of the background above a threshold.
-    public func backgroundEfficiency(above threshold: Float) -> Double {
+    package func backgroundEfficiency(above threshold: Float) -> Double {
         Self.part(of: background, above: threshold)
     }
 
     /// The threshold that rejects a part of the background: the smallest background score with at most 1 −
     /// rejection of the background above it; nil without background.
-    public func threshold(backgroundRejection rejection: Double) -> Float? {
+    package func threshold(backgroundRejection rejection: Double) -> Float? {
         let allowed = Int((Double(background.count) * (1 - rejection) + 1e-9).rounded(.down))
         guard allowed < background.count else { return background.first }
         return background[background.count - 1 - allowed]
@@ -47,7 +49,7 @@ public struct BinaryMetrics: Sendable {
 
     /// 1/ε_B where the signal efficiency first reaches a value as the threshold falls, all scores from the
     /// threshold on accepted; infinite when no background is left.
-    public func backgroundRejection(signalEfficiency: Double) -> Double {
+    package func backgroundRejection(signalEfficiency: Double) -> Double {
         guard !signal.isEmpty, !background.isEmpty else { return .nan }
         let wanted = Int((Double(signal.count) * signalEfficiency - 1e-9).rounded(.up))
         let threshold = signal[signal.count - min(signal.count, max(1, wanted))]
@@ -56,12 +58,12 @@ public struct BinaryMetrics: Sendable {
     }
 
     /// ε_S / √ε_B above a threshold: by how much a cut improves the significance of a signal.
-    public func significanceImprovement(above threshold: Float) -> Double {
+    package func significanceImprovement(above threshold: Float) -> Double {
         signalEfficiency(above: threshold) / backgroundEfficiency(above: threshold).squareRoot()
     }
 
     /// The significance improvement where a part of the background is rejected.
-    public func significanceImprovement(backgroundRejection rejection: Double) -> Double {
+    package func significanceImprovement(backgroundRejection rejection: Double) -> Double {
         threshold(backgroundRejection: rejection).map { significanceImprovement(above: $0) } ?? .nan
     }
 
@@ -69,8 +71,8 @@ public struct BinaryMetrics: Sendable {
     ///
     /// - Parameter leastBackground: how many background jets a threshold has to accept: a few that remain by
     ///   chance make a large improvement that means nothing.
-    public func maximumSignificanceImprovement(leastBackground: Int = 1) -> Double {
-        precondition(leastBackground >= 1, "without background every cut is perfect")
+    package func maximumSignificanceImprovement(leastBackground: Int = 1) -> Double {
+        invariant(leastBackground >= 1, "without background every cut is perfect")
         var best = Double.nan
         var kept = 0
         // Between two neighbouring background scores the best threshold is the lower of them.

@@ -1,3 +1,5 @@
+import System
+
 /// The parts that accepted pairs connect items into: items i and j are in one part when a chain of accepted
 /// pairs leads from one to the other.
 ///
@@ -5,7 +7,7 @@
 ///   - items: the number of items.
 ///   - accepted: a flag for every pair i < j, in the order (0, 1), (0, 2) … (1, 2) ….
 /// - Returns: the part of every item, numbered in the order in which the parts first appear.
-public func connectedComponents(of items: Int, accepted: some Sequence<Bool>) -> [Int] {
+package func connectedComponents(of items: Int, accepted: some Sequence<Bool>) -> [Int] {
     var parents = Array(0..<items)
     func root(_ item: Int) -> Int {
         var item = item
@@ -19,7 +21,7 @@ public func connectedComponents(of items: Int, accepted: some Sequence<Bool>) ->
     for i in 0..<items {
         for j in i + 1..<items {
             guard let isAccepted = flags.next() else {
-                preconditionFailure("\(items) items have \(items * (items - 1) / 2) pairs")
+                unreachable("\(items) items have \(items * (items - 1) / 2) pairs")
             }
             // The lower root stays, so that the first item of a part is its root.
             if isAccepted {
@@ -28,7 +30,7 @@ public func connectedComponents(of items: Int, accepted: some Sequence<Bool>) ->
             }
         }
     }
-    precondition(flags.next() == nil, "\(items) items have \(items * (items - 1) / 2) pairs")
+    invariant(flags.next() == nil, "\(items) items have \(items * (items - 1) / 2) pairs")
     var names: [Int: Int] = [:]
     return (0..<items).map { item in
         let first = root(item)

@@ -1,24 +1,25 @@
 import Foundation
+import System
 
 /// How well probabilities of several classes answer for labels.
 ///
 /// Figures over nothing, of no jets or of a class that has none, are not a number.
-public struct MulticlassMetrics: Sendable {
+package struct MulticlassMetrics: Sendable {
     private let probabilities: [Float]
     private let labels: [Int]
     /// The number of classes.
-    public let classes: Int
+    package let classes: Int
     /// Jets of a class (row) that were taken for another (column).
-    public let confusion: [[Int]]
+    package let confusion: [[Int]]
 
     /// - Parameters:
     ///   - probabilities: one for each jet and class, the classes of a jet side by side.
     ///   - labels: the class of every jet.
-    public init(probabilities: [Float], classes: Int, labels: [Int]) {
-        precondition(
+    package init(probabilities: [Float], classes: Int, labels: [Int]) {
+        invariant(
             probabilities.count == labels.count * classes,
             "\(probabilities.count) probabilities for \(labels.count) jets and \(classes) classes")
-        precondition(labels.allSatisfy { $0 >= 0 && $0 < classes }, "a label is outside 0..<\(classes)")
+        invariant(labels.allSatisfy { $0 >= 0 && $0 < classes }, "a label is outside 0..<\(classes)")
         (self.probabilities, self.labels, self.classes) = (probabilities, labels, classes)
         var confusion = [[Int]](repeating: [Int](repeating: 0, count: classes), count: classes)
         for (jet, label) in labels.enumerated() {
@@ -32,12 +33,12 @@ public struct MulticlassMetrics: Sendable {
     }
 
     /// The part of the jets whose likeliest class, the first of equals, is the right one.
-    public var accuracy: Double {
+    package var accuracy: Double {
         Double((0..<classes).reduce(0) { $0 + confusion[$1][$1] }) / Double(labels.count)
     }
 
     /// The mean over the classes that occur of the part of their jets that are recognised.
-    public var balancedAccuracy: Double {
+    package var balancedAccuracy: Double {
         let recalls = (0..<classes).compactMap { label -> Double? in
             let jets = confusion[label].reduce(0, +)
             return jets == 0 ? nil : Double(confusion[label][label]) / Double(jets)
@@ -47,7 +48,7 @@ public struct MulticlassMetrics: Sendable {
 
     /// The mean of −ln p of the right class; a probability of zero counts as the smallest there is, so that
     /// one jet cannot make all of it infinite.
-    public var crossEntropy: Double {
+    package var crossEntropy: Double {
         let sum = labels.enumerated().reduce(0.0) { sum, jet in
             let p = probabilities[jet.offset * classes + jet.element]
             return sum - log(Double(p < .leastNormalMagnitude ? .leastNormalMagnitude : p))
@@ -56,7 +57,7 @@ public struct MulticlassMetrics: Sendable {
     }
 
     /// The probability of a class as a score for it against all others.
-    public func oneVersusRest(_ label: Int) -> BinaryMetrics {
+    package func oneVersusRest(_ label: Int) -> BinaryMetrics {
         BinaryMetrics(
             scores: labels.indices.map { probabilities[$0 * classes + label] },
             isSignal: labels.map { $0 == label })
@@ -64,7 +65,7 @@ public struct MulticlassMetrics: Sendable {
 
     /// p(signal) / (p(signal) + p(background)) as a score for jets of two of the classes; the others are left
     /// out.
-    public func oneVersusOne(signal: Int, background: Int) -> BinaryMetrics {
+    package func oneVersusOne(signal: Int, background: Int) -> BinaryMetrics {
         let jets = labels.indices.filter { labels[$0] == signal || labels[$0] == background }
         return BinaryMetrics(
             scores: jets.map { jet in
@@ -77,7 +78,7 @@ public struct MulticlassMetrics: Sendable {
 
     /// The mean over the classes that occur, but are not all, of the area under the curve of each against the
     /// rest.
-    public var meanAreaUnderCurve: Double {
+    package var meanAreaUnderCurve: Double {
         let areas = (0..<classes).map { oneVersusRest($0).areaUnderCurve }.filter { !$0.isNaN }
         return areas.reduce(0, +) / Double(areas.count)
     }

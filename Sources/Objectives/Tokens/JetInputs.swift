@@ -5,7 +5,7 @@ import MPI
 import Tensors
 
 /// The section `model.inputs`: what stands for a constituent at the input of a backbone.
-public enum InputOptions: Sendable, Equatable {
+package enum InputOptions: Sendable, Equatable {
     /// Its preprocessed features.
     case raw
     /// The centroid of its cluster.
@@ -39,14 +39,14 @@ public enum InputOptions: Sendable, Equatable {
 }
 
 /// What turns jets into the inputs of a backbone.
-public struct JetInputs {
+package struct JetInputs {
     static let stateName = "inputs"
 
     /// Channels of the values that stand for a constituent.
-    public let width: Int
+    package let width: Int
     let tokenizer: (any Tokenizer)?
 
-    public init(_ options: InputOptions, _ jets: JetShape, seed: UInt64) {
+    package init(_ options: InputOptions, _ jets: JetShape, seed: UInt64) {
         tokenizer = switch options {
         case .raw: nil
         case .kmeans(let options):
@@ -57,21 +57,21 @@ public struct JetInputs {
     }
 
     /// The VQ-VAE, where there is one.
-    public var vqvae: VQVAETokenizer? { tokenizer as? VQVAETokenizer }
+    package var vqvae: VQVAETokenizer? { tokenizer as? VQVAETokenizer }
 
-    public func callAsFunction(_ jets: Constituents) -> Constituents {
+    package func callAsFunction(_ jets: Constituents) -> Constituents {
         tokenizer?.replacingValues(of: jets) ?? jets
     }
 
     /// Hides the same constituents of the replaced jets.
-    public func callAsFunction(_ jets: MaskedConstituents) -> MaskedConstituents {
+    package func callAsFunction(_ jets: MaskedConstituents) -> MaskedConstituents {
         tokenizer == nil ? jets : MaskedConstituents(self(jets.all), isDropped: jets.isDropped)
     }
 
-    public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
         try tokenizer?.fit(to: jets, on: communicator, report: report)
     }
 
-    public var state: ObjectiveState { tokenizer?.state ?? ObjectiveState() }
-    public func restore(_ state: ObjectiveState) throws { try tokenizer?.restore(state) }
+    package var state: ObjectiveState { tokenizer?.state ?? ObjectiveState() }
+    package func restore(_ state: ObjectiveState) throws { try tokenizer?.restore(state) }
 }

@@ -1,37 +1,38 @@
 import Foundation
 import Jets
 import MPI
+import System
 import Tensors
 
 /// k-means clustering (Lloyd, 1982) of points that are spread over the ranks; the result is the same to the
 /// bit on any number of ranks, because the sums of the points are taken in fixed point.
-public enum KMeans {
+package enum KMeans {
     /// The points of one rank, `[points, features]`, each with a number that depends on the constituent
     /// alone.
-    public struct Sample {
-        public var values: Tensor
+    package struct Sample {
+        package var values: Tensor
         /// Random words; the points with the lowest become the first centroids.
-        public var words: [UInt64]
+        package var words: [UInt64]
 
-        public init(values: Tensor, words: [UInt64]) {
-            precondition(values.rows == words.count, "one word a point")
+        package init(values: Tensor, words: [UInt64]) {
+            invariant(values.rows == words.count, "one word a point")
             self.values = values
             self.words = words
         }
     }
 
     /// Centroids and how well they fit.
-    public struct Fit {
+    package struct Fit {
         /// `[clusters, features]`.
-        public let centroids: Tensor
+        package let centroids: Tensor
         /// Σ ‖x − c(x)‖² over the points of all ranks, for the centroids before the last update.
-        public let inertia: Double
+        package let inertia: Double
         /// Points of all ranks.
-        public let points: Int
+        package let points: Int
         /// How many points chose each cluster in the last iteration.
-        public let occupancy: [Int]
+        package let occupancy: [Int]
         /// Clusters that were empty after an iteration and began anew, over all iterations.
-        public let reseeded: Int
+        package let reseeded: Int
     }
 
     /// 2³² steps a unit: features of magnitude below 8 may be summed over 2.6 · 10⁸ points.
@@ -40,7 +41,7 @@ public enum KMeans {
     /// The constituents of about `jets` jets in the order of training, this rank's part of them.
     ///
     /// - Parameter points: what stands for the constituents of a batch, a row each; their features unless given.
-    public static func sample(
+    package static func sample(
         jets: Int, from loader: JetLoader, on communicator: Communicator, points: (JetBatch) -> Tensor = { $0.values }
     ) throws -> Sample {
         try communicator.agree {
@@ -69,7 +70,7 @@ public enum KMeans {
     /// Finds centroids from random distinct points; collective. Throws `AgreedError` where there are too few.
     ///
     /// - Parameter advice: what a user can do about too few points.
-    public static func fit(
+    package static func fit(
         _ sample: Sample, clusters: Int, iterations: Int, seed: UInt64,
         advice: String = "fit it to more jets or ask for fewer", on communicator: Communicator
     ) throws -> Fit {
@@ -84,7 +85,7 @@ public enum KMeans {
     /// - Parameter words: a random word for every point, from which centroids without points begin anew as in k-means++
     ///   (Arthur and Vassilvitskii, 2007): at a point that is drawn with a probability like its squared distance from
     ///   the nearest centroid. Without words they stay.
-    public static func lloyd(
+    package static func lloyd(
         _ points: Tensor, initial: Tensor, iterations: Int, words: [UInt64]? = nil, on communicator: Communicator
     ) throws -> Fit {
         let (clusters, features) = (initial.rows, initial.columns)

@@ -3,22 +3,23 @@ import Foundation
 import Jets
 import Models
 import MPI
+import System
 import Tensors
 
 /// Each constituent is the nearest of some centroids, which are found in the preprocessed features at the start of a
 /// run.
-public final class KMeansTokenizer: Tokenizer {
+package final class KMeansTokenizer: Tokenizer {
     /// The keys of the section that asks for the tokens.
-    public struct Options: Sendable, Equatable {
-        public var clusters = 16384
+    package struct Options: Sendable, Equatable {
+        package var clusters = 16384
         /// Jets that the centroids are fitted to.
-        public var fitJets = 50_000
+        package var fitJets = 50_000
         /// Lloyd iterations of the fit.
-        public var iterations = 20
+        package var iterations = 20
 
-        public init() {}
+        package init() {}
 
-        public init(from section: Section, clusters: Int = 16384) throws {
+        package init(from section: Section, clusters: Int = 16384) throws {
             self.clusters = try section.int("clusters", default: clusters, in: 2...1_000_000)
             fitJets = try section.int("fit_jets", default: fitJets, in: 1...Int(Int32.max))
             iterations = try section.int("iterations", default: iterations, in: 1...10_000)
@@ -32,36 +33,36 @@ public final class KMeansTokenizer: Tokenizer {
     private var codebook: NearestRows?
 
     /// - Parameter place: the section of the configuration, for messages.
-    public init(_ options: Options, features: Int, seed: UInt64, place: String = "tasks.kmeans") {
+    package init(_ options: Options, features: Int, seed: UInt64, place: String = "tasks.kmeans") {
         self.options = options
         self.features = features
         self.seed = seed
         self.place = place
     }
 
-    public var count: Int { options.clusters }
-    public var dimension: Int { features }
+    package var count: Int { options.clusters }
+    package var dimension: Int { features }
 
     /// The centroids, `[clusters, features]`; nil before `fit`.
-    public var centroids: Tensor? {
+    package var centroids: Tensor? {
         get { codebook?.centroids }
         set {
-            precondition(newValue.map { $0.shape == [options.clusters, features] } ?? true, "one row a cluster")
+            invariant(newValue.map { $0.shape == [options.clusters, features] } ?? true, "one row a cluster")
             codebook = newValue.map { NearestRows($0) }
         }
     }
 
-    public func tokens(of jets: Constituents) -> [Int32] {
-        guard let codebook else { preconditionFailure("k-means tokens are used before their fit") }
+    package func tokens(of jets: Constituents) -> [Int32] {
+        guard let codebook else { unreachable("k-means tokens are used before their fit") }
         return codebook.indices(of: jets.values)
     }
 
-    public func vectors(of tokens: [Int32]) -> Tensor {
-        guard let centroids else { preconditionFailure("k-means tokens are used before their fit") }
+    package func vectors(of tokens: [Int32]) -> Tensor {
+        guard let centroids else { unreachable("k-means tokens are used before their fit") }
         return Tape(recording: false).embedding(Variable(constant: centroids), index: tokens).value
     }
 
-    public func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
         let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator)
         let fit = try KMeans.fit(
             sample, clusters: options.clusters, iterations: options.iterations, seed: seed,
@@ -77,13 +78,13 @@ public final class KMeansTokenizer: Tokenizer {
         centroids = fit.centroids
     }
 
-    public var state: ObjectiveState {
+    package var state: ObjectiveState {
         var state = ObjectiveState()
         state.tensors["centroids"] = centroids
         return state
     }
 
-    public func restore(_ state: ObjectiveState) throws {
+    package func restore(_ state: ObjectiveState) throws {
         centroids = try state.tensor(
             "centroids", shape: [options.clusters, features],
             wanted: "\(place) asks for \(options.clusters) clusters of \(features) features")

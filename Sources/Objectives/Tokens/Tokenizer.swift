@@ -4,7 +4,7 @@ import MPI
 import Tensors
 
 /// Names every constituent of a jet by one of a number of tokens.
-public protocol Tokenizer: AnyObject {
+package protocol Tokenizer: AnyObject {
     /// The number of tokens.
     var count: Int { get }
     /// Channels of the vector that stands for a token.
@@ -26,8 +26,8 @@ public protocol Tokenizer: AnyObject {
 }
 
 extension Tokenizer {
-    public var isContextual: Bool { false }
-    public func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor { vectors(of: tokens) }
+    package var isContextual: Bool { false }
+    package func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor { vectors(of: tokens) }
 
     /// The tokens of the dropped constituents.
     func tokens(ofDropped jets: MaskedConstituents) -> [Int32] {

@@ -1,9 +1,9 @@
 /// The counter-based generator Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
 /// SC11).
-public enum Philox4x32 {
+package enum Philox4x32 {
     /// The 128 random bits that belong to `counter` under `key`: ten rounds of the cipher, a pure function.
     @inlinable
-    public static func block(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {
+    package static func block(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {
         // Scalars on purpose: the widening products gain nothing from SIMD4, which is slow in debug builds.
         var (c0, c1, c2, c3) = (counter.x, counter.y, counter.z, counter.w)
         var (k0, k1) = (key.x, key.y)

@@ -1,8 +1,10 @@
+import System
+
 /// The name of a random sequence: the same key gives the same numbers on any rank, in any order, at any time.
 ///
 /// The seed is Philox's key. The counter is, word by word: `[constituent 16 | block 16]`, `[jet, low 32]`,
 /// `[epoch 24 | jet, high 8]`, `[stream 32]` (bits from high to low).
-public struct RandomKey: Hashable, Sendable {
+package struct RandomKey: Hashable, Sendable {
     @usableFromInline let key: SIMD2<UInt32>
     @usableFromInline let counter: SIMD4<UInt32>
 
@@ -11,10 +13,10 @@ public struct RandomKey: Hashable, Sendable {
     ///
     /// A stream that knows neither jets nor constituents may use the numbers for what it likes.
     @inlinable
-    public init(seed: UInt64, stream: RandomStream, epoch: Int = 0, jet: Int = 0, constituent: Int = 0) {
-        precondition(epoch >= 0 && epoch < 1 << 24, "epoch \(epoch) is outside 0..<2^24")
-        precondition(jet >= 0 && jet < 1 << 40, "jet \(jet) is outside 0..<2^40")
-        precondition(
+    package init(seed: UInt64, stream: RandomStream, epoch: Int = 0, jet: Int = 0, constituent: Int = 0) {
+        invariant(epoch >= 0 && epoch < 1 << 24, "epoch \(epoch) is outside 0..<2^24")
+        invariant(jet >= 0 && jet < 1 << 40, "jet \(jet) is outside 0..<2^40")
+        invariant(
             constituent >= 0 && constituent < 1 << 16, "constituent \(constituent) is outside 0..<2^16")
         key = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
         counter = SIMD4(
@@ -29,8 +31,8 @@ public struct RandomKey: Hashable, Sendable {
     /// A sequence has 2^16 blocks of its own; the one of constituent 0 may run on through the numbers of the
     /// others (2^32 blocks), for streams that do not tell constituents apart.
     @inlinable
-    public func block(_ index: Int) -> SIMD4<UInt32> {
-        precondition(
+    package func block(_ index: Int) -> SIMD4<UInt32> {
+        invariant(
             index >= 0 && index < (counter.x == 0 ? 1 << 32 : 1 << 16),
             "the random sequence is exhausted at block \(index)")
         return Philox4x32.block(

@@ -1,7 +1,8 @@
 import Foundation
+import System
 
 /// The random numbers of one key, in order.
-public struct RandomSequence: RandomNumberGenerator, Sendable {
+package struct RandomSequence: RandomNumberGenerator, Sendable {
     @usableFromInline let key: RandomKey
     @usableFromInline var nextBlock: Int
     @usableFromInline var words = SIMD4<UInt32>()
@@ -10,14 +11,14 @@ public struct RandomSequence: RandomNumberGenerator, Sendable {
 
     /// Starts at block `block` of the sequence named `key` (a block is four words).
     @inlinable
-    public init(_ key: RandomKey, block: Int = 0) {
+    package init(_ key: RandomKey, block: Int = 0) {
         self.key = key
         nextBlock = block
     }
 
     /// 32 random bits.
     @inlinable
-    public mutating func nextWord() -> UInt32 {
+    package mutating func nextWord() -> UInt32 {
         if used == 4 {
             words = key.block(nextBlock)
             nextBlock += 1
@@ -29,26 +30,26 @@ public struct RandomSequence: RandomNumberGenerator, Sendable {
 
     /// 64 random bits: two words, the low one first.
     @inlinable
-    public mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         let low = UInt64(nextWord())
         return low | UInt64(nextWord()) << 32
     }
 
     /// Uniform in [0, 1): a multiple of 2^-24, one word.
     @inlinable
-    public mutating func uniform() -> Float {
+    package mutating func uniform() -> Float {
         Float(nextWord() >> 8) * 0x1p-24
     }
 
     /// Uniform in [0, 1): a multiple of 2^-53, two words.
     @inlinable
-    public mutating func uniform64() -> Double {
+    package mutating func uniform64() -> Double {
         Double(next() >> 11) * 0x1p-53
     }
 
     /// Standard normal, by Box and Muller: two words for two numbers, at most 6.7 in magnitude.
     @inlinable
-    public mutating func normal() -> Float {
+    package mutating func normal() -> Float {
         if let spare = spareNormal {
             spareNormal = nil
             return spare
@@ -61,8 +62,8 @@ public struct RandomSequence: RandomNumberGenerator, Sendable {
 
     /// An unbiased integer in `0..<n` (Lemire's method, two words unless one is rejected).
     @inlinable
-    public mutating func below(_ n: Int) -> Int {
-        precondition(n > 0, "no integer lies in 0..<\(n)")
+    package mutating func below(_ n: Int) -> Int {
+        invariant(n > 0, "no integer lies in 0..<\(n)")
         let bound = UInt64(n)
         var product = bound.multipliedFullWidth(by: next())
         if product.low < bound {
@@ -75,7 +76,7 @@ public struct RandomSequence: RandomNumberGenerator, Sendable {
     /// Two standard normal numbers from two words: r = √(−2 ln u₁), (r cos 2πu₂, r sin 2πu₂), in double
     /// precision.
     @inlinable
-    public static func boxMuller(_ first: UInt32, _ second: UInt32) -> (first: Float, second: Float) {
+    package static func boxMuller(_ first: UInt32, _ second: UInt32) -> (first: Float, second: Float) {
         // u₁ lies in (0, 1], so that the logarithm is finite.
         let radius = (-2 * log((Double(first) + 1) * 0x1p-32)).squareRoot()
         let angle = 2 * Double.pi * (Double(second) * 0x1p-32)

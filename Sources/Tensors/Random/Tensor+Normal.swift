@@ -1,13 +1,13 @@
 extension Tensor {
     /// Standard normal numbers, the rows in the order of a sequence.
-    public static func normal(_ shape: [Int], from random: inout RandomSequence) -> Tensor {
+    package static func normal(_ shape: [Int], from random: inout RandomSequence) -> Tensor {
         let result = Tensor(shape: shape)
         for i in 0..<result.count { result.pointer[i] = random.normal() }
         return result
     }
 
     /// Standard normal numbers, a row for every key: what a constituent gets does not depend on its company.
-    public static func normal(columns: Int, keys: some Collection<RandomKey>) -> Tensor {
+    package static func normal(columns: Int, keys: some Collection<RandomKey>) -> Tensor {
         let result = Tensor(shape: [keys.count, columns])
         for (row, key) in keys.enumerated() {
             var random = RandomSequence(key)

@@ -1,9 +1,11 @@
+import System
+
 /// The names of the random numbers of packed tokens: one key for each, made of its jet and its place in the
 /// jet.
 ///
 /// Networks draw their dropout from them. Their blocks are cut among the places of a network: place p has the
 /// blocks 512 p ..< 512 (p + 1), enough for 4096 channels of sixteen bits.
-public struct TokenKeys: Sendable {
+package struct TokenKeys: Sendable {
     /// The channels that one place can serve.
     static let channels = 4096
     private static let blocks = 512
@@ -16,10 +18,10 @@ public struct TokenKeys: Sendable {
     /// - Parameters:
     ///   - jets: the global index of each jet.
     ///   - offsets: where each jet begins; a token's number is its place behind that.
-    public init(
+    package init(
         seed: UInt64, stream: RandomStream = .dropout, epoch: Int, jets: [Int], offsets: Offsets
     ) {
-        precondition(jets.count == offsets.jets, "\(jets.count) indices for \(offsets.jets) jets")
+        invariant(jets.count == offsets.jets, "\(jets.count) indices for \(offsets.jets) jets")
         self.seed = RandomKey(seed: seed, stream: stream).key
         var counters: [SIMD4<UInt32>] = []
         counters.reserveCapacity(offsets.tokens)
@@ -34,10 +36,10 @@ public struct TokenKeys: Sendable {
     }
 
     /// The number of tokens.
-    public var count: Int { counters.count }
+    package var count: Int { counters.count }
 
     func firstBlock(ofPlace place: Int) -> UInt32 {
-        precondition(place >= 0 && place < 65536 / Self.blocks, "a dropout at place \(place)")
+        invariant(place >= 0 && place < 65536 / Self.blocks, "a dropout at place \(place)")
         return UInt32(place * Self.blocks)
     }
 

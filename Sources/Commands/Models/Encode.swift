@@ -1,0 +1,142 @@
+import ArgumentParser
+import Foundation
+import HDF5
+import Jets
+import MPI
+import Objectives
+import Runs
+import Supervision
+import System
+import Training
+
+struct Encode: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Writes what the backbone of a checkpoint says of the jets of data.test.",
+        discussion: """
+            The file has 'encodings', a row for every register and constituent, 'offsets', where each jet begins, \
+            and 'labels'; with --pool mean, one row a jet.
+
+              mpirun -n 2 kaon encode runs/mpmv2-kmeans/checkpoints/latest data.test=[test.h5] --output encoded.h5
+            """)
+
+    @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
+    var checkpoint: String
+
+    @Argument(help: "Overrides of the configuration in the checkpoint, such as data.test=[test.h5].")
+    var overrides: [String] = []
+
+    @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["h5"]))
+    var output: String
+
+    @Option(help: "What is made of the encodings of a jet: none (all are written) or mean.")
+    var pool = EncodingPool.none
+
+    @Flag(help: "Replace the output where it is there already.")
+    var force = false
+
+    func run() {
+        Launch.onAllRanks { communicator, console in
+            try encode(
+                checkpoint, overrides: overrides, output: output, pool: pool, overwrites: force,
+                on: communicator,
+                console: console)
+            return .finished
+        }
+    }
+}
+
+extension EncodingPool: ExpressibleByArgument {}
+
+/// `kaon encode`: writes what the backbone of a checkpoint says of the jets of `data.test`; collective, and
+/// the same for any number of ranks.
+///
+/// Throws `AgreedError` where there is no backbone or no jets, or where the file cannot be written.
+package func encode(
+    _ checkpoint: String, overrides: [String], output: String, pool: EncodingPool, overwrites: Bool,
+    on communicator: Communicator, console: Console
+) throws {
+    let model = try communicator.agree { try TrainedBackbone(checkpoint, overrides: overrides) }
+    try checkOutput(output, overwrites: overwrites, on: communicator)
+    let options = model.options
+    let dataset = try openTestJets(options, on: communicator)
+    _ = try Machine.useThreads(options.threads, on: communicator)
+    let portions = JetPortions(
+        count: dataset.count, size: options.training.microBatchSize, communicator: communicator)
+    let loader = JetLoader(
+        dataset: dataset, preprocessing: model.preprocessing, batchSize: portions.size, seed: options.seed,
+        shuffle: false, rank: 0, size: 1)
+    let constituents = try communicator.allReduce(
+        try communicator.agree {
+            try communicator.share(of: dataset.blockCount)
+                .reduce(0) { try $0 + dataset.read(block: $1).identities.count }
+        })
+    let tokens = constituents + model.registers * dataset.count
+    console.say("\(checkpoint): encodings of \(model.width) channels for \(dataset.count) jets")
+
+    /// All that is collective; `store` writes on rank 0.
+    func run(_ store: (Predictions) throws -> Void) throws {
+        try portions.run { jets in
+            let batch = try loader.batch(epoch: 0, step: jets.lowerBound / portions.size)
+            return model.encode(batch, pool: pool)
+        } store: { part, done in
+            try store(part)
+            console.progress("\(done) of \(dataset.count) jets", isLogged: false)
+        }
+    }
+    if communicator.rank == 0 {
+        try replaceFile(output) { root in
+            let writer = try EncodingWriter(
+                root, jets: dataset.count, tokens: pool == .none ? tokens : nil, width: model.width)
+            try root.setAttribute("checkpoint", to: checkpoint)
+            try root.setAttribute("pool", to: pool.rawValue)
+            try root.setAttribute("registers", to: model.registers)
+            if !dataset.classNames.isEmpty {
+                try root.dataset("labels").setAttribute("names", to: dataset.classNames)
+            }
+            try run { try writer.append($0, to: root) }
+        }
+    } else {
+        try run { _ in }
+    }
+    try communicator.barrier()
+    console.endProgress()
+    console.say("written to \(output)")
+}
+
+/// Writes encodings as they come.
+private final class EncodingWriter {
+    private let hasOffsets: Bool
+    private var (jet, row, token) = (0, 0, 0)
+
+    /// - Parameter tokens: the number of encodings; nil where there is one a jet.
+    init(_ root: borrowing Group, jets: Int, tokens: Int?, width: Int) throws {
+        hasOffsets = tokens != nil
+        let rows = tokens ?? jets
+        _ = try root.createDataset(
+            "encodings", of: .float32, shape: [rows, width],
+            chunks: [max(1, min(rows, 262_144 / width)), width])
+        _ = try root.createDataset("labels", of: .int32, shape: [jets])
+        if hasOffsets { _ = try root.createDataset("offsets", of: .int64, shape: [jets + 1]) }
+    }
+
+    func append(_ part: Predictions, to root: borrowing Group) throws {
+        func write<T: HDF5Scalar>(_ values: [T], _ name: String, at row: Int, width: Int = 1) throws {
+            try values.withUnsafeBufferPointer {
+                try root.dataset(name).write(rows: row..<row + $0.count / width, from: $0)
+            }
+        }
+        let (labels, values) = (part.integers("labels"), part.floats("encodings"))
+        let width = part.columns["encodings"]?.width ?? 1
+        try write(values, "encodings", at: row, width: width)
+        try write(labels, "labels", at: jet)
+        if hasOffsets {
+            let ends = part.integers("counts").map { count in
+                token += count
+                return token
+            }
+            try write(ends, "offsets", at: jet + 1)
+        }
+        row += values.count / width
+        jet += labels.count
+    }
+}

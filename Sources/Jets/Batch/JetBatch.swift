@@ -1,0 +1,62 @@
+import System
+import Tensors
+
+/// Jets on their way into a network: packed, never padded. Jets J, tokens (constituents) T, features F.
+package struct JetBatch: Sendable {
+    /// The global index of each jet, J values.
+    package let jets: [Int]
+    /// The epoch, which names the random numbers of the jets.
+    package let epoch: Int
+    /// Where each jet begins.
+    package let offsets: Offsets
+    /// The preprocessed features, T × F.
+    package let values: Tensor
+    /// What each constituent is, T values in 0 … 7.
+    package let identities: [Int32]
+    /// The class of each jet, J values.
+    package let labels: [Int32]
+    /// What else was asked for of each constituent, such as its vertex: T values for each name.
+    package let constituentLabels: [[Int32]]
+    /// pT [GeV], Δη and Δφ of each constituent as stored, T values, where they were asked for.
+    package let momenta: [SIMD3<Float>]?
+
+    /// The number of jets.
+    package var count: Int { jets.count }
+    /// The number of constituents.
+    package var tokenCount: Int { identities.count }
+
+    /// A batch of these parts, whose lengths must fit.
+    package init(
+        jets: [Int], epoch: Int, offsets: Offsets, values: Tensor, identities: [Int32], labels: [Int32],
+        constituentLabels: [[Int32]] = [], momenta: [SIMD3<Float>]? = nil
+    ) {
+        invariant(
+            offsets.jets == jets.count && labels.count == jets.count && offsets.tokens == identities.count
+                && values.rows == identities.count
+                && constituentLabels.allSatisfy { $0.count == identities.count }
+                && momenta.map { $0.count == identities.count } ?? true,
+            "the parts of a batch do not fit")
+        self.jets = jets
+        self.epoch = epoch
+        self.offsets = offsets
+        self.values = values
+        self.identities = identities
+        self.labels = labels
+        self.constituentLabels = constituentLabels
+        self.momenta = momenta
+    }
+
+    /// Some consecutive jets of the batch (by position); the values are shared, not copied.
+    package func slice(jets range: Range<Int>) -> JetBatch {
+        invariant(
+            range.lowerBound >= 0 && range.upperBound <= count, "jets \(range) of a batch of \(count)")
+        let starts = offsets.values[range.lowerBound...range.upperBound]
+        let first = starts[range.lowerBound]
+        let tokens = Int(first)..<Int(starts[range.upperBound])
+        return JetBatch(
+            jets: Array(jets[range]), epoch: epoch, offsets: Offsets(starts.map { $0 - first }),
+            values: values.rows(tokens), identities: Array(identities[tokens]), labels: Array(labels[range]),
+            constituentLabels: constituentLabels.map { Array($0[tokens]) },
+            momenta: momenta.map { Array($0[tokens]) })
+    }
+}

@@ -1,0 +1,31 @@
+/// The classes that a task tells apart, in the order of its outputs, by name: the same class may have other labels
+/// in other files.
+package struct JetClasses: Sendable, Equatable {
+    package let names: [String]
+    package var count: Int { names.count }
+
+    package init(_ names: [String]) {
+        self.names = names
+    }
+
+    /// The chosen classes of a dataset, or all that its files name. Throws `JetError` where they name none.
+    package init(_ choice: JetChoice, in dataset: JetDataset) throws {
+        guard !dataset.classNames.isEmpty else {
+            throw JetError(
+                "\(dataset.paths[0]) does not name its classes: write their names into the attribute 'names' of "
+                    + "/labels")
+        }
+        names = choice.classes ?? dataset.classNames
+    }
+
+    /// The class of every label of a dataset; −1 for those of other classes. Throws `JetError` where a class is
+    /// missing there.
+    package func indices(in dataset: JetDataset) throws -> [Int32] {
+        for name in names where !dataset.classNames.contains(name) {
+            throw JetError(
+                "there is no class '\(name)' in \(dataset.paths[0]), which has "
+                    + (dataset.classNames.isEmpty ? "no names" : dataset.classNames.joined(separator: ", ")))
+        }
+        return dataset.classNames.map { name in Int32(names.firstIndex(of: name) ?? -1) }
+    }
+}

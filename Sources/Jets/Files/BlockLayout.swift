@@ -1,0 +1,80 @@
+import System
+
+/// How the jets of one or several files are numbered, and cut into blocks that are read in one go.
+///
+/// The files follow each other in one global numbering. A block lies in one file and is aligned to its
+/// chunks; the last block of a file may be short.
+package struct BlockLayout: Sendable, Equatable {
+    /// The number of jets in all but the last block of a file.
+    package let blockRows: Int
+    /// The number of jets.
+    package let count: Int
+    /// The number of blocks.
+    package let blockCount: Int
+    /// The short blocks and the number of jets that each lacks.
+    let shortBlocks: [(block: Int, missing: Int)]
+    private let firstJets: [Int]  // of each file, and the total
+    private let firstBlocks: [Int]  // of each file, and the total
+
+    /// The layout of files with these numbers of jets.
+    package init(fileLengths: [Int], blockRows: Int) {
+        invariant(blockRows > 0, "blocks of \(blockRows) jets")
+        invariant(fileLengths.allSatisfy { $0 >= 0 }, "negative file length in \(fileLengths)")
+        self.blockRows = blockRows
+        var (jets, blocks) = ([0], [0])
+        var short: [(block: Int, missing: Int)] = []
+        for length in fileLengths {
+            let needed = (length + blockRows - 1) / blockRows
+            jets.append(jets[jets.count - 1] + length)
+            blocks.append(blocks[blocks.count - 1] + needed)
+            let missing = needed * blockRows - length
+            if missing > 0 { short.append((blocks[blocks.count - 1] - 1, missing)) }
+        }
+        (firstJets, firstBlocks, shortBlocks) = (jets, blocks, short)
+        count = jets[jets.count - 1]
+        blockCount = blocks[blocks.count - 1]
+    }
+
+    /// The global indices of the jets of a block.
+    package func jets(ofBlock block: Int) -> Range<Int> {
+        let file = file(ofBlock: block)
+        let start = firstJets[file] + (block - firstBlocks[file]) * blockRows
+        return start..<min(start + blockRows, firstJets[file + 1])
+    }
+
+    /// The block that holds a jet.
+    package func block(ofJet jet: Int) -> Int {
+        invariant(jet >= 0 && jet < count, "jet \(jet) is outside 0..<\(count)")
+        let file = Self.interval(of: jet, in: firstJets)
+        return firstBlocks[file] + (jet - firstJets[file]) / blockRows
+    }
+
+    /// The file that a block lies in.
+    package func file(ofBlock block: Int) -> Int {
+        invariant(block >= 0 && block < blockCount, "block \(block) is outside 0..<\(blockCount)")
+        return Self.interval(of: block, in: firstBlocks)
+    }
+
+    /// The file of a block, and the rows in it.
+    func place(ofBlock block: Int) -> (file: Int, rows: Range<Int>) {
+        let (file, jets) = (file(ofBlock: block), jets(ofBlock: block))
+        return (file, jets.lowerBound - firstJets[file]..<jets.upperBound - firstJets[file])
+    }
+
+    /// The global index of the first jet of a file.
+    package func firstJet(ofFile file: Int) -> Int { firstJets[file] }
+
+    /// The last i with starts[i] ≤ value: empty files, which begin where the next one does, are passed over.
+    private static func interval(of value: Int, in starts: [Int]) -> Int {
+        var (low, high) = (0, starts.count - 1)
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if starts[middle] <= value { low = middle } else { high = middle }
+        }
+        return low
+    }
+
+    package static func == (a: BlockLayout, b: BlockLayout) -> Bool {
+        a.blockRows == b.blockRows && a.firstJets == b.firstJets
+    }
+}

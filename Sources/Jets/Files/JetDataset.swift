@@ -1,0 +1,110 @@
+import HDF5
+import MPI
+
+/// The jets of one or many files under one global numbering; every rank may read any of them.
+package final class JetDataset: Sendable {
+    /// The files, in the order of the numbering.
+    package let paths: [String]
+    /// Constituents of a jet after this many are not read.
+    package let maxConstituents: Int
+    /// The numbering of all jets and the blocks that they are read in, and which of them are used.
+    package let numbering: JetNumbering
+    /// The datasets with a whole number for each constituent that are read too, such as `vtx_id`.
+    package let constituentLabels: [String]
+    /// The names of the classes by label; empty where the files do not tell.
+    package let classNames: [String]
+    /// The ranks that share the dataset.
+    package let communicator: Communicator
+    private let files: JetFilePool
+
+    /// The numbering of all jets.
+    package var layout: BlockLayout { numbering.layout }
+    /// The number of jets that are used.
+    package var count: Int { numbering.count }
+    /// The number of blocks, used or not.
+    package var blockCount: Int { layout.blockCount }
+
+    /// Opens the files that some paths stand for, on all ranks of a communicator; collective.
+    ///
+    /// A path may be a file, a folder, or a pattern with `*`, `?` or `[…]`. Rank 0 alone looks at the
+    /// structure of every file; each rank opens a file when it first reads from it. Throws `AgreedError`, the
+    /// same on every rank, where a file cannot be opened or does not fit, or has not what is chosen.
+    ///
+    /// - Parameters:
+    ///   - jets: bounds the number of jets: the first ones are taken.
+    ///   - choice: which jets are used.
+    ///   - constituentLabels: datasets with a whole number for each constituent that are read too.
+    package init(
+        paths: [String], maxConstituents: Int = 128, jets: Int? = nil, choice: JetChoice = .all,
+        constituentLabels: [String] = [], on communicator: Communicator
+    ) throws {
+        try communicator.agree {
+            guard maxConstituents > 0 else {
+                throw JetError("max_constituents is \(maxConstituents); it must be at least 1")
+            }
+            if let jets, jets <= 0 { throw JetError("the number of jets is \(jets); it must be at least 1") }
+        }
+        let list = try JetFileList(
+            paths, maxConstituents: maxConstituents, constituentLabels: constituentLabels, on: communicator)
+        // A communicator of its own, because another dataset may be read in another thread.
+        let files = JetFilePool(
+            list, maxConstituents: maxConstituents, constituentLabels: constituentLabels,
+            on: communicator.size > 1 ? try Communicator.selfOnly.duplicate() : nil)
+        // That the others see the files at all is better known before the work begins.
+        try communicator.agree { _ = try files.file(0) }
+
+        var left = choice == .all ? jets ?? .max : .max
+        let lengths = list.counts.map { count in
+            let taken = min(count, left)
+            left -= taken
+            return taken
+        }
+        let layout = BlockLayout(fileLengths: lengths, blockRows: list.blockRows)
+        let selection = try choice.selection(
+            in: layout, classNames: list.classNames, on: communicator,
+            reading: { try files.labels(ofBlocks: $0, in: layout) })
+        numbering = JetNumbering(
+            layout: layout, selection: jets.flatMap { selection?.prefix($0, of: layout) } ?? selection)
+        self.paths = list.paths
+        self.maxConstituents = maxConstituents
+        self.constituentLabels = constituentLabels
+        self.communicator = communicator
+        self.files = files
+        classNames = list.classNames
+    }
+
+    /// Reads the jets of a block that are used, whatever other ranks do. Throws `HDF5Error`, or `JetError` at
+    /// values that cannot be used.
+    package func read(block: Int) throws -> JetBlock {
+        let (file, rows) = layout.place(ofBlock: block)
+        let read = try files.file(file).read(rows: rows)
+        guard let selection = numbering.selection else { return read }
+        return read.keeping(selection.index(ofBlock: block).map { selection.rows(at: $0) } ?? [])
+    }
+
+    /// The file and the row in it that a jet stands in.
+    package func place(ofJet jet: Int) -> (path: String, row: Int) {
+        let file = layout.file(ofBlock: layout.block(ofJet: jet))
+        return (paths[file], jet - layout.firstJet(ofFile: file))
+    }
+}
+
+extension JetFilePool {
+    /// Reads the labels of consecutive blocks.
+    func labels(ofBlocks blocks: Range<Int>, in layout: BlockLayout) throws -> [Int32] {
+        var labels: [Int32] = []
+        var block = blocks.lowerBound
+        while block < blocks.upperBound {
+            // As many as lie in one file.
+            let (file, first) = layout.place(ofBlock: block)
+            var end = first.upperBound
+            block += 1
+            while block < blocks.upperBound, case let next = layout.place(ofBlock: block), next.file == file {
+                end = next.rows.upperBound
+                block += 1
+            }
+            labels += try self.file(file).labels(rows: first.lowerBound..<end)
+        }
+        return labels
+    }
+}

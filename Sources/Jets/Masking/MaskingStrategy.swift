@@ -1,0 +1,58 @@
+import Configuration
+
+/// The section `masking` of a configuration: which constituents are hidden.
+package enum MaskingStrategy: Sendable, Equatable {
+    /// A fraction of the constituents.
+    case random(fraction: Double)
+    /// Random constituents that carry a fraction of the pT.
+    case momentum(fraction: Double)
+    /// A fraction of the constituents that is drawn for every jet.
+    case uniform(ClosedRange<Double>)
+    /// A constituent and its nearest neighbours, a fraction of all.
+    case nearest(fraction: Double)
+    /// All constituents within a radius of one of them.
+    case radius(Double)
+
+    /// The key `strategy`.
+    package enum Name: String, CaseIterable, Sendable {
+        case random
+        case momentum = "pt_fraction"
+        case uniform, nearest, radius
+    }
+
+    /// Decodes `strategy` and the keys that belong to it. Throws `ConfigurationError`.
+    ///
+    /// - Parameters:
+    ///   - usual: the strategy where it is left out.
+    ///   - standard: what `fraction` is where it is left out.
+    package init(
+        from section: Section, strategy usual: Name = .random, fraction standard: Double = 0.4
+    ) throws {
+        let name = try section.choice("strategy", of: Name.self, default: usual)
+        func fraction() throws -> Double { try section.double("fraction", default: standard, in: .zeroToOne) }
+        switch name {
+        case .random: self = .random(fraction: try fraction())
+        case .momentum: self = .momentum(fraction: try fraction())
+        case .nearest: self = .nearest(fraction: try fraction())
+        case .radius: self = .radius(try section.double("radius", default: 0.2, in: .positive))
+        case .uniform:
+            let range = try section.doubles("range", default: [0.2, 1], in: .zeroToOne)
+            guard range.count == 2, range[0] <= range[1] else {
+                throw section.error(
+                    "range", "expected the lowest and the highest fraction, such as [0.2, 1.0]")
+            }
+            self = .uniform(range[0]...range[1])
+        }
+    }
+
+    /// What chooses the constituents.
+    package var masking: any Masking {
+        switch self {
+        case .random(let fraction): RandomMasking(fraction: fraction)
+        case .momentum(let fraction): MomentumMasking(fraction: fraction)
+        case .uniform(let range): UniformMasking(range: range)
+        case .nearest(let fraction): NearestMasking(fraction: fraction)
+        case .radius(let radius): RadiusMasking(radius: radius)
+        }
+    }
+}

@@ -1,0 +1,34 @@
+import System
+import Tensors
+
+/// Drops constituents in random order until they carry a fraction of the jet's pT: without the last of
+/// them it would be less.
+///
+/// The pT of a jet is the sum of those of its constituents. One constituent stays, unless the fraction is 1.
+package struct MomentumMasking: Masking, Equatable {
+    /// The fraction of the pT that is dropped at least, in 0 … 1.
+    package let fraction: Double
+
+    package init(fraction: Double) {
+        invariant(fraction >= 0 && fraction <= 1, "a dropped fraction of \(fraction)")
+        self.fraction = fraction
+    }
+
+    package var needsMomenta: Bool { true }
+
+    package func dropped(in batch: JetBatch, seed: UInt64, stream: RandomStream = .masking) -> [Bool] {
+        let momenta = batch.requiredMomenta
+        return dropped(in: batch, seed: seed, stream: stream) { tokens, flags, random in
+            let most = fraction < 1 ? tokens.count - 1 : tokens.count
+            let wanted = fraction * momenta[tokens].reduce(0) { $0 + Double($1.x) }
+            var order = Array(0..<tokens.count)
+            var (sum, count) = (0.0, 0)
+            while count < most, sum < wanted || fraction == 1 {
+                order.swapAt(count, count + random.below(order.count - count))
+                flags[order[count]] = true
+                sum += Double(momenta[tokens.lowerBound + order[count]].x)
+                count += 1
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+import Configuration
+import MPI
+import Tensors
+
+/// Which jets of the files are used: `data.classes` and `data.jets` of a configuration.
+package struct JetChoice: Sendable, Equatable {
+    /// All jets.
+    package static let all = JetChoice()
+
+    /// The names of the classes that are used; nil for all.
+    package var classes: [String]?
+    /// The number of jets, as many of one class as of another to within one; nil for all.
+    ///
+    /// Of C classes, class c (from 0, in the order given) has ⌈(jets − c) / C⌉. The jets of a smaller choice
+    /// of the same seed are among those of a larger one.
+    package var jets: Int?
+    /// The number of jets of single classes, where `jets` does not say; of the others all are used.
+    package var counts: [String: Int]
+    /// Names the choice of that number.
+    package var seed: UInt64
+
+    package init(
+        classes: [String]? = nil, jets: Int? = nil, counts: [String: Int] = [:], seed: UInt64 = 0
+    ) {
+        self.classes = classes
+        self.jets = jets
+        self.counts = counts
+        self.seed = seed
+    }
+
+    /// Decodes `classes` and `jets` of the section `data`. Throws `ConfigurationError`.
+    package init(from section: Section, seed: UInt64) throws {
+        classes = try section.optionalStrings("classes", absent: "all")
+        jets = try section.optionalInt("jets", in: .positive, absent: "all")
+        counts = [:]
+        self.seed = seed
+        if let classes {
+            guard !classes.isEmpty else {
+                throw section.error("classes", "no class is named; name some, or 'all'")
+            }
+            for (index, name) in classes.enumerated() where classes[..<index].contains(name) {
+                throw section.error("classes", "the class '\(name)' is named twice")
+            }
+        }
+    }
+
+    /// The labels of the chosen classes. Throws `JetError` where the files do not have them.
+    private func labels(of names: [String]) throws -> [Int32] {
+        guard !names.isEmpty else {
+            throw JetError(
+                "data.classes and data.jets need to know the classes, which the files do not name: write "
+                    + "their names into the attribute 'names' of /labels")
+        }
+        return try (classes ?? names).map { name in
+            guard let label = names.firstIndex(of: name) else {
+                throw JetError(
+                    "data.classes: there is no class '\(name)' in the files; they have "
+                        + names.joined(separator: ", "))
+            }
+            return Int32(label)
+        }
+    }
+
+    /// More jets than there are, few enough for sums of them.
+    private static let unbounded = Int.max >> 16
+
+    /// Finds the jets by reading labels alone, which the ranks share; nil for all jets. Collective.
+    ///
+    /// Throws `AgreedError` where labels cannot be read, or a class has too few jets.
+    func selection(
+        in layout: BlockLayout, classNames: [String], on communicator: Communicator,
+        reading labels: (_ blocks: Range<Int>) throws -> [Int32]
+    ) throws -> JetSelection? {
+        guard classes != nil || jets != nil else { return nil }
+        let chosen = try communicator.agree { try self.labels(of: classNames) }
+        guard jets != nil || !counts.isEmpty else {
+            return try Self.all(of: Set(chosen), in: layout, on: communicator, reading: labels)
+        }
+        var walk = StratifiedWalk(
+            quotas: Dictionary(
+                uniqueKeysWithValues: chosen.enumerated().map { index, label in
+                    let share = jets.map { max(0, ($0 - index + chosen.count - 1) / chosen.count) }
+                    return (label, share ?? counts[classNames[Int(label)]] ?? Self.unbounded)
+                }), layout: layout)
+        var sequence = RandomSequence(RandomKey(seed: seed, stream: .selection))
+        let order = Permutation(count: layout.blockCount, key: sequence.next())
+        var (start, round) = (0, communicator.size)
+        while !walk.isFull, start < layout.blockCount {
+            let blocks = start..<min(start + round, layout.blockCount)
+            let share = communicator.share(of: blocks.count)
+            let part = try communicator.agree {
+                try share.flatMap { try labels(order[start + $0]..<order[start + $0] + 1) }
+            }
+            var rest = try communicator.allGather(part).joined()[...]
+            for position in blocks where !walk.isFull {
+                let block = order[position]
+                let count = layout.jets(ofBlock: block).count
+                walk.take(rest.prefix(count), ofBlock: block)
+                rest = rest.dropFirst(count)
+            }
+            start = blocks.upperBound
+            round = min(2 * round, max(1024, communicator.size))
+        }
+        try communicator.agree {
+            for label in chosen where walk.quotas[label]! > 0 && walk.wanted[label] != Self.unbounded {
+                let wanted = walk.wanted[label]!
+                throw JetError(
+                    "\(self.jets == nil ? "the objective" : "data.jets") asks for \(wanted) jets of class '\(classNames[Int(label)])', but the files have "
+                        + "\(wanted - walk.quotas[label]!): \(self.jets == nil ? "ask for fewer" : "lower data.jets"), or leave the class out of "
+                        + "data.classes")
+            }
+        }
+        return walk.selection
+    }
+
+    /// All jets of some classes.
+    private static func all(
+        of wanted: Set<Int32>, in layout: BlockLayout, on communicator: Communicator,
+        reading labels: (_ blocks: Range<Int>) throws -> [Int32]
+    ) throws -> JetSelection {
+        let wordsPerBlock = JetSelection.wordsPerBlock(of: layout)
+        let share = Communicator.share(
+            of: layout.blockCount, rank: communicator.rank, size: communicator.size)
+        var (blocks, bits) = ([Int](), [UInt64]())
+        try communicator.agree {
+            // Not one by one, which would cost more than the reading.
+            for start in stride(from: share.lowerBound, to: share.upperBound, by: 256) {
+                let part = start..<min(start + 256, share.upperBound)
+                var rest = try labels(part)[...]
+                for block in part {
+                    var words = [UInt64](repeating: 0, count: wordsPerBlock)
+                    let count = layout.jets(ofBlock: block).count
+                    for (row, label) in rest.prefix(count).enumerated() where wanted.contains(label) {
+                        words[row / 64] |= 1 << UInt64(row % 64)
+                    }
+                    rest = rest.dropFirst(count)
+                    guard words.contains(where: { $0 != 0 }) else { continue }
+                    blocks.append(block)
+                    bits += words
+                }
+            }
+        }
+        blocks = try communicator.allGather(blocks).flatMap { $0 }
+        bits = try communicator.allGather(bits).flatMap { $0 }
+        try communicator.agree {
+            if blocks.isEmpty { throw JetError("data.classes: the files have no jet of these classes") }
+        }
+        return JetSelection(blocks: blocks, bits: bits, of: layout)
+    }
+}
+
+/// Takes jets of each class until its quota is full, from one block after the other.
+private struct StratifiedWalk {
+    /// The number of jets of each label to take.
+    let wanted: [Int32: Int]
+    /// How many of them are still to be found.
+    private(set) var quotas: [Int32: Int]
+    private var left: Int
+    private let layout: BlockLayout
+    private var bits: [Int: [UInt64]] = [:]
+
+    var isFull: Bool { left == 0 }
+
+    init(quotas: [Int32: Int], layout: BlockLayout) {
+        wanted = quotas
+        self.quotas = quotas
+        left = quotas.values.reduce(0, +)
+        self.layout = layout
+    }
+
+    mutating func take(_ labels: some Sequence<Int32>, ofBlock block: Int) {
+        var words = [UInt64](repeating: 0, count: JetSelection.wordsPerBlock(of: layout))
+        var taken = 0
+        for (row, label) in labels.enumerated() {
+            guard let quota = quotas[label], quota > 0 else { continue }
+            quotas[label] = quota - 1
+            words[row / 64] |= 1 << UInt64(row % 64)
+            taken += 1
+        }
+        left -= taken
+        if taken > 0 { bits[block] = words }
+    }
+
+    var selection: JetSelection {
+        let blocks = bits.keys.sorted()
+        return JetSelection(blocks: blocks, bits: blocks.flatMap { bits[$0]! }, of: layout)
+    }
+}

@@ -1,0 +1,102 @@
+import System
+
+/// Some of the jets of a layout, one bit a jet of the blocks that hold any.
+package struct JetSelection: Sendable, Equatable {
+    /// The number of selected jets.
+    package var count: Int { starts[blocks.count] }
+    /// The blocks that hold selected jets, rising.
+    package let blocks: [Int]
+    /// The number of selected jets before each of the blocks, and in all.
+    private let starts: [Int]
+    private let bits: [UInt64]
+    private let wordsPerBlock: Int
+
+    /// The words that the bits of a block take: row r is bit r mod 64 of word r / 64.
+    static func wordsPerBlock(of layout: BlockLayout) -> Int { (layout.blockRows + 63) / 64 }
+
+    /// The jets of these blocks (rising, none without a jet) whose bits are set.
+    init(blocks: [Int], bits: [UInt64], of layout: BlockLayout) {
+        wordsPerBlock = Self.wordsPerBlock(of: layout)
+        invariant(bits.count == blocks.count * wordsPerBlock, "the bits do not fit the blocks")
+        self.blocks = blocks
+        self.bits = bits
+        var starts = [0]
+        for block in blocks.indices {
+            let words = bits[block * wordsPerBlock..<(block + 1) * wordsPerBlock]
+            starts.append(starts[block] + words.reduce(0) { $0 + $1.nonzeroBitCount })
+        }
+        self.starts = starts
+    }
+
+    /// The number of selected jets in the block at `index` of `blocks`.
+    func count(at index: Int) -> Int { starts[index + 1] - starts[index] }
+
+    /// Their rows in the block, rising.
+    func rows(at index: Int) -> [Int] {
+        var rows: [Int] = []
+        rows.reserveCapacity(count(at: index))
+        for word in 0..<wordsPerBlock {
+            var left = bits[index * wordsPerBlock + word]
+            while left != 0 {
+                rows.append(64 * word + left.trailingZeroBitCount)
+                left &= left - 1
+            }
+        }
+        return rows
+    }
+
+    /// Where a block stands in `blocks`; nil if none of its jets is selected.
+    func index(ofBlock block: Int) -> Int? {
+        let index = Self.lowerBound(of: block, in: blocks)
+        return index < blocks.count && blocks[index] == block ? index : nil
+    }
+
+    /// The number of selected jets before a row of the block at `index`; nil if that row is not selected.
+    func position(ofRow row: Int, at index: Int) -> Int? {
+        let (first, word) = (index * wordsPerBlock, row / 64)
+        let own = bits[first + word]
+        let mark: UInt64 = 1 << UInt64(row % 64)
+        guard own & mark != 0 else { return nil }
+        var position = (own & (mark - 1)).nonzeroBitCount
+        for before in first..<first + word { position += bits[before].nonzeroBitCount }
+        return position
+    }
+
+    /// The index in `blocks` of the block that holds the selected jet of a number below `count`, and the
+    /// number of the jet in it.
+    func place(of number: Int) -> (index: Int, position: Int) {
+        let index = Self.lowerBound(of: number + 1, in: starts) - 1
+        return (index, number - starts[index])
+    }
+
+    /// The first jets of the selection.
+    func prefix(_ count: Int, of layout: BlockLayout) -> JetSelection {
+        guard count < self.count else { return self }
+        let (last, position) = place(of: count)
+        let kept = position > 0 ? last + 1 : last
+        var bits = Array(bits[..<(kept * wordsPerBlock)])
+        if position > 0 {
+            for row in rows(at: last).dropFirst(position) {
+                bits[last * wordsPerBlock + row / 64] &= ~(1 << UInt64(row % 64))
+            }
+        }
+        return JetSelection(blocks: Array(blocks[..<kept]), bits: bits, of: layout)
+    }
+
+    /// A number that tells this selection from others (FNV-1a).
+    package var checksum: UInt64 {
+        func mix(_ hash: UInt64, _ word: UInt64) -> UInt64 { (hash ^ word) &* 0x100_0000_01b3 }
+        let hash = blocks.reduce(0xcbf2_9ce4_8422_2325) { mix($0, UInt64($1)) }
+        return bits.reduce(hash, mix)
+    }
+
+    /// The first index whose value is at least `value`.
+    private static func lowerBound(of value: Int, in values: [Int]) -> Int {
+        var (low, high) = (0, values.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if values[middle] < value { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,183 @@
+import HDF5
+import System
+import Tensors
+
+/// Maps every feature to a standard normal distribution through its quantiles, as scikit-learn's
+/// `QuantileTransformer(output_distribution="normal")` does.
+///
+/// u = ½ [I(x; q, p) − I(−x; −q, −p)] with I the linear interpolation from the quantiles q to their
+/// probabilities p = 0, 1/(Q−1), …, 1; y = Φ⁻¹(u), clipped to ±5.199. The two terms differ where quantiles
+/// are equal, and give the middle of the step. The impact parameters of neutral constituents, which have no
+/// track, become standard normal noise. Q quantiles, F features.
+package struct QuantilePreprocessing: Preprocessing, Equatable {
+    package let features: JetFeatures
+    /// The number of quantiles of each feature.
+    package let quantileCount: Int
+    /// The quantiles, Q × F, row by row, rising down every column.
+    package var quantiles: [Double] {
+        (0..<quantileCount).flatMap { row in columns.indices.map { columns[$0].quantiles[row] } }
+    }
+    private let columns: [Column]
+
+    /// A transformation with known quantiles (Q × F, row by row). Throws where they do not rise or are not
+    /// finite.
+    package init(features: JetFeatures = .all, quantiles: [Double]) throws {
+        invariant(
+            quantiles.count % features.count == 0 && quantiles.count >= 2 * features.count,
+            "\(quantiles.count) quantiles do not make rows of \(features.count)")
+        self.features = features
+        let count = quantiles.count / features.count
+        quantileCount = count
+        columns = try features.indices.indices.map { column in
+            let values = (0..<count).map { quantiles[$0 * features.count + column] }
+            guard values.allSatisfy(\.isFinite), zip(values, values.dropFirst()).allSatisfy({ $0 <= $1 })
+            else {
+                throw JetError(
+                    "the quantiles of feature '\(features.names[column])' are not finite and rising; "
+                        + "fit the preprocessing again")
+            }
+            return Column(values)
+        }
+    }
+
+    package func apply(
+        to stored: UnsafePointer<Float>, identities: UnsafePointer<UInt8>, count: Int, jet: Int, epoch: Int,
+        seed: UInt64, into result: UnsafeMutablePointer<Float>
+    ) {
+        let (from, to) = (JetFeatures.allNames.count, features.count)
+        var hasImpactParameters = false
+        for column in 0..<to {
+            let feature = features.indices[column]
+            let isImpactParameter = JetFeatures.impactParameters.contains(feature)
+            hasImpactParameters = hasImpactParameters || isImpactParameter
+            columns[column].withTable { table in
+                for token in 0..<count {
+                    if isImpactParameter && JetFeatures.isNeutral(identities[token]) { continue }
+                    result[token * to + column] = table.transform(stored[token * from + feature])
+                }
+            }
+        }
+        guard hasImpactParameters else { return }
+        for token in 0..<count where JetFeatures.isNeutral(identities[token]) {
+            let key = RandomKey(
+                seed: seed, stream: .neutralNoise, epoch: epoch, jet: jet, constituent: token)
+            let words = key.block(0)
+            let (first, second) = RandomSequence.boxMuller(words.x, words.y)
+            let (third, fourth) = RandomSequence.boxMuller(words.z, words.w)
+            let noise = SIMD4(first, second, third, fourth)
+            // A feature has its own number of the four, whatever else is selected.
+            for (column, feature) in features.indices.enumerated()
+            where JetFeatures.impactParameters.contains(feature) {
+                result[token * to + column] = noise[feature - JetFeatures.impactParameters.lowerBound]
+            }
+        }
+    }
+
+    /// The transform of one value of a column, without noise.
+    package func transform(_ value: Float, column: Int) -> Float {
+        columns[column].withTable { $0.transform(value) }
+    }
+
+    package func invert(_ values: UnsafeMutablePointer<Float>, count: Int) {
+        for column in 0..<features.count {
+            columns[column].withTable { table in
+                for token in 0..<count {
+                    let index = token * features.count + column
+                    values[index] = table.invert(values[index])
+                }
+            }
+        }
+    }
+
+    /// Writes the dataset `quantiles` (Q × F doubles) and the attribute `features` into a group, with
+    /// checksums. Throws `HDF5Error`.
+    package func save(to group: borrowing Group) throws {
+        try group.setAttribute("features", to: features.names)
+        try group.sealAttributes()
+        try group.writeVerified(quantiles, shape: [quantileCount, features.count], as: "quantiles")
+    }
+
+    /// Reads what `save(to:)` wrote. Throws `HDF5Error`, or `JetError` at contents that do not fit.
+    package init(from group: borrowing Group) throws {
+        try group.verifyAttributes()
+        let features = try JetFeatures(try group.stringsAttribute("features"))
+        let quantiles = try group.readVerified("quantiles", as: Double.self)
+        guard quantiles.count % features.count == 0, quantiles.count >= 2 * features.count else {
+            throw JetError(
+                "the stored preprocessing has \(quantiles.count) quantiles for \(features.count) features")
+        }
+        try self.init(features: features, quantiles: quantiles)
+    }
+}
+
+/// The quantiles of one feature, and for each the first one that equals it.
+private struct Column: Sendable, Equatable {
+    let quantiles: [Double]
+    let firstEqual: [Int32]
+
+    init(_ quantiles: [Double]) {
+        self.quantiles = quantiles
+        var firstEqual: [Int32] = []
+        for row in quantiles.indices {
+            let repeats = row > 0 && quantiles[row] == quantiles[row - 1]
+            firstEqual.append(repeats ? firstEqual[row - 1] : Int32(row))
+        }
+        self.firstEqual = firstEqual
+    }
+
+    @inline(__always)
+    func withTable<R>(_ body: (Table) -> R) -> R {
+        quantiles.withUnsafeBufferPointer { quantiles in
+            firstEqual.withUnsafeBufferPointer { firstEqual in
+                let (first, equal) = (quantiles.baseAddress!, firstEqual.baseAddress!)
+                return body(Table(quantiles: first, firstEqual: equal, count: quantiles.count))
+            }
+        }
+    }
+}
+
+/// A column while its arrays are pinned.
+private struct Table {
+    let quantiles: UnsafePointer<Double>
+    let firstEqual: UnsafePointer<Int32>
+    let count: Int
+
+    /// Values this close to an end are beyond it (scikit-learn's BOUNDS_THRESHOLD).
+    private static let margin = 1e-7
+    /// Φ⁻¹(1 − (margin − 2⁻⁵²)).
+    private static let limit = 5.199337582605575
+
+    @inline(__always)
+    func transform(_ value: Float) -> Float {
+        let x = Double(value)
+        if x - Self.margin < quantiles[0] { return Float(-Self.limit) }
+        if x + Self.margin > quantiles[count - 1] { return Float(Self.limit) }
+        // The last quantile ≤ x, and so the interval, which is not the last one: x is inside.
+        var low = 0
+        var length = count
+        while length > 1 {
+            let half = length >> 1
+            low += quantiles[low + half] <= x ? half : 0
+            length -= half
+        }
+        let probability: Double
+        if quantiles[low] == x {
+            probability = 0.5 * (Double(low) + Double(firstEqual[low]))
+        } else {
+            probability = Double(low) + (x - quantiles[low]) / (quantiles[low + 1] - quantiles[low])
+        }
+        let y = normalQuantile(probability / Double(count - 1))
+        return Float(min(max(y, -Self.limit), Self.limit))
+    }
+
+    @inline(__always)
+    func invert(_ value: Float) -> Float {
+        let probability = normalProbability(Double(value))
+        if probability - Self.margin < 0 { return Float(quantiles[0]) }
+        if probability + Self.margin > 1 { return Float(quantiles[count - 1]) }
+        let position = probability * Double(count - 1)
+        let low = min(Int(position), count - 2)
+        let step = quantiles[low + 1] - quantiles[low]
+        return Float(quantiles[low] + step * (position - Double(low)))
+    }
+}

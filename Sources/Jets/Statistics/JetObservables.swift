@@ -1,0 +1,44 @@
+import Foundation
+import System
+import Tensors
+
+/// What is measured of a whole jet, from its constituents as massless particles.
+///
+/// p = (pT cos Δφ, pT sin Δφ, pT sinh Δη) and E = pT cosh Δη in the frame whose axis is the jet's: pT and
+/// mass do not depend on where the axis points.
+package struct JetObservables: Sendable, Equatable {
+    /// The transverse momentum of each jet [GeV], √(p_x² + p_y²).
+    package private(set) var transverseMomenta: [Double] = []
+    /// The mass of each jet [GeV], √(E² − p²).
+    package private(set) var masses: [Double] = []
+
+    /// The observables of packed jets; a jet without constituents has pT and mass 0.
+    ///
+    /// - Parameter momenta: pT [GeV], Δη and Δφ of each constituent.
+    package init(momenta: [SIMD3<Float>], offsets: Offsets) {
+        invariant(momenta.count == offsets.tokens, "\(momenta.count) momenta for \(offsets.tokens) tokens")
+        for jet in 0..<offsets.jets {
+            var sum = SIMD4<Double>()
+            for momentum in momenta[offsets[jet]] {
+                let (pt, eta, phi) = (Double(momentum.x), Double(momentum.y), Double(momentum.z))
+                sum += pt * SIMD4(cos(phi), sin(phi), sinh(eta), cosh(eta))
+            }
+            let transverse = sum.x * sum.x + sum.y * sum.y
+            transverseMomenta.append(transverse.squareRoot())
+            // One massless particle has a mass squared of zero or a rounding below.
+            masses.append(max(0, sum.w * sum.w - transverse - sum.z * sum.z).squareRoot())
+        }
+    }
+
+    /// The momenta among features as stored (`features.count` a constituent), of which pT, Δη and Δφ must be
+    /// three.
+    package static func momenta(of values: [Float], features: JetFeatures) -> [SIMD3<Float>] {
+        let columns = [0, 1, 2].map { features.indices.firstIndex(of: $0) }
+        guard let pt = columns[0], let eta = columns[1], let phi = columns[2] else {
+            unreachable("momenta need pt, deta and dphi among \(features.names)")
+        }
+        return stride(from: 0, to: values.count, by: features.count).map {
+            SIMD3(values[$0 + pt], values[$0 + eta], values[$0 + phi])
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import NN
+import Tensors
+
+/// The shape of a stack of transformer blocks.
+package struct TransformerShape: Sendable, Equatable {
+    /// Channels of every token.
+    package var width: Int
+    /// The number of blocks.
+    package var layers: Int
+    /// Attention heads; they divide the width.
+    package var heads: Int
+    /// Hidden width of the feed-forward network over the width.
+    package var feedForwardMultiplier: Int
+    /// Learned tokens in front of every jet (Darcet et al., arXiv:2309.16588).
+    package var registers: Int
+    /// The value that residual scales start from; nil leaves them out.
+    package var layerScale: Double?
+    /// Whether the output passes a last norm.
+    package var finalNorm: Bool
+
+    package init(
+        width: Int, layers: Int, heads: Int, feedForwardMultiplier: Int = 2, registers: Int = 0,
+        layerScale: Double? = 1e-3, finalNorm: Bool = true
+    ) {
+        self.width = width
+        self.layers = layers
+        self.heads = heads
+        self.feedForwardMultiplier = feedForwardMultiplier
+        self.registers = registers
+        self.layerScale = layerScale
+        self.finalNorm = finalNorm
+    }
+}
+
+/// A stack of pre-norm transformer blocks over packed jets, with registers in front of each jet.
+package struct TransformerEncoder {
+    private let registers: ParameterSlot?
+    private let blocks: [TransformerBlock]
+    private let finalNorm: LayerNorm?
+    /// The shape it was made with.
+    package let shape: TransformerShape
+
+    package init(_ shape: TransformerShape, in scope: ParameterScope) {
+        self.shape = shape
+        registers = shape.registers == 0
+            ? nil
+            : scope.parameter("registers", shape: [shape.registers, shape.width], .normal(deviation: 1e-3))
+        blocks = (0..<shape.layers).map { layer in
+            TransformerBlock(
+                width: shape.width, heads: shape.heads, multiplier: shape.feedForwardMultiplier,
+                layerScale: shape.layerScale.map { Float($0) }, in: scope.scope("layers.\(layer)"))
+        }
+        finalNorm = shape.finalNorm ? LayerNorm(width: shape.width, in: scope.scope("final_norm")) : nil
+    }
+
+    /// Encodes tokens `[tokens, width]` to `[tokens + registers · jets, width]`, the registers first in each jet.
+    package func callAsFunction(
+        _ x: Variable, offsets: Offsets, on tape: Tape
+    ) -> (output: Variable, offsets: Offsets) {
+        var (x, offsets) = (x, offsets)
+        if let registers {
+            let count = shape.registers
+            var index: [Int32] = []
+            index.reserveCapacity(offsets.tokens + count * offsets.jets)
+            for jet in 0..<offsets.jets {
+                index.append(contentsOf: 0..<Int32(count))
+                index.append(contentsOf: offsets[jet].lazy.map { Int32(count + $0) })
+            }
+            x = tape.gatherRows([registers.variable, x], index: index)
+            offsets = offsets.adding(count)
+        }
+        for block in blocks { x = block(x, offsets: offsets, on: tape) }
+        return (finalNorm?(x, on: tape) ?? x, offsets)
+    }
+}
+
+extension Offsets {
+    /// The offsets after every jet has gained `count` tokens.
+    package func adding(_ count: Int) -> Offsets {
+        Offsets(values.enumerated().map { $1 + Int32(count * $0) })
+    }
+}

@@ -1,0 +1,177 @@
+import Foundation
+import NN
+import System
+import Tensors
+
+/// A conditional normalising flow of coupling layers with rational-quadratic splines (Durkan et al.,
+/// arXiv:1906.04032): the density of features given a context, and samples of it.
+///
+/// Every layer transforms half of the features by splines whose parameters a network finds from the other
+/// half and the context, and the other half by splines that are the same for all; the halves change places
+/// from layer to layer. A new flow is the identity.
+package struct CouplingFlow {
+    /// What determines the parameters.
+    package struct Shape: Sendable, Equatable {
+        /// Features that are modelled, at least two.
+        package var features: Int
+        /// Channels of the context.
+        package var context: Int
+        /// Coupling layers.
+        package var layers: Int
+        /// Channels of the hidden layers of each network.
+        package var width: Int
+        /// Hidden layers of each network; the context joins after the first.
+        package var depth: Int
+        package var spline: SplineForm
+
+        package init(
+            features: Int, context: Int, layers: Int = 6, width: Int = 128, depth: Int = 2,
+            spline: SplineForm = SplineForm()
+        ) {
+            self.features = features
+            self.context = context
+            self.layers = layers
+            self.width = width
+            self.depth = depth
+            self.spline = spline
+        }
+    }
+
+    /// The shape it was made with.
+    package let shape: Shape
+    /// From noise to data.
+    private let layers: [CouplingLayer]
+
+    package init(_ shape: Shape, in scope: ParameterScope) {
+        invariant(shape.features >= 2, "a coupling needs two features, not \(shape.features)")
+        invariant(shape.depth >= 1, "a network of \(shape.depth) hidden layers")
+        self.shape = shape
+        layers = (0..<shape.layers).map {
+            CouplingLayer(shape, transforms: $0 % 2 == 0 ? 1 : 0, in: scope.scope("layers.\($0)"))
+        }
+    }
+
+    /// Maps features `[tokens, features]` to standard normal numbers z, in single precision throughout.
+    ///
+    /// - Parameter context: `[tokens, context]`.
+    /// - Returns: `[z | ln |det dz/dx|]`, `[tokens, features + 1]`.
+    package func callAsFunction(_ x: Variable, context: Variable, on tape: Tape) -> Variable {
+        let start = Variable(constant: Tensor(repeating: 0, shape: [x.value.rows, 1]))
+        return tape.inSinglePrecision {
+            layers.reversed().reduce(tape.concatenateColumns([x, start])) { $1($0, context, on: tape) }
+        }
+    }
+
+    /// The summed negative log-likelihood −ln p(x | context); `scale` is what its gradient counts in the
+    /// total loss.
+    package func negativeLogLikelihood(
+        _ x: Variable, context: Variable, scale: Float, on tape: Tape
+    ) -> Double {
+        tape.normalNegativeLogLikelihood(self(x, context: context, on: tape), scale: scale)
+    }
+
+    /// ln p(x | context) of every token.
+    package func logDensity(of x: Tensor, context: Tensor) -> [Double] {
+        self(Variable(constant: x), context: Variable(constant: context), on: Tape(recording: false))
+            .value.normalLogLikelihoods
+    }
+
+    /// Maps standard normal numbers to features: samples of the density when z is random.
+    ///
+    /// - Parameters:
+    ///   - z: `[tokens, features]`.
+    ///   - context: `[tokens, context]`.
+    package func inverse(_ z: Tensor, context: Tensor) -> Tensor {
+        let tape = Tape(recording: false)
+        let start = Variable(constant: Tensor(repeating: 0, shape: [z.rows, 1]))
+        let state = tape.concatenateColumns([Variable(constant: z), start])
+        let result = layers.reduce(state.value) { $1.inverse($0, Variable(constant: context)) }
+        return tape.pickColumns(Variable(constant: result), index: Array(0..<shape.features)).value
+    }
+
+    /// Samples the density once for every row of the context.
+    package func sample(context: Tensor, from random: inout RandomSequence) -> Tensor {
+        inverse(.normal([context.rows, shape.features], from: &random), context: context)
+    }
+}
+
+/// One coupling of two halves of the features.
+private struct CouplingLayer {
+    private let kept: [Int]
+    private let transformed: [Int]
+    private let widths: ParameterSlot
+    private let heights: ParameterSlot
+    private let derivatives: ParameterSlot
+    private let network: ContextNetwork
+    private let form: SplineForm
+    private let scale: Float
+
+    /// - Parameter transforms: 0 when the network acts on even features, 1 when it acts on odd ones.
+    init(_ shape: CouplingFlow.Shape, transforms: Int, in scope: ParameterScope) {
+        let kept = (0..<shape.features).filter { $0 % 2 != transforms }
+        let form = shape.spline
+        // The parameter whose derivative is one, as are the slopes of equal bins.
+        let one = Float(log(exp(1 - Double(form.minimumDerivative)) - 1))
+        let splines = scope.scope("spline")
+        func slot(_ name: String, _ columns: Int, _ value: Float) -> ParameterSlot {
+            splines.parameter(name, shape: [kept.count, columns], .constant(value))
+        }
+        widths = slot("widths", form.bins, 0)
+        heights = slot("heights", form.bins, 0)
+        derivatives = slot("derivatives", form.bins - 1, one)
+        transformed = (0..<shape.features).filter { $0 % 2 == transforms }
+        network = ContextNetwork(
+            inputs: kept.count, context: shape.context, width: shape.width, depth: shape.depth,
+            outputs: transformed.count * form.parameters, outputBias: one, in: scope.scope("network"))
+        // Hidden channels add up: without it widths and heights would grow with their number.
+        scale = 1 / Float(shape.width).squareRoot()
+        (self.kept, self.form) = (kept, form)
+    }
+
+    /// From data to noise: both halves are transformed, the network sees its half before that.
+    func callAsFunction(_ state: Variable, _ context: Variable, on tape: Tape) -> Variable {
+        let parameters = network(tape.pickColumns(state, index: kept), context, on: tape)
+        let result = tape.rationalQuadraticSpline(
+            state, features: kept, parameters: shared(on: tape), form: form)
+        return tape.rationalQuadraticSpline(
+            result, features: transformed, parameters: parameters, form: form, scale: scale)
+    }
+
+    func inverse(_ state: Tensor, _ context: Variable) -> Tensor {
+        let tape = Tape(recording: false)
+        let result = state.invertingSpline(features: kept, parameters: shared(on: tape).value, form: form)
+        let parameters = network(tape.pickColumns(Variable(constant: result), index: kept), context, on: tape)
+        return result.invertingSpline(
+            features: transformed, parameters: parameters.value, form: form, scale: scale)
+    }
+
+    private func shared(on tape: Tape) -> Variable {
+        tape.concatenateColumns([widths.variable, heights.variable, derivatives.variable])
+    }
+}
+
+/// A perceptron with SiLU whose hidden and last maps see the context, too.
+private struct ContextNetwork {
+    private let input: Linear
+    private let hidden: [Linear]
+    private let output: Linear
+
+    init(
+        inputs: Int, context: Int, width: Int, depth: Int, outputs: Int, outputBias: Float,
+        in scope: ParameterScope
+    ) {
+        input = Linear(inputs: inputs, outputs: width, in: scope.scope("input"))
+        hidden = (0..<depth - 1).map {
+            Linear(inputs: width + context, outputs: width, in: scope.scope("hidden.\($0)"))
+        }
+        output = Linear(
+            inputs: width + context, outputs: outputs, weight: .constant(0), bias: .constant(outputBias),
+            in: scope.scope("output"))
+    }
+
+    func callAsFunction(_ x: Variable, _ context: Variable, on tape: Tape) -> Variable {
+        var h = tape.silu(input(x, on: tape))
+        for layer in hidden { h = tape.silu(layer(tape.concatenateColumns([h, context]), on: tape)) }
+        return output(tape.concatenateColumns([h, context]), on: tape)
+    }
+}

@@ -1,0 +1,98 @@
+import NN
+import System
+import Tensors
+
+/// A transformer that moves the constituents of a set, all together, from noise to data: the velocity of flow
+/// matching, given the time and what an encoder made of the rest of the jet.
+///
+/// Self-attention, cross-attention to the encoder's outputs and SwiGLU in each block, steered by the time
+/// through adaLN-zero (arXiv:2212.09748). A new decoder answers zero.
+package struct SetFlowDecoder {
+    /// What determines the parameters.
+    package struct Shape: Sendable, Equatable {
+        /// Channels of a constituent: continuous features and one for each identity.
+        package var channels: Int
+        /// Channels of the encoder's outputs.
+        package var context: Int
+        /// Channels of its own blocks.
+        package var width: Int
+        /// The number of blocks.
+        package var layers: Int
+        /// Attention heads; they divide the width.
+        package var heads: Int
+        /// Hidden width of the feed-forward network over the width.
+        package var feedForwardMultiplier: Int
+        /// Cosines of the time.
+        package var timeFeatures: Int
+
+        package init(
+            channels: Int, context: Int, width: Int = 256, layers: Int = 4, heads: Int = 8,
+            feedForwardMultiplier: Int = 2, timeFeatures: Int = 16
+        ) {
+            self.channels = channels
+            self.context = context
+            self.width = width
+            self.layers = layers
+            self.heads = heads
+            self.feedForwardMultiplier = feedForwardMultiplier
+            self.timeFeatures = timeFeatures
+        }
+    }
+
+    /// The shape it was made with.
+    package let shape: Shape
+    private let input: Linear
+    private let contextMap: Linear
+    private let timeInput: Linear
+    private let timeOutput: Linear
+    private let blocks: [ModulatedDecoderBlock]
+    private let finalModulation: Linear
+    private let output: Linear
+
+    package init(_ shape: Shape, in scope: ParameterScope) {
+        self.shape = shape
+        let width = shape.width
+        input = Linear(inputs: shape.channels, outputs: width, in: scope.scope("input"))
+        contextMap = Linear(inputs: shape.context, outputs: width, in: scope.scope("context"))
+        timeInput = Linear(inputs: shape.timeFeatures, outputs: width, in: scope.scope("time.input"))
+        timeOutput = Linear(inputs: width, outputs: width, in: scope.scope("time.output"))
+        blocks = (0..<shape.layers).map {
+            ModulatedDecoderBlock(
+                width: width, heads: shape.heads, multiplier: shape.feedForwardMultiplier, condition: width,
+                in: scope.scope("layers.\($0)"))
+        }
+        finalModulation = Linear(
+            inputs: width, outputs: 2 * width, weight: .constant(0), bias: .constant(0),
+            in: scope.scope("final_modulation"))
+        output = Linear(
+            inputs: width, outputs: shape.channels, weight: .constant(0), bias: .constant(0),
+            in: scope.scope("output"))
+    }
+
+    /// Maps the encoder's outputs `[encoded tokens, context]` to what the blocks attend to; once for all
+    /// times.
+    package func context(_ encoded: Variable, on tape: Tape) -> Variable { contextMap(encoded, on: tape) }
+
+    /// dx/dt of the noisy constituents x `[tokens, channels]`.
+    ///
+    /// - Parameters:
+    ///   - times: one for each jet.
+    ///   - context: the mapped outputs of the encoder, `[encoded tokens, width]`.
+    package func velocity(
+        at x: Variable, offsets: Offsets, times: [Float], context: Variable, contextOffsets: Offsets,
+        on tape: Tape
+    ) -> Variable {
+        invariant(times.count == offsets.jets, "\(times.count) times for \(offsets.jets) jets")
+        let time = Variable(constant: timeEncoding(times, features: shape.timeFeatures))
+        let condition = tape.silu(timeOutput(tape.silu(timeInput(time, on: tape)), on: tape))
+        var h = input(x, on: tape)
+        for block in blocks {
+            h = block(
+                h, offsets: offsets, context: context, contextOffsets: contextOffsets, condition: condition,
+                on: tape)
+        }
+        let modulations = finalModulation(condition, on: tape)
+        h = tape.modulatedNorm(h, modulations: modulations, shift: 0, offsets: offsets)
+        return output(h, on: tape)
+    }
+}

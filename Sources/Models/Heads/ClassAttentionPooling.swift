@@ -1,0 +1,90 @@
+import NN
+import Tensors
+
+/// A head for whole jets: a learned class token attends to the encoder's outputs in every layer (Touvron et
+/// al., arXiv:2103.17239), and a linear map of it gives the answer:
+///
+///     x ← embedding(x), c ← token
+///     c ← c + attention(c, x)        c ← c + feedforward(c)        in every layer
+///     y = output(c)
+package struct ClassAttentionPooling {
+    /// What determines the parameters.
+    package struct Shape: Sendable, Equatable {
+        /// Channels of the encoder's outputs.
+        package var inputs: Int
+        /// Channels of the answer, such as classes.
+        package var outputs: Int
+        /// Channels of its own blocks.
+        package var width: Int
+        /// The number of blocks.
+        package var layers: Int
+        /// Attention heads; they divide the width.
+        package var heads: Int
+        /// Hidden width of the feed-forward network over the width.
+        package var feedForwardMultiplier: Int
+        /// The rate of dropout at the end of every branch.
+        package var dropout: Float
+
+        package init(
+            inputs: Int, outputs: Int, width: Int = 128, layers: Int = 2, heads: Int = 4,
+            feedForwardMultiplier: Int = 1, dropout: Float = 0.2
+        ) {
+            self.inputs = inputs
+            self.outputs = outputs
+            self.width = width
+            self.layers = layers
+            self.heads = heads
+            self.feedForwardMultiplier = feedForwardMultiplier
+            self.dropout = dropout
+        }
+    }
+
+    private struct Layer {
+        let attention: CrossAttention
+        let attentionDropout: Dropout
+        let feedForward: GatedFeedForward
+        let feedForwardDropout: Dropout
+    }
+
+    private let embedding: Linear
+    private let token: ParameterSlot
+    private let layers: [Layer]
+    private let output: Linear
+
+    /// - Parameter dropoutPlace: the first of the `2 · layers` places of dropout that are this head's own.
+    package init(_ shape: Shape, dropoutPlace: Int = 0, in scope: ParameterScope) {
+        embedding = Linear(inputs: shape.inputs, outputs: shape.width, in: scope.scope("embedding"))
+        token = scope.parameter("token", shape: [1, shape.width], .normal(deviation: 1e-3))
+        layers = (0..<shape.layers).map { layer in
+            let scope = scope.scope("layers.\(layer)")
+            return Layer(
+                attention: CrossAttention(
+                    width: shape.width, heads: shape.heads, in: scope.scope("attention")),
+                attentionDropout: Dropout(rate: shape.dropout, place: dropoutPlace + 2 * layer),
+                feedForward: GatedFeedForward(
+                    width: shape.width, multiplier: shape.feedForwardMultiplier,
+                    in: scope.scope("feedforward")),
+                feedForwardDropout: Dropout(rate: shape.dropout, place: dropoutPlace + 2 * layer + 1))
+        }
+        output = Linear(inputs: shape.width, outputs: shape.outputs, in: scope.scope("output"))
+    }
+
+    /// `[tokens, inputs]` to `[jets, outputs]`.
+    ///
+    /// - Parameter keys: the random numbers of dropout, one key for each jet; nil outside of training.
+    package func callAsFunction(
+        _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
+    ) -> Variable {
+        let context = embedding(x, on: tape)
+        let single = Offsets(counts: repeatElement(1, count: offsets.jets))
+        var c = tape.gatherRows([token.variable], index: [Int32](repeating: 0, count: offsets.jets))
+        for layer in layers {
+            let attended = layer.attention(
+                c, offsets: single, context: context, contextOffsets: offsets, on: tape)
+            c = tape.add(c, layer.attentionDropout(attended, keys: keys, on: tape))
+            c = tape.add(
+                c, layer.feedForwardDropout(layer.feedForward(c, on: tape), keys: keys, on: tape))
+        }
+        return output(c, on: tape)
+    }
+}

@@ -1,0 +1,52 @@
+import Tensors
+
+/// A pre-norm transformer block whose tokens also attend to a context:
+///
+///     x ← x + γ₁ ⊙ attention(norm₁(x))
+///     x ← x + γ₂ ⊙ attention(norm₂(x), context)
+///     x ← x + γ₃ ⊙ feedforward(norm₃(x))
+package struct DecoderBlock {
+    private let selfAttentionNorm: LayerNorm
+    private let selfAttention: SelfAttention
+    private let selfAttentionScale: ParameterSlot?
+    private let crossAttentionNorm: LayerNorm
+    private let crossAttention: CrossAttention
+    private let crossAttentionScale: ParameterSlot?
+    private let feedForwardNorm: LayerNorm
+    private let feedForward: GatedFeedForward
+    private let feedForwardScale: ParameterSlot?
+
+    /// - Parameter layerScale: how the residual scales start (arXiv:2103.17239); nil leaves them out.
+    package init(width: Int, heads: Int, multiplier: Int, layerScale: Float?, in scope: ParameterScope) {
+        func scale(_ name: String) -> ParameterSlot? {
+            layerScale.map { scope.parameter(name, shape: [width], .constant($0)) }
+        }
+        selfAttentionNorm = LayerNorm(width: width, in: scope.scope("self_attention_norm"))
+        selfAttention = SelfAttention(width: width, heads: heads, in: scope.scope("self_attention"))
+        selfAttentionScale = scale("self_attention_scale")
+        crossAttentionNorm = LayerNorm(width: width, in: scope.scope("cross_attention_norm"))
+        crossAttention = CrossAttention(width: width, heads: heads, in: scope.scope("cross_attention"))
+        crossAttentionScale = scale("cross_attention_scale")
+        feedForwardNorm = LayerNorm(width: width, in: scope.scope("feedforward_norm"))
+        feedForward = GatedFeedForward(width: width, multiplier: multiplier, in: scope.scope("feedforward"))
+        feedForwardScale = scale("feedforward_scale")
+    }
+
+    /// - Parameters:
+    ///   - x: `[tokens, width]`.
+    ///   - context: `[context tokens, width]`.
+    package func callAsFunction(
+        _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, on tape: Tape
+    ) -> Variable {
+        var x = x
+        x = selfAttention(
+            selfAttentionNorm(x, on: tape, rounded: true), offsets: offsets, addedTo: x, scale: selfAttentionScale,
+            on: tape)
+        x = crossAttention(
+            crossAttentionNorm(x, on: tape, rounded: true), offsets: offsets, context: context,
+            contextOffsets: contextOffsets,
+            addedTo: x, scale: crossAttentionScale, on: tape)
+        return feedForward(
+            feedForwardNorm(x, on: tape, rounded: true), addedTo: x, scale: feedForwardScale, on: tape)
+    }
+}

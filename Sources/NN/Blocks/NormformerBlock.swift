@@ -1,0 +1,65 @@
+import System
+import Tensors
+
+/// A transformer block with a norm before and another inside each branch (Shleifer et al., arXiv:2110.09456):
+///
+///     x ← x + output(dropout(norm(heads(norm₁(x)))))
+///     x ← x + second(dropout(norm(LeakyReLU(first(norm₂(x))))))
+///
+/// The last map of each branch starts at zero, so that the block starts as the identity.
+package struct NormformerBlock {
+    /// Maps that end in residual branches with dropout before them.
+    package static let dropoutPlaces = 2
+
+    private let attentionNorm: LayerNorm
+    private let qkv: Linear
+    private let headsNorm: LayerNorm
+    private let attentionDropout: Dropout
+    private let attentionOutput: Linear
+    private let feedForwardNorm: LayerNorm
+    private let input: Linear
+    private let hiddenNorm: LayerNorm
+    private let feedForwardDropout: Dropout
+    private let output: Linear
+    private let heads: Int
+    private let activation = Activation.leakyReLU(slope: 0.1)
+
+    /// - Parameters:
+    ///   - hidden: the width inside the feed-forward network.
+    ///   - dropout: the rate.
+    ///   - dropoutPlace: the first of the two places of dropout that are this block's own.
+    package init(
+        width: Int, heads: Int, hidden: Int, dropout: Float, dropoutPlace: Int, in scope: ParameterScope
+    ) {
+        invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
+        self.heads = heads
+        func residual(inputs: Int, in scope: ParameterScope) -> Linear {
+            Linear(inputs: inputs, outputs: width, weight: .constant(0), bias: .constant(0), in: scope)
+        }
+        attentionNorm = LayerNorm(width: width, in: scope.scope("attention_norm"))
+        qkv = Linear(
+            inputs: width, outputs: 3 * width, weight: .xavier(inputs: width, outputs: 3 * width),
+            bias: .constant(0), in: scope.scope("attention.qkv"))
+        headsNorm = LayerNorm(width: width, in: scope.scope("attention.norm"))
+        attentionDropout = Dropout(rate: dropout, place: dropoutPlace)
+        attentionOutput = residual(inputs: width, in: scope.scope("attention.output"))
+        feedForwardNorm = LayerNorm(width: width, in: scope.scope("feedforward_norm"))
+        input = Linear(inputs: width, outputs: hidden, in: scope.scope("feedforward.input"))
+        hiddenNorm = LayerNorm(width: hidden, in: scope.scope("feedforward.norm"))
+        feedForwardDropout = Dropout(rate: dropout, place: dropoutPlace + 1)
+        output = residual(inputs: hidden, in: scope.scope("feedforward.output"))
+    }
+
+    /// - Parameter keys: the random numbers of dropout, one key for each token; nil outside of training.
+    package func callAsFunction(
+        _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
+    ) -> Variable {
+        let projected = qkv(attentionNorm(x, on: tape, rounded: true), on: tape)
+        let attended = headsNorm(tape.selfAttention(projected, offsets: offsets, heads: heads), on: tape)
+        let x = attentionOutput(
+            attentionDropout(attended, keys: keys, on: tape), addedTo: x, scale: nil, on: tape)
+        let hidden = hiddenNorm(
+            activation(input(feedForwardNorm(x, on: tape, rounded: true), on: tape), on: tape), on: tape)
+        return output(feedForwardDropout(hidden, keys: keys, on: tape), addedTo: x, scale: nil, on: tape)
+    }
+}

@@ -1,0 +1,35 @@
+import Tensors
+
+/// A pre-norm transformer block with LayerScale:
+///
+///     x ← x + γ₁ ⊙ attention(norm₁(x))
+///     x ← x + γ₂ ⊙ feedforward(norm₂(x))
+package struct TransformerBlock {
+    private let attentionNorm: LayerNorm
+    private let attention: SelfAttention
+    private let attentionScale: ParameterSlot?
+    private let feedForwardNorm: LayerNorm
+    private let feedForward: GatedFeedForward
+    private let feedForwardScale: ParameterSlot?
+
+    /// - Parameter layerScale: how the residual scales start (arXiv:2103.17239); nil leaves them out.
+    package init(width: Int, heads: Int, multiplier: Int, layerScale: Float?, in scope: ParameterScope) {
+        func scale(_ name: String) -> ParameterSlot? {
+            layerScale.map { scope.parameter(name, shape: [width], .constant($0)) }
+        }
+        attentionNorm = LayerNorm(width: width, in: scope.scope("attention_norm"))
+        attention = SelfAttention(width: width, heads: heads, in: scope.scope("attention"))
+        attentionScale = scale("attention_scale")
+        feedForwardNorm = LayerNorm(width: width, in: scope.scope("feedforward_norm"))
+        feedForward = GatedFeedForward(width: width, multiplier: multiplier, in: scope.scope("feedforward"))
+        feedForwardScale = scale("feedforward_scale")
+    }
+
+    /// What the block makes of packed jets, from `[tokens, width]` to the same shape.
+    package func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
+        let x = attention(
+            attentionNorm(x, on: tape, rounded: true), offsets: offsets, addedTo: x, scale: attentionScale, on: tape)
+        return feedForward(
+            feedForwardNorm(x, on: tape, rounded: true), addedTo: x, scale: feedForwardScale, on: tape)
+    }
+}

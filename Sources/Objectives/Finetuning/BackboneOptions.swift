@@ -1,0 +1,61 @@
+import Configuration
+import Jets
+import Models
+
+/// What the section `model` says of a backbone: its blocks and what it sees.
+package struct BackboneOptions: Sendable, Equatable {
+    package var shape: BackboneShape
+    package var inputs: InputOptions
+
+    /// As it comes, the backbone of version 2.
+    package init(
+        shape: BackboneShape = BackboneShape(
+            .transformer(TransformerShape(width: 512, layers: 8, heads: 8, registers: 8))),
+        inputs: InputOptions = .raw
+    ) {
+        self.shape = shape
+        self.inputs = inputs
+    }
+
+    private enum BlockName: String, CaseIterable {
+        case transformer, normformer
+    }
+
+    /// Decodes the section. Throws `ConfigurationError`.
+    ///
+    /// - Parameters:
+    ///   - defaults: what keys that are left out say.
+    ///   - tokenizer: the VQ-VAE of the configuration.
+    package init(from section: Section, defaults: BackboneOptions, tokenizer: VQVAEOptions?) throws {
+        self = defaults
+        let encoder = try section.section("encoder")
+        var (transformer, normformer) = (TransformerShape(width: 512, layers: 8, heads: 8, registers: 8), NormformerShape())
+        let name: BlockName
+        switch defaults.shape.blocks {
+        case .transformer(let shape): (transformer, name) = (shape, .transformer)
+        case .normformer(let shape): (normformer, name) = (shape, .normformer)
+        }
+        switch try encoder.choice("block", of: BlockName.self, default: name) {
+        case .transformer:
+            shape.blocks = .transformer(
+                try TransformerShape(from: encoder, defaults: transformer, hasRegisters: true))
+        case .normformer:
+            shape.blocks = .normformer(try NormformerShape(from: encoder, defaults: normformer))
+        }
+        shape.usesIdentity = try section.bool("identity", default: shape.usesIdentity)
+        inputs = try InputOptions(from: section.section("inputs"), defaults: inputs, tokenizer: tokenizer)
+    }
+
+    /// Decodes the section of a downstream task. Throws `ConfigurationError`, also where it differs from the pre-trained
+    /// backbone.
+    ///
+    /// - Parameter pretrained: that of a checkpoint, which is what keys that are left out say.
+    package init(from section: Section, pretrained: BackboneOptions?, tokenizer: VQVAEOptions?) throws {
+        var defaults = pretrained ?? BackboneOptions()
+        defaults.shape.hasPosition = try section.bool("position_in_backbone", default: defaults.shape.hasPosition)
+        try self.init(from: section, defaults: defaults, tokenizer: tokenizer)
+        if let pretrained, pretrained != self {
+            throw section.error("encoder", "the model differs from that of the backbone; leave the section out")
+        }
+    }
+}

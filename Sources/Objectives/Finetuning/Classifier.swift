@@ -1,0 +1,81 @@
+import Configuration
+import Jets
+import Models
+import NN
+import Tensors
+
+/// The section `head` of a task that tells whole jets apart.
+package struct ClassifierOptions: Sendable, Equatable {
+    package enum Name: String, CaseIterable, Sendable {
+        /// A class token that attends to the outputs (version 2).
+        case classAttention = "class_attention"
+        /// A weighted mean over the outputs and a linear map (version 1, and a linear probe).
+        case weightedPooling = "weighted_pooling"
+    }
+
+    package var name = Name.classAttention
+    /// What `class_attention` is made of.
+    package var attention = ClassAttentionPooling.Shape(inputs: 0, outputs: 0)
+
+    package init() {}
+
+    /// Decodes the section. Throws `ConfigurationError`.
+    package init(from section: Section) throws {
+        name = try section.choice("name", of: Name.self, default: name)
+        guard name == .classAttention else { return }
+        attention.width = try section.int("width", default: attention.width, in: 1...4096)
+        attention.layers = try section.int("layers", default: attention.layers, in: 1...8)
+        attention.heads = try section.int("heads", default: attention.heads, in: 1...1024)
+        guard attention.width % attention.heads == 0 else {
+            throw section.error(
+                "heads", "a width of \(attention.width) cannot be divided among \(attention.heads) heads")
+        }
+        attention.feedForwardMultiplier = try section.int(
+            "feedforward_multiplier", default: attention.feedForwardMultiplier, in: 1...64)
+        attention.dropout = Float(try section.double("dropout", default: 0.2, in: .belowOne))
+    }
+}
+
+/// A head for whole jets: the backbone's outputs of a jet to one logit a class.
+package struct Classifier {
+    private enum Head {
+        case classAttention(ClassAttentionPooling)
+        case weightedPooling(WeightedPoolingHead)
+    }
+
+    /// The first of the head's places of dropout, behind those of any backbone.
+    private static let dropoutPlace = 112
+
+    private let head: Head
+    private let hasDropout: Bool
+    private let seed: UInt64
+
+    package init(_ options: ClassifierOptions, inputs: Int, classes: Int, seed: UInt64, in scope: ParameterScope) {
+        self.seed = seed
+        switch options.name {
+        case .classAttention:
+            var shape = options.attention
+            (shape.inputs, shape.outputs) = (inputs, classes)
+            head = .classAttention(ClassAttentionPooling(shape, dropoutPlace: Self.dropoutPlace, in: scope))
+            hasDropout = shape.dropout > 0
+        case .weightedPooling:
+            head = .weightedPooling(WeightedPoolingHead(width: inputs, classes: classes, in: scope))
+            hasDropout = false
+        }
+    }
+
+    /// The logits, `[jets, classes]`.
+    package func callAsFunction(
+        _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, on tape: Tape
+    ) -> Variable {
+        switch head {
+        case .weightedPooling(let head): return head(encoded.output, offsets: encoded.offsets, on: tape)
+        case .classAttention(let head):
+            let keys = hasDropout && phase.isTraining
+                ? TokenKeys(
+                    seed: seed, epoch: batch.epoch, jets: batch.jets,
+                    offsets: Offsets(counts: repeatElement(1, count: batch.count))) : nil
+            return head(encoded.output, offsets: encoded.offsets, keys: keys, on: tape)
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import Configuration
+import Jets
+import Models
+import NN
+import System
+import Tensors
+
+/// Tells the classes of jets apart: a head on the backbone's outputs, and cross-entropy.
+package final class JetClassification: DownstreamTask {
+    /// The section `head`.
+    package struct Options: Sendable, Equatable {
+        package var classifier = ClassifierOptions()
+        package var labelSmoothing = 0.1
+
+        package init() {}
+
+        /// Decodes the section. Throws `ConfigurationError`.
+        package init(from section: Section) throws {
+            classifier = try ClassifierOptions(from: section)
+            labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: .zeroToOne)
+        }
+    }
+
+    package let terms = [LossTerm(name: "classification", weight: 1), LossTerm(measure: "accuracy")]
+    private let head: Classifier
+    private let labelSmoothing: Float
+    private let classes: JetClasses
+
+    init(_ options: Options, width: Int, _ jets: JetShape, seed: UInt64, in scope: ParameterScope) {
+        guard let classes = jets.classes else { unreachable("a classification without classes") }
+        self.classes = classes
+        labelSmoothing = Float(options.labelSmoothing)
+        head = Classifier(options.classifier, inputs: width, classes: classes.count, seed: seed, in: scope)
+    }
+
+    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
+
+    package func evaluate(
+        _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
+    ) -> [Double] {
+        let logits = head(encoded, batch, phase: phase, on: tape)
+        // Before the loss, which puts the gradient in the place of the logits.
+        let right = zip(logits.value.argmaxOfRows(), batch.labels).count { $0 == $1 }
+        let loss = tape.crossEntropy(logits, target: batch.labels, smoothing: labelSmoothing, scale: scales[0])
+        return [loss, Double(right)]
+    }
+
+    package func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
+        let logits = head(encoded, batch, phase: .validation, on: Tape(recording: false))
+        return Predictions([
+            "scores": .init(logits.value.softmaxOfRows()), "labels": .init(batch.labels.map { Int($0) }),
+        ])
+    }
+
+    private func metrics(of predictions: Predictions) -> MulticlassMetrics {
+        MulticlassMetrics(
+            probabilities: predictions.floats("scores"), classes: classes.count, labels: predictions.integers("labels"))
+    }
+
+    /// Accuracies and areas of all classes, and what ParT tells of each against the first (arXiv:2202.03772): the
+    /// background rejection at several efficiencies.
+    package func measures(of predictions: Predictions) -> [Measure] {
+        let metrics = metrics(of: predictions)
+        var measures = [
+            Measure("cross_entropy", metrics.crossEntropy), Measure("balanced_accuracy", metrics.balancedAccuracy),
+            Measure("auc", metrics.meanAreaUnderCurve),
+        ]
+        for (label, name) in classes.names.enumerated() {
+            measures.append(Measure("auc_\(name)", metrics.oneVersusRest(label).areaUnderCurve))
+        }
+        for (label, name) in classes.names.enumerated().dropFirst() {
+            let pair = metrics.oneVersusOne(signal: label, background: 0)
+            for (efficiency, text) in [(0.3, "30"), (0.5, "50"), (0.99, "99"), (0.995, "99.5")] {
+                measures.append(
+                    Measure("rejection_\(name)_at_\(text)", pair.backgroundRejection(signalEfficiency: efficiency)))
+            }
+        }
+        return measures
+    }
+
+    package func tables(of predictions: Predictions) -> [String: [[Double]]] {
+        ["confusion": metrics(of: predictions).confusion.map { $0.map { Double($0) } }]
+    }
+}

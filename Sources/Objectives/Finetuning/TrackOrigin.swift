@@ -1,0 +1,127 @@
+import Configuration
+import Foundation
+import Jets
+import Models
+import MPI
+import NN
+import Tensors
+
+/// Tells where every track comes from: a perceptron on the backbone's output of the constituent, and cross-entropy with
+/// classes weighted by the inverse of their frequency in the training set.
+package final class TrackOrigin: DownstreamTask {
+    /// The section `head`.
+    package struct Options: Sendable, Equatable {
+        package var width = 128
+        /// Jets that the frequencies of the classes are counted in.
+        package var fitJets = 100_000
+
+        package init() {}
+
+        /// Decodes the section. Throws `ConfigurationError`.
+        package init(from section: Section) throws {
+            width = try section.int("width", default: width, in: 1...4096)
+            fitJets = try section.int("fit_jets", default: fitJets, in: .positive)
+        }
+    }
+
+    /// By the number in the dataset `track_type`.
+    package static let names = ["primary", "c", "b", "other"]
+    package static let constituentLabels = ["track_type"]
+    package let terms = [LossTerm(name: "track_origin", weight: 1), LossTerm(measure: "accuracy")]
+    private let options: Options
+    private let head: MLP
+    private var classWeights = Tensor(repeating: 1, shape: [names.count])
+
+    init(_ options: Options, width: Int, in scope: ParameterScope) {
+        self.options = options
+        head = MLP(widths: [width, options.width, options.width, Self.names.count], in: scope)
+    }
+
+    /// The origins, of which a value that is none counts as other.
+    private func targets(_ batch: JetBatch) -> [Int32] {
+        batch.constituentLabels[0].map { Self.names.indices.contains(Int($0)) ? $0 : Int32(Self.names.count - 1) }
+    }
+
+    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] {
+        let weights = classWeights.array
+        let weight = targets(batch).reduce(0.0) { $0 + Double(weights[Int($1)]) }
+        return [weight, Double(batch.tokenCount)]
+    }
+
+    package func evaluate(
+        _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
+    ) -> [Double] {
+        let logits = head(encoded.constituents(on: tape), on: tape)
+        let targets = targets(batch)
+        let right = zip(logits.value.argmaxOfRows(), targets).count { $0 == $1 }
+        let loss = tape.crossEntropy(logits, target: targets, classWeights: classWeights, scale: scales[0])
+        return [loss, Double(right)]
+    }
+
+    package func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
+        let tape = Tape(recording: false)
+        return Predictions([
+            "constituents": .init((0..<batch.count).map { batch.offsets[$0].count }),
+            "labels": .init(batch.labels.map { Int($0) }),
+            "origin": .init(targets(batch).map { Int($0) }),
+            "origin_scores": .init(head(encoded.constituents(on: tape), on: tape).value.softmaxOfRows()),
+        ])
+    }
+
+    /// The balanced accuracy over all tracks, and over those of jets with so many tracks.
+    package func measures(of predictions: Predictions) -> [Measure] {
+        let (counts, origins) = (predictions.integers("constituents"), predictions.integers("origin"))
+        let scores = predictions.floats("origin_scores")
+        let classes = Self.names.count
+        func metrics(_ tokens: [Int]) -> MulticlassMetrics {
+            MulticlassMetrics(
+                probabilities: tokens.flatMap { scores[$0 * classes..<($0 + 1) * classes] }, classes: classes,
+                labels: tokens.map { origins[$0] })
+        }
+        let all = metrics(Array(origins.indices))
+        var measures = [
+            Measure("balanced_accuracy", all.balancedAccuracy), Measure("auc", all.meanAreaUnderCurve),
+        ]
+        var groups: [Int: [Int]] = [:]
+        var token = 0
+        for count in counts {
+            groups[count, default: []] += token..<token + count
+            token += count
+        }
+        for (count, tokens) in groups.sorted(by: { $0.key < $1.key }) where count > 0 {
+            measures.append(Measure("balanced_accuracy_\(count)_tracks", metrics(tokens).balancedAccuracy))
+        }
+        return measures
+    }
+
+    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        let classes = Self.names.count
+        let own = try communicator.agree {
+            var counts = [Int](repeating: 0, count: classes)
+            let size = jets.order.batchSize
+            for step in 0..<min(jets.stepsPerEpoch, (options.fitJets + size - 1) / size) {
+                for origin in targets(try jets.batch(epoch: 0, step: step)) { counts[Int(origin)] += 1 }
+            }
+            return counts
+        }
+        let counts = try communicator.allReduce(own)
+        let total = Double(counts.reduce(0, +))
+        classWeights = Tensor(
+            counts.map { $0 == 0 ? 0 : Float(total / Double(classes * $0)) }, shape: [classes])
+        report(
+            "origins of tracks: "
+                + zip(Self.names, counts).map { "\($0) \(String(format: "%.1f %%", 100 * Double($1) / max(1, total)))" }
+                .joined(separator: ", "))
+    }
+
+    package var state: ObjectiveState {
+        var state = ObjectiveState()
+        state.tensors["class_weights"] = classWeights
+        return state
+    }
+
+    package func restore(_ state: ObjectiveState) throws {
+        classWeights = try state.tensor(
+            "class_weights", shape: [Self.names.count], wanted: "this task tells \(Self.names.count) origins apart")
+    }
+}

@@ -1,0 +1,107 @@
+import Configuration
+import Foundation
+import Jets
+import Models
+import NN
+import Tensors
+
+/// Finds which constituents come from the same vertex: a logit for every pair of a jet, and the focal loss (Lin et al.,
+/// arXiv:1708.02002). Vertices are what chains of accepted pairs connect.
+package final class Vertexing: DownstreamTask {
+    /// The section `head`.
+    package struct Options: Sendable, Equatable {
+        package var width = 128
+        package var layers = 3
+        /// The exponent γ of the focal loss.
+        package var gamma = 3.0
+        /// What pairs of one vertex count.
+        package var positiveWeight = 0.778
+
+        package init() {}
+
+        /// Decodes the section. Throws `ConfigurationError`.
+        package init(from section: Section) throws {
+            width = try section.int("width", default: width, in: 1...4096)
+            layers = try section.int("layers", default: layers, in: 1...16)
+            gamma = try section.double("gamma", default: gamma, in: .nonNegative)
+            positiveWeight = try section.double("positive_weight", default: positiveWeight, in: .nonNegative)
+        }
+    }
+
+    package static let constituentLabels = ["vtx_id"]
+    package let terms = [LossTerm(name: "vertexing", weight: 1), LossTerm(measure: "pair_accuracy")]
+    private let head: VertexingHead
+    private let options: Options
+
+    init(_ options: Options, width: Int, in scope: ParameterScope) {
+        self.options = options
+        head = VertexingHead(.init(inputs: width, width: options.width, layers: options.layers), in: scope)
+    }
+
+    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] {
+        let pairs = Double(batch.offsets.pairs.tokens)
+        return [pairs, pairs]
+    }
+
+    /// Whether the constituents of each pair come from one vertex.
+    private func targets(_ batch: JetBatch) -> [Bool] {
+        let vertices = batch.constituentLabels[0]
+        return batch.offsets.mapPairs { vertices[$0] == vertices[$1] }
+    }
+
+    package func evaluate(
+        _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
+    ) -> [Double] {
+        let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, on: tape)
+        let targets = targets(batch)
+        let right = zip(logits.value.buffer, targets).count { ($0 > 0) == $1 }
+        let loss = tape.focalLoss(
+            logits, target: targets, gamma: Float(options.gamma), positiveWeight: Float(options.positiveWeight),
+            scale: scales[0])
+        return [loss, Double(right)]
+    }
+
+    package func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
+        let tape = Tape(recording: false)
+        let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, on: tape).value
+        let pairs = batch.offsets.pairs
+        var found: [Int] = []
+        for jet in 0..<batch.count {
+            let accepted = pairs[jet].map { logits.buffer[$0] > 0 }
+            found += connectedComponents(of: batch.offsets[jet].count, accepted: accepted)
+        }
+        return Predictions([
+            "constituents": .init((0..<batch.count).map { batch.offsets[$0].count }),
+            "labels": .init(batch.labels.map { Int($0) }),
+            "vertex": .init(batch.constituentLabels[0].map { Int($0) }),
+            "predicted_vertex": .init(found),
+            "pair_scores": .init(logits.array.map { 1 / (1 + exp(-$0)) }),
+        ])
+    }
+
+    /// The adjusted Rand index of the vertices, mean over the jets, by the number of secondary vertices too; and that
+    /// of the decisions on pairs as they are.
+    package func measures(of predictions: Predictions) -> [Measure] {
+        let (counts, scores) = (predictions.integers("constituents"), predictions.floats("pair_scores"))
+        let (truth, found) = (predictions.integers("vertex"), predictions.integers("predicted_vertex"))
+        var sums: [String: (sum: Double, jets: Double)] = [:]
+        var (token, pair) = (0, 0)
+        for count in counts {
+            let (tokens, pairs) = (token..<token + count, pair..<pair + count * (count - 1) / 2)
+            (token, pair) = (tokens.upperBound, pairs.upperBound)
+            // Vertex 0 is the primary one.
+            let secondary = Set(truth[tokens]).subtracting([0]).count
+            let index = adjustedRandIndex(found[tokens], truth[tokens])
+            let isTogether = Offsets(counts: [count]).mapPairs {
+                truth[tokens.lowerBound + $0] == truth[tokens.lowerBound + $1]
+            }
+            let raw = rawPairIndex(scores[pairs].map { $0 > 0.5 }, isTogether)
+            let group = "ari_\(secondary < 4 ? "\(secondary)" : "4_or_more")_secondary_vertices"
+            for (name, value) in [("ari", index), ("raw_pair_index", raw), (group, index)] {
+                sums[name, default: (0, 0)].sum += value
+                sums[name]!.jets += 1
+            }
+        }
+        return sums.sorted { $0.key < $1.key }.map { Measure($0.key, $0.value.sum / $0.value.jets) }
+    }
+}

@@ -1,0 +1,103 @@
+import Configuration
+import Jets
+import Models
+import NN
+import Tensors
+
+/// Classification without labels (Metodiev et al., arXiv:1708.02949): two samples of background jets, one of which has
+/// some signal jets in it; a classifier that tells the samples apart has learned to tell signal from background.
+///
+/// Every background jet falls into one of the samples at random. Validation and test have the true classes.
+package final class WeaklySupervised: DownstreamTask {
+    /// The sections `cwola` and `head`.
+    package struct Options: Sendable, Equatable {
+        package var background = ["QCD"]
+        package var signal = ["Tbqq"]
+        /// Background jets of both samples together; nil for all.
+        package var backgroundJets: Int?
+        /// Signal jets in the second sample; nil for all.
+        package var signalJets: Int?
+        package var classifier = ClassifierOptions()
+
+        package init() {}
+
+        /// Decodes the sections. Throws `ConfigurationError`.
+        package init(from root: Section) throws {
+            let section = try root.section("cwola")
+            background = try section.strings("background", default: background)
+            signal = try section.strings("signal", default: signal)
+            guard !background.isEmpty, !signal.isEmpty, Set(background).isDisjoint(with: signal) else {
+                throw section.error("signal", "signal and background need classes, and none that is both")
+            }
+            backgroundJets = try section.optionalInt("background_jets", in: .positive, absent: "all")
+            signalJets = try section.optionalInt("signal_jets", in: .nonNegative, absent: "all")
+            classifier = try ClassifierOptions(from: root.section("head"))
+        }
+
+        /// The jets of the training files that are used.
+        func choice(seed: UInt64) -> JetChoice {
+            var counts: [String: Int] = [:]
+            func share(_ jets: Int?, among names: [String]) {
+                guard let jets else { return }
+                for (index, name) in names.enumerated() {
+                    counts[name] = (jets - index + names.count - 1) / names.count
+                }
+            }
+            share(backgroundJets, among: background)
+            share(signalJets, among: signal)
+            return JetChoice(classes: background + signal, counts: counts, seed: seed)
+        }
+    }
+
+    package let terms = [LossTerm(name: "cwola", weight: 1), LossTerm(measure: "accuracy")]
+    private let head: Classifier
+    private let backgrounds: Int
+    private let seed: UInt64
+
+    init(_ options: Options, width: Int, _ jets: JetShape, seed: UInt64, in scope: ParameterScope) {
+        backgrounds = options.background.count
+        self.seed = seed
+        head = Classifier(options.classifier, inputs: width, classes: 2, seed: seed, in: scope)
+    }
+
+    /// The sample of each jet in training, the truth elsewhere.
+    private func targets(_ batch: JetBatch, phase: Phase) -> [Int32] {
+        zip(batch.jets, batch.labels).map { jet, label in
+            if label >= backgrounds { return 1 }
+            guard phase.isTraining else { return 0 }
+            return Int32(RandomKey(seed: seed, stream: .noisyLabels, jet: jet).block(0).x >> 31)
+        }
+    }
+
+    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
+
+    package func evaluate(
+        _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
+    ) -> [Double] {
+        let logits = head(encoded, batch, phase: phase, on: tape)
+        let targets = targets(batch, phase: phase)
+        let right = zip(logits.value.argmaxOfRows(), targets).count { $0 == $1 }
+        return [tape.crossEntropy(logits, target: targets, scale: scales[0]), Double(right)]
+    }
+
+    package func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
+        let scores = head(encoded, batch, phase: .validation, on: Tape(recording: false)).value.softmaxOfRows()
+        return Predictions([
+            "scores": .init((0..<batch.count).map { scores.buffer[2 * $0 + 1] }),
+            "labels": .init(targets(batch, phase: .validation).map { Int($0) }),
+        ])
+    }
+
+    /// The significance improvement ε_S / √ε_B at the threshold of version 1 (0.5) and at that of version 2 (99 %
+    /// background rejection), and the largest with at least ten background jets left.
+    package func measures(of predictions: Predictions) -> [Measure] {
+        let metrics = BinaryMetrics(
+            scores: predictions.floats("scores"), isSignal: predictions.integers("labels").map { $0 == 1 })
+        return [
+            Measure("auc", metrics.areaUnderCurve),
+            Measure("sic_half", metrics.significanceImprovement(above: 0.5)),
+            Measure("sic_99", metrics.significanceImprovement(backgroundRejection: 0.99)),
+            Measure("sic_max", metrics.maximumSignificanceImprovement(leastBackground: 10)),
+        ]
+    }
+}

@@ -1,0 +1,31 @@
+import Configuration
+import Jets
+import Models
+
+/// The sections of a configuration with `objective: mpm_v1`.
+package struct MaskedParticleOptionsV1: Sendable, Equatable {
+    package var backbone = BackboneOptions(
+        shape: BackboneShape(.normformer(NormformerShape()), usesIdentity: false))
+    /// Where the order in pT is told.
+    package var position = PositionPlace.head
+    /// The hidden width of the head; nil for that of the backbone.
+    package var headWidth: Int?
+    package var masking = MaskingStrategy.random(fraction: 0.3)
+    package var tasks = ReconstructionTasks()
+    /// The VQ-VAE of `tasks.vqvae`.
+    package var tokenizer: VQVAEOptions?
+
+    package init() {}
+
+    /// Decodes the sections from the root of a configuration. Throws `ConfigurationError`.
+    package init(from root: Section, tokenizer: VQVAEOptions?) throws {
+        let model = try root.section("model")
+        position = try model.choice("position", of: PositionPlace.self, default: position)
+        backbone.shape.hasPosition = position == .backbone
+        backbone = try BackboneOptions(from: model, defaults: backbone, tokenizer: tokenizer)
+        headWidth = try model.optionalInt("head_width", in: 1...65536, absent: "auto")
+        masking = try MaskingStrategy(from: root.section("masking"), fraction: 0.3)
+        tasks = try ReconstructionTasks(from: root, defaults: .version1)
+        self.tokenizer = try tasks.checked(tokenizer, root)
+    }
+}

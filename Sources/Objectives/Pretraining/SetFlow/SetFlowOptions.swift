@@ -1,0 +1,49 @@
+import Configuration
+import Jets
+import Models
+
+/// The sections of a configuration with `objective: set_flow`.
+package struct SetFlowOptions: Sendable, Equatable {
+    package var encoder = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
+    /// Channels, blocks and heads of the decoder.
+    package var width = 256
+    package var layers = 4
+    package var heads = 8
+    package var feedForwardMultiplier = 2
+    package var masking = MaskingStrategy.uniform(0.2...1)
+    /// Jets whose numbers of constituents are what generated jets have.
+    package var fitJets = 50_000
+
+    package init() {}
+
+    /// What others may build on.
+    package var backbone: BackboneOptions { BackboneOptions(shape: BackboneShape(.transformer(encoder))) }
+
+    /// Decodes the sections from the root of a configuration. Throws `ConfigurationError`.
+    package init(from root: Section) throws {
+        let model = try root.section("model")
+        encoder = try TransformerShape(from: model.section("encoder"), defaults: encoder, hasRegisters: true)
+        guard encoder.registers > 0 else {
+            throw try model.section("encoder").error(
+                "registers",
+                "set_flow needs at least one: of a jet that is dropped whole, registers are all that is left")
+        }
+        let decoder = try model.section("decoder")
+        width = try decoder.int("width", default: width, in: 1...65536)
+        layers = try decoder.int("layers", default: layers, in: 0...1000)
+        heads = try decoder.int("heads", default: heads, in: 1...1024)
+        guard width % heads == 0 else {
+            throw decoder.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
+        }
+        feedForwardMultiplier = try decoder.int(
+            "feedforward_multiplier", default: feedForwardMultiplier, in: 1...64)
+        masking = try MaskingStrategy(from: root.section("masking"), strategy: .uniform)
+        fitJets = try root.section("set_flow").int("fit_jets", default: fitJets, in: .positive)
+    }
+
+    func shape(features: Int) -> SetFlowModel.Shape {
+        SetFlowModel.Shape(
+            features: features, identities: JetFeatures.identityNames.count, encoder: encoder, width: width,
+            layers: layers, heads: heads, feedForwardMultiplier: feedForwardMultiplier)
+    }
+}

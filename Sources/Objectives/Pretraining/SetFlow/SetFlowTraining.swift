@@ -1,0 +1,140 @@
+import Jets
+import Models
+import MPI
+import NN
+import System
+import Tensors
+
+/// Set-to-set flow matching (Leigh et al., arXiv:2409.12589): a random part of every jet is dropped, and a
+/// decoder that sees what an encoder makes of the rest learns to generate it from noise, features and
+/// identities together.
+///
+/// The loss is the squared error of the velocity, a mean over constituents and channels.
+package final class SetFlowTraining: JetGenerating, Reconstructing {
+    package let parameters: ParameterStore
+    package let terms = [LossTerm(name: "set_flow", weight: 1)]
+    package let reconstructions = ["set_flow"]
+    /// The network.
+    package let model: SetFlowModel
+    private let masking: any Masking
+    private let fitJets: Int
+    private let seed: UInt64
+    /// How many jets of the data have 0, 1, 2 … constituents.
+    private var multiplicities: [Int]
+
+    /// Where the time of a jet stands in the random sequence of its first constituent, behind the noise.
+    private static let timeBlock = 64
+    /// Where the number of constituents of a generated jet stands.
+    private static let multiplicityBlock = 65
+
+    package init(_ options: SetFlowOptions, _ jets: JetShape, seed: UInt64) {
+        let builder = ParameterBuilder()
+        model = SetFlowModel(options.shape(features: jets.features), in: builder.root)
+        parameters = builder.build(seed: seed)
+        masking = options.masking.masking
+        fitJets = options.fitJets
+        multiplicities = [Int](repeating: 0, count: jets.maxConstituents + 1)
+        self.seed = seed
+    }
+
+    package var needsMomenta: Bool { masking.needsMomenta }
+
+    package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
+        let isDropped = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
+        return prepare(MaskedJets(batch, isDropped: isDropped, phase: phase, seed: seed))
+    }
+
+    private func prepare(_ jets: MaskedJets) -> MicroBatch {
+        let stream = jets.phase.flowStream
+        let times = jets.jets.map { jet in
+            var random = RandomSequence(
+                RandomKey(seed: seed, stream: stream, epoch: jets.epoch, jet: jet), block: Self.timeBlock)
+            return FlowMatchingPath.time(from: &random)
+        }
+        let noise = noise(jets.randomSequences(stream, for: .flow))
+        return MicroBatch(counts: [Double(noise.count)]) { [model] scales, tape in
+            [model.loss(jets.constituents, noise: noise, times: times, scale: scales[0], on: tape)]
+        }
+    }
+
+    /// Standard normal numbers, a row for every sequence.
+    private func noise(_ randoms: [RandomSequence]) -> Tensor {
+        let channels = model.channels
+        let noise = Tensor(shape: [randoms.count, channels])
+        for (row, random) in randoms.enumerated() {
+            var random = random
+            for channel in 0..<channels { noise.pointer[row * channels + channel] = random.normal() }
+        }
+        return noise
+    }
+
+    /// Counts the constituents of jets: what generated jets are made like.
+    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        let own = try communicator.agree {
+            var counts = multiplicities.map { _ in 0 }
+            let steps = min(jets.stepsPerEpoch, (fitJets + jets.order.batchSize - 1) / jets.order.batchSize)
+            for step in 0..<steps {
+                let offsets = try jets.batch(epoch: 0, step: step).offsets
+                for jet in 0..<offsets.jets { counts[offsets[jet].count] += 1 }
+            }
+            return counts
+        }
+        multiplicities = try communicator.allReduce(own)
+    }
+
+    package var state: ObjectiveState {
+        var state = ObjectiveState()
+        state.integers["multiplicities"] = multiplicities
+        return state
+    }
+
+    package func restore(_ state: ObjectiveState) throws {
+        multiplicities = try state.integers("multiplicities", count: multiplicities.count)
+    }
+
+    package func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction] {
+        let found = try model.generate(
+            given: jets.constituents.survivors, from: noise(jets.randomSequences(.sampling, for: .flow)),
+            offsets: jets.dropped.offsets, solver: options.solver)
+        return [Reconstruction(values: found.values, identities: found.identities)]
+    }
+
+    package func generate(
+        _ jets: Range<Int>, constituents: Int?, seed: UInt64, _ options: SamplingOptions
+    ) throws -> Constituents {
+        let counts = jets.map { constituents ?? multiplicity(ofJet: $0, seed: seed) }
+        let randoms = zip(jets, counts).flatMap { jet, count in
+            (0..<count).map {
+                RandomSequence(RandomKey(seed: seed, stream: .sampling, jet: jet, constituent: $0))
+            }
+        }
+        let nothing = Constituents(
+            values: Tensor(shape: [0, model.channels - JetFeatures.identityNames.count]), identities: [],
+            offsets: Offsets(counts: counts.map { _ in 0 }))
+        return try model.generate(
+            given: nothing, from: noise(randoms), offsets: Offsets(counts: counts), solver: options.solver)
+    }
+
+    /// A number of constituents, as frequent as it is in the data.
+    private func multiplicity(ofJet jet: Int, seed: UInt64) -> Int {
+        var random = RandomSequence(
+            RandomKey(seed: seed, stream: .sampling, jet: jet), block: Self.multiplicityBlock)
+        var left = random.below(max(1, multiplicities.reduce(0, +)))
+        for (count, jets) in multiplicities.enumerated() {
+            left -= jets
+            if left < 0 { return count }
+        }
+        unreachable("jets are generated before the data are known")
+    }
+}
+
+/// An objective that can make whole jets.
+package protocol JetGenerating: Objective {
+    /// Generates the jets of some numbers, which with the seed name their random numbers.
+    ///
+    /// - Parameter constituents: how many each jet has; nil for numbers as in the data.
+    /// - Throws: what the solver throws.
+    func generate(
+        _ jets: Range<Int>, constituents: Int?, seed: UInt64, _ options: SamplingOptions
+    ) throws -> Constituents
+}

@@ -1,0 +1,109 @@
+import Configuration
+import Jets
+import Models
+import NN
+import Tensors
+
+/// Recovers the distribution of the continuous features of every dropped constituent by flow matching: a
+/// linear map to a condition, and a perceptron that learns the velocities on the way from data to noise.
+///
+/// Samples are drawn with a moving average of the weights.
+package final class ConditionalFlowMatching: ReconstructionTask {
+    /// `tasks.flow_matching` of a configuration.
+    package struct Options: Sendable, Equatable {
+        package var weight = 1.0
+        /// Channels of the condition.
+        package var condition = 128
+        /// Channels of the hidden layers.
+        package var width = 256
+        /// Hidden layers.
+        package var layers = 3
+        /// Cosines of the time.
+        package var timeFeatures = 16
+        /// Of the moving average of the weights.
+        package var decay = 0.999
+
+        package init() {}
+
+        package init(from section: Section) throws {
+            weight = try section.double("weight", default: weight, in: .nonNegative)
+            condition = try section.int("condition", default: condition, in: 1...65536)
+            width = try section.int("width", default: width, in: 1...65536)
+            layers = try section.int("layers", default: layers, in: 1...100)
+            // Faster cosines than exp(20) have no meaning in single precision.
+            timeFeatures = try section.int("time_features", default: timeFeatures, in: 1...20)
+            decay = try section.double("decay", default: decay, in: .belowOne)
+        }
+    }
+
+    /// The layers that are averaged.
+    private struct Network {
+        let condition: Linear
+        let head: FlowMatchingHead
+
+        init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
+            condition = Linear(inputs: width, outputs: options.condition, in: scope.scope("condition"))
+            head = FlowMatchingHead(
+                FlowMatchingHead.Shape(
+                    features: features, condition: options.condition, width: options.width,
+                    layers: options.layers,
+                    timeFeatures: options.timeFeatures),
+                in: scope.scope("head"))
+        }
+    }
+
+    package let name = "flow_matching"
+    package let weight: Double
+    private let features: Int
+    private let network: Network
+    private let averaged: Network
+    /// The weights of samples.
+    package let average: MovingAverage
+
+    package init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
+        weight = options.weight
+        self.features = features
+        network = Network(options, width: width, features: features, in: scope)
+        let builder = ParameterBuilder()
+        averaged = Network(options, width: width, features: features, in: builder.root)
+        average = MovingAverage(of: scope.prefix, as: builder.build(seed: 0), decay: options.decay)
+    }
+
+    package func count(_ jets: MaskedJets) -> Double { Double(jets.dropped.values.count) }
+
+    package func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double {
+        var times: [Float] = []
+        let noise = noise(jets, jets.phase.flowStream) { times.append(FlowMatchingPath.time(from: &$0)) }
+        tape.lap("noise of the flow")
+        return network.head.loss(
+            jets.dropped.values, noise: noise, times: times, condition: network.condition(decoded, on: tape),
+            scale: scale, on: tape)
+    }
+
+    package func sample(
+        _ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions
+    ) throws -> Reconstruction {
+        let network = average.updates > 0 ? averaged : network
+        let condition = network.condition(Variable(constant: decoded), on: Tape(recording: false)).value
+        return Reconstruction(
+            values: try network.head.generate(
+                from: noise(jets, .sampling), condition: condition, solver: options.solver))
+    }
+
+    /// Standard normal numbers, a row for every dropped constituent; `first` may take numbers before.
+    private func noise(
+        _ jets: MaskedJets, _ stream: RandomStream, first: (inout RandomSequence) -> Void = { _ in }
+    ) -> Tensor {
+        let noise = Tensor(shape: jets.dropped.values.shape)
+        for (row, random) in jets.randomSequences(stream, for: .flowMatching).enumerated() {
+            var random = random
+            first(&random)
+            for feature in 0..<features { noise.pointer[row * features + feature] = random.normal() }
+        }
+        return noise
+    }
+
+    package func stepDidEnd(_ parameters: ParameterStore) { average.update(from: parameters) }
+    package var state: ObjectiveState { average.state }
+    package func restore(_ state: ObjectiveState) throws { try average.restore(state) }
+}

@@ -1,0 +1,189 @@
+import Configuration
+import Jets
+import Models
+import MPI
+import NN
+import Tensors
+
+/// Trains the VQ-VAE whose codes are tokens of constituents (arXiv:2401.13537):
+///
+///     loss = mean |x − x̂| + 10 · [(1 − β) d(z, sg e) + β d(sg z, e)]
+///
+/// The code book begins with the k-means centroids of what the untrained encoder gives; a code that no constituent of
+/// the global batch has chosen for a number of steps begins anew at a random latent vector of the batch. All of it is
+/// the same on any number of ranks.
+package final class VQVAETraining: Predicting {
+    /// The configuration with `objective: vqvae`.
+    package struct Options: Sendable, Equatable {
+        package var model = VQVAEOptions()
+        package var commitmentWeight = 10.0
+        /// The commitment loss counts at every so many steps.
+        package var commitmentInterval = 4
+        /// Steps after which an unused code begins anew.
+        package var revivalSteps = 100
+        /// Jets that the code book is first fitted to.
+        package var fitJets = 2000
+        /// Lloyd iterations of that fit.
+        package var iterations = 10
+
+        package init() {}
+
+        /// Decodes the sections from the root. Throws `ConfigurationError`.
+        package init(from root: Section) throws {
+            model = try VQVAEOptions(from: root.section("model"))
+            let section = try root.section("vqvae")
+            commitmentWeight = try section.double("commitment_weight", default: commitmentWeight, in: .nonNegative)
+            commitmentInterval = try section.int("commitment_interval", default: commitmentInterval, in: .positive)
+            revivalSteps = try section.int("revival_steps", default: revivalSteps, in: .positive)
+            fitJets = try section.int("fit_jets", default: fitJets, in: .positive)
+            iterations = try section.int("iterations", default: iterations, in: .positive)
+        }
+    }
+
+    package let parameters: ParameterStore
+    package let terms: [LossTerm]
+    package let monitors = ["code_usage", "perplexity"]
+    /// The network.
+    package let model: VQVAE
+    private let options: Options
+    private let hasDropout: Bool
+    private let seed: UInt64
+    private var ages: CodeAges
+    /// What this rank has seen of the current step, or of a validation.
+    private var usage: CodeUsage
+    private var candidates: RevivalCandidates
+
+    package init(_ options: Options, _ jets: JetShape, seed: UInt64) {
+        let shape = options.model.shape(features: jets.features)
+        let builder = ParameterBuilder()
+        model = VQVAE(shape, in: builder.root)
+        parameters = builder.build(seed: seed)
+        terms = [
+            LossTerm(name: "reconstruction", weight: 1), LossTerm(name: "commitment", weight: options.commitmentWeight),
+        ]
+        ages = CodeAges(codes: shape.quantiser.codes)
+        usage = CodeUsage(codes: shape.quantiser.codes)
+        candidates = RevivalCandidates()
+        hasDropout = shape.encoder.dropout > 0 || shape.decoder.dropout > 0
+        self.options = options
+        self.seed = seed
+    }
+
+    package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
+        let jets = Constituents(batch)
+        let isCommitted = switch phase {
+        case .training(let step): step % options.commitmentInterval == 0
+        case .validation: true
+        }
+        let keys = hasDropout && phase.isTraining
+            ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
+        let counts = [Double(jets.values.count), isCommitted ? Double(batch.tokenCount) : 0]
+        return MicroBatch(counts: counts) { [self] scales, tape in
+            let output = model(jets, commitmentScale: scales[1], keys: keys, on: tape)
+            usage.add(output.codes)
+            if phase.isTraining {
+                candidates.add(output.latents, of: batch, keeping: expiring, seed: seed)
+            }
+            let loss = tape.l1Loss(output.reconstruction, target: jets.values, scale: scales[0])
+            return [loss, isCommitted ? output.commitment : 0]
+        }
+    }
+
+    /// The codes that begin anew unless this step chooses them.
+    private var expiring: Int { ages.ages.count { $0 + 1 >= options.revivalSteps } }
+
+    package func stepDidEnd(_ step: Int, isSkipped: Bool, on communicator: Communicator) throws -> [Double] {
+        let expiring = expiring
+        let found = try summedUsage(on: communicator)
+        let local = candidates
+        candidates = RevivalCandidates()
+        guard !isSkipped else { return monitors(of: found) }
+        ages.update(found)
+        if expiring > 0 {
+            // Collective, so whether it happens follows from what all ranks know.
+            let latents = try local.lowest(expiring, dimension: model.quantiser.shape.dimension, on: communicator)
+            let expired = ages.takeExpired(after: options.revivalSteps, atMost: latents.count)
+            for (code, latent) in zip(expired, latents) {
+                model.quantiser.setCode(code, to: latent)
+            }
+        }
+        return monitors(of: found)
+    }
+
+    package func validationDidEnd(on communicator: Communicator) throws -> [Double] {
+        monitors(of: try summedUsage(on: communicator))
+    }
+
+    private func summedUsage(on communicator: Communicator) throws -> CodeUsage {
+        defer { usage = CodeUsage(codes: usage.counts.count) }
+        return CodeUsage(counts: try communicator.allReduce(usage.counts))
+    }
+
+    /// The share of the codes that were chosen, and the effective number of codes.
+    private func monitors(of usage: CodeUsage) -> [Double] {
+        [Double(usage.used) / Double(usage.counts.count), usage.perplexity]
+    }
+
+    package var fitsParameters: Bool { true }
+
+    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        let shape = model.quantiser.shape
+        let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator) { [model] batch in
+            // Jet by jet: the same to the bit however the jets are shared.
+            let latents = Tensor(shape: [batch.tokenCount, shape.dimension])
+            for jet in 0..<batch.count where !batch.offsets[jet].isEmpty {
+                let own = model.latents(of: Constituents(batch.slice(jets: jet..<jet + 1)))
+                (latents.pointer + batch.offsets[jet].lowerBound * shape.dimension).update(
+                    from: own.pointer, count: own.count)
+            }
+            return latents
+        }
+        let fit = try KMeans.fit(
+            sample, clusters: shape.codes, iterations: options.iterations, seed: seed,
+            advice: "raise vqvae.fit_jets or lower model.quantiser.codes", on: communicator)
+        for code in 0..<shape.codes { model.quantiser.setCode(code, to: fit.centroids.rows(code..<code + 1).array) }
+        report("code book: \(shape.codes) centroids of the latent vectors of \(fit.points) constituents")
+    }
+
+    package var state: ObjectiveState {
+        var state = ObjectiveState()
+        state.integers["ages"] = ages.ages
+        return state
+    }
+
+    package func restore(_ state: ObjectiveState) throws {
+        ages = CodeAges(ages: try state.integers("ages", count: ages.ages.count))
+    }
+
+    /// pT and mass [GeV] of every jet, before it became codes and after.
+    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions {
+        let jets = Constituents(batch)
+        let decoded = model.decode(model.codes(of: jets), offsets: jets.offsets)
+        func observables(_ values: Tensor) -> JetObservables {
+            let stored = preprocessing.inverse(values.array)
+            return JetObservables(
+                momenta: JetObservables.momenta(of: stored, features: preprocessing.features), offsets: jets.offsets)
+        }
+        let (before, after) = (observables(batch.values), observables(decoded))
+        func column(_ values: [Double]) -> Predictions.Column { .init(values.map { Float($0) }) }
+        return Predictions([
+            "jet_pt": column(before.transverseMomenta), "jet_mass": column(before.masses),
+            "decoded_jet_pt": column(after.transverseMomenta), "decoded_jet_mass": column(after.masses),
+            "labels": .init(batch.labels.map { Int($0) }),
+        ])
+    }
+
+    package func measures(of predictions: Predictions) -> [Measure] {
+        func median(_ name: String) -> Double {
+            let values = predictions.floats(name).sorted()
+            return values.isEmpty ? 0 : Double(values[values.count / 2])
+        }
+        return ["jet_pt", "jet_mass"].flatMap { name in
+            let (before, after) = (median(name), median("decoded_" + name))
+            return [
+                Measure("median_" + name, before), Measure("median_decoded_" + name, after),
+                Measure("median_\(name)_ratio", after / before),
+            ]
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import Foundation
+import System
+
+/// The folder of a run: `config.yaml`, `metrics.csv`, `kaon.log`, `checkpoints/`. Rank 0 alone touches it.
+///
+/// A lock, released by the system when the process ends however it ends, keeps a second run out.
+package final class RunDirectory: Sendable {
+    package let path: String
+    private let lock: Int32
+
+    /// Creates the folder where needed and takes the lock; throws `KaonError` when it cannot be written
+    /// to or another run uses it.
+    package init(_ path: String) throws {
+        self.path = path
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path + "/checkpoints", withIntermediateDirectories: true)
+        } catch {
+            throw KaonError("cannot create the run directory \(path): \(reason(error))")
+        }
+        let lockPath = path + "/.lock"
+        lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard lock >= 0 else {
+            throw KaonError("cannot write to the run directory \(path): \(systemReason())")
+        }
+        if flock(lock, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+            let owner = (try? String(contentsOfFile: lockPath, encoding: .utf8)) ?? ""
+            throw KaonError(
+                "the run directory \(path) is in use by another run\(owner.isEmpty ? "" : " (\(owner))"); "
+                    + "wait for it, or give run.directory another folder")
+        }
+        let owner = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)"
+        ftruncate(lock, 0)
+        _ = owner.withCString { pwrite(lock, $0, strlen($0), 0) }
+        removeUnfinishedFiles()
+    }
+
+    deinit { close(lock) }
+
+    /// What a killed run was about to write would only take space.
+    private func removeUnfinishedFiles() {
+        for folder in [path, path + "/checkpoints"] {
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            for name in names where name.hasPrefix(".") && name.hasSuffix(".tmp") {
+                unlink(folder + "/" + name)
+            }
+        }
+    }
+
+    package var metrics: String { path + "/metrics.csv" }
+    package var log: String { path + "/kaon.log" }
+
+    /// The trace that a rank writes of some steps.
+    package static func trace(rank: Int, steps: ClosedRange<Int>, in path: String) -> String {
+        "\(path)/trace-steps-\(steps.lowerBound)-\(steps.upperBound).rank-\(rank).json"
+    }
+
+    package func checkpoint(step: Int) -> String { Self.checkpoint(step: step, in: path) }
+
+    private static func checkpoint(step: Int, in path: String) -> String {
+        path + "/checkpoints/step-" + String(format: "%08d", step) + ".h5"
+    }
+
+    /// The checkpoint to continue from, if there is one: what `checkpoints/latest` points to, or is, where a
+    /// copy of the folder turned the link into a file; without it the one of the most steps.
+    package var latestCheckpoint: String? { Self.latestCheckpoint(in: path) }
+
+    private static func latestCheckpoint(in path: String) -> String? {
+        let folder = path + "/checkpoints/"
+        if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "latest") {
+            return target.hasPrefix("/") ? target : folder + target
+        }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        if names.contains("latest") { return folder + "latest" }
+        return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".h5") }.max().map { folder + $0 }
+    }
+
+    /// The checkpoints to continue from, the one to prefer first: `latestCheckpoint`, those of fewer steps, and
+    /// at last those of more, which an earlier course of the run may have left.
+    package var checkpointCandidates: [String] { Self.checkpointCandidates(in: path) }
+
+    /// The same of any folder, which may not be there; for every rank.
+    package static func checkpointCandidates(in path: String) -> [String] {
+        guard let latest = latestCheckpoint(in: path) else { return [] }
+        let paths = checkpointSteps(in: path).reversed().map { checkpoint(step: $0, in: path) }
+        guard let place = paths.firstIndex(of: latest) else { return [latest] + paths }
+        return Array(paths[place...] + paths[..<place])
+    }
+
+    /// The steps of the checkpoints in a folder, rising.
+    private static func checkpointSteps(in path: String) -> [Int] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
+        return names.compactMap { $0.wholeMatch(of: /step-(\d{8,18})\.h5/).map { Int($0.1)! } }.sorted()
+    }
+
+    /// Lets `checkpoints/latest` point to a checkpoint, atomically.
+    package func setLatest(step: Int) throws { try setLink("latest", step: step) }
+
+    /// Lets `checkpoints/best` point to a checkpoint, atomically.
+    package func setBest(step: Int) throws { try setLink("best", step: step) }
+
+    private func setLink(_ name: String, step: Int) throws {
+        let link = path + "/checkpoints/" + name
+        let temporary = link + ".tmp"
+        unlink(temporary)
+        let target = URL(fileURLWithPath: checkpoint(step: step)).lastPathComponent
+        guard symlink(target, temporary) == 0, rename(temporary, link) == 0 else {
+            throw KaonError("cannot update \(link): \(systemReason())")
+        }
+        try synchronizeDirectory(path + "/checkpoints")
+    }
+
+    /// Removes old checkpoints once that of `step` is complete and the latest.
+    ///
+    /// There stay the last `count` up to it, those at multiples of `interval`, the best, and those of more steps,
+    /// which belong to another course of the run. A file that cannot be removed only takes space.
+    package func removeCheckpoints(before step: Int, keepingLast count: Int, every interval: Int?, best: Int?) {
+        let old = Self.checkpointSteps(in: path).filter { $0 <= step }.dropLast(max(1, count))
+        for old in old where old != best && (interval.map { old % $0 != 0 } ?? true) {
+            unlink(checkpoint(step: old))
+        }
+    }
+
+    /// Throws `KaonError` where the folder is no longer the one that this run has locked: removed, and
+    /// perhaps made anew by another run.
+    package func checkIsOwn() throws {
+        var (own, there) = (stat(), stat())
+        guard fstat(lock, &own) == 0, stat(path + "/.lock", &there) == 0, own.st_ino == there.st_ino,
+            own.st_dev == there.st_dev
+        else { throw KaonError("the run directory \(path) was removed or replaced") }
+    }
+
+    /// The space that is left for checkpoints, in words.
+    package var freeSpace: String {
+        var info = statvfs()
+        guard statvfs(path, &info) == 0 else { return "the free space is not known" }
+        let bytes = Double(info.f_bavail) * Double(info.f_frsize)
+        return "\(rounded(bytes / 1e6, decimals: bytes < 1e7 ? 2 : 0)) MB are free there"
+    }
+
+    /// Writes `config.yaml`.
+    package func write(configuration: String) throws {
+        try writeAtomically(configuration, to: path + "/config.yaml")
+    }
+}

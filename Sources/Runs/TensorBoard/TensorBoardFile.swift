@@ -1,0 +1,107 @@
+import Foundation
+import System
+
+/// An event file of TensorBoard, `events.out.tfevents.<seconds>.<host>`, which shows while a run goes on what its
+/// `metrics.csv` has, under the same names.
+///
+/// Every start of a run writes a file of its own, since what is in a file cannot be taken back: it begins with a note
+/// from which step on the files before it no longer count.
+package final class TensorBoardFile {
+    private let file: AppendedFile
+    private let now: () -> Double
+
+    /// Begins a file in a folder, the last one there in the order of names, in which TensorBoard reads them.
+    ///
+    /// - Parameters:
+    ///   - purging: the step from which on what earlier files have does not count.
+    ///   - now: the seconds since 1970.
+    package init(
+        in folder: String, purging step: Int, host: String = ProcessInfo.processInfo.hostName,
+        now: @escaping () -> Double = { Date().timeIntervalSince1970 }
+    ) throws {
+        self.now = now
+        let times = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap { name in
+            name.prefixMatch(of: /events\.out\.tfevents\.(\d{10})\./).flatMap { Int($0.1) }
+        }
+        // Clocks differ between hosts, and two starts may share a second.
+        let time = max(Int(now()), (times.max() ?? 0) + 1)
+        file = try AppendedFile(path: "\(folder)/events.out.tfevents.\(String(format: "%010d", time)).\(host)")
+        try write(step: 0) { $0.add(3, "brain.Event:2") }
+        try write(step: step) { event in
+            var session = ProtobufMessage()
+            session.add(1, 1)  // status: START
+            event.add(7, session)
+        }
+    }
+
+    /// Writes numbers under their names at a step.
+    package func write(_ scalars: [(name: String, value: Double)], step: Int) throws {
+        try write(step: step) { event in
+            event.add(5, Self.summary(scalars.map { scalar in
+                var value = ProtobufMessage()
+                value.add(1, scalar.name)
+                value.add(2, Float(scalar.value))
+                return value
+            }))
+        }
+    }
+
+    /// Writes a text, in which each line stands as it is.
+    package func write(text: String, name: String, step: Int) throws {
+        // Four spaces are Markdown's sign for that.
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { "    " + $0 }
+        var plugin = ProtobufMessage()
+        plugin.add(1, "text")
+        var metadata = ProtobufMessage()
+        metadata.add(1, plugin)
+        var tensor = ProtobufMessage()
+        tensor.add(1, 7)  // dtype: DT_STRING
+        tensor.add(2, ProtobufMessage())  // no dimensions
+        tensor.add(8, lines.joined(separator: "\n"))
+        var value = ProtobufMessage()
+        value.add(1, name)
+        value.add(8, tensor)
+        value.add(9, metadata)
+        let summary = Self.summary([value])
+        try write(step: step) { $0.add(5, summary) }
+    }
+
+    /// Writes distributions under their names at a step.
+    package func write(_ histograms: [(name: String, histogram: ValueHistogram)], step: Int) throws {
+        try write(step: step) { event in
+            event.add(5, Self.summary(histograms.map { entry in
+                let histogram = entry.histogram
+                var message = ProtobufMessage()
+                message.add(1, histogram.minimum)
+                message.add(2, histogram.maximum)
+                message.add(3, Double(histogram.count))
+                message.add(4, histogram.sum)
+                message.add(5, histogram.sumOfSquares)
+                message.add(6, histogram.upperEdges)
+                message.add(7, histogram.bins.map(Double.init))
+                var value = ProtobufMessage()
+                value.add(1, entry.name)
+                value.add(5, message)
+                return value
+            }))
+        }
+    }
+
+    /// Writes what could not be written before.
+    package func flush() throws { try file.flush() }
+
+    private static func summary(_ values: [ProtobufMessage]) -> ProtobufMessage {
+        var summary = ProtobufMessage()
+        for value in values { summary.add(1, value) }
+        return summary
+    }
+
+    /// Fields 3, 5 and 7 of an event are its content: the version of the file, a summary, the log of the session.
+    private func write(step: Int, _ content: (inout ProtobufMessage) -> Void) throws {
+        var event = ProtobufMessage()
+        event.add(1, now())
+        event.add(2, step)
+        content(&event)
+        try file.write(TFRecord.framed(event.bytes))
+    }
+}

@@ -1,0 +1,37 @@
+import Foundation
+import System
+
+/// What may be wrong with the surroundings of a run, in sentences for its first lines.
+package enum StartWarnings {
+    /// Slurm started other processes than MPI knows of: most often each as a job of its own.
+    package static func slurm(_ environment: [String: String], ranks: Int) -> String? {
+        // Inside a step the number is that of the step; in a batch script that of the job.
+        let isStep = environment["SLURM_STEP_NUM_TASKS"] != nil && environment["SLURM_PROCID"] != nil
+            && environment["OMPI_COMM_WORLD_SIZE"] == nil
+        let value = isStep ? environment["SLURM_STEP_NUM_TASKS"] : environment["SLURM_NTASKS"]
+        guard let tasks = value.flatMap({ Int($0) }), tasks != ranks else { return nil }
+        if isStep, ranks == 1 {
+            return "srun started \(tasks) tasks, but MPI sees each as a job of one rank: srun needs --mpi=pmix "
+                + "(srun --mpi=list shows what it has), or start with mpirun"
+        }
+        return "Slurm has \(tasks) tasks for this job (SLURM_NTASKS), but MPI has \(plural(ranks, "rank")); "
+            + "start with mpirun or srun --mpi=pmix, without another number of ranks"
+    }
+
+    /// The BLAS library uses kernels for an older processor than this one.
+    package static func kernels(_ core: String, better: String?) -> String? {
+        guard let better else { return nil }
+        return "OpenBLAS uses its kernels for \(core), though this processor can do more; start with "
+            + "OPENBLAS_CORETYPE=\(better), or install a newer OpenBLAS"
+    }
+
+    /// The file system of the run directory gives no locks, which keep a second run out of it.
+    package static func locks(of directory: String) -> String? {
+        let descriptor = open(directory, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        guard flock(descriptor, LOCK_SH | LOCK_NB) != 0, errno != EWOULDBLOCK else { return nil }
+        return "the file system of \(directory) gives no locks (\(systemReason())): nothing keeps a second run out of "
+            + "the directory, and HDF5_USE_FILE_LOCKING=TRUE would not work there"
+    }
+}

@@ -1,0 +1,36 @@
+import Foundation
+
+/// `1 rank`, `2 ranks`.
+package func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
+
+/// A number with a fixed number of decimals.
+package func rounded(_ value: Double, decimals: Int) -> String {
+    String(format: "%.\(decimals)f", value)
+}
+
+/// A number of bytes as kB or MB (powers of ten).
+package func megabytes(_ bytes: Int) -> String {
+    bytes < 1_000_000
+        ? rounded(Double(bytes) / 1e3, decimals: 1) + " kB"
+        : rounded(Double(bytes) / 1e6, decimals: 1) + " MB"
+}
+
+/// A duration in its two largest units: `2 h 5 min`.
+package func clock(_ seconds: Double) -> String {
+    guard seconds < 1e9 else { return "ages" }
+    let whole = Int(seconds.rounded())
+    let (days, hours, minutes) = (whole / 86400, whole / 3600 % 24, whole / 60 % 60)
+    if days > 0 { return "\(days) d \(hours) h" }
+    if hours > 0 { return "\(hours) h \(minutes) min" }
+    if minutes > 0 { return "\(minutes) min \(whole % 60) s" }
+    return "\(whole) s"
+}
+
+/// A table as text; each column is as wide as its widest entry.
+package func aligned(_ rows: [[String]]) -> String {
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max()! }
+    return rows.map { row in
+        let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
+        return String(cells.joined(separator: "  ").reversed().drop { $0 == " " }.reversed())
+    }.joined(separator: "\n")
+}

@@ -1,0 +1,55 @@
+internal import CKernels
+
+// a negative slope; σ logistic function; Φ and φ distribution and density of a normal number; κ = √(2/π)
+//
+//   LeakyReLU:     y = x for x > 0, a x elsewhere        dx = dy for x > 0, a dy elsewhere
+//   SiLU:          y = x σ(x)                            dx = dy (σ + x σ (1 − σ))
+//   GELU:          y = x Φ(x)                            dx = dy (Φ + x φ)
+//   GELU by tanh:  y = x s, s = σ(2κ (x + 0.044715 x³))  dx = dy (s + x s (1 − s) 2κ (1 + 0.134145 x²))
+extension Tape {
+    /// The rectifier that lets a part of negative values through (Maas et al., 2013): x for x > 0, slope · x
+    /// elsewhere.
+    package func leakyReLU(_ x: Variable, slope: Float) -> Variable {
+        activation(
+            "leaky ReLU", x, { ck_leaky_relu($0, $1, slope, $2) },
+            { ck_leaky_relu_backward($0, $1, $2, slope, $3, $4) })
+    }
+
+    /// The sigmoid-weighted linear unit (arXiv:1606.08415, arXiv:1702.03118): x σ(x).
+    package func silu(_ x: Variable) -> Variable {
+        activation("SiLU", x, ck_silu, ck_silu_backward)
+    }
+
+    /// The Gaussian error linear unit (arXiv:1606.08415): x Φ(x).
+    package func gelu(_ x: Variable) -> Variable {
+        activation("GELU", x, ck_gelu, ck_gelu_backward)
+    }
+
+    /// The Gaussian error linear unit in its approximation by a hyperbolic tangent.
+    package func geluTanh(_ x: Variable) -> Variable {
+        activation("GELU", x, ck_gelu_tanh, ck_gelu_tanh_backward)
+    }
+
+    private func activation(
+        _ name: String, _ x: Variable,
+        _ forward: (UnsafeMutablePointer<Float>, UnsafePointer<Float>, Int64) -> Void,
+        _ backward: @escaping (
+            UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, Int32, Int64
+        ) -> Void
+    ) -> Variable {
+        let y = Tensor(shape: x.shape)
+        parallel(x.value.count, grain: elementGrain) { range in
+            let i = range.lowerBound
+            forward(y.pointer + i, x.value.pointer + i, Int64(range.count))
+        }
+        return record(name, y, from: [x]) { dy in
+            let target = x.gradientTarget()
+            parallel(x.value.count, grain: elementGrain) { range in
+                let i = range.lowerBound
+                backward(
+                    target.pointer + i, dy.pointer + i, x.value.pointer + i, target.accumulate ? 1 : 0,
+                    Int64(range.count))
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+internal import CKernels
+import System
+
+// R rows, K classes, p = softmax(logits), ε smoothing, w class weights (default 1), t target
+//
+//   loss = Σ_r (1 − ε) w[t] (−ln p[t]) + ε/K Σ_k w[k] (−ln p[k])
+//   dlogits = scale · (p · ((1 − ε) w[t] + ε/K Σ w) − ε/K w − (1 − ε) w[t] · onehot(t))
+extension Tape {
+    /// The summed cross-entropy of logits against class indices, with PyTorch's label smoothing and class weights.
+    ///
+    /// The gradient is computed with the loss and replaces the logits: nothing else may use them afterwards.
+    /// - Parameters:
+    ///   - logits: `[rows, classes]`.
+    ///   - scale: what the gradient of this sum counts in the total loss, such as task weight over global count.
+    /// - Returns: the sum over rows; divide by `rows`, or by Σ w[t] when weighted, for PyTorch's mean.
+    package func crossEntropy(
+        _ logits: Variable, target: [Int32], smoothing: Float = 0, classWeights: Tensor? = nil, scale: Float
+    ) -> Double {
+        let (rows, classes) = (logits.value.rows, logits.value.columns)
+        invariant(target.count == rows, "\(target.count) targets for \(rows) rows")
+        invariant(target.allSatisfy { $0 >= 0 && $0 < classes }, "a target is outside 0..<\(classes)")
+        let gradient = differentiates(logits) ? logits.value.pointer : nil
+        let loss = parallelSum(rows, grain: elementGrain / classes) { range in
+            let first = range.lowerBound * classes
+            return target.withUnsafeBufferPointer { target in
+                ck_cross_entropy(
+                    gradient.map { $0 + first }, logits.value.pointer + first, target.baseAddress! + range.lowerBound,
+                    classWeights?.pointer, smoothing, scale, Int64(range.count), Int64(classes))
+            }
+        }
+        if gradient != nil { logits.add(gradient: logits.value) }
+        lap("cross-entropy")
+        return loss
+    }
+}

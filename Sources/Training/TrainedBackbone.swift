@@ -1,0 +1,77 @@
+import Jets
+import NN
+import Objectives
+import Runs
+import System
+import Tensors
+
+/// What `kaon encode` writes of every jet.
+package enum EncodingPool: String, CaseIterable, Sendable {
+    /// The output of the backbone for every register and constituent.
+    case none
+    /// Their mean.
+    case mean
+}
+
+/// The backbone of a checkpoint of any objective.
+package struct TrainedBackbone {
+    package let options: RunOptions
+    package let preprocessing: any Preprocessing
+    package let registers: Int
+    private let backbone: DownstreamBackbone
+
+    package init(_ checkpoint: String, overrides: [String]) throws {
+        options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
+        let fitted = try Checkpoint.fittedState(of: checkpoint)
+        preprocessing = fitted.preprocessing
+        if case .transformer(let transformer)? = options.objective.backbone?.shape.blocks {
+            registers = transformer.registers
+        } else {
+            registers = 0
+        }
+        backbone = try Self.read(checkpoint, options, fitted).backbone
+    }
+
+    /// Builds the backbone of a checkpoint and reads its weights, and what turns jets into its inputs. Throws
+    /// `KaonError` where the objective has none.
+    package static func read(
+        _ checkpoint: String, _ options: RunOptions, _ fitted: FittedState
+    ) throws -> (backbone: DownstreamBackbone, parameters: ParameterStore) {
+        guard let shape = options.objective.backbone else {
+            throw KaonError(
+                "\(checkpoint) is a checkpoint of \(options.objective.name.rawValue), which has no backbone")
+        }
+        var tuning = FineTuning()
+        tuning.mode = .fixed
+        let builder = ParameterBuilder()
+        let backbone = DownstreamBackbone(
+            shape, tuning, JetShape(options.data.features, maxConstituents: options.data.maxConstituents),
+            seed: options.seed, in: builder)
+        let parameters = builder.build(seed: options.seed)
+        try Checkpoint.readWeights(from: checkpoint, into: parameters, group: DownstreamBackbone.group)
+        try backbone.restore(fitted.objective)
+        return (backbone, parameters)
+    }
+
+    package var width: Int { backbone.width }
+
+    package func encode(_ batch: JetBatch, pool: EncodingPool) -> Predictions {
+        let encoded = backbone(batch, phase: .validation, on: Tape(recording: false))
+        let (values, offsets) = (encoded.output.value, encoded.offsets)
+        return Predictions([
+            "encodings": .init(pool == .none ? values : values.means(over: offsets)),
+            "counts": .init((0..<offsets.jets).map { offsets[$0].count }),
+            "labels": .init(batch.labels.map { Int($0) }),
+        ])
+    }
+}
+
+extension Tensor {
+    /// The mean of the rows of each jet, zero for a jet without any.
+    fileprivate func means(over offsets: Offsets) -> Tensor {
+        let scores = Variable(constant: Tensor(repeating: 0, shape: [rows, 1]))
+        return Tape(recording: false).weightedPooling(
+            Variable(constant: self), scores: scores, offsets: offsets
+        ).value
+    }
+}

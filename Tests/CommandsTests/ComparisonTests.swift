@@ -1,0 +1,65 @@
+import Commands
+import Foundation
+import Testing
+import TestSupport
+
+@Suite struct ComparisonTests {
+    private func makeRun(_ folder: String, width: Int, _ rows: [String]) throws -> String {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try "seed: 0\nmodel:\n  width: \(width)\ntraining:\n  steps: 40\n"
+            .write(toFile: folder + "/config.yaml", atomically: true, encoding: .utf8)
+        let header = "step,epoch,jets,train/a_loss,valid/a_loss,valid/accuracy,learning_rate"
+        try ([header] + rows).map { $0 + "\n" }.joined()
+            .write(toFile: folder + "/metrics.csv", atomically: true, encoding: .utf8)
+        return folder
+    }
+
+    @Test func theTablesSayWhatDiffersAndWhatCameOfIt() throws {
+        try withScratchFolder { folder in
+            let a = try makeRun(
+                folder + "/a", width: 8, ["10,0,100,3,,,0.1", "20,0,200,1,2.5,0.5,0.2", "30,0,300,2,3.5,0.75,0.3"])
+            let b = try makeRun(folder + "/b", width: 16, ["10,0,100,nan,,,0.1"])
+            // A line that is still being written.
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: b + "/metrics.csv"))
+            try file.seekToEnd()
+            try file.write(contentsOf: Data("20,0,2".utf8))
+            #expect(
+                try compare(a, b, showsCurves: false) == """
+                    A  \(a): 30 of 40 steps
+                    B  \(b): 10 of 40 steps
+
+                    configuration  A  B
+                    model.width    8  16
+
+                    metrics         A last  A best (step)  B last  B best (step)
+                    train/a_loss    2       1 (20)         –       –
+                    valid/a_loss    3.5     2.5 (20)       –       –
+                    valid/accuracy  0.75    0.75 (30)      –       –
+                    learning_rate   0.3                    0.1
+                    """)
+            #expect(try compare(a, a, showsCurves: true).contains("the configurations are the same"))
+            #expect(try compare(a, a, showsCurves: true).contains("train/a_loss    A"))
+        }
+    }
+
+    @Test func linesHaveTheirHeights() {
+        let points = [(step: 1, value: 0.0), (2, 1.0), (3, 2.0), (3, 4.0), (80, 7.0)]
+        let line = sparkline(points, 0...7, steps: 80)
+        #expect(line.count == 40)
+        // The first two steps share a column.
+        #expect(line.hasPrefix("▁▄▄▄") && line.hasSuffix("▄█"))
+        #expect(sparkline([(1, 3)], 3...3, steps: 1) == "▁" + String(repeating: " ", count: 39))
+    }
+
+    @Test func whatIsNoRunIsNamed() throws {
+        try withScratchFolder { folder in
+            #expect(
+                failure { _ = try compare(folder, folder, showsCurves: false) }
+                    == "\(folder) is not the folder of a run: it has no config.yaml")
+            let run = try makeRun(folder + "/a", width: 8, ["10,0,100,3,,"])
+            #expect(
+                failure { _ = try compare(run, run, showsCurves: false) }
+                    == "\(run)/metrics.csv is damaged: '10,0,100,3,,'")
+        }
+    }
+}

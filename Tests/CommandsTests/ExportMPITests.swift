@@ -1,0 +1,220 @@
+import Commands
+import Foundation
+import HDF5
+import Runs
+import RunSupport
+import Safetensors
+import System
+import Testing
+import TestSupport
+import Training
+
+/// What `kaon export` promises: the model comes back to the bit, on any number of ranks. Every test is collective.
+@Suite(.serialized) struct ExportMPITests {
+    private func export(
+        _ checkpoint: String, to output: String, part: ExportedPart = .backbone, names: ParameterNames = .kaon
+    ) throws {
+        try Commands.export(
+            checkpoint, output: output, part: part, names: names, overwrites: false, on: world,
+            console: Console(isSilent: true))
+        try world.barrier()
+    }
+
+    /// The weights that a run has after a step in which nothing is learned.
+    private func initialBits(_ folder: String, _ weights: String) throws -> [String: [UInt32]] {
+        let directory = folder + "/from-" + URL(fileURLWithPath: weights).lastPathComponent
+        try train(
+            tinyRun(
+                directory, "model.initial_weights=\(weights)", "training.steps=1", "optimizer.learning_rate=0",
+                "schedule={name: constant}", "seed=9"))
+        return try bits("model", of: checkpoint(directory, step: 1))
+    }
+
+    private func encodings(_ model: String, _ output: String) throws -> [UInt32] {
+        try encode(
+            model, overrides: ["data.test=[\(sample("test"))]"], output: output, pool: .none, overwrites: false,
+            on: world, console: Console(isSilent: true))
+        try world.barrier()
+        return try File(opening: output).root.read("encodings", as: Float.self).map(\.bitPattern)
+    }
+
+    @Test func initialWeightsComeBackToTheBit() throws {
+        try withSharedFolder { folder in
+            try train(tinyRun(folder + "/run", "training.steps=3"))
+            let trained = checkpoint(folder + "/run", step: 3)
+            let expected = try bits("model", of: trained)
+            let (whole, backbone, published) = (
+                folder + "/model.safetensors", folder + "/backbone.safetensors", folder + "/public.safetensors"
+            )
+            try export(trained, to: whole, part: .model)
+            try export(trained, to: backbone)
+            try export(trained, to: published, names: .jetssl)
+            #expect(try initialBits(folder, whole) == expected)
+
+            let fresh = try initialBits(folder, trained)
+            for file in [backbone, published] {
+                let found = try initialBits(folder, file)
+                let isBackbone = { (name: String) in name.hasPrefix("encoder.") || name.hasPrefix("embedding.") }
+                #expect(found.filter { isBackbone($0.key) } == expected.filter { isBackbone($0.key) })
+                // The others are fresh, and those of the seed.
+                #expect(found["decoder.null_tokens"] != expected["decoder.null_tokens"])
+                #expect(found.keys == fresh.keys)
+            }
+        }
+    }
+
+    /// A run that goes on has its weights in its checkpoint; one that begins says at once what is not there.
+    @Test func initialWeightsAreNeededOnce() throws {
+        try withSharedFolder { folder in
+            let (weights, run) = (folder + "/model.safetensors", folder + "/run")
+            try train(tinyRun(folder + "/before", "training.steps=1"))
+            try export(checkpoint(folder + "/before", step: 1), to: weights, part: .model)
+            func go(_ directory: String, steps: Int) throws {
+                try train(tinyRun(directory, "model.initial_weights=\(weights)", "training.steps=\(steps)"))
+            }
+            try go(run, steps: 2)
+            try world.onRoot { try FileManager.default.removeItem(atPath: weights) }
+            try world.barrier()
+            try go(run, steps: 3)
+            #expect(FileManager.default.fileExists(atPath: checkpoint(run, step: 3)))
+            #expect(failure { try go(folder + "/other", steps: 2) }.contains("model.initial_weights: there is no checkpoint"))
+        }
+    }
+
+    @Test func publicNamesAreThoseOfThePublicCode() throws {
+        try withSharedFolder { folder in
+            try train(tinyRun(folder + "/run", "training.steps=1", "model.encoder.layers=1"))
+            let path = folder + "/public.safetensors"
+            try export(checkpoint(folder + "/run", step: 1), to: path, names: .jetssl)
+            let file = try SafetensorsFile(contentsOf: path)
+            #expect(
+                file.names == [
+                    "csts_emb.bias", "csts_emb.weight", "csts_id_emb.weight", "encoder.final_norm.bias",
+                    "encoder.final_norm.weight", "encoder.layers.0.attn.fn.attn_in_b",
+                    "encoder.layers.0.attn.fn.attn_in_w", "encoder.layers.0.attn.fn.attn_out.bias",
+                    "encoder.layers.0.attn.fn.attn_out.weight", "encoder.layers.0.attn.ls.gamma",
+                    "encoder.layers.0.attn.norm.bias", "encoder.layers.0.attn.norm.weight",
+                    "encoder.layers.0.ff.fn.lin1.bias", "encoder.layers.0.ff.fn.lin1.weight",
+                    "encoder.layers.0.ff.fn.lin2.bias", "encoder.layers.0.ff.fn.lin2.weight",
+                    "encoder.layers.0.ff.ls.gamma", "encoder.layers.0.ff.norm.bias",
+                    "encoder.layers.0.ff.norm.weight", "encoder.registers",
+                ])
+            #expect(try file.shape("encoder.registers") == [1, 2, 16])
+            let text = failure {
+                _ = try runOptions(readingPretrained: "{objective: classification, data: {train: x}, backbone: \(path)}")
+            }
+            #expect(text.isEmpty, "the configuration is in the metadata")
+        }
+    }
+
+    /// With the preprocessing, and the centroids or the VQ-VAE that make the inputs.
+    @Test(arguments: ObjectiveCase.all + [
+        ObjectiveCase(
+            name: "set_flow",
+            sections: """
+                objective: set_flow
+                model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2}, decoder: {width: 16, layers: 1, heads: 2}}
+                """)
+    ])
+    func exportsOfAllObjectivesAnswerAlike(_ objective: ObjectiveCase) throws {
+        try objective.withTokenizer { folder, tokenizer in
+            try train(objective.options(folder + "/run", tokenizer: tokenizer, "training.steps=2"))
+            let trained = checkpoint(folder + "/run", step: 2)
+            let whole = folder + "/model.safetensors"
+            try export(trained, to: whole, part: .model)
+            for model in [trained, whole] {
+                try evaluate(
+                    model, overrides: ["data.test=[\(sample("test"))]"],
+                    output: folder + "/" + URL(fileURLWithPath: model).pathExtension, on: world,
+                    console: Console(isSilent: true))
+            }
+            try world.barrier()
+            let metrics = try ["h5", "safetensors"].map {
+                try String(contentsOfFile: "\(folder)/\($0)/metrics.json", encoding: .utf8)
+                    .split(separator: "\n").filter { !$0.contains("\"checkpoint\"") && !$0.contains("\"step\"") }
+            }
+            #expect(metrics[0] == metrics[1] && metrics[0].count > 4)
+
+            let backbone = folder + "/backbone.safetensors"
+            guard objective.name != "vqvae" else {
+                #expect(failure { try export(trained, to: backbone) }.contains("vqvae, which has no backbone"))
+                return
+            }
+            try export(trained, to: backbone)
+            #expect(try encodings(trained, folder + "/1.h5") == encodings(backbone, folder + "/2.h5"))
+        }
+    }
+
+    @Test func finetunesAnExportedBackboneLikeItsCheckpoint() throws {
+        try withSharedFolder { folder in
+            try train(tinyRun(folder + "/run", "training.steps=2"))
+            let trained = checkpoint(folder + "/run", step: 2)
+            try export(trained, to: folder + "/backbone.safetensors")
+            var weights: [[String: [UInt32]]] = []
+            for backbone in [trained, folder + "/backbone.safetensors"] {
+                let directory = folder + "/on-" + URL(fileURLWithPath: backbone).pathExtension
+                try train(
+                    try runOptions(
+                        readingPretrained: """
+                            objective: classification
+                            backbone: \(backbone)
+                            backbone_mode: fine_tuned
+                            run: {directory: \(directory), evaluate: never}
+                            data: {train: ["\(sample("val"))"]}
+                            fine_tuning: {frozen_steps: 1, catch_up_steps: 1}
+                            head: {width: 8, layers: 1, heads: 2}
+                            training: {steps: 3, batch_size: 16}
+                            parallel: {threads: 1}
+                            """))
+                weights.append(try bits("model", of: checkpoint(directory, step: 3)))
+            }
+            #expect(weights[0] == weights[1] && weights[0].count > 30)
+        }
+    }
+
+    @Test func filesThatDoNotFitAreRefused() throws {
+        try withSharedFolder { folder in
+            try train(tinyRun(folder + "/run", "training.steps=1"))
+            let trained = checkpoint(folder + "/run", step: 1)
+            let file = folder + "/backbone.safetensors"
+            try export(trained, to: file)
+            func complaint(_ overrides: String...) throws -> String {
+                failure {
+                    try train(
+                        tinyRun(
+                            folder + "/other", ["model.initial_weights=\(file)", "training.steps=1"] + overrides))
+                }
+            }
+            #expect(
+                try complaint("model.encoder.width=8")
+                    == "\(file) is of another model: the tensor embedding.continuous.weight has shape [16, 7], this "
+                    + "model has [8, 7]")
+            #expect(
+                try complaint("model.encoder.layers=3")
+                    == "\(file) is of another model: it has no tensor encoder.layers.2.attention_norm.weight")
+            #expect(
+                try complaint("model.encoder.layers=1").hasPrefix(
+                    "\(file) is of another model: this model has no tensor encoder.layers.1."))
+            #expect(
+                failure { _ = try encodings(file + ".safetensors", folder + "/e.h5") }
+                    == "\(file).safetensors: there is no such file")
+            #expect(failure { try export(trained, to: folder + "/x.h5") }.contains("has to end in .safetensors"))
+            #expect(failure { try export(file, to: folder + "/x.safetensors") }.contains("exported model already"))
+            #expect(failure { try export(trained, to: file) }.contains("is there already"))
+            #expect(
+                failure { try export(trained, to: folder + "/x.safetensors", part: .model, names: .jetssl) }
+                    .contains("leave out --all"))
+
+            // Every byte counts, those of the header and those of the values.
+            if world.rank == 0 {
+                let path = URL(fileURLWithPath: file)
+                var bytes = try Data(contentsOf: path)
+                bytes[bytes.count - 3] ^= 4
+                try bytes.write(to: path)
+            }
+            try world.barrier()
+            #expect(failure { _ = try encodings(file, folder + "/e.h5") }.hasPrefix("\(file): is damaged"))
+            #expect(try complaint().hasPrefix("\(file): is damaged"))
+        }
+    }
+}

@@ -1,0 +1,211 @@
+import Commands
+import Foundation
+import HDF5
+import Jets
+import MPI
+import Runs
+import RunSupport
+import System
+import Testing
+import TestSupport
+import Training
+
+/// Flows, the probe, weights of identities and the set-to-set model in whole runs. Every test is collective.
+@Suite(.serialized) struct FlowTasksMPITests {
+    static let runs = ["flow", "flow_matching", "probe", "set_flow"]
+
+    /// A run of 8 steps on 1000 jets.
+    private func options(_ name: String, _ directory: String, _ overrides: String...) throws -> RunOptions {
+        let tasks =
+            switch name {
+            case "flow": "{particle_id: {class_weights: balanced}, flow: {context: 8, layers: 2, width: 8}}"
+            case "flow_matching":
+                "{particle_id: {}, kmeans: {clusters: 16, fit_jets: 50, iterations: 2}, "
+                    + "flow_matching: {condition: 8, width: 16, decay: 0.9}}"
+            default: "{regression: {}, probe: {interval: 3}}"
+            }
+        let isSet = name == "set_flow"
+        return try runOptions(
+            """
+            seed: 5
+            run: {directory: \(directory)}
+            data: {train: ["\(sample("val"))"], validation: ["\(sample("test"))"]}
+            preprocessing: {jets: 500, quantiles: 100}
+            objective: \(isSet ? "set_flow" : "mpm_v2")
+            model:
+              encoder: {width: 16, layers: 1, heads: 2, registers: 2, layer_scale: 0.1}
+              decoder: {width: 16, layers: 1, heads: 2}
+            \(isSet ? "set_flow: {fit_jets: 100}" : "tasks: " + tasks)
+            optimizer: {learning_rate: 5.0e-3}
+            schedule: {warmup_steps: 4, half_life: 200}
+            training: {steps: 8, batch_size: 37, micro_batch_size: 8, validation_interval: 4, validation_jets: 50,
+                       checkpoint_interval: 1000, log_interval: 1}
+            parallel: {threads: 1}
+            """, overrides)
+    }
+
+    @Test(arguments: runs) func anyNumberOfRanksTrainsTheSameModel(name: String) throws {
+        try withSharedFolder { folder in
+            let (shared, alone) = (folder + "/shared", folder + "/alone-\(world.rank)")
+            try train(options(name, shared))
+            try train(options(name, alone), on: .selfOnly)
+            for column in try MetricsTable(shared).columns where column.hasSuffix("_loss") {
+                #expect(try difference(column, shared, alone) < 1e-4, "\(column)")
+            }
+        }
+    }
+
+    @Test(arguments: runs) func aStoppedRunResumesExactly(name: String) throws {
+        try withSharedFolder { folder in
+            try train(options(name, folder + "/straight"))
+            try train(options(name, folder + "/resumed", "training.steps=5"))
+            try train(options(name, folder + "/resumed"))
+            try expectSameRun(folder + "/straight", folder + "/resumed", step: 8)
+            guard name == "flow_matching" else { return }
+            let group = "state/objective/tasks/flow_matching/average"
+            let averages = try ["/straight", "/resumed"].map {
+                try bits(group, of: checkpoint(folder + $0, step: 8))
+            }
+            #expect(averages[0].count == 16 && averages[0] == averages[1])
+            // After eight steps the average is neither the weights nor what it was after five.
+            let weights = try bits("model", of: checkpoint(folder + "/straight", step: 8))
+            let bias = "head.output.bias"
+            #expect(averages[0][bias] != nil && averages[0][bias] != weights["tasks.flow_matching." + bias])
+            #expect(try bits(group, of: checkpoint(folder + "/resumed", step: 5)) != averages[0])
+        }
+    }
+
+    /// At steps 1, 4, 7 and in validations; the total does not count it.
+    @Test func theProbeIsToldWhenItLearns() throws {
+        try withSharedFolder { folder in
+            try train(options("probe", folder + "/run"))
+            let table = try MetricsTable(folder + "/run")
+            #expect(try table.values("train/probe_loss").count == 3)
+            #expect(try table.values("train/probe_accuracy").count == 3)
+            #expect(try table.values("valid/probe_accuracy").allSatisfy { 0...1 ~= $0 })
+            #expect(try table.values("valid/total_loss") == table.values("valid/regression_loss"))
+            let file = try File(opening: checkpoint(folder + "/run", step: 8))
+            #expect(try file.root.group("state/classes").stringsAttribute("names").count == 10)
+        }
+    }
+
+    private func generation(_ jets: Int) -> GenerationOptions {
+        var options = GenerationOptions(jets: jets)
+        options.steps = 3
+        options.seed = 7
+        return options
+    }
+
+    /// All datasets under some names of a file, as numbers.
+    private func contents(_ path: String, _ names: [String]) throws -> [[Float]] {
+        let file = try File(opening: path)
+        return try names.map { try file.root.read($0, as: Float.self) }
+    }
+
+    /// Expects two files to agree to the bit.
+    private func expectSame(_ names: [String], _ a: String, _ b: String) throws {
+        for (name, (first, second)) in zip(names, zip(try contents(a, names), try contents(b, names))) {
+            #expect(!first.isEmpty && first.map(\.bitPattern) == second.map(\.bitPattern), "\(name)")
+        }
+    }
+
+    @Test func jetsAreGeneratedTheSameOnAnyNumberOfRanks() throws {
+        try withSharedFolder { folder in
+            try train(options("set_flow", folder + "/run"))
+            let model = checkpoint(folder + "/run", step: 8)
+            let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
+            let console = Console(isSilent: true)
+            try generate(model, overrides: [], output: all, generation(61), on: world, console: console)
+            try generate(model, overrides: [], output: alone, generation(61), on: .selfOnly, console: console)
+            try world.barrier()
+            try expectSame(["csts", "csts_id", "offsets", "labels"], all, alone)
+            // kaon reads it; constituents fall in pT, and neutral ones have no impact parameters.
+            let block = try openJetFile(all, maxConstituents: 128).read(rows: 0..<61)
+            #expect(try JetStatistics([all]).jets == 61)
+            for jet in 0..<61 {
+                let tokens = Int(block.offsets[jet])..<Int(block.offsets[jet + 1])
+                let momenta = tokens.map { block.values[7 * $0] }
+                #expect(momenta == momenta.sorted(by: >) && !momenta.isEmpty)
+            }
+            for token in block.identities.indices where JetFeatures.isNeutral(block.identities[token]) {
+                #expect(block.values[7 * token + 3..<7 * token + 7].allSatisfy { $0 == 0 })
+            }
+            var five = generation(4)
+            (five.constituents, five.overwrites) = (5, true)
+            try generate(model, overrides: [], output: all, five, on: world, console: console)
+            try world.barrier()
+            #expect(try contents(all, ["offsets"])[0] == [0, 5, 10, 15, 20])
+        }
+    }
+
+    @Test(arguments: ["flow_matching", "set_flow"])
+    func droppedConstituentsAreRecoveredTheSameOnAnyNumberOfRanks(name: String) throws {
+        try withSharedFolder { folder in
+            try train(options(name, folder + "/run"))
+            let model = checkpoint(folder + "/run", step: 8)
+            let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
+            for (output, ranks) in [(all, world), (alone, Communicator.selfOnly)] {
+                try reconstruct(
+                    model, overrides: ["data.test=[\(sample("test"))]"], output: output, generation(50),
+                    on: ranks,
+                    console: Console(isSilent: true))
+            }
+            try world.barrier()
+            let found = name == "set_flow" ? ["set_flow"] : ["kmeans", "flow_matching"]
+            #expect(try File(opening: all).root.stringsAttribute("reconstructions") == found)
+            let parts = ["original", "survivors", "dropped"] + found
+            try expectSame(
+                ["labels"] + parts.flatMap { ["\($0)/csts", "\($0)/csts_id", "\($0)/offsets"] }, all, alone)
+            func count(_ part: String) throws -> Int { try contents(all, ["\(part)/csts_id"])[0].count }
+            #expect(try count("original") == count("survivors") + count("dropped"))
+            for part in found { #expect(try count(part) == count("dropped")) }
+            // The jets are those of the file, in its units.
+            let file = try openJetFile(sample("test"), maxConstituents: 128).read(rows: 0..<50)
+            let original = try contents(all, ["original/csts"])[0]
+            #expect(original.count == file.values.count)
+            let close = stride(from: 0, to: original.count, by: 7).count {
+                abs(original[$0] - file.values[$0]) < 0.01 * file.values[$0]
+            }
+            #expect(close > 9 * original.count / 70)
+        }
+    }
+
+    /// Two rows in front of the constituents of every jet, or their mean.
+    @Test func encodingsAreTheSameOnAnyNumberOfRanks() throws {
+        try withSharedFolder { folder in
+            try train(options("set_flow", folder + "/run"))
+            let model = checkpoint(folder + "/run", step: 8)
+            let console = Console(isSilent: true)
+            let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
+            for (output, ranks) in [(all, world), (alone, Communicator.selfOnly)] {
+                try encode(
+                    model, overrides: ["data.test=[\(sample("test"))]"], output: output, pool: .none,
+                    overwrites: false, on: ranks, console: console)
+            }
+            try world.barrier()
+            try expectSame(["encodings", "offsets", "labels"], all, alone)
+            let read = try contents(all, ["encodings", "offsets", "labels"])
+            let jets = read[2].count
+            let counts = try openJetFile(sample("test"), maxConstituents: 128)
+                .constituentCounts(rows: 0..<jets)
+            #expect(zip(read[1], read[1].dropFirst()).map { Int($1 - $0) } == counts.map { $0 + 2 })
+            #expect(read[0].count == 16 * Int(read[1][jets]))
+
+            let pooled = folder + "/pooled.h5"
+            try encode(
+                model, overrides: ["data.test=[\(sample("test"))]"], output: pooled, pool: .mean,
+                overwrites: false,
+                on: world, console: console)
+            try world.barrier()
+            let means = try contents(pooled, ["encodings"])[0]
+            #expect(means.count == 16 * jets)
+            for jet in [0, 7, jets - 1] {
+                let rows = Int(read[1][jet])..<Int(read[1][jet + 1])
+                for channel in 0..<16 {
+                    let mean = rows.reduce(0) { $0 + read[0][16 * $1 + channel] } / Float(rows.count)
+                    #expect(abs(mean - means[16 * jet + channel]) < 1e-4)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import Distributed
+import NN
+import RunSupport
+import Tensors
+import Testing
+import TestSupport
+
+/// Whatever the buckets and the order in which gradients become complete, the sum over the ranks is the
+/// same.
+@Suite(.serialized) struct GradientReducerMPITests {
+    private let shapes = [[3, 7], [1], [40], [2, 2], [17, 3], [5]]
+
+    /// The gradient of one element on one rank: small integers, which sums do not round.
+    private func share(_ element: Int, rank: Int) -> Float { Float(element % 50 + 1) * Float(rank + 1) }
+
+    private func sum(_ element: Int) -> Float {
+        (0..<world.size).reduce(0) { $0 + share(element, rank: $1) }
+    }
+
+    private func setGradient(_ parameter: Parameter) {
+        let values = parameter.range.map { share($0, rank: world.rank) }
+        parameter.variable.add(gradient: Tensor(values, shape: parameter.shape))
+    }
+
+    /// As bfloat16 numbers, too: the small integers are of their number, up to 256.
+    @Test(arguments: [1, 30, 64, 1 << 20], [Precision.single, .bfloat16])
+    func gradientsAreSummed(bucketElements: Int, precision: Precision) throws {
+        let store = parameters(shapes)
+        let reducer = try GradientReducer(
+            store, on: world, bucketElements: bucketElements, precision: precision)
+        for step in 0..<3 {
+            store.resetGradients()
+            for parameter in store.parameters { setGradient(parameter) }
+            // Before the last micro-batch nothing may leave.
+            for parameter in store.parameters { reducer.gradientIsComplete(parameter.variable) }
+            reducer.arm()
+            // Each rank in an order of its own.
+            let count = store.parameters.count
+            for i in 0..<count {
+                let index = (i * (world.rank % 2 == 0 ? 1 : count - 1) + step) % count
+                reducer.gradientIsComplete(store.parameters[index].variable)
+            }
+            try reducer.finish()
+            for parameter in store.parameters {
+                #expect(
+                    parameter.range.allSatisfy {
+                        precision == .single
+                            ? store.gradients.pointer[$0] == sum($0)
+                            : abs(store.gradients.pointer[$0] - sum($0)) <= sum($0) / 256
+                    })
+            }
+        }
+    }
+
+    /// What travels as bfloat16 numbers is rounded once on its way and once as a sum, which is made in single
+    /// precision: many small shares are not lost beside a large one. All ranks have the same bits.
+    @Test(.enabled(if: world.size > 1)) func narrowSumsAreMadeInSinglePrecision() throws {
+        let store = parameters([[70]])
+        let reducer = try GradientReducer(store, on: world, precision: .bfloat16)
+        // 1.003 is between two of these numbers, 1 and 1.0078; 0.002 is less than half of their distance.
+        let share: Float = world.rank == 0 ? 1.003 : 0.002
+        store.parameters[0].variable.add(gradient: Tensor(repeating: share, shape: [70]))
+        reducer.arm()
+        try reducer.finish()
+        let small = Float(bitPattern: (Float(0.002).bitPattern + 0x8000) & 0xffff_0000)
+        let sum = 1 + Float(world.size - 1) * small
+        let rounded = Float(bitPattern: (sum.bitPattern + 0x8000) & 0xffff_0000)
+        #expect(store.gradients.array == Array(repeating: rounded, count: 70))
+        #expect(try world.allGather(store.gradients.array).allSatisfy { $0 == store.gradients.array })
+    }
+
+    /// A parameter that no operation reached, here or anywhere, counts as zero, whatever was in its
+    /// place.
+    @Test func unusedParametersCountAsZero() throws {
+        let store = parameters(shapes)
+        let reducer = try GradientReducer(store, on: world, bucketElements: 16)
+        store.gradients.pointer.update(repeating: 1000, count: store.gradients.count)
+        store.resetGradients()
+        reducer.arm()
+        for (index, parameter) in store.parameters.enumerated() where index != 2 {
+            if index == 4, world.rank != 0 { continue }
+            setGradient(parameter)
+            reducer.gradientIsComplete(parameter.variable)
+        }
+        try reducer.finish()
+        for (index, parameter) in store.parameters.enumerated() {
+            for element in parameter.range {
+                let expected = index == 2 ? 0 : index == 4 ? share(element, rank: 0) : sum(element)
+                #expect(store.gradients.pointer[element] == expected)
+            }
+        }
+    }
+
+    /// A rank without jets has nothing to say, and enters the same collectives.
+    @Test func aRankWithoutJetsTakesPart() throws {
+        let store = parameters(shapes)
+        let reducer = try GradientReducer(store, on: world, bucketElements: 16)
+        reducer.arm()
+        if world.rank == 0 {
+            for parameter in store.parameters {
+                setGradient(parameter)
+                reducer.gradientIsComplete(parameter.variable)
+            }
+        }
+        try reducer.finish()
+        for parameter in store.parameters {
+            #expect(parameter.range.allSatisfy { store.gradients.pointer[$0] == share($0, rank: 0) })
+        }
+    }
+
+    /// Sums arrive while gradients still become complete: nothing but the last bucket is left for the end,
+    /// and far more messages than may be on their way at a time come in order.
+    @Test(.enabled(if: world.size > 1), arguments: [Precision.single, .bfloat16])
+    func sumsArriveDuringTheBackwardPass(precision: Precision) throws {
+        let store = parameters([[1], [2000]] + Array(repeating: [40], count: 30))
+        let reducer = try GradientReducer(
+            store, on: world, bucketElements: 64, precision: precision)
+        for step in 0..<3 {
+            store.resetGradients()
+            for parameter in store.parameters { setGradient(parameter) }
+            reducer.arm()
+            let all = reducer.outstanding
+            for parameter in store.parameters.dropFirst(2) {
+                reducer.gradientIsComplete(parameter.variable)
+            }
+            reducer.gradientIsComplete(store.parameters[1].variable)
+            #expect(all > 40)
+            // What a long operation of the backward pass would do in between: nothing but wait and ask.
+            let deadline = ContinuousClock.now + .seconds(20)
+            while reducer.outstanding > 1, ContinuousClock.now < deadline { reducer.poll() }
+            #expect(reducer.outstanding <= 1, "step \(step)")
+            reducer.gradientIsComplete(store.parameters[0].variable)
+            try reducer.finish()
+            #expect(reducer.outstanding == 0)
+            let tolerance: Float = precision == .single ? 0 : 1 / 256
+            for parameter in store.parameters {
+                #expect(
+                    parameter.range.allSatisfy {
+                        abs(store.gradients.pointer[$0] - sum($0)) <= tolerance * sum($0)
+                    })
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+import Commands
+import Foundation
+import HDF5
+import NN
+import Runs
+import RunSupport
+import Testing
+import TestSupport
+
+@Suite struct CheckpointTests {
+    /// A model in the middle of its training.
+    private struct Model {
+        let parameters: ParameterStore
+        let optimizer: AdamW
+
+        init(_ shapes: [[Int]] = [[3, 4], [5], [2, 3]], seed: UInt64 = 1) {
+            parameters = RunSupport.parameters(shapes, seed: seed)
+            optimizer = AdamW(parameters)
+            for parameter in parameters.parameters {
+                for i in parameter.range {
+                    optimizer.firstMoment.pointer[i] = Float(seed) + Float(i) / 7
+                    optimizer.secondMoment.pointer[i] = Float(seed) + Float(i) / 11
+                }
+            }
+            optimizer.updates = [40 + Int(seed)]
+        }
+
+        func write(to path: String, _ state: TrainingState = CheckpointTests.state, note: Int = 9) throws {
+            try Checkpoint.write(
+                to: path, parameters: parameters, optimizer: optimizer, state: state,
+                configuration: "seed: 3\n"
+            ) { try $0.setAttribute("note", to: note) }
+        }
+
+        @discardableResult
+        func read(
+            from path: String, _ readState: (borrowing Group) throws -> Void = { _ in }
+        ) throws -> TrainingState {
+            try Checkpoint.read(
+                from: path, parameters: parameters, optimizer: optimizer, readState: readState)
+        }
+
+        /// The bits of all that training changes.
+        var bits: [[UInt32]] {
+            [parameters.values, optimizer.firstMoment, optimizer.secondMoment].map {
+                $0.array.map(\.bitPattern)
+            }
+        }
+    }
+
+    private static var state: TrainingState {
+        var state = TrainingState()
+        state.step = 41
+        state.epoch = 2
+        state.stepInEpoch = 13
+        state.jets = 5000
+        state.lossSums = [0.1, 1.0 / 3]
+        state.lossSteps = [4, 2]
+        state.rows = 17
+        state.skippedSteps = 3
+        state.skippedInARow = 2
+        state.best = TrainingState.Best(step: 40, loss: 0.1)
+        return state
+    }
+
+    @Test func comesBackAsItWas() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let (model, other) = (Model(), Model(seed: 2))
+            try model.write(to: path)
+            #expect(other.bits != model.bits)
+            var note = 0
+            #expect(try other.read(from: path) { note = try $0.intAttribute("note") } == Self.state)
+            #expect(note == 9)
+            #expect(other.bits == model.bits && other.optimizer.updates == [41])
+            #expect(try Checkpoint.configuration(of: path) == "seed: 3\n")
+
+            let again = folder + "/again.h5"
+            try other.write(to: again)
+            let files = try [path, again].map { try Data(contentsOf: URL(fileURLWithPath: $0)) }
+            #expect(files[0] == files[1])
+        }
+    }
+
+    @Test func weightsComeAlone() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let (model, other) = (Model(), Model(seed: 2))
+            try model.write(to: path)
+            let before = other.bits
+            try Checkpoint.readWeights(from: path, into: other.parameters)
+            #expect(other.bits[0] == model.bits[0])
+            #expect(other.bits[1...] == before[1...] && other.optimizer.updates == [42])
+        }
+    }
+
+    @Test(arguments: [
+        ([[3, 4], [6], [2, 3]], "b has shape [5], this model has [6]"),
+        ([[4, 3], [5], [2, 3]], "a has shape [3, 4], this model has [4, 3]"),
+        ([[3, 4], [5], [2, 3], [1]], "it has no parameter d"),
+        ([[3, 4], [5]], "it has a parameter c"),
+    ])
+    func anotherModelIsNamed(shapes: [[Int]], difference: String) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            try Model().write(to: path)
+            let message = "\(path) is a checkpoint of another model: \(difference)"
+            #expect(failure { try Model(shapes).read(from: path) } == message)
+            #expect(failure { try Checkpoint.readWeights(from: path, into: parameters(shapes)) } == message)
+        }
+    }
+
+    @Test func otherFilesAreNamed() throws {
+        #expect(
+            failure { try Model().read(from: sample("val")) }
+                == "\(sample("val")) is not a checkpoint of kaon")
+        #expect(failure { try Model().read(from: #filePath) } == "HDF5 open \(#filePath): not an HDF5 file")
+        #expect(
+            failure { try Model().read(from: "/nowhere.h5") }.hasPrefix("HDF5 open /nowhere.h5: no such file")
+        )
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            try Model().write(to: path)
+            let file = try File(opening: path, .readWrite)
+            try file.root.setAttribute("format", to: 3)
+            try file.root.sealAttributes()
+            try file.close()
+            try FileSeal.write(to: path)
+            #expect(
+                failure { try Model().read(from: path) }
+                    == "\(path) has checkpoint format 3; this kaon reads format 2")
+        }
+    }
+
+    /// A change of any byte is noticed before HDF5 sees the file.
+    @Test func anyChangedByteIsFound() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try model.write(to: path)
+            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            for place in Array(stride(from: 0, to: data.count, by: 97)) + [data.count - 1] {
+                var changed = data
+                changed[place] ^= 16
+                try changed.write(to: URL(fileURLWithPath: path))
+                let message = failure { try Checkpoint.verify(path) }
+                #expect(message.hasPrefix("HDF5 open \(path): "), "byte \(place): \(message)")
+                #expect(failure { try model.read(from: path) } == message)
+            }
+        }
+    }
+
+    /// Behind that, every dataset of weights has a checksum: a changed bit is an error that names the dataset.
+    @Test(arguments: ["/model/b", "/optimizer/first_moment/b", "/optimizer/second_moment/b"])
+    func aFlippedBitIsFound(dataset: String) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try model.write(to: path)
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            let stored = try File(opening: path).root.read(dataset, as: Float.self)
+            let needle = stored.withUnsafeBytes { Data($0) }
+            let place = try #require(data.range(of: needle))
+            data[place.lowerBound + 6] ^= 4
+            try data.write(to: URL(fileURLWithPath: path))
+            try FileSeal.write(to: path)
+            let message = failure { try Model(seed: 2).read(from: path) }
+            #expect(message.contains("read \(dataset) in \(path)"), "\(message)")
+        }
+    }
+
+    /// Texts have no checksum of HDF5's own.
+    @Test(arguments: ["the configuration of a run", "the order of its jets"])
+    func aChangedTextIsFound(text: String) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try Checkpoint.write(
+                to: path, parameters: model.parameters, optimizer: model.optimizer, state: Self.state,
+                configuration: "the configuration of a run"
+            ) { try $0.setAttribute("order", to: "the order of its jets") }
+            #expect(failure { try Checkpoint.verify(path) } == "")
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            data[try #require(data.range(of: Data(text.utf8))).lowerBound + 5] ^= 1
+            try data.write(to: URL(fileURLWithPath: path))
+            try FileSeal.write(to: path)
+            let place = text.contains("jets") ? "/state" : "/"
+            let expected = "HDF5 read the attributes of \(place) in \(path): they are not those that were written"
+            #expect(failure { try Checkpoint.verify(path) } == expected)
+            #expect(failure { try model.read(from: path) } == expected)
+        }
+    }
+
+    /// A checkpoint without checksums of attributes and values is read as it is.
+    @Test func aCheckpointWithoutChecksumsIsRead() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try replaceFile(path) { root in
+                try root.setAttribute("format", to: 2)
+                let optimizer = try root.createGroup("optimizer")
+                try optimizer.setAttribute("updates", to: [3])
+                for group in ["model", "optimizer/first_moment", "optimizer/second_moment"] {
+                    let group = try root.createGroup(group)
+                    for parameter in model.parameters.parameters {
+                        let values = Array(repeating: Float(2), count: parameter.range.count)
+                        try group.write(values, shape: parameter.shape, as: parameter.name)
+                    }
+                }
+                let state = try root.createGroup("state")
+                for name in ["step", "epoch", "step_in_epoch", "jets", "rows", "skipped_steps", "skipped_in_a_row"] {
+                    try state.setAttribute(name, to: 7)
+                }
+                try state.setAttribute("loss_sums", to: [1.5])
+                try state.setAttribute("loss_steps", to: [7])
+            }
+            let state = try model.read(from: path)
+            #expect(state.step == 7 && state.lossSums == [1.5] && state.skippedSteps == 7 && state.best == nil)
+            #expect(model.parameters.parameters[0].variable.value.array.allSatisfy { $0 == 2 })
+        }
+    }
+
+    @Test(arguments: [0.1, 0.5, 0.9, 0.999])
+    func aTruncatedFileIsFound(part: Double) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            try Model().write(to: path)
+            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            try data.prefix(Int(part * Double(data.count))).write(to: URL(fileURLWithPath: path))
+            #expect(failure { try Model().read(from: path) }.hasPrefix("HDF5 open \(path): "))
+        }
+    }
+
+    /// A failure leaves the file that was there, and nothing else.
+    @Test func aFailureLeavesNoTrace() throws {
+        struct Failure: Error {}
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let model = Model()
+            try model.write(to: path)
+            let before = try Data(contentsOf: URL(fileURLWithPath: path))
+            #expect(throws: Failure.self) {
+                try Checkpoint.write(
+                    to: path, parameters: model.parameters, optimizer: model.optimizer,
+                    state: TrainingState(),
+                    configuration: ""
+                ) { _ in throw Failure() }
+            }
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["c.h5"])
+            // A folder in the way of the last step.
+            try FileManager.default.createDirectory(
+                atPath: folder + "/d.h5", withIntermediateDirectories: false)
+            #expect(
+                failure { try model.write(to: folder + "/d.h5") }
+                    == "cannot write \(folder)/d.h5: Is a directory")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["c.h5", "d.h5"])
+            #expect(
+                failure { try model.write(to: folder + "/no/c.h5") }.hasPrefix("HDF5 create \(folder)/no/"))
+        }
+    }
+
+    /// The folder of a run is easily given for its checkpoint.
+    @Test func aRunIsNoCheckpoint() throws {
+        try withScratchFolder { folder in
+            try FileManager.default.createDirectory(atPath: folder + "/checkpoints", withIntermediateDirectories: true)
+            try Data().write(to: URL(fileURLWithPath: folder + "/checkpoints/latest"))
+            let said = "\(folder) is the folder of a run; name one of its checkpoints, such as \(folder)/checkpoints/latest"
+            #expect(failure { _ = try Checkpoint.configuration(of: folder) } == said)
+            #expect(failure { _ = try inspect([folder]) } == said)
+        }
+    }
+}

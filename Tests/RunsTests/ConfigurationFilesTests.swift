@@ -1,0 +1,64 @@
+import Foundation
+import Runs
+import RunSupport
+import Testing
+
+/// The configurations that come with kaon say what they mean to.
+@Suite struct ConfigurationFilesTests {
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path
+
+    /// The paths of all of them, from the root of the repository.
+    static let files = ((try? FileManager.default.subpathsOfDirectory(atPath: root + "/configs")) ?? []).sorted()
+        .filter { $0.hasSuffix(".yaml") }.map { "configs/" + $0 }
+
+    /// Decodes a file; what it builds on is version 1.
+    private func options(_ file: String) throws -> RunOptions {
+        let yaml = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
+        var pretrained = RunOptions.Pretrained()
+        let version = yaml.contains("\nobjective: mpm_v1") ? "v1" : "v2"
+        if yaml.contains("\ntokenizer:") { pretrained.tokenizer = try options("configs/vqvae-\(version).yaml") }
+        let isFixed = yaml.contains("\nbackbone_mode: fixed")
+        if isFixed { pretrained.backbone = try options("configs/mpmv1-regression-head.yaml") }
+        return try runOptions(yaml, isFixed ? ["backbone=x.h5"] : [], pretrained: pretrained)
+    }
+
+    @Test(arguments: files) func itDecodesAndTellsItsCommand(file: String) throws {
+        let options = try options(file)
+        // A run's folder follows from the place of its file.
+        let stem = file.dropFirst("configs/".count).dropLast(".yaml".count)
+        #expect(options.run.directory == "runs/" + stem.replacing("small/", with: "small-"))
+        let text = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
+        let comment = text.split(separator: "\n").prefix { $0.hasPrefix("#") }.joined()
+        #expect(comment.contains(" \(file)"), "the command names another file")
+    }
+
+    /// The rows of Table 1.1 differ in inputs, targets and position alone, in the paper's size and in small.
+    @Test(arguments: ["configs/", "configs/small/"]) func rowsOfTheTableDifferInNothingElse(folder: String) throws {
+        let rows = Self.files.filter { $0.hasPrefix(folder + "mpmv1-") }
+        #expect(rows.count == 8)
+        let first = try options(rows[0]).resolved
+        for row in rows.dropFirst() {
+            let changes = configurationChanges(from: first, to: try options(row).resolved)
+            let allowed = /^(run\.directory|model\.inputs|model\.position|tasks|tokenizer)[.:]/
+            #expect(changes.allSatisfy { $0.contains(allowed) }, "\(row): \(changes)")
+        }
+    }
+
+    /// The names of what is recovered.
+    private func tasks(of options: RunOptions) -> Set<Substring> {
+        let settings = configurationChanges(from: "", to: options.resolved)
+        return Set(settings.compactMap { $0.firstMatch(of: /^tasks\.(\w+)/)?.1 })
+    }
+
+    @Test func whatPreTrainsHasASmallTwin() throws {
+        #expect(Self.files.count { $0.hasPrefix("configs/ablation/") } == 7)
+        for file in Self.files where !file.hasPrefix("configs/small/") && file != "configs/quickstart.yaml" {
+            let twin = file.replacing("configs/", with: "configs/small/")
+            try #require(Self.files.contains(twin), "\(twin)")
+            let (large, small) = (try options(file), try options(twin))
+            #expect(large.objective.name == small.objective.name)
+            #expect(tasks(of: large) == tasks(of: small), "\(twin)")
+        }
+    }
+}

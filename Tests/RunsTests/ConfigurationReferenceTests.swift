@@ -1,0 +1,64 @@
+import Configuration
+import Foundation
+import Objectives
+import Runs
+import RunSupport
+import Testing
+
+@Suite struct ConfigurationReferenceTests {
+    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    private static let reference = Result { try ConfigurationReference() }
+
+    /// The page is what the program asks for, and says something of every key and of nothing else.
+    @Test func thePageIsTrue() throws {
+        let reference = try Self.reference.get()
+        #expect(reference.faults == [])
+        let committed = try String(contentsOf: root.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
+        #expect(
+            committed == reference.page, "write it anew: kaon reference > docs/configuration.md")
+    }
+
+    /// Keys of every part of the program are on the page, those behind words and sections among them.
+    @Test(arguments: [
+        "| `encoder.hidden` | integer, from 1 to 4096 | `512`; `vqvae`: `256` |",
+        "| `encoder.width` | integer, from 1 to 65536; `mpm_v1`, `vqvae`: from 1 to 4096;",
+        "| `warmup_steps` | integer, at least 0 | `50000`; with `schedule.name: warmup_cosine`: `10000` |",
+        "| `backbone_mode` | `fixed`, `fine_tuned`, `scratch` | `scratch`; with `backbone`: `fine_tuned` |",
+        "| `bins.spacing` | `quantile`, `uniform` | `quantile` |",
+        "| `train` | list of strings | to be given |",
+        "| `radius` | number, greater than 0 | `0.2` |",
+        "| `particle_id.class_weights` | list of numbers or `balanced`, each at least 0 | `null` |",
+        "| `watchdog.silence` |", "| `signal_jets` |", "| `quantiser.codes` |", "| `inputs.clusters` |",
+    ])
+    func thePageHas(_ row: String) throws {
+        #expect(try Self.reference.get().page.contains(row))
+    }
+
+    /// Every key of the configurations that come with kaon is on the page.
+    @Test func theConfigurationsHaveNoOtherKeys() throws {
+        let page = try Self.reference.get().page
+        let folder = root.appendingPathComponent("configs").path
+        for file in try FileManager.default.subpathsOfDirectory(atPath: folder) where file.hasSuffix(".yaml") {
+            let text = try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
+            let keys = text.split(separator: "\n").compactMap { $0.firstMatch(of: #/^ +([a-z_]+): [^{]/#)?.1 }
+            #expect(!keys.isEmpty)
+            for key in keys { #expect(page.contains("\(key)` |"), "\(key) of \(file)") }
+        }
+    }
+
+    /// A template says what the defaults are: with it and without it, the same is decoded.
+    @Test(arguments: ObjectiveOptions.Name.allCases) func aTemplateIsTheDefaults(_ objective: ObjectiveOptions.Name) throws {
+        let text = try configurationTemplate(path: "x.yaml", for: objective)
+        let tasks = objective == .mpmV1 || objective == .mpmV2 ? "tasks: {particle_id: {}, kmeans: {}}" : ""
+        let bare = "objective: \(objective.rawValue)\ndata: {train: [train.h5]}\n\(tasks)"
+        #expect(try runOptions(text).resolved == runOptions(bare).resolved)
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= 110 })
+        #expect(text.contains("  batch_size: 1000                      # jets of a step over all ranks\n"))
+        #expect(!text.contains("wait_for_debugger") && !text.contains("`"))
+        #expect(text.contains("  directory: runs/{name} "))
+        // What the backbone decides stays open.
+        #expect(text.contains("\nmodel:") != objective.isDownstream)
+    }
+}
