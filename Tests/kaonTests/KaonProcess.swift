@@ -65,11 +65,12 @@ struct KaonProcess {
         return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     }
 
-    /// As `scripts/mpi-environment.sh` has it, and without what this process learned when it started MPI
-    /// itself.
+    /// The environment of `scripts/mpi-environment.sh`, without the variables that MPI set in this process, and without
+    /// the user's choice of OpenBLAS kernels, which may add a warning to the output.
     private static let environment: [String: String] = {
         var environment = ProcessInfo.processInfo.environment.filter { key, _ in
-            !["OMPI_", "PMIX_", "PRTE_", "ORTE_", "SLURM_"].contains { key.hasPrefix($0) }
+            key != "OPENBLAS_CORETYPE"
+                && !["OMPI_", "PMIX_", "PRTE_", "ORTE_", "SLURM_"].contains { key.hasPrefix($0) }
         }
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
