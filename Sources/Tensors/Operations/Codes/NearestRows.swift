@@ -4,25 +4,43 @@ import System
 // N points, K centroids, F features; ‖x − c‖² is smallest where x · c − ‖c‖²/2 is largest
 //
 //   label[n] = argmax_k  [x_n | 1] · [c_k | −‖c_k‖²/2]
-/// Centroids arranged so that the nearest one is found by a matrix product.
+
+/// Nearest-centroid search by matrix products.
+///
+/// Every score is summed in the order of the features, whatever the position of the centroid and on any processor: equal
+/// centroids have equal scores. A BLAS library does not promise that; its kernels for the edges of a matrix add in
+/// another order than those inside.
 package struct NearestRows: Sendable {
     /// The centroids, `[clusters, features]`.
     package let centroids: Tensor
-    private let augmented: Tensor
+    /// The columns [c_k | −‖c_k‖²/2], up to three vectors of them side by side in each panel, `[features + 1, width]`.
+    private let panels: [Tensor]
+    /// The number of columns in all panels: whole vectors. Copies of the first centroid fill the last one.
+    private let columns: Int
 
     package init(_ centroids: Tensor) {
         let (clusters, features) = (centroids.rows, centroids.columns)
         self.centroids = centroids
-        augmented = Tensor(shape: [clusters, features + 1])
-        for k in 0..<clusters {
-            var norm: Double = 0
-            for f in 0..<features {
-                let value = centroids.pointer[k * features + f]
-                augmented.pointer[k * (features + 1) + f] = value
-                norm += Double(value) * Double(value)
+        columns = (clusters + 15) / 16 * 16
+        var panels: [Tensor] = []
+        var first = 0
+        while first < columns {
+            let width = 16 * Int(ck_tile_vectors(Int64(columns - first)))
+            let panel = Tensor(shape: [features + 1, width])
+            for column in 0..<width {
+                let from = centroids.pointer + (first + column < clusters ? first + column : 0) * features
+                let to = panel.pointer + column
+                var norm: Double = 0
+                for f in 0..<features {
+                    to[f * width] = from[f]
+                    norm += Double(from[f]) * Double(from[f])
+                }
+                to[features * width] = Float(-norm / 2)
             }
-            augmented.pointer[k * (features + 1) + features] = Float(-norm / 2)
+            panels.append(panel)
+            first += width
         }
+        self.panels = panels
     }
 
     /// The nearest centroid of every point, the first of equals; points are `[points, features]`.
@@ -32,9 +50,9 @@ package struct NearestRows: Sendable {
         return [Int32](unsafeUninitializedCapacity: count) { result, initialized in
             let result = result.baseAddress
             // The scores of a tile stay in the cache between product and maximum.
-            let tile = max(1, min(64, 262_144 / clusters))
+            let tile = max(1, min(64, 262_144 / columns))
             parallel(count, grain: tile) { range in
-                let scores = Tensor(shape: [tile, clusters])
+                let scores = Tensor(shape: [tile, columns])
                 let rows = Tensor(repeating: 1, shape: [tile, features + 1])
                 let maxima = Tensor(shape: [tile])
                 for start in stride(from: range.lowerBound, to: range.upperBound, by: tile) {
@@ -43,10 +61,17 @@ package struct NearestRows: Sendable {
                         (rows.pointer + i * (features + 1)).update(
                             from: points.pointer + (start + i) * features, count: features)
                     }
-                    multiply(
-                        m: n, n: clusters, k: features + 1, Matrix(rows), .no, Matrix(augmented), .yes,
-                        into: Matrix(scores))
-                    ck_argmax_rows(result! + start, maxima.pointer, scores.pointer, Int64(n), Int64(clusters))
+                    var first = 0
+                    for panel in panels {
+                        let width = Int64(panel.columns)
+                        ck_block_product(
+                            scores.pointer + first, Int64(columns), ck_start(), rows.pointer, Int64(features + 1), 1,
+                            panel.pointer, width, Int64(n), width, Int64(features + 1), nil)
+                        first += panel.columns
+                    }
+                    ck_argmax_rows(result! + start, maxima.pointer, scores.pointer, Int64(n), Int64(columns))
+                    // A copy of the first centroid never wins; a score that is not a number selects the last column.
+                    for i in start..<start + n { result![i] = min(result![i], Int32(clusters - 1)) }
                 }
             }
             initialized = count
