@@ -43,7 +43,7 @@ let package = Package(
         .target(
             name: "Objectives",
             dependencies: ["System", "MPI", "HDF5", "Configuration", "Tensors", "NN", "Jets", "Models"]),
-        .target(name: "Supervision", dependencies: ["CKernels", "System", "MPI", "HDF5", "Configuration", "Tensors"]),
+        .target(name: "Supervision", dependencies: ["System", "MPI", "HDF5", "Configuration", "Tensors"]),
         .target(
             name: "Runs",
             dependencies: [

@@ -3,12 +3,14 @@ import MPI
 import Synchronization
 import System
 
-/// Lets a rank wait until somebody looks at it.
+/// Holds a rank until a debugger is attached.
 package enum Debugger {
-    private static let continued = Atomic<Bool>(false)
+    private static let isContinued = Atomic<Bool>(false)
 
-    /// Stops `rank` here until a debugger is attached and lets it go on, or SIGCONT comes; the others wait for
-    /// it. Nil for no rank; collective. Throws `AgreedError` when there is no such rank.
+    /// Stops `rank` until a debugger is attached and continues it, or until SIGCONT arrives; the other ranks wait.
+    /// Collective. Throws `AgreedError` if the rank does not exist.
+    ///
+    /// - Parameter rank: nil for none.
     package static func wait(for rank: Int?, on communicator: Communicator) throws {
         guard let rank else { return }
         try communicator.agree {
@@ -18,22 +20,17 @@ package enum Debugger {
             }
         }
         if communicator.rank == rank {
-            continued.store(false, ordering: .relaxed)
-            signal(SIGCONT) { _ in Debugger.continued.store(true, ordering: .relaxed) }
+            isContinued.store(false, ordering: .relaxed)
+            let previous = handleSignal(SIGCONT) { _ in Debugger.isContinued.store(true, ordering: .relaxed) }
             let process = getpid()
             try? FileHandle.standardError.write(
                 contentsOf: Data(
                     ("rank \(rank) waits for a debugger: process \(process) on \(MPIEnvironment.processorName) "
                         + "(gdb -p \(process), then continue; or kill -CONT \(process))\n").utf8))
-            while !continued.load(ordering: .relaxed), !isTraced { usleep(100_000) }
-            signal(SIGCONT, SIG_DFL)
+            // An attached debugger halts the process: if this line runs, it has continued it.
+            while !isContinued.load(ordering: .relaxed), !ProcessStatus().isTraced { usleep(100_000) }
+            restoreSignal(SIGCONT, previous)
         }
         try communicator.barrier()
-    }
-
-    /// A debugger that has just attached holds the process; whoever reads this has been let go on.
-    private static var isTraced: Bool {
-        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        return status.firstMatch(of: /TracerPid:\s*([0-9]+)/).map { $0.1 != "0" } ?? false
     }
 }

@@ -5,55 +5,56 @@ import MPI
 import System
 import Tensors
 
-/// How a run came to its end.
+/// The end of a run without an error.
 package enum RunOutcome: Sendable {
     /// All steps are done.
     case finished
-    /// A signal asked it to stop; a checkpoint holds what was done, and steps are left.
+    /// A signal or the end of the time stopped it with steps left; a checkpoint holds its state.
     case stopped
 }
 
-/// How a kaon process starts and ends.
+/// The start and the end of a kaon process.
 ///
-/// Exit codes: 0 when all is done, 1 after an error with its reason on standard error, 64 for a wrong command
-/// line, and `stoppedExitCode` after a signal that asked the run to stop.
+/// Exit codes: 0 when the command is done, 1 after an error with its reason on standard error, 64 for a wrong command
+/// line, and `stoppedExitCode` for a run that was stopped with steps left.
 package enum Launch {
-    /// The exit code of a run that a signal stopped between two steps, its checkpoint written: "come again"
-    /// (EX_TEMPFAIL). `slurm/pretrain.sbatch` then queues the job again.
+    /// The exit code of a run that was stopped between two steps, after its checkpoint (EX_TEMPFAIL).
+    /// `slurm/pretrain.sbatch` then requeues the job.
     package static let stoppedExitCode: Int32 = 75
 
-    /// When this process began, as near as it knows.
+    /// The start of this process.
     package static let begin = Date()
 
-    /// Re-executes the program with the OpenBLAS kernels that fit the processor, when the library chose
-    /// slower ones and the user none. Has to come before MPI starts.
+    /// Restarts the program with the OpenBLAS kernels for this processor if the library has chosen slower ones, unless
+    /// the user has chosen. To be called before MPI starts.
     package static func useBestKernels() {
         let variable = "OPENBLAS_CORETYPE"
         guard getenv(variable) == nil, let core = BLAS.betterCore else { return }
         setenv(variable, core, 1)
-        var arguments = CommandLine.arguments.map { strdup($0) }
-        arguments.append(nil)
-        execv("/proc/self/exe", arguments)
-        // Slower kernels are better than none.
+        RunningProcess.restartCurrent()
+        // If that fails, this process runs on with the slower kernels.
         unsetenv(variable)
     }
 
-    /// Lets the first process of a job speak about what every one of them meets before MPI has started, such
-    /// as a mistake in the arguments: returns in the first, and ends the others with `code` after a while.
+    /// Returns in the first process of a job and ends the others with `code`, so that an error of all processes before
+    /// MPI has started, such as a mistake in the arguments, is printed once.
     package static func leaveToFirstProcess(code: Int32) {
         let environment = ProcessInfo.processInfo.environment
         let rank =
             environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? environment["SLURM_PROCID"]
         guard let rank, rank != "0" else { return }
-        // mpirun ends all processes as soon as one fails; the first has to have spoken by then.
+        // mpirun ends all processes as soon as one fails; the first needs time to print.
         if code != 0 { sleep(2) }
         exit(code)
     }
 
     /// Starts MPI, runs `body` on every rank, and ends the process.
+    ///
+    /// An `AgreedError` ends all ranks; rank 0 prints it. Any other error, a broken invariant, exhausted memory and the
+    /// end of the launcher end the whole job from the rank that encounters them.
     package static func onAllRanks(_ body: (Communicator, Console) throws -> RunOutcome) -> Never {
         _ = begin
-        let watch = LauncherWatch()
+        let launcher = LauncherMonitor()
         do {
             HDF5Library.start()
             try MPIEnvironment.initialize()
@@ -63,18 +64,19 @@ package enum Launch {
         }
         let communicator = Communicator.world
         let console = Console(isSilent: communicator.rank != 0)
-        watch?.start {
-            // Whatever hangs, a thread that holds the console or a write to it, the rank ends.
+        launcher?.start {
+            // SIGALRM ends the rank if the write to the console blocks.
             alarm(10)
-            console.failAtOnce("rank \(communicator.rank): the launcher of the job (mpirun, srun) is gone")
+            console.failWithoutWaiting("rank \(communicator.rank): the launcher of the job (mpirun, srun) has exited")
             _exit(1)
         }
+        installFatalErrorHandler(on: communicator, console: console)
         do {
             let outcome = try body(communicator, console)
             MPIEnvironment.finalize()
             guard outcome == .stopped, communicator.rank == 0 else { exit(0) }
-            // One rank tells, once the others have left: mpirun and srun kill what still runs when a process
-            // fails.
+            // One rank returns the code, after the others have ended: mpirun and srun kill the remaining processes when
+            // one fails.
             if communicator.size > 1 { sleep(1) }
             exit(stoppedExitCode)
         } catch let error as AgreedError {
@@ -86,14 +88,25 @@ package enum Launch {
         }
     }
 
-    /// Ends the whole job because of an error that the other ranks do not know of.
+    /// Names the rank and its host in the messages of broken invariants and exhausted memory, and ends the whole job
+    /// with exit code 1, on whatever thread they occur.
+    private static func installFatalErrorHandler(on communicator: Communicator, console: Console) {
+        let name = "rank \(communicator.rank) on \(MPIEnvironment.processorName)"
+        FatalError.install { message in
+            console.failWithoutWaiting("\(name): \(message)")
+            guard communicator.size > 1, MPIEnvironment.isInitialized else { _exit(1) }
+            communicator.abort(code: 1)
+        }
+    }
+
+    /// Ends the whole job because of an error on this rank alone.
     ///
     /// To be called before files that the ranks share go out of scope: closing them waits for the other
     /// ranks.
     ///
-    /// - Parameter place: what this rank was doing, where that is known.
+    /// - Parameter progress: that of this rank, for the message.
     package static func end(
-        after error: any Error, in place: ProgressMark? = nil, on communicator: Communicator, console: Console
+        after error: any Error, at progress: RankProgress? = nil, on communicator: Communicator, console: Console
     ) -> Never {
         let text = "\(error)"
         if communicator.size == 1 {
@@ -103,7 +116,7 @@ package enum Launch {
         let host = " on \(MPIEnvironment.processorName)"
         console.fail(
             (text.hasPrefix("rank ") ? text : "rank \(communicator.rank)\(host): \(text)")
-                + (place.map { " (\($0.place))" } ?? ""))
+                + (progress.map { " (\($0.description))" } ?? ""))
         communicator.abort(code: 1)
     }
 }

@@ -1,18 +1,20 @@
 import Foundation
 
-/// The time by which a run has to have ended, its last checkpoint included: `run.time_limit`, or else the end
-/// of the Slurm job that it runs in.
+/// The time until which a run has to end, including its last checkpoint: `run.time_limit`, or else the end of the Slurm
+/// job.
 package struct TimeBudget {
-    /// What sets the time, as it stands after "stopped by".
+    /// The origin of the limit, as printed after "stopped by".
     package let reason: String
     private let end: Date
 
-    /// Slurm kills what still runs at the end; kaon leaves this much earlier [s].
+    /// kaon ends this much before Slurm kills the job [s].
     private static let slurmMargin = 30.0
 
+    /// Nil if there is no limit.
+    ///
     /// - Parameters:
-    ///   - limit: the seconds after `begin`; nil for what the environment says.
-    ///   - begin: when this process started.
+    ///   - limit: seconds after `begin`; nil for the end of the Slurm job.
+    ///   - begin: the start of this process.
     package init?(
         _ limit: Double?, begin: Date = Launch.begin,
         environment: [String: String] = ProcessInfo.processInfo.environment
@@ -28,6 +30,6 @@ package struct TimeBudget {
         }
     }
 
-    /// Whether what takes `seconds` would no longer end in time.
+    /// True if work of `seconds` would end too late.
     package func isSpent(reserving seconds: Double, now: Date = Date()) -> Bool { now + seconds >= end }
 }

@@ -3,41 +3,41 @@ import MPI
 import Synchronization
 import System
 
-/// Ends the job when a rank hangs, with a sentence that names the rank, its host and what it was doing.
+/// Ends the job when a rank hangs, with a message that names the rank, its host and its activity.
 ///
-/// Every rank has a thread that looks at what the training loop wrote on the `ProgressBoard`. The threads tell
-/// rank 0's, which answers: whoever stands still for longer than its limit, or gives no sign of life, is named
-/// by rank 0; if that is rank 0 itself, by the others. Time is counted in looks, so that a job that the system
-/// stops as a whole and continues later is not taken for a hung one. Where MPI lets one thread alone call it,
-/// every rank watches over nobody but itself.
+/// On every rank, a thread regularly reads the progress of the training loop and sends it to rank 0, which replies. Rank 0
+/// names a rank that makes no progress for longer than the limit of its activity, or that is silent; the others name
+/// rank 0 if it is silent. Time is measured in intervals between two checks, so that a job that the system suspends and
+/// resumes as a whole does not count as hung. If MPI allows calls from one thread only, every rank checks itself alone.
 package final class Watchdog: @unchecked Sendable {
-    package let board = ProgressBoard()
+    /// The progress of this rank, to be updated by the training loop.
+    package let progress = ProgressTracker()
     private let communicator: Communicator
     private let console: Console
     private let interval: Double
     private let mailbox: Mailbox?
     private let isStopping = Atomic<Bool>(false)
     private let ended = DispatchSemaphore(value: 0)
-    /// The thread's own.
-    private var view: WatchdogView
+    /// Used by the watchdog's thread alone.
+    private var detector: HangDetector
 
-    /// Starts to watch; nil where the configuration wants no watchdog. Collective.
+    /// Starts the thread; nil if the watchdog is disabled. Collective.
     package init?(_ options: WatchdogOptions, on communicator: Communicator, console: Console) throws {
         guard options.enabled else { return nil }
         self.communicator = communicator
         self.console = console
         interval = options.interval
         let hosts = try communicator.allGather(MPIEnvironment.processorName)
-        view = WatchdogView(
-            Array(repeating: RankView(board.mark), count: communicator.size), hosts: hosts, options)
-        let speaks = communicator.size > 1 && MPIEnvironment.threadLevel == .multiple
-        mailbox = speaks ? try Mailbox(on: communicator, length: 2) : nil
+        detector = HangDetector(
+            Array(repeating: RankStatus(progress.current), count: communicator.size), hosts: hosts, options)
+        let hasMessages = communicator.size > 1 && MPIEnvironment.threadLevel == .multiple
+        mailbox = hasMessages ? try Mailbox(on: communicator, length: 2) : nil
         let thread = Thread { [self] in watch() }
         thread.name = "watchdog"
         thread.start()
     }
 
-    /// Ends the watch; collective.
+    /// Stops the thread; collective.
     package func stop() throws {
         isStopping.store(true, ordering: .relaxed)
         ended.wait()
@@ -48,60 +48,60 @@ package final class Watchdog: @unchecked Sendable {
         var last = ContinuousClock.now
         while sleep() {
             let now = ContinuousClock.now
-            // A longer gap means that this process did not run at all.
-            look(elapsed: min(last.duration(to: now) / .seconds(1), 2 * interval))
+            // After a longer gap, this process was suspended.
+            update(elapsed: min(last.duration(to: now) / .seconds(1), 2 * interval))
             last = now
             if let verdict { end(verdict) }
         }
         ended.signal()
     }
 
-    /// Waits for the next look; false when the watch ends. A condition would wait by the clock of the day, which
-    /// may be set back.
+    /// Waits for the next check; false when the watchdog is to stop. A condition variable would wait by the wall clock,
+    /// which may be set back.
     private func sleep() -> Bool {
         let deadline = ContinuousClock.now + .seconds(interval)
         while ContinuousClock.now < deadline, !isStopping.load(ordering: .relaxed) { usleep(50_000) }
         return !isStopping.load(ordering: .relaxed)
     }
 
-    private func look(elapsed: Double) {
+    /// Reads the progress of this rank, and exchanges messages with the others.
+    private func update(elapsed: Double) {
         let rank = communicator.rank
-        let mark = board.mark
-        let age = mark == view.ranks[rank].mark ? view.ranks[rank].age + elapsed : 0
-        for other in view.ranks.indices { view.ranks[other].silence += elapsed }
-        view.ranks[rank] = RankView(mark, age: age)
+        let current = progress.current
+        let age = current == detector.ranks[rank].progress ? detector.ranks[rank].age + elapsed : 0
+        for other in detector.ranks.indices { detector.ranks[other].silence += elapsed }
+        detector.ranks[rank] = RankStatus(current, age: age)
         guard let mailbox else { return }
-        let news = [Int64(bitPattern: mark.word), Int64(age * 1000)]
+        let status = [Int64(bitPattern: current.word), Int64(age * 1000)]
         do {
-            if rank != 0 { try mailbox.post(news, to: 0) }
+            if rank != 0 { try mailbox.post(status, to: 0) }
             while let message = try mailbox.take() {
-                view.ranks[message.from] = RankView(
-                    ProgressMark(word: UInt64(bitPattern: message.values[0])),
+                detector.ranks[message.from] = RankStatus(
+                    RankProgress(word: UInt64(bitPattern: message.values[0])),
                     age: Double(message.values[1]) / 1000)
-                if rank == 0 { try mailbox.post(news, to: message.from) }
+                if rank == 0 { try mailbox.post(status, to: message.from) }
             }
         } catch {
-            end("rank \(rank) on \(view.hosts[rank]): the watchdogs cannot speak to each other: \(error)")
+            end("rank \(rank) on \(detector.hosts[rank]): the watchdogs cannot exchange messages: \(error)")
         }
     }
 
     private var verdict: String? {
         let rank = communicator.rank
         guard mailbox != nil else {
-            // Whoever makes this one wait shall speak first.
-            return view.verdict(over: rank..<rank + 1, patience: 2)
+            // A rank that waits is patient, so that the rank it waits for is named first.
+            return detector.verdict(over: rank..<rank + 1, patience: 2)
         }
-        if rank == 0 { return view.verdict(over: view.ranks.indices) }
-        // One after the other, so that one tells it.
-        let patience = view.options.silence + min(30, 2 * interval * Double(rank - 1))
-        return view.silence(of: 0..<1, limit: patience)
+        if rank == 0 { return detector.verdict(over: detector.ranks.indices) }
+        // With a different limit for each rank, so that only one of them reports.
+        let limit = detector.options.silence + min(30, 2 * interval * Double(rank - 1))
+        return detector.silence(of: 0..<1, limit: limit)
     }
 
     private func end(_ sentence: String) -> Never {
-        // Neither a terminal that nobody reads nor a library that waits may keep the job: SIGALRM ends this
-        // process, and with it the job, whatever else happens.
+        // SIGALRM ends this process, and with it the job, if a terminal that nobody reads or a library blocks it here.
         alarm(10)
-        console.failAtOnce(sentence + "; the job ends")
+        console.failWithoutWaiting(sentence + "; the job ends")
         if communicator.size == 1 { _exit(1) }
         communicator.abort(code: 1)
     }

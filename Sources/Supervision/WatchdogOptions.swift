@@ -1,26 +1,26 @@
 import Configuration
 
-/// `parallel.watchdog`: after how many seconds without progress a rank counts as hung.
+/// `parallel.watchdog`: the times without progress after which a rank counts as hung [s].
 package struct WatchdogOptions: Sendable, Equatable {
     package var enabled: Bool
-    /// Without any sign of life from the process.
+    /// Limit without a message from the rank.
     package var silence: Double
-    /// In one part of the start: finding the files, fitting, reading a checkpoint.
+    /// Limit of one part of the start-up: finding the files, fitting, reading a checkpoint.
     package var startUp: Double
-    /// Until the jets of a step are there.
+    /// Limit of the wait for the jets of a step.
     package var reading: Double
-    /// In the forward and backward pass of one micro-batch.
+    /// Limit of the forward and backward pass of one micro-batch.
     package var computing: Double
-    /// In the sums over the ranks, while no rank is busy with anything else.
+    /// Limit of the sums over the ranks while all ranks are in them.
     package var summing: Double
-    /// In the validation of one batch.
+    /// Limit of the validation of one batch.
     package var validation: Double
-    /// In the writing of metrics and checkpoints.
+    /// Limit of the writing of metrics and checkpoints.
     package var saving: Double
 
     package init(from section: Section) throws {
-        func seconds(_ key: String, _ usual: Double) throws -> Double {
-            try section.double(key, default: usual, in: 0.1...1e9)
+        func seconds(_ key: String, _ standard: Double) throws -> Double {
+            try section.double(key, default: standard, in: 0.1...1e9)
         }
         enabled = try section.bool("enabled", default: true)
         silence = try seconds("silence", 60)
@@ -44,7 +44,7 @@ package struct WatchdogOptions: Sendable, Equatable {
         }
     }
 
-    /// How often the watchdog looks, and tells the others [s].
+    /// The time between two checks, and between two messages to the other ranks [s].
     package var interval: Double {
         min(5, [silence, startUp, reading, computing, summing, validation, saving].min()! / 5)
     }

@@ -1,17 +1,17 @@
 import Foundation
 
-/// A file that grows by whole records, be they lines or messages. Where the disk is full, none is left half written, and
-/// what it has not taken waits for the next.
+/// A file to which whole records are appended, such as lines or messages.
 ///
-/// One thread writes; another may bring what was written to the disk.
+/// When the disk is full, a partly written record is cut off, and the records that could not be written are kept in
+/// memory until the next write. One thread may write while another calls `synchronize`.
 package final class AppendedFile: @unchecked Sendable {
     private let path: String
     private let handle: FileHandle
-    /// The bytes of the complete records.
+    /// The length of the complete records in the file [bytes].
     private var length: UInt64
     private var unwritten = Data()
 
-    /// Opens a file, which is made where there is none, to write after what it has.
+    /// Opens a file to append to its content; creates it if it does not exist. Throws `KaonError`.
     package init(path: String) throws {
         self.path = path
         let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
@@ -20,13 +20,14 @@ package final class AppendedFile: @unchecked Sendable {
         length = try handle.seekToEnd()
     }
 
-    /// Appends a record, after those that could not be written before; one that cannot be written is kept.
+    /// Appends a record after those that could not be written earlier. If it cannot be written, throws `KaonError` and
+    /// keeps it.
     package func write(_ record: Data) throws {
         unwritten += record
         try flush()
     }
 
-    /// Writes the records that could not be written before.
+    /// Writes the records that could not be written earlier. Throws `KaonError`.
     package func flush() throws {
         guard !unwritten.isEmpty else { return }
         do {
@@ -39,10 +40,10 @@ package final class AppendedFile: @unchecked Sendable {
         }
     }
 
-    /// Brings the records to the disk.
+    /// Writes buffered records to the disk. Throws `KaonError`.
     package func synchronize() throws {
         guard fsync(handle.fileDescriptor) == 0 else {
-            throw KaonError("cannot bring \(path) to the disk: \(systemReason())")
+            throw KaonError("cannot write \(path) to the disk: \(systemReason())")
         }
     }
 }

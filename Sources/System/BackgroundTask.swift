@@ -1,6 +1,6 @@
 import Foundation
 
-/// One piece of work at a time on a thread of its own, while the caller goes on.
+/// Runs work on a separate thread, one piece at a time.
 package final class BackgroundTask: @unchecked Sendable {
     private let condition = NSCondition()
     /// Guarded by `condition`.
@@ -8,7 +8,7 @@ package final class BackgroundTask: @unchecked Sendable {
 
     package init() {}
 
-    /// Waits for the work before, and begins the next.
+    /// Waits for the previous work to end, then starts the next and returns.
     package func start(_ work: @escaping @Sendable () -> Void) {
         condition.withLock {
             while isBusy { condition.wait() }
@@ -25,7 +25,7 @@ package final class BackgroundTask: @unchecked Sendable {
         thread.start()
     }
 
-    /// Waits for the end of the work.
+    /// Waits for the work to end.
     package func finish() {
         condition.withLock { while isBusy { condition.wait() } }
     }

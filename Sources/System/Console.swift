@@ -1,8 +1,8 @@
 import Foundation
 import Logging
 
-/// What rank 0 tells: messages to the terminal and to `kaon.log`, and one progress line that is drawn over
-/// itself on a terminal. The other ranks have a silent one, which may have a log file of its own.
+/// The output of a rank for the user: messages to standard output and a log file, and one progress line, which is
+/// redrawn in place on a terminal. On all ranks but 0 the console is silent; it may still have a log file.
 package final class Console: @unchecked Sendable {
     private let isSilent: Bool
     private let isTerminal: Bool
@@ -11,37 +11,34 @@ package final class Console: @unchecked Sendable {
     private let state = NSLock()
     private var file: FileHandle?
     private var progressWidth = 0
-    /// Messages by level, timestamped in the log file.
+    /// Logs messages by level; the log file has timestamps.
     package private(set) var log: Logger
 
     /// - Parameter isSilent: true on all ranks but one.
     package init(isSilent: Bool) {
         self.isSilent = isSilent
-        isTerminal = !isSilent && isatty(STDOUT_FILENO) == 1 && Console.environmentIsTerminal
+        isTerminal = !isSilent && isatty(STDOUT_FILENO) == 1 && Console.launcherWritesToTerminal
         log = Logger(label: "kaon") { _ in SwiftLogNoOpLogHandler() }
         log = Logger(label: "kaon") { _ in ConsoleLogHandler(console: self) }
     }
 
-    /// Under mpirun a rank may have a pseudo-terminal of its own though mpirun writes to a file; the user
-    /// looks at what mpirun writes to: the nearest ancestor with another standard output than this process.
-    private static var environmentIsTerminal: Bool {
+    /// True unless mpirun runs this process and writes to a file.
+    ///
+    /// mpirun gives a rank a pseudo-terminal even if its own output is a file. Its output is that of the nearest
+    /// ancestor whose standard output differs from that of this process.
+    private static var launcherWritesToTerminal: Bool {
         guard ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"] != nil else { return true }
-        func output(of process: String) -> String? {
-            try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/1")
-        }
-        let own = output(of: "self")
-        var ancestor = "\(getppid())"
-        while let output = output(of: ancestor) {
+        let own = RunningProcess.current.standardOutput
+        var ancestor = RunningProcess.parentOfCurrent
+        while let output = ancestor.standardOutput {
             if output != own { return output.hasPrefix("/dev/pts/") || output.hasPrefix("/dev/tty") }
-            guard let status = try? String(contentsOfFile: "/proc/\(ancestor)/status", encoding: .utf8),
-                let parent = status.firstMatch(of: /PPid:\s*(\d+)/)
-            else { return false }
-            ancestor = String(parent.1)
+            guard let parent = ancestor.parent else { return false }
+            ancestor = parent
         }
         return false
     }
 
-    /// From now on messages also go to the end of a file.
+    /// Appends all further messages to a file too. Throws if the file cannot be opened.
     package func open(logFile path: String) throws {
         if !FileManager.default.fileExists(atPath: path) {
             guard FileManager.default.createFile(atPath: path, contents: nil) else {
@@ -53,32 +50,31 @@ package final class Console: @unchecked Sendable {
         state.withLock { file = handle }
     }
 
-    /// A line for the user and the log.
+    /// Prints and logs a message.
     package func say(_ text: String) { log.info("\(text)") }
 
-    /// A line about something that may be wrong.
+    /// Prints and logs a warning.
     package func warn(_ text: String) { log.warning("\(text)") }
 
-    /// Why the program ends: to standard error and the log, from a rank that is silent otherwise too.
+    /// Prints the reason for which the program ends to standard error and logs it, also if the console is silent.
     package func fail(_ text: String) {
-        state.withLock {
-            clearProgress()
-            put(Self.errorPrefix + "\(text)\n", to: .standardError)
-            appendToFile("error", text)
-        }
+        state.withLock { writeError(text) }
     }
 
-    /// The same for when a thread that hangs may hold the console: it is never waited for.
-    package func failAtOnce(_ text: String) {
-        guard state.try() else {
-            put(Self.errorPrefix + "\(text)\n", to: .standardError)
-            return
-        }
-        state.unlock()
-        fail(text)
+    /// Does the same as `fail`, but never waits for a thread that holds the console: then it only prints.
+    package func failWithoutWaiting(_ text: String) {
+        guard state.try() else { return put(Self.errorPrefix + "\(text)\n", to: .standardError) }
+        defer { state.unlock() }
+        writeError(text)
     }
 
-    /// Draws the progress line on a terminal; elsewhere writes it as a plain line when `isLogged`.
+    private func writeError(_ text: String) {
+        clearProgress()
+        put(Self.errorPrefix + "\(text)\n", to: .standardError)
+        appendToFile("error", text)
+    }
+
+    /// Redraws the progress line on a terminal; elsewhere prints it as an ordinary line if `isLogged`.
     package func progress(_ text: String, isLogged: Bool) {
         state.withLock {
             if isLogged { appendToFile("info", text) }
@@ -102,7 +98,7 @@ package final class Console: @unchecked Sendable {
         }
     }
 
-    /// Leaves the progress line as it stands and goes to a new one.
+    /// Ends the progress line with a line break.
     package func endProgress() {
         state.withLock {
             if progressWidth > 0 { put("\n") }
@@ -117,13 +113,13 @@ package final class Console: @unchecked Sendable {
 
     private static var errorPrefix: String { coloured("Error: ", 31, isatty(STDERR_FILENO) == 1) }
 
-    /// A word in bold and one of the colours that a terminal has, where somebody looks at one and has not refused.
+    /// The text in bold and an ANSI colour (31 red, 33 yellow) on a terminal, unless the user has disabled colours.
     private static func coloured(_ text: String, _ colour: Int, _ isTerminal: Bool) -> String {
         isTerminal && hasColour ? "\u{1b}[1;\(colour)m\(text)\u{1b}[0m" : text
     }
 
     private func put(_ text: String, to output: FileHandle = .standardOutput) {
-        // Nobody who listens, or a full disk behind a redirection, must not end the training.
+        // A closed pipe or a full disk must not end the training.
         try? output.write(contentsOf: Data(text.utf8))
     }
 
@@ -135,7 +131,7 @@ package final class Console: @unchecked Sendable {
     }
 }
 
-/// Hands the messages of a `Logger` to the console.
+/// Passes the messages of a `Logger` to the console.
 private struct ConsoleLogHandler: LogHandler {
     unowned let console: Console
     var metadata: Logger.Metadata = [:]

@@ -1,11 +1,14 @@
 import Foundation
 
-/// The fields of `/proc/PID/status`, empty where the system does not show them.
+/// The fields of `/proc/PID/status`; empty where the system does not provide them.
 package struct ProcessStatus {
     private let fields: [Substring: Substring]
 
-    /// - Parameter process: `self` or a process number.
-    package init(of process: String = "self") {
+    /// The status of the current process.
+    package init() { self.init(process: "self") }
+
+    /// - Parameter process: the number of a process, or `self`.
+    init(process: String) {
         let text = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
         fields = Dictionary(
             text.split(separator: "\n").compactMap { line in
@@ -23,9 +26,17 @@ package struct ProcessStatus {
         self[name].flatMap { Int($0.prefix { $0.isNumber }) }
     }
 
-    /// The peak memory of this process so far [MiB].
+    package var parent: pid_t? { number("PPid").flatMap { pid_t(exactly: $0) } }
+
+    /// True if a debugger is attached.
+    package var isTraced: Bool { number("TracerPid").map { $0 != 0 } ?? false }
+
+    /// The cores that the process may use, such as `0-3,8`; empty if unknown.
+    package var allowedCores: String { self["Cpus_allowed_list"] ?? "" }
+
+    /// Peak memory of the current process [MiB].
     ///
-    /// `VmHWM` counts this program alone; `getrusage` also counts what the process was before `exec`.
+    /// `VmHWM` starts anew at `exec`; `getrusage` includes what the process used before.
     package static var peakMemory: Double {
         if let kilobytes = ProcessStatus().number("VmHWM") { return Double(kilobytes) / 1024 }
         var usage = rusage()

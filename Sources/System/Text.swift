@@ -1,21 +1,21 @@
 import Foundation
 
-/// `1 rank`, `2 ranks`.
+/// A count with its noun: `1 rank`, `2 ranks`.
 package func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
 
-/// A number with a fixed number of decimals.
+/// Formats a number with a fixed number of decimals.
 package func rounded(_ value: Double, decimals: Int) -> String {
     String(format: "%.\(decimals)f", value)
 }
 
-/// A number of bytes as kB or MB (powers of ten).
+/// Formats a number of bytes in kB or MB (powers of ten).
 package func megabytes(_ bytes: Int) -> String {
     bytes < 1_000_000
         ? rounded(Double(bytes) / 1e3, decimals: 1) + " kB"
         : rounded(Double(bytes) / 1e6, decimals: 1) + " MB"
 }
 
-/// A duration in its two largest units: `2 h 5 min`.
+/// Formats a duration [s] in its two largest units: `2 h 5 min`.
 package func clock(_ seconds: Double) -> String {
     guard seconds < 1e9 else { return "ages" }
     let whole = Int(seconds.rounded())
@@ -26,7 +26,7 @@ package func clock(_ seconds: Double) -> String {
     return "\(whole) s"
 }
 
-/// A table as text; each column is as wide as its widest entry.
+/// Formats a table as text, with columns as wide as their widest entry.
 package func aligned(_ rows: [[String]]) -> String {
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max()! }
     return rows.map { row in

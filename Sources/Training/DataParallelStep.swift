@@ -32,7 +32,7 @@ package final class DataParallelStep {
     private let communicator: Communicator
     private let benchmarkProfile: OperationProfile?
     private let trace: StepTrace?
-    private let progress: ProgressBoard
+    private let progress: ProgressTracker
     private let anomalies: AnomalyDetector?
     /// Floating-point operations of the matrix products of this rank so far.
     package private(set) var operations = 0.0
@@ -51,7 +51,7 @@ package final class DataParallelStep {
     package init(
         _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
         parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision, profile: OperationProfile? = nil,
-        trace: StepTrace? = nil, progress: ProgressBoard = ProgressBoard(), detectsAnomalies: Bool = false
+        trace: StepTrace? = nil, progress: ProgressTracker = ProgressTracker(), detectsAnomalies: Bool = false
     ) throws {
         self.objective = objective
         self.optimizer = optimizer

@@ -42,16 +42,16 @@ package func evaluate(
     _ checkpoint: String, overrides: [String], output: String?, on communicator: Communicator, console: Console
 ) throws {
     let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
-    _ = try Machine.useThreads(model.options.threads, on: communicator)
+    _ = try ComputeThreads.start(model.options.threads, on: communicator)
     _ = try evaluate(
-        model, checkpoint, output: output, on: communicator, console: console, progress: ProgressBoard()) { _ in nil }
+        model, checkpoint, output: output, on: communicator, console: console, progress: ProgressTracker()) { _ in nil }
 }
 
 /// Evaluates what a finished run has trained, unless that was done before with the same checkpoint and jets. When
 /// `shouldStop` turns true on any rank, or the time is up, nothing is written, and the same run does it when it is
 /// started again.
 package func evaluateAtEnd(
-    of options: RunOptions, on communicator: Communicator, console: Console, progress: ProgressBoard,
+    of options: RunOptions, on communicator: Communicator, console: Console, progress: ProgressTracker,
     budget: TimeBudget?, shouldStop: () -> Bool
 ) throws -> RunOutcome {
     guard options.run.evaluated != .never, !options.data.test.isEmpty else { return .finished }
@@ -88,7 +88,7 @@ package func evaluateAtEnd(
 /// - Parameter stopReason: why the evaluation is to end at once, if it is; is told how long a batch takes [s].
 private func evaluate(
     _ model: TrainedModel, _ checkpoint: String, output: String?, on communicator: Communicator, console: Console,
-    progress: ProgressBoard, stopReason: (Double) -> String?
+    progress: ProgressTracker, stopReason: (Double) -> String?
 ) throws -> RunOutcome {
     let options = model.options
     let dataset = try openTestJets(

@@ -89,7 +89,7 @@ package struct PreparedRun {
 
     package init(
         _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, classes: JetClasses?,
-        from start: StartingPoint, on communicator: Communicator, console: Console, progress: ProgressBoard
+        from start: StartingPoint, on communicator: Communicator, console: Console, progress: ProgressTracker
     ) throws {
         optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         if let checkpoint = start.checkpoint {
@@ -126,7 +126,7 @@ package struct PreparedRun {
     /// Learns from the data, or from the backbone, what has to be known before the first step.
     private static func fit(
         _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, classes: JetClasses?,
-        on communicator: Communicator, console: Console, progress: ProgressBoard
+        on communicator: Communicator, console: Console, progress: ProgressTracker
     ) throws -> FittedState {
         if let backbone = options.backbone, options.objective.fineTuning?.mode != .scratch {
             try communicator.agree {

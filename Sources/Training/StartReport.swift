@@ -27,12 +27,12 @@ package func reportStart(
         \(validation?.count ?? 0) validation jets; \(train.classNames.count) classes
         run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
         """)
-    for warning in RankPlace.warnings(try RankPlace.all(threads: threads, on: communicator)) {
+    for warning in RankPlacement.warnings(try RankPlacement.all(threads: threads, on: communicator)) {
         console.warn(warning)
     }
     let doubts = [
-        StartWarnings.kernels(BLAS.coreName, better: BLAS.betterCore),
-        communicator.rank == 0 ? StartWarnings.locks(of: options.run.directory) : nil,
+        EnvironmentWarnings.kernels(BLAS.coreName, better: BLAS.betterCore),
+        communicator.rank == 0 ? EnvironmentWarnings.locks(of: options.run.directory) : nil,
     ]
     for case let warning? in doubts { console.warn(warning) }
     if let validation, validation.classNames != train.classNames {

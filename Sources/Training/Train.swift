@@ -15,7 +15,7 @@ package func train(
     _ options: RunOptions, on communicator: Communicator, console: Console, shouldStop: () -> Bool = { false }
 ) throws -> RunOutcome {
     try communicator.agree { try checkStart(options, ranks: communicator.size) }
-    if let warning = StartWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
+    if let warning = EnvironmentWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
         console.warn(warning)
     }
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
@@ -24,7 +24,7 @@ package func train(
     // A debugger may hold a rank for as long as it likes.
     if options.run.waitForDebugger != nil { watch.enabled = false }
     let watchdog = try Watchdog(watch, on: communicator, console: console)
-    let progress = watchdog?.board ?? ProgressBoard()
+    let progress = watchdog?.progress ?? ProgressTracker()
     do {
         let budget = communicator.rank == 0 ? TimeBudget(options.run.timeLimit) : nil
         var outcome = try train(
@@ -69,7 +69,7 @@ package func checkStart(_ options: RunOptions, ranks: Int) throws {
 
 private func train(
     _ options: RunOptions, on communicator: Communicator, console: Console, sharding: Sharding,
-    progress: ProgressBoard, budget: TimeBudget?, shouldStop: () -> Bool
+    progress: ProgressTracker, budget: TimeBudget?, shouldStop: () -> Bool
 ) throws -> RunOutcome {
     // Data first: where it cannot be read, nothing is written.
     let data = try RunData(options, on: communicator)
@@ -82,14 +82,14 @@ private func train(
         } catch let error as AgreedError {
             throw error
         } catch {
-            Launch.end(after: error, in: progress.mark, on: communicator, console: console)
+            Launch.end(after: error, at: progress.current, on: communicator, console: console)
         }
     }
 }
 
 private func run(
     _ options: RunOptions, _ data: RunData, on communicator: Communicator, console: Console, sharding: Sharding,
-    progress: ProgressBoard, budget: TimeBudget?, shouldStop: () -> Bool
+    progress: ProgressTracker, budget: TimeBudget?, shouldStop: () -> Bool
 ) throws -> RunOutcome {
     let (train, validation) = (data.train, data.validation)
     let directory = try communicator.onRoot {
@@ -107,7 +107,7 @@ private func run(
         }
     }
     let start = try StartingPoint(options, directory: directory, on: communicator, console: console)
-    let threads = try Machine.useThreads(options.threads, on: communicator)
+    let threads = try ComputeThreads.start(options.threads, on: communicator)
     let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let classes = options.objective.needsClasses
         ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil

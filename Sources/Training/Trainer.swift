@@ -20,7 +20,7 @@ package final class Trainer {
     private let console: Console
     private let optimizer: AdamW
     private let step: DataParallelStep
-    private let progress: ProgressBoard
+    private let progress: ProgressTracker
     private let sharding: Sharding
     private let precision: Precision
     private var state: TrainingState
@@ -42,7 +42,7 @@ package final class Trainer {
         _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions,
         train: JetLoader,
         validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords,
-        budget: TimeBudget?, sharding: Sharding, progress: ProgressBoard, precision: Precision
+        budget: TimeBudget?, sharding: Sharding, progress: ProgressTracker, precision: Precision
     ) throws {
         self.objective = objective
         self.optimizer = optimizer

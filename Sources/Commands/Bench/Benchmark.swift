@@ -55,7 +55,7 @@ package func benchmark(
     console: Console
 ) throws -> BenchmarkReport {
     let profile = showsProfile ? OperationProfile() : nil
-    let threads = try Machine.useThreads(options.threads, on: communicator)
+    let threads = try ComputeThreads.start(options.threads, on: communicator)
     let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let classes = options.objective.needsClasses ? JetClasses((0..<10).map { "class \($0)" }) : nil
     let objective = options.makeObjective(classes: classes)

@@ -59,7 +59,7 @@ package func encode(
     try checkOutput(output, overwrites: overwrites, on: communicator)
     let options = model.options
     let dataset = try openTestJets(options, on: communicator)
-    _ = try Machine.useThreads(options.threads, on: communicator)
+    _ = try ComputeThreads.start(options.threads, on: communicator)
     let portions = JetPortions(
         count: dataset.count, size: options.training.microBatchSize, communicator: communicator)
     let loader = JetLoader(

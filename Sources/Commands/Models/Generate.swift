@@ -167,7 +167,7 @@ package func generate(
         return generator
     }
     try checkOutput(output, overwrites: options.overwrites, on: communicator)
-    _ = try Machine.useThreads(model.options.threads, on: communicator)
+    _ = try ComputeThreads.start(model.options.threads, on: communicator)
     let preprocessing = model.fitted.preprocessing
     var jets = Predictions()
     let portions = JetPortions(
@@ -218,7 +218,7 @@ package func reconstruct(
     }
     try checkOutput(output, overwrites: options.overwrites, on: communicator)
     let dataset = try openTestJets(model.options, jets: options.jets, on: communicator)
-    _ = try Machine.useThreads(model.options.threads, on: communicator)
+    _ = try ComputeThreads.start(model.options.threads, on: communicator)
     let portions = JetPortions(
         count: dataset.count, size: model.options.training.microBatchSize, communicator: communicator)
     let seed = options.seed ?? model.options.seed

@@ -18,7 +18,7 @@ struct ConfigurationArguments: ParsableArguments {
 
     /// Trains, or tells what training would be.
     func train(as command: RunOptions.Command) -> Never {
-        StopSignal.listen()
+        StopSignal.install()
         Launch.onAllRanks { communicator, console in
             let options = try RunOptions.configuration(
                 configuration, overrides: overrides, for: command, on: communicator)
@@ -27,7 +27,7 @@ struct ConfigurationArguments: ParsableArguments {
                 return .finished
             }
             return try Training.train(
-                options, on: communicator, console: console, shouldStop: { StopSignal.hasCome })
+                options, on: communicator, console: console, shouldStop: { StopSignal.hasArrived })
         }
     }
 }

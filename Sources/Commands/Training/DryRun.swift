@@ -22,7 +22,7 @@ package func dryRun(_ options: RunOptions, on communicator: Communicator, consol
     let (train, validation) = (data.train, data.validation)
     // Closing a file waits for the other ranks.
     try withExtendedLifetime(data) {
-        let threads = try Machine.useThreads(options.threads, on: communicator)
+        let threads = try ComputeThreads.start(options.threads, on: communicator)
         let precision = try options.parallel.precision.precision(on: communicator, console: console)
         let classes = options.objective.needsClasses
             ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil

@@ -119,7 +119,7 @@ package final class Arena: Sendable {
         var pointer: UnsafeMutableRawPointer?
         let status = posix_memalign(&pointer, 2 << 20, bytes)
         guard status == 0, let pointer else {
-            unreachable("out of memory: the system refused \(bytes) bytes for a tensor")
+            outOfMemory("the system refused \(megabytes(bytes)) for a tensor")
         }
         #if os(Linux)
             // Transparent huge pages: the products run through hundreds of megabytes.

@@ -1,11 +1,11 @@
 import Foundation
 import System
 
-/// What may be wrong with the surroundings of a run, in sentences for its first lines.
-package enum StartWarnings {
-    /// Slurm started other processes than MPI knows of: most often each as a job of its own.
+/// Warnings about the environment of a run, for its start-up report.
+package enum EnvironmentWarnings {
+    /// A warning if Slurm and MPI differ in the number of ranks; most often each process is an MPI job of its own.
     package static func slurm(_ environment: [String: String], ranks: Int) -> String? {
-        // Inside a step the number is that of the step; in a batch script that of the job.
+        // Processes of srun have the number of tasks of their step, those of a batch script that of the job.
         let isStep = environment["SLURM_STEP_NUM_TASKS"] != nil && environment["SLURM_PROCID"] != nil
             && environment["OMPI_COMM_WORLD_SIZE"] == nil
         let value = isStep ? environment["SLURM_STEP_NUM_TASKS"] : environment["SLURM_NTASKS"]
@@ -18,20 +18,24 @@ package enum StartWarnings {
             + "start with mpirun or srun --mpi=pmix, without another number of ranks"
     }
 
-    /// The BLAS library uses kernels for an older processor than this one.
+    /// A warning if OpenBLAS uses kernels for an older processor.
+    ///
+    /// - Parameters:
+    ///   - core: the processor of the kernels in use.
+    ///   - better: that of faster kernels, if there are any.
     package static func kernels(_ core: String, better: String?) -> String? {
         guard let better else { return nil }
         return "OpenBLAS uses its kernels for \(core), though this processor can do more; start with "
             + "OPENBLAS_CORETYPE=\(better), or install a newer OpenBLAS"
     }
 
-    /// The file system of the run directory gives no locks, which keep a second run out of it.
+    /// A warning if the file system of the run directory has no locks, which keep a second run out of it.
     package static func locks(of directory: String) -> String? {
         let descriptor = open(directory, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         guard flock(descriptor, LOCK_SH | LOCK_NB) != 0, errno != EWOULDBLOCK else { return nil }
-        return "the file system of \(directory) gives no locks (\(systemReason())): nothing keeps a second run out of "
+        return "the file system of \(directory) does not support locks (\(systemReason())): nothing keeps a second run out of "
             + "the directory, and HDF5_USE_FILE_LOCKING=TRUE would not work there"
     }
 }
