@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# What the scripts that test share: checks that are counted, and an end that leaves nothing. To be sourced, from the
-# root of the repository, by a script that may define `clean_up` after it:
+# Shared by the test scripts: counted checks, and cleaning up at exit. Source it from the root of the repository; the
+# script may define `clean_up` afterwards:
 #
 #     source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 #
-# The last line of such a script is "N passed, N failed", however it ends.
+# The last line of output of such a script is always "N passed, N failed".
 
 passed=0
 failed=0
-# shellcheck disable=SC2034  # for those who source this file
+# shellcheck disable=SC2034  # used by the sourcing script
 logs=$PWD/.build/test-logs/$(basename "$0" .sh | sed 's/^test-//')
 
 fail() {
@@ -18,7 +18,7 @@ fail() {
 
 clean_up() { :; }
 
-# However the script ends, whatever stopped it early counts as a failure.
+# EXIT handler: prints the totals. An early exit with an error counts as a failure.
 conclude() {
     local status=$?
     trap '' INT TERM
@@ -31,7 +31,7 @@ conclude() {
 trap conclude EXIT
 trap 'exit 130' INT TERM
 
-# check TEXT COMMAND…: counts whether the command succeeds.
+# check TEXT COMMAND…: runs the command and counts it as passed or failed.
 check() {
     local text=$1
     shift
@@ -44,7 +44,7 @@ check() {
     fi
 }
 
-# within SECONDS COMMAND…: waits until the command succeeds.
+# within SECONDS COMMAND…: retries the command until it succeeds; fails after that many seconds.
 within() {
     local end=$((SECONDS + $1))
     shift
@@ -54,7 +54,7 @@ within() {
     done
 }
 
-# prepare: an empty folder for the logs, and the program in KAON, which is built unless it is given.
+# prepare: empties the log folder and sets KAON to the program, building it if KAON is not set.
 prepare() {
     if [[ -z ${KAON:-} ]]; then
         swift build -c release --product kaon || fail "kaon does not build"
@@ -66,14 +66,14 @@ prepare() {
     mkdir -p "$logs"
 }
 
-# A metrics.csv without the columns that depend on the clock.
+# without_clock DIRECTORY: prints metrics.csv without the columns that depend on time.
 without_clock() {
     awk -F, '
         NR == 1 { for (i = 1; i <= NF; i++) if ($i == "jets_per_second" || $i == "data_wait_ms") clock[i] = 1 }
         { line = ""; for (i = 1; i <= NF; i++) if (!(i in clock)) line = line $i ","; print line }' "$1/metrics.csv"
 }
 
-# step_reached STEP DIRECTORY: whether metrics.csv has a row of that step or a later one.
+# step_reached STEP DIRECTORY: succeeds if metrics.csv has a row for that step or a later one.
 step_reached() {
     awk -F, -v step="$1" 'NR > 1 && $1 + 0 >= step { found = 1 } END { exit !found }' "$2/metrics.csv" 2>/dev/null
 }

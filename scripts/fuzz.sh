@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Feeds kaon's readers with damaged and hostile inputs: configurations with overrides, safetensors files,
-# files of jets and checkpoints. Each has to be taken, or refused with one sentence: no crash, no hang, no
-# gigabytes for a small file.
+# Feeds damaged and hostile inputs to kaon's readers: configurations with overrides, safetensors files, jet files and
+# checkpoints. Each input must be accepted, or rejected with a one-sentence error: no crash, no hang, no gigabytes of
+# memory for a small file.
 #
 #     bash scripts/fuzz.sh [INPUTS [FIRST_SEED]]
 #
-# INPUTS (12000) are shared among the four readers. A seed makes the same input always; `fuzz SUBJECT SEED
-# SEED+1 FOLDER` repeats one (Tests/Fuzz). The last line is "N passed, N failed"; inputs that failed stay in
-# .build/test-logs/fuzz.
+# INPUTS (default 12000) is the total over the four readers. Inputs are a function of the seed;
+# `fuzz SUBJECT SEED SEED+1 FOLDER` repeats one (Tests/Fuzz). The last line is "N passed, N failed"; failing inputs are
+# kept in .build/test-logs/fuzz.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,18 +22,18 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 export SWIFT_BACKTRACE=enable=no
 
-# cause STATUS: how a process ended, in words.
+# cause STATUS: describes how a process ended.
 cause() {
     case $1 in
-        155) echo "no end after 10 seconds of the processor" ;;
-        142) echo "no end after 300 seconds" ;;
+        155) echo "exceeded 10 seconds of CPU time" ;;
+        142) echo "did not finish within 300 seconds" ;;
         13[0-9] | 14[0-9]) echo "crashed ($(kill -l $(($1 - 128))))" ;;
         *) echo "ended with exit code $1" ;;
     esac
 }
 
-# try_seeds SUBJECT FIRST END: runs the seeds in a process; sets $status, and from what it left: $seed, the
-# first one that was not done with, and $now_taken, $now_refused and $now_faults before it.
+# try_seeds SUBJECT FIRST END: runs the seeds in one process. Sets $status, and from its progress file: $seed, the first
+# seed not completed, and the counts before it: $now_taken, $now_refused and $now_faults.
 try_seeds() {
     local at
     status=0 seed=$2 now_taken=0 now_refused=0 now_faults=0
@@ -45,7 +45,8 @@ try_seeds() {
     now_refused=$((10#$now_refused)) now_faults=$((10#$now_faults))
 }
 
-# Whether the HDF5 library crashed or hung, and kaon had the last word: a refusal that ends the process.
+# Succeeds if the HDF5 library crashed or hung and kaon's crash guard reported the file and exited: a rejection that
+# ends the process.
 ended_by_guard() {
     ((status == 1)) && [[ $(tail -n 1 "$log") == "Error: HDF5 "*": the library "*"; the file is damaged" ]]
 }
@@ -56,17 +57,17 @@ for subject in "${subjects[@]}"; do
     mkdir "$place"
     next=$first end=$((first + inputs / ${#subjects[@]}))
     taken=0 refused=0 ended=0 spoilt=0 faults=0
-    # A process takes all seeds unless one of them ends it; the next takes those behind.
+    # One process runs all seeds unless a seed ends it; the next process continues after that seed.
     while ((next < end)); do
         if ! try_seeds "$subject" "$next" "$end"; then
-            echo "$subject: does not start; see ${log#"$PWD"/}"
+            echo "$subject: the fuzzer does not start; see ${log#"$PWD"/}"
             faults=$((faults + end - next))
             break
         fi
         taken=$((taken + now_taken)) refused=$((refused + now_refused)) faults=$((faults + now_faults))
         if ((seed == end && status == 0)); then break; fi
         if ! ended_by_guard; then
-            # An input before it may have had the library spoil the memory: alone, as in a run, it has to
+            # An earlier input may have made the library corrupt memory. Run the seed alone, as in a real run: it must
             # pass.
             echo "seed $seed: $(cause $status)" >>"$log"
             try_seeds "$subject" "$seed" $((seed + 1)) || true
@@ -88,9 +89,9 @@ for subject in "${subjects[@]}"; do
     done
     ((faults == 0)) || grep -a '^seed' "$log" | cut -c 1-300 | head -n 20
     by_guard=$( ((ended == 0)) || echo " ($ended by ending the process)")
-    after=$( ((spoilt == 0)) || echo ", $spoilt once more after the library had spoilt the memory")
+    after=$( ((spoilt == 0)) || echo ", $spoilt repeated because the library had corrupted memory")
     tried=$((taken + refused + faults))
-    echo "$subject: $tried inputs, $taken taken, $refused refused$by_guard$after, $faults failed"
+    echo "$subject: $tried inputs, $taken accepted, $refused rejected$by_guard$after, $faults failed"
     passed=$((passed + taken + refused)) failed=$((failed + faults))
 done
 echo "$passed passed, $failed failed"

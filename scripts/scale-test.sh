@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Reads a set of 100 million jets that is not there: a thousand names of a few files of 100 000 jets.
+# Reads a simulated data set of 100 million jets: a thousand links to a few files of 100 000 jets.
 #
 #     bash scripts/scale-test.sh SOURCE [FILES [RANKS…]]
 #
-# SOURCE is a file of jets of at least 100 000; FILES (1000) is the number of names, RANKS (1 2 4) the numbers
-# of ranks to read with. Prints the time until the last rank is ready, jets and megabytes per second, and the
-# peak memory of each rank: for one file and for all, because memory must not depend on their number.
+# SOURCE is a file with at least 100 000 jets; FILES (default 1000) is the number of links, RANKS (default 1 2 4) the
+# numbers of ranks to read with. Prints the time until the last rank is ready, jets and megabytes per second, and the
+# peak memory of each rank, for one file and for all files: memory must not depend on the number of files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
@@ -27,7 +27,7 @@ PATH="$(swift build -c release --show-bin-path):$PATH"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# Four files, of which the names are links: packed ones, as a large set would be.
+# Four packed files, as a large data set would have, and links to them.
 mkdir "$folder/one" "$folder/all"
 kaon pack "$source_file" --output "$folder/part-0.h5" --jets 100000
 for part in 1 2 3; do cp "$folder/part-0.h5" "$folder/part-$part.h5"; done
@@ -51,9 +51,11 @@ for count in "${ranks[@]}"; do
         read_all "$count" data.train="$folder/$set"
     done
 done
-printf '\n=== the labels of all jets, for a choice of classes, and for one of 10 000 jets\n'
+printf '\n=== reading the labels of all jets, to select one class and to select 10 000 jets\n'
 kaon inspect "$folder/one/jets.h5" --json >"$folder/one.json"
-first_class=$(awk -F'"' '$2 == "classes" { inside = 1 } inside && $2 == "name" && !name { name = $4 } END { print name }' \
-    "$folder/one.json")
+first_class=$(awk -F'"' '
+    $2 == "classes" { inside = 1 }
+    inside && $2 == "name" && !name { name = $4 }
+    END { print name }' "$folder/one.json")
 read_all "${ranks[-1]}" data.train="$folder/all" data.classes="[$first_class]"
 read_all "${ranks[-1]}" data.train="$folder/all" data.jets=10000

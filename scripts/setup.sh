@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the machine ready to build kaon: Open MPI, OpenBLAS and parallel HDF5 from the distribution, and a
-# look whether Swift is there. Changes nothing that is in order; may be run again at any time.
+# Prepares the machine for building kaon: installs Open MPI, OpenBLAS and parallel HDF5 from the distribution if they
+# are missing, and checks the version of Swift. Safe to run again at any time.
 set -euo pipefail
 
 packages=(libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-openmpi-dev pkg-config)
@@ -13,19 +13,19 @@ fail() {
     exit 1
 }
 
-# The libraries count, not the packages: on a cluster they may come from elsewhere.
+# Checks for the libraries, not the packages: on a cluster they may be installed in other ways.
 libraries_present() {
     command -v mpirun >/dev/null && command -v pkg-config >/dev/null && $check
 }
 
 install_libraries() {
     command -v apt-get >/dev/null ||
-        fail "no apt-get here; install Open MPI, OpenBLAS and HDF5 built with Open MPI by the means of your" \
-            "system, so that mpirun is in PATH and '$check' succeeds"
+        fail "apt-get not found; install Open MPI, OpenBLAS and HDF5 built with Open MPI with your system's package" \
+            "manager, so that mpirun is in PATH and '$check' succeeds"
     local as_root=()
     if ((EUID != 0)); then
         command -v sudo >/dev/null ||
-            fail "neither root nor sudo; have an administrator run: apt-get install ${packages[*]}"
+            fail "needs root or sudo; ask an administrator to run: apt-get install ${packages[*]}"
         as_root=(sudo)
     fi
     echo "setup: installing ${packages[*]}"
@@ -34,7 +34,7 @@ install_libraries() {
         apt-get install -y -qq --no-install-recommends "${packages[@]}"
     libraries_present ||
         fail "the packages are installed, but mpirun is not in PATH or '$check' fails;" \
-            "is another pkg-config first in PATH?"
+            "check whether another pkg-config comes first in PATH"
 }
 
 check_swift() {
@@ -42,7 +42,7 @@ check_swift() {
         fail "swift is not in PATH; get Swift $swift_needed or newer from $swift_source"
     local version
     version=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1)
-    [[ -n $version ]] || fail "'swift --version' does not work; is the installation complete?"
+    [[ -n $version ]] || fail "'swift --version' fails; the installation may be incomplete"
     # sort -V puts the older version first.
     [[ $(printf '%s\n' "$swift_needed" "$version" | sort -V | head -n 1) == "$swift_needed" ]] ||
         fail "Swift $version is too old; get $swift_needed or newer from $swift_source"

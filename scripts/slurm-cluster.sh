@@ -1,11 +1,10 @@
 # shellcheck shell=bash
-# A Slurm cluster that exists for a test alone: the daemons of Slurm run on this
-# machine, in a temporary folder, with two network namespaces for the nodes of a CPU each, or one node of two
-# CPUs. To be sourced after checks.sh:
+# A temporary Slurm cluster for tests: the Slurm daemons run on this machine, in a temporary folder, either with two
+# network namespaces as nodes of one CPU each, or with one node of two CPUs. Source it after checks.sh:
 #
-#     install_slurm   # Debian's slurm-wlm and munge, where they are missing
-#     make_cluster    # $folder, $nodes
-#     stop_cluster    # leaves nothing of it
+#     install_slurm   # installs Debian's slurm-wlm and munge if they are missing
+#     make_cluster    # sets $folder and $nodes
+#     stop_cluster    # stops the daemons and removes everything
 
 folder=""
 bridge=""
@@ -16,14 +15,14 @@ install_slurm() {
     local program missing=""
     for program in munged slurmctld slurmd sbatch; do command -v "$program" >/dev/null || missing=$program; done
     [[ -n $missing ]] || return 0
-    command -v apt-get >/dev/null || fail "no $missing and no apt-get here; install Slurm and munge"
+    command -v apt-get >/dev/null || fail "$missing and apt-get not found; install Slurm and munge"
     echo "test-slurm: installing slurm-wlm and munge"
     apt-get update -qq
-    # In run level 1 Debian starts no daemon of a new package: the test has its own.
+    # With run level 1 Debian does not start the daemons of a new package; the test starts its own.
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null
 }
 
-# A network of two namespaces on a bridge; false where that is not allowed.
+# Creates two network namespaces on a bridge; fails if that is not allowed.
 make_network() {
     local number
     command -v ip >/dev/null || return 1
@@ -62,7 +61,7 @@ write_cluster() {
     for number in "${nodes[@]}"; do mkdir "$folder/spool-kaon$number" "$folder/pmix-kaon$number"; done
     printf '127.0.0.1 localhost\n10.193.77.254 %s\n10.193.77.1 kaon1\n10.193.77.2 kaon2\n' "$(hostname -s)" \
         >"$folder/hosts"
-    # cred_expire is also how long a job waits that was queued again: two minutes if not said.
+    # cred_expire is also the delay before a requeued job starts: two minutes by default.
     cat >"$folder/slurm.conf" <<END
 ClusterName=kaon
 SlurmctldHost=$(hostname -s)($address)
@@ -93,13 +92,13 @@ END
     echo "PMIxCliTmpDirBase=$folder/pmix" >"$folder/mpi.conf"
 }
 
-# in_node NUMBER COMMAND…: replaces this process by a command as the node sees the world: its network, its
-# name, and its own temporary folder of PMIx, which two nodes of one machine must not share.
+# in_node NUMBER COMMAND…: replaces this process by a command in the namespaces of the node: its network, its host name,
+# and its own temporary folder for PMIx, which two nodes on one machine must not share.
 in_node() {
     local number=$1
     shift
     ((${#nodes[@]} == 2)) || exec "$@"
-    # shellcheck disable=SC2016  # the variables are for the inner shell
+    # shellcheck disable=SC2016  # expanded by the inner shell
     exec nsenter --net="/run/netns/$bridge-$number" unshare --uts --mount bash -c '
         hostname "$0" && mount --bind "$1/pmix-$0" "$1/pmix" && mount --bind "$1/hosts" /etc/hosts && exec "${@:2}"' \
         "kaon$number" "$folder" "$@"
@@ -107,7 +106,7 @@ in_node() {
 
 start_daemons() {
     local number
-    # By this mark the processes of the cluster are told from others at the end.
+    # This variable marks the processes of the cluster, so that stop_cluster finds them.
     export KAON_TEST_CLUSTER=$folder SLURM_CONF=$folder/slurm.conf
     head -c 1024 /dev/urandom >"$folder/munge.key"
     chmod 600 "$folder/munge.key"
@@ -127,8 +126,8 @@ start_daemons() {
 
 cluster_is_idle() { [[ $(sinfo -h -p normal -o '%D %T' 2>/dev/null) == "${#nodes[@]} idle" ]]; }
 
-# The processes with the cluster's mark in their environment, and the slurmstepds, which have overwritten
-# theirs but write to the logs.
+# Prints the processes with the cluster's mark in their environment, and the slurmstepds, which overwrite their
+# environment but write to the logs.
 marked() {
     local process
     for process in /proc/[0-9]*; do
@@ -159,7 +158,7 @@ stop_cluster() {
 no_job_is_left() { [[ -z $(timeout 5 squeue -h 2>/dev/null) ]]; }
 daemons_are_gone() { ! kill -0 "${daemons[@]}" 2>/dev/null; }
 
-# make_cluster: one node where no namespace can be made, or KAON_TEST_NODES=1 says so.
+# make_cluster: starts the cluster; with one node if namespaces cannot be created or KAON_TEST_NODES=1.
 make_cluster() {
     folder=$(mktemp -d /tmp/kaon-slurm.XXXXXX)
     chmod 755 "$folder"

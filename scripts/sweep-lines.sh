@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Prints the lines of a sweep, one run each: the modes of a backbone × the values of a key × seeds. The lines
-# are for scripts/sweep.sh on one machine and for slurm/sweep.sbatch on a cluster:
+# Prints the lines of a sweep, one per run: backbone modes × values of a key × seeds. The lines are input for
+# scripts/sweep.sh on one machine and slurm/sweep.sbatch on a cluster:
 #
 #     bash scripts/sweep-lines.sh --output runs/labels --backbone kmeans=runs/mpmv2-kmeans/checkpoints/best \
 #         --key data.jets --values "100 1000 10000 100000" --seeds "0 1 2" >labels.txt
 #
 #     run.directory=runs/labels/kmeans/fixed/data.jets-100/seed-0 backbone=runs/… backbone_mode=fixed …
 #
-#     --output FOLDER           where the folders of the runs are
-#     --backbone [NAME=]PATH    the checkpoint of a pre-training; may be given again. Its name becomes a folder,
-#                               and may be left out where there is one backbone.
-#     --modes "MODE …"          fixed, fine_tuned, scratch: all three, or without a backbone scratch alone
-#     --key KEY                 what is changed from run to run, such as data.jets or cwola.signal_jets
-#     --values "VALUE …"        what it becomes
-#     --seeds "SEED …"          by default 0. A seed chooses the jets, their order and the fresh weights.
+#     --output FOLDER           parent folder of the run folders
+#     --backbone [NAME=]PATH    pre-trained checkpoint; repeatable. NAME becomes a folder name; it is optional if there
+#                               is only one backbone.
+#     --modes "MODE …"          fixed, fine_tuned, scratch; default all three, or scratch if no backbone is given
+#     --key KEY                 configuration key to vary, such as data.jets or cwola.signal_jets
+#     --values "VALUE …"        its values
+#     --seeds "SEED …"          default 0. The seed determines the choice and order of jets and the initial weights.
 #
-# From scratch a backbone gives its shape and its preprocessing only, so that mode is run once, with the first
-# backbone, whatever their number.
+# The mode scratch takes only the shape and the preprocessing of the backbone, so it is run once, with the first
+# backbone.
 set -euo pipefail
 
 fail() {
@@ -24,7 +24,7 @@ fail() {
     exit 2
 }
 
-# The lines of the comment above are the help.
+# Prints the comment at the top of this file.
 usage() { sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "${BASH_SOURCE[0]}"; }
 
 output="" modes="" key="" values="" seeds=0
@@ -33,7 +33,7 @@ while (($# > 0)); do
     case $1 in
         -h | --help) usage && exit ;;
         --output | --backbone | --modes | --key | --values | --seeds)
-            (($# > 1)) && [[ -n $2 ]] || fail "$1 needs a value; --help shows them"
+            (($# > 1)) && [[ -n $2 ]] || fail "$1 needs a value; see --help"
             case $1 in
                 --output) output=${2%/} ;;
                 --backbone) backbones+=("$2") ;;
@@ -44,14 +44,14 @@ while (($# > 0)); do
             esac
             shift 2
             ;;
-        *) fail "unknown argument '$1'; --help shows those there are (a list needs quotes: --seeds \"0 1 2\")" ;;
+        *) fail "unknown argument '$1'; see --help (a list needs quotes: --seeds \"0 1 2\")" ;;
     esac
 done
 
-[[ -n $output ]] || fail "--output is missing: the folder that all runs shall be in"
+[[ -n $output ]] || fail "--output is missing: the parent folder of the runs"
 read -ra seeds <<<"$seeds"
 for seed in "${seeds[@]}"; do
-    [[ $seed =~ ^[0-9]+$ ]] || fail "--seeds has '$seed'; seeds are whole numbers with spaces between them"
+    [[ $seed =~ ^[0-9]+$ ]] || fail "--seeds contains '$seed'; seeds are whole numbers separated by spaces"
 done
 
 if [[ -z $modes ]]; then
@@ -64,45 +64,45 @@ for mode in "${modes[@]}"; do
         fixed | fine_tuned)
             ((${#backbones[@]} > 0)) || fail "the mode $mode needs a backbone: --backbone runs/NAME/checkpoints/best"
             ;;
-        *) fail "--modes has '$mode'; modes are fixed, fine_tuned and scratch, with spaces between them" ;;
+        *) fail "--modes contains '$mode'; modes are fixed, fine_tuned and scratch, separated by spaces" ;;
     esac
 done
 
-# A key has values, and values have a key.
+# --key and --values must be given together.
 if [[ -n $key ]]; then
-    [[ $key =~ ^[A-Za-z0-9_.]+$ ]] || fail "--key '$key' is no key; one is like data.jets, without a value"
+    [[ $key =~ ^[A-Za-z0-9_.]+$ ]] || fail "--key '$key' is not a key; give a name such as data.jets, without a value"
     case $key in
-        seed | backbone | backbone_mode | run.directory) fail "--key $key: that has an option of its own; see --help" ;;
+        seed | backbone | backbone_mode | run.directory) fail "--key $key has an option of its own; see --help" ;;
     esac
-    [[ -n $values ]] || fail "--values is missing: what $key shall be, such as \"100 1000 10000\""
-    # Words as in a shell, so that one in quotes may have spaces.
-    words=$(xargs -n 1 printf '%s\n' <<<"$values" 2>/dev/null) || fail "--values: a quote without its other half"
+    [[ -n $values ]] || fail "--values is missing: the values of $key, such as \"100 1000 10000\""
+    # Split into words like a shell, so that a quoted word may contain spaces.
+    words=$(xargs -n 1 printf '%s\n' <<<"$values" 2>/dev/null) || fail "--values: unmatched quote"
     mapfile -t values <<<"$words"
-    [[ -n ${values[0]} ]] || fail "--values has no value; it says what $key shall be, such as \"100 1000 10000\""
+    [[ -n ${values[0]} ]] || fail "--values is empty; give the values of $key, such as \"100 1000 10000\""
 elif [[ -n $values ]]; then
-    fail "--values without --key: the key that shall have these values, such as data.jets"
+    fail "--values without --key: name the key that takes these values, such as data.jets"
 else
     values=("")
 fi
 
 names=() paths=()
 for backbone in "${backbones[@]}"; do
-    # A name comes before the first =; a path may have one, too.
+    # The name ends at the first =; the path may contain further ones.
     name=${backbone%%=*}
     if [[ $backbone != *=* || $name == */* ]]; then
-        ((${#backbones[@]} == 1)) || fail "several backbones need names: --backbone NAME=$backbone"
+        ((${#backbones[@]} == 1)) || fail "name the backbones if there are several: --backbone NAME=$backbone"
         name="" path=$backbone
     else
         path=${backbone#*=}
-        [[ $name =~ ^[A-Za-z0-9_.+-]+$ && $name != scratch ]] || fail "'$name' cannot name a backbone's folder"
+        [[ $name =~ ^[A-Za-z0-9_.+-]+$ && $name != scratch ]] || fail "'$name' is not a valid name for a backbone"
     fi
     [[ -n $path ]] || fail "--backbone $backbone names no checkpoint"
-    if [[ -n $name && " ${names[*]-} " == *" $name "* ]]; then fail "two backbones are called $name"; fi
+    if [[ -n $name && " ${names[*]-} " == *" $name "* ]]; then fail "two backbones have the name $name"; fi
     names+=("$name")
     paths+=("$path")
 done
 
-# quoted WORD: the word as one that a shell and xargs read back.
+# quoted WORD: the word, quoted if necessary, so that a shell and xargs read it back unchanged.
 quoted() {
     if [[ $1 =~ ^[]A-Za-z0-9_.,:/=+@%[{}~-]+$ ]]; then
         printf '%s' "$1"
@@ -111,23 +111,24 @@ quoted() {
     elif [[ $1 != *\"* ]]; then
         printf '"%s"' "$1"
     else
-        fail "$1 has both kinds of quotes"
+        fail "$1 contains both single and double quotes"
     fi
 }
 
-# What of a value may not stand in the name of a folder becomes a dash, or nothing at its ends: [QCD,Hbb] is QCD-Hbb.
+# folder_name VALUE: replaces characters that are not allowed in a folder name by a dash, and removes them at the ends:
+# [QCD,Hbb] becomes QCD-Hbb.
 folder_name() { sed -E 's/^[^A-Za-z0-9_.+-]+//; s/[^A-Za-z0-9_.+-]+$//; s/[^A-Za-z0-9_.+-]+/-/g' <<<"$1"; }
 
-declare -A value_of=() # the value that each folder is for
+declare -A value_of=() # folder name → value
 for value in "${values[@]}"; do
     folder=$key-$(folder_name "$value")
     if [[ -n ${value_of[$folder]+there} ]]; then
-        fail "--values has '${value_of[$folder]}' and '$value', whose runs would both be in folders $folder"
+        fail "--values contains '${value_of[$folder]}' and '$value', whose runs would share the folder name $folder"
     fi
     value_of[$folder]=$value
 done
 
-# print_runs NAME PATH MODE: the lines of one curve.
+# print_runs NAME PATH MODE: prints the lines of one backbone and mode.
 print_runs() {
     local value seed folder overrides override line
     for value in "${values[@]}"; do

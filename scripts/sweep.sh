@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Runs a command of kaon once for each line of a text file, with the overrides of that line, on this machine:
+# Runs a kaon command once for each line of a text file, with the overrides on that line, on this machine:
 #
 #     bash scripts/sweep.sh [--parallel N] [--ranks N] FILE COMMAND CONFIG [key=value …]
 #
-# where FILE has lines such as those of scripts/sweep-lines.sh, each with a run.directory of its own:
+# Each line of FILE sets its own run.directory; scripts/sweep-lines.sh prints such lines:
 #
 #     run.directory=runs/rate-1e-3 optimizer.learning_rate=1e-3
 #     run.directory=runs/rate-3e-4 optimizer.learning_rate=3e-4
 #
-#     --parallel N   lines that run at the same time (1); they share the cores, unless parallel.threads is given
-#     --ranks N      ranks of each (1), under mpirun
+#     --parallel N   lines run at the same time (default 1); they share the cores unless parallel.threads is given
+#     --ranks N      ranks per line (default 1), started with mpirun
 #
-# A line that fails is named and does not stop the others. SIGINT and SIGTERM stop the lines that run after their
-# step, with a checkpoint; the last lines name those that have steps left or were not begun, and their folders. The
-# same command goes on where a sweep was stopped, and does what failed once more: a run that is finished says so and
-# takes some seconds. The output of a line that failed is shown, and what kaon prints is in kaon.log of every run. The
-# exit code is 0 when all lines are done, 1 when one failed, 75 when steps are left. KAON names another program than
-# .build/release/kaon or the kaon in PATH.
+# A failing line is reported and does not stop the others. SIGINT and SIGTERM stop the running lines after the current
+# step, with a checkpoint; the final report lists lines with steps left, lines not started, and their folders. Giving
+# the same command again continues a stopped sweep and repeats failed lines; finished runs are detected within seconds.
+# The end of the output of a failing line is shown; the full output of each run is in its kaon.log. Exit code: 0 if all
+# lines are done, 1 if a line failed, 75 if steps are left. Set KAON to use another program than .build/release/kaon or
+# the kaon in PATH.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 
@@ -30,12 +30,12 @@ parallel=1 ranks=1
 while [[ ${1:-} == -* ]]; do
     case $1 in
         -h | --help)
-            # The lines of the comment above.
+            # Print the comment at the top of this file.
             sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "${BASH_SOURCE[0]}"
             exit
             ;;
         --parallel | --ranks)
-            [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || fail "$1 needs a number from 1; $usage"
+            [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || fail "$1 needs a number of at least 1; $usage"
             if [[ $1 == --parallel ]]; then parallel=$2; else ranks=$2; fi
             shift 2
             ;;
@@ -45,29 +45,29 @@ done
 (($# >= 3)) || fail "$usage"
 file=$1
 shift
-[[ -f $file && -r $file ]] || fail "$file is no file that can be read; scripts/sweep-lines.sh prints one"
-[[ $1 == pretrain || $1 == finetune ]] || fail "the command is '$1'; it can be pretrain or finetune"
-[[ $2 != *=* && -f $2 ]] || fail "$2 is no configuration; $usage"
+[[ -f $file && -r $file ]] || fail "$file is not a readable file; scripts/sweep-lines.sh prints the lines of a sweep"
+[[ $1 == pretrain || $1 == finetune ]] || fail "unknown command '$1'; expected pretrain or finetune"
+[[ $2 != *=* && -f $2 ]] || fail "$2 is not a configuration file; $usage"
 
 if [[ -z ${KAON:-} ]]; then
     KAON=$here/../.build/release/kaon
     [[ -x $KAON ]] || KAON=kaon
 fi
 command -v "$KAON" >/dev/null ||
-    fail "there is no $KAON; build it with: swift build -c release --product kaon, or name it in KAON"
+    fail "$KAON not found; build it with: swift build -c release --product kaon, or set KAON to its path"
 
-# What each line says, before anything starts: two runs in one folder would spoil both.
+# Check all lines before starting any: two runs in one folder would overwrite each other.
 numbers=() directories=()
 mapfile -t lines <"$file"
 for index in "${!lines[@]}"; do
     [[ -n ${lines[index]//[[:space:]]/} ]] || continue
     number=$((index + 1))
-    # xargs takes a line apart as a shell would, quotes included, and runs nothing of it.
+    # xargs splits a line into words like a shell, including quotes, without running anything.
     words=$(xargs -n 1 printf '%s\n' <<<"${lines[index]}" 2>/dev/null) ||
-        fail "line $number of $file has a quote without its other half"
+        fail "line $number of $file has an unmatched quote"
     directory=$(sed -n 's/^run\.directory=//p' <<<"$words" | tail -n 1)
     [[ -n $directory ]] ||
-        fail "line $number of $file has no run.directory=…; each run needs a folder of its own"
+        fail "line $number of $file has no run.directory=…; each run needs its own folder"
     for other in "${!directories[@]}"; do
         if [[ ${directories[other]} == "$directory" ]]; then
             fail "lines ${numbers[other]} and $number of $file have the same run.directory=$directory"
@@ -76,14 +76,14 @@ for index in "${!lines[@]}"; do
     numbers+=("$number")
     directories+=("$directory")
 done
-((${#numbers[@]} > 0)) || fail "$file has no line"
+((${#numbers[@]} > 0)) || fail "$file has no lines"
 
 command=("$KAON" "$@")
 if ((ranks > 1)); then
     # shellcheck source=scripts/mpi-environment.sh
     source "$here/mpi-environment.sh"
     command -v mpirun >/dev/null || fail "--ranks $ranks needs mpirun, which is not in PATH"
-    # Several at a time would all be bound to the first cores.
+    # With binding, concurrent mpiruns would all use the first cores.
     ((parallel == 1)) || mpirun+=(--bind-to none)
     command=("${mpirun[@]}" -n "$ranks" "${command[@]}")
 fi
@@ -94,14 +94,14 @@ fi
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
-declare -A running=() begin=() # the process of each line that runs, and when it began
+declare -A running=() begin=() # by line number: process id and start time of the running lines
 failed=() left=() stop=""
 
-# kaon and mpirun both pass SIGUSR1 on to all ranks, which stop after their step; mpirun would give them too
-# little time after another signal.
+# kaon and mpirun both forward SIGUSR1 to all ranks, which stop after the current step. After other signals mpirun kills
+# the ranks too soon.
 stop_all() {
     stop=yes
-    echo "sweep: stopping after the step; the same command goes on"
+    echo "sweep: stopping after the current step; the same command continues the sweep"
     local number
     for number in "${!running[@]}"; do kill -USR1 "${running[$number]}" 2>/dev/null || true; done
 }
@@ -110,19 +110,19 @@ trap stop_all INT TERM HUP
 start() { # start NUMBER
     local overrides
     mapfile -t overrides < <(xargs -n 1 printf '%s\n' <<<"${lines[$1 - 1]}")
-    # A session of its own, so that a ^C at the terminal does not reach mpirun.
+    # In a new session, so that ^C at the terminal does not reach mpirun.
     setsid "${command[@]}" "${overrides[@]}" >"$logs/$1" 2>&1 </dev/null &
     running[$1]=$!
     begin[$1]=$SECONDS
 }
 finish() { # finish NUMBER STATUS
     local run="line $1 of $file" line=${lines[$1 - 1]} status=$2
-    # A process that had not begun to listen dies of the signal.
+    # A process that has not yet installed its handler is killed by the signal.
     if [[ -n $stop ]] && ((status == 128 + 10)); then status=75; fi
     case $status in
         0)
             if grep -q 'nothing to do' "$logs/$1"; then
-                echo "$run: was done before: $line"
+                echo "$run: already done: $line"
             else
                 echo "$run: done in $((SECONDS - begin[$1])) s: $line"
             fi
@@ -139,7 +139,7 @@ finish() { # finish NUMBER STATUS
     esac
 }
 
-# Waits until fewer than so many lines run.
+# wait_for_fewer_than N: waits until fewer than N lines are running.
 wait_for_fewer_than() {
     local number status
     while ((${#running[@]} >= $1)); do
@@ -150,7 +150,7 @@ wait_for_fewer_than() {
             unset "running[$number]"
             finish "$number" "$status"
         done
-        # A signal is heard between two sleeps.
+        # Signal handlers run between two sleeps.
         ((${#running[@]} < $1)) || sleep 0.3 || true
     done
 }
@@ -161,7 +161,7 @@ for number in "${numbers[@]}"; do
     [[ -z $stop ]] || break
     start "$number"
     begun=$((begun + 1))
-    # A signal that came in between has not reached this one.
+    # A signal that arrived in between has not been forwarded to this line.
     [[ -z $stop ]] || stop_all
 done
 wait_for_fewer_than 1
@@ -171,7 +171,7 @@ left_over=("${numbers[@]:begun}")
 for index in "${!numbers[@]}"; do
     number=${numbers[index]}
     if ((index >= begun)); then
-        echo "line $number of $file: not begun: ${directories[index]}"
+        echo "line $number of $file: not started: ${directories[index]}"
     elif [[ " ${left[*]-} " == *" $number "* ]]; then
         echo "line $number of $file: steps are left: ${directories[index]}"
     fi
@@ -179,6 +179,6 @@ done
 echo "$((begun - ${#failed[@]} - ${#left[@]})) of ${#numbers[@]} lines are done" \
     "$( ((${#failed[@]} == 0)) || echo "; failed: $(list "${failed[@]}")")" \
     "$( ((${#left[@]} == 0)) || echo "; steps are left: $(list "${left[@]}")")" \
-    "$( ((${#left_over[@]} == 0)) || echo "; not begun: $(list "${left_over[@]}")")" | sed -E 's/ +;/;/g; s/ +$//'
+    "$( ((${#left_over[@]} == 0)) || echo "; not started: $(list "${left_over[@]}")")" | sed -E 's/ +;/;/g; s/ +$//'
 if ((${#failed[@]} > 0)); then exit 1; fi
 if ((${#left[@]} > 0 || ${#left_over[@]} > 0)); then exit 75; fi

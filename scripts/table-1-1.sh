@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Table 1.1 in small (arXiv:2401.13537): trains the VQ-VAE, then for each of the eight rows pre-trains a backbone, fits
-# a linear probe to the fixed backbone, and prints the probe's accuracy on the test jets, all in one table.
+# A small version of Table 1.1 of arXiv:2401.13537: trains the VQ-VAE, then for each of the eight rows pre-trains a
+# backbone and fits a linear probe to the fixed backbone; prints a table of the probes' accuracies on the test jets.
 #
 #     bash scripts/table-1-1.sh data=/path/to/jets
 #     bash scripts/table-1-1.sh data=/path/to/jets seeds=3 steps=800 probe_steps=1000 ranks=2
 #
-# What is finished is skipped and what was stopped goes on: the same command may be given again, also with more seeds.
-# These keys have other values when they are given:
+# Finished runs are skipped and stopped runs continue: the same command can be given again, also with more seeds.
+# Optional keys (defaults below):
 #
-#     data             the folder of train.h5, val.h5 and test.h5
-#     runs             the folder of the runs
-#     seeds            how often each row is trained, on one VQ-VAE; the table then has mean and standard deviation
-#     ranks, threads   of each run; the product is the number of cores
-#     tokenizer_steps  of the VQ-VAE
-#     steps            of each pre-training
-#     probe_steps      of each probe, at most; a loss that no longer falls ends it earlier
-#     probe_jets       that the probe learns from
+#     data             folder with train.h5, val.h5 and test.h5
+#     runs             parent folder of the runs
+#     seeds            runs per row, all with the same VQ-VAE; from 2 the table shows mean and standard deviation
+#     ranks, threads   per run; their product is the number of cores
+#     tokenizer_steps  training steps of the VQ-VAE
+#     steps            training steps of each pre-training
+#     probe_steps      maximum training steps of each probe; early stopping may end it sooner
+#     probe_jets       training jets of the probe
 #     tokenizer, pretrain, probe
-#                      more overrides of their configurations, such as pretrain="model.encoder.width=64"
+#                      further overrides of the configurations, such as pretrain="model.encoder.width=64"
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
@@ -27,7 +27,7 @@ declare -A value=(
     [data]=data [runs]=runs/table-1-1 [seeds]=1 [ranks]=1 [threads]=auto
     [tokenizer_steps]=2000 [steps]=1500 [probe_steps]=2000 [probe_jets]=20000 [tokenizer]="" [pretrain]="" [probe]=""
 )
-# The row's configuration, its inputs, its targets, and where the order in pT is told.
+# Configuration, inputs, targets, and where the pT order is encoded.
 rows=(
     "mpmv1-vqvae-head            continuous  VQ-VAE      head"
     "mpmv1-kmeans-head           continuous  k-means     head"
@@ -47,17 +47,17 @@ fail() {
 for argument in "$@"; do
     key=${argument%%=*}
     [[ $argument == *=* && -v value[$key] ]] ||
-        fail "'$argument' is no key=value with one of the keys ${!value[*]}"
+        fail "'$argument' is not of the form key=value with one of the keys ${!value[*]}"
     value[$key]=${argument#*=}
 done
 for name in train val test; do
-    [[ -e ${value[data]}/$name.h5 ]] || fail "there is no ${value[data]}/$name.h5; give data=FOLDER"
+    [[ -e ${value[data]}/$name.h5 ]] || fail "${value[data]}/$name.h5 not found; give data=FOLDER"
 done
 kaon=${KAON:-.build/release/kaon}
-[[ -x $kaon ]] || fail "there is no $kaon; run: swift build -c release --product kaon"
+[[ -x $kaon ]] || fail "$kaon not found; run: swift build -c release --product kaon"
 mkdir -p "${value[runs]}"
 
-# run PLACE WORDS…: runs kaon; what it says is in the kaon.log of the run.
+# run PLACE WORDS…: runs kaon; its output is in the kaon.log of the run.
 run() {
     local place=$1 begin=$SECONDS
     shift
@@ -73,7 +73,7 @@ files=("data.train=[${value[data]}/train.h5]" "data.validation=[${value[data]}/v
 train() {
     local place=$1 command=$2 configuration=$3 directory=$4 steps=$5
     shift 5
-    # kaon itself sees what is done, but a finished run need not be started for that.
+    # kaon itself detects a finished run; the marker file saves starting it.
     [[ ! -e $directory/finished-$steps ]] || return 0
     run "$place" "$command" "configs/small/$configuration.yaml" "${files[@]}" "run.directory=$directory" \
         "training.steps=$steps" "$@"
@@ -99,7 +99,7 @@ for ((seed = 0; seed < value[seeds]; seed++)); do
         train "$place, probe" finetune linear-probe "$folder/probe" "${value[probe_steps]}" "seed=$seed" \
             "backbone=$folder/backbone/checkpoints/latest" "data.jets=${value[probe_jets]}" \
             "data.test=[${value[data]}/test.h5]" ${value[probe]}
-        # The probe has been tested at its end; one that went on for more steps has not.
+        # A probe is evaluated at its end, but not again after it was continued for more steps.
         best=$folder/probe/checkpoints/best
         if [[ ! $folder/probe/evaluation/metrics.json -nt $best ]]; then
             run "$place, test" evaluate "$best" "data.test=[${value[data]}/test.h5]"
@@ -112,12 +112,14 @@ for row in "${rows[@]}"; do
     read -r name inputs targets position <<<"$row"
     printf '%-12s%-12s%-10s' "$inputs" "$targets" "$position"
     for ((seed = 0; seed < value[seeds]; seed++)); do
-        sed -nE 's/^ *"accuracy" *: *([0-9.eE+-]+),?$/\1/p' "${value[runs]}/$name-seed-$seed/probe/evaluation/metrics.json"
+        sed -nE 's/^ *"accuracy" *: *([0-9.eE+-]+),?$/\1/p' \
+            "${value[runs]}/$name-seed-$seed/probe/evaluation/metrics.json"
     done | awk '
         { sum += $1; squares += $1 * $1; n++ }
         END {
             printf "%.2f %%", 100 * sum / n
-            if (n > 1) printf " ± %.2f", 100 * sqrt((squares - sum * sum / n > 0 ? squares - sum * sum / n : 0) / (n - 1))
+            deviations = squares - sum * sum / n
+            if (n > 1) printf " ± %.2f", 100 * sqrt((deviations > 0 ? deviations : 0) / (n - 1))
             print ""
         }'
 done

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Breaks runs in every way that a cluster does, and sees what is left: a run that goes on and ends with the
-# same weights, to the bit, as one that nobody touched.
+# Interrupts and damages runs in the ways that occur on a cluster, and checks that each continues and ends with weights
+# bit-identical to those of an undisturbed run.
 #
 #     bash scripts/test-faults.sh [--short]
 #
-# The short form takes about a minute. Prints a line for each kind of fault with its count; the last line
-# is "N passed, N failed". KAON names the program (by default the release build, which is made). The full disk
-# and the read-only folder need a root user who may mount a tmpfs, and are skipped without.
+# The short form takes about a minute. Prints one line with counts for each kind of fault; the last line is
+# "N passed, N failed". KAON is the program (default: the release build, which is built first). The tests of a full
+# disk and of a read-only folder need root and permission to mount a tmpfs; otherwise they are skipped.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
@@ -20,7 +20,7 @@ RANDOM=${KAON_FAULT_SEED:-1}
 
 prepare >/dev/null
 folder=$(mktemp -d)
-# No file of the test is left, nor a process that it started.
+# All processes started by the test, killed at the end together with the removal of its files.
 started=()
 clean_up() {
     local process
@@ -42,11 +42,11 @@ training: {steps: 200, batch_size: 8, micro_batch_size: 8, validation_interval: 
            checkpoint_interval: 20, log_interval: 10}
 parallel: {threads: 1}
 END
-# Long enough that whoever waits for a step finds the run still at work, and to be seen at every step.
+# Long enough that the run is still going when a test has waited for a step; it logs every step.
 steps=300
 long=(training.steps=$steps training.log_interval=1)
 
-# verdict NAME STATUS [DETAIL]: counts a check; only what went wrong is told at once.
+# verdict NAME STATUS [DETAIL]: counts a check; prints only failures.
 verdict() {
     if (($2 == 0)); then
         passed=$((passed + 1))
@@ -56,10 +56,10 @@ verdict() {
     fi
 }
 
-# Runs live in folders of their own under the same name, so that equal runs have equal files.
+# Each run has the same relative path in its own folder, so that equal runs have equal files.
 launcher() { if (($1 > 1)); then echo "${mpirun[@]}" --bind-to none -n "$1"; fi; }
 
-# run FOLDER RANKS [key=value …]: to the end; its output is in FOLDER/output.
+# run FOLDER RANKS [key=value …]: trains to the end; the output goes to FOLDER/output.
 run() {
     local place=$1 ranks=$2
     shift 2
@@ -69,8 +69,8 @@ run() {
         >output 2>&1 </dev/null)
 }
 
-# begin FOLDER RANKS [key=value …]: in the background, until it trains; $job is what was started, $ranks_of_job
-# are the processes of the ranks.
+# begin FOLDER RANKS [key=value …]: starts a run in the background and waits until it trains. Sets $job to the process
+# started and $ranks_of_job to the processes of the ranks.
 begin() {
     local place=$1 ranks=$2 tries=0
     shift 2
@@ -85,8 +85,7 @@ begin() {
     started+=("${ranks_of_job[@]}")
 }
 
-# Waits until the job has told of a step; fails where it ends before, or takes longer than a minute.
-# at_step STEP FOLDER
+# at_step STEP FOLDER: waits until the job has logged the step; fails if it ends before or takes longer than a minute.
 at_step() {
     local end=$((SECONDS + 60))
     until step_reached "$1" "$2/run"; do
@@ -95,7 +94,7 @@ at_step() {
     done
 }
 
-# Waits for the end of a job that was broken, and leaves its exit code in $status; fails where something of it runs
+# Waits for the end of an interrupted job and sets $status to its exit code; fails if one of its ranks is still running
 # ten seconds later.
 await_end() {
     local process tries=0
@@ -107,11 +106,11 @@ await_end() {
             sleep 0.1
         done
     done
-    # Their numbers may soon be those of others.
+    # Their process ids may be reused.
     started=()
 }
 
-# ends_within SECONDS PROCESS: kills it where it does not.
+# ends_within SECONDS PROCESS: waits for the end of the process; kills it and fails after that time.
 ends_within() {
     local tries=0
     while is_running "$2"; do
@@ -124,8 +123,8 @@ ends_within() {
 }
 is_running() { [[ -e /proc/$1/stat && $(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null) == [^Z] ]]; }
 
-# same FOLDER REFERENCE: whether two runs ended alike: the bytes of the last checkpoint, and the metrics but for
-# what depends on the clock.
+# same FOLDER REFERENCE: succeeds if both runs have the same last checkpoint, byte for byte, and the same metrics except
+# for the columns that depend on time.
 same() {
     local latest
     latest=$(readlink "$1/run/checkpoints/latest")
@@ -134,22 +133,23 @@ same() {
         cmp -s <(without_clock "$1/run") <(without_clock "$2/run")
 }
 
-# dies NAME FOLDER SIGNAL PROCESS: sends the signal at a random step of the job, and sees that the job ended by it:
-# not before, not well, and wholly. Only what went wrong is counted.
+# dies NAME FOLDER SIGNAL PROCESS: sends the signal at a random step of the job, and checks that the job was running
+# until then, fails, and leaves no process. Counts only failures.
 dies() {
     local step=$((1 + RANDOM % (steps * 3 / 4))) wrong=""
-    # The shell, too, would tell of the signal.
+    # Hides the shell's own message about the signal.
     {
-        at_step "$step" "$2" && kill "-$3" "$4" || wrong="it was not there to be broken: $(tail -n 3 "$2/output")"
-        ends_within 30 "$job" || wrong=${wrong:-"the job goes on"}
-        await_end || wrong=${wrong:-"something still runs"}
+        at_step "$step" "$2" && kill "-$3" "$4" || wrong="it ended before the signal: $(tail -n 3 "$2/output")"
+        ends_within 30 "$job" || wrong=${wrong:-"the job does not end"}
+        await_end || wrong=${wrong:-"a process is left"}
     } 2>/dev/null
-    ((status != 0)) || wrong=${wrong:-"the job ended well"}
+    ((status != 0)) || wrong=${wrong:-"the job succeeded"}
     [[ -z $wrong ]] || verdict "$1 at step $step" 1 "$wrong"
     [[ -z $wrong ]]
 }
 
-# goes_on NAME FOLDER RANKS REFERENCE [key=value …]: the same command ends a broken run like the reference.
+# goes_on NAME FOLDER RANKS REFERENCE [key=value …]: checks that the same command completes an interrupted run with the
+# results of the reference.
 goes_on() {
     local name=$1 place=$2 ranks=$3 reference=$4
     shift 4
@@ -162,21 +162,21 @@ goes_on() {
     if grep -q '^continuing from' "$place/output"; then continued=$((continued + 1)); fi
 }
 
-# Of the runs that were broken, some had no checkpoint yet and began again.
+# section NAME: prints the counts of a section. Runs interrupted before their first checkpoint start from the beginning.
 section() {
     local more=""
-    if ((broken > 0)); then more="; $continued of $broken went on from a checkpoint"; fi
+    if ((broken > 0)); then more="; $continued of $broken continued from a checkpoint"; fi
     echo "$1: $((passed - before)) passed, $((failed - failed_before)) failed$more"
 }
 start_section() { before=$passed failed_before=$failed broken=0 continued=0; }
 
-# The first 100 steps alone are what many faults begin with.
+# Many tests start from a copy of a run of 100 steps.
 run "$folder/hundred" 1 training.steps=100 &&
     run "$folder/reference-1" 1 && run "$folder/reference-2" 2 "${long[@]}"
 verdict reference $? "$(tail -n 3 "$folder"/*/output)"
 ((failed == 0)) || exit 1
 
-# kill_one 0|1|mpirun: kills that rank, or what started it.
+# kill_one 0|1|mpirun: kills that rank, or mpirun.
 kill_one() {
     local place=$folder/killed name="kill of rank $1" process
     begin "$place" 2 "${long[@]}"
@@ -194,7 +194,7 @@ for ((number = 0; number < repeats; number++)); do
 done
 section "kill -9 of rank 0 and of mpirun"
 
-# The watchdog of the other rank notices, and mpirun ends them all.
+# The watchdog of the other rank detects a stopped rank, and mpirun terminates all.
 start_section
 for ((number = 0; number < repeats; number++)); do
     for victim in 0 1; do
@@ -202,7 +202,7 @@ for ((number = 0; number < repeats; number++)); do
         begin "$place" 2 "${long[@]}" parallel.watchdog.silence=2
         if dies "SIGSTOP of rank $victim" "$place" STOP "${ranks_of_job[victim]}"; then
             grep -qE "rank $victim on .*: no sign of life" "$place/output"
-            verdict "SIGSTOP of rank $victim" $? "no word of it: $(tail -n 3 "$place/output")"
+            verdict "SIGSTOP of rank $victim" $? "not reported: $(tail -n 3 "$place/output")"
             goes_on "SIGSTOP of rank $victim" "$place" 2 "$folder/reference-2" "${long[@]}"
         fi
         rm -rf "$place"
@@ -210,8 +210,8 @@ for ((number = 0; number < repeats; number++)); do
 done
 section "SIGSTOP of a rank and of rank 0"
 
-# A limit on the size of files ends the process, by SIGXFSZ (25), at that byte of its first checkpoint: any byte
-# behind the size of all other files. MPI must make none of its own, which are large; a rank alone can do without.
+# A limit on the file size kills the process with SIGXFSZ (25) at that byte of its first checkpoint; the limit is larger
+# than all other files. MPI must not create its large shared-memory files, which a single rank does not need.
 start_section
 older=checkpoints/step-00000100.h5
 size=$(stat -c %s "$folder/hundred/run/$older")
@@ -221,7 +221,7 @@ for ((number = 0; number < saves; number++)); do
     cp -a "$folder/hundred" "$place"
     offset=$((others + 1 + (RANDOM * 32768 + RANDOM) % (size - others - 1)))
     name="kill at byte $offset of a save"
-    # As above, a word of the shell is not wanted.
+    # Hides the shell's own message about the signal.
     {
         (cd "$place" && OMPI_MCA_ess_singleton_isolated=1 OMPI_MCA_btl=self timeout 120 \
             prlimit --fsize="$offset" "$KAON" pretrain "$folder/tiny.yaml" run.directory=run >output 2>&1 </dev/null)
@@ -231,36 +231,36 @@ for ((number = 0; number < saves; number++)); do
     if ((status != 128 + 25)) || [[ -z $begun ]]; then
         verdict "$name" 1 "exit code $status, begun: ${begun:-nothing}: $(tail -n 3 "$place/output")"
     elif ! cmp -s "$place/run/$older" "$folder/hundred/run/$older"; then
-        verdict "$name" 1 "the checkpoint before it has changed"
+        verdict "$name" 1 "the previous checkpoint has changed"
     else
         goes_on "$name" "$place" 1 "$folder/reference-1"
         if [[ -e $place/run/checkpoints/$begun ]] || ! grep -q "^continuing from .*$older" "$place/output"; then
-            verdict "$name" 1 "$begun is still there, or it went on from elsewhere: $(cat "$place/output")"
+            verdict "$name" 1 "$begun still exists, or the run did not continue from $older: $(cat "$place/output")"
         fi
     fi
     rm -rf "$place"
 done
-section "kill at a random byte of a save, with a checkpoint before it"
+section "kill at a random byte of a save, with an earlier checkpoint"
 
 start_section
 for ((number = 0; number < repeats; number++)); do
     place=$folder/replaced
     begin "$place" 1
-    # It must not end before the second has looked.
+    # It must not end before the second run has checked the folder.
     kill -STOP "$job"
     run "$folder/second" 1 run.directory="$place/run"
-    verdict "two runs in one folder" $(($? != 1)) "the second was not refused"
+    verdict "two runs in one folder" $(($? != 1)) "the second run was not rejected"
     grep -q 'is in use by another run' "$folder/second/output"
     verdict "two runs in one folder" $? "$(cat "$folder/second/output")"
     kill -CONT "$job"
     await_end
     same "$place" "$folder/reference-1"
-    verdict "two runs in one folder" $? "the first one did not end well"
+    verdict "two runs in one folder" $? "the results of the first run differ from the reference"
     rm -rf "$place"
 done
 section "two runs in one folder"
 
-# damage FILE KIND: flips a bit, cuts the file, or zeroes a block, at a random place.
+# damage FILE KIND: flips a bit, truncates the file, or zeroes a block, at a random offset.
 damage() {
     local size offset byte
     size=$(stat -c %s "$1")
@@ -281,15 +281,15 @@ for ((number = 0; number < damages; number++)); do
         place=$folder/damage
         cp -a "$folder/hundred" "$place"
         damage "$place/run/checkpoints/$(readlink "$place/run/checkpoints/latest")" "$kind"
-        # A bit that carries no meaning may be flipped unnoticed; the end is the same.
+        # A flipped bit in unused space may go unnoticed; the results are the same.
         goes_on "$kind damaged in the latest checkpoint" "$place" 1 "$folder/reference-1"
         rm -rf "$place"
     done
 done
 section "a damaged checkpoint"
 
-# A row that cannot be read, or is gone, takes no other with it. Where its step can be read it stays, and the
-# checkpoint, which counts the rows, is the same to the bit.
+# An unreadable or missing row does not affect the other rows. A row whose step is readable is kept, and the checkpoint,
+# which contains the number of rows, is bit-identical.
 other_rows() { without_clock "$1/run" | grep -av "^$step,"; }
 steps_of() { cut -d , -f 1 "$1/run/metrics.csv"; }
 start_section
@@ -299,7 +299,7 @@ for ((number = 0; number < repeats; number++)); do
         cp -a "$folder/hundred" "$place"
         file=$place/run/metrics.csv digit=$((RANDOM % 10))
         case $kind in
-            # The top bit of the last such digit in the row, behind its step.
+            # Sets the top bit of the last occurrence of the digit in the row, after the step.
             bit) LC_ALL=C sed -i "s/^\\($step,.*\\)$digit/\\1\\xb$digit/" "$file" ;;
             line) sed -i "/^$step,/d" "$file" ;;
         esac
@@ -322,7 +322,7 @@ for ((number = 0; number < repeats; number++)); do
     run "$place" 1 training.steps=60
     for path in "$place"/run/checkpoints/step-*; do damage "$path" cut; done
     run "$place" 1
-    verdict "all checkpoints damaged" $(($? != 1)) "the run began anew"
+    verdict "all checkpoints damaged" $(($? != 1)) "the run was not rejected"
     grep -q 'checkpoints of run is damaged' "$place/output"
     verdict "all checkpoints damaged" $? "$(cat "$place/output")"
     rm -rf "$place"
@@ -337,7 +337,8 @@ for ((number = 0; number < damages; number++)); do
         cp "$jets/val.h5" "$place/jets.h5"
         damage "$place/jets.h5" "$kind"
         run "$place" 1 data.train="[$place/jets.h5]"
-        # An error in words, or damage where nothing stands, or in values without a checksum; never a crash.
+        # Either an error message, or success if the damage is in unused space or in values without a checksum; never a
+        # crash.
         status=$?
         ((status == 0)) || grep -q '^Error: ' "$place/output"
         verdict "$kind damaged in the data" $((status > 1 || $? != 0)) "exit code $status: $(tail -n 3 "$place/output")"
@@ -346,8 +347,9 @@ for ((number = 0; number < damages; number++)); do
 done
 section "damaged data"
 
-# turn_read_only FOLDER: lets the running job find its folder so. A file system with files that are open to be written
-# refuses that; a mount over the folder does not, which shall come at once for the job.
+# turn_read_only FOLDER: makes the folder of the running job read-only. A file system with files open for writing cannot
+# be remounted read-only, but a bind mount over the folder can. Rank 0 is paused meanwhile, so that both mounts take
+# effect at once.
 turn_read_only() {
     at_step 60 "$1" && kill -STOP "${ranks_of_job[0]}" &&
         mount --bind "$1/run" "$1/run" && mount -o remount,ro,bind "$1/run"
@@ -361,9 +363,9 @@ if mkdir "$folder/small" && mount -t tmpfs -o size=1500k tmpfs "$folder/small" 2
     run "$folder/reference-full" 1 training.keep_last=100
     (cd "$folder/small" && "$KAON" pretrain "$folder/tiny.yaml" run.directory=run training.keep_last=100 \
         >"$folder/full" 2>&1 </dev/null)
-    verdict "a full disk" $(($? != 1)) "the end was not an error"
+    verdict "a full disk" $(($? != 1)) "the run did not end with an error"
     grep -q 'no checkpoint was written.*no space left on device' "$folder/full"
-    verdict "a full disk" $? "no word of it"
+    verdict "a full disk" $? "not reported"
     mount -o remount,size=100m "$folder/small"
     goes_on "a full disk that was cleared" "$folder/small" 1 "$folder/reference-full" training.keep_last=100
     rm -rf "$folder/small/run"
@@ -373,10 +375,10 @@ if mkdir "$folder/small" && mount -t tmpfs -o size=1500k tmpfs "$folder/small" 2
     place=$folder/small
     for ((number = 0; number < repeats; number++)); do
         for length in "to the end" "for a while"; do
-            name="a folder that is read-only $length"
+            name="a folder read-only $length"
             begin "$place" 2 "${long[@]}"
             turn_read_only "$place"
-            verdict "$name" $? "it could not be done: $(tail -n 3 "$place/output")"
+            verdict "$name" $? "the folder could not be made read-only: $(tail -n 3 "$place/output")"
             if [[ $length == "for a while" ]]; then
                 until grep -q '^warning: .*read-only file system' "$place/output" || ! is_running "$job"; do :; done
                 umount --lazy "$place/run"
@@ -384,7 +386,7 @@ if mkdir "$folder/small" && mount -t tmpfs -o size=1500k tmpfs "$folder/small" 2
             ends_within 60 "$job"
             await_end
             grep -q '^warning: .*no checkpoint was written.*read-only file system' "$place/output"
-            verdict "$name" $? "no word of it: $(tail -n 3 "$place/output")"
+            verdict "$name" $? "not reported: $(tail -n 3 "$place/output")"
             if [[ $length == "for a while" ]]; then
                 ((status == 0)) && same "$place" "$folder/reference-2"
                 verdict "$name" $? "exit code $status: $(tail -n 3 "$place/output")"
@@ -397,17 +399,17 @@ if mkdir "$folder/small" && mount -t tmpfs -o size=1500k tmpfs "$folder/small" 2
             rm -rf "$place/run"
         done
     done
-    section "a folder that turns read-only"
+    section "a folder that becomes read-only"
     umount --lazy "$folder/small"
 else
-    echo "a full disk, a folder that turns read-only: skipped, for a tmpfs cannot be mounted here"
+    echo "a full disk, a folder that becomes read-only: skipped, a tmpfs cannot be mounted here"
 fi
 
-# It counts for itself.
+# The fuzzer prints its own counts.
 bash scripts/fuzz.sh "$inputs" >"$folder/fuzz"
 sed '$d; s/^/fuzzer, /' "$folder/fuzz"
 if [[ $(tail -n 1 "$folder/fuzz") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
     passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))
 else
-    verdict fuzzer 1 "it broke off"
+    verdict fuzzer 1 "it ended early"
 fi

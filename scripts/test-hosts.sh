@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Runs kaon across two hosts that exist for the test alone: network namespaces of this machine, each with a
-# name of its own, and a link of 1 Gbit/s between them. Trains, loses a host in two ways, and measures what of
-# the communication the backward pass hides.
+# Runs kaon across two simulated hosts: network namespaces of this machine with their own host names and a 1 Gbit/s link
+# between them. Trains, loses a host in two ways, and measures how much of the communication the backward pass hides.
 #
 #     bash scripts/test-hosts.sh
 #
-# Needs root, iproute2 and Open MPI. KAON names the program (by default the release build, which is made);
-# KAON_HOSTS_RATE the link (1gbit), KAON_HOSTS_SECONDS how long each benchmark runs (10). The last line is "N
-# passed, N failed"; logs stay in .build/test-logs/hosts. Neither processes nor namespaces are left, however
-# it ends.
+# Needs root, iproute2 and Open MPI. KAON is the program (default: the release build, which is built first),
+# KAON_HOSTS_RATE the rate of the link (default 1gbit), KAON_HOSTS_SECONDS the duration of each benchmark (default 10).
+# The last line is "N passed, N failed"; logs are kept in .build/test-logs/hosts. Processes and namespaces are always
+# removed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
@@ -16,7 +15,7 @@ source scripts/mpi-environment.sh
 # shellcheck source=scripts/checks.sh
 source scripts/checks.sh
 
-# Seconds within which a job must have ended after it lost a host.
+# Seconds within which a job must end after it loses a host.
 limit=60
 steps=120
 folder=""
@@ -35,12 +34,11 @@ make_hosts() {
         ip -n "$net-$host" addr add "10.193.78.$number/24" dev eth0
         ip -n "$net-$host" link set lo up
         ip -n "$net-$host" link set eth0 up
-        # The bucket must hold a packet as the kernel sees it before it is cut, and what passes in a tick of
-        # the clock.
+        # The bucket must hold an unsegmented packet of the kernel, and the data of one clock tick.
         tc -n "$net-$host" qdisc add dev eth0 root tbf rate "$rate" burst 1mb latency 20ms
         echo "10.193.78.$number $host" >>"$folder/hosts"
     done
-    # What mpirun takes for ssh: enter HOST COMMAND…, where the words of the command are for a shell to read.
+    # Replacement for ssh in mpirun: enter HOST COMMAND…; a shell parses the words of the command.
     cat >"$folder/enter" <<END
 #!/bin/bash
 host=\$1
@@ -70,13 +68,13 @@ clean_up() {
     folder=""
 }
 
-# across HOSTS ARGUMENTS…: runs kaon with a rank on each of the hosts (a:1,b:1), started on the first.
+# across HOSTS ARGUMENTS…: runs kaon on two ranks on these hosts (a:1,b:1), started from the first.
 across() {
     local where=$1 launch
     shift
-    # ob1, tcp            messages go by TCP between the hosts, as on a cluster without a faster network.
-    # …_if_include        by this interface.
-    # oob_tcp_keepalive_… a host that is silent for 10 + 2 × 5 seconds is lost; eight minutes if not said.
+    # ob1, tcp            messages between the hosts use TCP, as on a cluster without a faster network.
+    # …_if_include        the network interface to use.
+    # oob_tcp_keepalive_… a host silent for 10 + 2 × 5 seconds counts as lost; the default is eight minutes.
     launch=(mpirun --host "$where" -n 2 --bind-to none
         --mca plm rsh --mca plm_rsh_agent "$folder/enter" --mca orte_tmpdir_base "$folder/tmp"
         --mca pml ob1 --mca btl "tcp,self" --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0
@@ -100,8 +98,7 @@ train() {
 
 last_checkpoint() { echo "$1/checkpoints/step-$(printf %08d $steps).h5"; }
 
-# alike DIRECTORY DIRECTORY: the same rows, and losses, learning rates and gradient norms that differ by
-# rounding alone.
+# alike DIRECTORY DIRECTORY: the same rows, with losses, learning rates and gradient norms equal up to rounding.
 alike() {
     awk -F, '
         FNR == 1 { next }
@@ -119,36 +116,36 @@ alike() {
 
 test_training() {
     echo "=== training"
-    check "a run across two hosts ends well" eval "(train $both $folder/run) >$logs/two-hosts.log 2>&1"
-    check "it had a rank on each" grep -q '2 hosts (kaon-a' "$logs/two-hosts.log"
-    check "a run on one host ends well" eval "(train $one $folder/one) >$logs/one-host.log 2>&1"
-    check "both trained the same model, to rounding" alike "$folder/run" "$folder/one"
-    # A checkpoint has the name of its run's folder in its configuration: all runs are made in one folder, and
-    # moved.
+    check "a run across two hosts completes" eval "(train $both $folder/run) >$logs/two-hosts.log 2>&1"
+    check "it has a rank on each host" grep -q '2 hosts (kaon-a' "$logs/two-hosts.log"
+    check "a run on one host completes" eval "(train $one $folder/one) >$logs/one-host.log 2>&1"
+    check "both train the same model up to rounding" alike "$folder/run" "$folder/one"
+    # A checkpoint contains the path of the run folder in its configuration, so all runs use one folder and are moved
+    # afterwards.
     mv "$folder/run" "$folder/reference"
 }
 
-# lost NAME FUNCTION: a run that loses its second host by the function, and goes on when the host is back.
+# lost NAME FUNCTION: a run whose second host is made to fail by the function, and which continues when it is back.
 lost() {
     local name=$1 lose=$2 job log status=0 begin host
     log=$logs/${name// /-}.log
     echo "=== a host is lost: $name"
     train $both "$folder/run" >"$log" 2>&1 &
     job=$!
-    within 120 step_reached 40 "$folder/run" || fail "no 40 steps were made; see ${log#"$PWD/"}"
+    within 120 step_reached 40 "$folder/run" || fail "the run made no 40 steps; see ${log#"$PWD/"}"
     begin=$SECONDS
     "$lose"
     within $limit process_is_gone "$job" || true
     check "$name: the job ends within $limit seconds (took $((SECONDS - begin)))" process_is_gone "$job"
-    check "$name: no process is left on either host" within $((limit - SECONDS + begin + 1)) hosts_are_empty
+    check "$name: no process remains on either host" within $((limit - SECONDS + begin + 1)) hosts_are_empty
     for host in "${hosts[@]}"; do kill_host "$host"; done
     wait "$job" || status=$?
     check "$name: with an error" test "$status" -ne 0
-    check "$name: that names the host" eval "tail -n 25 '$log' | grep -q kaon-b"
+    check "$name: the error names the host" eval "tail -n 25 '$log' | grep -q kaon-b"
     ip -n "$net-kaon-b" link set eth0 up
-    check "$name: the same command ends the run" eval "(train $both $folder/run) >>'$log' 2>&1"
-    check "$name: it went on from a checkpoint" grep -qE 'continuing from .* at step [1-9]' "$log"
-    check "$name: the same bytes as a run that lost no host" \
+    check "$name: the same command completes the run" eval "(train $both $folder/run) >>'$log' 2>&1"
+    check "$name: it continues from a checkpoint" grep -qE 'continuing from .* at step [1-9]' "$log"
+    check "$name: the same bytes as an uninterrupted run" \
         cmp "$(last_checkpoint "$folder/reference")" "$(last_checkpoint "$folder/run")"
     rm -rf "$folder/run"
 }
@@ -162,7 +159,7 @@ link_goes_down() { ip -n "$net-kaon-b" link set eth0 down; }
 
 figure() { awk -v name="$2" '$1 == name { print $2 }' "$1"; }
 
-# bench NAME OVERLAP [ARGUMENTS…]: a row of the table.
+# bench NAME OVERLAP [ARGUMENTS…]: runs a benchmark and prints a row of the table.
 bench() {
     local name=$1 overlap=$2 log
     shift 2
@@ -175,7 +172,7 @@ bench() {
     check "$name, overlap $overlap: measured" test -n "$(figure "$log" exposed_communication_ms)"
 }
 
-# exposed NAME: less is waited for with the overlap than without.
+# exposed_less NAME: less communication time is exposed with overlap than without.
 exposed_less() {
     awk -v on="$(figure "$logs/bench-$1-overlap-on.log" exposed_communication_ms)" \
         -v off="$(figure "$logs/bench-$1-overlap-off.log" exposed_communication_ms)" 'BEGIN { exit !(on < off) }'
@@ -192,9 +189,9 @@ test_overlap() {
     for name in small paper; do check "$name: the overlap hides communication" exposed_less "$name"; done
 }
 
-((EUID == 0)) || fail "needs root, for network namespaces"
+((EUID == 0)) || fail "needs root for network namespaces"
 for program in ip tc nsenter unshare mpirun; do
-    command -v "$program" >/dev/null || fail "no $program here; install iproute2, util-linux and Open MPI"
+    command -v "$program" >/dev/null || fail "$program not found; install iproute2, util-linux and Open MPI"
 done
 prepare
 folder=$(mktemp -d /tmp/kaon-hosts.XXXXXX)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of the Python tools in an environment of their own, .build/python, which is made anew only when
-# their requirements change. The last line is "N passed, N failed"; whatever stops it early is a failure.
+# Runs the tests of the Python tools in the virtual environment .build/python, which is created again only when the
+# requirements change. The last line is "N passed, N failed"; an early exit counts as a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/checks.sh
@@ -9,13 +9,14 @@ source scripts/checks.sh
 environment=$PWD/.build/python
 log=$PWD/.build/test-logs/python.log
 
-# An environment needs Python and, on Debian and Ubuntu, a package of its own.
+# A virtual environment needs Python and, on Debian and Ubuntu, the package python3-venv.
 install_python() {
-    command -v apt-get >/dev/null || fail "no Python 3 with the module venv here; install it by the means of your system"
+    command -v apt-get >/dev/null ||
+        fail "Python 3 with the module venv not found; install it with your system's package manager"
     local as_root=()
     if ((EUID != 0)); then
         command -v sudo >/dev/null ||
-            fail "neither root nor sudo; have an administrator run: apt-get install python3-venv"
+            fail "needs root or sudo; ask an administrator to run: apt-get install python3-venv"
         as_root=(sudo)
     fi
     echo "test-python: installing python3-venv"
@@ -31,16 +32,16 @@ make_environment() {
         "$environment/bin/python" -c 'import kaon_data' 2>/dev/null; then
         return
     fi
-    echo "test-python: making .build/python"
+    echo "test-python: creating .build/python"
     rm -rf "$environment"
     python3 -c 'import ensurepip, venv' 2>/dev/null || install_python
     python3 -m venv "$environment"
-    # Editable, so that the environment need not change with the code.
+    # Editable, so that changes of the code need no new installation.
     "$environment/bin/pip" install --quiet --disable-pip-version-check --editable './python[test]'
     echo "$wanted" >"$environment/made-for"
 }
 
-# number WORD: how many tests the closing line of pytest counts so.
+# number WORD: the count before that word in the closing line of pytest.
 number() {
     { tail -n 1 "$log" | grep -oE "[0-9]+ $1" || echo 0; } | grep -oE '^[0-9]+' | head -n 1
 }

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# Tries the jobs of slurm/ on a cluster that exists for the test alone: the daemons of Slurm run on this
-# machine, in a temporary folder, with two network namespaces for the nodes of a CPU each (or one node of two
-# CPUs, where no namespace can be made or KAON_TEST_NODES=1 says so). Jobs are preempted, run out of time, are
-# signalled, cancelled and queued again; each has to end with the bytes of a run that nothing interrupted.
+# Tests the batch scripts of slurm/ on a temporary cluster: the Slurm daemons run on this machine, in a temporary
+# folder, with two network namespaces as nodes of one CPU each (or one node of two CPUs, if namespaces cannot be created
+# or KAON_TEST_NODES=1). Jobs are preempted, run out of time, are signalled, cancelled and requeued; each must end with
+# the same bytes as an uninterrupted run.
 #
 #     bash scripts/test-slurm.sh
 #
-# Needs root, and installs Debian's slurm-wlm and munge where they are missing. KAON names the program (by
-# default the release build, which is made), KAON_TEST_LAUNCHERS what starts it (both: "srun mpirun"). The
-# last line is "N passed, N failed"; logs stay in .build/test-logs/slurm. Neither daemons nor files are left,
-# however it ends.
+# Needs root; installs Debian's slurm-wlm and munge if they are missing. KAON is the program (default: the release
+# build, which is built first), KAON_TEST_LAUNCHERS the launchers (default: "srun mpirun"). The last line is
+# "N passed, N failed"; logs are kept in .build/test-logs/slurm. Daemons and temporary files are always removed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
@@ -24,10 +23,10 @@ clean_up() { stop_cluster; }
 
 # --- jobs
 
-# The tasks fill the cluster: two ranks, a CPU each.
+# The tasks fill the cluster: two ranks with one CPU each.
 shape=(--nodes="" --ntasks-per-node="" --cpus-per-task=1 --time=60)
 
-# submit SCRIPT OPTIONS… -- ARGUMENTS…: prints the job's number.
+# submit SCRIPT OPTIONS… -- ARGUMENTS…: submits a job and prints its number.
 submit() {
     local script=$1 options=()
     shift
@@ -39,7 +38,7 @@ submit() {
     sbatch --parsable "${shape[@]}" --output="$logs/job-%j.log" "${options[@]}" "slurm/$script.sbatch" "$@"
 }
 
-# pretrain OPTIONS…: submits the training that all of the test is about.
+# pretrain OPTIONS…: submits the training that the tests interrupt.
 pretrain() {
     submit pretrain "$@" -- configs/quickstart.yaml run.directory="$folder/run" training.steps=$steps \
         training.batch_size=64 training.micro_batch_size=32 training.log_interval=20 training.validation_interval=150 \
@@ -52,15 +51,20 @@ restarted() { [[ $(field "$1" Restarts) == "${2:-1}" ]]; }
 has_ended() { [[ $(field "$1" JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|BOOT_FAIL|PREEMPTED)$ ]]; }
 completed() { within 600 has_ended "$1" && state_is "$1" COMPLETED; }
 
-# The log says that the job was started again and went on between the first step and the last. No checkpoint
-# is due there: it is one that a signal asked for.
+# made_steps JOB: waits until the job has made 40 steps.
+made_steps() {
+    within 300 step_reached 40 "$folder/run" || fail "job $1 made no 40 steps; see .build/test-logs/slurm/job-$1.log"
+}
+
+# was_interrupted JOB: the log shows that the job was started again and continued between the first step and the last.
+# No periodic checkpoint is due there, so the checkpoint was caused by a signal.
 was_interrupted() {
     grep -q 'start 2: 2 ranks' "$logs/job-$1.log" &&
         grep -qE 'continuing from .* at step [1-9][0-9]*$' "$logs/job-$1.log"
 }
 
-# same_run DIRECTORY: the last checkpoint (weights, optimizer, state), what was fitted, and the metrics are
-# those of the run that nothing interrupted.
+# same_run DIRECTORY: the last checkpoint (weights, optimizer, state), fitted.h5 and the metrics equal those of the
+# uninterrupted run.
 same_run() {
     local last
     last=checkpoints/step-$(printf %08d $steps).h5
@@ -68,30 +72,30 @@ same_run() {
         [[ $(without_clock "$folder/reference") == "$(without_clock "$1")" ]]
 }
 
-# A checkpoint has the name of its run's folder in its configuration: all runs are made in one folder, and
-# moved.
+# A checkpoint contains the path of the run folder in its configuration, so all runs use one folder and are moved
+# afterwards.
 put_away() {
     rm -rf "${folder:?}/$1"
     mv "$folder/run" "$folder/$1"
 }
 
-# interrupted NAME FUNCTION OPTIONS…: a training that the function, which gets its number, interrupts.
+# interrupted NAME FUNCTION OPTIONS…: a training that the function, called with the job number, interrupts.
 interrupted() {
     local name=$1 interrupt=$2 job
     shift 2
     echo "=== $KAON_LAUNCHER: $name"
     job=$(pretrain "$@")
-    within 300 step_reached 40 "$folder/run" || fail "job $job has made no 40 steps; see .build/test-logs/slurm/job-$job.log"
+    made_steps "$job"
     "$interrupt" "$job"
-    check "$KAON_LAUNCHER, $name: queued again" within 120 restarted "$job"
-    check "$KAON_LAUNCHER, $name: ends well" completed "$job"
-    check "$KAON_LAUNCHER, $name: had stopped with a checkpoint, and went on" was_interrupted "$job"
+    check "$KAON_LAUNCHER, $name: requeued" within 120 restarted "$job"
+    check "$KAON_LAUNCHER, $name: completes" completed "$job"
+    check "$KAON_LAUNCHER, $name: stopped with a checkpoint and continued" was_interrupted "$job"
     check "$KAON_LAUNCHER, $name: the same bytes as an uninterrupted run" same_run "$folder/run"
     rm -rf "$folder/run"
 }
 
 preempt() { urgent=$(sbatch --parsable -p urgent "${shape[@]}" --output=/dev/null --wrap 'sleep 2'); }
-# Slurm looks at the time only every half a minute. Until then the ranks stand still, or they would be done.
+# Slurm checks time limits only every 30 seconds. The ranks are paused until then; otherwise they would finish.
 run_out_of_time() {
     local ranks
     mapfile -t ranks < <(pgrep -f "^$KAON pretrain .*run.directory=$folder/run ")
@@ -103,61 +107,61 @@ run_out_of_time() {
 signal_ranks() { scancel --signal=USR1 "$1"; }
 signal_script() { scancel --batch --signal=USR1 "$1"; }
 
-# --- what is tried
+# --- tests
 
 test_preemption() {
     interrupted "preempted" preempt
-    check "$KAON_LAUNCHER, preempted: the urgent job has run" completed "$urgent"
+    check "$KAON_LAUNCHER, preempted: the urgent job ran" completed "$urgent"
 }
 
-# A job that waits for this one must not start while it is queued again.
+# A dependent job must not start when this one is requeued.
 test_time_limit() {
     local job next
     echo "=== $KAON_LAUNCHER: out of time, with a job chained to it"
     job=$(pretrain)
     next=$(submit pretrain --dependency=afterok:"$job" -- configs/quickstart.yaml run.directory="$folder/next" \
         model.initial_weights="$folder/run/checkpoints/step-$(printf %08d $steps).h5" training.steps=2)
-    within 300 step_reached 40 "$folder/run" || fail "job $job has made no 40 steps; see .build/test-logs/slurm/job-$job.log"
+    made_steps "$job"
     run_out_of_time "$job"
-    check "$KAON_LAUNCHER, out of time: queued again" within 180 restarted "$job"
-    # Not before its processes have gone.
-    within 60 scontrol update job="$job" TimeLimit=60 2>/dev/null || fail "job $job gets no more time"
+    check "$KAON_LAUNCHER, out of time: requeued" within 180 restarted "$job"
+    # Possible only after its processes have exited.
+    within 60 scontrol update job="$job" TimeLimit=60 2>/dev/null || fail "cannot extend the time limit of job $job"
     check "$KAON_LAUNCHER, out of time: the chained job waits" state_is "$next" PENDING
-    check "$KAON_LAUNCHER, out of time: ends well" completed "$job"
-    check "$KAON_LAUNCHER, out of time: had stopped with a checkpoint, and went on" was_interrupted "$job"
+    check "$KAON_LAUNCHER, out of time: completes" completed "$job"
+    check "$KAON_LAUNCHER, out of time: stopped with a checkpoint and continued" was_interrupted "$job"
     check "$KAON_LAUNCHER, out of time: the same bytes as an uninterrupted run" same_run "$folder/run"
-    check "$KAON_LAUNCHER, out of time: the chained job runs then" completed "$next"
+    check "$KAON_LAUNCHER, out of time: then the chained job runs" completed "$next"
     rm -rf "$folder/run" "$folder/next"
 }
 
-# scancel is the last word; what was done until then is kept.
+# A cancelled job is not requeued, but its steps until then are kept.
 test_cancellation() {
     local job
-    echo "=== $KAON_LAUNCHER: cancelled, and submitted once more"
+    echo "=== $KAON_LAUNCHER: cancelled, and submitted again"
     job=$(pretrain)
-    within 300 step_reached 40 "$folder/run" || fail "job $job has made no 40 steps; see .build/test-logs/slurm/job-$job.log"
+    made_steps "$job"
     scancel "$job"
     check "$KAON_LAUNCHER, cancelled: stays cancelled" eval "within 60 has_ended $job && state_is $job CANCELLED"
-    check "$KAON_LAUNCHER, cancelled: not queued again" restarted "$job" 0
+    check "$KAON_LAUNCHER, cancelled: not requeued" restarted "$job" 0
     within 60 cluster_is_idle || true
     check "$KAON_LAUNCHER, cancelled: a checkpoint was written" test -e "$folder/run/checkpoints/latest"
     job=$(pretrain)
-    check "$KAON_LAUNCHER, cancelled: the next job ends well" completed "$job"
+    check "$KAON_LAUNCHER, cancelled: the next job completes" completed "$job"
     check "$KAON_LAUNCHER, cancelled: the same bytes as an uninterrupted run" same_run "$folder/run"
     rm -rf "$folder/run"
 }
 
-# An error must not be tried for ever.
+# A job with an error must not be requeued.
 test_error() {
     local job
     job=$(submit pretrain -- configs/quickstart.yaml run.directory="$folder/run" training.stepz=3)
-    check "$KAON_LAUNCHER, a wrong key: the job fails" eval "within 120 has_ended $job && state_is $job FAILED"
-    check "$KAON_LAUNCHER, a wrong key: its log names it" grep -q stepz "$logs/job-$job.log"
-    check "$KAON_LAUNCHER, a wrong key: not queued again" restarted "$job" 0
+    check "$KAON_LAUNCHER, unknown key: the job fails" eval "within 120 has_ended $job && state_is $job FAILED"
+    check "$KAON_LAUNCHER, unknown key: its log names the key" grep -q stepz "$logs/job-$job.log"
+    check "$KAON_LAUNCHER, unknown key: not requeued" restarted "$job" 0
     rm -rf "$folder/run"
 }
 
-# Of an array only the task that was stopped is queued again.
+# Only the stopped task of an array is requeued.
 test_sweep() {
     local array line
     echo "=== $KAON_LAUNCHER: an array of two lines"
@@ -167,27 +171,27 @@ test_sweep() {
     array=$(sbatch --parsable --array=1-2%1 "${shape[@]}" --output="$logs/job-%A-%a.log" slurm/sweep.sbatch \
         "$folder/sweep.txt" pretrain configs/quickstart.yaml training.steps=60 training.batch_size=64 \
         training.micro_batch_size=32 training.log_interval=5 training.validation_jets=100)
-    within 300 step_reached 5 "$folder/line-1" || fail "the first line of the array does not run"
+    within 300 step_reached 5 "$folder/line-1" || fail "the first line of the array makes no steps"
     signal_script "${array}_1"
-    check "$KAON_LAUNCHER, array: the first line is queued again" within 60 restarted "${array}_1"
-    check "$KAON_LAUNCHER, array: both lines end well" eval "completed ${array}_1 && completed ${array}_2"
+    check "$KAON_LAUNCHER, array: the first line is requeued" within 60 restarted "${array}_1"
+    check "$KAON_LAUNCHER, array: both lines complete" eval "completed ${array}_1 && completed ${array}_2"
     check "$KAON_LAUNCHER, array: the second line ran once" restarted "${array}_2" 0
     check "$KAON_LAUNCHER, array: each line has its overrides" \
         eval "grep -q 'fraction: 0.1' $folder/line-1/config.yaml && grep -q 'fraction: 0.2' $folder/line-2/config.yaml"
     rm -rf "$folder"/line-[12]
 }
 
-((EUID == 0)) || fail "needs root, for the daemons and the network of a cluster"
+((EUID == 0)) || fail "needs root for the daemons and the network of the cluster"
 install_slurm
 prepare
 make_cluster
 shape=(--nodes=${#nodes[@]} --ntasks-per-node=$((2 / ${#nodes[@]})) --cpus-per-task=1 --time=60)
-echo "test-slurm: a cluster of ${#nodes[@]} nodes, $(slurmctld -V)"
+echo "test-slurm: cluster of ${#nodes[@]} nodes, $(slurmctld -V)"
 
 export KAON_LAUNCHER=srun
-echo "=== srun: nothing interrupts"
+echo "=== srun: uninterrupted"
 job=$(pretrain)
-check "srun: ends well" completed "$job"
+check "srun: completes" completed "$job"
 put_away reference
 check "srun: all steps are done" test -e "$folder/reference/checkpoints/step-$(printf %08d $steps).h5"
 ((failed == 0)) || { tail -n 30 "$logs/job-$job.log"; exit 1; }
@@ -197,8 +201,8 @@ for KAON_LAUNCHER in ${KAON_TEST_LAUNCHERS:-srun mpirun}; do
         interrupted "the ranks are signalled" signal_ranks
         test_sweep
     else
-        echo "=== mpirun: nothing interrupts"
-        check "mpirun: ends well" completed "$(pretrain)"
+        echo "=== mpirun: uninterrupted"
+        check "mpirun: completes" completed "$(pretrain)"
         check "mpirun: the same bytes as under srun" same_run "$folder/run"
         rm -rf "$folder/run"
         interrupted "the script is signalled" signal_script

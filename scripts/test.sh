@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds everything and runs every test: all of them in one process, then those that need company (the
-# suites named …MPITests) on two and on three ranks, those of the Python tools, and the short form of the
-# fault tests. The last line is "N passed, N failed"; a run that crashes, hangs or runs no test is a failure.
-# Logs stay in .build/test-logs.
+# Builds everything and runs every test: all suites in one process, then the suites named …MPITests on two and on three
+# ranks, then the tests of the Python tools and the short form of the fault tests. The last line is
+# "N passed, N failed"; a run that crashes, hangs or runs no test counts as a failure. Logs are kept in
+# .build/test-logs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
@@ -11,39 +11,39 @@ source scripts/mpi-environment.sh
 source scripts/checks.sh
 
 logs=$PWD/.build/test-logs
-# Seconds after which a run counts as hung: a rank that waits for a message would wait for ever.
+# Seconds after which a run counts as hung: a rank that waits for a message that never comes does not end by itself.
 limit=${KAON_TEST_TIMEOUT:-1800}
 
-# A crash is told in a few lines: the top of the stack that crashed.
+# Shorten backtraces to the top of the stack of the crashed thread.
 export SWIFT_BACKTRACE=threads=crashed,limit=12,top=0,registers=none,images=none,interactive=no,color=no
 
-# How often a pattern stands in a log, however much a test prints on the same line.
+# occurrences FILE PATTERN: counts matches of the pattern, also several on one line.
 occurrences() {
     { grep -oE "$2" "$1" || true; } | wc -l
 }
 
-# count NAME STATUS LOG [LOG…]: adds the tests of the first log (rank 0 under mpirun) to the totals, and
-# shows what explains a failure. Every test that the closing line counts must have ended, or the run broke.
+# count NAME STATUS LOG [LOG…]: adds the tests of the first log (rank 0 under mpirun) to the totals, and shows the
+# issues from all logs if there was a failure. Every test counted in the log's closing line must have ended.
 count() {
-    local name=$1 status=$2 log=$3 good bad skipped promised broken=""
+    local name=$1 status=$2 log=$3 good bad skipped expected broken=""
     shift 2
     touch "$@"
-    # A test ends with one line; "Test run with" and the lines of single arguments are not tests.
+    # Each test ends with one such line; tests() removes "Test run with" and the lines of single arguments.
     good=$(occurrences <(tests "$log") '(✔|━) Test .+ passed after [0-9.]+ seconds')
     bad=$(occurrences <(tests "$log") '✘ Test .+ failed after [0-9.]+ seconds')
     skipped=$(occurrences <(tests "$log") '➜ Test .+ skipped')
-    promised=$(sed -nE 's/.*Test run with ([0-9]+) tests? .*/\1/p' "$log" | tail -n 1)
+    expected=$(sed -nE 's/.*Test run with ([0-9]+) tests? .*/\1/p' "$log" | tail -n 1)
 
     if ((status == 124 || status == 137)); then
-        broken="no end after $limit seconds"
-    elif [[ -z $promised ]]; then
-        broken="broke off with exit code $status"
+        broken="did not finish within $limit seconds"
+    elif [[ -z $expected ]]; then
+        broken="ended early with exit code $status"
     elif ((good + bad == 0)); then
         broken="ran no test"
-    elif ((good + bad + skipped != promised)); then
-        broken="ran $promised tests, but only $((good + bad + skipped)) told how they ended"
+    elif ((good + bad + skipped != expected)); then
+        broken="ran $expected tests, but only $((good + bad + skipped)) reported a result"
     elif ((status != 0 && bad == 0)); then
-        broken="exit code $status, though these tests passed; did another rank fail?"
+        broken="exit code $status although all tests of rank 0 passed; another rank may have failed"
     fi
     passed=$((passed + good))
     failed=$((failed + bad))
@@ -55,12 +55,12 @@ count() {
     fi
 }
 
-# The lines of a log that speak of tests, not of the whole run or of single arguments of a test.
+# tests LOG: the lines of the log about tests, without those about the whole run or about single arguments of a test.
 tests() {
     grep -vE 'Test (run with|case passing)' "$1" || true
 }
 
-# The issues in each log with their details, and the end of a log that broke off.
+# show LOG…: prints the recorded issues of each log, or the last lines of a log that is incomplete.
 show() {
     local log
     for log in "$@"; do
@@ -69,7 +69,7 @@ show() {
             tail -n 40 "$log"
         elif grep -qF 'recorded an issue' "$log"; then
             echo "--- from ${log#"$PWD"/}"
-            # An issue may go on for some lines; the lines of other tests between them tell nothing.
+            # An issue may span several lines; lines of other tests between them are removed.
             { grep -A 12 'recorded an issue' "$log" |
                 grep -vE '^(◇|✔|━|--$)|(failed|passed) after [0-9.]+ seconds' | head -n 100; } || true
         fi
@@ -84,7 +84,7 @@ run_alone() {
     count "one process" "$status" "$logs/alone.log"
 }
 
-# The products of bfloat16 numbers that this processor would not choose: those without tiles.
+# Repeats the tests of bfloat16 products without AMX tiles, on processors that would use tiles by default.
 run_vectors() {
     grep -qw amx_bf16 /proc/cpuinfo 2>/dev/null || return 0
     local status=0
@@ -94,9 +94,9 @@ run_vectors() {
     count "bfloat16 without tiles" "$status" "$logs/vectors.log"
 }
 
-# What each rank runs: it writes a log of its own, so that their lines do not mix. mpirun ends the others as
-# soon as one fails, so a rank that failed waits a little, for the others to tell how their tests went.
-# shellcheck disable=SC2016  # the variables are for the shell of the rank
+# The command of each rank. Each rank writes its own log, so that lines do not interleave. mpirun kills the other ranks
+# as soon as one fails, so a failing rank waits for them to report their results.
+# shellcheck disable=SC2016  # the variables are expanded by the shell of the rank
 rank_command='"$@" >"$0/rank-$OMPI_COMM_WORLD_RANK.log" 2>&1 || { status=$?; sleep 10; exit "$status"; }'
 
 # run_ranks N: runs the MPI suites on N ranks.
@@ -107,12 +107,12 @@ run_ranks() {
     timeout --kill-after=30 "$limit" "${mpirun[@]}" -n "$ranks" \
         bash -c "$rank_command" "$directory" "$bundle" --testing-library swift-testing --filter MPITests --no-parallel \
         >"$directory/mpirun.log" 2>&1 </dev/null || status=$?
-    # What mpirun itself has to say matters only when something went wrong.
+    # The output of mpirun itself matters only after a failure.
     ((status == 0)) || cat "$directory/mpirun.log"
     count "$ranks ranks" "$status" "${rank_logs[@]}"
 }
 
-# run_script NAME SCRIPT [ARGUMENT…]: tests that count themselves, with "N passed, N failed" as their last line.
+# run_script NAME SCRIPT [ARGUMENT…]: runs a script whose last line is "N passed, N failed" and adds its counts.
 run_script() {
     local name=$1 line log
     shift
@@ -124,17 +124,18 @@ run_script() {
         echo "$name: $line"
     else
         failed=$((failed + 1))
-        echo "$name: broke off"
+        echo "$name: ended early"
     fi
     [[ $line == *" 0 failed" ]] || tail -n 60 "$log"
 }
 
 bash scripts/setup.sh
-swift build -c release --build-tests
+swift build -c release --build-tests --explicit-target-dependency-import-check error
 bundle=$(echo "$(swift build -c release --show-bin-path)"/*PackageTests.xctest)
 rm -rf "$logs"
 mkdir -p "$logs"
 
+# run_script "lint" scripts/lint.sh
 run_alone
 run_vectors
 run_ranks 2

@@ -1,4 +1,4 @@
-"""The scripts for sweeps, with a stand-in for kaon."""
+"""The scripts for sweeps, with a fake kaon."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ esac
 
 @pytest.fixture
 def kaon(tmp_path, monkeypatch):
-    """A stand-in for the program; gives the file with the arguments of its calls."""
+    """A fake program; returns the file with the arguments of its calls."""
     program = tmp_path / "kaon"
     program.write_text(KAON)
     program.chmod(0o755)
@@ -55,7 +55,7 @@ def test_lines_are_the_product():
     assert status == 0 and len(lines) == len(set(lines)) == 2 * 2 * 2 + 2 * 2
     assert lines[0] == ("run.directory=runs/labels/kmeans/fine_tuned/data.jets-100/seed-0 backbone=a/checkpoints/best "
                         "backbone_mode=fine_tuned data.jets=100 seed=0")
-    # From scratch once, with the shape of the first.
+    # The mode scratch is run once, with the shape of the first backbone.
     assert lines[-1] == ("run.directory=runs/labels/scratch/data.jets-1000/seed-1 backbone=a/checkpoints/best "
                          "backbone_mode=scratch data.jets=1000 seed=1")
 
@@ -72,7 +72,7 @@ def test_words_with_spaces_survive(tmp_path, kaon):
         "data.classes=[QCD, Hbb] seed=0")
 
 
-def test_values_have_folders_of_their_own():
+def test_each_value_has_its_own_folder():
     _, said, _ = script("sweep-lines.sh", "--output", "r", "--key", "k", "--values", "-1 1 [-1,2] 1e-3")
     assert [line.split()[0] for line in said.splitlines()] == [
         f"run.directory=r/scratch/k-{name}/seed-0" for name in ("-1", "1", "-1-2", "1e-3")]
@@ -89,21 +89,21 @@ def test_values_have_folders_of_their_own():
         (["--output", "r", "--key", "data.jets"], "--values is missing"),
         (["--output", "r", "--values", "1"], "--values without --key"),
         (["--output", "r", "--key", "seed", "--values", "1"], "has an option of its own"),
-        (["--output", "r", "--key", "data.jets", "--values", "'1"], "a quote without its other half"),
-        (["--output", "r", "--key", "data.jets", "--values", "100 1000 'a b"], "a quote without its other half"),
-        (["--output", "r", "--key", "data.jets", "--values", " "], "--values has no value"),
-        (["--output", "r", "--key", "k", "--values", "[1] 2 1"], "'[1]' and '1', whose runs would both be in folders k-1"),
-        (["--output", "r", "--backbone", "x", "--backbone", "y"], "several backbones need names"),
-        (["--output", "r", "--backbone", "a=x", "--backbone", "a=y"], "two backbones are called a"),
+        (["--output", "r", "--key", "data.jets", "--values", "'1"], "unmatched quote"),
+        (["--output", "r", "--key", "data.jets", "--values", "100 1000 'a b"], "unmatched quote"),
+        (["--output", "r", "--key", "data.jets", "--values", " "], "--values is empty"),
+        (["--output", "r", "--key", "k", "--values", "[1] 2 1"], "'[1]' and '1', whose runs would share the folder name k-1"),
+        (["--output", "r", "--backbone", "x", "--backbone", "y"], "name the backbones if there are several"),
+        (["--output", "r", "--backbone", "a=x", "--backbone", "a=y"], "two backbones have the name a"),
     ],
 )
-def test_bad_lines_are_refused(arguments, message):
+def test_bad_arguments_of_sweep_lines_are_rejected(arguments, message):
     status, said, error = script("sweep-lines.sh", *arguments)
     assert status == 2 and said == "" and message in error and len(error.splitlines()) == 1
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_a_failing_line_is_named_and_stops_no_other(tmp_path, kaon, parallel):
+def test_a_failing_line_is_reported_and_does_not_stop_others(tmp_path, kaon, parallel):
     file = sweep_file(tmp_path, "run.directory=r/1", "run.directory=r/2 bad=1", "", "run.directory=r/3 kill=1",
                       "run.directory=r/4")
     status, said, _ = script("sweep.sh", "--parallel", parallel, file, "finetune", ROOT / "configs/quickstart.yaml",
@@ -113,7 +113,7 @@ def test_a_failing_line_is_named_and_stops_no_other(tmp_path, kaon, parallel):
     assert f"line 2 of {file}: failed with exit code 1: run.directory=r/2 bad=1" in said
     assert "unknown key 'bad'" in said and f"line 4 of {file}: failed with exit code 137" in said
     assert said.splitlines()[-1] == "2 of 4 lines are done; failed: 2, 4"
-    # Those that run at the same time share the cores.
+    # Concurrent lines share the cores.
     assert ("parallel.threads=" in kaon.read_text()) == (parallel > 1)
 
 
@@ -130,7 +130,7 @@ def test_a_signal_stops_with_checkpoints(tmp_path, kaon):
     assert process.returncode == 75
     assert said.splitlines()[-4:] == [
         f"line 1 of {file}: steps are left: r/1", f"line 2 of {file}: steps are left: r/2",
-        f"line 3 of {file}: not begun: r/3", "0 of 3 lines are done; steps are left: 1, 2; not begun: 3"]
+        f"line 3 of {file}: not started: r/3", "0 of 3 lines are done; steps are left: 1, 2; not started: 3"]
 
 
 @pytest.mark.parametrize(
@@ -138,24 +138,24 @@ def test_a_signal_stops_with_checkpoints(tmp_path, kaon):
     [
         (["run.directory=r", "run.directory=r"], [], "lines 1 and 2 of {file} have the same run.directory=r"),
         (["seed=1"], [], "line 1 of {file} has no run.directory"),
-        (["run.directory='r"], [], "line 1 of {file} has a quote without its other half"),
-        ([], [], "{file} has no line"),
-        (["run.directory=r"], ["--parallel", "0"], "--parallel needs a number from 1"),
+        (["run.directory='r"], [], "line 1 of {file} has an unmatched quote"),
+        ([], [], "{file} has no lines"),
+        (["run.directory=r"], ["--parallel", "0"], "--parallel needs a number of at least 1"),
         (["run.directory=r"], ["--foo"], "unknown option --foo"),
     ],
 )
-def test_bad_sweeps_are_refused_before_anything_starts(tmp_path, kaon, lines, arguments, message):
+def test_bad_sweeps_are_rejected_before_anything_starts(tmp_path, kaon, lines, arguments, message):
     file = sweep_file(tmp_path, *lines)
     status, _, error = script("sweep.sh", *arguments, file, "finetune", ROOT / "configs/quickstart.yaml")
     assert status == 2 and message.format(file=file) in error
     assert kaon.read_text() == ""
 
 
-def test_a_task_of_an_array_refuses_half_a_quote(tmp_path, kaon, monkeypatch):
+def test_array_task_rejects_an_unmatched_quote(tmp_path, kaon, monkeypatch):
     file = sweep_file(tmp_path, "run.directory=r", "run.directory=s data.jets=10 run.name='a b")
     monkeypatch.setenv("SLURM_SUBMIT_DIR", str(ROOT))
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
     result = subprocess.run(["bash", ROOT / "slurm/sweep.sbatch", file, "pretrain", ROOT / "configs/quickstart.yaml"],
                             capture_output=True, text=True, timeout=60)
     assert result.returncode == 2 and result.stdout == "" and kaon.read_text() == ""
-    assert result.stderr == f"line 2 of {file} has a quote without its other half\n"
+    assert result.stderr == f"line 2 of {file} has an unmatched quote\n"

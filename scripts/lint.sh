@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Style checks: Swift formatting (.swift-format), line length, and the number of files in each folder of Sources.
+# `swift format -i -r -p Package.swift Sources Tests` fixes most findings of the first. The last line is
+# "N passed, N failed".
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/checks.sh
+source scripts/checks.sh
+
+max_columns=120
+max_files=14
+
+# The files that git tracks or would add, with these endings.
+sources() {
+    git ls-files --cached --others --exclude-standard -- "$@"
+}
+
+formatted() {
+    swift format lint --strict --parallel --recursive Package.swift Sources Tests 2>&1 | sed "s#^$PWD/##"
+}
+
+# within_columns FILE…: no line is longer than max_columns characters. In Markdown, tables and lines with a link may be.
+within_columns() {
+    local found
+    found=$(LC_ALL=C.UTF-8 grep -nHE "^.{$((max_columns + 1)),}" -- "$@" |
+        grep -vE '^[^:]+\.md:[0-9]+:(\||.*(\]\(|https?://))' | cut -c 1-160) || true
+    [[ -z $found ]] || { echo "$found" && return 1; }
+}
+
+# No folder of Sources holds more than max_files source files directly.
+small_folders() {
+    local found
+    found=$(sources 'Sources/*.swift' 'Sources/*.c' 'Sources/*.h' | xargs -n 1 dirname | sort | uniq -c |
+        awk -v most="$max_files" '$1 > most { print $2 ": " $1 " files, at most " most " are allowed" }')
+    [[ -z $found ]] || { echo "$found" && return 1; }
+}
+
+mapfile -t swift_files < <(sources '*.swift')
+mapfile -t c_files < <(sources '*.c' '*.h')
+mapfile -t shell_files < <(sources '*.sh' '*.sbatch' .ci/run)
+mapfile -t python_files < <(sources '*.py')
+mapfile -t markdown_files < <(sources '*.md')
+
+check "swift format" formatted
+check "line length of Swift" within_columns "${swift_files[@]}"
+check "line length of C" within_columns "${c_files[@]}"
+check "line length of shell scripts" within_columns "${shell_files[@]}"
+check "line length of Python" within_columns "${python_files[@]}"
+check "line length of Markdown" within_columns "${markdown_files[@]}"
+check "files per folder of Sources" small_folders
