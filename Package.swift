@@ -87,6 +87,10 @@ let package = Package(
                 "System", "Tensors",
             ],
             path: "Tests/Fuzz"),
+        // Breaks an invariant on one rank; FatalErrorTests run it.
+        .executableTarget(
+            name: "fatal", dependencies: ["MPI", "Supervision", "System", "Tensors"], path: "Tests/FatalErrors"),
+        .testTarget(name: "SystemTests", dependencies: ["System"]),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"]),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "MPI", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),

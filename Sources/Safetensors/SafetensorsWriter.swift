@@ -74,36 +74,8 @@ package struct SafetensorsWriter {
         return result
     }
 
-    /// Writes the file, so that `path` is what was there before or the complete new file. Throws
-    /// `SafetensorsError`.
-    package func write(to path: String) throws {
-        let url = URL(fileURLWithPath: path)
-        let temporary = url.deletingLastPathComponent().path + "/.\(url.lastPathComponent).tmp"
-        func refuse() -> SafetensorsError {
-            SafetensorsError(path, "cannot be written: \(String(cString: strerror(errno)).lowercased())")
-        }
-        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw refuse() }
-        let isWritten = encoded.withUnsafeBytes { bytes in
-            var done = 0
-            while done < bytes.count {
-                let count = Foundation.write(file, bytes.baseAddress! + done, bytes.count - done)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return false }
-                done += count
-            }
-            return fsync(file) == 0
-        }
-        let problem = refuse()
-        guard close(file) == 0, isWritten else {
-            unlink(temporary)
-            throw isWritten ? refuse() : problem
-        }
-        guard rename(temporary, path) == 0 else {
-            defer { unlink(temporary) }
-            throw refuse()
-        }
-    }
+    /// Writes the file, so that `path` is always the old file or the complete new one. Throws `KaonError`.
+    package func write(to path: String) throws { try writeAtomically(encoded, to: path) }
 
     private static func json(_ text: String) -> String {
         var result = "\""

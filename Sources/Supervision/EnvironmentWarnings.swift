@@ -31,11 +31,9 @@ package enum EnvironmentWarnings {
 
     /// A warning if the file system of the run directory has no locks, which keep a second run out of it.
     package static func locks(of directory: String) -> String? {
-        let descriptor = open(directory, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        guard flock(descriptor, LOCK_SH | LOCK_NB) != 0, errno != EWOULDBLOCK else { return nil }
-        return "the file system of \(directory) does not support locks (\(systemReason())): nothing keeps a second run out of "
-            + "the directory, and HDF5_USE_FILE_LOCKING=TRUE would not work there"
+        FileLock.reasonForMissingSupport(in: directory).map {
+            "the file system of \(directory) does not support locks (\($0)): nothing keeps a second run out of the "
+                + "directory, and HDF5_USE_FILE_LOCKING=TRUE would not work there"
+        }
     }
 }

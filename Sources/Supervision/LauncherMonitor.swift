@@ -3,9 +3,9 @@ import System
 
 /// Terminates a rank when its launcher has exited, so that no process remains after a kill of `mpirun`.
 ///
-/// A thread checks twice a second that the launcher is running. The kernel sends SIGCONT when the parent exits, so that a
-/// stopped rank checks, too. It is not made to send SIGKILL (`PR_SET_PDEATHSIG`), because it takes the end of the thread
-/// that started the rank for the end of the parent, and launchers may start ranks from short-lived threads.
+/// A thread checks twice a second that the launcher is running. The kernel sends SIGCONT when the parent exits, so that
+/// a stopped rank checks, too. It is not made to send SIGKILL (`PR_SET_PDEATHSIG`), because it takes the end of the
+/// thread that started the rank for the end of the parent, and launchers may start ranks from short-lived threads.
 package struct LauncherMonitor {
     /// Variables in the environment of the ranks but not of their launcher. Under Slurm, a batch script and an `mpirun`
     /// in it have the last one, too.

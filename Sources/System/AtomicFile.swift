@@ -8,9 +8,7 @@ import Foundation
 /// synchronized and renamed, then the folder is synchronized. If anything fails, the temporary file is removed. Throws
 /// what `write` throws, and `KaonError`.
 package func replaceAtomically(_ path: String, _ write: (_ temporaryPath: String) throws -> Void) throws {
-    let url = URL(fileURLWithPath: path)
-    let folder = url.deletingLastPathComponent().path
-    let temporary = "\(folder)/.\(url.lastPathComponent).tmp"
+    let (temporary, folder) = temporaryPath(for: path)
     do {
         try write(temporary)
         try synchronizeFile(temporary)
@@ -38,13 +36,30 @@ package func writeAtomically(_ text: String, to path: String) throws {
     try writeAtomically(Data(text.utf8), to: path)
 }
 
+/// Creates a symbolic link, or replaces one, so that it always exists. Throws `KaonError`.
+package func linkAtomically(_ link: String, to target: String) throws {
+    let (temporary, folder) = temporaryPath(for: link)
+    unlink(temporary)
+    guard symlink(target, temporary) == 0, rename(temporary, link) == 0 else {
+        throw KaonError("cannot update \(link): \(systemReason())")
+    }
+    try synchronizeDirectory(folder)
+}
+
+/// The path of the temporary file that is to become `path`, in the same folder, and the folder.
+private func temporaryPath(for path: String) -> (file: String, folder: String) {
+    let url = URL(fileURLWithPath: path)
+    let folder = url.deletingLastPathComponent().path
+    return ("\(folder)/.\(url.lastPathComponent).tmp", folder)
+}
+
 /// Writes the buffered content of a file to the disk.
-package func synchronizeFile(_ path: String) throws {
+private func synchronizeFile(_ path: String) throws {
     try synchronize(path, flags: O_RDONLY)
 }
 
 /// Writes the entries of a directory to the disk, such as the new name of a file.
-package func synchronizeDirectory(_ path: String) throws {
+private func synchronizeDirectory(_ path: String) throws {
     try synchronize(path, flags: O_RDONLY | O_DIRECTORY)
 }
 

@@ -194,7 +194,7 @@ import Testing
             #expect(complaint(folder) == "\(folder): is no regular file")
             #expect(complaint("/dev/zero") == "/dev/zero: is no regular file")
             let text = failure { try SafetensorsWriter().write(to: folder + "/none/x.safetensors") }
-            #expect(text == "\(folder)/none/x.safetensors: cannot be written: no such file or directory")
+            #expect(text == "cannot write \(folder)/none/x.safetensors: No such file or directory")
         }
     }
 }

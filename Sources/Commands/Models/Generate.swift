@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import HDF5
 import Jets
 import Models
 import MPI

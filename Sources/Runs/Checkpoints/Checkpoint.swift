@@ -327,34 +327,3 @@ package func checkIsNoRun(_ path: String) throws {
     guard FileManager.default.fileExists(atPath: latest) else { return }
     throw KaonError("\(path) is the folder of a run; name one of its checkpoints, such as \(latest)")
 }
-
-/// Writes an HDF5 file so that `path` is the old file or the complete new one, whatever happens in between.
-///
-/// - Parameter isSealed: whether the file carries a checksum of all bytes, for which it is read once more.
-package func replaceFile(
-    _ path: String, isSealed: Bool = false, _ write: (borrowing Group) throws -> Void
-) throws {
-    let url = URL(fileURLWithPath: path)
-    let folder = url.deletingLastPathComponent().path
-    let temporary = folder + "/." + url.lastPathComponent + ".tmp"
-    do {
-        let file = try File(creating: temporary, isSealed: isSealed)
-        do {
-            try write(file.root)
-            try file.flush()
-        } catch {
-            file.discard()
-            throw error
-        }
-        try file.close()
-        if isSealed { try FileSeal.write(to: temporary) }
-        try synchronizeFile(temporary)
-        guard rename(temporary, path) == 0 else {
-            throw KaonError("cannot write \(path): \(systemReason())")
-        }
-    } catch {
-        unlink(temporary)
-        throw error
-    }
-    try synchronizeDirectory(folder)
-}

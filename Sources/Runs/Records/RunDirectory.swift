@@ -6,7 +6,7 @@ import System
 /// A lock, released by the system when the process ends however it ends, keeps a second run out.
 package final class RunDirectory: Sendable {
     package let path: String
-    private let lock: Int32
+    private let lock: FileLock
 
     /// Creates the folder where needed and takes the lock; throws `KaonError` when it cannot be written
     /// to or another run uses it.
@@ -19,23 +19,22 @@ package final class RunDirectory: Sendable {
             throw KaonError("cannot create the run directory \(path): \(reason(error))")
         }
         let lockPath = path + "/.lock"
-        lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard lock >= 0 else {
-            throw KaonError("cannot write to the run directory \(path): \(systemReason())")
+        let lock: FileLock?
+        do {
+            lock = try FileLock(path: lockPath)
+        } catch {
+            throw KaonError("cannot write to the run directory \(path): \(reason(error))")
         }
-        if flock(lock, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+        guard let lock else {
             let owner = (try? String(contentsOfFile: lockPath, encoding: .utf8)) ?? ""
             throw KaonError(
                 "the run directory \(path) is in use by another run\(owner.isEmpty ? "" : " (\(owner))"); "
                     + "wait for it, or give run.directory another folder")
         }
-        let owner = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)"
-        ftruncate(lock, 0)
-        _ = owner.withCString { pwrite(lock, $0, strlen($0), 0) }
+        self.lock = lock
+        lock.write("process \(getpid()) on \(ProcessInfo.processInfo.hostName)")
         removeUnfinishedFiles()
     }
-
-    deinit { close(lock) }
 
     /// What a killed run was about to write would only take space.
     private func removeUnfinishedFiles() {
@@ -100,14 +99,8 @@ package final class RunDirectory: Sendable {
     package func setBest(step: Int) throws { try setLink("best", step: step) }
 
     private func setLink(_ name: String, step: Int) throws {
-        let link = path + "/checkpoints/" + name
-        let temporary = link + ".tmp"
-        unlink(temporary)
         let target = URL(fileURLWithPath: checkpoint(step: step)).lastPathComponent
-        guard symlink(target, temporary) == 0, rename(temporary, link) == 0 else {
-            throw KaonError("cannot update \(link): \(systemReason())")
-        }
-        try synchronizeDirectory(path + "/checkpoints")
+        try linkAtomically(path + "/checkpoints/" + name, to: target)
     }
 
     /// Removes old checkpoints once that of `step` is complete and the latest.
@@ -124,17 +117,12 @@ package final class RunDirectory: Sendable {
     /// Throws `KaonError` where the folder is no longer the one that this run has locked: removed, and
     /// perhaps made anew by another run.
     package func checkIsOwn() throws {
-        var (own, there) = (stat(), stat())
-        guard fstat(lock, &own) == 0, stat(path + "/.lock", &there) == 0, own.st_ino == there.st_ino,
-            own.st_dev == there.st_dev
-        else { throw KaonError("the run directory \(path) was removed or replaced") }
+        guard lock.isInPlace else { throw KaonError("the run directory \(path) was removed or replaced") }
     }
 
     /// The space that is left for checkpoints, in words.
     package var freeSpace: String {
-        var info = statvfs()
-        guard statvfs(path, &info) == 0 else { return "the free space is not known" }
-        let bytes = Double(info.f_bavail) * Double(info.f_frsize)
+        guard let bytes = System.freeSpace(at: path) else { return "the free space is not known" }
         return "\(rounded(bytes / 1e6, decimals: bytes < 1e7 ? 2 : 0)) MB are free there"
     }
 

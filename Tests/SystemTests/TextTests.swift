@@ -1,0 +1,16 @@
+import System
+import Testing
+
+@Suite struct TextTests {
+    @Test func numbersAreFormatted() {
+        #expect(plural(1, "rank") == "1 rank" && plural(0, "rank") == "0 ranks" && plural(2, "rank") == "2 ranks")
+        #expect(rounded(2.675, decimals: 1) == "2.7")
+        #expect(megabytes(999) == "1.0 kB" && megabytes(4_200_000) == "4.2 MB")
+        #expect(clock(59.4) == "59 s" && clock(125) == "2 min 5 s" && clock(7500) == "2 h 5 min")
+        #expect(clock(90_000) == "1 d 1 h" && clock(.infinity) == "ages")
+    }
+
+    @Test func columnsAreAligned() {
+        #expect(aligned([["a", "bcd"], ["efg", ""]]) == "a    bcd\nefg")
+    }
+}
