@@ -118,7 +118,7 @@ private func evaluate(
                 let jets = batch.slice(jets: start..<min(start + options.training.microBatchSize, batch.count))
                 let ready = model.objective.prepare(jets, phase: .validation)
                 sums.add(ready.evaluate(terms.map { _ in 0 }, Tape(recording: false)) + ready.counts)
-                if let objective = model.objective as? any Predicting { part.append(objective.predict(jets, model.fitted.preprocessing)) }
+                part.append(model.objective.predict(jets, model.fitted.preprocessing))
             }
             return part
         }
@@ -136,8 +136,7 @@ private func evaluate(
     let monitors = zip(model.objective.monitors, try model.objective.validationDidEnd(on: communicator))
         .map { Measure($0, $1) }
     _ = try communicator.onRoot {
-        let measures = means + monitors
-            + ((model.objective as? any Predicting)?.measures(of: predictions) ?? [])
+        let measures = means + monitors + model.objective.measures(of: predictions)
         let folder = output ?? runFolder(of: checkpoint) + "/evaluation"
         try write(measures, predictions, of: model, checkpoint, jets: dataset.count, to: folder)
         console.say(aligned(measures.map { [$0.name, $0.value.isNaN ? "nan" : String(format: "%.5g", $0.value)] }))
@@ -192,7 +191,7 @@ private func write(
         checkpoint: checkpoint, step: try? Checkpoint.step(of: checkpoint), test: model.options.data.test,
         objective: model.options.objective.name.rawValue, jets: jets,
         measures: Dictionary(measures.map { ($0.name, $0.value) }) { first, _ in first },
-        tables: (model.objective as? any Predicting)?.tables(of: predictions),
+        tables: predictions.columns.isEmpty ? nil : model.objective.tables(of: predictions),
         classes: model.fitted.classes?.names)
     try writeAtomically(String(decoding: EvaluationReport.encoder.encode(report), as: UTF8.self) + "\n", to: folder + "/metrics.json")
     guard !predictions.columns.isEmpty else { return }

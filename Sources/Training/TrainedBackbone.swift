@@ -24,11 +24,7 @@ package struct TrainedBackbone {
         options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
         let fitted = try Checkpoint.fittedState(of: checkpoint)
         preprocessing = fitted.preprocessing
-        if case .transformer(let transformer)? = options.objective.backbone?.shape.blocks {
-            registers = transformer.registers
-        } else {
-            registers = 0
-        }
+        registers = options.objective.backbone?.shape.registers ?? 0
         backbone = try Self.read(checkpoint, options, fitted).backbone
     }
 

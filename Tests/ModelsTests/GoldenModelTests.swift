@@ -85,7 +85,7 @@ struct GoldenModelTests {
         let task = Linear(inputs: model.width, outputs: logitShape[1], in: builder.root.scope("task"))
         let store = builder.build(seed: 0)
         try store.load(file, naming: referenceNameV1)
-        let masked = MaskedConstituents(jets, isDropped: try file.integers("in.masked").map { $0 != 0 })
+        let masked = MaskedConstituents(jets, mask: try file.integers("in.masked").map { $0 != 0 })
         let tokens = masked.droppedTokens.map { Int($0) }
         let target = try file.indices("in.target")
 

@@ -28,25 +28,25 @@ import Testing
     @Test func aSplitKeepsTheOrder() {
         let jets = jets([4, 0, 1, 1, 3, 2])
         let isDropped = [true, false, true, false, true, false, false, false, false, true, true]
-        let masked = MaskedConstituents(jets, isDropped: isDropped)
+        let masked = MaskedConstituents(jets, mask: isDropped)
         expect(masked.survivors, tokens: [1, 3, 5, 6, 7, 8], offsets: [0, 2, 2, 2, 3, 6, 6])
         expect(masked.dropped, tokens: [0, 2, 4, 9, 10], offsets: [0, 2, 2, 3, 3, 3, 5])
     }
 
     @Test func nothingIsDropped() {
-        let masked = MaskedConstituents(jets([2, 0, 1]), isDropped: [false, false, false])
+        let masked = MaskedConstituents(jets([2, 0, 1]), mask: [false, false, false])
         expect(masked.survivors, tokens: [0, 1, 2], offsets: [0, 2, 2, 3])
         expect(masked.dropped, tokens: [], offsets: [0, 0, 0, 0])
     }
 
     @Test func everythingIsDropped() {
-        let masked = MaskedConstituents(jets([2, 0, 1]), isDropped: [true, true, true])
+        let masked = MaskedConstituents(jets([2, 0, 1]), mask: [true, true, true])
         expect(masked.survivors, tokens: [], offsets: [0, 0, 0, 0])
         expect(masked.dropped, tokens: [0, 1, 2], offsets: [0, 2, 2, 3])
     }
 
     @Test(arguments: [[], [0], [0, 0]]) func jetsOfNothing(counts: [Int]) {
-        let masked = MaskedConstituents(jets(counts), isDropped: [])
+        let masked = MaskedConstituents(jets(counts), mask: [])
         let offsets = [Int32](repeating: 0, count: counts.count + 1)
         expect(masked.survivors, tokens: [], offsets: offsets)
         expect(masked.dropped, tokens: [], offsets: offsets)

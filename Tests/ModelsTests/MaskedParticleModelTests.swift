@@ -21,7 +21,7 @@ import Testing
     private func decode(
         _ model: MaskedParticleModel, _ jets: Constituents, dropping isDropped: [Bool]
     ) -> Tensor {
-        model(MaskedConstituents(jets, isDropped: isDropped), on: Tape(recording: false)).value
+        model(MaskedConstituents(jets, mask: isDropped), on: Tape(recording: false)).value
     }
 
     /// A decoder without layers gives back its inputs: the k-th dropped constituent of each jet has the k-th
@@ -56,7 +56,7 @@ import Testing
                     features: 7, identities: 8, maxConstituents: 3, encoder: shape, decoder: shape),
                 in: builder.root)
             _ = builder.build(seed: 1)
-            let masked = MaskedConstituents(randomJets([4]), isDropped: [true, true, true, true])
+            let masked = MaskedConstituents(randomJets([4]), mask: [true, true, true, true])
             _ = model(masked, on: Tape(recording: false))
         }
     }
@@ -131,7 +131,7 @@ import Testing
         let (model, store) = model()
         let tape = Tape()
         let isDropped = [true, false, false, true, false, true]
-        let y = model(MaskedConstituents(randomJets([4, 2]), isDropped: isDropped), on: tape)
+        let y = model(MaskedConstituents(randomJets([4, 2]), mask: isDropped), on: tape)
         tape.backward(from: y, seed: randomTensor(y.shape, seed: 6))
         for parameter in store.parameters {
             #expect(parameter.variable.gradient.map { $0.sumOfSquares > 0 } == true, "\(parameter.name)")

@@ -22,7 +22,7 @@ import Testing
     private func recover(
         _ model: MaskedParticleModelV1, _ jets: Constituents, _ isMasked: [Bool]
     ) -> Tensor {
-        model(MaskedConstituents(jets, isDropped: isMasked), on: Tape(recording: false)).value
+        model(MaskedConstituents(jets, mask: isMasked), on: Tape(recording: false)).value
     }
 
     private let isMasked = [true, false, false, true, false, false, true, false, true]
@@ -83,7 +83,7 @@ import Testing
         let (model, store) = model(position)
         let tape = Tape()
         let keys = TokenKeys(seed: 1, epoch: 0, jets: [4, 5], offsets: jets.offsets)
-        let y = model(MaskedConstituents(jets, isDropped: isMasked), keys: keys, on: tape)
+        let y = model(MaskedConstituents(jets, mask: isMasked), keys: keys, on: tape)
         tape.backward(from: y, seed: randomTensor(y.shape, seed: 6))
         for parameter in store.parameters {
             #expect(parameter.variable.gradient.map { $0.sumOfSquares > 0 } == true, "\(parameter.name)")
@@ -99,7 +99,7 @@ import Testing
                     backbone: BackboneShape(.normformer(NormformerShape(width: 4, layers: 1, heads: 1, hidden: 4)))),
                 in: builder.root)
             _ = builder.build(seed: 1)
-            let jets = MaskedConstituents(randomJets([4], features: 3), isDropped: [true, true, true, true])
+            let jets = MaskedConstituents(randomJets([4], features: 3), mask: [true, true, true, true])
             _ = model(jets, on: Tape(recording: false))
         }
     }

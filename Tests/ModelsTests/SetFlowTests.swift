@@ -57,7 +57,7 @@ import Testing
         let isDropped = [
             true, false, true, true, false, true, true, true, false, false, false, false, true,
         ]
-        let masked = MaskedConstituents(jets, isDropped: isDropped)
+        let masked = MaskedConstituents(jets, mask: isDropped)
         let noise = randomTensor([7, 15], seed: 3)
         let times: [Float] = [0.1, 0.9, 0.5, 0.5, 0.3]
         let tape = Tape()
@@ -71,7 +71,7 @@ import Testing
         }
 
         // All dropped: whole jets, from the registers alone.
-        let all = MaskedConstituents(jets, isDropped: [Bool](repeating: true, count: 13))
+        let all = MaskedConstituents(jets, mask: [Bool](repeating: true, count: 13))
         let whole = try model.generate(
             given: all.survivors, from: randomTensor([13, 15], seed: 4), offsets: all.dropped.offsets,
             solver: solver)
@@ -111,7 +111,7 @@ import Testing
     @Test func times() {
         let (model, _) = model()
         let masked = MaskedConstituents(
-            randomJets([4, 4]), isDropped: [true, true, false, false, true, true, false, false])
+            randomJets([4, 4]), mask: [true, true, false, false, true, true, false, false])
         let noise = randomTensor([4, 15], seed: 3)
         func loss(_ times: [Float]) -> Double {
             model.loss(masked, noise: noise, times: times, scale: 1, on: Tape(recording: false))
@@ -125,7 +125,7 @@ import Testing
         let (model, store) = model(width: 64, isRandom: false)
         let jets = randomJets([6, 4, 5, 3])
         for i in 0..<jets.values.count { jets.values.buffer[i] *= 0.3 }
-        let masked = MaskedConstituents(jets, isDropped: (0..<18).map { $0 % 2 == 0 || $0 >= 15 })
+        let masked = MaskedConstituents(jets, mask: (0..<18).map { $0 % 2 == 0 || $0 >= 15 })
         let count = masked.dropped.offsets.tokens
         var random = RandomSequence(RandomKey(seed: 5, stream: .flow))
         let optimizer = AdamW(store)

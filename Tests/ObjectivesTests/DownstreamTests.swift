@@ -34,7 +34,7 @@ import TestSupport
         let batch = try loader.batch(epoch: 0, step: 0)
         guard tracks else { return (batch, loader) }
         // A task asks for its own dataset alone.
-        let index = options.task.isVertexing ? 0 : 1
+        let index = options.task is Vertexing.Options ? 0 : 1
         return (
             JetBatch(
                 jets: batch.jets, epoch: 0, offsets: batch.offsets, values: batch.values,
@@ -117,8 +117,4 @@ import TestSupport
         let text = failure { _ = try ObjectiveOptions(from: Configuration(yaml: yaml).section()) }
         #expect(text.contains(message), "\(text)")
     }
-}
-
-extension DownstreamOptions.Task {
-    fileprivate var isVertexing: Bool { if case .vertexing = self { true } else { false } }
 }

@@ -15,7 +15,7 @@ import TestSupport
     private func objective(_ change: (inout ReconstructionTasks) -> Void) -> MaskedParticleModelling {
         var options = smallOptions()
         change(&options.tasks)
-        if options.tasks.vqvae != nil {
+        if options.tasks[VQVAETaskOptions.self] != nil {
             // Weights that have learned nothing do as well.
             let stack = NormformerShape(width: 16, layers: 1, heads: 2, hidden: 16)
             var tokenizer = VQVAEOptions()
@@ -47,7 +47,7 @@ import TestSupport
 
     /// From about 7 · 1.42, the entropy of seven standard normal numbers.
     @Test func theFlowOverfits() throws {
-        let run = try Overfitting(objective { $0.flow = Self.smallFlow() }, steps: 200)
+        let run = try Overfitting(objective { $0[ConditionalFlow.Options.self] = Self.smallFlow() }, steps: 200)
         let (names, first, last) = (run.names, run.first, run.last)
         #expect(names == ["flow"])
         #expect(first[0] > 8 && first[0] < 14)
@@ -56,7 +56,7 @@ import TestSupport
 
     /// From about 2: noise less data.
     @Test func flowMatchingOverfits() throws {
-        let run = try Overfitting(objective { $0.flowMatching = Self.smallMatching() }, steps: 200)
+        let run = try Overfitting(objective { $0[ConditionalFlowMatching.Options.self] = Self.smallMatching() }, steps: 200)
         let (names, first, last) = (run.names, run.first, run.last)
         #expect(names == ["flow_matching"])
         #expect(first[0] > 1.4)
@@ -74,7 +74,7 @@ import TestSupport
 
     @Test func theProbeOverfits() throws {
         let objective = objective {
-            $0.regression = .init()
+            $0[Regression.Options.self] = .init()
             $0.probe = .init()
         }
         let run = try Overfitting(objective, steps: 200)
@@ -87,7 +87,7 @@ import TestSupport
     /// total.
     @Test func theProbeLeavesTheBackboneAlone() throws {
         let objective = objective {
-            $0.regression = .init()
+            $0[Regression.Options.self] = .init()
             $0.probe = .init()
         }
         #expect(objective.terms.map(\.weightInTotal) == [1, 0, 0])
@@ -118,8 +118,8 @@ import TestSupport
     @Test(arguments: ["flow", "flow_matching", "set_flow"])
     func lossesAddUp(name: String) throws {
         let objective: any Objective = switch name {
-        case "flow": objective { $0.flow = Self.smallFlow() }
-        case "flow_matching": objective { $0.flowMatching = Self.smallMatching() }
+        case "flow": objective { $0[ConditionalFlow.Options.self] = Self.smallFlow() }
+        case "flow_matching": objective { $0[ConditionalFlowMatching.Options.self] = Self.smallMatching() }
         default: setFlow()
         }
         _ = try Overfitting(objective, steps: 5)  // a new decoder answers zero
@@ -140,12 +140,12 @@ import TestSupport
     /// Every task draws something for every dropped constituent, the same in any company.
     @Test func everyTaskDraws() throws {
         let objective = objective {
-            $0.particleID = .init()
-            $0.regression = .init()
-            $0.kmeans = fewClusters()
-            $0.vqvae = .init()
-            $0.flow = Self.smallFlow()
-            $0.flowMatching = Self.smallMatching()
+            $0[ParticleIdentification.Options.self] = .init()
+            $0[Regression.Options.self] = .init()
+            $0[KMeansTaskOptions.self] = fewClusters()
+            $0[VQVAETaskOptions.self] = .init()
+            $0[ConditionalFlow.Options.self] = Self.smallFlow()
+            $0[ConditionalFlowMatching.Options.self] = Self.smallMatching()
         }
         _ = try Overfitting(objective, steps: 20)
         #expect(objective.reconstructions == ["regression", "kmeans", "vqvae", "flow", "flow_matching"])
@@ -155,7 +155,7 @@ import TestSupport
             let tokens =
                 batch.offsets[range.lowerBound].lowerBound..<batch.offsets[range.upperBound - 1].upperBound
             let jets = MaskedJets(
-                batch.slice(jets: range), isDropped: Array(isDropped[tokens]), phase: .validation, seed: seed)
+                batch.slice(jets: range), mask: Array(isDropped[tokens]), phase: .validation, seed: seed)
             return (jets, try objective.reconstruct(jets, SamplingOptions(solver: .euler(steps: 5))))
         }
         let (jets, found) = try draw(0..<32)
@@ -175,7 +175,7 @@ import TestSupport
         }
         // The likeliest tokens are the same for any seed. Tokens become centroids.
         func likeliest(_ seed: UInt64) throws -> [Float] {
-            let jets = MaskedJets(batch, isDropped: isDropped, phase: .validation, seed: seed)
+            let jets = MaskedJets(batch, mask: isDropped, phase: .validation, seed: seed)
             let options = SamplingOptions(solver: .euler(steps: 5), takesMostLikely: true)
             return try objective.reconstruct(jets, options)[2].values!.array
         }
@@ -211,8 +211,8 @@ import TestSupport
     /// a_n = a + max(1 − decay, 1/n)(θ − a), and it comes back from a state.
     @Test func theMovingAverageFollowsTheWeights() throws {
         let objective = objective {
-            $0.flowMatching = Self.smallMatching()
-            $0.flowMatching!.decay = 0.75
+            $0[ConditionalFlowMatching.Options.self] = Self.smallMatching()
+            $0[ConditionalFlowMatching.Options.self]!.decay = 0.75
         }
         let task = try #require(objective.tasks[0] as? ConditionalFlowMatching)
         let name = "head.output.bias"

@@ -28,13 +28,13 @@ struct GoldenObjectiveTests {
         options.decoder = try TransformerShape(
             width: file.integer("decoder_width"), layers: file.integer("layers"), heads: file.integer("heads_decoder"),
             finalNorm: false)
-        options.tasks.particleID!.weight = try file.number("id_weight")
-        options.tasks.particleID!.labelSmoothing = try file.number("label_smoothing")
-        options.tasks.regression = Regression.Options()
-        options.tasks.regression!.weight = try file.number("regression_weight")
-        options.tasks.kmeans!.task.weight = try file.number("kmeans_weight")
-        options.tasks.kmeans!.tokens.clusters = centroids.rows
-        options.tasks.kmeans!.task.labelSmoothing = try file.number("label_smoothing")
+        options.tasks[ParticleIdentification.Options.self]!.weight = try file.number("id_weight")
+        options.tasks[ParticleIdentification.Options.self]!.labelSmoothing = try file.number("label_smoothing")
+        options.tasks[Regression.Options.self] = Regression.Options()
+        options.tasks[Regression.Options.self]!.weight = try file.number("regression_weight")
+        options.tasks[KMeansTaskOptions.self]!.task.weight = try file.number("kmeans_weight")
+        options.tasks[KMeansTaskOptions.self]!.tokens.clusters = centroids.rows
+        options.tasks[KMeansTaskOptions.self]!.task.labelSmoothing = try file.number("label_smoothing")
         let objective = try MaskedParticleModelling(
             options, JetShape(features: jets.values.columns, maxConstituents: file.shape("param.null_token")[0]), seed: 0)
         objective.kmeans?.centroids = centroids
@@ -42,9 +42,7 @@ struct GoldenObjectiveTests {
 
         let dropped = try file.integers("in.dropped").map { $0 != 0 }
         let part = objective.prepare(
-            MaskedJets(
-                MaskedConstituents(jets, isDropped: dropped), jets: Array(0..<jets.offsets.jets), epoch: 0,
-                labels: [Int32](repeating: 0, count: jets.offsets.jets), phase: .training(step: 0), seed: 0))
+            MaskedJets(batch(jets), mask: dropped, phase: .training(step: 0), seed: 0))
         let tape = Tape(precision: precision)
         let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
         let sums = part.evaluate(scales, tape)

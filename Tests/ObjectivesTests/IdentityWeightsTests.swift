@@ -24,12 +24,10 @@ import Testing
     }
 
     private let jets = MaskedJets(
-        MaskedConstituents(
+        batch(
             Constituents(
-                values: Tensor(repeating: 0, shape: [3, 7]), identities: [0, 3, 3],
-                offsets: Offsets(counts: [3])),
-            isDropped: [true, true, true]),
-        jets: [0], epoch: 0, labels: [0], phase: .validation, seed: 0)
+                values: Tensor(repeating: 0, shape: [3, 7]), identities: [0, 3, 3], offsets: Offsets(counts: [3]))),
+        mask: [true, true, true], phase: .validation, seed: 0)
     private let decoded = Variable(constant: Tensor([1, 0, 2, 0, 0, 1, 1, -1, 0, 1, 1, -1], shape: [3, 4]))
 
     @Test func theKeyHasThreeForms() throws {
@@ -90,11 +88,10 @@ import Testing
         let weights = try #require(task.state.tensors["class_weights"]).array
         #expect(weights[0] == 0 && weights[2] == 0 && weights[1] > 0 && weights[3] > 0)
         let hadrons = MaskedJets(
-            MaskedConstituents(
+            batch(
                 Constituents(
-                    values: Tensor(repeating: 0, shape: [2, 7]), identities: [1, 3], offsets: Offsets(counts: [2])),
-                isDropped: [true, true]),
-            jets: [0], epoch: 0, labels: [0], phase: .validation, seed: 0)
+                    values: Tensor(repeating: 0, shape: [2, 7]), identities: [1, 3], offsets: Offsets(counts: [2]))),
+            mask: [true, true], phase: .validation, seed: 0)
         let decoded = Variable(constant: Tensor(repeating: 0, shape: [2, 4]))
         let loss = task.loss(decoded, hadrons, scale: Float(1 / task.count(hadrons)), on: Tape(recording: false))
         #expect(abs(loss / task.count(hadrons)) < 20, "\(loss)")

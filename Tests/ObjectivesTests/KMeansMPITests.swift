@@ -54,7 +54,7 @@ private let world: Communicator = {
     @Test func aFitIsTheSameForAnyNumberOfRanks() throws {
         let count = 6007
         let all = points(count)
-        let single = try KMeans.fit(sample(all, 0..<count), clusters: 60, iterations: 12, seed: 1, on: alone)
+        let single = try KMeans.fit(sample(all, 0..<count), clusters: 60, iterations: 12, on: alone)
         #expect(single.points == count && single.centroids.shape == [60, Self.features])
         let (rank, size) = (world.rank, world.size)
         // Shares of 1 : 2 : 3 …
@@ -63,7 +63,7 @@ private let world: Communicator = {
         let last = rank == size - 1 ? 0..<count : 0..<0
         for part in [Communicator.share(of: count, rank: rank, size: size), uneven, last] {
             expectSame(
-                try KMeans.fit(sample(all, part), clusters: 60, iterations: 12, seed: 1, on: world), single)
+                try KMeans.fit(sample(all, part), clusters: 60, iterations: 12, on: world), single)
         }
     }
 
@@ -76,7 +76,7 @@ private let world: Communicator = {
                 rank: rank,
                 size: size)
             let sample = try KMeans.sample(jets: 200, from: part, on: communicator)
-            return try KMeans.fit(sample, clusters: 50, iterations: 8, seed: 5, on: communicator)
+            return try KMeans.fit(sample, clusters: 50, iterations: 8, on: communicator)
         }
         let single = try fit(rank: 0, size: 1, on: alone)
         let shared = try fit(rank: world.rank, size: world.size, on: world)
@@ -92,7 +92,7 @@ private let world: Communicator = {
         var inertias: [Double] = []
         for iterations in 1...6 {
             inertias.append(
-                try KMeans.fit(part, clusters: 20, iterations: iterations, seed: 1, on: world).inertia)
+                try KMeans.fit(part, clusters: 20, iterations: iterations, on: world).inertia)
         }
         #expect(zip(inertias, inertias.dropFirst()).allSatisfy { $0 >= $1 })
         #expect(inertias[5] < 0.95 * inertias[0])
@@ -151,14 +151,14 @@ private let world: Communicator = {
         let sample = KMeans.Sample(
             values: Tensor(rows, shape: [10, 7]), words: (0..<10).map { UInt64(rank + size * $0) })
         let message = failure {
-            _ = try KMeans.fit(sample, clusters: 5, iterations: 1, seed: 0, advice: "raise a or lower b", on: world)
+            _ = try KMeans.fit(sample, clusters: 5, iterations: 1, advice: "raise a or lower b", on: world)
         }
-        #expect(message.contains("k-means wants 5 clusters"))
+        #expect(message.contains("k-means with 5 clusters"))
         #expect(message.contains("only 4 distinct"))
         #expect(message.hasSuffix("; raise a or lower b"))
         #expect(try world.allGather(message) == [String](repeating: message, count: size))
         // Exactly enough is enough.
-        let fit = try KMeans.fit(sample, clusters: 4, iterations: 2, seed: 0, on: world)
+        let fit = try KMeans.fit(sample, clusters: 4, iterations: 2, on: world)
         #expect(fit.inertia == 0 && !fit.occupancy.contains(0))
         #expect(fit.centroids.array.sorted() == (0..<28).map { Float($0 / 7) })
     }
@@ -166,7 +166,7 @@ private let world: Communicator = {
     /// No point anywhere.
     @Test func noPoints() throws {
         let sample = KMeans.Sample(values: Tensor(shape: [0, 7]), words: [])
-        let message = failure { _ = try KMeans.fit(sample, clusters: 2, iterations: 1, seed: 0, on: world) }
+        let message = failure { _ = try KMeans.fit(sample, clusters: 2, iterations: 1, on: world) }
         #expect(message.contains("only 0 distinct"))
     }
 }

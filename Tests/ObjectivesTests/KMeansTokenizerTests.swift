@@ -11,7 +11,7 @@ import TestSupport
     private func tokenizer(clusters: Int = 16, features: Int = 7) -> KMeansTokenizer {
         var options = fewClusters().tokens
         options.clusters = clusters
-        return KMeansTokenizer(options, features: features, seed: 5)
+        return KMeansTokenizer(options, features: features)
     }
 
     private func withScratchFile<R>(_ body: (String) throws -> R) throws -> R {
@@ -77,7 +77,7 @@ import TestSupport
 
     @Test func tokensBeforeTheFitAreABug() async {
         await #expect(processExitsWith: .failure) {
-            let tokenizer = KMeansTokenizer(.init(), features: 7, seed: 5)
+            let tokenizer = KMeansTokenizer(.init(), features: 7)
             _ = tokenizer.tokens(of: Constituents(syntheticBatch([3])))
         }
     }
@@ -87,7 +87,7 @@ import TestSupport
         let tokenizer = tokenizer(clusters: 3, features: 2)
         let builder = ParameterBuilder()
         let task = TokenClassification(
-            "kmeans", .init(labelSmoothing: 0), of: tokenizer, width: 3, in: builder.root)
+            "kmeans", .init(labelSmoothing: 0), of: tokenizer, width: 3, samplingBlock: 128, in: builder.root)
         let store = builder.build(seed: 1)
         tokenizer.centroids = Tensor([0, 0, 5, 5, -5, 5], shape: [3, 2])
         // The head is 100 times the identity.
@@ -98,9 +98,7 @@ import TestSupport
         }
         let constituents = Constituents(
             values: Tensor([4, 6, -1, 0, -3, 3], shape: [3, 2]), identities: [0, 0, 0], offsets: Offsets(counts: [3]))
-        let jets = MaskedJets(
-            MaskedConstituents(constituents, isDropped: [true, true, true]), jets: [0], epoch: 0, labels: [0],
-            phase: .validation, seed: 0)
+        let jets = MaskedJets(batch(constituents), mask: [true, true, true], phase: .validation, seed: 0)
         let right = Variable(constant: Tensor([0, 1, 0, 1, 0, 0, 0, 0, 1], shape: [3, 3]))
         let wrong = Variable(constant: Tensor([1, 0, 0, 1, 0, 0, 0, 0, 1], shape: [3, 3]))
         #expect(abs(task.loss(right, jets, scale: 1, on: Tape(recording: false))) < 1e-6)

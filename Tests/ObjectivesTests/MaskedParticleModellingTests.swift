@@ -9,10 +9,10 @@ import Testing
     private func objective(fraction: Double = 0.4) -> MaskedParticleModelling {
         var options = smallOptions()
         options.masking = .random(fraction: fraction)
-        options.tasks.particleID = .init()
-        options.tasks.regression = .init()
-        options.tasks.kmeans = fewClusters()
-        options.tasks.kmeans!.task.labelSmoothing = 0.1
+        options.tasks[ParticleIdentification.Options.self] = .init()
+        options.tasks[Regression.Options.self] = .init()
+        options.tasks[KMeansTaskOptions.self] = fewClusters()
+        options.tasks[KMeansTaskOptions.self]!.task.labelSmoothing = 0.1
         let objective = MaskedParticleModelling(
             options, JetShape(features: 7, maxConstituents: 40), seed: 3)
         objective.kmeans?.centroids = syntheticBatch([objective.kmeans!.count]).values.copy()

@@ -14,8 +14,8 @@ import Testing
     /// From about ln 8 for eight identities.
     @Test func particleIdentification() throws {
         var options = smallOptions()
-        options.tasks.particleID = .init()
-        options.tasks.particleID!.labelSmoothing = 0
+        options.tasks[ParticleIdentification.Options.self] = .init()
+        options.tasks[ParticleIdentification.Options.self]!.labelSmoothing = 0
         let found = try train(options)
         #expect(found.names == ["particle_id"])
         #expect(found.first[0] > 1.4)
@@ -25,7 +25,7 @@ import Testing
     /// From about the mean magnitude of a standard normal number, 0.8.
     @Test func regression() throws {
         var options = smallOptions()
-        options.tasks.regression = .init()
+        options.tasks[Regression.Options.self] = .init()
         let found = try train(options)
         #expect(found.names == ["regression"])
         #expect(found.first[0] > 0.6)
@@ -35,7 +35,7 @@ import Testing
     /// From about ln 16 for sixteen clusters.
     @Test func kMeansTokens() throws {
         var options = smallOptions()
-        options.tasks.kmeans = fewClusters()
+        options.tasks[KMeansTaskOptions.self] = fewClusters()
         let found = try train(options)
         #expect(found.names == ["kmeans"])
         #expect(found.first[0] > 2)
@@ -45,7 +45,7 @@ import Testing
     /// From about ln 48 for the codes of an untrained VQ-VAE.
     @Test func vqvaeTokens() throws {
         var options = smallOptions()
-        options.tasks.vqvae = .init(labelSmoothing: 0)
+        options.tasks[VQVAETaskOptions.self] = .init(.init(labelSmoothing: 0))
         options.tokenizer = fewCodes().model
         let found = try train(options)
         #expect(found.names == ["vqvae"])
@@ -55,10 +55,10 @@ import Testing
 
     @Test func allTasksTogether() throws {
         var options = smallOptions()
-        options.tasks.particleID = .init()
-        options.tasks.particleID!.labelSmoothing = 0
-        options.tasks.regression = .init()
-        options.tasks.kmeans = fewClusters()
+        options.tasks[ParticleIdentification.Options.self] = .init()
+        options.tasks[ParticleIdentification.Options.self]!.labelSmoothing = 0
+        options.tasks[Regression.Options.self] = .init()
+        options.tasks[KMeansTaskOptions.self] = fewClusters()
         let found = try train(options)
         #expect(found.names == ["particle_id", "regression", "kmeans"])
         #expect(found.last[0] < 0.4 * found.first[0])

@@ -16,8 +16,8 @@ import TestSupport
         case "kmeans":
             var options = fewClusters().tokens
             options.clusters = 64
-            return .kmeans(options)
-        case "vqvae": return .vqvae(vqvae.model)
+            return InputOptions(.kmeans, options)
+        case "vqvae": return InputOptions(.vqvae, vqvae.model)
         default: return .raw
         }
     }
@@ -28,18 +28,18 @@ import TestSupport
         var tasks = smallOptions().tasks
         switch name {
         case "kmeans":
-            tasks.kmeans = fewClusters()
+            tasks[KMeansTaskOptions.self] = fewClusters()
             return (tasks, 2)
         case "vqvae":
-            tasks.vqvae = TokenClassification.Options(labelSmoothing: 0)
+            tasks[VQVAETaskOptions.self] = .init(.init(labelSmoothing: 0))
             return (tasks, 3)
         case "bins":
-            tasks.bins = BinClassification.Options()
-            (tasks.bins!.bins, tasks.bins!.labelSmoothing, tasks.bins!.fitJets) = (8, 0, 100)
+            tasks[BinClassification.Options.self] = BinClassification.Options()
+            (tasks[BinClassification.Options.self]!.bins, tasks[BinClassification.Options.self]!.labelSmoothing, tasks[BinClassification.Options.self]!.fitJets) = (8, 0, 100)
             return (tasks, 1.9)
         default:
-            tasks.regression = Regression.Options()
-            tasks.regression!.loss = .mse
+            tasks[Regression.Options.self] = Regression.Options()
+            tasks[Regression.Options.self]!.loss = .mse
             return (tasks, 0.6)
         }
     }
@@ -66,8 +66,8 @@ import TestSupport
         options.backbone.shape.blocks = .transformer(smallOptions().encoder)
         options.backbone.shape.usesIdentity = true
         options.tasks = tasks("kmeans").tasks
-        options.tasks.particleID = .init()
-        options.tasks.particleID!.labelSmoothing = 0
+        options.tasks[ParticleIdentification.Options.self] = .init()
+        options.tasks[ParticleIdentification.Options.self]!.labelSmoothing = 0
         let found = try Overfitting(MaskedParticleModelling(options, jets, seed: 3))
         #expect(found.names == ["particle_id", "kmeans"])
         #expect(zip(found.first, [1.4, 2]).allSatisfy { $0 > $1 }, "\(found.first)")

@@ -38,20 +38,25 @@ func syntheticBatch(_ counts: [Int], firstJet: Int = 0) -> JetBatch {
         labels: [Int32](repeating: 0, count: counts.count))
 }
 
+/// A batch of given constituents.
+func batch(_ jets: Constituents) -> JetBatch {
+    JetBatch(
+        jets: Array(0..<jets.offsets.jets), epoch: 0, offsets: jets.offsets, values: jets.values,
+        identities: jets.identities, labels: [Int32](repeating: 0, count: jets.offsets.jets))
+}
+
 /// A model small enough for tests, whose residual branches count from the start.
 func smallOptions() -> MaskedParticleOptions {
     var options = MaskedParticleOptions()
     options.encoder = TransformerShape(width: 48, layers: 2, heads: 4, registers: 2, layerScale: 0.5)
     options.decoder = TransformerShape(width: 32, layers: 1, heads: 2, layerScale: 0.5, finalNorm: false)
-    options.tasks.particleID = nil
-    options.tasks.regression = nil
-    options.tasks.kmeans = nil
+    options.tasks = ReconstructionTasks([])
     return options
 }
 
 /// k-means options of few clusters.
-func fewClusters() -> ReconstructionTasks.KMeans {
-    var options = ReconstructionTasks.KMeans()
+func fewClusters() -> KMeansTaskOptions {
+    var options = KMeansTaskOptions()
     options.tokens.clusters = 16
     options.tokens.iterations = 5
     options.tokens.fitJets = 100

@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import NN
+import Objectives
 import Runs
 import RunSupport
 import Testing
@@ -47,8 +48,10 @@ import TestSupport
         #expect(model.decoder.width == 256 && model.decoder.layers == 4 && model.decoder.heads == 4)
         #expect(options.initialWeights == nil)
         #expect(model.masking == .random(fraction: 0.4))
-        #expect(model.tasks.particleID?.weight == 0.3 && model.tasks.regression == nil)
-        #expect(model.tasks.kmeans?.tokens.clusters == 16384 && model.tasks.kmeans?.task.labelSmoothing == 0.1)
+        #expect(model.tasks[ParticleIdentification.Options.self]?.weight == 0.3)
+        #expect(model.tasks[Regression.Options.self] == nil)
+        let kmeans = try #require(model.tasks[KMeansTaskOptions.self])
+        #expect(kmeans.tokens.clusters == 16384 && kmeans.task.labelSmoothing == 0.1)
         #expect(options.optimizer.learningRate == 1e-3 && options.optimizer.gradientClip == 1)
         #expect(options.optimizer.adamW == AdamW.Options(weightDecay: 1e-5))
         #expect(options.schedule == .warmupExponential(warmupSteps: 50000, halfLife: 100000))
@@ -124,7 +127,7 @@ import TestSupport
             Issue.record("\(options.objective.name) is another objective")
             return
         }
-        #expect(options.training.validationJets == 5 && model.tasks.regression?.weight == 2)
+        #expect(options.training.validationJets == 5 && model.tasks[Regression.Options.self]?.weight == 2)
         #expect(options.initialWeights == "w.h5" && model.encoder.layerScale == nil)
     }
 

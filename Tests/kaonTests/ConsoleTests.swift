@@ -12,7 +12,7 @@ import Testing
         #"run: .+/run, 6 steps of 20 jets"#,
         #"fitting the preprocessing to up to 2000 jets"#,
         #"k-means: 16 centroids of [0-9]+ constituents, mean squared distance [0-9.]+, [0-9]+ clusters in use"#,
-        #"k-means: [0-9]+ to [0-9]+ constituents in a cluster, perplexity [0-9]+, [0-9]+ centroids begun anew"#,
+        #"k-means: [0-9]+ to [0-9]+ constituents in a cluster, perplexity [0-9]+, [0-9]+ centroids reseeded"#,
         #"step 2/6  loss [0-9.]+  [0-9.]+ jets/s  .+ left"#,
         #"step 4/6  loss [0-9.]+  [0-9.]+ jets/s  .+ left"#,
         #"step 4: validation loss [0-9.]+ \(particle_id [0-9.]+, kmeans [0-9.]+\)"#,

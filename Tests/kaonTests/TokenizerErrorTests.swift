@@ -101,7 +101,10 @@ import Testing
             let outcome = try kaon(["pretrain", folder + "/run.yaml", "vqvae.fit_jets=1", "model.quantiser.codes=5000"])
             #expect(outcome.code == 1)
             let complaint = try #require(outcome.complaints.first)
-            #expect(complaint.hasPrefix("Error: k-means wants 5000 clusters, but the jets that it is fitted to have only "))
+            #expect(
+                complaint.hasPrefix(
+                    "Error: k-means with 5000 clusters needs as many distinct constituents, but the jets it is fitted "
+                        + "to have only "))
             #expect(complaint.hasSuffix("; raise vqvae.fit_jets or lower model.quantiser.codes"))
         }
     }

@@ -63,8 +63,10 @@ package func benchmark(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
             + "products in \(precision.name), OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
             + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
-    let jets = SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents)
-    try (objective as? MaskedParticleModelling)?.useSyntheticTokens(jets)
+    let jets = SyntheticJets(
+        features: options.data.features.count, maximum: options.data.maxConstituents,
+        constituentLabels: options.objective.constituentLabels.count)
+    try objective.useSyntheticTokens(jets.centroids)
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
     let step = try DataParallelStep(
         objective, optimizer: AdamW(objective.parameters, options.optimizer.adamW),

@@ -1,12 +1,13 @@
 import Foundation
 import Jets
-import Objectives
 import Tensors
 
 /// Jets of random features whose numbers of constituents have JetClass' quantiles: 5 % 18, median 38, 95 % 67.
 package struct SyntheticJets {
     package let features: Int
     package let maximum: Int
+    /// Number of datasets with one integer for each constituent.
+    package var constituentLabels = 0
 
     /// The jets of some global indices.
     package func batch(_ jets: Range<Int>) -> JetBatch {
@@ -21,17 +22,19 @@ package struct SyntheticJets {
         var momenta: [SIMD3<Float>] = []  // for strategies of masking that look at them
         identities.reserveCapacity(offsets.tokens)
         momenta.reserveCapacity(offsets.tokens)
+        var labels = [[Int32]](repeating: [], count: constituentLabels)
         for (position, jet) in jets.enumerated() {
             var random = sequence(jet)
             for token in offsets[position] {
                 for feature in 0..<features { values.pointer[token * features + feature] = random.normal() }
                 identities.append(Int32(random.below(JetFeatures.identityNames.count)))
                 momenta.append(SIMD3(exp(random.normal()), random.normal() / 5, random.normal() / 5))
+                for index in labels.indices { labels[index].append(Int32(random.below(4))) }
             }
         }
         return JetBatch(
             jets: Array(jets), epoch: 0, offsets: offsets, values: values, identities: identities,
-            labels: Array(repeating: 0, count: jets.count), momenta: momenta)
+            labels: Array(repeating: 0, count: jets.count), constituentLabels: labels, momenta: momenta)
     }
 
     /// Points from the distribution of the constituents.
@@ -46,15 +49,5 @@ package struct SyntheticJets {
 
     private func sequence(_ jet: Int) -> RandomSequence {
         RandomSequence(RandomKey(seed: 0, stream: .sampling, jet: jet))
-    }
-}
-
-extension MaskedParticleModelling {
-    /// Takes the place of a fit to data.
-    package func useSyntheticTokens(_ jets: SyntheticJets) throws {
-        for tokens in kmeansTokenizers { tokens.centroids = jets.centroids(tokens.count) }
-        for case let task as BinClassification in tasks {
-            try task.fit(to: jets.centroids(16 * task.binCount), on: .selfOnly)
-        }
     }
 }

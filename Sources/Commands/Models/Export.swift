@@ -202,11 +202,8 @@ private struct BackboneDescription: Encodable {
         }
         (identity, position) = (options.shape.usesIdentity, options.shape.hasPosition)
         max_constituents = maxConstituents
-        switch options.inputs {
-        case .raw: inputs = "raw"
-        case .kmeans: inputs = "kmeans"
-        case .vqvae(let vqvae):
-            inputs = "vqvae"
+        inputs = options.inputs.name.rawValue
+        if let vqvae = options.inputs.vqvae {
             (tokenizer_layers, tokenizer_heads) = (vqvae.encoder.layers, vqvae.encoder.heads)
             tokenizer_affine_rate = vqvae.quantiser.affineRate
         }

@@ -155,7 +155,7 @@ package func generate(
 ) throws {
     let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
     let generator = try communicator.agree {
-        guard let generator = model.objective as? any JetGenerating else {
+        guard let generator = model.objective.generator else {
             throw KaonError(
                 "\(checkpoint) is a checkpoint of \(model.options.objective.name.rawValue), which makes no whole "
                     + "jets; set_flow does, and --reconstruct recovers the dropped part of given jets")
@@ -207,15 +207,15 @@ package func reconstruct(
     on communicator: Communicator, console: Console
 ) throws {
     let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
-    let objective = try communicator.agree {
+    let reconstructor = try communicator.agree {
         let name = model.options.objective.name.rawValue
-        guard let objective = model.objective as? any Reconstructing else {
+        guard let reconstructor = model.objective.reconstructor else {
             throw KaonError("\(checkpoint) is a checkpoint of \(name), which recovers no constituents")
         }
-        guard !objective.reconstructions.isEmpty else {
+        guard !reconstructor.reconstructions.isEmpty else {
             throw KaonError("no task of \(checkpoint) recovers features; train one beside particle_id")
         }
-        return objective
+        return reconstructor
     }
     try checkOutput(output, overwrites: options.overwrites, on: communicator)
     let dataset = try openTestJets(model.options, jets: options.jets, on: communicator)
@@ -229,11 +229,11 @@ package func reconstruct(
     var found = Predictions()
     try portions.run { range in
         let batch = try loader.batch(epoch: 0, step: range.lowerBound / portions.size)
-        let isDropped = RandomMasking(fraction: options.fraction).dropped(
+        let mask = RandomMasking(fraction: options.fraction).dropped(
             in: batch, seed: seed, stream: .validationMasking)
-        let jets = MaskedJets(batch, isDropped: isDropped, phase: .validation, seed: seed)
-        let parts = try objective.reconstruct(jets, options.sampling)
-        return Predictions(jets, zip(objective.reconstructions, parts), model.fitted.preprocessing)
+        let jets = MaskedJets(batch, mask: mask, phase: .validation, seed: seed)
+        let parts = try reconstructor.reconstruct(jets, options.sampling)
+        return Predictions(jets, zip(reconstructor.reconstructions, parts), model.fitted.preprocessing)
     } store: { part, done in
         found.append(part)
         console.progress("\(done) of \(dataset.count) jets", isLogged: false)
@@ -246,17 +246,17 @@ package func reconstruct(
             if !dataset.classNames.isEmpty {
                 try root.dataset("labels").setAttribute("names", to: dataset.classNames)
             }
-            for name in ["original", "survivors", "dropped"] + objective.reconstructions {
+            for name in ["original", "survivors", "dropped"] + reconstructor.reconstructions {
                 try found.block(name, labels: labels).writeConstituents(
                     to: root.createGroup(name), hasIdentities: found.columns[name + "/identities"] != nil)
             }
             try root.setAttribute("checkpoint", to: checkpoint)
-            try root.setAttribute("reconstructions", to: objective.reconstructions)
+            try root.setAttribute("reconstructions", to: reconstructor.reconstructions)
             try root.setAttribute("fraction", to: options.fraction)
         }
         console.say(
             "\(output): \(labels.count) jets, \(Int((100 * options.fraction).rounded())) % dropped, "
-                + "recovered by " + objective.reconstructions.joined(separator: ", "))
+                + "recovered by " + reconstructor.reconstructions.joined(separator: ", "))
     }
 }
 
@@ -279,9 +279,9 @@ extension Predictions {
         _ jets: MaskedJets, _ found: some Sequence<(String, Reconstruction)>,
         _ preprocessing: any Preprocessing
     ) {
-        self.init(["labels": Column(jets.labels.map { Int($0) })])
+        self.init(["labels": Column(jets.batch.labels.map { Int($0) })])
         for (name, part) in [
-            ("original", jets.all), ("survivors", jets.constituents.survivors), ("dropped", jets.dropped),
+            ("original", jets.constituents.all), ("survivors", jets.survivors), ("dropped", jets.dropped),
         ] {
             append(
                 Predictions(

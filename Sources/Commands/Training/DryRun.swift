@@ -86,8 +86,8 @@ private struct Trial {
         let batch = try communicator.agree { try loader.batch(epoch: 0, step: 0) }
         (jets, constituents) = (max(1, batch.count), batch.identities.count)
         jetBytes = 4 * (batch.values.count + constituents)
-        try (objective as? MaskedParticleModelling)?.useSyntheticTokens(
-            SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents))
+        try objective.useSyntheticTokens(
+            SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents).centroids)
         let optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         let before = Arena.shared.statistics.usedBytes
         let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
@@ -165,12 +165,8 @@ private struct Memory {
         ]
         let backbone = options.objective.backbone
         if let tuning = options.objective.fineTuning, tuning.keepsEncodings, let shape = backbone?.shape {
-            let (width, registers) = switch shape.blocks {
-            case .transformer(let shape): (shape.width, shape.registers)
-            case .normformer(let shape): (shape.width, 0)
-            }
-            let rowsOfJet = trial.constituents / trial.jets + registers
-            rows.append(("encodings of jets", min(tuning.cacheLimit << 20, jets * rowsOfJet * width * 4)))
+            let rowsOfJet = trial.constituents / trial.jets + shape.registers
+            rows.append(("encodings of jets", min(tuning.cacheLimit << 20, jets * rowsOfJet * shape.width * 4)))
         }
     }
 

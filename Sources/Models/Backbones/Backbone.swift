@@ -1,10 +1,11 @@
 import NN
 import Tensors
 
-/// Embeds constituents and encodes them by a stack of blocks: the network that is pre-trained to be used elsewhere.
+/// Encoder of jets: embeds the constituents and passes them through a stack of blocks. It is pre-trained, and reused in
+/// downstream tasks.
 ///
-/// The values may be continuous features, or the vectors that stand for tokens.
-package struct Backbone: JetEncoder {
+/// Its input values are continuous features, or the vectors of tokens.
+package struct Backbone {
     private enum Stack {
         case transformer(TransformerEncoder)
         case normformer(NormformerEncoder)
@@ -14,12 +15,14 @@ package struct Backbone: JetEncoder {
     private let identity: ParameterSlot?
     private let position: LearnedPosition?
     private let stack: Stack
+    /// Channels of the output.
     package let width: Int
+    /// Number of register tokens that precede every jet in the output.
     package let registers: Int
 
     /// - Parameters:
-    ///   - identities: the kinds of constituents, which are embedded too; nil where they are not looked at.
-    ///   - places: how many learned positions are added to the embedded constituents; nil for none.
+    ///   - identities: number of identity classes; nil if identities are not embedded.
+    ///   - places: number of learned positions; nil for none.
     package init(
         features: Int, identities: Int?, places: Int? = nil, blocks: BackboneShape.Blocks, in scope: ParameterScope
     ) {
@@ -39,12 +42,23 @@ package struct Backbone: JetEncoder {
         }
     }
 
+    /// Encodes jets to `[tokens + registers · jets, width]`, the registers first in each jet.
+    ///
+    /// - Parameter keys: random numbers of dropout, one key for each token; nil for no dropout.
+    package func callAsFunction(
+        _ jets: Constituents, keys: TokenKeys? = nil, on tape: Tape
+    ) -> (output: Variable, offsets: Offsets) {
+        encode(embed(jets, on: tape), offsets: jets.offsets, keys: keys, on: tape)
+    }
+
+    /// Embeds the constituents, `[tokens, width]`.
     package func embed(_ jets: Constituents, on tape: Tape) -> Variable {
         let values = continuous(Variable(constant: jets.values), on: tape)
         guard let identity else { return values }
         return tape.add(values, tape.embedding(identity.variable, index: jets.identities))
     }
 
+    /// Encodes embedded constituents, some of which may have been replaced.
     package func encode(
         _ embedded: Variable, offsets: Offsets, keys: TokenKeys?, on tape: Tape
     ) -> (output: Variable, offsets: Offsets) {

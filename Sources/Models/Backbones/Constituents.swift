@@ -1,49 +1,49 @@
 import System
 import Tensors
 
-/// The constituents of packed jets as a network takes them.
+/// The constituents of packed jets, as the input of a network.
 package struct Constituents {
     /// Preprocessed continuous features, `[tokens, features]`.
     package var values: Tensor
-    /// Identity classes, one a token.
+    /// Identity class of each token.
     package var identities: [Int32]
-    /// Where each jet begins.
+    /// Offsets of the jets.
     package var offsets: Offsets
 
     package init(values: Tensor, identities: [Int32], offsets: Offsets) {
-        invariant(values.rows == offsets.tokens && identities.count == offsets.tokens, "one row a token")
+        invariant(values.rows == offsets.tokens && identities.count == offsets.tokens, "one row for each token")
         self.values = values
         self.identities = identities
         self.offsets = offsets
     }
 }
 
-/// Jets cut into the constituents that the encoder sees and those that have to be recovered.
+/// Jets divided into the constituents that a network sees and those to recover.
 package struct MaskedConstituents {
-    /// The jets before they were cut.
+    /// The undivided jets.
     package let all: Constituents
-    /// Whether each of their constituents has to be recovered.
-    package let isDropped: [Bool]
-    /// What the encoder sees.
+    /// One flag for each of their constituents, true if it is dropped.
+    package let mask: [Bool]
+    /// The constituents that are not dropped.
     package let survivors: Constituents
-    /// What is to be recovered, in the order of the jet.
+    /// The dropped constituents, in the order of the jet.
     package let dropped: Constituents
 
-    /// - Parameter isDropped: one flag a token.
-    package init(_ jets: Constituents, isDropped: [Bool]) {
-        invariant(isDropped.count == jets.offsets.tokens, "one flag a token")
+    /// - Parameter mask: one flag for each token, true if it is dropped.
+    package init(_ jets: Constituents, mask: [Bool]) {
+        invariant(mask.count == jets.offsets.tokens, "one flag for each token")
         all = jets
-        self.isDropped = isDropped
-        survivors = jets.selecting(isDropped, false)
-        dropped = jets.selecting(isDropped, true)
+        self.mask = mask
+        survivors = jets.selecting(mask, false)
+        dropped = jets.selecting(mask, true)
     }
 
-    /// Where the dropped constituents stand among all.
-    package var droppedTokens: [Int32] { isDropped.indices.filter { isDropped[$0] }.map { Int32($0) } }
+    /// Indices of the dropped constituents among all.
+    package var droppedTokens: [Int32] { mask.indices.filter { mask[$0] }.map { Int32($0) } }
 }
 
 extension Constituents {
-    /// The tokens whose flag has the wanted value.
+    /// The tokens whose flag has the given value.
     fileprivate func selecting(_ flags: [Bool], _ wanted: Bool) -> Constituents {
         let features = values.columns
         let count = flags.reduce(0) { $0 + ($1 == wanted ? 1 : 0) }

@@ -55,8 +55,8 @@ package struct MaskedParticleModelV1: MaskedNetwork {
 
     package func callAsFunction(_ jets: MaskedConstituents, keys: TokenKeys? = nil, on tape: Tape) -> Variable {
         let embedded = backbone.embed(jets.all, on: tape)
-        let maskRow = Int32(jets.isDropped.count)
-        let index = jets.isDropped.enumerated().map { $1 ? maskRow : Int32($0) }
+        let maskRow = Int32(jets.mask.count)
+        let index = jets.mask.enumerated().map { $1 ? maskRow : Int32($0) }
         let input = tape.gatherRows([embedded, maskToken.variable], index: index)
         let offsets = jets.all.offsets
         let encoded = backbone.encode(input, offsets: offsets, keys: keys, on: tape)
@@ -65,7 +65,7 @@ package struct MaskedParticleModelV1: MaskedNetwork {
         places.reserveCapacity(jets.dropped.offsets.tokens)
         for jet in 0..<offsets.jets {
             let shift = encoded.offsets[jet].lowerBound + backbone.registers - offsets[jet].lowerBound
-            for token in offsets[jet] where jets.isDropped[token] {
+            for token in offsets[jet] where jets.mask[token] {
                 rows.append(Int32(token + shift))
                 places.append(Int32(token - offsets[jet].lowerBound))
             }

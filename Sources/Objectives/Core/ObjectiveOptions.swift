@@ -1,13 +1,14 @@
 import Configuration
 import Jets
+import System
 
-/// What is trained, with the sections of the configuration that belong to it.
-package enum ObjectiveOptions: Sendable, Equatable {
+/// The objective of a configuration, with the sections that belong to it.
+package enum ObjectiveOptions: Sendable {
     case mpmV1(MaskedParticleOptionsV1)
     case mpmV2(MaskedParticleOptions)
     case vqvae(VQVAETraining.Options)
     case setFlow(SetFlowOptions)
-    /// A task on a backbone; the first is the name.
+    /// A task on a backbone, with its name.
     case downstream(Name, DownstreamOptions)
 
     /// The key `objective`.
@@ -19,13 +20,19 @@ package enum ObjectiveOptions: Sendable, Equatable {
         case classification, cwola, vertexing
         case trackOrigin = "track_origin"
 
-        /// Whether labels are learned, on top of a backbone.
-        package var isDownstream: Bool {
+        /// The table of downstream tasks: a new one is a case and its row here, and a file. Nil for a pre-training.
+        var downstreamTask: (any DownstreamTaskOptions.Type)? {
             switch self {
-            case .mpmV1, .mpmV2, .vqvae, .setFlow: false
-            case .classification, .cwola, .vertexing, .trackOrigin: true
+            case .mpmV1, .mpmV2, .vqvae, .setFlow: nil
+            case .classification: JetClassification.Options.self
+            case .cwola: WeaklySupervised.Options.self
+            case .vertexing: Vertexing.Options.self
+            case .trackOrigin: TrackOrigin.Options.self
             }
         }
+
+        /// True for a task that learns labels on a backbone.
+        package var isDownstream: Bool { downstreamTask != nil }
     }
 
     /// The name in the configuration.
@@ -39,7 +46,7 @@ package enum ObjectiveOptions: Sendable, Equatable {
         }
     }
 
-    /// How the backbone is used; nil where it is what is trained.
+    /// Fine-tuning of the backbone; nil for an objective that trains the backbone itself.
     package var fineTuning: FineTuning? {
         switch self {
         case .mpmV1, .mpmV2, .vqvae, .setFlow: nil
@@ -47,7 +54,7 @@ package enum ObjectiveOptions: Sendable, Equatable {
         }
     }
 
-    /// The network that others may build on; nil where there is none.
+    /// The network that downstream tasks can use; nil if there is none.
     package var backbone: BackboneOptions? {
         switch self {
         case .mpmV1(let options): options.backbone
@@ -58,17 +65,17 @@ package enum ObjectiveOptions: Sendable, Equatable {
         }
     }
 
-    /// Whether the class of a jet is learned.
+    /// True if the classes of jets are learned.
     package var needsClasses: Bool {
         switch self {
         case .mpmV1(let options): options.tasks.probe != nil
         case .mpmV2(let options): options.tasks.probe != nil
         case .vqvae, .setFlow: false
-        case .downstream(let name, _): name == .classification || name == .cwola
+        case .downstream(_, let options): options.task.needsClasses
         }
     }
 
-    /// The VQ-VAE that others may take codes from; nil where there is none.
+    /// The VQ-VAE that is trained; nil for other objectives.
     package var vqvae: VQVAEOptions? {
         switch self {
         case .vqvae(let options): options.model
@@ -76,18 +83,23 @@ package enum ObjectiveOptions: Sendable, Equatable {
         }
     }
 
-    /// The datasets with a whole number for each constituent that are needed.
+    /// Names of the required datasets with one integer for each constituent.
     package var constituentLabels: [String] {
-        if case .downstream(_, let options) = self { options.constituentLabels } else { [] }
+        switch self {
+        case .mpmV1, .mpmV2, .vqvae, .setFlow: []
+        case .downstream(_, let options): options.task.constituentLabels
+        }
     }
 
-    /// The jets of the training files that are used, where the objective says so itself.
+    /// The jets of the training files to use, if the objective chooses them.
     package func choice(seed: UInt64) -> JetChoice? {
-        if case .downstream(_, let options) = self, case .cwola(let cwola) = options.task { cwola.choice(seed: seed) }
-        else { nil }
+        switch self {
+        case .mpmV1, .mpmV2, .vqvae, .setFlow: nil
+        case .downstream(_, let options): options.task.choice(seed: seed)
+        }
     }
 
-    /// The VQ-VAE whose codes are used; nil where there is none.
+    /// The trained VQ-VAE whose codes are used; nil if there is none.
     package var usedTokenizer: VQVAEOptions? {
         switch self {
         case .mpmV1(let options): options.tokenizer ?? inputTokenizer
@@ -96,15 +108,15 @@ package enum ObjectiveOptions: Sendable, Equatable {
         }
     }
 
-    /// The VQ-VAE that the backbone takes its inputs from.
-    var inputTokenizer: VQVAEOptions? {
-        if case .vqvae(let options)? = backbone?.inputs { options } else { nil }
-    }
+    /// The VQ-VAE whose codes are the inputs of the backbone; nil for other inputs.
+    private var inputTokenizer: VQVAEOptions? { backbone?.inputs.vqvae }
 
-    /// Decodes `objective` and what depends on it from the root of a configuration. Throws `ConfigurationError`.
+    /// Decodes `objective` and the sections that depend on it from the root of a configuration.
+    ///
+    /// Throws `ConfigurationError`.
     ///
     /// - Parameters:
-    ///   - backbone: what the checkpoint was trained on that `backbone` names.
+    ///   - backbone: the objective of the checkpoint that `backbone` names.
     ///   - tokenizer: the VQ-VAE of the checkpoint that `tokenizer.checkpoint` names.
     package init(from root: Section, backbone: ObjectiveOptions? = nil, tokenizer: VQVAEOptions? = nil) throws {
         let name = try root.choice("objective", of: Name.self, default: .mpmV2)
@@ -119,18 +131,21 @@ package enum ObjectiveOptions: Sendable, Equatable {
         if let shape, shape != vqvae {
             throw root.error("tokenizer", "the shape differs from that of the VQ-VAE; name its checkpoint alone")
         }
+        if let task = name.downstreamTask {
+            self = .downstream(
+                name, try DownstreamOptions(from: root, task, backbone: backbone?.backbone, tokenizer: vqvae))
+            return
+        }
         switch name {
         case .mpmV1: self = .mpmV1(try MaskedParticleOptionsV1(from: root, tokenizer: vqvae))
         case .mpmV2: self = .mpmV2(try MaskedParticleOptions(from: root, tokenizer: vqvae))
         case .vqvae: self = .vqvae(try VQVAETraining.Options(from: root))
         case .setFlow: self = .setFlow(try SetFlowOptions(from: root))
-        case .classification, .cwola, .vertexing, .trackOrigin:
-            self = .downstream(
-                name, try DownstreamOptions(from: root, name, backbone: backbone?.backbone, tokenizer: vqvae))
+        default: unreachable("\(name.rawValue) has no options")
         }
     }
 
-    /// Builds the model, with fresh weights.
+    /// Builds the model with initial weights.
     package func makeObjective(_ jets: JetShape, seed: UInt64) -> any Objective {
         switch self {
         case .mpmV1(let options): MaskedParticleModelling(options, jets, seed: seed)

@@ -1,7 +1,7 @@
 import HDF5
 import Tensors
 
-/// What an objective knows besides its parameters, as named values: `tasks/kmeans/centroids`.
+/// State of an objective besides its parameters, as named values: `tasks/kmeans/centroids`.
 package struct ObjectiveState: Sendable {
     package var tensors: [String: Tensor] = [:]
     package var integers: [String: [Int]] = [:]
@@ -11,7 +11,7 @@ package struct ObjectiveState: Sendable {
 
     package var isEmpty: Bool { tensors.isEmpty && integers.isEmpty && texts.isEmpty }
 
-    /// The state of a part, which is kept under a name of its own.
+    /// State of a part, stored under a name of its own.
     package subscript(part: String) -> ObjectiveState {
         get {
             func inside<T>(_ values: [String: T]) -> [String: T] {
@@ -29,9 +29,9 @@ package struct ObjectiveState: Sendable {
         }
     }
 
-    /// A tensor of a shape. Throws `ObjectiveError` where there is none, or one of another shape.
+    /// The tensor of a name. Throws `ObjectiveError` if it is missing or has another shape.
     ///
-    /// - Parameter wanted: what asks for the shape, such as `tasks.kmeans asks for 512 clusters of 7 features`.
+    /// - Parameter wanted: the reason for the shape, such as `tasks.kmeans asks for 512 clusters of 7 features`.
     package func tensor(_ name: String, shape: [Int], wanted: @autoclosure () -> String) throws -> Tensor {
         guard let tensor = tensors[name] else {
             throw ObjectiveError("the stored state of the objective has no '\(name)'; \(wanted())")
@@ -42,7 +42,7 @@ package struct ObjectiveState: Sendable {
         return tensor
     }
 
-    /// Whole numbers, `count` of them. Throws `ObjectiveError` where there are none, or another number.
+    /// The `count` integers of a name. Throws `ObjectiveError` if they are missing or their number differs.
     package func integers(_ name: String, count: Int) throws -> [Int] {
         guard let values = integers[name], values.count == count else {
             throw ObjectiveError(
@@ -51,7 +51,7 @@ package struct ObjectiveState: Sendable {
         return values
     }
 
-    /// Writes everything with checksums: tensors and whole numbers as datasets, texts as attributes.
+    /// Writes everything with checksums: tensors and integers as datasets, texts as attributes.
     package func save(to group: borrowing Group) throws {
         for (name, text) in texts.sorted(by: { $0.key < $1.key }) { try group.setAttribute(name, to: text) }
         if !texts.isEmpty { try group.sealAttributes() }
@@ -65,7 +65,7 @@ package struct ObjectiveState: Sendable {
         }
     }
 
-    /// Reads what `save` wrote. Throws `HDF5Error`.
+    /// Reads a state written by `save`. Throws `HDF5Error`.
     package init(from group: borrowing Group) throws {
         try group.verifyAttributes()
         for name in try group.attributeNames {
@@ -89,14 +89,5 @@ package struct ObjectiveState: Sendable {
             case .other: continue
             }
         }
-    }
-}
-
-/// Data or a checkpoint that an objective cannot use, in words.
-package struct ObjectiveError: Error, CustomStringConvertible {
-    package let description: String
-
-    package init(_ description: String) {
-        self.description = description
     }
 }

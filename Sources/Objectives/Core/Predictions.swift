@@ -1,10 +1,9 @@
-import Jets
 import System
 import Tensors
 
-/// What a model says of some jets, as named columns of a row a jet, a constituent or a pair.
+/// Predictions of a model, with the truth: named columns with one row for each jet, constituent or pair.
 package struct Predictions: Sendable {
-    /// Values of one kind, `width` of them a row.
+    /// Values of one type, `width` of them in a row.
     package struct Column: Sendable, Equatable {
         package enum Values: Sendable, Equatable {
             case floats([Float])
@@ -18,26 +17,26 @@ package struct Predictions: Sendable {
         package init(_ tensor: Tensor) { self.init(Array(tensor.buffer), width: tensor.columns) }
     }
 
-    /// The columns by name.
+    /// Columns by name.
     package private(set) var columns: [String: Column] = [:]
 
     package init(_ columns: [String: Column] = [:]) {
         self.columns = columns
     }
 
-    /// The values of a column of floats.
+    /// Values of a column of floats; empty if there is no such column.
     package func floats(_ name: String) -> [Float] {
         guard case .floats(let values)? = columns[name]?.values else { return [] }
         return values
     }
 
-    /// The values of a column of whole numbers.
+    /// Values of a column of integers; empty if there is no such column.
     package func integers(_ name: String) -> [Int] {
         guard case .integers(let values)? = columns[name]?.values else { return [] }
         return values
     }
 
-    /// Adds the rows of other jets.
+    /// Appends the rows of other jets.
     package mutating func append(_ other: Predictions) {
         for (name, column) in other.columns {
             guard let own = columns[name] else {
@@ -46,7 +45,7 @@ package struct Predictions: Sendable {
             }
             switch (own.values, column.values) {
             case (.floats, .floats(let more)):
-                columns[name] = nil  // so that the array is not copied
+                columns[name] = nil  // leaves one reference, so that appending does not copy the array
                 guard case .floats(var values) = own.values else { continue }
                 values += more
                 columns[name] = Column(values, width: own.width)
@@ -69,20 +68,4 @@ package struct Measure: Sendable, Equatable {
     package init(_ name: String, _ value: Double) {
         (self.name, self.value) = (name, value)
     }
-}
-
-/// An objective that answers for every jet.
-package protocol Predicting: Objective {
-    /// The answers for some jets, and the truth that they are compared with.
-    ///
-    /// - Parameter preprocessing: what made the inputs of the stored features.
-    func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions
-    /// The figures of merit of the answers for all jets.
-    func measures(of predictions: Predictions) -> [Measure]
-    /// Figures of merit that are tables, row by row.
-    func tables(of predictions: Predictions) -> [String: [[Double]]]
-}
-
-extension Predicting {
-    package func tables(of predictions: Predictions) -> [String: [[Double]]] { [:] }
 }

@@ -4,17 +4,17 @@ import Models
 import NN
 import Tensors
 
-/// The section `head` of a task that tells whole jets apart.
+/// Section `head` of a task that classifies jets.
 package struct ClassifierOptions: Sendable, Equatable {
     package enum Name: String, CaseIterable, Sendable {
-        /// A class token that attends to the outputs (version 2).
+        /// A class token that attends to the backbone's outputs (version 2).
         case classAttention = "class_attention"
-        /// A weighted mean over the outputs and a linear map (version 1, and a linear probe).
+        /// A weighted mean over the backbone's outputs and a linear map (version 1, and the linear probe).
         case weightedPooling = "weighted_pooling"
     }
 
     package var name = Name.classAttention
-    /// What `class_attention` is made of.
+    /// Shape of the head `class_attention`; its inputs and outputs are set when the head is built.
     package var attention = ClassAttentionPooling.Shape(inputs: 0, outputs: 0)
 
     package init() {}
@@ -36,21 +36,21 @@ package struct ClassifierOptions: Sendable, Equatable {
     }
 }
 
-/// A head for whole jets: the backbone's outputs of a jet to one logit a class.
-package struct Classifier {
+/// Classification head for jets: the backbone's outputs for a jet to one logit for each class.
+struct Classifier {
     private enum Head {
         case classAttention(ClassAttentionPooling)
         case weightedPooling(WeightedPoolingHead)
     }
 
-    /// The first of the head's places of dropout, behind those of any backbone.
+    /// First dropout place of the head, after those of any backbone (`TokenKeys`).
     private static let dropoutPlace = 112
 
     private let head: Head
     private let hasDropout: Bool
     private let seed: UInt64
 
-    package init(_ options: ClassifierOptions, inputs: Int, classes: Int, seed: UInt64, in scope: ParameterScope) {
+    init(_ options: ClassifierOptions, inputs: Int, classes: Int, seed: UInt64, in scope: ParameterScope) {
         self.seed = seed
         switch options.name {
         case .classAttention:
@@ -64,8 +64,8 @@ package struct Classifier {
         }
     }
 
-    /// The logits, `[jets, classes]`.
-    package func callAsFunction(
+    /// Logits, `[jets, classes]`.
+    func callAsFunction(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, on tape: Tape
     ) -> Variable {
         switch head {

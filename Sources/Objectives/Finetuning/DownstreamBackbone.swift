@@ -3,9 +3,9 @@ import Models
 import NN
 import Tensors
 
-/// The backbone of a downstream model, in a group of parameters of its own.
+/// The backbone of a downstream model, in a parameter group of its own.
 package struct DownstreamBackbone {
-    /// The names of the groups of parameters.
+    /// Names of the parameter groups.
     package static let (group, headGroup) = ("backbone", "head")
 
     private let backbone: Backbone
@@ -13,16 +13,16 @@ package struct DownstreamBackbone {
     private let hasDropout: Bool
     private let tuning: FineTuning
     private let seed: UInt64
-    /// What is kept of a backbone that never changes.
+    /// Cache of the encodings of a fixed backbone; nil if they change.
     private let cache: EncodingCache?
-    /// Channels of its outputs.
+    /// Channels of the outputs.
     package var width: Int { backbone.width }
 
-    /// Declares the backbone; what is declared afterwards is the head.
+    /// Declares the backbone. Parameters declared afterwards belong to the head.
     package init(
         _ options: BackboneOptions, _ tuning: FineTuning, _ jets: JetShape, seed: UInt64, in builder: ParameterBuilder
     ) {
-        inputs = JetInputs(options.inputs, jets, seed: seed)
+        inputs = JetInputs(options.inputs, jets)
         builder.beginGroup(Self.group)
         backbone = options.shape.makeEncoder(
             features: inputs.width, identities: JetFeatures.identityNames.count,
@@ -34,13 +34,13 @@ package struct DownstreamBackbone {
         self.seed = seed
     }
 
-    /// The factors of both groups' learning rates.
+    /// Learning rate factors of the two groups.
     package func learningRateFactors(step: Int) -> [Double] { [tuning.factor(step: step), 1] }
 
-    /// Encodes jets; while the backbone rests, it has no dropout and nothing is kept for a gradient.
+    /// Encodes jets. A frozen backbone runs without dropout and records nothing for a gradient.
     package func callAsFunction(_ batch: JetBatch, phase: Phase, on tape: Tape) -> EncodedJets {
         guard !tuning.isFrozen(in: phase) else {
-            let encoded = encodeAtRest(batch, phase: phase, on: tape.evaluating)
+            let encoded = encodeFrozen(batch, phase: phase, on: tape.evaluating)
             return EncodedJets(
                 output: Variable(constant: encoded.output), offsets: encoded.offsets, registers: backbone.registers)
         }
@@ -50,7 +50,7 @@ package struct DownstreamBackbone {
         return EncodedJets(output: encoded.output, offsets: encoded.offsets, registers: backbone.registers)
     }
 
-    private func encodeAtRest(_ batch: JetBatch, phase: Phase, on tape: Tape) -> (output: Tensor, offsets: Offsets) {
+    private func encodeFrozen(_ batch: JetBatch, phase: Phase, on tape: Tape) -> (output: Tensor, offsets: Offsets) {
         func encode(_ batch: JetBatch) -> (output: Tensor, offsets: Offsets) {
             let encoded = backbone(inputs(Constituents(batch)), on: tape)
             return (encoded.output.value, encoded.offsets)
@@ -58,16 +58,22 @@ package struct DownstreamBackbone {
         return cache?(batch, phase: phase) { encode($0).output } ?? encode(batch)
     }
 
-    /// What makes tokens of the inputs, in a state under the names of a pre-training.
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) { inputs.useSyntheticTokens(points) }
+
+    /// State of the tokenizer of the inputs, under the names that a pre-training uses.
     package var state: ObjectiveState {
         var state = ObjectiveState()
         state[JetInputs.stateName] = inputs.state
-        if let vqvae = inputs.vqvae { state[VQVAETokenizer.stateName] = vqvae.weights }
+        if let weights = inputs.pretrained?.pretrainedParameters {
+            state[ObjectiveState.tokenizerName] = ObjectiveState(weights: weights)
+        }
         return state
     }
 
     package func restore(_ state: ObjectiveState) throws {
         try inputs.restore(state[JetInputs.stateName])
-        try inputs.vqvae?.restore(weights: state[VQVAETokenizer.stateName])
+        if let weights = inputs.pretrained?.pretrainedParameters {
+            try state[ObjectiveState.tokenizerName].copyWeights(into: weights)
+        }
     }
 }

@@ -1,12 +1,12 @@
 import Jets
 import Tensors
 
-/// What a fixed backbone says of jets, kept in memory, so that a jet is encoded once and not once an epoch.
+/// Cache of a fixed backbone's encodings, so that a jet is encoded once instead of once per epoch.
 ///
-/// Every jet is encoded alone, whether there is room to keep it or not: rounding then does not depend on the jets that
-/// come with it, and a run that is resumed with an empty cache goes on exactly.
+/// Every jet is encoded on its own, cached or not: its rounding then does not depend on the other jets of the batch, and
+/// a run that resumes with an empty cache continues exactly.
 package final class EncodingCache {
-    /// The files of training and of validation number their jets each from 0.
+    /// Training and validation files number their jets from 0 separately.
     private struct Key: Hashable {
         var isTraining: Bool
         var jet: Int
@@ -15,20 +15,20 @@ package final class EncodingCache {
     private let width: Int
     private let limit: Int
     private var encodings: [Key: [Float]] = [:]
-    /// What the kept encodings take [bytes].
+    /// Size of the cached encodings [bytes].
     package private(set) var bytes = 0
 
     /// - Parameters:
     ///   - width: channels of the encodings.
-    ///   - limit: what they may take [bytes].
+    ///   - limit: largest size of the cache [bytes].
     package init(width: Int, limit: Int) {
         self.width = width
         self.limit = limit
     }
 
-    /// The encodings of some jets, `[rows, width]`, one after the other, and where each begins.
+    /// Encodings of some jets, concatenated to `[rows, width]`, and their offsets.
     ///
-    /// - Parameter encode: finds that of a single jet.
+    /// - Parameter encode: encodes a batch of a single jet.
     package func callAsFunction(
         _ batch: JetBatch, phase: Phase, encode: (JetBatch) -> Tensor
     ) -> (output: Tensor, offsets: Offsets) {

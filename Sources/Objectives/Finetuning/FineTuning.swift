@@ -1,31 +1,31 @@
 import Configuration
 
-/// How a downstream task uses its backbone: `backbone_mode` and the section `fine_tuning`.
+/// Training of the backbone in a downstream task: `backbone_mode` and the section `fine_tuning`.
 package struct FineTuning: Sendable, Equatable {
     package enum Mode: String, CaseIterable, Sendable {
-        /// As it was pre-trained; the head alone learns.
+        /// The backbone keeps its pre-trained weights; only the head is trained.
         case fixed
-        /// Both learn; the backbone rests at first, then catches up.
+        /// Both are trained; the backbone is frozen at first, then its learning rate rises to that of the head.
         case fineTuned = "fine_tuned"
-        /// Fresh weights, which learn like the head.
+        /// The backbone starts from initial weights and is trained like the head.
         case scratch
     }
 
-    /// `fine_tuning.cache`: whether the encodings of a fixed backbone are kept in memory.
+    /// `fine_tuning.cache`: caching of the encodings of a fixed backbone.
     package enum Cache: String, CaseIterable, Sendable {
-        /// As many as fit. The noise of a jet is then that of epoch 0 in every epoch, kept or not.
+        /// As many as fit. Every epoch then uses the preprocessing noise of epoch 0, also for jets that are not cached.
         case auto
-        /// Every jet is encoded in every epoch, with new noise.
+        /// No cache: every jet is encoded in every epoch, with new noise.
         case never
     }
 
     package var mode = Mode.fineTuned
-    /// Steps at which the head learns alone.
+    /// Number of steps in which only the head is trained.
     package var frozenSteps = 5000
-    /// Steps over which the backbone's learning rate then rises to that of the head.
+    /// Number of steps over which the backbone's learning rate then rises to that of the head.
     package var catchUpSteps = 5000
     package var cache = Cache.auto
-    /// What the encodings may take of the memory of each rank [MiB].
+    /// Largest size of the cache on each rank [MiB].
     package var cacheLimit = 1024
 
     package init() {}
@@ -46,10 +46,10 @@ package struct FineTuning: Sendable, Equatable {
         cacheLimit = try section.int("cache_limit", default: cacheLimit, in: 0...(1 << 30))
     }
 
-    /// Whether a jet's encoding is the same in every epoch, so that it may be kept.
+    /// True if encodings are cached, which requires that they are the same in every epoch.
     package var keepsEncodings: Bool { mode == .fixed && cache == .auto }
 
-    /// What the backbone's learning rate is of that of the head, at a step counted from 0; 0 while it rests.
+    /// Ratio of the backbone's learning rate to that of the head, at a step counted from 0; 0 while it is frozen.
     package func factor(step: Int) -> Double {
         switch mode {
         case .fixed: 0
@@ -59,7 +59,7 @@ package struct FineTuning: Sendable, Equatable {
         }
     }
 
-    /// Whether the backbone rests in a phase.
+    /// True if the backbone is not trained in a phase.
     package func isFrozen(in phase: Phase) -> Bool {
         switch phase {
         case .training(let step): factor(step: step) == 0

@@ -5,9 +5,9 @@ import NN
 import System
 import Tensors
 
-/// Tells the classes of jets apart: a head on the backbone's outputs, and cross-entropy.
+/// Classifies jets: a classification head on the backbone's outputs, and the cross-entropy.
 package final class JetClassification: DownstreamTask {
-    /// The section `head`.
+    /// Section `head`.
     package struct Options: Sendable, Equatable {
         package var classifier = ClassifierOptions()
         package var labelSmoothing = 0.1
@@ -39,7 +39,7 @@ package final class JetClassification: DownstreamTask {
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
     ) -> [Double] {
         let logits = head(encoded, batch, phase: phase, on: tape)
-        // Before the loss, which puts the gradient in the place of the logits.
+        // Before the loss, which overwrites the logits with their gradient.
         let right = zip(logits.value.argmaxOfRows(), batch.labels).count { $0 == $1 }
         let loss = tape.crossEntropy(logits, target: batch.labels, smoothing: labelSmoothing, scale: scales[0])
         return [loss, Double(right)]
@@ -57,8 +57,8 @@ package final class JetClassification: DownstreamTask {
             probabilities: predictions.floats("scores"), classes: classes.count, labels: predictions.integers("labels"))
     }
 
-    /// Accuracies and areas of all classes, and what ParT tells of each against the first (arXiv:2202.03772): the
-    /// background rejection at several efficiencies.
+    /// Accuracies and areas under the curve of all classes, and the background rejection of each class against the first
+    /// at several signal efficiencies (as for ParT, arXiv:2202.03772).
     package func measures(of predictions: Predictions) -> [Measure] {
         let metrics = metrics(of: predictions)
         var measures = [
@@ -80,5 +80,15 @@ package final class JetClassification: DownstreamTask {
 
     package func tables(of predictions: Predictions) -> [String: [[Double]]] {
         ["confusion": metrics(of: predictions).confusion.map { $0.map { Double($0) } }]
+    }
+}
+
+extension JetClassification.Options: DownstreamTaskOptions {
+    package init(root: Section) throws { try self.init(from: root.section("head")) }
+
+    package var needsClasses: Bool { true }
+
+    package func makeTask(_ context: DownstreamContext) -> any DownstreamTask {
+        JetClassification(self, width: context.width, context.jets, seed: context.seed, in: context.scope)
     }
 }

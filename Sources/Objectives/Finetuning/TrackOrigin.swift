@@ -1,18 +1,17 @@
 import Configuration
 import Foundation
 import Jets
-import Models
 import MPI
 import NN
 import Tensors
 
-/// Tells where every track comes from: a perceptron on the backbone's output of the constituent, and cross-entropy with
-/// classes weighted by the inverse of their frequency in the training set.
+/// Classifies the origin of every track: a perceptron on the backbone's output at the constituent, and the cross-entropy
+/// with classes weighted by their inverse frequency in the training set.
 package final class TrackOrigin: DownstreamTask {
-    /// The section `head`.
+    /// Section `head`.
     package struct Options: Sendable, Equatable {
         package var width = 128
-        /// Jets that the frequencies of the classes are counted in.
+        /// Number of jets in which the frequencies of the classes are counted.
         package var fitJets = 100_000
 
         package init() {}
@@ -24,9 +23,8 @@ package final class TrackOrigin: DownstreamTask {
         }
     }
 
-    /// By the number in the dataset `track_type`.
-    package static let names = ["primary", "c", "b", "other"]
-    package static let constituentLabels = ["track_type"]
+    /// Origins, indexed by the value in the dataset `track_type`.
+    static let names = ["primary", "c", "b", "other"]
     package let terms = [LossTerm(name: "track_origin", weight: 1), LossTerm(measure: "accuracy")]
     private let options: Options
     private let head: MLP
@@ -37,7 +35,7 @@ package final class TrackOrigin: DownstreamTask {
         head = MLP(widths: [width, options.width, options.width, Self.names.count], in: scope)
     }
 
-    /// The origins, of which a value that is none counts as other.
+    /// Origins of the tracks; an unknown value counts as `other`.
     private func targets(_ batch: JetBatch) -> [Int32] {
         batch.constituentLabels[0].map { Self.names.indices.contains(Int($0)) ? $0 : Int32(Self.names.count - 1) }
     }
@@ -68,7 +66,7 @@ package final class TrackOrigin: DownstreamTask {
         ])
     }
 
-    /// The balanced accuracy over all tracks, and over those of jets with so many tracks.
+    /// The balanced accuracy over all tracks, and separately by the number of tracks in the jet.
     package func measures(of predictions: Predictions) -> [Measure] {
         let (counts, origins) = (predictions.integers("constituents"), predictions.integers("origin"))
         let scores = predictions.floats("origin_scores")
@@ -95,19 +93,11 @@ package final class TrackOrigin: DownstreamTask {
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
-        let classes = Self.names.count
-        let own = try communicator.agree {
-            var counts = [Int](repeating: 0, count: classes)
-            let size = jets.order.batchSize
-            for step in 0..<min(jets.stepsPerEpoch, (options.fitJets + size - 1) / size) {
-                for origin in targets(try jets.batch(epoch: 0, step: step)) { counts[Int(origin)] += 1 }
-            }
-            return counts
-        }
-        let counts = try communicator.allReduce(own)
+        let counts = try jets.histogram(
+            bins: Self.names.count, ofFirst: options.fitJets, on: communicator
+        ) { targets($0).map { Int($0) } }
         let total = Double(counts.reduce(0, +))
-        classWeights = Tensor(
-            counts.map { $0 == 0 ? 0 : Float(total / Double(classes * $0)) }, shape: [classes])
+        classWeights = .classWeights(balancing: counts)
         report(
             "origins of tracks: "
                 + zip(Self.names, counts).map { "\($0) \(String(format: "%.1f %%", 100 * Double($1) / max(1, total)))" }
@@ -122,6 +112,16 @@ package final class TrackOrigin: DownstreamTask {
 
     package func restore(_ state: ObjectiveState) throws {
         classWeights = try state.tensor(
-            "class_weights", shape: [Self.names.count], wanted: "this task tells \(Self.names.count) origins apart")
+            "class_weights", shape: [Self.names.count], wanted: "this task has \(Self.names.count) origins")
+    }
+}
+
+extension TrackOrigin.Options: DownstreamTaskOptions {
+    package init(root: Section) throws { try self.init(from: root.section("head")) }
+
+    package var constituentLabels: [String] { ["track_type"] }
+
+    package func makeTask(_ context: DownstreamContext) -> any DownstreamTask {
+        TrackOrigin(self, width: context.width, in: context.scope)
     }
 }

@@ -5,16 +5,16 @@ import Models
 import NN
 import Tensors
 
-/// Finds which constituents come from the same vertex: a logit for every pair of a jet, and the focal loss (Lin et al.,
-/// arXiv:1708.02002). Vertices are what chains of accepted pairs connect.
+/// Groups the constituents of a jet by vertex: one logit for every pair of constituents, and the focal loss (Lin et al.,
+/// arXiv:1708.02002). A vertex is a connected component of the accepted pairs.
 package final class Vertexing: DownstreamTask {
-    /// The section `head`.
+    /// Section `head`.
     package struct Options: Sendable, Equatable {
         package var width = 128
         package var layers = 3
-        /// The exponent γ of the focal loss.
+        /// Exponent γ of the focal loss.
         package var gamma = 3.0
-        /// What pairs of one vertex count.
+        /// Weight of pairs from the same vertex.
         package var positiveWeight = 0.778
 
         package init() {}
@@ -28,7 +28,6 @@ package final class Vertexing: DownstreamTask {
         }
     }
 
-    package static let constituentLabels = ["vtx_id"]
     package let terms = [LossTerm(name: "vertexing", weight: 1), LossTerm(measure: "pair_accuracy")]
     private let head: VertexingHead
     private let options: Options
@@ -43,7 +42,7 @@ package final class Vertexing: DownstreamTask {
         return [pairs, pairs]
     }
 
-    /// Whether the constituents of each pair come from one vertex.
+    /// True for each pair whose constituents come from the same vertex.
     private func targets(_ batch: JetBatch) -> [Bool] {
         let vertices = batch.constituentLabels[0]
         return batch.offsets.mapPairs { vertices[$0] == vertices[$1] }
@@ -79,8 +78,8 @@ package final class Vertexing: DownstreamTask {
         ])
     }
 
-    /// The adjusted Rand index of the vertices, mean over the jets, by the number of secondary vertices too; and that
-    /// of the decisions on pairs as they are.
+    /// The adjusted Rand index of the vertices, averaged over all jets and by the number of secondary vertices, and the
+    /// same index of the decisions on pairs.
     package func measures(of predictions: Predictions) -> [Measure] {
         let (counts, scores) = (predictions.integers("constituents"), predictions.floats("pair_scores"))
         let (truth, found) = (predictions.integers("vertex"), predictions.integers("predicted_vertex"))
@@ -89,7 +88,7 @@ package final class Vertexing: DownstreamTask {
         for count in counts {
             let (tokens, pairs) = (token..<token + count, pair..<pair + count * (count - 1) / 2)
             (token, pair) = (tokens.upperBound, pairs.upperBound)
-            // Vertex 0 is the primary one.
+            // Vertex 0 is the primary vertex.
             let secondary = Set(truth[tokens]).subtracting([0]).count
             let index = adjustedRandIndex(found[tokens], truth[tokens])
             let isTogether = Offsets(counts: [count]).mapPairs {
@@ -103,5 +102,15 @@ package final class Vertexing: DownstreamTask {
             }
         }
         return sums.sorted { $0.key < $1.key }.map { Measure($0.key, $0.value.sum / $0.value.jets) }
+    }
+}
+
+extension Vertexing.Options: DownstreamTaskOptions {
+    package init(root: Section) throws { try self.init(from: root.section("head")) }
+
+    package var constituentLabels: [String] { ["vtx_id"] }
+
+    package func makeTask(_ context: DownstreamContext) -> any DownstreamTask {
+        Vertexing(self, width: context.width, in: context.scope)
     }
 }

@@ -1,21 +1,20 @@
 import Configuration
 import Jets
-import Models
 import NN
 import Tensors
 
-/// Classification without labels (Metodiev et al., arXiv:1708.02949): two samples of background jets, one of which has
-/// some signal jets in it; a classifier that tells the samples apart has learned to tell signal from background.
+/// Classification without labels, CWoLa (Metodiev et al., arXiv:1708.02949): two samples of background jets, one of them
+/// with some signal jets; a classifier of the samples learns to separate signal from background.
 ///
-/// Every background jet falls into one of the samples at random. Validation and test have the true classes.
+/// Every background jet is assigned to one of the samples at random. Validation and test use the true classes.
 package final class WeaklySupervised: DownstreamTask {
-    /// The sections `cwola` and `head`.
+    /// Sections `cwola` and `head`.
     package struct Options: Sendable, Equatable {
         package var background = ["QCD"]
         package var signal = ["Tbqq"]
-        /// Background jets of both samples together; nil for all.
+        /// Number of background jets in both samples together; nil for all.
         package var backgroundJets: Int?
-        /// Signal jets in the second sample; nil for all.
+        /// Number of signal jets in the second sample; nil for all.
         package var signalJets: Int?
         package var classifier = ClassifierOptions()
 
@@ -34,8 +33,8 @@ package final class WeaklySupervised: DownstreamTask {
             classifier = try ClassifierOptions(from: root.section("head"))
         }
 
-        /// The jets of the training files that are used.
-        func choice(seed: UInt64) -> JetChoice {
+        /// The jets of the training files to use: the given numbers, divided evenly among the classes.
+        package func choice(seed: UInt64) -> JetChoice? {
             var counts: [String: Int] = [:]
             func share(_ jets: Int?, among names: [String]) {
                 guard let jets else { return }
@@ -54,13 +53,13 @@ package final class WeaklySupervised: DownstreamTask {
     private let backgrounds: Int
     private let seed: UInt64
 
-    init(_ options: Options, width: Int, _ jets: JetShape, seed: UInt64, in scope: ParameterScope) {
+    init(_ options: Options, width: Int, seed: UInt64, in scope: ParameterScope) {
         backgrounds = options.background.count
         self.seed = seed
         head = Classifier(options.classifier, inputs: width, classes: 2, seed: seed, in: scope)
     }
 
-    /// The sample of each jet in training, the truth elsewhere.
+    /// The sample of each jet in training, its true class in validation.
     private func targets(_ batch: JetBatch, phase: Phase) -> [Int32] {
         zip(batch.jets, batch.labels).map { jet, label in
             if label >= backgrounds { return 1 }
@@ -88,8 +87,8 @@ package final class WeaklySupervised: DownstreamTask {
         ])
     }
 
-    /// The significance improvement ε_S / √ε_B at the threshold of version 1 (0.5) and at that of version 2 (99 %
-    /// background rejection), and the largest with at least ten background jets left.
+    /// The area under the curve, and the significance improvement ε_S / √ε_B at the threshold of version 1 (0.5), at that
+    /// of version 2 (99 % background rejection), and its maximum with at least ten background jets left.
     package func measures(of predictions: Predictions) -> [Measure] {
         let metrics = BinaryMetrics(
             scores: predictions.floats("scores"), isSignal: predictions.integers("labels").map { $0 == 1 })
@@ -99,5 +98,15 @@ package final class WeaklySupervised: DownstreamTask {
             Measure("sic_99", metrics.significanceImprovement(backgroundRejection: 0.99)),
             Measure("sic_max", metrics.maximumSignificanceImprovement(leastBackground: 10)),
         ]
+    }
+}
+
+extension WeaklySupervised.Options: DownstreamTaskOptions {
+    package init(root: Section) throws { try self.init(from: root) }
+
+    package var needsClasses: Bool { true }
+
+    package func makeTask(_ context: DownstreamContext) -> any DownstreamTask {
+        WeaklySupervised(self, width: context.width, seed: context.seed, in: context.scope)
     }
 }

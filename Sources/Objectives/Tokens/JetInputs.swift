@@ -1,76 +1,39 @@
-import Configuration
 import Jets
 import Models
 import MPI
 import Tensors
 
-/// The section `model.inputs`: what stands for a constituent at the input of a backbone.
-package enum InputOptions: Sendable, Equatable {
-    /// Its preprocessed features.
-    case raw
-    /// The centroid of its cluster.
-    case kmeans(KMeansTokenizer.Options)
-    /// The vector of its code in the VQ-VAE that `tokenizer` names.
-    case vqvae(VQVAEOptions)
-
-    private enum Name: String, CaseIterable {
-        case raw, kmeans, vqvae
-    }
-
-    /// Decodes the section. Throws `ConfigurationError`.
-    ///
-    /// - Parameter tokenizer: the VQ-VAE of the configuration.
-    init(from section: Section, defaults: InputOptions = .raw, tokenizer: VQVAEOptions?) throws {
-        let name: Name = switch defaults {
-        case .raw: .raw
-        case .kmeans: .kmeans
-        case .vqvae: .vqvae
-        }
-        switch try section.choice("name", of: Name.self, default: name) {
-        case .raw: self = .raw
-        case .kmeans: self = .kmeans(try KMeansTokenizer.Options(from: section, clusters: 512))
-        case .vqvae:
-            guard let tokenizer else {
-                throw section.error("name", "vqvae needs the checkpoint of a VQ-VAE; set tokenizer.checkpoint")
-            }
-            self = .vqvae(tokenizer)
-        }
-    }
-}
-
-/// What turns jets into the inputs of a backbone.
+/// Map from jets to the inputs of a backbone: the features, or the vectors of tokens in their place.
 package struct JetInputs {
+    /// Name of the state in that of an objective.
     static let stateName = "inputs"
 
-    /// Channels of the values that stand for a constituent.
+    /// Number of values that represent a constituent.
     package let width: Int
-    let tokenizer: (any Tokenizer)?
+    private let tokenizer: (any Tokenizer)?
 
-    package init(_ options: InputOptions, _ jets: JetShape, seed: UInt64) {
-        tokenizer = switch options {
-        case .raw: nil
-        case .kmeans(let options):
-            KMeansTokenizer(options, features: jets.features, seed: seed, place: "model.inputs")
-        case .vqvae(let options): VQVAETokenizer(options, features: jets.features)
-        }
+    package init(_ options: InputOptions, _ jets: JetShape) {
+        tokenizer = options.tokenizer?.makeTokenizer(jets, section: "model.inputs")
         width = tokenizer?.dimension ?? jets.features
     }
 
-    /// The VQ-VAE, where there is one.
-    package var vqvae: VQVAETokenizer? { tokenizer as? VQVAETokenizer }
+    /// The tokenizer, if its weights come from a checkpoint.
+    var pretrained: (any Tokenizer)? { tokenizer?.pretrainedParameters == nil ? nil : tokenizer }
 
     package func callAsFunction(_ jets: Constituents) -> Constituents {
         tokenizer?.replacingValues(of: jets) ?? jets
     }
 
-    /// Hides the same constituents of the replaced jets.
+    /// Masks the same constituents of the mapped jets.
     package func callAsFunction(_ jets: MaskedConstituents) -> MaskedConstituents {
-        tokenizer == nil ? jets : MaskedConstituents(self(jets.all), isDropped: jets.isDropped)
+        tokenizer == nil ? jets : MaskedConstituents(self(jets.all), mask: jets.mask)
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
         try tokenizer?.fit(to: jets, on: communicator, report: report)
     }
+
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) { tokenizer?.useSyntheticTokens(points) }
 
     package var state: ObjectiveState { tokenizer?.state ?? ObjectiveState() }
     package func restore(_ state: ObjectiveState) throws { try tokenizer?.restore(state) }

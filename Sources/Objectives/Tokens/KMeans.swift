@@ -4,43 +4,45 @@ import MPI
 import System
 import Tensors
 
-/// k-means clustering (Lloyd, 1982) of points that are spread over the ranks; the result is the same to the
-/// bit on any number of ranks, because the sums of the points are taken in fixed point.
+/// k-means clustering (Lloyd, IEEE Trans. Inf. Theory 28, 129, 1982) of points distributed over the ranks.
+///
+/// The points are summed in fixed point, so that the result has the same bits on any number of ranks.
 package enum KMeans {
-    /// The points of one rank, `[points, features]`, each with a number that depends on the constituent
-    /// alone.
+    /// The points of one rank.
     package struct Sample {
+        /// `[points, features]`.
         package var values: Tensor
-        /// Random words; the points with the lowest become the first centroids.
+        /// A random word for each point, keyed by the constituent; the points with the lowest words become the initial
+        /// centroids.
         package var words: [UInt64]
 
         package init(values: Tensor, words: [UInt64]) {
-            invariant(values.rows == words.count, "one word a point")
+            invariant(values.rows == words.count, "one word for each point")
             self.values = values
             self.words = words
         }
     }
 
-    /// Centroids and how well they fit.
+    /// Centroids and the quality of the fit.
     package struct Fit {
         /// `[clusters, features]`.
         package let centroids: Tensor
         /// Σ ‖x − c(x)‖² over the points of all ranks, for the centroids before the last update.
         package let inertia: Double
-        /// Points of all ranks.
+        /// Number of points on all ranks.
         package let points: Int
-        /// How many points chose each cluster in the last iteration.
+        /// Number of points in each cluster in the last iteration.
         package let occupancy: [Int]
-        /// Clusters that were empty after an iteration and began anew, over all iterations.
+        /// Number of reseeded empty clusters, over all iterations.
         package let reseeded: Int
     }
 
-    /// 2³² steps a unit: features of magnitude below 8 may be summed over 2.6 · 10⁸ points.
+    /// Fixed-point steps per unit, 2³²: 2.6 · 10⁸ features of magnitude below 8 can be summed without overflow.
     private static let resolution = 4_294_967_296.0
 
-    /// The constituents of about `jets` jets in the order of training, this rank's part of them.
+    /// This rank's constituents of the first `jets` jets of epoch 0, rounded up to whole batches; collective.
     ///
-    /// - Parameter points: what stands for the constituents of a batch, a row each; their features unless given.
+    /// - Parameter points: maps a batch to one row for each constituent; by default to the features.
     package static func sample(
         jets: Int, from loader: JetLoader, on communicator: Communicator, points: (JetBatch) -> Tensor = { $0.values }
     ) throws -> Sample {
@@ -48,8 +50,7 @@ package enum KMeans {
             var values: [Float] = []
             var width = loader.preprocessing.features.count
             var words: [UInt64] = []
-            let steps = min(loader.stepsPerEpoch, (jets + loader.order.batchSize - 1) / loader.order.batchSize)
-            for step in 0..<steps {
+            for step in loader.steps(ofFirst: jets) {
                 let batch = try loader.batch(epoch: 0, step: step)
                 let rows = points(batch)
                 width = rows.columns
@@ -67,24 +68,23 @@ package enum KMeans {
         }
     }
 
-    /// Finds centroids from random distinct points; collective. Throws `AgreedError` where there are too few.
+    /// Finds centroids, starting from random distinct points; collective. Throws `AgreedError` if there are too few.
     ///
-    /// - Parameter advice: what a user can do about too few points.
+    /// - Parameter advice: the remedy for too few points, for the message.
     package static func fit(
-        _ sample: Sample, clusters: Int, iterations: Int, seed: UInt64,
-        advice: String = "fit it to more jets or ask for fewer", on communicator: Communicator
+        _ sample: Sample, clusters: Int, iterations: Int, advice: String = "fit it to more jets or ask for fewer",
+        on communicator: Communicator
     ) throws -> Fit {
         let initial = try distinctPoints(sample, count: clusters, advice: advice, on: communicator)
         return try lloyd(
             sample.values, initial: initial, iterations: iterations, words: sample.words, on: communicator)
     }
 
-    /// Runs Lloyd iterations: every centroid becomes the mean of the points that are nearest to it.
-    /// Collective.
+    /// Runs Lloyd iterations: every centroid becomes the mean of the points nearest to it. Collective.
     ///
-    /// - Parameter words: a random word for every point, from which centroids without points begin anew as in k-means++
-    ///   (Arthur and Vassilvitskii, 2007): at a point that is drawn with a probability like its squared distance from
-    ///   the nearest centroid. Without words they stay.
+    /// - Parameter words: a random word for every point, used to reseed empty clusters as in k-means++ (Arthur and
+    ///   Vassilvitskii, SODA 2007): at a point drawn with a probability proportional to its squared distance from the
+    ///   nearest centroid. Without words, centroids of empty clusters stay where they are.
     package static func lloyd(
         _ points: Tensor, initial: Tensor, iterations: Int, words: [UInt64]? = nil, on communicator: Communicator
     ) throws -> Fit {
@@ -137,11 +137,11 @@ package enum KMeans {
             centroids: centroids, inertia: inertia, points: total, occupancy: occupancy, reseeded: reseeded)
     }
 
-    /// Distinct points, `count` where there are as many, drawn with probabilities like their squared
-    /// distances; the same on every rank. Collective.
+    /// Draws up to `count` distinct points with probabilities proportional to their squared distances d²; the same on
+    /// every rank. Collective.
     ///
-    /// Those with the lowest −ln u / d² are taken, u uniform from the point's word and the iteration
-    /// (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006).
+    /// Weighted sampling without replacement: the points with the lowest −ln u / d², where the uniform number u depends
+    /// on the point's word and the iteration (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006).
     private static func draw(
         _ count: Int, from points: Tensor, distances: [Double], words: [UInt64], iteration: Int,
         on communicator: Communicator
@@ -164,7 +164,7 @@ package enum KMeans {
         return drawn
     }
 
-    /// The points with the lowest words, no two alike.
+    /// The `count` distinct points with the lowest words, `[count, features]`.
     private static func distinctPoints(
         _ sample: Sample, count: Int, advice: String, on communicator: Communicator
     ) throws -> Tensor {
@@ -187,8 +187,8 @@ package enum KMeans {
             }
             guard seen.count == count else {
                 throw ObjectiveError(
-                    "k-means wants \(count) clusters, but the jets that it is fitted to have only \(seen.count) "
-                        + "distinct constituents; \(advice)")
+                    "k-means with \(count) clusters needs as many distinct constituents, but the jets it is fitted to "
+                        + "have only \(seen.count) distinct ones; \(advice)")
             }
             return chosen
         }

@@ -6,15 +6,15 @@ import MPI
 import System
 import Tensors
 
-/// Each constituent is the nearest of some centroids, which are found in the preprocessed features at the start of a
-/// run.
+/// Tokenizer whose token of a constituent is the nearest of some centroids, which are fitted to the preprocessed
+/// features by k-means at the start of a run.
 package final class KMeansTokenizer: Tokenizer {
-    /// The keys of the section that asks for the tokens.
+    /// Keys of the section that configures the tokens.
     package struct Options: Sendable, Equatable {
         package var clusters = 16384
-        /// Jets that the centroids are fitted to.
+        /// Number of jets that the centroids are fitted to.
         package var fitJets = 50_000
-        /// Lloyd iterations of the fit.
+        /// Number of Lloyd iterations of the fit.
         package var iterations = 20
 
         package init() {}
@@ -28,45 +28,43 @@ package final class KMeansTokenizer: Tokenizer {
 
     private let options: Options
     private let features: Int
-    private let seed: UInt64
-    private let place: String
+    private let section: String
     private var codebook: NearestRows?
 
-    /// - Parameter place: the section of the configuration, for messages.
-    package init(_ options: Options, features: Int, seed: UInt64, place: String = "tasks.kmeans") {
+    /// - Parameter section: the section of the configuration, for messages.
+    package init(_ options: Options, features: Int, section: String = "tasks.kmeans") {
         self.options = options
         self.features = features
-        self.seed = seed
-        self.place = place
+        self.section = section
     }
 
     package var count: Int { options.clusters }
     package var dimension: Int { features }
 
-    /// The centroids, `[clusters, features]`; nil before `fit`.
+    /// Centroids, `[clusters, features]`; nil before `fit`.
     package var centroids: Tensor? {
         get { codebook?.centroids }
         set {
-            invariant(newValue.map { $0.shape == [options.clusters, features] } ?? true, "one row a cluster")
+            invariant(newValue.map { $0.shape == [options.clusters, features] } ?? true, "one row for each cluster")
             codebook = newValue.map { NearestRows($0) }
         }
     }
 
     package func tokens(of jets: Constituents) -> [Int32] {
-        guard let codebook else { unreachable("k-means tokens are used before their fit") }
+        guard let codebook else { unreachable("k-means tokens are used before the fit") }
         return codebook.indices(of: jets.values)
     }
 
     package func vectors(of tokens: [Int32]) -> Tensor {
-        guard let centroids else { unreachable("k-means tokens are used before their fit") }
+        guard let centroids else { unreachable("k-means tokens are used before the fit") }
         return Tape(recording: false).embedding(Variable(constant: centroids), index: tokens).value
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
         let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator)
         let fit = try KMeans.fit(
-            sample, clusters: options.clusters, iterations: options.iterations, seed: seed,
-            advice: "raise \(place).fit_jets or lower \(place).clusters", on: communicator)
+            sample, clusters: options.clusters, iterations: options.iterations,
+            advice: "raise \(section).fit_jets or lower \(section).clusters", on: communicator)
         let usage = CodeUsage(counts: fit.occupancy)
         report(
             "k-means: \(options.clusters) centroids of \(fit.points) constituents, mean squared distance "
@@ -74,9 +72,11 @@ package final class KMeansTokenizer: Tokenizer {
                 + ", \(usage.used) clusters in use")
         report(
             "k-means: \(fit.occupancy.min() ?? 0) to \(fit.occupancy.max() ?? 0) constituents in a cluster, "
-                + String(format: "perplexity %.0f", usage.perplexity) + ", \(fit.reseeded) centroids begun anew")
+                + String(format: "perplexity %.0f", usage.perplexity) + ", \(fit.reseeded) centroids reseeded")
         centroids = fit.centroids
     }
+
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) { centroids = points(options.clusters) }
 
     package var state: ObjectiveState {
         var state = ObjectiveState()
@@ -87,6 +87,16 @@ package final class KMeansTokenizer: Tokenizer {
     package func restore(_ state: ObjectiveState) throws {
         centroids = try state.tensor(
             "centroids", shape: [options.clusters, features],
-            wanted: "\(place) asks for \(options.clusters) clusters of \(features) features")
+            wanted: "\(section) asks for \(options.clusters) clusters of \(features) features")
+    }
+}
+
+extension KMeansTokenizer.Options: TokenizerOptions {
+    package init(inputs section: Section, vqvae: VQVAEOptions?) throws {
+        try self.init(from: section, clusters: 512)
+    }
+
+    package func makeTokenizer(_ jets: JetShape, section: String) -> any Tokenizer {
+        KMeansTokenizer(self, features: jets.features, section: section)
     }
 }

@@ -1,43 +1,69 @@
+import Configuration
 import Jets
 import Models
 import MPI
+import NN
 import Tensors
 
-/// Names every constituent of a jet by one of a number of tokens.
+/// Map from the constituents of a jet to a vocabulary of tokens.
 package protocol Tokenizer: AnyObject {
-    /// The number of tokens.
+    /// Number of tokens in the vocabulary.
     var count: Int { get }
-    /// Channels of the vector that stands for a token.
+    /// Width of the vector that represents a token.
     var dimension: Int { get }
-    /// Whether the token of a constituent depends on the others of its jet.
+    /// True if the token of a constituent depends on the others of its jet.
     var isContextual: Bool { get }
+    /// Weights that were trained beforehand and come from a checkpoint; nil for a tokenizer that is fitted to the data.
+    var pretrainedParameters: ParameterStore? { get }
 
     /// The token of every constituent.
     func tokens(of jets: Constituents) -> [Int32]
-    /// The vectors of some tokens, `[tokens.count, dimension]`.
+    /// Vectors of some tokens, `[tokens.count, dimension]`.
     func vectors(of tokens: [Int32]) -> Tensor
-    /// The features of dropped constituents that some tokens stand for beside the survivors, `[dropped, features]`.
+    /// Features of the dropped constituents that have the given tokens, beside the survivors: `[dropped, features]`.
     func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor
 
     /// As in `Objective`.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
+    func useSyntheticTokens(_ points: (Int) -> Tensor)
     var state: ObjectiveState { get }
     func restore(_ state: ObjectiveState) throws
 }
 
 extension Tokenizer {
     package var isContextual: Bool { false }
+    package var pretrainedParameters: ParameterStore? { nil }
     package func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor { vectors(of: tokens) }
+    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) {}
+    package var state: ObjectiveState { ObjectiveState() }
+    package func restore(_ state: ObjectiveState) throws {}
 
-    /// The tokens of the dropped constituents.
+    /// Tokens of the dropped constituents.
     func tokens(ofDropped jets: MaskedConstituents) -> [Int32] {
         guard isContextual else { return tokens(of: jets.dropped) }
         let all = tokens(of: jets.all)
         return jets.droppedTokens.map { all[Int($0)] }
     }
 
-    /// The jets with the vectors of the tokens in the place of the features.
+    /// The jets with the vectors of their tokens in place of the features.
     func replacingValues(of jets: Constituents) -> Constituents {
         Constituents(values: vectors(of: tokens(of: jets)), identities: jets.identities, offsets: jets.offsets)
     }
+}
+
+/// Options of a tokenizer: a row of `InputOptions.Name.tokenizer`.
+package protocol TokenizerOptions: Sendable, Equatable {
+    /// Decodes the section `model.inputs`. Throws `ConfigurationError`.
+    ///
+    /// - Parameter vqvae: the VQ-VAE that the section `tokenizer` names.
+    init(inputs section: Section, vqvae: VQVAEOptions?) throws
+    /// The VQ-VAE whose codes are the tokens; nil for other tokenizers.
+    var vqvae: VQVAEOptions? { get }
+    /// - Parameter section: the section of the configuration, for messages.
+    func makeTokenizer(_ jets: JetShape, section: String) -> any Tokenizer
+}
+
+extension TokenizerOptions {
+    package var vqvae: VQVAEOptions? { nil }
 }

@@ -1,15 +1,12 @@
-import Jets
 import Models
-import MPI
 import NN
 import Tensors
 
-/// Each constituent is its code in a trained VQ-VAE, which depends on all of its jet.
+/// Tokenizer whose tokens are the codes of a trained VQ-VAE; the code of a constituent depends on its whole jet.
 ///
-/// The weights come from a checkpoint; they rest, and are part of the state of whoever uses them.
+/// The weights come from a checkpoint and do not change. Several users may share them, so they are not part of `state`:
+/// the owner stores them once (`ObjectiveState.init(weights:)`).
 package final class VQVAETokenizer: Tokenizer {
-    static let stateName = "tokenizer"
-
     /// The weights.
     package let parameters: ParameterStore
     private let model: VQVAE
@@ -25,36 +22,38 @@ package final class VQVAETokenizer: Tokenizer {
     package var count: Int { shape.quantiser.codes }
     package var dimension: Int { shape.quantiser.dimension }
     package var isContextual: Bool { true }
+    package var pretrainedParameters: ParameterStore? { parameters }
 
     package func tokens(of jets: Constituents) -> [Int32] { model.codes(of: jets) }
     package func vectors(of tokens: [Int32]) -> Tensor { model.vectors(of: tokens) }
 
-    /// The survivors have the codes that they have without the dropped.
+    /// Decodes the tokens together with the codes of the survivors, which are encoded without the dropped constituents.
     package func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor {
         let survivors = self.tokens(of: jets.survivors)
         var (seen, hidden) = (0, 0)
-        let codes = jets.isDropped.map { isDropped in
+        let codes = jets.mask.map { isDropped in
             defer { if isDropped { hidden += 1 } else { seen += 1 } }
             return isDropped ? tokens[hidden] : survivors[seen]
         }
         let decoded = model.decode(codes, offsets: jets.all.offsets)
         return Tape(recording: false).gatherRows([Variable(constant: decoded)], index: jets.droppedTokens).value
     }
+}
 
-    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
-    /// Several tasks may share the weights: whoever holds them keeps `weights`.
-    package var state: ObjectiveState { ObjectiveState() }
-    package func restore(_ state: ObjectiveState) throws {}
+extension ObjectiveState {
+    /// Name of the weights of a trained tokenizer in the state of an objective.
+    static let tokenizerName = "tokenizer"
 
-    var weights: ObjectiveState {
-        var state = ObjectiveState()
-        for parameter in parameters.parameters { state.tensors[parameter.name] = parameter.variable.value }
-        return state
+    /// The values of all parameters, by name.
+    init(weights parameters: ParameterStore) {
+        self.init()
+        for parameter in parameters.parameters { tensors[parameter.name] = parameter.variable.value }
     }
 
-    func restore(weights state: ObjectiveState) throws {
+    /// Copies the weights into the parameters of a VQ-VAE. Throws `ObjectiveError` if a name or a shape does not fit.
+    func copyWeights(into parameters: ParameterStore) throws {
         for parameter in parameters.parameters {
-            let stored = try state.tensor(
+            let stored = try tensor(
                 parameter.name, shape: parameter.shape, wanted: "the VQ-VAE of this configuration needs \(parameter.shape)")
             parameter.variable.value.pointer.update(from: stored.pointer, count: stored.count)
         }

@@ -6,9 +6,9 @@ import System
 import Tensors
 
 /// Masked particle modelling, version 1 (Golling et al., arXiv:2401.13537) and version 2 (Leigh et al.,
-/// arXiv:2409.12589): a part of every jet's constituents is hidden, and several tasks recover them from what a network
-/// says of them. Losses are means over the hidden constituents of the global batch.
-package final class MaskedParticleModelling: Reconstructing {
+/// arXiv:2409.12589): some constituents of every jet are dropped, and several tasks recover them from the outputs of a
+/// network. Losses are means over the dropped constituents of the global batch.
+package final class MaskedParticleModelling: Objective, Reconstructor {
     package let parameters: ParameterStore
     package let terms: [LossTerm]
     /// The network.
@@ -19,32 +19,32 @@ package final class MaskedParticleModelling: Reconstructing {
     private let inputs: JetInputs
     private let masking: any Masking
     private let hasDropout: Bool
-    private let tokenizer: VQVAETokenizer?
+    /// The trained tokenizer of the inputs or of a task; its weights are stored once.
+    private let tokenizer: (any Tokenizer)?
     private let seed: UInt64
 
     /// Version 2.
     package convenience init(_ options: MaskedParticleOptions, _ jets: JetShape, seed: UInt64) {
-        let identities = options.usesIdentity ? JetFeatures.identityNames.count : nil
-        self.init(
-            tasks: options.tasks, masking: options.masking, inputs: JetInputs(.raw, jets, seed: seed),
-            tokenizer: options.tokenizer.map { VQVAETokenizer($0, features: jets.features) }, hasDropout: false, jets,
-            seed: seed
+        let network = Network(
+            inputs: JetInputs(.raw, jets), tokenizer: options.tokenizer.map { VQVAETokenizer($0, features: jets.features) },
+            hasDropout: false
         ) {
             MaskedParticleModel(
                 MaskedParticleModel.Shape(
-                    features: jets.features, identities: identities, maxConstituents: jets.maxConstituents,
-                    encoder: options.encoder, decoder: options.decoder),
+                    features: jets.features, identities: options.usesIdentity ? JetFeatures.identityNames.count : nil,
+                    maxConstituents: jets.maxConstituents, encoder: options.encoder, decoder: options.decoder),
                 in: $0)
         }
+        self.init(network, options.tasks, options.masking, jets, seed: seed)
     }
 
     /// Version 1.
     package convenience init(_ options: MaskedParticleOptionsV1, _ jets: JetShape, seed: UInt64) {
-        let inputs = JetInputs(options.backbone.inputs, jets, seed: seed)
-        self.init(
-            tasks: options.tasks, masking: options.masking, inputs: inputs,
-            tokenizer: inputs.vqvae ?? options.tokenizer.map { VQVAETokenizer($0, features: jets.features) },
-            hasDropout: options.backbone.shape.dropout > 0, jets, seed: seed
+        let inputs = JetInputs(options.backbone.inputs, jets)
+        let network = Network(
+            inputs: inputs,
+            tokenizer: inputs.pretrained ?? options.tokenizer.map { VQVAETokenizer($0, features: jets.features) },
+            hasDropout: options.backbone.shape.dropout > 0
         ) {
             MaskedParticleModelV1(
                 MaskedParticleModelV1.Shape(
@@ -53,47 +53,52 @@ package final class MaskedParticleModelling: Reconstructing {
                     hasHeadPosition: options.position == .head, headWidth: options.headWidth),
                 in: $0)
         }
+        self.init(network, options.tasks, options.masking, jets, seed: seed)
+    }
+
+    /// The parts in which the versions differ.
+    private struct Network {
+        let inputs: JetInputs
+        let tokenizer: (any Tokenizer)?
+        let hasDropout: Bool
+        /// Declares the network.
+        let make: (ParameterScope) -> any MaskedNetwork
     }
 
     private init(
-        tasks: ReconstructionTasks, masking: MaskingStrategy, inputs: JetInputs, tokenizer: VQVAETokenizer?,
-        hasDropout: Bool, _ jets: JetShape, seed: UInt64, network: (ParameterScope) -> any MaskedNetwork
+        _ network: Network, _ tasks: ReconstructionTasks, _ masking: MaskingStrategy, _ jets: JetShape, seed: UInt64
     ) {
         let builder = ParameterBuilder()
-        model = network(builder.root)
-        self.tasks = tasks.make(
-            width: model.width, jets, tokenizer: tokenizer, seed: seed, in: builder.root.scope("tasks"))
+        model = network.make(builder.root)
+        self.tasks = tasks.makeTasks(
+            width: model.width, jets, vqvae: network.tokenizer, in: builder.root.scope("tasks"))
         probe = tasks.probe.map { [model] options in
             guard let classes = jets.classes else { unreachable("a probe without classes") }
             return LinearProbe(
-                options, on: model.backbone, inputs: inputs, classes: classes.count,
+                options, on: model.backbone, inputs: network.inputs, classes: classes.count,
                 in: builder.root.scope("tasks.probe"))
         }
         terms = self.tasks.map { LossTerm(name: $0.name, weight: $0.weight) } + (probe?.terms ?? [])
         self.masking = masking.masking
-        self.inputs = inputs
-        self.tokenizer = tokenizer
-        self.hasDropout = hasDropout
+        inputs = network.inputs
+        tokenizer = network.tokenizer
+        hasDropout = network.hasDropout
         parameters = builder.build(seed: seed)
         self.seed = seed
     }
 
     package var needsMomenta: Bool { masking.needsMomenta }
-    package var tokenizerParameters: ParameterStore? { tokenizer?.parameters }
-
-    /// What makes tokens by k-means, of the tasks and of the inputs.
-    package var kmeansTokenizers: [KMeansTokenizer] {
-        (tasks.map { ($0 as? TokenClassification)?.tokenizer } + [inputs.tokenizer]).compactMap { $0 as? KMeansTokenizer }
-    }
+    package var tokenizerParameters: ParameterStore? { tokenizer?.pretrainedParameters }
+    package var reconstructor: (any Reconstructor)? { self }
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
-        let isDropped = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
+        let mask = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
         let keys = hasDropout && phase.isTraining
             ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
-        return prepare(MaskedJets(batch, isDropped: isDropped, phase: phase, seed: seed), keys: keys)
+        return prepare(MaskedJets(batch, mask: mask, phase: phase, seed: seed), keys: keys)
     }
 
-    /// Prepares jets whose hidden constituents are already chosen.
+    /// Prepares jets that are already masked.
     package func prepare(_ jets: MaskedJets, keys: TokenKeys? = nil) -> MicroBatch {
         let counts = tasks.map { $0.count(jets) } + (probe?.counts(jets) ?? [])
         return MicroBatch(counts: counts) { [model, tasks, probe, inputs] scales, tape in
@@ -108,8 +113,8 @@ package final class MaskedParticleModelling: Reconstructing {
         return []
     }
 
-    /// Particle identification recovers no features; it adds the identities to what the other tasks recover.
-    package var reconstructions: [String] { tasks.map(\.name).filter { $0 != "particle_id" } }
+    /// Particle identification recovers no features; its identities complete the features of the other tasks.
+    package var reconstructions: [String] { tasks.map(\.name).filter { $0 != ParticleIdentification.Options.name } }
 
     package func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction] {
         let decoded = model(inputs(jets.constituents), keys: nil, on: Tape(recording: false)).value
@@ -125,24 +130,22 @@ package final class MaskedParticleModelling: Reconstructing {
         for task in tasks { try task.fit(to: jets, on: communicator, report: report) }
     }
 
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {
+        inputs.useSyntheticTokens(points)
+        for task in tasks { try task.useSyntheticTokens(points) }
+    }
+
     package var state: ObjectiveState {
         var state = ObjectiveState()
         for task in tasks { state["tasks/\(task.name)"] = task.state }
         state[JetInputs.stateName] = inputs.state
-        if let tokenizer { state[VQVAETokenizer.stateName] = tokenizer.weights }
+        if let weights = tokenizerParameters { state[ObjectiveState.tokenizerName] = ObjectiveState(weights: weights) }
         return state
     }
 
     package func restore(_ state: ObjectiveState) throws {
         for task in tasks { try task.restore(state["tasks/\(task.name)"]) }
         try inputs.restore(state[JetInputs.stateName])
-        try tokenizer?.restore(weights: state[VQVAETokenizer.stateName])
-    }
-}
-
-extension Constituents {
-    /// The constituents of a batch.
-    package init(_ batch: JetBatch) {
-        self.init(values: batch.values, identities: batch.identities, offsets: batch.offsets)
+        if let weights = tokenizerParameters { try state[ObjectiveState.tokenizerName].copyWeights(into: weights) }
     }
 }

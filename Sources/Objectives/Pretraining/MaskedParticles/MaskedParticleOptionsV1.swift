@@ -2,17 +2,17 @@ import Configuration
 import Jets
 import Models
 
-/// The sections of a configuration with `objective: mpm_v1`.
-package struct MaskedParticleOptionsV1: Sendable, Equatable {
+/// Sections of a configuration with `objective: mpm_v1`.
+package struct MaskedParticleOptionsV1: Sendable {
     package var backbone = BackboneOptions(
         shape: BackboneShape(.normformer(NormformerShape()), usesIdentity: false))
-    /// Where the order in pT is told.
+    /// Place in the network where the order in pT enters.
     package var position = PositionPlace.head
-    /// The hidden width of the head; nil for that of the backbone.
+    /// Hidden width of the head; nil for the width of the backbone.
     package var headWidth: Int?
     package var masking = MaskingStrategy.random(fraction: 0.3)
     package var tasks = ReconstructionTasks()
-    /// The VQ-VAE of `tasks.vqvae`.
+    /// The VQ-VAE of `tasks.vqvae`; nil without that task.
     package var tokenizer: VQVAEOptions?
 
     package init() {}
@@ -25,7 +25,7 @@ package struct MaskedParticleOptionsV1: Sendable, Equatable {
         backbone = try BackboneOptions(from: model, defaults: backbone, tokenizer: tokenizer)
         headWidth = try model.optionalInt("head_width", in: 1...65536, absent: "auto")
         masking = try MaskingStrategy(from: root.section("masking"), fraction: 0.3)
-        tasks = try ReconstructionTasks(from: root, defaults: .version1)
-        self.tokenizer = try tasks.checked(tokenizer, root)
+        tasks = try ReconstructionTasks(from: root, version: .v1)
+        self.tokenizer = try tasks.required(tokenizer, root)
     }
 }

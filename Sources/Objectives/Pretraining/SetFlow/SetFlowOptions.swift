@@ -2,8 +2,8 @@ import Configuration
 import Jets
 import Models
 
-/// The sections of a configuration with `objective: set_flow`.
-package struct SetFlowOptions: Sendable, Equatable {
+/// Sections of a configuration with `objective: set_flow`.
+package struct SetFlowOptions: Sendable {
     package var encoder = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
     /// Channels, blocks and heads of the decoder.
     package var width = 256
@@ -11,12 +11,12 @@ package struct SetFlowOptions: Sendable, Equatable {
     package var heads = 8
     package var feedForwardMultiplier = 2
     package var masking = MaskingStrategy.uniform(0.2...1)
-    /// Jets whose numbers of constituents are what generated jets have.
+    /// Number of jets that the distribution of the number of constituents is fitted to.
     package var fitJets = 50_000
 
     package init() {}
 
-    /// What others may build on.
+    /// The encoder, as the backbone of downstream tasks.
     package var backbone: BackboneOptions { BackboneOptions(shape: BackboneShape(.transformer(encoder))) }
 
     /// Decodes the sections from the root of a configuration. Throws `ConfigurationError`.

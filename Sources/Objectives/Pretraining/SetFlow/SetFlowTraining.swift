@@ -5,12 +5,11 @@ import NN
 import System
 import Tensors
 
-/// Set-to-set flow matching (Leigh et al., arXiv:2409.12589): a random part of every jet is dropped, and a
-/// decoder that sees what an encoder makes of the rest learns to generate it from noise, features and
-/// identities together.
+/// Set-to-set flow matching (Leigh et al., arXiv:2409.12589): a random part of every jet is dropped, and a decoder learns
+/// to generate its features and identities from noise, given the encoded survivors.
 ///
-/// The loss is the squared error of the velocity, a mean over constituents and channels.
-package final class SetFlowTraining: JetGenerating, Reconstructing {
+/// The loss is the squared error of the velocity, averaged over constituents and channels.
+package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
     package let parameters: ParameterStore
     package let terms = [LossTerm(name: "set_flow", weight: 1)]
     package let reconstructions = ["set_flow"]
@@ -19,12 +18,14 @@ package final class SetFlowTraining: JetGenerating, Reconstructing {
     private let masking: any Masking
     private let fitJets: Int
     private let seed: UInt64
-    /// How many jets of the data have 0, 1, 2 … constituents.
+    /// Number of jets of the data with 0, 1, 2 … constituents.
     private var multiplicities: [Int]
 
-    /// Where the time of a jet stands in the random sequence of its first constituent, behind the noise.
+    /// First block of the noise in the random sequence of a constituent.
+    private static let noiseBlock = 0
+    /// Block of the time of a jet in the random sequence of its first constituent, after the noise.
     private static let timeBlock = 64
-    /// Where the number of constituents of a generated jet stands.
+    /// Block of the number of constituents of a generated jet.
     private static let multiplicityBlock = 65
 
     package init(_ options: SetFlowOptions, _ jets: JetShape, seed: UInt64) {
@@ -38,26 +39,28 @@ package final class SetFlowTraining: JetGenerating, Reconstructing {
     }
 
     package var needsMomenta: Bool { masking.needsMomenta }
+    package var generator: (any JetGenerator)? { self }
+    package var reconstructor: (any Reconstructor)? { self }
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
-        let isDropped = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
-        return prepare(MaskedJets(batch, isDropped: isDropped, phase: phase, seed: seed))
+        let mask = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
+        return prepare(MaskedJets(batch, mask: mask, phase: phase, seed: seed))
     }
 
     private func prepare(_ jets: MaskedJets) -> MicroBatch {
         let stream = jets.phase.flowStream
-        let times = jets.jets.map { jet in
+        let times = jets.batch.jets.map { jet in
             var random = RandomSequence(
-                RandomKey(seed: seed, stream: stream, epoch: jets.epoch, jet: jet), block: Self.timeBlock)
+                RandomKey(seed: seed, stream: stream, epoch: jets.batch.epoch, jet: jet), block: Self.timeBlock)
             return FlowMatchingPath.time(from: &random)
         }
-        let noise = noise(jets.randomSequences(stream, for: .flow))
+        let noise = noise(jets.randomSequences(stream, fromBlock: Self.noiseBlock))
         return MicroBatch(counts: [Double(noise.count)]) { [model] scales, tape in
             [model.loss(jets.constituents, noise: noise, times: times, scale: scales[0], on: tape)]
         }
     }
 
-    /// Standard normal numbers, a row for every sequence.
+    /// Standard normal numbers, `[sequences, channels]`.
     private func noise(_ randoms: [RandomSequence]) -> Tensor {
         let channels = model.channels
         let noise = Tensor(shape: [randoms.count, channels])
@@ -68,18 +71,11 @@ package final class SetFlowTraining: JetGenerating, Reconstructing {
         return noise
     }
 
-    /// Counts the constituents of jets: what generated jets are made like.
+    /// Fits the distribution of the number of constituents, from which generated jets draw theirs.
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
-        let own = try communicator.agree {
-            var counts = multiplicities.map { _ in 0 }
-            let steps = min(jets.stepsPerEpoch, (fitJets + jets.order.batchSize - 1) / jets.order.batchSize)
-            for step in 0..<steps {
-                let offsets = try jets.batch(epoch: 0, step: step).offsets
-                for jet in 0..<offsets.jets { counts[offsets[jet].count] += 1 }
-            }
-            return counts
+        multiplicities = try jets.histogram(bins: multiplicities.count, ofFirst: fitJets, on: communicator) { batch in
+            (0..<batch.count).map { batch.offsets[$0].count }
         }
-        multiplicities = try communicator.allReduce(own)
     }
 
     package var state: ObjectiveState {
@@ -94,8 +90,8 @@ package final class SetFlowTraining: JetGenerating, Reconstructing {
 
     package func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction] {
         let found = try model.generate(
-            given: jets.constituents.survivors, from: noise(jets.randomSequences(.sampling, for: .flow)),
-            offsets: jets.dropped.offsets, solver: options.solver)
+            given: jets.constituents.survivors,
+            from: noise(jets.randomSequences(.sampling, fromBlock: Self.noiseBlock)), offsets: jets.dropped.offsets, solver: options.solver)
         return [Reconstruction(values: found.values, identities: found.identities)]
     }
 
@@ -115,7 +111,7 @@ package final class SetFlowTraining: JetGenerating, Reconstructing {
             given: nothing, from: noise(randoms), offsets: Offsets(counts: counts), solver: options.solver)
     }
 
-    /// A number of constituents, as frequent as it is in the data.
+    /// Draws a number of constituents from its distribution in the data.
     private func multiplicity(ofJet jet: Int, seed: UInt64) -> Int {
         var random = RandomSequence(
             RandomKey(seed: seed, stream: .sampling, jet: jet), block: Self.multiplicityBlock)
@@ -124,17 +120,6 @@ package final class SetFlowTraining: JetGenerating, Reconstructing {
             left -= jets
             if left < 0 { return count }
         }
-        unreachable("jets are generated before the data are known")
+        unreachable("jets are generated before the fit")
     }
-}
-
-/// An objective that can make whole jets.
-package protocol JetGenerating: Objective {
-    /// Generates the jets of some numbers, which with the seed name their random numbers.
-    ///
-    /// - Parameter constituents: how many each jet has; nil for numbers as in the data.
-    /// - Throws: what the solver throws.
-    func generate(
-        _ jets: Range<Int>, constituents: Int?, seed: UInt64, _ options: SamplingOptions
-    ) throws -> Constituents
 }

@@ -1,22 +1,21 @@
 import Configuration
 import Jets
-import Models
 import MPI
 import NN
 import System
 import Tensors
 
-/// Recovers the bin of every feature of every dropped constituent: a linear map to one logit a bin of each feature, and
-/// cross-entropy, averaged over constituents and features (Finke et al., arXiv:2303.07364).
+/// Classifies the bin of every feature of every dropped constituent: a linear map to one logit for each bin of each
+/// feature, and the cross-entropy averaged over constituents and features (Finke et al., arXiv:2303.07364).
 package final class BinClassification: ReconstructionTask {
     /// `tasks.bins` of a configuration.
     package struct Options: Sendable, Equatable {
         package var weight = 1.0
         package var labelSmoothing = 0.1
-        /// Bins of each feature.
+        /// Number of bins of each feature.
         package var bins = 64
         package var spacing = FeatureBins.Spacing.quantile
-        /// Jets that the borders of the bins are fitted to.
+        /// Number of jets that the bin borders are fitted to.
         package var fitJets = 10_000
 
         package init() {}
@@ -30,16 +29,16 @@ package final class BinClassification: ReconstructionTask {
         }
     }
 
-    package let name = "bins"
+    /// First block of the random numbers of samples (`MaskedJets.randomSequences`).
+    private static let samplingBlock = 224
+
+    package let name = Options.name
     package let weight: Double
     private let options: Options
     private let features: Int
     private let head: Linear
     /// The bins; nil before `fit`.
     package private(set) var bins: FeatureBins?
-    /// Bins of each feature.
-    package var binCount: Int { options.bins }
-
     package init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
         weight = options.weight
         self.options = options
@@ -57,18 +56,19 @@ package final class BinClassification: ReconstructionTask {
             logits, target: target, smoothing: Float(options.labelSmoothing), scale: scale)
     }
 
-    /// A bin is drawn for every feature, and a value anywhere in it; the first and the last bin stand for their border.
+    /// Draws a bin for every feature, then a value uniformly within it; the first and the last bin give their border.
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
-        guard let borders = bins?.borders else { unreachable("bins are used before their fit") }
+        let binCount = self.options.bins
+        guard let borders = bins?.borders else { unreachable("bins are used before the fit") }
         let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
         let values = Tensor(shape: [decoded.rows, features])
-        for (row, random) in jets.randomSequences(.sampling, for: .bins).enumerated() {
+        for (row, random) in jets.randomSequences(.sampling, fromBlock: Self.samplingBlock).enumerated() {
             var random = random
             for feature in 0..<features {
                 let start = row * logits.columns + feature * binCount
                 let own = logits.slice(start..<start + binCount, shape: [1, binCount])
                 let bin = Int(own.classes([random], takesMostLikely: options.takesMostLikely)[0])
-                _ = random.uniform()
+                _ = random.uniform()  // `classes` has drawn this number from a copy of the sequence
                 let place = options.takesMostLikely ? 0.5 : random.uniform()
                 let (low, high) = (max(0, bin - 1), min(binCount - 2, bin))
                 values.buffer[row * features + feature] =
@@ -78,9 +78,9 @@ package final class BinClassification: ReconstructionTask {
         return Reconstruction(values: values)
     }
 
-    /// The bins of values, `[tokens, features]`, in the order of storage.
+    /// The bin of each value, `[tokens, features]`, in row-major order.
     package func targets(_ values: Tensor) -> [Int32] {
-        guard let bins else { unreachable("bins are used before their fit") }
+        guard let bins else { unreachable("bins are used before the fit") }
         var targets = [Int32](repeating: 0, count: values.count)
         for feature in 0..<features {
             for (token, bin) in bins.indices(of: values, feature: feature).enumerated() {
@@ -95,9 +95,13 @@ package final class BinClassification: ReconstructionTask {
         report("bins: \(options.bins) of each of \(features) features")
     }
 
-    /// Finds the bins of values, `[tokens, features]`; collective.
+    /// Fits the bins to values, `[tokens, features]`; collective.
     package func fit(to values: Tensor, on communicator: Communicator) throws {
         bins = try FeatureBins.fit(values, bins: options.bins, spacing: options.spacing, on: communicator)
+    }
+
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {
+        try fit(to: points(16 * options.bins), on: .selfOnly)
     }
 
     package var state: ObjectiveState {
@@ -111,5 +115,17 @@ package final class BinClassification: ReconstructionTask {
             table: state.tensor(
                 "borders", shape: [features, options.bins - 1],
                 wanted: "tasks.bins asks for \(options.bins) bins of \(features) features"))
+    }
+}
+
+extension BinClassification.Options: ReconstructionTaskOptions {
+    package static let name = "bins"
+
+    package init(from section: Section, version: MaskedParticleVersion) throws {
+        try self.init(from: section, labelSmoothing: version == .v1 ? 0 : 0.1)
+    }
+
+    package func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask {
+        BinClassification(self, width: context.width, features: context.jets.features, in: context.scope)
     }
 }

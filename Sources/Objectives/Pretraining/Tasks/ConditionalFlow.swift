@@ -4,10 +4,10 @@ import Models
 import NN
 import Tensors
 
-/// Recovers the density of the continuous features of every dropped constituent: a linear map to a context, a
-/// coupling flow that it conditions, and the negative log-likelihood.
+/// Models the density of the continuous features of every dropped constituent: a linear map to a context, a coupling
+/// flow conditioned on it, and the negative log-likelihood (arXiv:2409.12589).
 ///
-/// Noise on the impact parameters keeps the density finite where the data have steps.
+/// Noise on the impact parameters keeps the density finite at the discrete values of the data.
 package final class ConditionalFlow: ReconstructionTask {
     /// `tasks.flow` of a configuration.
     package struct Options: Sendable, Equatable {
@@ -16,13 +16,13 @@ package final class ConditionalFlow: ReconstructionTask {
         package var context = 128
         /// Coupling layers.
         package var layers = 6
-        /// Hidden channels of each network.
+        /// Channels of the hidden layers of each network.
         package var width = 128
         /// Hidden layers of each network.
         package var depth = 2
-        /// Bins of a spline.
+        /// Bins of each spline.
         package var bins = 8
-        /// Beyond ± this the map is the identity.
+        /// Bound of the splines; the map is the identity outside ± this.
         package var tailBound = 4.0
         /// Standard deviation of the noise on the impact parameters.
         package var noise = 0.05
@@ -41,22 +41,24 @@ package final class ConditionalFlow: ReconstructionTask {
         }
     }
 
-    package let name = "flow"
+    /// First block of the random numbers of noise and samples (`MaskedJets.randomSequences`).
+    private static let noiseBlock = 0
+
+    package let name = Options.name
     package let weight: Double
     private let noise: Float
     private let impactParameters: [Int]
     private let context: Linear
     private let flow: CouplingFlow
 
-    package init(_ options: Options, width: Int, _ jets: JetShape, in scope: ParameterScope) {
+    init(_ options: Options, width: Int, _ jets: JetShape, in scope: ParameterScope) {
         weight = options.weight
         noise = Float(options.noise)
         impactParameters = jets.impactParameters
         context = Linear(inputs: width, outputs: options.context, in: scope.scope("context"))
         flow = CouplingFlow(
             CouplingFlow.Shape(
-                features: jets.features, context: options.context, layers: options.layers,
-                width: options.width,
+                features: jets.features, context: options.context, layers: options.layers, width: options.width,
                 depth: options.depth, spline: SplineForm(bins: options.bins, bound: Float(options.tailBound))),
             in: scope.scope("flow"))
     }
@@ -64,13 +66,13 @@ package final class ConditionalFlow: ReconstructionTask {
     package func count(_ jets: MaskedJets) -> Double { Double(jets.dropped.offsets.tokens) }
 
     package func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double {
-        let values = blurred(jets)
+        let values = valuesWithNoise(jets)
         tape.lap("noise of the flow")
         return flow.negativeLogLikelihood(
             Variable(constant: values), context: context(decoded, on: tape), scale: scale, on: tape)
     }
 
-    /// ln p of every dropped constituent, as it is.
+    /// ln p of every dropped constituent, without noise.
     package func logDensity(_ decoded: Tensor, _ jets: MaskedJets) -> [Double] {
         flow.logDensity(of: jets.dropped.values, context: context(of: decoded))
     }
@@ -78,7 +80,7 @@ package final class ConditionalFlow: ReconstructionTask {
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
         let features = flow.shape.features
         let z = Tensor(shape: [decoded.rows, features])
-        for (row, random) in jets.randomSequences(.sampling, for: .flow).enumerated() {
+        for (row, random) in jets.randomSequences(.sampling, fromBlock: Self.noiseBlock).enumerated() {
             var random = random
             for feature in 0..<features { z.pointer[row * features + feature] = random.normal() }
         }
@@ -89,16 +91,30 @@ package final class ConditionalFlow: ReconstructionTask {
         context(Variable(constant: decoded), on: Tape(recording: false)).value
     }
 
-    private func blurred(_ jets: MaskedJets) -> Tensor {
+    /// Features of the dropped constituents with noise added to the impact parameters.
+    private func valuesWithNoise(_ jets: MaskedJets) -> Tensor {
         let values = jets.dropped.values
         guard noise > 0, !impactParameters.isEmpty else { return values }
         let (result, columns) = (values.copy(), values.columns)
-        for (row, random) in jets.randomSequences(jets.phase.flowStream, for: .flow).enumerated() {
+        let sequences = jets.randomSequences(jets.phase.flowStream, fromBlock: Self.noiseBlock)
+        for (row, random) in sequences.enumerated() {
             var random = random
             for column in impactParameters {
                 result.pointer[row * columns + column] += noise * random.normal()
             }
         }
         return result
+    }
+}
+
+extension ConditionalFlow.Options: ReconstructionTaskOptions {
+    package static let name = "flow"
+
+    package init(from section: Section, version: MaskedParticleVersion) throws {
+        try self.init(from: section)
+    }
+
+    package func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask {
+        ConditionalFlow(self, width: context.width, context.jets, in: context.scope)
     }
 }

@@ -1,11 +1,10 @@
 import Configuration
-import Jets
 import Models
 import NN
 import Tensors
 
-/// Recovers the distribution of the continuous features of every dropped constituent by flow matching: a
-/// linear map to a condition, and a perceptron that learns the velocities on the way from data to noise.
+/// Models the distribution of the continuous features of every dropped constituent by flow matching: a linear map to a
+/// condition, and a perceptron that learns the velocity on the path from data to noise (arXiv:2409.12589).
 ///
 /// Samples are drawn with a moving average of the weights.
 package final class ConditionalFlowMatching: ReconstructionTask {
@@ -16,11 +15,11 @@ package final class ConditionalFlowMatching: ReconstructionTask {
         package var condition = 128
         /// Channels of the hidden layers.
         package var width = 256
-        /// Hidden layers.
+        /// Number of hidden layers.
         package var layers = 3
-        /// Cosines of the time.
+        /// Number of cosines that encode the time.
         package var timeFeatures = 16
-        /// Of the moving average of the weights.
+        /// Decay of the moving average of the weights.
         package var decay = 0.999
 
         package init() {}
@@ -36,7 +35,7 @@ package final class ConditionalFlowMatching: ReconstructionTask {
         }
     }
 
-    /// The layers that are averaged.
+    /// The layers whose weights are averaged.
     private struct Network {
         let condition: Linear
         let head: FlowMatchingHead
@@ -45,22 +44,24 @@ package final class ConditionalFlowMatching: ReconstructionTask {
             condition = Linear(inputs: width, outputs: options.condition, in: scope.scope("condition"))
             head = FlowMatchingHead(
                 FlowMatchingHead.Shape(
-                    features: features, condition: options.condition, width: options.width,
-                    layers: options.layers,
+                    features: features, condition: options.condition, width: options.width, layers: options.layers,
                     timeFeatures: options.timeFeatures),
                 in: scope.scope("head"))
         }
     }
 
-    package let name = "flow_matching"
+    /// First block of the random numbers of times, noise and samples (`MaskedJets.randomSequences`).
+    private static let noiseBlock = 64
+
+    package let name = Options.name
     package let weight: Double
     private let features: Int
     private let network: Network
     private let averaged: Network
-    /// The weights of samples.
+    /// The averaged weights.
     package let average: MovingAverage
 
-    package init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
+    init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
         weight = options.weight
         self.features = features
         network = Network(options, width: width, features: features, in: scope)
@@ -80,9 +81,7 @@ package final class ConditionalFlowMatching: ReconstructionTask {
             scale: scale, on: tape)
     }
 
-    package func sample(
-        _ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions
-    ) throws -> Reconstruction {
+    package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) throws -> Reconstruction {
         let network = average.updates > 0 ? averaged : network
         let condition = network.condition(Variable(constant: decoded), on: Tape(recording: false)).value
         return Reconstruction(
@@ -90,12 +89,14 @@ package final class ConditionalFlowMatching: ReconstructionTask {
                 from: noise(jets, .sampling), condition: condition, solver: options.solver))
     }
 
-    /// Standard normal numbers, a row for every dropped constituent; `first` may take numbers before.
+    /// Standard normal numbers, one row for each dropped constituent.
+    ///
+    /// - Parameter first: draws from the sequence of a constituent before its noise.
     private func noise(
         _ jets: MaskedJets, _ stream: RandomStream, first: (inout RandomSequence) -> Void = { _ in }
     ) -> Tensor {
         let noise = Tensor(shape: jets.dropped.values.shape)
-        for (row, random) in jets.randomSequences(stream, for: .flowMatching).enumerated() {
+        for (row, random) in jets.randomSequences(stream, fromBlock: Self.noiseBlock).enumerated() {
             var random = random
             first(&random)
             for feature in 0..<features { noise.pointer[row * features + feature] = random.normal() }
@@ -106,4 +107,16 @@ package final class ConditionalFlowMatching: ReconstructionTask {
     package func stepDidEnd(_ parameters: ParameterStore) { average.update(from: parameters) }
     package var state: ObjectiveState { average.state }
     package func restore(_ state: ObjectiveState) throws { try average.restore(state) }
+}
+
+extension ConditionalFlowMatching.Options: ReconstructionTaskOptions {
+    package static let name = "flow_matching"
+
+    package init(from section: Section, version: MaskedParticleVersion) throws {
+        try self.init(from: section)
+    }
+
+    package func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask {
+        ConditionalFlowMatching(self, width: context.width, features: context.jets.features, in: context.scope)
+    }
 }

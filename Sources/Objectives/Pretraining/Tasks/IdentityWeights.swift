@@ -3,14 +3,13 @@ import Jets
 import MPI
 import Tensors
 
-/// `class_weights` of the task `particle_id`: what a constituent of each identity counts in the loss.
+/// `class_weights` of the task `particle_id`: weights of the identities in the loss.
 package enum IdentityWeights: Sendable, Equatable {
-    /// All alike.
+    /// Equal weights.
     case equal
-    /// Given numbers, one an identity.
+    /// Given weights, one for each identity.
     case given([Double])
-    /// Inverse to how frequent the identity is in the data, N / (8 n), found at the start of a run; 0 for one that
-    /// does not occur, which would rule the smoothed loss otherwise.
+    /// Weights inverse to the frequencies in the data (`Tensor.classWeights`), fitted at the start of a run.
     case balanced
 
     /// Decodes the key. Throws `ConfigurationError`.
@@ -33,24 +32,11 @@ package enum IdentityWeights: Sendable, Equatable {
         self = .given(weights)
     }
 
-    /// The weights that some jets of the data ask for; collective, and the same on any number of ranks.
-    static func balanced(
-        in loader: JetLoader, jets: Int = 50_000, on communicator: Communicator
-    ) throws -> Tensor {
-        let kinds = JetFeatures.identityNames.count
-        let own = try communicator.agree {
-            var counts = [Int](repeating: 0, count: kinds)
-            let steps = min(
-                loader.stepsPerEpoch, (jets + loader.order.batchSize - 1) / loader.order.batchSize)
-            for step in 0..<steps {
-                for identity in try loader.batch(epoch: 0, step: step).identities {
-                    counts[Int(identity)] += 1
-                }
-            }
-            return counts
+    /// Balanced weights of the first `jets` jets, `[identities]`; collective, and the same on any number of ranks.
+    static func balanced(in loader: JetLoader, jets: Int = 50_000, on communicator: Communicator) throws -> Tensor {
+        let counts = try loader.histogram(bins: JetFeatures.identityNames.count, ofFirst: jets, on: communicator) {
+            $0.identities.map { Int($0) }
         }
-        let counts = try communicator.allReduce(own)
-        let total = Double(counts.reduce(0, +))
-        return Tensor(counts.map { $0 == 0 ? 0 : Float(total / Double(kinds * $0)) }, shape: [kinds])
+        return Tensor.classWeights(balancing: counts)
     }
 }

@@ -2,37 +2,36 @@ import NN
 import System
 import Tensors
 
-/// An exponential moving average of some parameters, which samples are drawn with: smoother than the
-/// parameters themselves.
+/// Exponential moving average of some parameters, with which samples are drawn.
 ///
 ///     a ← a + max(1 − decay, 1 / n) (θ − a)        n = 1, 2, … updates
 ///
-/// The first updates are a plain mean, so that where the parameters began is forgotten.
+/// The first updates form a plain mean, so that the initial values drop out.
 package final class MovingAverage {
-    /// The averages, under the names of the parameters without their prefix.
+    /// The averages, named like the parameters without the prefix.
     package let values: ParameterStore
-    /// Updates so far.
+    /// Number of updates so far.
     package private(set) var updates = 0
     private let prefix: String
     private let decay: Double
 
     /// - Parameters:
-    ///   - prefix: what the names of the parameters begin with.
-    ///   - values: a store of the same parameters in the same order.
+    ///   - prefix: prefix of the names of the averaged parameters.
+    ///   - values: a store with the same parameters in the same order.
     package init(of prefix: String, as values: ParameterStore, decay: Double) {
         self.prefix = prefix
         self.values = values
         self.decay = decay
     }
 
-    /// Takes note of the parameters after a step.
+    /// Adds the parameters after a step to the average.
     package func update(from parameters: ParameterStore) {
         updates += 1
         let share = Float(max(1 - decay, 1 / Double(updates)))
         let own = parameters.parameters.filter { $0.name.hasPrefix(prefix) }
         invariant(
             own.map(\.name) == values.parameters.map { prefix + $0.name },
-            "the parameters of an average change")
+            "the averaged parameters have changed their names")
         for (from, to) in zip(own, values.parameters) {
             withExtendedLifetime((from.variable.value, to.variable.value)) { from, to in
                 let (x, average) = (from.pointer, to.pointer)
@@ -41,7 +40,7 @@ package final class MovingAverage {
         }
     }
 
-    /// A copy of the averages, and the updates so far.
+    /// A copy of the averages, and the number of updates.
     var state: ObjectiveState {
         var state = ObjectiveState()
         for parameter in values.parameters {

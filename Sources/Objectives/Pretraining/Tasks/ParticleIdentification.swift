@@ -1,11 +1,11 @@
 import Configuration
 import Jets
-import Models
 import MPI
 import NN
 import Tensors
 
-/// Recovers the identity of every dropped constituent: a linear map to eight logits and cross-entropy.
+/// Classifies the identity of every dropped constituent: a linear map to one logit for each of the eight identities, and
+/// the cross-entropy.
 package final class ParticleIdentification: ReconstructionTask {
     /// `tasks.particle_id` of a configuration.
     package struct Options: Sendable, Equatable {
@@ -22,12 +22,15 @@ package final class ParticleIdentification: ReconstructionTask {
         }
     }
 
-    package let name = "particle_id"
+    /// First block of the random numbers of samples (`MaskedJets.randomSequences`).
+    private static let samplingBlock = 192
+
+    package let name = Options.name
     package let weight: Double
     private let labelSmoothing: Float
     private let head: Linear
     private let options: Options
-    /// What each identity counts; nil where all count alike, and before balanced weights are found.
+    /// Weight of each identity; nil for equal weights, and before balanced weights are fitted.
     private var classWeights: Tensor?
 
     package init(_ options: Options, width: Int, identities: Int, in scope: ParameterScope) {
@@ -55,7 +58,8 @@ package final class ParticleIdentification: ReconstructionTask {
         let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
         return Reconstruction(
             identities: logits.classes(
-                jets.randomSequences(.sampling, for: .particleID), takesMostLikely: options.takesMostLikely))
+                jets.randomSequences(.sampling, fromBlock: Self.samplingBlock),
+                takesMostLikely: options.takesMostLikely))
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
@@ -79,5 +83,18 @@ package final class ParticleIdentification: ReconstructionTask {
         classWeights = try state.tensor(
             "class_weights", shape: [JetFeatures.identityNames.count],
             wanted: "tasks.particle_id.class_weights is balanced")
+    }
+}
+
+extension ParticleIdentification.Options: ReconstructionTaskOptions {
+    package static let name = "particle_id"
+
+    package init(from section: Section, version: MaskedParticleVersion) throws {
+        try self.init(from: section, labelSmoothing: version == .v1 ? 0 : 0.1)
+    }
+
+    package func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask {
+        ParticleIdentification(
+            self, width: context.width, identities: JetFeatures.identityNames.count, in: context.scope)
     }
 }

@@ -1,34 +1,38 @@
+import Configuration
 import Jets
 import MPI
-import Models
 import NN
 import Tensors
 
-/// One way to recover the dropped constituents from the decoder's outputs: a head, a target and a loss.
+/// A task that recovers the dropped constituents from the outputs of a masked network: a head, a target and a loss.
 package protocol ReconstructionTask: AnyObject {
-    /// The key in the configuration and the column in the metrics.
+    /// Key in the configuration and column in the metrics.
     var name: String { get }
-    /// What the task counts in the total loss.
+    /// Weight in the total loss.
     var weight: Double { get }
 
-    /// What the sum of the loss is divided by.
+    /// Number of items that the summed loss is divided by.
     func count(_ jets: MaskedJets) -> Double
-    /// The summed loss over dropped constituents; `decoded` is what the network says of them, `[dropped,
-    /// width]`.
+    /// Loss summed over the dropped constituents.
+    ///
+    /// - Parameters:
+    ///   - decoded: the network's outputs at the dropped constituents, `[dropped, width]`.
+    ///   - scale: factor of this sum in the total loss.
     func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double
 
-    /// What the task takes the dropped constituents for, in the order of the jets; where it has found a
-    /// distribution, a random draw from it.
+    /// Recovers the dropped constituents, in the order of the jets; a random draw if the task models a distribution.
     ///
-    /// - Parameter decoded: what the network says of them, `[dropped, width]`.
-    /// - Throws: what a solver throws.
+    /// Throws `ODESolver.Failure`.
+    ///
+    /// - Parameter decoded: the network's outputs at the dropped constituents, `[dropped, width]`.
     func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) throws -> Reconstruction
 
-    /// Does what follows an update of the parameters, the same on every rank.
+    /// Updates the task's state after the parameters, the same on every rank.
     func stepDidEnd(_ parameters: ParameterStore)
 
     /// As in `Objective`; most tasks need none of these.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
+    func useSyntheticTokens(_ points: (Int) -> Tensor) throws
     var state: ObjectiveState { get }
     func restore(_ state: ObjectiveState) throws
 }
@@ -36,47 +40,49 @@ package protocol ReconstructionTask: AnyObject {
 extension ReconstructionTask {
     package func stepDidEnd(_ parameters: ParameterStore) {}
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {}
     package var state: ObjectiveState { ObjectiveState() }
     package func restore(_ state: ObjectiveState) throws {}
 }
 
-/// How constituents are drawn from what a model says of them.
-package struct SamplingOptions: Sendable, Equatable {
-    /// What follows the velocities of flow matching.
-    package var solver: ODESolver
-    /// Whether the most likely class or token is taken instead of a random one.
-    package var takesMostLikely: Bool
-
-    package init(solver: ODESolver = .midpoint(steps: 50), takesMostLikely: Bool = false) {
-        self.solver = solver
-        self.takesMostLikely = takesMostLikely
-    }
+/// Version of masked particle modelling, on which defaults depend.
+package enum MaskedParticleVersion: Sendable {
+    /// Golling et al., arXiv:2401.13537.
+    case v1
+    /// Leigh et al., arXiv:2409.12589.
+    case v2
 }
 
-/// What is recovered of dropped constituents, in the order of the jets; nil for what a task does not look at.
-package struct Reconstruction {
-    /// Preprocessed features, `[dropped, features]`.
-    package var values: Tensor?
-    package var identities: [Int32]?
+/// Options of a reconstruction task: a row of `ReconstructionTasks.table`.
+package protocol ReconstructionTaskOptions: Sendable {
+    /// Key in the section `tasks`, name of the task, and prefix of its parameters and its state: `tasks.<name>`.
+    static var name: String { get }
+    /// True if the targets are codes of the VQ-VAE that the section `tokenizer` names.
+    static var needsVQVAE: Bool { get }
 
-    package init(values: Tensor? = nil, identities: [Int32]? = nil) {
-        self.values = values
-        self.identities = identities
-    }
+    /// Decodes the section `tasks.<name>`. Throws `ConfigurationError`.
+    init(from section: Section, version: MaskedParticleVersion) throws
+    /// Declares the head.
+    func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask
 }
 
-/// An objective that can say what the hidden constituents of jets may have been.
-package protocol Reconstructing: Objective {
-    /// The names of the ways in which features are recovered.
-    var reconstructions: [String] { get }
+extension ReconstructionTaskOptions {
+    package static var needsVQVAE: Bool { false }
+}
 
-    /// Recovers the dropped constituents of some jets, by each of `reconstructions`. Throws what a solver
-    /// throws.
-    func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction]
+/// Surroundings of a reconstruction task.
+package struct ReconstructionContext {
+    /// Channels of the network's outputs.
+    let width: Int
+    let jets: JetShape
+    /// The trained VQ-VAE; nil unless a task needs it.
+    let vqvae: (any Tokenizer)?
+    /// Scope of the task's own parameters.
+    let scope: ParameterScope
 }
 
 extension Tensor {
-    /// A class for every row of logits, `[rows, classes]`: drawn from their softmax, or the most likely.
+    /// One class for each row of logits, `[rows, classes]`: drawn from their softmax, or the most likely.
     func classes(_ randoms: [RandomSequence], takesMostLikely: Bool) -> [Int32] {
         guard !takesMostLikely else { return argmaxOfRows() }
         let probabilities = softmaxOfRows()
@@ -88,7 +94,7 @@ extension Tensor {
                 left -= probability
                 if left < 0 { return Int32(index) }
             }
-            // Rounding has left a rest.
+            // The rounded probabilities add up to less than the drawn number.
             return Int32(row.indices.max { row[$0] < row[$1] }! - row.startIndex)
         }
     }

@@ -1,10 +1,9 @@
 import Configuration
-import Models
 import NN
 import Tensors
 
-/// Recovers the continuous features of every dropped constituent directly: a linear map and the L1 loss (version 2) or
-/// the squared error (version 1), averaged over constituents and features.
+/// Predicts the continuous features of every dropped constituent: a linear map with the L1 loss (version 2,
+/// arXiv:2409.12589) or the squared error (version 1, arXiv:2401.13537), averaged over constituents and features.
 package final class Regression: ReconstructionTask {
     /// `tasks.regression` of a configuration.
     package struct Options: Sendable, Equatable {
@@ -23,12 +22,12 @@ package final class Regression: ReconstructionTask {
         }
     }
 
-    package let name = "regression"
+    package let name = Options.name
     package let weight: Double
     private let kind: Options.Loss
     private let head: Linear
 
-    package init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
+    init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
         weight = options.weight
         kind = options.loss
         head = Linear(inputs: width, outputs: features, in: scope.scope("head"))
@@ -46,5 +45,17 @@ package final class Regression: ReconstructionTask {
 
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
         Reconstruction(values: head(Variable(constant: decoded), on: Tape(recording: false)).value)
+    }
+}
+
+extension Regression.Options: ReconstructionTaskOptions {
+    package static let name = "regression"
+
+    package init(from section: Section, version: MaskedParticleVersion) throws {
+        try self.init(from: section, loss: version == .v1 ? .mse : .l1)
+    }
+
+    package func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask {
+        Regression(self, width: context.width, features: context.jets.features, in: context.scope)
     }
 }

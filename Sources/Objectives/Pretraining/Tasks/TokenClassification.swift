@@ -1,13 +1,14 @@
 import Configuration
 import Jets
-import Models
 import MPI
 import NN
+import System
 import Tensors
 
-/// Recovers the token of every dropped constituent: a linear map to one logit a token and cross-entropy.
+/// Classifies the token of every dropped constituent: a linear map to one logit for each token, and the cross-entropy
+/// (arXiv:2401.13537 with the codes of a VQ-VAE, arXiv:2409.12589 with k-means clusters).
 package final class TokenClassification: ReconstructionTask {
-    /// What the tasks that recover tokens have in common.
+    /// Keys common to the tasks on tokens.
     package struct Options: Sendable, Equatable {
         package var weight = 1.0
         package var labelSmoothing = 0.1
@@ -26,13 +27,17 @@ package final class TokenClassification: ReconstructionTask {
     package let weight: Double
     package let tokenizer: any Tokenizer
     private let labelSmoothing: Float
+    private let samplingBlock: Int
     private let head: Linear
 
+    /// - Parameter samplingBlock: first block of the random numbers of samples (`MaskedJets.randomSequences`).
     package init(
-        _ name: String, _ options: Options, of tokenizer: any Tokenizer, width: Int, in scope: ParameterScope
+        _ name: String, _ options: Options, of tokenizer: any Tokenizer, width: Int, samplingBlock: Int,
+        in scope: ParameterScope
     ) {
         self.name = name
         self.tokenizer = tokenizer
+        self.samplingBlock = samplingBlock
         weight = options.weight
         labelSmoothing = Float(options.labelSmoothing)
         head = Linear(inputs: width, outputs: tokenizer.count, in: scope.scope("head"))
@@ -46,12 +51,11 @@ package final class TokenClassification: ReconstructionTask {
         return tape.crossEntropy(head(decoded, on: tape), target: tokens, smoothing: labelSmoothing, scale: scale)
     }
 
-    /// What the drawn tokens stand for: centroids, or what the VQ-VAE makes of them beside the survivors' codes.
+    /// Draws tokens and returns their features: centroids, or the VQ-VAE's reconstruction given the survivors' codes.
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
         let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
         let tokens = logits.classes(
-            jets.randomSequences(.sampling, for: tokenizer.isContextual ? .vqvae : .kmeans),
-            takesMostLikely: options.takesMostLikely)
+            jets.randomSequences(.sampling, fromBlock: samplingBlock), takesMostLikely: options.takesMostLikely)
         return Reconstruction(values: tokenizer.features(of: tokens, in: jets.constituents))
     }
 
@@ -59,6 +63,51 @@ package final class TokenClassification: ReconstructionTask {
         try tokenizer.fit(to: jets, on: communicator, report: report)
     }
 
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) { tokenizer.useSyntheticTokens(points) }
+
     package var state: ObjectiveState { tokenizer.state }
     package func restore(_ state: ObjectiveState) throws { try tokenizer.restore(state) }
+}
+
+/// `tasks.kmeans`: the tokens are k-means clusters of the features.
+package struct KMeansTaskOptions: ReconstructionTaskOptions {
+    package static let name = "kmeans"
+
+    package var task = TokenClassification.Options()
+    package var tokens = KMeansTokenizer.Options()
+
+    package init() {}
+
+    package init(from section: Section, version: MaskedParticleVersion) throws {
+        task = try .init(from: section, labelSmoothing: version == .v1 ? 0 : 0.1)
+        tokens = try .init(from: section, clusters: version == .v1 ? 512 : 16384)
+    }
+
+    package func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask {
+        TokenClassification(
+            Self.name, task, of: KMeansTokenizer(tokens, features: context.jets.features), width: context.width,
+            samplingBlock: 128, in: context.scope)
+    }
+}
+
+/// `tasks.vqvae`: the tokens are codes of the VQ-VAE that the section `tokenizer` names.
+package struct VQVAETaskOptions: ReconstructionTaskOptions {
+    package static let name = "vqvae"
+    package static let needsVQVAE = true
+
+    package var task: TokenClassification.Options
+
+    package init(_ task: TokenClassification.Options = .init()) {
+        self.task = task
+    }
+
+    package init(from section: Section, version: MaskedParticleVersion) throws {
+        task = try .init(from: section, labelSmoothing: version == .v1 ? 0 : 0.05)
+    }
+
+    package func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask {
+        guard let tokenizer = context.vqvae else { unreachable("tasks.vqvae without a VQ-VAE") }
+        return TokenClassification(
+            Self.name, task, of: tokenizer, width: context.width, samplingBlock: 160, in: context.scope)
+    }
 }

@@ -2,13 +2,13 @@ import Jets
 import MPI
 import Tensors
 
-/// Random latent vectors of a global batch, from which unused codes begin anew: those of the constituents with the
-/// lowest random words, whoever computes them.
+/// Random latent vectors of a global batch to which unused codes are reset: those of the constituents with the lowest
+/// random words, so that they do not depend on the number of ranks.
 struct RevivalCandidates {
     private var words: [UInt64] = []
     private var latents: [[Float]] = []
 
-    /// Looks at the latent vectors of some jets, `[tokens, dimension]`, and keeps the best `count` so far.
+    /// Adds the latent vectors of some jets, `[tokens, dimension]`, and keeps the `count` with the lowest words.
     mutating func add(_ values: Tensor, of batch: JetBatch, keeping count: Int, seed: UInt64) {
         guard count > 0 else { return }
         var found: [(word: UInt64, token: Int)] = []
@@ -33,7 +33,7 @@ struct RevivalCandidates {
         (words, latents) = (order.map { words[$0] }, order.map { latents[$0] })
     }
 
-    /// The best of all ranks, `count` where there are as many; collective.
+    /// Up to `count` candidates with the lowest words of all ranks; collective.
     func lowest(_ count: Int, dimension: Int, on communicator: Communicator) throws -> [[Float]] {
         var all = RevivalCandidates()
         all.words = try communicator.allGather(words).flatMap { $0 }

@@ -5,25 +5,27 @@ import MPI
 import NN
 import Tensors
 
-/// Trains the VQ-VAE whose codes are tokens of constituents (arXiv:2401.13537):
+/// Trains a VQ-VAE whose codes are tokens of constituents (Golling et al., arXiv:2401.13537):
 ///
-///     loss = mean |x − x̂| + 10 · [(1 − β) d(z, sg e) + β d(sg z, e)]
+///     loss = mean |x − x̂| + w · [(1 − β) d(z, sg e) + β d(sg z, e)]
 ///
-/// The code book begins with the k-means centroids of what the untrained encoder gives; a code that no constituent of
-/// the global batch has chosen for a number of steps begins anew at a random latent vector of the batch. All of it is
-/// the same on any number of ranks.
-package final class VQVAETraining: Predicting {
-    /// The configuration with `objective: vqvae`.
-    package struct Options: Sendable, Equatable {
+/// with latent vectors z, their codes e, the stop-gradient sg, and the commitment weight w (10 by default).
+///
+/// The codebook is initialised with the k-means centroids of the untrained encoder's latent vectors. A code that no
+/// constituent of the global batch has used for a number of steps is reset to a random latent vector of the batch. All
+/// of this is the same on any number of ranks.
+package final class VQVAETraining: Objective {
+    /// Sections of a configuration with `objective: vqvae`.
+    package struct Options: Sendable {
         package var model = VQVAEOptions()
         package var commitmentWeight = 10.0
-        /// The commitment loss counts at every so many steps.
+        /// The commitment loss is evaluated once in this number of steps.
         package var commitmentInterval = 4
-        /// Steps after which an unused code begins anew.
+        /// Number of steps after which an unused code is reset.
         package var revivalSteps = 100
-        /// Jets that the code book is first fitted to.
+        /// Number of jets that the codebook is first fitted to.
         package var fitJets = 2000
-        /// Lloyd iterations of that fit.
+        /// Number of Lloyd iterations of that fit.
         package var iterations = 10
 
         package init() {}
@@ -49,7 +51,7 @@ package final class VQVAETraining: Predicting {
     private let hasDropout: Bool
     private let seed: UInt64
     private var ages: CodeAges
-    /// What this rank has seen of the current step, or of a validation.
+    /// Codes used on this rank in the current step or validation.
     private var usage: CodeUsage
     private var candidates: RevivalCandidates
 
@@ -89,7 +91,7 @@ package final class VQVAETraining: Predicting {
         }
     }
 
-    /// The codes that begin anew unless this step chooses them.
+    /// Number of codes that will be reset unless this step uses them.
     private var expiring: Int { ages.ages.count { $0 + 1 >= options.revivalSteps } }
 
     package func stepDidEnd(_ step: Int, isSkipped: Bool, on communicator: Communicator) throws -> [Double] {
@@ -100,7 +102,7 @@ package final class VQVAETraining: Predicting {
         guard !isSkipped else { return monitors(of: found) }
         ages.update(found)
         if expiring > 0 {
-            // Collective, so whether it happens follows from what all ranks know.
+            // Collective: `expiring` is equal on all ranks.
             let latents = try local.lowest(expiring, dimension: model.quantiser.shape.dimension, on: communicator)
             let expired = ages.takeExpired(after: options.revivalSteps, atMost: latents.count)
             for (code, latent) in zip(expired, latents) {
@@ -119,7 +121,7 @@ package final class VQVAETraining: Predicting {
         return CodeUsage(counts: try communicator.allReduce(usage.counts))
     }
 
-    /// The share of the codes that were chosen, and the effective number of codes.
+    /// The fraction of codes in use, and the perplexity.
     private func monitors(of usage: CodeUsage) -> [Double] {
         [Double(usage.used) / Double(usage.counts.count), usage.perplexity]
     }
@@ -129,7 +131,7 @@ package final class VQVAETraining: Predicting {
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
         let shape = model.quantiser.shape
         let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator) { [model] batch in
-            // Jet by jet: the same to the bit however the jets are shared.
+            // Jet by jet, so that rounding does not depend on the distribution of the jets over the ranks.
             let latents = Tensor(shape: [batch.tokenCount, shape.dimension])
             for jet in 0..<batch.count where !batch.offsets[jet].isEmpty {
                 let own = model.latents(of: Constituents(batch.slice(jets: jet..<jet + 1)))
@@ -139,10 +141,10 @@ package final class VQVAETraining: Predicting {
             return latents
         }
         let fit = try KMeans.fit(
-            sample, clusters: shape.codes, iterations: options.iterations, seed: seed,
+            sample, clusters: shape.codes, iterations: options.iterations,
             advice: "raise vqvae.fit_jets or lower model.quantiser.codes", on: communicator)
         for code in 0..<shape.codes { model.quantiser.setCode(code, to: fit.centroids.rows(code..<code + 1).array) }
-        report("code book: \(shape.codes) centroids of the latent vectors of \(fit.points) constituents")
+        report("codebook: \(shape.codes) centroids of the latent vectors of \(fit.points) constituents")
     }
 
     package var state: ObjectiveState {
@@ -155,7 +157,7 @@ package final class VQVAETraining: Predicting {
         ages = CodeAges(ages: try state.integers("ages", count: ages.ages.count))
     }
 
-    /// pT and mass [GeV] of every jet, before it became codes and after.
+    /// pT and mass [GeV] of every jet, original and decoded.
     package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions {
         let jets = Constituents(batch)
         let decoded = model.decode(model.codes(of: jets), offsets: jets.offsets)

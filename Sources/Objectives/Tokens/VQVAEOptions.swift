@@ -1,8 +1,8 @@
 import Configuration
+import Jets
 import Models
 
-/// The shape of a VQ-VAE in a configuration: the section `model` with `objective: vqvae`, and `tokenizer` where it is
-/// used.
+/// Shape of a VQ-VAE: the section `model` with `objective: vqvae`, or the section `tokenizer` of a model that uses one.
 package struct VQVAEOptions: Sendable, Equatable {
     package var encoder = VQVAE.Shape.stack
     package var decoder = VQVAE.Shape.stack
@@ -12,7 +12,7 @@ package struct VQVAEOptions: Sendable, Equatable {
 
     /// Decodes the section. Throws `ConfigurationError`.
     ///
-    /// - Parameter defaults: what keys that are left out say.
+    /// - Parameter defaults: values of keys that are left out.
     package init(from section: Section, defaults: VQVAEOptions = .init()) throws {
         encoder = try NormformerShape(from: section.section("encoder"), defaults: defaults.encoder)
         decoder = try NormformerShape(from: section.section("decoder"), defaults: defaults.decoder)
@@ -31,17 +31,17 @@ package struct VQVAEOptions: Sendable, Equatable {
     }
 }
 
-extension NormformerShape {
-    /// Decodes a section. Throws `ConfigurationError`.
-    init(from section: Section, defaults: NormformerShape) throws {
-        self = defaults
-        width = try section.int("width", default: width, in: 1...4096)
-        layers = try section.int("layers", default: layers, in: 0...60)
-        heads = try section.int("heads", default: heads, in: 1...1024)
-        guard width % heads == 0 else {
-            throw section.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
+extension VQVAEOptions: TokenizerOptions {
+    package init(inputs section: Section, vqvae: VQVAEOptions?) throws {
+        guard let vqvae else {
+            throw section.error("name", "vqvae needs the checkpoint of a VQ-VAE; set tokenizer.checkpoint")
         }
-        hidden = try section.int("hidden", default: hidden, in: 1...4096)
-        dropout = try section.double("dropout", default: dropout, in: .belowOne)
+        self = vqvae
+    }
+
+    package var vqvae: VQVAEOptions? { self }
+
+    package func makeTokenizer(_ jets: JetShape, section: String) -> any Tokenizer {
+        VQVAETokenizer(self, features: jets.features)
     }
 }

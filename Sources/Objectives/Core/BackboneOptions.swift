@@ -2,12 +2,12 @@ import Configuration
 import Jets
 import Models
 
-/// What the section `model` says of a backbone: its blocks and what it sees.
+/// Section `model` of a configuration: blocks and inputs of a backbone.
 package struct BackboneOptions: Sendable, Equatable {
     package var shape: BackboneShape
     package var inputs: InputOptions
 
-    /// As it comes, the backbone of version 2.
+    /// By default the backbone of version 2 (arXiv:2409.12589).
     package init(
         shape: BackboneShape = BackboneShape(
             .transformer(TransformerShape(width: 512, layers: 8, heads: 8, registers: 8))),
@@ -24,7 +24,7 @@ package struct BackboneOptions: Sendable, Equatable {
     /// Decodes the section. Throws `ConfigurationError`.
     ///
     /// - Parameters:
-    ///   - defaults: what keys that are left out say.
+    ///   - defaults: values of keys that are left out.
     ///   - tokenizer: the VQ-VAE of the configuration.
     package init(from section: Section, defaults: BackboneOptions, tokenizer: VQVAEOptions?) throws {
         self = defaults
@@ -46,10 +46,10 @@ package struct BackboneOptions: Sendable, Equatable {
         inputs = try InputOptions(from: section.section("inputs"), defaults: inputs, tokenizer: tokenizer)
     }
 
-    /// Decodes the section of a downstream task. Throws `ConfigurationError`, also where it differs from the pre-trained
-    /// backbone.
+    /// Decodes the section of a downstream task. Throws `ConfigurationError`, also if the result differs from the
+    /// pre-trained backbone.
     ///
-    /// - Parameter pretrained: that of a checkpoint, which is what keys that are left out say.
+    /// - Parameter pretrained: the backbone of a checkpoint, which gives the values of keys that are left out.
     package init(from section: Section, pretrained: BackboneOptions?, tokenizer: VQVAEOptions?) throws {
         var defaults = pretrained ?? BackboneOptions()
         defaults.shape.hasPosition = try section.bool("position_in_backbone", default: defaults.shape.hasPosition)

@@ -1,0 +1,48 @@
+import Models
+import Tensors
+
+/// Options of drawing constituents from a model.
+package struct SamplingOptions: Sendable, Equatable {
+    /// Integrates the velocities of flow matching.
+    package var solver: ODESolver
+    /// True to take the most likely class or token instead of a random one.
+    package var takesMostLikely: Bool
+
+    package init(solver: ODESolver = .midpoint(steps: 50), takesMostLikely: Bool = false) {
+        self.solver = solver
+        self.takesMostLikely = takesMostLikely
+    }
+}
+
+/// Recovered constituents, in the order of the dropped ones; nil for a part that a task does not predict.
+package struct Reconstruction {
+    /// Preprocessed features, `[dropped, features]`.
+    package var values: Tensor?
+    package var identities: [Int32]?
+
+    package init(values: Tensor? = nil, identities: [Int32]? = nil) {
+        self.values = values
+        self.identities = identities
+    }
+}
+
+/// An objective that recovers the dropped constituents of jets.
+package protocol Reconstructor: AnyObject {
+    /// Names of the tasks that recover features.
+    var reconstructions: [String] { get }
+
+    /// Recovers the dropped constituents of some jets with each task of `reconstructions`. Throws `ODESolver.Failure`.
+    func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction]
+}
+
+/// An objective that generates whole jets.
+package protocol JetGenerator: AnyObject {
+    /// Generates the jets of some numbers; number and seed are the key of a jet's random numbers.
+    ///
+    /// Throws `ODESolver.Failure`.
+    ///
+    /// - Parameter constituents: constituents of every jet; nil draws their number from its distribution in the data.
+    func generate(
+        _ jets: Range<Int>, constituents: Int?, seed: UInt64, _ options: SamplingOptions
+    ) throws -> Constituents
+}

@@ -1,0 +1,54 @@
+import Jets
+import MPI
+import NN
+import Tensors
+
+/// Trains a downstream task on a backbone.
+package final class DownstreamObjective: Objective {
+    package let parameters: ParameterStore
+    private let backbone: DownstreamBackbone
+    private let task: any DownstreamTask
+
+    package init(_ options: DownstreamOptions, _ jets: JetShape, seed: UInt64) {
+        let builder = ParameterBuilder()
+        backbone = DownstreamBackbone(options.backbone, options.fineTuning, jets, seed: seed, in: builder)
+        task = options.task.makeTask(
+            DownstreamContext(width: backbone.width, jets: jets, seed: seed, scope: builder.root.scope("head")))
+        parameters = builder.build(seed: seed)
+    }
+
+    package var terms: [LossTerm] { task.terms }
+    package func learningRateFactors(step: Int) -> [Double] { backbone.learningRateFactors(step: step) }
+
+    package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
+        MicroBatch(counts: task.counts(batch, phase: phase)) { [backbone, task] scales, tape in
+            task.evaluate(backbone(batch, phase: phase, on: tape), batch, phase: phase, scales: scales, on: tape)
+        }
+    }
+
+    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions {
+        task.predict(backbone(batch, phase: .validation, on: Tape(recording: false)), batch)
+    }
+
+    package func measures(of predictions: Predictions) -> [Measure] { task.measures(of: predictions) }
+    package func tables(of predictions: Predictions) -> [String: [[Double]]] { task.tables(of: predictions) }
+
+    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        try task.fit(to: jets, on: communicator, report: report)
+    }
+
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) { backbone.useSyntheticTokens(points) }
+
+    package var state: ObjectiveState {
+        var state = backbone.state
+        state["task"] = task.state
+        return state
+    }
+
+    package func restore(_ state: ObjectiveState) throws {
+        try backbone.restore(state)
+        try task.restore(state["task"])
+    }
+
+    package func adopt(backbone state: ObjectiveState) throws { try backbone.restore(state) }
+}
