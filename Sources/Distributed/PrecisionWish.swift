@@ -15,10 +15,10 @@ package enum PrecisionWish: String, CaseIterable, Sendable {
     package func precision(on communicator: Communicator, console: Console) throws -> Precision {
         guard self != .single else { return .single }
         let choice = try communicator.agree {
-            try NarrowProducts.choice(ProcessInfo.processInfo.environment["KAON_BF16_PRODUCTS"])
+            try BFloat16Instructions.choice(ProcessInfo.processInfo.environment["KAON_BF16_PRODUCTS"])
         }
         let all = try communicator.allGather([Precision.hasBFloat16 ? 1 : 0, choice == .tiles ? 1 : 0])
-        NarrowProducts.inUse = all.allSatisfy { $0[1] == 1 } ? .tiles : .vectors
+        BFloat16Instructions.inUse = all.allSatisfy { $0[1] == 1 } ? .tiles : .vectors
         let able = all.map { $0[0] == 1 }
         let (precision, warning) = precision(able: able, hosts: try communicator.allGather(MPIEnvironment.processorName))
         if let warning { console.warn(warning) }

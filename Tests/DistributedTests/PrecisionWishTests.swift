@@ -29,13 +29,13 @@ import TestSupport
 
     /// A wish that is mistyped, or that the processor cannot fulfil, ends the run.
     @Test func instructionsAskedFor() throws {
-        #expect(try NarrowProducts.choice("vectors") == .vectors)
-        let complaint = failure { _ = try NarrowProducts.choice("tile") }
+        #expect(try BFloat16Instructions.choice("vectors") == .vectors)
+        let complaint = failure { _ = try BFloat16Instructions.choice("tile") }
         #expect(complaint == "KAON_BF16_PRODUCTS is tile; it can be vectors or tiles")
-        if try NarrowProducts.choice(nil) == .vectors {
-            #expect(failure { _ = try NarrowProducts.choice("tiles") }.contains("does not have (AMX)"))
+        if try BFloat16Instructions.choice(nil) == .vectors {
+            #expect(failure { _ = try BFloat16Instructions.choice("tiles") }.contains("does not have (AMX)"))
         } else {
-            #expect(try NarrowProducts.choice("tiles") == .tiles)
+            #expect(try BFloat16Instructions.choice("tiles") == .tiles)
         }
     }
 

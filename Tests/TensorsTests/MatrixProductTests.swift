@@ -1,10 +1,11 @@
 import Tensors
 import Testing
 
-/// Products of all sizes: tiles, blocks and their remainders, and the sums that they begin with. The map of every row and
-/// its two gradients are the three products that exist.
+/// Products of all sizes: tiles, blocks and their remainders, and the sums that they begin with. The map of every row
+/// and its two gradients are the three products that exist.
 @Suite struct MatrixProductTests {
-    /// Rows up to two tiles, in and out of whole vectors; inner lengths beyond one block of 192 or 512; columns beyond 768.
+    /// Rows up to two tiles, in and out of whole vectors; inner lengths beyond one block of 192 or 512; columns beyond
+    /// 768.
     static let shapes = [
         (1, 16, 16), (7, 32, 48), (8, 48, 64), (9, 16, 80), (15, 64, 112), (17, 30, 16), (5, 16, 30), (3, 520, 32),
         (2, 32, 1040), (395, 16, 32), (60, 800, 16), (1, 1, 16), (4, 7, 1),

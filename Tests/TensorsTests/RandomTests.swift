@@ -107,7 +107,7 @@ import Testing
     /// The rows of a tensor are the sequences of their keys, or follow one another in one sequence.
     @Test func normalTensors() {
         let keys = [3, 1, 4].map { RandomKey(seed: 9, stream: .flow, jet: 7, constituent: $0) }
-        let rows = Tensor.normal(columns: 5, keys: keys)
+        let rows = Tensor.normal(columns: 5, from: keys.map { RandomSequence($0) })
         #expect(rows.shape == [3, 5])
         for (row, key) in keys.enumerated() {
             var random = RandomSequence(key)

@@ -26,7 +26,7 @@ package struct SyntheticJets {
         for (position, jet) in jets.enumerated() {
             var random = sequence(jet)
             for token in offsets[position] {
-                for feature in 0..<features { values.pointer[token * features + feature] = random.normal() }
+                random.fillNormal(values.rows(token..<token + 1).buffer)
                 identities.append(Int32(random.below(JetFeatures.identityNames.count)))
                 momenta.append(SIMD3(exp(random.normal()), random.normal() / 5, random.normal() / 5))
                 for index in labels.indices { labels[index].append(Int32(random.below(4))) }
@@ -39,12 +39,9 @@ package struct SyntheticJets {
 
     /// Points from the distribution of the constituents.
     package func centroids(_ count: Int) -> Tensor {
-        let result = Tensor(shape: [count, features])
-        for row in 0..<count {
-            var random = RandomSequence(RandomKey(seed: 1, stream: .clustering, jet: row))
-            for feature in 0..<features { result.pointer[row * features + feature] = random.normal() }
-        }
-        return result
+        .normal(
+            columns: features,
+            from: (0..<count).map { RandomSequence(RandomKey(seed: 1, stream: .clustering, jet: $0)) })
     }
 
     private func sequence(_ jet: Int) -> RandomSequence {

@@ -38,15 +38,16 @@ package struct DecoderBlock {
     package func callAsFunction(
         _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, on tape: Tape
     ) -> Variable {
+        let type = tape.activationType
         var x = x
         x = selfAttention(
-            selfAttentionNorm(x, on: tape, rounded: true), offsets: offsets, addedTo: x, scale: selfAttentionScale,
+            selfAttentionNorm(x, on: tape, output: type), offsets: offsets, addedTo: x, scale: selfAttentionScale,
             on: tape)
         x = crossAttention(
-            crossAttentionNorm(x, on: tape, rounded: true), offsets: offsets, context: context,
+            crossAttentionNorm(x, on: tape, output: type), offsets: offsets, context: context,
             contextOffsets: contextOffsets,
             addedTo: x, scale: crossAttentionScale, on: tape)
         return feedForward(
-            feedForwardNorm(x, on: tape, rounded: true), addedTo: x, scale: feedForwardScale, on: tape)
+            feedForwardNorm(x, on: tape, output: type), addedTo: x, scale: feedForwardScale, on: tape)
     }
 }

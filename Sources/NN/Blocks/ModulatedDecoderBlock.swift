@@ -35,7 +35,8 @@ package struct ModulatedDecoderBlock {
     ) -> Variable {
         let modulations = modulation(condition, on: tape)
         func norm(_ x: Variable, _ branch: Int) -> Variable {
-            tape.modulatedNorm(x, modulations: modulations, shift: 3 * branch, offsets: offsets, rounded: true)
+            tape.modulatedNorm(
+                x, modulations: modulations, shift: 3 * branch, offsets: offsets, output: tape.activationType)
         }
         func join(_ x: Variable, _ output: Variable, _ branch: Int) -> Variable {
             tape.gatedResidual(x, output, modulations: modulations, gate: 3 * branch + 2, offsets: offsets)

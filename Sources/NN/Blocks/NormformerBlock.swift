@@ -54,12 +54,14 @@ package struct NormformerBlock {
     package func callAsFunction(
         _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {
-        let projected = qkv(attentionNorm(x, on: tape, rounded: true), on: tape)
-        let attended = headsNorm(tape.selfAttention(projected, offsets: offsets, heads: heads), on: tape)
+        let type = tape.activationType
+        let projected = qkv(attentionNorm(x, on: tape, output: type), on: tape, output: type)
+        let attended = headsNorm(
+            tape.selfAttention(projected, offsets: offsets, heads: heads), on: tape, output: type)
         let x = attentionOutput(
             attentionDropout(attended, keys: keys, on: tape), addedTo: x, scale: nil, on: tape)
-        let hidden = hiddenNorm(
-            activation(input(feedForwardNorm(x, on: tape, rounded: true), on: tape), on: tape), on: tape)
+        let projectedHidden = input(feedForwardNorm(x, on: tape, output: type), on: tape, output: type)
+        let hidden = hiddenNorm(activation(projectedHidden, on: tape), on: tape, output: type)
         return output(feedForwardDropout(hidden, keys: keys, on: tape), addedTo: x, scale: nil, on: tape)
     }
 }

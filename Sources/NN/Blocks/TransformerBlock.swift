@@ -27,9 +27,10 @@ package struct TransformerBlock {
 
     /// What the block makes of packed jets, from `[tokens, width]` to the same shape.
     package func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
+        let type = tape.activationType
         let x = attention(
-            attentionNorm(x, on: tape, rounded: true), offsets: offsets, addedTo: x, scale: attentionScale, on: tape)
+            attentionNorm(x, on: tape, output: type), offsets: offsets, addedTo: x, scale: attentionScale, on: tape)
         return feedForward(
-            feedForwardNorm(x, on: tape, rounded: true), addedTo: x, scale: feedForwardScale, on: tape)
+            feedForwardNorm(x, on: tape, output: type), addedTo: x, scale: feedForwardScale, on: tape)
     }
 }

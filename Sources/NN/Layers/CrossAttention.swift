@@ -44,8 +44,9 @@ package struct CrossAttention {
     private func attended(
         _ x: Variable, _ offsets: Offsets, _ context: Variable, _ contextOffsets: Offsets, _ tape: Tape
     ) -> Variable {
-        tape.crossAttention(
-            query(x, on: tape, rounded: true), keyValue(context, on: tape, rounded: true), offsets: offsets,
+        let type = tape.activationType
+        return tape.crossAttention(
+            query(x, on: tape, output: type), keyValue(context, on: tape, output: type), offsets: offsets,
             contextOffsets: contextOffsets, heads: heads)
     }
 }

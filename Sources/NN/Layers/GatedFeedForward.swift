@@ -12,13 +12,13 @@ package struct GatedFeedForward {
 
     /// output(SwiGLU(input(x))).
     package func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
-        output(tape.swiglu(input(x, on: tape, rounded: true)), on: tape)
+        output(tape.swiglu(input(x, on: tape, output: tape.activationType)), on: tape)
     }
 
     /// residual + scale ⊙ output(SwiGLU(input(x))).
     package func callAsFunction(
         _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
     ) -> Variable {
-        output(tape.swiglu(input(x, on: tape, rounded: true)), addedTo: residual, scale: scale, on: tape)
+        output(tape.swiglu(input(x, on: tape, output: tape.activationType)), addedTo: residual, scale: scale, on: tape)
     }
 }

@@ -12,9 +12,9 @@ package struct LayerNorm {
         self.epsilon = epsilon
     }
 
-    /// - Parameter rounded: see `Tape.layerNorm`.
-    package func callAsFunction(_ x: Variable, on tape: Tape, rounded: Bool = false) -> Variable {
+    /// - Parameter output: the element type of the output; see `Tape.layerNorm`.
+    package func callAsFunction(_ x: Variable, on tape: Tape, output: ScalarType = .float32) -> Variable {
         tape.layerNorm(
-            x, weight: weight.variable, bias: bias.variable, epsilon: epsilon, rounded: rounded)
+            x, weight: weight.variable, bias: bias.variable, epsilon: epsilon, output: output)
     }
 }

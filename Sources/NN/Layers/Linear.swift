@@ -16,9 +16,9 @@ package struct Linear {
         self.bias = scope.parameter("bias", shape: [outputs], bias ?? standard)
     }
 
-    /// - Parameter rounded: see `Tape.linear`.
-    package func callAsFunction(_ x: Variable, on tape: Tape, rounded: Bool = false) -> Variable {
-        tape.linear(x, weight: weight.variable, bias: bias.variable, rounded: rounded)
+    /// - Parameter output: the element type of the output; see `Tape.linear`.
+    package func callAsFunction(_ x: Variable, on tape: Tape, output: ScalarType = .float32) -> Variable {
+        tape.linear(x, weight: weight.variable, bias: bias.variable, output: output)
     }
 
     /// The map as the end of a residual branch: residual + scale ⊙ (x Wᵀ + b).

@@ -20,15 +20,17 @@ package struct SelfAttention {
 
     /// attention(x), from `[tokens, width]` to the same shape.
     package func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
-        output(tape.selfAttention(qkv(x, on: tape, rounded: true), offsets: offsets, heads: heads), on: tape)
+        output(attended(x, offsets, tape), on: tape)
     }
 
     /// residual + scale ⊙ attention(x).
     package func callAsFunction(
         _ x: Variable, offsets: Offsets, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
     ) -> Variable {
-        output(
-            tape.selfAttention(qkv(x, on: tape, rounded: true), offsets: offsets, heads: heads),
-            addedTo: residual, scale: scale, on: tape)
+        output(attended(x, offsets, tape), addedTo: residual, scale: scale, on: tape)
+    }
+
+    private func attended(_ x: Variable, _ offsets: Offsets, _ tape: Tape) -> Variable {
+        tape.selfAttention(qkv(x, on: tape, output: tape.activationType), offsets: offsets, heads: heads)
     }
 }

@@ -136,7 +136,7 @@ private struct Declaration {
             case .constant(let constant):
                 for i in range { value.pointer[i] = constant }
             case .normal(let deviation):
-                for i in range { value.pointer[i] = deviation * random.normal() }
+                random.fillNormal(.init(rebasing: value.buffer[range]), deviation: deviation)
             case .uniform(let bound):
                 for i in range { value.pointer[i] = bound * (2 * random.uniform() - 1) }
             }

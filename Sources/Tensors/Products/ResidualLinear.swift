@@ -8,40 +8,37 @@ import System
 //   dx = dy     da = dy V       dV = dyᵀ a, dc = Σ_t dy
 //   dW = diag(s) dV             db = s ⊙ dc             ds = Σ_i dV ⊙ W + dc ⊙ b
 extension Tape {
-    /// An affine map that ends a residual branch, with an optional LayerScale (Touvron et al., arXiv:2103.17239):
+    /// An affine map at the end of a residual branch, with an optional LayerScale (Touvron et al., arXiv:2103.17239):
     /// y = x + scale ⊙ (a Wᵀ + b).
     ///
-    /// The product adds to x itself, and the scale goes into the weight, which is small: the branch is never held alone.
+    /// x is the addend of the product, and the scale is multiplied into the weight, which is small: the output of the
+    /// branch is never stored by itself.
+    ///
+    /// - Parameters:
+    ///   - x: the residual, single-precision `[tokens, outputs]`.
+    ///   - a: `[tokens, inputs]`, of either element type.
     package func residualLinear(
         _ x: Variable, _ a: Variable, weight: Variable, bias: Variable, scale: Variable? = nil
     ) -> Variable {
-        let (tokens, inputs, outputs) = (a.values.rows, a.values.columns, weight.value.rows)
+        let (tokens, inputs, outputs) = (a.value.rows, a.value.columns, weight.value.rows)
         invariant(
             weight.value.columns == inputs, "a weight of shape \(weight.shape) cannot map \(inputs) channels")
         invariant(bias.shape == [outputs], "a bias of shape \(bias.shape) for \(outputs) outputs")
         invariant(x.shape == [tokens, outputs], "a branch of \([tokens, outputs]) cannot join \(x.shape)")
-        invariant(scale == nil || scale!.shape == [outputs], "a layer scale has one value a channel")
-        let isNarrow = multipliesNarrow(inputs: inputs, outputs: outputs)
-        let branch = a.values.factor(isNarrow: isNarrow)
+        invariant(scale == nil || scale!.shape == [outputs], "a layer scale has one value for each channel")
+        let type = factorType(inputs: inputs, outputs: outputs)
+        let branch = a.value.converted(to: type)
         let y = Tensor(shape: x.shape)
-        let row = scale.map { multiplied(bias.value, $0.value) } ?? bias.value
-        let map = scaled(weight, by: scale)
-        withExtendedLifetime((row, map)) {
-            parallelMultiply(
-                m: tokens, n: outputs, k: inputs, Matrix(branch), .no, Matrix(map), .yes,
-                from: ProductStart(matrix: Matrix(x.value), row: UnsafePointer(row.pointer)), into: Matrix(y))
-        }
-        count(m: tokens, n: outputs, k: inputs)
+        multiply(
+            Factor(branch), .transposed(scaled(weight, by: scale)), into: y,
+            epilogue: Epilogue(addend: x.value, bias: scale.map { multiplied(bias.value, $0.value) } ?? bias.value))
         let leaves = [x, a, weight, bias] + (scale.map { [$0] } ?? [])
         return record("residual linear", y, from: leaves) { [unowned self] gradient in
-            let dy = Values.single(gradient).factor(isNarrow: isNarrow)
-            if a.requiresGradient {
-                multiplyGradient(dy, by: scaled(weight, by: scale), to: a)
-                count(m: tokens, n: outputs, k: inputs)
-            }
+            let dy = gradient.converted(to: type)
+            if a.requiresGradient { multiplyGradient(dy, by: scaled(weight, by: scale), to: a) }
             if weight.requiresGradient || bias.requiresGradient || scale?.requiresGradient == true {
                 let drow = Tensor(repeating: 0, shape: [outputs])
-                Values.single(gradient).addColumnSum(to: drow)
+                gradient.addColumnSum(to: drow)
                 addParameterGradients(dy: dy, drow: drow, branch, weight: weight, bias: bias, scale: scale)
             }
             x.add(gradient: gradient)
@@ -49,25 +46,18 @@ extension Tape {
     }
 
     private func addParameterGradients(
-        dy: Values, drow: Tensor, _ branch: Values, weight: Variable, bias: Variable, scale: Variable?
+        dy: Tensor, drow: Tensor, _ branch: Tensor, weight: Variable, bias: Variable, scale: Variable?
     ) {
-        let (tokens, inputs, outputs) = (branch.rows, branch.columns, weight.value.rows)
-        count(m: tokens, n: outputs, k: inputs)
-        func multiplyInto(_ tensor: Tensor, from start: ProductStart = .zero) {
-            parallelMultiply(
-                m: outputs, n: inputs, k: tokens, Matrix(dy), .yes, Matrix(branch), .no, from: start,
-                into: Matrix(tensor))
-        }
         guard let scale else {
             if weight.requiresGradient {
-                let target = weight.gradientTarget()
-                multiplyInto(target.tensor, from: target.start)
+                multiply(.transposed(dy), Factor(branch), into: weight.gradientTarget())
             }
             bias.add(gradient: drow)
             return
         }
+        let (inputs, outputs) = (branch.columns, weight.value.rows)
         let dscaled = Tensor(shape: weight.shape)
-        multiplyInto(dscaled)
+        multiply(.transposed(dy), Factor(branch), into: dscaled)
         let dscale = multiplied(drow, bias.value)
         let target = weight.requiresGradient
             ? weight.gradientTarget() : GradientTarget(tensor: Tensor(shape: weight.shape), accumulate: false)
@@ -82,7 +72,7 @@ extension Tape {
         bias.add(gradient: multiplied(drow, scale.value))
     }
 
-    /// diag(s) W; made again in the backward pass, which is cheaper than to keep it.
+    /// diag(s) W. The backward pass computes it again, which is cheaper than to keep it.
     private func scaled(_ weight: Variable, by scale: Variable?) -> Tensor {
         guard let scale else { return weight.value }
         let (rows, columns) = (weight.value.rows, weight.value.columns)

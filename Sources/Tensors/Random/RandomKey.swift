@@ -1,17 +1,16 @@
 import System
 
-/// The name of a random sequence: the same key gives the same numbers on any rank, in any order, at any time.
+/// The key of a random sequence: the same key gives the same numbers on any rank, in any order, at any time.
 ///
-/// The seed is Philox's key. The counter is, word by word: `[constituent 16 | block 16]`, `[jet, low 32]`,
+/// The seed is the key of Philox. The counter is, word by word: `[constituent 16 | block 16]`, `[jet, low 32]`,
 /// `[epoch 24 | jet, high 8]`, `[stream 32]` (bits from high to low).
 package struct RandomKey: Hashable, Sendable {
     @usableFromInline let key: SIMD2<UInt32>
     @usableFromInline let counter: SIMD4<UInt32>
 
-    /// Names the sequence of a constituent (below 2^16) of a jet (global index, below 2^40) in an epoch
-    /// (below 2^24).
+    /// The key of a constituent (below 2^16) of a jet (global index, below 2^40) in an epoch (below 2^24).
     ///
-    /// A stream that knows neither jets nor constituents may use the numbers for what it likes.
+    /// Streams without jets or constituents may give these numbers another meaning.
     @inlinable
     package init(seed: UInt64, stream: RandomStream, epoch: Int = 0, jet: Int = 0, constituent: Int = 0) {
         invariant(epoch >= 0 && epoch < 1 << 24, "epoch \(epoch) is outside 0..<2^24")
@@ -28,8 +27,8 @@ package struct RandomKey: Hashable, Sendable {
 
     /// The four random words of block `index` of the sequence.
     ///
-    /// A sequence has 2^16 blocks of its own; the one of constituent 0 may run on through the numbers of the
-    /// others (2^32 blocks), for streams that do not tell constituents apart.
+    /// A sequence has 2^16 blocks. That of constituent 0 continues through the blocks of the others, 2^32 in all, for
+    /// streams without constituents.
     @inlinable
     package func block(_ index: Int) -> SIMD4<UInt32> {
         invariant(

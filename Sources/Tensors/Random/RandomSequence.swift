@@ -1,7 +1,10 @@
 import Foundation
 import System
 
-/// The random numbers of one key, in order.
+/// The sequence of random numbers of a key.
+///
+///     var random = RandomSequence(RandomKey(seed: 1, stream: .order, epoch: 3))
+///     let jet = random.below(jets)
 package struct RandomSequence: RandomNumberGenerator, Sendable {
     @usableFromInline let key: RandomKey
     @usableFromInline var nextBlock: Int
@@ -9,7 +12,7 @@ package struct RandomSequence: RandomNumberGenerator, Sendable {
     @usableFromInline var used = 4
     @usableFromInline var spareNormal: Float?
 
-    /// Starts at block `block` of the sequence named `key` (a block is four words).
+    /// The sequence of `key` from a block on; a block is four words.
     @inlinable
     package init(_ key: RandomKey, block: Int = 0) {
         self.key = key
@@ -47,7 +50,7 @@ package struct RandomSequence: RandomNumberGenerator, Sendable {
         Double(next() >> 11) * 0x1p-53
     }
 
-    /// Standard normal, by Box and Muller: two words for two numbers, at most 6.7 in magnitude.
+    /// Standard normal by the Box–Muller transform: two words for two numbers, at most 6.7 in magnitude.
     @inlinable
     package mutating func normal() -> Float {
         if let spare = spareNormal {
@@ -60,10 +63,10 @@ package struct RandomSequence: RandomNumberGenerator, Sendable {
         return pair.first
     }
 
-    /// An unbiased integer in `0..<n` (Lemire's method, two words unless one is rejected).
+    /// An unbiased integer in `0..<n` by Lemire's method: two words per attempt, rarely more than one attempt.
     @inlinable
     package mutating func below(_ n: Int) -> Int {
-        invariant(n > 0, "no integer lies in 0..<\(n)")
+        invariant(n > 0, "the range 0..<\(n) is empty")
         let bound = UInt64(n)
         var product = bound.multipliedFullWidth(by: next())
         if product.low < bound {
@@ -73,11 +76,11 @@ package struct RandomSequence: RandomNumberGenerator, Sendable {
         return Int(product.high)
     }
 
-    /// Two standard normal numbers from two words: r = √(−2 ln u₁), (r cos 2πu₂, r sin 2πu₂), in double
-    /// precision.
+    /// Two standard normal numbers from two words, computed in double precision: (r cos 2πu₂, r sin 2πu₂) with
+    /// r = √(−2 ln u₁).
     @inlinable
     package static func boxMuller(_ first: UInt32, _ second: UInt32) -> (first: Float, second: Float) {
-        // u₁ lies in (0, 1], so that the logarithm is finite.
+        // u₁ lies in (0, 1]: the logarithm is finite.
         let radius = (-2 * log((Double(first) + 1) * 0x1p-32)).squareRoot()
         let angle = 2 * Double.pi * (Double(second) * 0x1p-32)
         return (Float(radius * cos(angle)), Float(radius * sin(angle)))

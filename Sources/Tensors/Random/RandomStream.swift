@@ -1,6 +1,6 @@
-/// What random numbers are for: two streams of one seed never share a number.
+/// The purpose of random numbers: different streams of a seed have different numbers.
 ///
-/// The raw values are part of what a seed means: a released value is never given to another purpose.
+/// Reproducibility depends on the raw values: once released, a value is never reused for another purpose.
 package struct RandomStream: RawRepresentable, Hashable, Sendable {
     package let rawValue: UInt32
 
@@ -11,11 +11,11 @@ package struct RandomStream: RawRepresentable, Hashable, Sendable {
 
     /// Initial values of parameters.
     package static let initialisation = RandomStream(rawValue: 1)
-    /// The order of the jets in an epoch.
+    /// The order of jets in an epoch.
     package static let order = RandomStream(rawValue: 2)
-    /// The constituents that are dropped in training.
+    /// The choice of masked constituents in training.
     package static let masking = RandomStream(rawValue: 3)
-    /// The constituents that are dropped in validation.
+    /// The choice of masked constituents in validation.
     package static let validationMasking = RandomStream(rawValue: 4)
     /// The noise in the impact parameters of neutral constituents.
     package static let neutralNoise = RandomStream(rawValue: 5)
@@ -23,18 +23,18 @@ package struct RandomStream: RawRepresentable, Hashable, Sendable {
     package static let dropout = RandomStream(rawValue: 6)
     /// Times and noise of flows in training.
     package static let flow = RandomStream(rawValue: 7)
-    /// k-means and the initial values of code books.
+    /// k-means and the initial values of codebooks.
     package static let clustering = RandomStream(rawValue: 8)
     /// Generated jets.
     package static let sampling = RandomStream(rawValue: 9)
-    /// The blocks and constituents that a preprocessing is fitted on.
+    /// The choice of blocks and constituents for fitting a preprocessing.
     package static let fit = RandomStream(rawValue: 10)
     /// Times and noise of flows in validation.
     package static let validationFlow = RandomStream(rawValue: 11)
     /// Re-initialised codes of a vector quantiser.
     package static let codeRevival = RandomStream(rawValue: 12)
-    /// The samples that background jets fall into.
+    /// The assignment of background jets to the mixed samples.
     package static let noisyLabels = RandomStream(rawValue: 14)
-    /// The jets that are chosen from the files.
+    /// The selection of jets from the files.
     package static let selection = RandomStream(rawValue: 13)
 }

@@ -1,23 +1,22 @@
 import System
 
-/// The names of the random numbers of packed tokens: one key for each, made of its jet and its place in the
-/// jet.
+/// The random keys of packed tokens, from the jet and the position in the jet, for the dropout of networks.
 ///
-/// Networks draw their dropout from them. Their blocks are cut among the places of a network: place p has the
-/// blocks 512 p ..< 512 (p + 1), enough for 4096 channels of sixteen bits.
+/// The blocks of a key are divided among the places of dropout in a network: place p has the blocks
+/// 512 p ..< 512 (p + 1), enough for 4096 channels of sixteen bits.
 package struct TokenKeys: Sendable {
-    /// The channels that one place can serve.
+    /// The largest number of channels of one place.
     static let channels = 4096
     private static let blocks = 512
 
     private let seed: SIMD2<UInt32>
     private let counters: [SIMD4<UInt32>]
 
-    /// Keys of all tokens of some jets.
+    /// The keys of all tokens of some jets.
     ///
     /// - Parameters:
     ///   - jets: the global index of each jet.
-    ///   - offsets: where each jet begins; a token's number is its place behind that.
+    ///   - offsets: the tokens of each jet; a token is numbered by its position in the jet.
     package init(
         seed: UInt64, stream: RandomStream = .dropout, epoch: Int, jets: [Int], offsets: Offsets
     ) {
@@ -43,7 +42,7 @@ package struct TokenKeys: Sendable {
         return UInt32(place * Self.blocks)
     }
 
-    /// The counters, four words a token, and the two words of the seed.
+    /// Calls `body` with the counters, four words for each token, and the two words of the seed.
     func withWords(_ body: (UnsafePointer<UInt32>, UnsafePointer<UInt32>) -> Void) {
         counters.withUnsafeBytes { counters in
             withUnsafeBytes(of: seed) { seed in

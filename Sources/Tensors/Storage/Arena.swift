@@ -2,45 +2,45 @@ import Foundation
 import Synchronization
 import System
 
-/// The memory of all tensors: a few large pieces from the system, of which each tensor gets a block, so that a training
-/// loop in its steady state asks the system for nothing.
+/// The allocator of all tensors. It divides a few large pieces of system memory into blocks, so that a training loop in
+/// its steady state allocates nothing from the system.
 ///
-/// A request takes the smallest free block that holds it and leaves the rest free; a block that is freed joins its free
-/// neighbours. Packed batches change their number of tokens every step, and lists of blocks by size would keep memory for
-/// every size that was ever seen.
+/// A request takes the smallest sufficient free block and returns the rest to the free ones; a freed block is merged
+/// with its free neighbours. Packed batches change their number of tokens every step: free lists by size would retain
+/// memory for every size that ever occurred.
 package final class Arena: Sendable {
-    /// The one arena of the process; it may be used from any thread.
+    /// The arena of the process; safe to use from any thread.
     package static let shared = Arena()
 
-    /// What the arena did since the process started.
+    /// Counters since the start of the process.
     package struct Statistics: Sendable {
-        /// Requests that the system had to serve; constant in a steady state.
+        /// Allocations from the system; constant in a steady state.
         package var systemAllocations = 0
-        /// Bytes that the arena holds, used or free.
+        /// Bytes of system memory that the arena holds, used or free.
         package var reservedBytes = 0
         /// Bytes in use now.
         package var usedBytes = 0
-        /// The most bytes that were in use at one time.
+        /// The maximum of `usedBytes`.
         package var peakBytes = 0
     }
 
-    /// The free blocks, by size for requests and by their ends for neighbours.
+    /// The free blocks, by size for requests and by both ends for merging.
     private struct State: ~Copyable {
         struct Block {
             var bytes: Int
             var address: UInt
         }
 
-        /// Rising in size, then in address.
+        /// Sorted by size, then by address.
         var free: [Block] = []
         var bytesOfStart: [UInt: Int] = [:]
         var startOfEnd: [UInt: UInt] = [:]
-        /// The pieces from the system: where they start, and their sizes. Blocks never join across two.
+        /// The pieces of system memory: sizes by address. Blocks of different pieces are never merged.
         var pieces: [UInt: Int] = [:]
         var statistics = Statistics()
 
-        /// The place of a block of this size and address among the free ones.
-        func place(_ bytes: Int, _ address: UInt) -> Int {
+        /// The index of a block of this size and address in `free`.
+        func index(_ bytes: Int, _ address: UInt) -> Int {
             var (low, high) = (0, free.count)
             while low < high {
                 let middle = (low + high) / 2
@@ -51,13 +51,13 @@ package final class Arena: Sendable {
         }
 
         mutating func insert(_ address: UInt, _ bytes: Int) {
-            free.insert(Block(bytes: bytes, address: address), at: place(bytes, address))
+            free.insert(Block(bytes: bytes, address: address), at: index(bytes, address))
             bytesOfStart[address] = bytes
             startOfEnd[address + UInt(bytes)] = address
         }
 
         mutating func remove(_ address: UInt, _ bytes: Int) {
-            free.remove(at: place(bytes, address))
+            free.remove(at: index(bytes, address))
             bytesOfStart[address] = nil
             startOfEnd[address + UInt(bytes)] = nil
         }
@@ -70,7 +70,7 @@ package final class Arena: Sendable {
     /// A snapshot of the counters.
     package var statistics: Statistics { state.withLock { $0.statistics } }
 
-    /// A block of at least this size, and its size.
+    /// Returns a block of at least this size, and its size.
     func allocate(bytes: Int) -> (pointer: UnsafeMutableRawPointer, bytes: Int) {
         let wanted = max(1, (bytes + Self.alignment - 1) / Self.alignment) * Self.alignment
         let address = state.withLock { state in
@@ -82,7 +82,7 @@ package final class Arena: Sendable {
                 state.statistics.systemAllocations += 1
                 state.statistics.reservedBytes += bytes
             }
-            let block = state.free[state.place(wanted, 0)]
+            let block = state.free[state.index(wanted, 0)]
             state.remove(block.address, block.bytes)
             if block.bytes > wanted { state.insert(block.address + UInt(wanted), block.bytes - wanted) }
             state.statistics.usedBytes += wanted
@@ -108,7 +108,7 @@ package final class Arena: Sendable {
         }
     }
 
-    /// Eight sizes an octave for very large requests: a little more than asked for serves the next, too.
+    /// Rounds very large requests up to one of eight sizes per power of two, so that later, slightly larger ones fit.
     private static func pieceBytes(holding bytes: Int) -> Int {
         guard bytes > smallestPiece else { return smallestPiece }
         let step = 1 << (Int.bitWidth - 4 - bytes.leadingZeroBitCount)
@@ -122,25 +122,9 @@ package final class Arena: Sendable {
             outOfMemory("the system refused \(megabytes(bytes)) for a tensor")
         }
         #if os(Linux)
-            // Transparent huge pages: the products run through hundreds of megabytes.
+            // Transparent huge pages save address translations: products read hundreds of megabytes.
             _ = madvise(pointer, bytes, MADV_HUGEPAGE)
         #endif
         return UInt(bitPattern: pointer)
-    }
-}
-
-/// One block of the arena, returned to it when the last tensor that looks at it is gone.
-package final class Storage: @unchecked Sendable {
-    let pointer: UnsafeMutablePointer<Float>
-    private let bytes: Int
-
-    init(count: Int) {
-        let block = Arena.shared.allocate(bytes: count * MemoryLayout<Float>.stride)
-        pointer = block.pointer.assumingMemoryBound(to: Float.self)
-        bytes = block.bytes
-    }
-
-    deinit {
-        Arena.shared.free(pointer, bytes: bytes)
     }
 }

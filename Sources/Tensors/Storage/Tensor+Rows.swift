@@ -3,7 +3,7 @@ import Foundation
 internal import CKernels
 
 extension Tensor {
-    /// The position of the largest value of every row of `[rows, columns]`, the first of equals.
+    /// The position of the largest value of every row of `[rows, columns]`; the first one among equals.
     package func argmaxOfRows() -> [Int32] {
         let maxima = Tensor(shape: [max(1, rows)])
         return [Int32](unsafeUninitializedCapacity: rows) { result, initialized in

@@ -2,7 +2,10 @@ import Foundation
 internal import CKernels
 
 extension Tensor {
-    /// One AdamW update of flat buffers in a single pass; `update` counts from 1.
+    /// One AdamW step on flat buffers in a single pass (Loshchilov and Hutter, arXiv:1711.05101):
+    ///
+    ///     g ← gradientScale · g      m ← β₁ m + (1 − β₁) g      v ← β₂ v + (1 − β₂) g²
+    ///     p ← (1 − lr · λ) p − lr m̂ / (√v̂ + ε),      m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), t = update ≥ 1
     package static func adamW(
         parameters: Tensor, gradients: Tensor, firstMoment: Tensor, secondMoment: Tensor, gradientScale: Float,
         learningRate: Double, beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double, update: Int
@@ -20,7 +23,7 @@ extension Tensor {
         }
     }
 
-    /// Σ x², in double.
+    /// Σ x², summed in double precision.
     package var sumOfSquares: Double {
         let from = pointer
         return parallelSum(count, grain: elementGrain) { ck_sum_of_squares(from + $0.lowerBound, Int64($0.count)) }

@@ -1,28 +1,35 @@
 internal import CKernels
+import Foundation
 import System
 
-/// Single-precision values in contiguous row-major order.
+/// A contiguous row-major array of numbers of one element type.
 ///
-/// A tensor is a view: copies share the values. Two-dimensional tensors are `[rows, columns]`; packed jets are
+/// A tensor is a view: copies share the elements. Two-dimensional tensors are `[rows, columns]`; packed jets are
 /// `[tokens, channels]` with a separate `Offsets`.
+///
+///     let x = Tensor(repeating: 0, shape: [tokens, channels])
+///     x.rows(3..<5).buffer[0] = 1      // visible in x
 package struct Tensor: @unchecked Sendable {
-    var storage: Storage
+    private var storage: Storage
+    /// The first element of this view, counted in the storage.
     private let start: Int
     /// The length of every dimension.
     package let shape: [Int]
     /// The number of elements.
     package let count: Int
+    package let elementType: ScalarType
 
-    /// A tensor whose values are not set.
-    package init(shape: [Int]) {
+    /// A tensor with uninitialised elements.
+    package init(shape: [Int], elementType: ScalarType = .float32) {
         invariant(shape.allSatisfy { $0 >= 0 }, "negative dimension in shape \(shape)")
         self.shape = shape
+        self.elementType = elementType
         count = shape.reduce(1, *)
         start = 0
-        storage = Storage(count: count)
+        storage = Storage(bytes: count * elementType.size)
     }
 
-    /// A tensor of the given values.
+    /// A single-precision tensor of the given values.
     package init(_ values: [Float], shape: [Int]) {
         self.init(shape: shape)
         invariant(values.count == count, "\(values.count) values do not fill a tensor of shape \(shape)")
@@ -31,26 +38,39 @@ package struct Tensor: @unchecked Sendable {
         }
     }
 
-    /// A tensor whose elements all have one value.
+    /// A single-precision tensor whose elements all have one value.
     package init(repeating value: Float, shape: [Int]) {
         self.init(shape: shape)
         pointer.update(repeating: value, count: count)
     }
 
-    private init(storage: Storage, start: Int, shape: [Int]) {
-        self.storage = storage
+    private init(_ other: Tensor, start: Int, shape: [Int], count: Int) {
+        storage = other.storage
+        elementType = other.elementType
         self.start = start
         self.shape = shape
-        count = shape.reduce(1, *)
+        self.count = count
     }
 
-    /// The first value; valid while a tensor of this storage lives.
-    package var pointer: UnsafeMutablePointer<Float> { storage.pointer + start }
+    /// The first element of either type; valid while a tensor of this storage exists.
+    var address: UnsafeMutableRawPointer { storage.address + start * elementType.size }
 
-    /// The values as a buffer; valid while a tensor of this storage lives.
+    /// The first element of a single-precision tensor; valid while a tensor of this storage exists.
+    package var pointer: UnsafeMutablePointer<Float> {
+        invariant(elementType == .float32, "a bfloat16 tensor of shape \(shape) was read in single precision")
+        return storage.address.assumingMemoryBound(to: Float.self) + start
+    }
+
+    /// The first element of a bfloat16 tensor, as bits; valid while a tensor of this storage exists.
+    var bfloat16Pointer: UnsafeMutablePointer<UInt16> {
+        invariant(elementType == .bfloat16, "a single-precision tensor of shape \(shape) was read as bfloat16")
+        return storage.address.assumingMemoryBound(to: UInt16.self) + start
+    }
+
+    /// The elements of a single-precision tensor; valid while a tensor of this storage exists.
     package var buffer: UnsafeMutableBufferPointer<Float> { .init(start: pointer, count: count) }
 
-    /// A copy of the values.
+    /// A copy of the elements of a single-precision tensor.
     package var array: [Float] { Array(buffer) }
 
     /// The first dimension of a matrix: tokens, or outputs of a weight.
@@ -65,17 +85,17 @@ package struct Tensor: @unchecked Sendable {
         return shape[1]
     }
 
-    /// The same values under another shape.
+    /// A view of the same elements under another shape.
     package func reshaped(_ shape: [Int]) -> Tensor {
         invariant(shape.reduce(1, *) == count, "shape \(self.shape) cannot become \(shape)")
-        return Tensor(storage: storage, start: start, shape: shape)
+        return Tensor(self, start: start, shape: shape, count: count)
     }
 
     /// A view of consecutive elements.
     package func slice(_ range: Range<Int>, shape: [Int]) -> Tensor {
         invariant(range.lowerBound >= 0 && range.upperBound <= count, "slice \(range) of \(count) elements")
         invariant(shape.reduce(1, *) == range.count, "\(range.count) elements cannot have shape \(shape)")
-        return Tensor(storage: storage, start: start + range.lowerBound, shape: shape)
+        return Tensor(self, start: start + range.lowerBound, shape: shape, count: range.count)
     }
 
     /// A view of consecutive rows of a matrix.
@@ -85,45 +105,44 @@ package struct Tensor: @unchecked Sendable {
 
     /// A copy with storage of its own.
     package func copy() -> Tensor {
-        let result = Tensor(shape: shape)
-        result.pointer.update(from: pointer, count: count)
+        let result = Tensor(shape: shape, elementType: elementType)
+        result.address.copyMemory(from: address, byteCount: count * elementType.size)
         return result
     }
 
-    /// Whether no other tensor looks at this storage, so that it may be changed in place.
+    /// Sets rows of a matrix to zero.
+    func zeroRows(_ range: Range<Int>) {
+        memset(address + range.lowerBound * columns * elementType.size, 0, range.count * columns * elementType.size)
+    }
+
+    /// True if no other tensor shares this storage, so that it may be changed in place.
     mutating func isUnique() -> Bool { isKnownUniquelyReferenced(&storage) }
 
-    /// Adds the elements of a tensor of the same shape, in place.
+    /// Adds a tensor of the same shape and either element type to this single-precision tensor, in place.
     package func add(_ other: Tensor) {
         invariant(shape == other.shape, "cannot add shape \(other.shape) to \(shape)")
-        let (to, from) = (pointer, other.pointer)
-        parallel(count, grain: elementGrain) { ck_add(to + $0.lowerBound, from + $0.lowerBound, Int64($0.count)) }
-    }
-}
-
-/// Where each jet begins in a packed tensor: `offsets[j] ..< offsets[j + 1]` are the rows of jet j.
-package struct Offsets: Sendable, Equatable {
-    /// `jets + 1` rising values, the first 0, the last the number of tokens.
-    package let values: [Int32]
-
-    package init(_ values: [Int32]) {
-        invariant(values.first == 0, "offsets begin with 0")
-        invariant(zip(values, values.dropFirst()).allSatisfy { $0 <= $1 }, "offsets rise")
-        self.values = values
+        let to = pointer
+        parallel(count, grain: elementGrain) { range in
+            forEachBlock(of: range, floats: other.scratchFloats(1)) { block in
+                let from = block.read(other, width: 1)
+                ck_add(to + block.first, from, Int64(block.count))
+            }
+        }
     }
 
-    /// Offsets of jets with the given numbers of tokens.
-    package init(counts: some Sequence<Int>) {
-        var values: [Int32] = [0]
-        for count in counts { values.append(values[values.count - 1] + Int32(count)) }
-        self.init(values)
+    /// The elements in another type: the tensor itself where it has that type. bfloat16 is rounded to nearest, ties to
+    /// even.
+    func converted(to type: ScalarType) -> Tensor {
+        if type == elementType { return self }
+        let result = Tensor(shape: shape, elementType: type)
+        parallel(count, grain: elementGrain) { range in
+            let (first, n) = (range.lowerBound, Int64(range.count))
+            if type == .bfloat16 {
+                ck_narrow(result.bfloat16Pointer + first, n, pointer + first, n, 1, n)
+            } else {
+                ck_widen(result.pointer + first, n, bfloat16Pointer + first, n, 1, n)
+            }
+        }
+        return result
     }
-
-    /// The number of jets.
-    package var jets: Int { values.count - 1 }
-    /// The number of tokens.
-    package var tokens: Int { Int(values[values.count - 1]) }
-
-    /// The rows of a jet.
-    package subscript(jet: Int) -> Range<Int> { Int(values[jet])..<Int(values[jet + 1]) }
 }

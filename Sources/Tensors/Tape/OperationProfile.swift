@@ -1,9 +1,9 @@
-/// Where the time of tapes goes: calls, seconds and floating-point operations by kind of operation.
+/// The time of the operations of tapes: calls, seconds and floating-point operations by kind of operation.
 ///
-/// One profile may serve many tapes. Time is counted from the end of one operation to the end of the next, so what a
-/// model does between two operations counts to the second.
+/// One profile may serve many tapes. An operation is charged with the time since the end of the previous one, including
+/// that of the model's code between the two.
 package final class OperationProfile {
-    /// What one kind of operation took.
+    /// The totals of one kind of operation.
     package struct Entry: Sendable {
         package var calls = 0
         package var seconds = 0.0
@@ -15,21 +15,21 @@ package final class OperationProfile {
     package private(set) var entries: [String: Entry] = [:]
     private var last = ContinuousClock.now
 
-    /// Called with every operation: its name, its begin and end, and its floating-point operations.
+    /// Called after every operation with its name, start, end and floating-point operations.
     package var onLap: ((String, ContinuousClock.Instant, ContinuousClock.Instant, Double) -> Void)?
 
     package init() {}
 
-    /// Forgets what was noted.
+    /// Clears all entries and restarts the clock.
     package func reset() {
         entries = [:]
         restart()
     }
 
-    /// Begins to count: the time since the last operation belongs to nobody.
+    /// Restarts the clock: the time since the last operation is charged to none.
     package func restart() { last = .now }
 
-    /// Adds the time since the last operation to `name`.
+    /// Charges the time since the last operation to `name`.
     package func lap(_ name: String, operations: Double = 0) {
         let now = ContinuousClock.now
         var entry = entries[name] ?? Entry()

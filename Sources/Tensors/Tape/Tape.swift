@@ -3,19 +3,24 @@ import System
 /// Records the operations of a forward pass and runs their gradients in reverse.
 ///
 /// Operations are methods of the tape, each in a file of its own with formula, forward and gradient. The backward pass
-/// drops every operation as it goes, and with it the activations that only its gradient needed.
+/// releases every operation as it proceeds, and with it the activations that only its gradient needed.
+///
+///     let tape = Tape()
+///     let y = tape.linear(x, weight: w, bias: b)
+///     let loss = tape.mseLoss(y, target: t, scale: 1 / Float(t.count))
+///     tape.backward()
 package final class Tape {
     private struct Record {
         let name: String
         let output: Variable
         let parameters: [Variable]
-        /// Only where anomalies are looked for.
+        /// Kept for the anomaly detector alone.
         let inputs: [Variable]
-        let backward: (Values) -> Void
+        let backward: (Tensor) -> Void
     }
 
     private var records: [Record] = []
-    /// The recorded operations that have still to add to the gradient of a parameter.
+    /// The number of recorded operations that have yet to add to the gradient of a parameter.
     private var pendingUses: [ObjectIdentifier: Int] = [:]
     private let recording: Bool
     private let profile: OperationProfile?
@@ -25,17 +30,17 @@ package final class Tape {
     /// Floating-point operations of the matrix products so far, forward and backward, counted from their shapes.
     package private(set) var operations: Double = 0
 
-    /// What products multiply.
+    /// The format of the factors of products.
     package private(set) var precision: Precision
 
-    /// Called during the backward pass when the gradient of a parameter is complete, as far as this tape goes.
+    /// Called during the backward pass when this tape has added its last share to the gradient of a parameter.
     package var onGradientComplete: ((Variable) -> Void)?
 
     /// - Parameters:
     ///   - recording: false for evaluation: nothing is kept for a backward pass.
-    ///   - profile: where to note the time of every operation.
-    ///   - anomalies: what looks at every value, where values that are not finite have to be found.
-    ///   - precision: what products multiply; only where the processor can.
+    ///   - profile: receives the time of every operation.
+    ///   - anomalies: checks every value and gradient for non-finite numbers.
+    ///   - precision: the format of the factors of products; bfloat16 needs a processor that multiplies it.
     package init(
         recording: Bool = true, profile: OperationProfile? = nil, anomalies: AnomalyDetector? = nil,
         precision: Precision = .single
@@ -47,12 +52,12 @@ package final class Tape {
         self.profile = profile
     }
 
-    /// A tape for a part that is not differentiated.
+    /// A tape that does not record, with the same precision, profile and anomaly detector.
     package var evaluating: Tape {
         Tape(recording: false, profile: profile, anomalies: anomalies, precision: precision)
     }
 
-    /// Records operations whose products are of single precision, whatever those of the others are.
+    /// Runs `body` with products in single precision, whatever the precision of the tape.
     package func inSinglePrecision<Result>(_ body: () throws -> Result) rethrows -> Result {
         let usual = precision
         defer { precision = usual }
@@ -60,24 +65,15 @@ package final class Tape {
         return try body()
     }
 
-    /// Makes the output of an operation, whose `backward` adds to the gradients of `inputs` what follows from the
-    /// gradient of the output.
+    /// Records an operation and returns its output. `backward` receives the gradient of the output, in the output's
+    /// element type, and adds the resulting shares to the gradients of `inputs`.
     func record(
         _ name: String, _ value: Tensor, from inputs: [Variable], backward: @escaping (Tensor) -> Void
     ) -> Variable {
-        record(name, .single(value), from: inputs) { backward($0.single) }
-    }
-
-    /// The same for an output of either precision; its gradient has the precision of the output.
-    func record(
-        _ name: String, _ values: Values, from inputs: [Variable], backward: @escaping (Values) -> Void
-    ) -> Variable {
         lap(name)
-        let name = anomalies?.checkForward(name, values, from: inputs) ?? name
-        guard recording, inputs.contains(where: \.requiresGradient) else {
-            return Variable(values: values, requiresGradient: false)
-        }
-        let output = Variable(values: values, requiresGradient: true)
+        let name = anomalies?.checkForward(name, value, from: inputs) ?? name
+        guard recording, inputs.contains(where: \.requiresGradient) else { return Variable(constant: value) }
+        let output = Variable(value, requiresGradient: true)
         let parameters = inputs.filter { $0.requiresGradient && $0.isParameter }
         for parameter in parameters { pendingUses[ObjectIdentifier(parameter), default: 0] += 1 }
         records.append(
@@ -87,12 +83,12 @@ package final class Tape {
         return output
     }
 
-    /// Whether an operation on these inputs will be differentiated, and has to keep what its gradient needs.
+    /// True if an operation on these inputs has a gradient and must keep the values that the gradient needs.
     func differentiates(_ inputs: Variable...) -> Bool {
         recording && inputs.contains { $0.requiresGradient }
     }
 
-    /// Notes the time of an operation, or of other work of a model, that ends here.
+    /// Adds the time since the last operation to an entry of the profile: an operation, or other work of a model.
     package func lap(_ name: @autoclosure () -> String) {
         guard let profile else { return }
         profile.lap(name(), operations: operations - operationsAtLap)
@@ -104,7 +100,7 @@ package final class Tape {
         operations += 2 * Double(m) * Double(n) * Double(k)
     }
 
-    /// Runs the gradients of all recorded operations, latest first, starting from what was added to their outputs.
+    /// Runs the gradients of all recorded operations, latest first, from the gradients that their outputs hold.
     package func backward() {
         while let record = records.popLast() {
             if let gradient = record.output.takeGradient() {

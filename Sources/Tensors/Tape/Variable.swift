@@ -1,129 +1,113 @@
 import System
 
-/// A tensor in a computation, with a place for the gradient of the loss with respect to it.
+/// A tensor in a computation, and the gradient of the loss with respect to it.
+///
+/// The gradient that the tape hands to an operation has the element type of the value. A bfloat16 value may be read by
+/// several operations: the first share of its gradient may be bfloat16, a sum of shares is kept in single precision and
+/// rounded once, when it is complete.
 package final class Variable {
-    /// The values, of either precision.
-    let values: Values
-    /// Whether the backward pass has to reach this variable.
+    /// The elements, of either type.
+    package let value: Tensor
+    /// True if the backward pass has to reach this variable.
     package let requiresGradient: Bool
 
-    private var gradientTensor: Tensor?
-    /// The gradient of bfloat16 values, which has their precision.
-    private var narrowGradient: NarrowTensor?
-    /// A parameter's gradient lives in a given place, where it is summed over micro-batches.
+    private var accumulated: Tensor?
+    /// The place of a parameter's gradient, in which it is summed over micro-batches.
     private let fixedGradient: Tensor?
+    private var fixedGradientIsSet = false
     var isParameter: Bool { fixedGradient != nil }
-    private var holdsGradient = false
 
-    /// A value that no gradient is asked of: data, a target, a frozen parameter.
+    /// A value without a gradient: data, a target, a frozen parameter.
     package convenience init(constant value: Tensor) {
-        self.init(values: .single(value), requiresGradient: false)
+        self.init(value, requiresGradient: false)
     }
 
     /// A leaf whose gradient is kept: an input under test.
     package convenience init(leaf value: Tensor) {
-        self.init(values: .single(value), requiresGradient: true)
+        self.init(value, requiresGradient: true)
     }
 
     /// A parameter, whose gradient is summed in `gradient`, a tensor of the same shape.
     package convenience init(parameter value: Tensor, gradient: Tensor) {
-        invariant(value.shape == gradient.shape, "a gradient has the shape of its parameter")
-        self.init(values: .single(value), requiresGradient: true, fixedGradient: gradient)
+        invariant(
+            value.shape == gradient.shape, "a gradient of shape \(gradient.shape) for a parameter of \(value.shape)")
+        self.init(value, requiresGradient: true, fixedGradient: gradient)
     }
 
-    init(values: Values, requiresGradient: Bool, fixedGradient: Tensor? = nil) {
-        self.values = values
+    init(_ value: Tensor, requiresGradient: Bool, fixedGradient: Tensor? = nil) {
+        self.value = value
         self.requiresGradient = requiresGradient
         self.fixedGradient = fixedGradient
     }
 
-    /// The values; traps where they are bfloat16 numbers, which few operations read.
-    package var value: Tensor { values.single }
-    /// The lengths of the dimensions.
-    package var shape: [Int] { values.shape }
+    /// The length of every dimension.
+    package var shape: [Int] { value.shape }
 
-    /// The gradient so far; nil when nothing has been added.
+    /// The gradient accumulated so far; nil before the first share.
     package var gradient: Tensor? {
-        if let fixedGradient { return holdsGradient ? fixedGradient : nil }
-        return gradientTensor
+        if let fixedGradient { return fixedGradientIsSet ? fixedGradient : nil }
+        return accumulated
     }
 
-    /// Forgets the gradient; its memory need not be zeroed, because the first share overwrites it.
+    /// Discards the gradient. Its memory need not be zeroed: the next share overwrites it.
     package func resetGradient() {
-        gradientTensor = nil
-        narrowGradient = nil
-        holdsGradient = false
+        accumulated = nil
+        fixedGradientIsSet = false
     }
 
-    /// Adds a share of the gradient; the tensor may become this variable's own.
+    /// Adds a share of the gradient; the variable may keep the tensor itself.
     package func add(gradient share: Tensor) {
         guard requiresGradient else { return }
         invariant(share.shape == shape, "a gradient of shape \(share.shape) for a value of \(shape)")
-        let target = gradientTarget(orAdopt: share)
-        guard let target else { return }
-        if target.accumulate {
-            target.tensor.add(share)
+        if let fixedGradient, !fixedGradientIsSet {
+            fixedGradientIsSet = true
+            fixedGradient.pointer.update(from: share.pointer, count: share.count)
+        } else if fixedGradient == nil, accumulated == nil {
+            accumulated = share
         } else {
-            target.tensor.pointer.update(from: share.pointer, count: share.count)
+            gradientTarget().tensor.add(share)
         }
     }
 
-    /// Where an operation writes its share: it adds to what is there when `accumulate` is set and overwrites otherwise.
-    func gradientTarget() -> GradientTarget {
-        gradientTarget(orAdopt: nil)!
-    }
-
-    private func gradientTarget(orAdopt share: Tensor?) -> GradientTarget? {
+    /// The place in which an operation writes or adds its share of the gradient.
+    ///
+    /// - Parameter firstShare: the element type in which the operation writes a first share. bfloat16 applies to
+    ///   bfloat16 values alone.
+    func gradientTarget(firstShare: ScalarType = .float32) -> GradientTarget {
         if let fixedGradient {
-            defer { holdsGradient = true }
-            return GradientTarget(tensor: fixedGradient, accumulate: holdsGradient)
+            defer { fixedGradientIsSet = true }
+            return GradientTarget(tensor: fixedGradient, accumulate: fixedGradientIsSet)
         }
-        if gradientTensor != nil {
-            // A share may have been adopted from a neighbour that still reads it.
-            if !gradientTensor!.isUnique() { gradientTensor = gradientTensor!.copy() }
-            return GradientTarget(tensor: gradientTensor!, accumulate: true)
+        guard var sum = accumulated else {
+            let type = value.elementType == .bfloat16 ? firstShare : .float32
+            let target = Tensor(shape: shape, elementType: type)
+            accumulated = target
+            return GradientTarget(tensor: target, accumulate: false)
         }
-        gradientTensor = share ?? Tensor(shape: value.shape)
-        return share == nil ? GradientTarget(tensor: gradientTensor!, accumulate: false) : nil
+        accumulated = nil
+        if sum.elementType == .bfloat16 {
+            sum = sum.converted(to: .float32)
+        } else if !sum.isUnique() {
+            // `add(gradient:)` kept the tensor of another operation, which may still read it.
+            sum = sum.copy()
+        }
+        accumulated = sum
+        return GradientTarget(tensor: sum, accumulate: true)
     }
 
-    /// Where the one operation that reads bfloat16 values writes their gradient.
-    func narrowGradientTarget() -> NarrowTensor {
-        invariant(narrowGradient == nil, "bfloat16 values feed one operation alone")
-        let target = NarrowTensor(shape: shape)
-        narrowGradient = target
-        return target
+    /// Adds the share that `body` writes into a tensor of the value's shape and element type: for operations that can
+    /// only overwrite.
+    func addGradient(writtenBy body: (Tensor) -> Void) {
+        let target = requiresGradient ? gradientTarget(firstShare: value.elementType) : nil
+        if let target, !target.accumulate { return body(target.tensor) }
+        let share = Tensor(shape: shape, elementType: value.elementType)
+        body(share)
+        target?.tensor.add(share)
     }
 
-    /// Where the one operation that reads this variable writes its gradient, in the precision of the values.
-    func soleGradientTarget() -> Values {
-        if values.isNarrow { return .narrow(narrowGradientTarget()) }
-        let target = gradientTarget()
-        invariant(!target.accumulate, "queries, keys and values feed attention alone")
-        return .single(target.tensor)
-    }
-
-    /// The gradient so far, of either precision.
-    var gradientValues: Values? { narrowGradient.map { .narrow($0) } ?? gradient.map { .single($0) } }
-
-    func takeGradient() -> Values? {
-        defer { (gradientTensor, narrowGradient) = (nil, nil) }
-        return narrowGradient.map { .narrow($0) } ?? gradientTensor.map { .single($0) }
-    }
-}
-
-/// The tensor that receives a gradient, and whether it holds a part of it already.
-struct GradientTarget {
-    var tensor: Tensor
-    var accumulate: Bool
-
-    var pointer: UnsafeMutablePointer<Float> { tensor.pointer }
-    /// What a product that writes here is added to.
-    var start: ProductStart { accumulate ? ProductStart(matrix: Matrix(tensor)) : .zero }
-
-    /// For sums that can only add.
-    func zeroedIfNew() -> Tensor {
-        if !accumulate { tensor.pointer.update(repeating: 0, count: tensor.count) }
-        return tensor
+    /// Removes the gradient and returns it in the element type of the value.
+    func takeGradient() -> Tensor? {
+        defer { accumulated = nil }
+        return accumulated?.converted(to: value.elementType)
     }
 }

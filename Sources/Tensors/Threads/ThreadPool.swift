@@ -2,19 +2,19 @@ internal import CKernels
 import Foundation
 import System
 
-/// The threads of this rank: one pool for matrix products and loops alike.
+/// The worker threads of this rank: one pool for matrix products and loops.
 ///
-/// Work is cut into one contiguous part per thread, so the result of an operation depends on the number of threads but
-/// never on their timing. A call from inside a part, or while another thread uses the pool, runs its parts one after
-/// the other in the calling thread.
+/// Work is divided into one contiguous part per thread: results depend on the number of threads but never on their
+/// timing. A call from inside a part, or while another thread uses the pool, runs its parts one after the other in the
+/// calling thread.
 package final class ThreadPool: @unchecked Sendable {
     /// The pool of the process; one thread until `resize` is called.
     package static let shared = ThreadPool()
 
-    /// The cores that this process may run on: fewer than the machine has when it is bound.
+    /// The number of cores in the affinity mask of this process.
     package static var usableCores: Int { Int(ck_usable_cores()) }
 
-    /// The number of parts that work is cut into.
+    /// The number of parts that work is divided into.
     package private(set) var threads = 1
 
     private typealias Body = (Int) -> Void
@@ -22,7 +22,7 @@ package final class ThreadPool: @unchecked Sendable {
     private let started = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let finished = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let owner = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    // All below is guarded by `mutex`.
+    // Guarded by `mutex`:
     private var body: Body?
     private var generation = 0
     private var running = 0
@@ -35,10 +35,10 @@ package final class ThreadPool: @unchecked Sendable {
         pthread_cond_init(finished, nil)
     }
 
-    /// Sets the number of threads, before any work; a pool that has grown keeps its size.
+    /// Sets the number of threads, before the first work; the size of a pool with workers cannot change.
     package func resize(threads: Int) {
         invariant(threads >= 1, "a pool of \(threads) threads")
-        invariant(workers == 0 || threads == self.threads, "the pool has \(self.threads) threads already")
+        invariant(workers == 0 || threads == self.threads, "the pool already has \(self.threads) threads")
         self.threads = threads
         while workers < threads - 1 {
             workers += 1
@@ -79,7 +79,7 @@ package final class ThreadPool: @unchecked Sendable {
             #endif
             worker.pool.work(part: worker.part)
         }, context.toOpaque())
-        invariant(status == 0, "the system refused a thread")
+        invariant(status == 0, "the system could not start a thread")
     }
 
     private func work(part: Int) -> Never {
@@ -108,11 +108,11 @@ package final class ThreadPool: @unchecked Sendable {
     }
 }
 
-/// Elements below which a thread of its own costs more than it brings.
+/// The fewest elements for which another thread pays off.
 let elementGrain = 16384
 
-/// Cuts `0 ..< count` into one contiguous range per thread, none shorter than `grain`, and runs `body(part, range)` on
-/// each; parts are numbered from 0.
+/// Divides `0 ..< count` into one contiguous range per thread, none shorter than `grain`, and runs `body(part, range)`
+/// on each; parts are numbered from 0.
 func parallelParts(_ count: Int, grain: Int, _ body: (Int, Range<Int>) -> Void) {
     let parts = min(ThreadPool.shared.threads, max(1, count / max(1, grain)))
     guard parts > 1 else {
@@ -125,7 +125,7 @@ func parallelParts(_ count: Int, grain: Int, _ body: (Int, Range<Int>) -> Void) 
     }
 }
 
-/// Cuts `0 ..< count` into one contiguous range per thread, none shorter than `grain`, and runs `body` on each.
+/// Divides `0 ..< count` into one contiguous range per thread, none shorter than `grain`, and runs `body` on each.
 func parallel(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
     parallelParts(count, grain: grain) { body($1) }
 }
@@ -136,24 +136,5 @@ func parallelSum(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Double) -
         partials.initialize(repeating: 0)
         parallelParts(count, grain: grain) { part, range in partials[part] = body(range) }
         return partials.reduce(0, +)
-    }
-}
-
-/// Like `parallel` over rows, for loops that also sum over rows: every part adds to a zeroed buffer of `width` values,
-/// and the buffers are added to `total` in the order of the parts.
-func parallelSum(
-    rows: Int, width: Int, into total: UnsafeMutablePointer<Float>,
-    _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
-) {
-    let threads = ThreadPool.shared.threads
-    guard threads > 1 else {
-        if rows > 0 { body(0..<rows, total) }
-        return
-    }
-    let partials = Tensor(repeating: 0, shape: [threads, width])
-    let base = partials.pointer
-    parallelParts(rows, grain: 1) { part, range in body(range, base + part * width) }
-    for part in 0..<threads {
-        for i in 0..<width { total[i] += base[part * width + i] }
     }
 }

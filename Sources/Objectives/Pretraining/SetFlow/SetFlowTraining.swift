@@ -54,21 +54,10 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
                 RandomKey(seed: seed, stream: stream, epoch: jets.batch.epoch, jet: jet), block: Self.timeBlock)
             return FlowMatchingPath.time(from: &random)
         }
-        let noise = noise(jets.randomSequences(stream, fromBlock: Self.noiseBlock))
+        let noise = Tensor.normal(columns: model.channels, from: jets.randomSequences(stream, fromBlock: Self.noiseBlock))
         return MicroBatch(counts: [Double(noise.count)]) { [model] scales, tape in
             [model.loss(jets.constituents, noise: noise, times: times, scale: scales[0], on: tape)]
         }
-    }
-
-    /// Standard normal numbers, `[sequences, channels]`.
-    private func noise(_ randoms: [RandomSequence]) -> Tensor {
-        let channels = model.channels
-        let noise = Tensor(shape: [randoms.count, channels])
-        for (row, random) in randoms.enumerated() {
-            var random = random
-            for channel in 0..<channels { noise.pointer[row * channels + channel] = random.normal() }
-        }
-        return noise
     }
 
     /// Fits the distribution of the number of constituents, from which generated jets draw theirs.
@@ -91,7 +80,8 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
     package func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction] {
         let found = try model.generate(
             given: jets.constituents.survivors,
-            from: noise(jets.randomSequences(.sampling, fromBlock: Self.noiseBlock)), offsets: jets.dropped.offsets, solver: options.solver)
+            from: .normal(columns: model.channels, from: jets.randomSequences(.sampling, fromBlock: Self.noiseBlock)),
+            offsets: jets.dropped.offsets, solver: options.solver)
         return [Reconstruction(values: found.values, identities: found.identities)]
     }
 
@@ -108,7 +98,8 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
             values: Tensor(shape: [0, model.channels - JetFeatures.identityNames.count]), identities: [],
             offsets: Offsets(counts: counts.map { _ in 0 }))
         return try model.generate(
-            given: nothing, from: noise(randoms), offsets: Offsets(counts: counts), solver: options.solver)
+            given: nothing, from: .normal(columns: model.channels, from: randoms), offsets: Offsets(counts: counts),
+            solver: options.solver)
     }
 
     /// Draws a number of constituents from its distribution in the data.

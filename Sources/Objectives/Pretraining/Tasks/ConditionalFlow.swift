@@ -78,12 +78,7 @@ package final class ConditionalFlow: ReconstructionTask {
     }
 
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
-        let features = flow.shape.features
-        let z = Tensor(shape: [decoded.rows, features])
-        for (row, random) in jets.randomSequences(.sampling, fromBlock: Self.noiseBlock).enumerated() {
-            var random = random
-            for feature in 0..<features { z.pointer[row * features + feature] = random.normal() }
-        }
+        let z = Tensor.normal(columns: flow.shape.features, from: jets.randomSequences(.sampling, fromBlock: Self.noiseBlock))
         return Reconstruction(values: flow.inverse(z, context: context(of: decoded)))
     }
 

@@ -95,13 +95,9 @@ package final class ConditionalFlowMatching: ReconstructionTask {
     private func noise(
         _ jets: MaskedJets, _ stream: RandomStream, first: (inout RandomSequence) -> Void = { _ in }
     ) -> Tensor {
-        let noise = Tensor(shape: jets.dropped.values.shape)
-        for (row, random) in jets.randomSequences(stream, fromBlock: Self.noiseBlock).enumerated() {
-            var random = random
-            first(&random)
-            for feature in 0..<features { noise.pointer[row * features + feature] = random.normal() }
-        }
-        return noise
+        var randoms = jets.randomSequences(stream, fromBlock: Self.noiseBlock)
+        for row in randoms.indices { first(&randoms[row]) }
+        return .normal(columns: features, from: randoms)
     }
 
     package func stepDidEnd(_ parameters: ParameterStore) { average.update(from: parameters) }

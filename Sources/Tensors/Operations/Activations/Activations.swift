@@ -6,9 +6,10 @@ internal import CKernels
 //   SiLU:          y = x σ(x)                            dx = dy (σ + x σ (1 − σ))
 //   GELU:          y = x Φ(x)                            dx = dy (Φ + x φ)
 //   GELU by tanh:  y = x s, s = σ(2κ (x + 0.044715 x³))  dx = dy (s + x s (1 − s) 2κ (1 + 0.134145 x²))
+
+/// Functions of every element. They take either element type, compute in single precision, and return the same type.
 extension Tape {
-    /// The rectifier that lets a part of negative values through (Maas et al., 2013): x for x > 0, slope · x
-    /// elsewhere.
+    /// The leaky rectifier (Maas et al., 2013): x for x > 0, slope · x elsewhere.
     package func leakyReLU(_ x: Variable, slope: Float) -> Variable {
         activation(
             "leaky ReLU", x, { ck_leaky_relu($0, $1, slope, $2) },
@@ -37,18 +38,26 @@ extension Tape {
             UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, Int32, Int64
         ) -> Void
     ) -> Variable {
-        let y = Tensor(shape: x.shape)
+        let y = Tensor(shape: x.shape, elementType: x.value.elementType)
         parallel(x.value.count, grain: elementGrain) { range in
-            let i = range.lowerBound
-            forward(y.pointer + i, x.value.pointer + i, Int64(range.count))
+            forEachBlock(of: range, floats: x.value.scratchFloats(1) + y.scratchFloats(1)) { block in
+                let from = block.read(x.value, width: 1)
+                let to = block.output(y, width: 1)
+                forward(to, from, Int64(block.count))
+                block.store(to, y, width: 1)
+            }
         }
         return record(name, y, from: [x]) { dy in
-            let target = x.gradientTarget()
+            let target = x.gradientTarget(firstShare: .bfloat16)
+            let (dx, accumulate): (Tensor, Int32) = (target.tensor, target.accumulate ? 1 : 0)
+            let floats = x.value.scratchFloats(1) + dy.scratchFloats(1) + dx.scratchFloats(1)
             parallel(x.value.count, grain: elementGrain) { range in
-                let i = range.lowerBound
-                backward(
-                    target.pointer + i, dy.pointer + i, x.value.pointer + i, target.accumulate ? 1 : 0,
-                    Int64(range.count))
+                forEachBlock(of: range, floats: floats) { block in
+                    let (from, dy) = (block.read(x.value, width: 1), block.read(dy, width: 1))
+                    let to = block.output(dx, width: 1)
+                    backward(to, dy, from, accumulate, Int64(block.count))
+                    block.store(to, dx, width: 1)
+                }
             }
         }
     }

@@ -1,58 +1,40 @@
 internal import CKernels
 import System
 
-// T tokens, C channels of the output; x = [a | v] has 2C; σ the logistic function
+// T tokens, C channels of the output; x = [a | v] [T, 2C]; σ the logistic function
 //
-//   y = a σ(a) v
+//   y = a σ(a) v      y [T, C]
 //   da = dy v σ(a) (1 + a (1 − σ(a)))      dv = dy a σ(a)
 extension Tape {
-    /// The gated unit SwiGLU (Shazeer, arXiv:2002.05202): the first half of the channels, through SiLU, gates the second.
+    /// The gated unit SwiGLU (Shazeer, arXiv:2002.05202): the first half of the channels, through SiLU, gates the
+    /// second.
+    ///
+    /// - Parameter x: `[tokens, 2 · channels]`, of either element type; the output has the same. The function is
+    ///   computed in single precision.
     package func swiglu(_ x: Variable) -> Variable {
-        invariant(x.values.columns % 2 == 0, "SwiGLU halves its channels: \(x.values.columns) is odd")
-        let (tokens, channels) = (x.values.rows, x.values.columns / 2)
+        invariant(x.value.columns % 2 == 0, "SwiGLU halves its channels: \(x.value.columns) is odd")
+        let (tokens, channels) = (x.value.rows, x.value.columns / 2)
         let grain = elementGrain / channels
-        if case .narrow(let from) = x.values {
-            return narrowSwiglu(x, from, grain: grain)
-        }
-        let y = Tensor(shape: [tokens, channels])
+        let y = Tensor(shape: [tokens, channels], elementType: x.value.elementType)
+        let floats = x.value.scratchFloats(2 * channels) + y.scratchFloats(channels)
         parallel(tokens, grain: grain) { rows in
-            let first = rows.lowerBound
-            ck_swiglu(
-                y.pointer + first * channels, x.value.pointer + first * 2 * channels, Int64(rows.count),
-                Int64(channels))
+            forEachBlock(of: rows, floats: floats) { block in
+                let from = block.read(x.value, width: 2 * channels)
+                let to = block.output(y, width: channels)
+                ck_swiglu(to, from, Int64(block.count), Int64(channels))
+                block.store(to, y, width: channels)
+            }
         }
         return record("SwiGLU", y, from: [x]) { dy in
-            let target = x.gradientTarget()
+            let target = x.gradientTarget(firstShare: .bfloat16)
+            let (dx, accumulate): (Tensor, Int32) = (target.tensor, target.accumulate ? 1 : 0)
+            let floats = floats + dx.scratchFloats(2 * channels)
             parallel(tokens, grain: grain) { rows in
-                let first = rows.lowerBound
-                ck_swiglu_backward(
-                    target.pointer + first * 2 * channels, dy.pointer + first * channels,
-                    x.value.pointer + first * 2 * channels, target.accumulate ? 1 : 0, Int64(rows.count),
-                    Int64(channels))
-            }
-        }
-    }
-    /// The same for bfloat16 numbers, computed in single precision on copies of a few rows.
-    private func narrowSwiglu(_ x: Variable, _ from: NarrowTensor, grain: Int) -> Variable {
-        let (tokens, channels) = (from.rows, from.columns / 2)
-        let y = NarrowTensor(shape: [tokens, channels])
-        parallel(tokens, grain: grain) { rows in
-            forEachBlock(of: rows, floats: 3 * channels) { first, count, scratch in
-                let result = scratch + 2 * count * channels
-                widen(from.pointer + 2 * first * channels, to: scratch, count: 2 * count * channels)
-                ck_swiglu(result, scratch, Int64(count), Int64(channels))
-                narrow(result, to: y.pointer + first * channels, count: count * channels)
-            }
-        }
-        return record("SwiGLU", .narrow(y), from: [x]) { gradient in
-            let (dy, dx) = (gradient.narrowed(), x.narrowGradientTarget())
-            parallel(tokens, grain: grain) { rows in
-                forEachBlock(of: rows, floats: 5 * channels) { first, count, scratch in
-                    let (values, share) = (scratch + 2 * count * channels, scratch + 4 * count * channels)
-                    widen(from.pointer + 2 * first * channels, to: values, count: 2 * count * channels)
-                    widen(dy.pointer + first * channels, to: share, count: count * channels)
-                    ck_swiglu_backward(scratch, share, values, 0, Int64(count), Int64(channels))
-                    narrow(scratch, to: dx.pointer + 2 * first * channels, count: 2 * count * channels)
+                forEachBlock(of: rows, floats: floats) { block in
+                    let (from, dy) = (block.read(x.value, width: 2 * channels), block.read(dy, width: channels))
+                    let to = block.output(dx, width: 2 * channels)
+                    ck_swiglu_backward(to, dy, from, accumulate, Int64(block.count), Int64(channels))
+                    block.store(to, dx, width: 2 * channels)
                 }
             }
         }

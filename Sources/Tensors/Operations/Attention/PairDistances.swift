@@ -3,13 +3,14 @@ import System
 
 // T tokens, P = Σ_j n_j (n_j − 1) / 2 pairs, C channels; pair p = (i, j) of one jet, i < j
 //
-//   y[p] = |x_i − x_j|
+//   y[p] = |x_i − x_j|      x [T, C], y [P, C]
 //   dx_i = Σ sign(x_i − x_j) ⊙ dy[p]      dx_j = −Σ sign(x_i − x_j) ⊙ dy[p]
 extension Offsets {
-    /// Where the pairs of each jet begin.
+    /// The pairs of each jet.
     package var pairs: Offsets { Offsets(counts: (0..<jets).map { self[$0].count * (self[$0].count - 1) / 2 }) }
 
-    /// What `body` says of every pair of tokens i < j of a jet, in the order (0, 1), (0, 2) … (1, 2) … of each.
+    /// The results of `body(i, j)` for all pairs of tokens i < j of a jet, in the order (0, 1), (0, 2) … (1, 2) … of
+    /// each.
     package func mapPairs<R>(_ body: (Int, Int) throws -> R) rethrows -> [R] {
         var result: [R] = []
         result.reserveCapacity(pairs.tokens)
@@ -23,8 +24,8 @@ extension Offsets {
 }
 
 extension Tape {
-    /// The channel-wise distance of the tokens of every pair in a jet, `[tokens, channels]` to `[pairs,
-    /// channels]`, in the order of `Offsets.pairs`.
+    /// The channel-wise distance of the tokens of every pair of a jet, `[tokens, channels]` to `[pairs, channels]`, in
+    /// the order of `Offsets.pairs`.
     package func pairDistances(_ x: Variable, offsets: Offsets) -> Variable {
         let channels = x.value.columns
         invariant(

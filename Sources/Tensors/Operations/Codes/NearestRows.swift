@@ -7,9 +7,9 @@ import System
 
 /// Nearest-centroid search by matrix products.
 ///
-/// Every score is summed in the order of the features, whatever the position of the centroid and on any processor: equal
-/// centroids have equal scores. A BLAS library does not promise that; its kernels for the edges of a matrix add in
-/// another order than those inside.
+/// Every score is summed in the order of the features, whatever the position of the centroid and on any processor:
+/// equal centroids have equal scores. A BLAS library does not promise that; its kernels for the edges of a matrix add
+/// in another order than those inside.
 package struct NearestRows: Sendable {
     /// The centroids, `[clusters, features]`.
     package let centroids: Tensor

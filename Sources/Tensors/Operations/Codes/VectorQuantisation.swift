@@ -1,23 +1,23 @@
 internal import CKernels
 import System
 
-// T tokens, K codes, D channels; z latents [T, D], e code book [K, D], k_t code of token t; r a rate
+// T tokens, K codes, D channels; z latents [T, D], e codebook [K, D], k_t code of token t; r a rate
 //
 //   affine codes:      e = (1 + r s) ⊙ c + r b     dc = (1 + r s) ⊙ de   ds = r Σ_k de ⊙ c   db = r Σ_k de
-//   straight-through:  y[t] = e[k_t]               dz = dy               de[k] = ν Σ_{t: k_t = k} dy[t]
-//   commitment:        Σ_t [(1 − β) d(z_t, sg e[k_t]) + β d(sg z_t, e[k_t])],  d(a, b) = Σ (a − b)² / D
+//   straight-through:  y[t] = e[k_t]               dz = dy               de[k] = ν Σ_{t: k_t = k} dy[t] commitment:
+//   Σ_t [(1 − β) d(z_t, sg e[k_t]) + β d(sg z_t, e[k_t])],  d(a, b) = Σ (a − b)² / D, sg: no gradient
 extension Tape {
-    /// The code book that comes of codes by one affine map for all (Huh et al., arXiv:2305.08842):
+    /// The codebook as an affine map of codes, the same for all (Huh et al., arXiv:2305.08842):
     /// e = (1 + rate · scale) ⊙ codes + rate · bias.
     ///
     /// - Parameters:
     ///   - codes: `[codes, channels]`.
-    ///   - scale: one value a channel, as `bias`.
-    ///   - rate: how much faster than others these two learn.
+    ///   - scale: one value for each channel, as `bias`.
+    ///   - rate: a factor of the learning rate of scale and bias.
     package func affineCodes(_ codes: Variable, scale: Variable, bias: Variable, rate: Float) -> Variable {
         let (count, channels) = (codes.value.rows, codes.value.columns)
         invariant(
-            scale.shape == [channels] && bias.shape == [channels], "scale and bias have one value a channel")
+            scale.shape == [channels] && bias.shape == [channels], "scale and bias have one value for each channel")
         let y = Tensor(shape: codes.shape)
         ck_affine_codes(
             y.pointer, codes.value.pointer, scale.value.pointer, bias.value.pointer, rate, Int64(count),
@@ -35,9 +35,8 @@ extension Tape {
         }
     }
 
-    /// Replaces latents by their codes; the gradient goes through to the latents as if nothing had happened
-    /// (van den Oord et al., arXiv:1711.00937), and `synchronisation` times it to the codes (ν of
-    /// arXiv:2305.08842).
+    /// Replaces latents by their codes. The gradient passes to the latents unchanged (straight-through estimator, van
+    /// den Oord et al., arXiv:1711.00937), and multiplied by `synchronisation` to the codes (ν of arXiv:2305.08842).
     ///
     /// - Parameters:
     ///   - latents: `[tokens, channels]`.
@@ -64,10 +63,10 @@ extension Tape {
         }
     }
 
-    /// The summed commitment loss, which pulls latents and codes towards each other: a share β of the pull
-    /// moves the codes, 1 − β the latents (arXiv:1711.00937, with the mean over channels as distance).
+    /// The summed commitment loss (arXiv:1711.00937, with the mean over channels as distance): a fraction β of its
+    /// gradient goes to the codes, 1 − β to the latents.
     ///
-    /// - Parameter scale: what the gradient of this sum counts in the total loss; 0 leaves no gradient.
+    /// - Parameter scale: the weight of this sum in the total loss, for its gradient; 0 for none.
     /// - Returns: the sum over tokens of the mean squared difference of latent and code.
     package func commitmentLoss(
         _ latents: Variable, codebook: Variable, codes: [Int32], beta: Float, scale: Float

@@ -1,15 +1,15 @@
 import Foundation
 
-// T tokens, F features; state = [z | l] [T, F + 1], l the logarithm of the determinant of the map that gave z
+// T tokens, F features; state = [z | l] [T, F + 1], l = ln |det| of the map to z
 //
 //   loss = Σ_t ½ Σ_f z² + F/2 ln 2π − l
 //   dz = scale · z      dl = −scale
 extension Tape {
-    /// The summed negative log-likelihood of what a flow has mapped to standard normal numbers.
+    /// The summed negative log-likelihood of data that a flow has mapped to standard normal numbers.
     ///
     /// - Parameters:
     ///   - state: features and the logarithm of the determinant, `[tokens, features + 1]`.
-    ///   - scale: what the gradient of this sum counts in the total loss.
+    ///   - scale: the weight of this sum in the total loss, for its gradient.
     package func normalNegativeLogLikelihood(_ state: Variable, scale: Float) -> Double {
         let gradient = differentiates(state) ? Tensor(shape: state.shape) : nil
         let loss = -state.value.normalLogLikelihoods.reduce(0, +)
@@ -29,7 +29,7 @@ extension Tape {
 }
 
 extension Tensor {
-    /// The logarithm of the density of every row `[z | ln |det|]` under a standard normal distribution of z.
+    /// The log-density of every row `[z | ln |det|]`, where z has a standard normal distribution.
     package var normalLogLikelihoods: [Double] {
         let features = columns - 1
         let constant = Double(features) / 2 * log(2 * Double.pi)

@@ -9,20 +9,22 @@ import System
 //   x_k = 2B Σ_{i<k} (w_min + (1 − K w_min) softmax(a u)_i) − B           y_k likewise, from v
 //   d_k = d_min + softplus(r_k)    for 0 < k < K                          d_0 = d_K = 1
 //   state = [x | l] [T, F + 1]     l ← l + Σ ln dy/dx
-//   parameters = [u | v | r] [n, 3K − 1] for each token, or once for all
-/// The form of monotone rational-quadratic splines with linear tails (Durkan et al., arXiv:1906.04032).
+//   parameters = [u | v | r] [n, 3K − 1] for each token, or shared by all
+
+/// Shape and bounds of monotone rational-quadratic splines with linear tails (Durkan et al., arXiv:1906.04032).
 package struct SplineForm: Sendable, Equatable {
-    /// The most bins that a spline can have.
+    /// The largest supported number of bins.
     package static let maximumBins = Int(CK_SPLINE_BINS)
 
-    /// Bins between the tails.
+    /// The number of bins between the tails.
     package var bins: Int
-    /// The splines act between −bound and bound and are the identity outside.
+    /// The splines are the identity outside ± bound.
     package var bound: Float
-    /// The least width and height of a bin, as a part of the whole.
+    /// The minimum width of a bin, as a fraction of 2 · bound.
     package var minimumWidth: Float
+    /// The minimum height of a bin, as a fraction of 2 · bound.
     package var minimumHeight: Float
-    /// The least derivative at a knot.
+    /// The minimum derivative at a knot.
     package var minimumDerivative: Float
 
     package init(
@@ -31,7 +33,8 @@ package struct SplineForm: Sendable, Equatable {
     ) {
         invariant(bins >= 1 && bins <= Self.maximumBins, "a spline of \(bins) bins")
         invariant(
-            Float(bins) * max(minimumWidth, minimumHeight) < 1, "\(bins) bins of the least size are too many")
+            Float(bins) * max(minimumWidth, minimumHeight) < 1,
+            "\(bins) bins of the minimum size exceed the range of a spline")
         self.bins = bins
         self.bound = bound
         self.minimumWidth = minimumWidth
@@ -39,7 +42,7 @@ package struct SplineForm: Sendable, Equatable {
         self.minimumDerivative = minimumDerivative
     }
 
-    /// Parameters of one spline: widths, heights, and the derivatives at the inner knots.
+    /// The number of parameters of one spline: widths, heights, and the derivatives at the inner knots.
     package var parameters: Int { 3 * bins - 1 }
 
     fileprivate func kernel(scale: Float) -> ck_spline {
@@ -50,14 +53,13 @@ package struct SplineForm: Sendable, Equatable {
 }
 
 extension Tape {
-    /// Transforms some features by monotone splines and adds the logarithms of their derivatives to the last
-    /// column.
+    /// Transforms some features by monotone splines and adds the logarithms of their derivatives to the last column.
     ///
     /// - Parameters:
-    ///   - state: features and the logarithm of the determinant so far, `[tokens, features + 1]`.
+    ///   - state: features and the logarithm of the determinant, `[tokens, features + 1]`.
     ///   - features: the columns to transform, each once.
-    ///   - parameters: `[tokens, features.count · form.parameters]`, or `[features.count, form.parameters]` when all
-    ///     tokens have the same.
+    ///   - parameters: `[tokens, features.count · form.parameters]`, or `[features.count, form.parameters]`, shared
+    ///     by all tokens.
     ///   - scale: a factor of widths and heights before their softmax.
     package func rationalQuadraticSpline(
         _ state: Variable, features: [Int], parameters: Variable, form: SplineForm, scale: Float = 1
@@ -97,7 +99,7 @@ extension Tape {
 }
 
 extension Tensor {
-    /// Undoes `Tape.rationalQuadraticSpline`: the state before it, logarithm of the determinant included.
+    /// The inverse of `Tape.rationalQuadraticSpline`: the state before it, with its logarithm of the determinant.
     package func invertingSpline(
         features: [Int], parameters: Tensor, form: SplineForm, scale: Float = 1
     ) -> Tensor {
@@ -107,10 +109,10 @@ extension Tensor {
     }
 }
 
-/// Values below which a thread of its own costs more than it brings.
+/// The fewest values for which another thread pays off.
 private let splineGrain = 512
 
-/// The arguments of a spline, and what is done with them before and after the loops.
+/// The checked arguments of a spline, and the copies between states and the values to transform.
 private struct SplineCall {
     let features: [Int]
     let parameters: Tensor
@@ -118,7 +120,7 @@ private struct SplineCall {
     let tokens: Int
     /// Columns of the state.
     let columns: Int
-    /// Rows of parameters until they repeat.
+    /// The number of rows of parameters, after which they repeat.
     let period: Int
 
     init(_ state: Tensor, _ features: [Int], _ parameters: Tensor, _ form: SplineForm, _ scale: Float) {
@@ -126,7 +128,7 @@ private struct SplineCall {
         let count = features.count
         invariant(
             features.allSatisfy { $0 >= 0 && $0 < state.columns - 1 } && Set(features).count == count,
-            "\(features) are not different features of a state of \(state.columns) columns")
+            "\(features) are not distinct features of a state of \(state.columns) columns")
         let all = count * form.parameters
         let isShared = parameters.shape == [count, form.parameters] && parameters.shape != [state.rows, all]
         invariant(
@@ -136,15 +138,15 @@ private struct SplineCall {
         (self.features, self.parameters, kernel) = (features, parameters, form.kernel(scale: scale))
     }
 
-    /// Whether all tokens have the same parameters.
+    /// True if all tokens share the parameters.
     var isShared: Bool { period != tokens * features.count }
 
-    /// The parameters of a value, whose number is a multiple of the period where they repeat.
+    /// The parameters of a value; for shared parameters the index must be a multiple of the period.
     func row(of value: Int) -> UnsafePointer<Float> {
         UnsafePointer(parameters.pointer) + (isShared ? 0 : value * Int(3 * kernel.bins - 1))
     }
 
-    /// Runs `body(first value, values)` on the values of whole tokens for each thread.
+    /// Runs `body(first value, number of values)` in parallel, on the values of whole tokens.
     func forEachPart(_ body: (Int, Int) -> Void) {
         let count = features.count
         parallel(tokens, grain: max(1, splineGrain / max(1, count))) {
@@ -152,7 +154,7 @@ private struct SplineCall {
         }
     }
 
-    /// The features that are transformed, a row for each token.
+    /// The features to transform, one row for each token.
     func gather(_ state: Tensor) -> Tensor {
         let result = Tensor(shape: [tokens, features.count])
         for token in 0..<tokens {
@@ -163,7 +165,7 @@ private struct SplineCall {
         return result
     }
 
-    /// The gradient of the last column, for every transformed value.
+    /// The gradient of the last column, repeated for every transformed value.
     func logGradients(_ gradient: Tensor) -> Tensor {
         let result = Tensor(shape: [tokens, features.count])
         for token in 0..<tokens {
@@ -174,7 +176,7 @@ private struct SplineCall {
         return result
     }
 
-    /// A copy of the state with other features, whose last column has gained the sum of `logSlopes`.
+    /// A copy of the state with new features and the sum of `logSlopes` added to the last column.
     func replacing(_ state: Tensor, by values: Tensor, _ logSlopes: Tensor? = nil) -> Tensor {
         let result = state.copy()
         for token in 0..<tokens {

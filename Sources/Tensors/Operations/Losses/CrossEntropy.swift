@@ -8,11 +8,12 @@ import System
 extension Tape {
     /// The summed cross-entropy of logits against class indices, with PyTorch's label smoothing and class weights.
     ///
-    /// The gradient is computed with the loss and replaces the logits: nothing else may use them afterwards.
+    /// The gradient is computed with the loss and overwrites the logits: no other operation may read them afterwards.
     /// - Parameters:
     ///   - logits: `[rows, classes]`.
-    ///   - scale: what the gradient of this sum counts in the total loss, such as task weight over global count.
-    /// - Returns: the sum over rows; divide by `rows`, or by Σ w[t] when weighted, for PyTorch's mean.
+    ///   - classWeights: `[classes]`; 1 for all when nil.
+    ///   - scale: the weight of this sum in the total loss, for its gradient: such as task weight over global count.
+    /// - Returns: the sum over rows. PyTorch's mean is this over `rows`, or over Σ w[t] with class weights.
     package func crossEntropy(
         _ logits: Variable, target: [Int32], smoothing: Float = 0, classWeights: Tensor? = nil, scale: Float
     ) -> Double {

@@ -1,15 +1,17 @@
 internal import CKernels
 import System
 
+// x predictions, t targets, of one shape
+//
 //   L1:  loss = Σ |x − t|       dx = scale · sign(x − t)
 //   MSE: loss = Σ (x − t)²      dx = scale · 2 (x − t)
 extension Tape {
-    /// The summed absolute difference of two tensors; `scale` is what its gradient counts in the total loss.
+    /// The summed absolute difference of two tensors; `scale` is its weight in the total loss, for the gradient.
     package func l1Loss(_ x: Variable, target: Tensor, scale: Float) -> Double {
         elementLoss(x, target) { ck_l1($0, $1, $2, scale, $3) }
     }
 
-    /// The summed squared difference of two tensors; `scale` is what its gradient counts in the total loss.
+    /// The summed squared difference of two tensors; `scale` is its weight in the total loss, for the gradient.
     package func mseLoss(_ x: Variable, target: Tensor, scale: Float) -> Double {
         elementLoss(x, target) { ck_mse($0, $1, $2, scale, $3) }
     }

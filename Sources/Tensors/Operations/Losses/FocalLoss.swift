@@ -1,25 +1,25 @@
 internal import CKernels
 import System
 
-// z the logit of the true answer (x where it is yes, −x where it is no), p = σ(z), w the weight of a yes, or
-// 1 for a no
+// x logits, z the logit of the true class (x for positive targets, −x for negative ones), p = σ(z); w the weight of
+// positive targets, 1 for negative ones
 //
 //   loss = Σ w (1 − p)^γ (−ln p)
-//   dz = −w (1 − p)^γ (1 − p − γ p ln p)      dx = scale · (dz where yes, −dz where no)
+//   dz = −w (1 − p)^γ (1 − p − γ p ln p)      dx = scale · (dz for positive, −dz for negative targets)
 extension Tape {
-    /// The summed focal loss of logits against yes or no (Lin et al., arXiv:1708.02002): cross-entropy in
-    /// which what is known already counts little; γ = 0 is binary cross-entropy.
+    /// The summed focal loss of logits with binary targets (Lin et al., arXiv:1708.02002): cross-entropy with less
+    /// weight on well-classified examples; γ = 0 is binary cross-entropy.
     ///
     /// - Parameters:
     ///   - logits: any shape, one value for each target.
-    ///   - positiveWeight: what a yes counts; a no counts one.
-    ///   - scale: what the gradient of this sum counts in the total loss.
+    ///   - positiveWeight: the weight of positive targets; that of negative ones is 1.
+    ///   - scale: the weight of this sum in the total loss, for its gradient.
     package func focalLoss(
         _ logits: Variable, target: [Bool], gamma: Float, positiveWeight: Float = 1, scale: Float
     ) -> Double {
         let count = logits.value.count
         invariant(target.count == count, "\(target.count) targets for \(count) logits")
-        invariant(gamma >= 0 && positiveWeight >= 0, "a negative γ or weight")
+        invariant(gamma >= 0 && positiveWeight >= 0, "γ or the weight is negative")
         let gradient = differentiates(logits) ? Tensor(shape: logits.shape) : nil
         let loss = parallelSum(count, grain: elementGrain) { part in
             target.withUnsafeBufferPointer { target in
@@ -33,7 +33,7 @@ extension Tape {
         return loss
     }
 
-    /// The summed binary cross-entropy of logits against yes or no.
+    /// The summed binary cross-entropy of logits; see `focalLoss` for the parameters.
     package func binaryCrossEntropy(
         _ logits: Variable, target: [Bool], positiveWeight: Float = 1, scale: Float
     ) -> Double {

@@ -5,17 +5,16 @@ import System
 //
 //   y = m ⊙ x / (1 − p)      dx = m ⊙ dy / (1 − p)
 extension Tape {
-    /// Sets elements to zero at random and enlarges the others, so that the mean stays (Srivastava et al.,
+    /// Sets elements to zero at random and scales the others up, so that the mean is unchanged (Srivastava et al.,
     /// 2014).
     ///
-    /// What is dropped follows from the keys of the tokens and the place alone, so it is the same on any
-    /// number of ranks, and the gradient draws it again instead of keeping it. The rate is rounded to a
-    /// multiple of 2⁻¹⁶.
+    /// The mask is a function of the keys of the tokens and of the place alone: it is the same on any number of ranks,
+    /// and the gradient generates it again instead of keeping it. The rate is rounded to a multiple of 2⁻¹⁶.
     ///
     /// - Parameters:
-    ///   - x: `[tokens, channels]`, at most 4096 channels.
+    ///   - x: `[tokens, channels]` with at most 4096 channels, of either element type; the output has the same.
     ///   - rate: the probability of zero, in `0 ..< 1`.
-    ///   - place: the number of this dropout in its network, below 128: two places never share a number.
+    ///   - place: the number of this dropout in its network, below 128. Different places use different random numbers.
     ///   - keys: one for each token.
     package func dropout(_ x: Variable, rate: Float, place: Int, keys: TokenKeys) -> Variable {
         let (tokens, channels) = (x.value.rows, x.value.columns)
@@ -24,20 +23,25 @@ extension Tape {
         invariant(channels <= TokenKeys.channels, "dropout of \(channels) channels")
         let dropped = UInt32((rate * 65536).rounded())
         let scale = 65536 / Float(65536 - dropped)
-        let block = keys.firstBlock(ofPlace: place)
-        let grain = elementGrain / max(1, channels)
+        let firstBlock = keys.firstBlock(ofPlace: place)
         func drop(_ from: Tensor, into target: GradientTarget) {
-            parallel(tokens, grain: grain) { rows in
-                let first = rows.lowerBound * channels
+            let (result, accumulate): (Tensor, Int32) = (target.tensor, target.accumulate ? 1 : 0)
+            let floats = from.scratchFloats(channels) + result.scratchFloats(channels)
+            parallel(tokens, grain: elementGrain / max(1, channels)) { rows in
                 keys.withWords { counters, key in
-                    ck_dropout(
-                        target.pointer + first, from.pointer + first, counters + 4 * rows.lowerBound, key,
-                        block, dropped, scale, target.accumulate ? 1 : 0, Int64(rows.count), Int64(channels))
+                    forEachBlock(of: rows, floats: floats) { block in
+                        let from = block.read(from, width: channels)
+                        let to = block.output(result, width: channels)
+                        ck_dropout(
+                            to, from, counters + 4 * block.first, key, firstBlock, dropped, scale, accumulate,
+                            Int64(block.count), Int64(channels))
+                        block.store(to, result, width: channels)
+                    }
                 }
             }
         }
-        let y = Tensor(shape: x.shape)
+        let y = Tensor(shape: x.shape, elementType: x.value.elementType)
         drop(x.value, into: GradientTarget(tensor: y, accumulate: false))
-        return record("dropout", y, from: [x]) { dy in drop(dy, into: x.gradientTarget()) }
+        return record("dropout", y, from: [x]) { dy in drop(dy, into: x.gradientTarget(firstShare: .bfloat16)) }
     }
 }

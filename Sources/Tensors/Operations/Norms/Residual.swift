@@ -10,7 +10,7 @@ extension Tape {
     package func residual(_ x: Variable, _ branch: Variable, scale: Variable? = nil) -> Variable {
         invariant(x.shape == branch.shape, "a branch of shape \(branch.shape) cannot join \(x.shape)")
         let (tokens, channels) = (x.value.rows, x.value.columns)
-        invariant(scale == nil || scale!.shape == [channels], "a layer scale has one value a channel")
+        invariant(scale == nil || scale!.shape == [channels], "a layer scale has one value for each channel")
         let y = Tensor(shape: x.shape)
         parallel(tokens, grain: elementGrain / channels) { rows in
             let first = rows.lowerBound * channels

@@ -3,10 +3,10 @@ import System
 
 // T tokens, C_s channels of source s
 //
-//   concatenate: y = [x_1 | x_2 | …]          dx_s = the columns of dy that are its own
+//   concatenate: y = [x_1 | x_2 | …]          dx_s = columns s of dy
 //   pick:        y[t, i] = x[t, index[i]]     dx[t, c] = Σ_{i: index[i] = c} dy[t, i]
 extension Tape {
-    /// Matrices side by side: `[tokens, C_1]`, `[tokens, C_2]` … to `[tokens, C_1 + C_2 + …]`.
+    /// Places matrices side by side: `[tokens, C_1]`, `[tokens, C_2]` … to `[tokens, C_1 + C_2 + …]`.
     package func concatenateColumns(_ sources: [Variable]) -> Variable {
         let tokens = sources[0].value.rows
         invariant(sources.allSatisfy { $0.value.rows == tokens }, "sources differ in rows")
@@ -41,7 +41,8 @@ extension Tape {
         }
     }
 
-    /// Some columns of a matrix, in the order of `index`.
+    /// The columns of a matrix at the positions `index`, in that order; `[tokens, channels]` to `[tokens,
+    /// index.count]`.
     package func pickColumns(_ x: Variable, index: [Int]) -> Variable {
         let (tokens, width) = (x.value.rows, x.value.columns)
         invariant(index.allSatisfy { $0 >= 0 && $0 < width }, "a column index is out of range")

@@ -1,15 +1,15 @@
 internal import CKernels
 import System
 
-// S sources of rows, R rows of the output, C channels
+// R rows of the output, C channels; sources [·, C], y [R, C]
 //
 //   y[r] = concatenation(sources)[index[r]]
 //   dsource[i] = Σ_{r: index[r] = i} dy[r]
 extension Tape {
-    /// Picks rows from one or more matrices as if they stood below one another; a row may be picked many times.
+    /// Picks rows of one matrix, or of several as if they were concatenated; a row may be picked many times.
     ///
-    /// One operation serves embeddings (a table and its indices), registers in front of every jet, and the decoder's
-    /// sequence of survivors and null tokens.
+    /// It serves embeddings (a table and its indices), registers in front of every jet, and the decoder's sequence of
+    /// survivors and null tokens.
     package func gatherRows(_ sources: [Variable], index: [Int32]) -> Variable {
         let channels = sources[0].value.columns
         invariant(sources.allSatisfy { $0.value.columns == channels }, "sources differ in width")
@@ -28,7 +28,7 @@ extension Tape {
         return record("gather rows", y, from: sources) { dy in
             for (source, pick) in zip(sources, picks) where source.requiresGradient {
                 let to = source.gradientTarget().zeroedIfNew().pointer
-                // Threads share the columns, not the rows: the order of additions stays that of the rows.
+                // Threads divide the columns, not the rows: additions stay in the order of the rows.
                 parallel(channels, grain: 64) { columns in
                     pick.withRuns { rows, index in
                         ck_scatter_add_rows(
@@ -40,7 +40,7 @@ extension Tape {
         }
     }
 
-    /// Looks up a row of the table for every index: `table [entries, channels]` to `[index.count, channels]`.
+    /// The row of a table at every index: `table [entries, channels]` to `[index.count, channels]`.
     package func embedding(_ table: Variable, index: [Int32]) -> Variable {
         gatherRows([table], index: index)
     }
@@ -63,7 +63,7 @@ private struct Pick {
         var row = 0
         while row < index.count {
             let source = starts.lastIndex { $0 <= Int(index[row]) }!
-            invariant(source < picks.count, "row index \(index[row]) is beyond all sources")
+            invariant(source < picks.count, "row index \(index[row]) is beyond the last source")
             let (low, high) = (starts[source], starts[source + 1])
             let first = row
             while row < index.count, Int(index[row]) >= low, Int(index[row]) < high {

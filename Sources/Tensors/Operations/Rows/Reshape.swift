@@ -1,6 +1,6 @@
-// y = x and dx = dy, under other shapes
+//   y = x      dx = dy
 extension Tape {
-    /// The same values, in the same memory, under another shape.
+    /// A view of x under another shape: the values are not copied.
     package func reshape(_ x: Variable, to shape: [Int]) -> Variable {
         record("reshape", x.value.reshaped(shape), from: [x]) { dy in x.add(gradient: dy.reshaped(x.shape)) }
     }

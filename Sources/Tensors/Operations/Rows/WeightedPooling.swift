@@ -6,11 +6,12 @@ import System
 //   w = softmax(s)         y[j] = Σ_t w_t x_t        s [T, 1], x [T, C], y [J, C]
 //   dx_t = w_t dy[j]       ds_t = w_t (dy[j] · x_t − Σ_u w_u dy[j] · x_u)
 extension Tape {
-    /// The weighted mean of the tokens of each jet; the weights are the softmax over the jet of a score.
+    /// The weighted mean of the tokens of each jet, with the softmax of a score over the jet as weights.
     ///
     /// - Parameters:
     ///   - x: `[tokens, channels]`.
     ///   - scores: `[tokens, 1]`.
+    ///   - offsets: the tokens of each jet.
     /// - Returns: `[jets, channels]`; zero for a jet without tokens.
     package func weightedPooling(_ x: Variable, scores: Variable, offsets: Offsets) -> Variable {
         let (tokens, channels) = (x.value.rows, x.value.columns)

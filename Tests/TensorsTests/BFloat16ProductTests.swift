@@ -1,9 +1,9 @@
 import Tensors
 import Testing
 
-/// Products of bfloat16 numbers, and what reads and writes them, against double precision on inputs that are such numbers:
-/// then only outputs and gradients are rounded, to half of 2⁻⁷.
-@Suite(.enabled(if: Precision.hasBFloat16)) struct NarrowProductTests {
+/// Products of bfloat16 numbers, and what reads and writes them, against double precision on inputs that are such
+/// numbers: then only outputs and gradients are rounded, to half of 2⁻⁷.
+@Suite(.enabled(if: Precision.hasBFloat16)) struct BFloat16ProductTests {
     private static let rounding = 1.0 / 256
 
     /// Tiles, blocks and their remainders; tokens and inner lengths beyond a block of 1024 or 512.
@@ -13,7 +13,7 @@ import Testing
     ]
 
     /// Inputs and gradients in, of few bits.
-    private func narrowTensor(_ shape: [Int], seed: UInt64, deviation: Float = 1) -> Tensor {
+    private func bfloat16Tensor(_ shape: [Int], seed: UInt64, deviation: Float = 1) -> Tensor {
         let tensor = randomTensor(shape, seed: seed, deviation: deviation)
         for i in 0..<tensor.count { tensor.buffer[i] = rounded(tensor.buffer[i]) }
         return tensor
@@ -24,16 +24,17 @@ import Testing
     }
 
     @Test(arguments: shapes) func linear(tokens: Int, inputs: Int, outputs: Int) throws {
-        let x = Variable(leaf: narrowTensor([tokens, inputs], seed: 1))
-        let weight = Variable(leaf: narrowTensor([outputs, inputs], seed: 2, deviation: 0.3))
+        let x = Variable(leaf: bfloat16Tensor([tokens, inputs], seed: 1))
+        let weight = Variable(leaf: bfloat16Tensor([outputs, inputs], seed: 2, deviation: 0.3))
         let bias = Variable(leaf: randomTensor([outputs], seed: 3))
-        let seed = narrowTensor([tokens, outputs], seed: 4)
+        let seed = bfloat16Tensor([tokens, outputs], seed: 4)
         let tape = Tape(precision: .bfloat16)
         let y = tape.linear(x, weight: weight, bias: bias)
         // Neither the sums nor the bias are rounded.
         expectClose(
-            y.value.doubles, Reference.linear(x.value.doubles, weight.value.doubles, bias.value.doubles, inputs: inputs),
-            1e-5, "the output")
+            y.value.doubles,
+            Reference.linear(x.value.doubles, weight.value.doubles, bias.value.doubles, inputs: inputs), 1e-5,
+            "the output")
         tape.backward(from: y, seed: seed.copy())
         // The same in single precision, whose own tests compare it with double.
         let singles = [x, weight, bias].map { Variable(leaf: $0.value) }
@@ -65,12 +66,12 @@ import Testing
             let shapes = [[5, 32], [32], [32], [20, 32], [16, 20], [16, 32], [32, 8]]
             let v = shapes.enumerated().map { Variable(leaf: randomTensor($1, seed: UInt64($0))) }
             let tape = Tape(precision: precision)
-            let normed = tape.layerNorm(v[0], weight: v[1], bias: v[2], rounded: true)
+            let normed = tape.layerNorm(v[0], weight: v[1], bias: v[2], output: tape.activationType)
             let hidden = tape.linear(tape.linear(normed, weight: v[3], bias: nil), weight: v[4], bias: nil)
             let gated = tape.swiglu(
                 tape.linear(
                     tape.linear(hidden, weight: Variable(constant: randomTensor([32, 16], seed: 9)), bias: nil),
-                    weight: v[5], bias: nil, rounded: true))
+                    weight: v[5], bias: nil, output: tape.activationType))
             let y = tape.residualLinear(
                 v[0], gated, weight: v[6], bias: Variable(constant: Tensor(repeating: 0, shape: [32])))
             tape.backward(from: y, seed: randomTensor(y.shape, seed: 99))
@@ -99,7 +100,7 @@ import Testing
     @Test(arguments: [(7, 16), (16, 7), (24, 32)]) func otherWidthsAreOfSinglePrecision(inputs: Int, outputs: Int) {
         let x = Variable(constant: randomTensor([5, inputs], seed: 1))
         let weight = Variable(constant: randomTensor([outputs, inputs], seed: 2))
-        let narrow = Tape(precision: .bfloat16).linear(x, weight: weight, bias: nil, rounded: true)
+        let narrow = Tape(precision: .bfloat16).linear(x, weight: weight, bias: nil, output: .bfloat16)
         #expect(narrow.value.array == Tape().linear(x, weight: weight, bias: nil).value.array)
     }
 
@@ -132,21 +133,56 @@ import Testing
             }
             let tape = Tape(precision: precision)
             let v = leaves
-            func norm(_ x: Variable) -> Variable { tape.layerNorm(x, weight: v[2], bias: v[3], rounded: true) }
+            let type = tape.activationType
+            func norm(_ x: Variable) -> Variable { tape.layerNorm(x, weight: v[2], bias: v[3], output: type) }
             var x = v[0]
-            let qkv = tape.linear(norm(x), weight: v[4], bias: v[5], rounded: true)
+            let qkv = tape.linear(norm(x), weight: v[4], bias: v[5], output: type)
             x = tape.residualLinear(
                 x, tape.selfAttention(qkv, offsets: offsets, heads: 2), weight: v[6], bias: v[9], scale: v[10])
-            let query = tape.linear(norm(x), weight: v[6], bias: nil, rounded: true)
-            let keys = tape.linear(v[1], weight: v[7], bias: nil, rounded: true)
+            let query = tape.linear(norm(x), weight: v[6], bias: nil, output: type)
+            let keys = tape.linear(v[1], weight: v[7], bias: nil, output: type)
             let attended = tape.crossAttention(query, keys, offsets: offsets, contextOffsets: context, heads: 4)
             x = tape.residualLinear(x, attended, weight: v[8], bias: v[9])
-            let modulated = tape.modulatedNorm(x, modulations: v[13], shift: 1, offsets: offsets, rounded: true)
-            let hidden = tape.swiglu(tape.linear(modulated, weight: v[11], bias: nil, rounded: true))
+            let modulated = tape.modulatedNorm(x, modulations: v[13], shift: 1, offsets: offsets, output: type)
+            let hidden = tape.swiglu(tape.linear(modulated, weight: v[11], bias: nil, output: type))
             x = tape.residualLinear(x, hidden, weight: v[12], bias: v[9])
             let y = x.value.copy()
             tape.backward(from: x, seed: randomTensor(x.shape, seed: 99))
             return try [y] + leaves.map { try #require($0.gradient) }
+        }
+        for (place, (narrow, single)) in zip(try run(.bfloat16), try run(.single)).enumerated() {
+            let difference = zip(narrow.doubles, single.doubles).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+            let error = (difference / dot(single, single)).squareRoot()
+            #expect(error > 0 && error < 4 * Self.rounding, "output or gradient \(place) is off by \(error)")
+        }
+    }
+
+    /// The gradient of a bfloat16 value that several operations read is the sum of all their shares, rounded once. The
+    /// operations are those that overwrite, add, or multiply in single precision.
+    @Test func aValueThatManyOperationsRead() throws {
+        let offsets = Offsets(counts: [3, 1, 8])
+        let shapes = [[12, 32], [96, 32], [32, 32], [16, 48], [20, 96], [96], [96]]
+        func run(_ precision: Precision) throws -> [Tensor] {
+            let v = shapes.enumerated().map { Variable(leaf: randomTensor($1, seed: UInt64($0), deviation: 0.3)) }
+            let tape = Tape(precision: precision)
+            let type = tape.activationType
+            let x = tape.linear(v[0], weight: v[1], bias: nil, output: type)
+            let branches = [
+                tape.linear(tape.selfAttention(x, offsets: offsets, heads: 2), weight: v[2], bias: nil),
+                tape.linear(tape.selfAttention(x, offsets: offsets, heads: 4), weight: v[2], bias: nil),
+                tape.linear(
+                    tape.linear(tape.swiglu(tape.leakyReLU(x, slope: 0.1)), weight: v[3], bias: nil, output: type),
+                    weight: Variable(constant: randomTensor([32, 16], seed: 9)), bias: nil),
+                tape.linear(
+                    tape.linear(x, weight: v[4], bias: nil),
+                    weight: Variable(constant: randomTensor([32, 20], seed: 10)), bias: nil),
+                tape.linear(
+                    tape.layerNorm(x, weight: v[5], bias: v[6], output: type),
+                    weight: Variable(constant: randomTensor([32, 96], seed: 11, deviation: 0.1)), bias: nil),
+            ]
+            let y = branches.dropFirst().reduce(branches[0]) { tape.add($0, $1) }
+            tape.backward(from: y, seed: randomTensor(y.shape, seed: 99))
+            return try [y.value] + v.map { try #require($0.gradient) }
         }
         for (place, (narrow, single)) in zip(try run(.bfloat16), try run(.single)).enumerated() {
             let difference = zip(narrow.doubles, single.doubles).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }

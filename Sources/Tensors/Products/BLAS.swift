@@ -1,0 +1,57 @@
+internal import CKernels
+internal import COpenBLAS
+
+/// The BLAS library, OpenBLAS.
+package enum BLAS {
+    /// The processor type whose kernels OpenBLAS uses, such as `SkylakeX`.
+    package static var coreName: String { String(cString: openblas_get_corename()) }
+
+    /// The processor type to force on OpenBLAS where it took this processor for an older one; nil where its choice is
+    /// good.
+    ///
+    /// Its table of models ends before many that have AVX-512, which slows products down by a factor of two to six.
+    package static var betterCore: String? {
+        let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
+        switch ck_vector_level() {
+        case 512: return wide.contains(coreName) ? nil : "SkylakeX"
+        case 256: return (wide + ["Haswell", "Zen"]).contains(coreName) ? nil : "Haswell"
+        default: return nil
+        }
+    }
+
+    /// Keeps OpenBLAS from starting threads of its own: every thread of kaon's pool calls it.
+    package static func useCallingThreadOnly() { openblas_set_num_threads(1) }
+
+    /// Runs before the first product: OpenBLAS' threads do not survive the fork in MPI_Init.
+    private static let singleThreaded: Void = useCallingThreadOnly()
+
+    /// C = op(A) op(B) + β C in single precision on the calling thread.
+    static func multiply(
+        _ a: ck_matrix, _ transposeA: Bool, _ b: ck_matrix, _ transposeB: Bool, addingTo c: ck_matrix, _ beta: Float,
+        m: Int64, n: Int64, k: Int64
+    ) {
+        _ = singleThreaded
+        cblas_sgemm(
+            CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasint(m),
+            blasint(n), blasint(k), 1, a.floats, blasint(a.stride), b.floats, blasint(b.stride), beta, c.floats,
+            blasint(c.stride))
+    }
+
+    /// The rate of OpenBLAS' product C = A Bᵀ with M = 4096, N = K = 512 on all threads of the pool: the best of the
+    /// repetitions that fit into a time.
+    ///
+    /// - Returns: 10⁹ floating-point operations per second (2 M N K per product).
+    package static func measuredGigaflops(seconds: Double = 1) -> Double {
+        let (m, n, k) = (4096, 512, 512)
+        let product = MatrixProduct(
+            Factor(Tensor(repeating: 0.5, shape: [m, k])), .transposed(Tensor(repeating: 0.25, shape: [n, k])),
+            into: Tensor(repeating: 0, shape: [m, n]))
+        let clock = ContinuousClock()
+        var best = Duration.seconds(3600)
+        let begin = clock.now
+        while begin.duration(to: clock.now) < .seconds(seconds) {
+            best = min(best, clock.measure { product.run(with: .openBLAS) })
+        }
+        return 2 * Double(m * n * k) / (best / .seconds(1)) / 1e9
+    }
+}
