@@ -28,9 +28,9 @@ package struct TrainedModel {
     /// Gives jets in the order of the files as the model takes them.
     package func loader(_ dataset: JetDataset) throws -> JetLoader {
         JetLoader(
-            dataset: dataset, preprocessing: fitted.preprocessing, batchSize: options.training.batchSize,
-            seed: options.seed, shuffle: false, carriesMomenta: objective.needsMomenta,
-            classOfLabel: try fitted.classes?.indices(in: dataset))
+            dataset: dataset, preprocessing: fitted.preprocessing,
+            order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: false),
+            contents: .init(momenta: objective.needsMomenta, classOfLabel: try fitted.classes?.indices(in: dataset)))
     }
 }
 

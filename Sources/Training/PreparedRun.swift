@@ -94,8 +94,8 @@ package struct PreparedRun {
         optimizer = AdamW(objective.parameters, options.optimizer.adamW)
         if let checkpoint = start.checkpoint {
             let order = JetOrder(
-                train.numbering, batchSize: options.training.batchSize, seed: options.seed,
-                shuffle: options.data.shuffle)
+                train.numbering,
+                .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle))
             var state: TrainingState
             (fitted, state) = try communicator.agree { [optimizer] in
                 try Self.read(checkpoint, options, objective, classes, optimizer, order)
@@ -156,9 +156,9 @@ package struct PreparedRun {
                 train, features: options.data.features, seed: options.seed, on: communicator)
         }
         let loader = JetLoader(
-            dataset: train, preprocessing: preprocessing, batchSize: options.training.batchSize,
-            seed: options.seed, shuffle: options.data.shuffle,
-            classOfLabel: try communicator.agree { try classes?.indices(in: train) })
+            dataset: train, preprocessing: preprocessing,
+            order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle),
+            contents: .init(classOfLabel: try communicator.agree { try classes?.indices(in: train) }))
         progress.enter(.startUp)
         try objective.fit(to: loader, on: communicator) { console.say($0) }
         progress.enter(.startUp)

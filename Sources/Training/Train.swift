@@ -118,10 +118,12 @@ private func run(
 
     func loader(_ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool) throws -> JetLoader {
         JetLoader(
-            dataset: dataset, preprocessing: preprocessing, batchSize: options.training.batchSize,
-            seed: options.seed, shuffle: shuffle, carriesMomenta: objective.needsMomenta,
-            noiseEpoch: options.objective.fineTuning?.keepsEncodings == true ? 0 : nil,
-            classOfLabel: try communicator.agree { try classes?.indices(in: dataset) })
+            dataset: dataset, preprocessing: preprocessing,
+            order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: shuffle),
+            contents: .init(
+                momenta: objective.needsMomenta,
+                noiseEpoch: options.objective.fineTuning?.keepsEncodings == true ? 0 : nil,
+                classOfLabel: try communicator.agree { try classes?.indices(in: dataset) }))
     }
     let run = try PreparedRun(
         options, objective, train, classes: classes, from: start, on: communicator, console: console, progress: progress)

@@ -123,7 +123,7 @@ import Training
             let block = try openJetFile(all, maxConstituents: 128).read(rows: 0..<61)
             #expect(try JetStatistics([all]).jets == 61)
             for jet in 0..<61 {
-                let tokens = Int(block.offsets[jet])..<Int(block.offsets[jet + 1])
+                let tokens = block.offsets[jet]
                 let momenta = tokens.map { block.values[7 * $0] }
                 #expect(momenta == momenta.sorted(by: >) && !momenta.isEmpty)
             }

@@ -17,10 +17,10 @@ import Testing
             #expect(labels.count == block.identities.count)
             for jet in 0..<50 {
                 let (own, all) = (block.offsets[jet], whole.offsets[jet + 10])
-                for constituent in 0..<Int(block.offsets[jet + 1] - own) {
+                for constituent in 0..<own.count {
                     #expect(
-                        labels[Int(own) + constituent]
-                            == whole.constituentLabels[index][Int(all) + constituent])
+                        labels[own.lowerBound + constituent]
+                            == whole.constituentLabels[index][all.lowerBound + constituent])
                 }
             }
         }

@@ -19,7 +19,8 @@ import Testing
 
     /// All jets of an epoch.
     private func epoch(_ dataset: JetDataset, shuffle: Bool = true, number: Int = 0) -> [Int] {
-        let order = JetOrder(dataset.numbering, windowBlocks: 3, batchSize: 32, seed: 1, shuffle: shuffle)
+        let order = JetOrder(
+            dataset.numbering, .init(batchSize: 32, seed: 1, shuffle: shuffle, windowBlocks: 3))
         return (0..<order.stepsPerEpoch).flatMap { order.jets(epoch: number, step: $0) }
     }
 
@@ -68,9 +69,9 @@ import Testing
         try withDataset(JetChoice(jets: 500, seed: 1)) { dataset in
             let all = JetLoader(
                 dataset: try JetDataset(paths: dataset.paths, on: alone), preprocessing: RawPreprocessing(),
-                batchSize: 100, seed: 1)
+                order: .init(batchSize: 100, seed: 1))
             let some = JetLoader(
-                dataset: dataset, preprocessing: RawPreprocessing(), batchSize: 100, seed: 1)
+                dataset: dataset, preprocessing: RawPreprocessing(), order: .init(batchSize: 100, seed: 1))
             #expect(some.stepsPerEpoch == 5)
             for step in 0..<5 {
                 let batch = try some.batch(epoch: 0, step: step)
@@ -98,7 +99,7 @@ import Testing
             try fixture.write(to: path)
             let error = failure { _ = try JetDataset(paths: [path], choice: JetChoice(jets: 3), on: alone) }
             #expect(
-                error.hasPrefix("data.classes and data.jets need to know the classes, which the files do not")
+                error.hasPrefix("data.classes and data.jets need the names of the classes, which the files lack")
             )
         }
     }

@@ -35,7 +35,7 @@ import Testing
                 atPath: folder + "/empty", withIntermediateDirectories: true)
             #expect(
                 failure { _ = try JetDataset(paths: [folder + "/empty"], on: alone) }
-                    == "the folder \(folder)/empty has no file that ends in .h5 or .hdf5; name another")
+                    == "the folder \(folder)/empty has no file that ends in .h5 or .hdf5; name another folder")
         }
     }
 
@@ -54,7 +54,7 @@ import Testing
             let dataset = try JetDataset(paths: [folder], on: alone)
             #expect(dataset.count == 14_000 && dataset.paths.count == 1000)
             let loader = JetLoader(
-                dataset: dataset, preprocessing: RawPreprocessing(), batchSize: 500, seed: 1)
+                dataset: dataset, preprocessing: RawPreprocessing(), order: .init(batchSize: 500, seed: 1))
             var jets: [Int] = []
             for step in 0..<loader.stepsPerEpoch { jets += try loader.batch(epoch: 0, step: step).jets }
             #expect(jets.sorted() == Array(0..<14_000))

@@ -7,14 +7,14 @@ import TestSupport
         _ dataset: JetDataset, batchSize: Int = 300, shuffle: Bool = true, rank: Int = 0, size: Int = 1
     ) throws -> JetLoader {
         JetLoader(
-            dataset: dataset, preprocessing: try QuantilePreprocessingTests.even(), batchSize: batchSize,
-            seed: 4,
-            shuffle: shuffle, windowBlocks: 3, rank: rank, size: size)
+            dataset: dataset, preprocessing: try QuantilePreprocessingTests.even(),
+            order: .init(batchSize: batchSize, seed: 4, shuffle: shuffle, windowBlocks: 3), rank: rank, size: size)
     }
 
     @Test func aBatchHoldsItsJets() throws {
         let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: alone)
-        let raw = JetLoader(dataset: dataset, preprocessing: RawPreprocessing(), batchSize: 300, seed: 4)
+        let raw = JetLoader(
+            dataset: dataset, preprocessing: RawPreprocessing(), order: .init(batchSize: 300, seed: 4))
         let batch = try raw.batch(epoch: 2, step: 3)
         #expect(batch.jets == raw.order.jets(epoch: 2, step: 3) && batch.count == 300 && batch.epoch == 2)
         #expect(batch.values.shape == [batch.tokenCount, 7] && batch.offsets.tokens == batch.tokenCount)
@@ -22,7 +22,7 @@ import TestSupport
             let number = dataset.layout.block(ofJet: jet)
             let block = try raw.dataset.read(block: number)
             let row = jet - dataset.layout.jets(ofBlock: number).lowerBound
-            let stored = Int(block.offsets[row])..<Int(block.offsets[row + 1])
+            let stored = block.offsets[row]
             let tokens = batch.offsets[position]
             #expect(batch.labels[position] == block.labels[row])
             #expect(

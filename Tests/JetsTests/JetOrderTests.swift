@@ -2,6 +2,24 @@ import Jets
 import MPI
 import Testing
 
+extension JetOrder {
+    /// The order of all jets of a layout.
+    fileprivate init(layout: BlockLayout, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool) {
+        self.init(
+            JetNumbering(layout: layout),
+            .init(batchSize: batchSize, seed: seed, shuffle: shuffle, windowBlocks: windowBlocks))
+    }
+
+    /// The order of `count` jets in one file.
+    fileprivate init(
+        count: Int, blockRows: Int, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool
+    ) {
+        self.init(
+            layout: BlockLayout(fileLengths: [count], blockRows: blockRows), windowBlocks: windowBlocks,
+            batchSize: batchSize, seed: seed, shuffle: shuffle)
+    }
+}
+
 @Suite struct JetOrderTests {
     static let layouts = [
         BlockLayout(fileLengths: [1000], blockRows: 10),

@@ -106,7 +106,7 @@ import TestSupport
             try other.write(to: b)
             #expect(
                 failure { _ = try pack([a, b], to: out) }
-                    == "the classes in \(b) (QCD, W, top) are not those in \(a) (QCD, top, W): pack them apart"
+                    == "the classes in \(b) (QCD, W, top) are not those in \(a) (QCD, top, W): pack them separately"
             )
             try JetFixture(jets: 10).write(to: b)
             try addDatasets(to: b, jets: 10, slots: 6)

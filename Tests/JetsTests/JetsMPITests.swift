@@ -11,9 +11,8 @@ let world = makeWorld()
 @Suite(.serialized) struct JetsMPITests {
     private func loader(_ dataset: JetDataset, batchSize: Int = 257) throws -> JetLoader {
         JetLoader(
-            dataset: dataset, preprocessing: try QuantilePreprocessingTests.even(), batchSize: batchSize,
-            seed: 4,
-            windowBlocks: 3)
+            dataset: dataset, preprocessing: try QuantilePreprocessingTests.even(),
+            order: .init(batchSize: batchSize, seed: 4, windowBlocks: 3))
     }
 
     /// The batches of all ranks together visit each jet once, and each is the batch of a single rank to the
@@ -76,8 +75,8 @@ let world = makeWorld()
         #expect(dataset.count == 227)
         for batchSize in [226, 113, 10] {
             let loader = JetLoader(
-                dataset: dataset, preprocessing: RawPreprocessing(), batchSize: batchSize, seed: 4,
-                windowBlocks: 2)
+                dataset: dataset, preprocessing: RawPreprocessing(),
+                order: .init(batchSize: batchSize, seed: 4, windowBlocks: 2))
             for epoch in 0..<2 {
                 var visited: [Int] = []
                 for step in 0..<loader.stepsPerEpoch {
@@ -169,8 +168,7 @@ let world = makeWorld()
         _ = try world.onRoot { try fixture.write(to: path) }
         let loader = JetLoader(
             dataset: try JetDataset(paths: [path], on: world), preprocessing: RawPreprocessing(),
-            batchSize: 30,
-            seed: 1, shuffle: false)
+            order: .init(batchSize: 30, seed: 1, shuffle: false))
         let fault = failure {
             _ = try world.agree { try loader.prefetcher().value(for: .init(epoch: 0, step: 0)) }
         }

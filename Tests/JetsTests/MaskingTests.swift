@@ -145,8 +145,8 @@ import Testing
         let dataset = try JetDataset(paths: [sample("val")], on: TestSupport.alone)
         func loader(_ carriesMomenta: Bool) -> JetLoader {
             JetLoader(
-                dataset: dataset, preprocessing: RawPreprocessing(), batchSize: 100, seed: 1,
-                carriesMomenta: carriesMomenta)
+                dataset: dataset, preprocessing: RawPreprocessing(), order: .init(batchSize: 100, seed: 1),
+                contents: .init(momenta: carriesMomenta))
         }
         let batch = try loader(true).batch(epoch: 0, step: 2)
         #expect(

@@ -42,7 +42,7 @@ import Testing
             let loaders = try ["padded", "packed"].map { name in
                 JetLoader(
                     dataset: try JetDataset(paths: ["\(folder)/\(name).h5"], maxConstituents: 4, on: alone),
-                    preprocessing: try QuantilePreprocessingTests.even(), batchSize: 70, seed: 2)
+                    preprocessing: try QuantilePreprocessingTests.even(), order: .init(batchSize: 70, seed: 2))
             }
             for step in 0..<loaders[0].stepsPerEpoch {
                 let batches = try loaders.map { try $0.batch(epoch: 1, step: step) }

@@ -85,7 +85,7 @@ import TestSupport
             let message = failure { _ = try QuantilePreprocessing.fit(dataset, on: alone) }
             #expect(
                 message.hasPrefix(
-                    "\(path): feature 'd0' has no value to be fitted to, for no constituent"))
+                    "\(path): feature 'd0' cannot be fitted, because no constituent"))
             _ = try QuantilePreprocessing.fit(dataset, features: try JetFeatures(["pt"]), on: alone)
         }
     }

@@ -29,8 +29,10 @@ import TestSupport
             choice: JetChoice(classes: tracks ? nil : names),
             constituentLabels: tracks ? ["vtx_id", "track_type"] : [], on: alone)
         let loader = JetLoader(
-            dataset: dataset, preprocessing: try QuantilePreprocessing.fit(dataset, jets: 300, quantiles: 50, on: alone),
-            batchSize: 40, seed: 5, shuffle: false, classOfLabel: try JetClasses(names).indices(in: dataset))
+            dataset: dataset,
+            preprocessing: try QuantilePreprocessing.fit(dataset, jets: 300, quantiles: 50, on: alone),
+            order: .init(batchSize: 40, seed: 5, shuffle: false),
+            contents: .init(classOfLabel: try JetClasses(names).indices(in: dataset)))
         let batch = try loader.batch(epoch: 0, step: 0)
         guard tracks else { return (batch, loader) }
         // A task asks for its own dataset alone.

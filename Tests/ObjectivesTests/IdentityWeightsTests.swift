@@ -81,8 +81,8 @@ import Testing
         let tracks = try JetDataset(paths: [sample("btag")], maxConstituents: 15, on: alone)
         let loader = JetLoader(
             dataset: tracks,
-            preprocessing: try QuantilePreprocessing.fit(tracks, jets: 200, quantiles: 20, on: alone), batchSize: 50,
-            seed: 5, shuffle: false)
+            preprocessing: try QuantilePreprocessing.fit(tracks, jets: 200, quantiles: 20, on: alone),
+            order: .init(batchSize: 50, seed: 5, shuffle: false))
         let task = task(.balanced, smoothing: 0.1)
         try task.fit(to: loader, on: alone) { _ in }
         let weights = try #require(task.state.tensors["class_weights"]).array

@@ -72,9 +72,8 @@ private let world: Communicator = {
         let loader = try SampleJets.loader(batchSize: 64)
         func fit(rank: Int, size: Int, on communicator: Communicator) throws -> KMeans.Fit {
             let part = JetLoader(
-                dataset: loader.dataset, preprocessing: loader.preprocessing, batchSize: 64, seed: 5,
-                rank: rank,
-                size: size)
+                dataset: loader.dataset, preprocessing: loader.preprocessing, order: .init(batchSize: 64, seed: 5),
+                rank: rank, size: size)
             let sample = try KMeans.sample(jets: 200, from: part, on: communicator)
             return try KMeans.fit(sample, clusters: 50, iterations: 8, on: communicator)
         }

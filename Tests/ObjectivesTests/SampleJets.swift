@@ -12,8 +12,8 @@ enum SampleJets {
     /// The features spread by quantiles, in batches of 50 jets; read by one rank.
     static func loader(batchSize: Int = 50) throws -> JetLoader {
         JetLoader(
-            dataset: try dataset.get(), preprocessing: try preprocessing.get(), batchSize: batchSize, seed: 5,
-            shuffle: false)
+            dataset: try dataset.get(), preprocessing: try preprocessing.get(),
+            order: .init(batchSize: batchSize, seed: 5, shuffle: false))
     }
 
     /// The same 32 jets whenever it is called.

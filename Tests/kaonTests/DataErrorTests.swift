@@ -32,7 +32,7 @@ import Testing
         },
         Case(
             name: "an empty folder",
-            message: "the folder FILE has no file that ends in .h5 or .hdf5; name another"
+            message: "the folder FILE has no file that ends in .h5 or .hdf5; name another folder"
         ) {
             try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: true)
         },

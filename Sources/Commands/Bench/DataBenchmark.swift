@@ -72,8 +72,8 @@ package func benchmarkData(
     /// Jets and bytes per second.
     func rates(_ preprocessing: any Preprocessing) throws -> (jets: Double, bytes: Double) {
         let loader = JetLoader(
-            dataset: train, preprocessing: preprocessing, batchSize: options.training.batchSize,
-            seed: options.seed, shuffle: options.data.shuffle)
+            dataset: train, preprocessing: preprocessing,
+            order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle))
         return try communicator.agree {
             let begin = clock()
             var (request, jets, bytes) = (0, 0, 0)

@@ -63,8 +63,8 @@ package func encode(
     let portions = JetPortions(
         count: dataset.count, size: options.training.microBatchSize, communicator: communicator)
     let loader = JetLoader(
-        dataset: dataset, preprocessing: model.preprocessing, batchSize: portions.size, seed: options.seed,
-        shuffle: false, rank: 0, size: 1)
+        dataset: dataset, preprocessing: model.preprocessing,
+        order: .init(batchSize: portions.size, seed: options.seed, shuffle: false), rank: 0, size: 1)
     let constituents = try communicator.allReduce(
         try communicator.agree {
             try communicator.share(of: dataset.blockCount)

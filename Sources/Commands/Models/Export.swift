@@ -122,14 +122,8 @@ private struct ExportedContents {
         }
         // A module of PyTorch takes a file with its own parameters and nothing else.
         guard names == .kaon else { return writer }
-        let count = fitted.preprocessing.features.count
-        switch fitted.preprocessing {
-        case let quantile as QuantilePreprocessing:
-            writer.add("preprocessing/quantiles", quantile.quantiles, shape: [quantile.quantileCount, count])
-        case let standard as StandardPreprocessing:
-            writer.add("preprocessing/means", standard.means, shape: [count])
-            writer.add("preprocessing/deviations", standard.deviations, shape: [count])
-        default: unreachable("a preprocessing that is not exported")
+        for array in fitted.preprocessing.arrays {
+            writer.add("preprocessing/" + array.name, array.values, shape: array.shape)
         }
         for (name, tensor) in state.tensors { writer.add("objective/" + name, tensor.array, shape: tensor.shape) }
         for (name, values) in state.integers { writer.add("objective/" + name, values, shape: [values.count]) }
@@ -150,9 +144,7 @@ private struct ExportedContents {
         metadata[Key.configuration] = options.resolved
         metadata[Key.step] = "\(try Checkpoint.step(of: checkpoint))"
         metadata[Key.features] = try json(fitted.preprocessing.features.names)
-        metadata[Key.preprocessing] =
-            (fitted.preprocessing is QuantilePreprocessing
-            ? PreprocessingOptions.Name.quantile : .standard).rawValue
+        metadata[Key.preprocessing] = type(of: fitted.preprocessing).name
         if let backbone = options.objective.backbone {
             metadata[Key.backbone] = try json(BackboneDescription(backbone, options.data.maxConstituents))
         }

@@ -185,7 +185,7 @@ package func generate(
     }
     console.endProgress()
     _ = try communicator.onRoot {
-        let block = jets.block("jets", labels: [Int32](repeating: 0, count: options.jets), sorts: true)
+        let block = jets.block("jets", labels: [Int32](repeating: 0, count: options.jets)).sortedByMomentum()
         try replaceFile(output) { root in
             try block.write(to: root, classNames: ["generated"], creator: "kaon \(kaonVersion)")
             try root.setAttribute("checkpoint", to: checkpoint)
@@ -224,8 +224,8 @@ package func reconstruct(
         count: dataset.count, size: model.options.training.microBatchSize, communicator: communicator)
     let seed = options.seed ?? model.options.seed
     let loader = JetLoader(
-        dataset: dataset, preprocessing: model.fitted.preprocessing, batchSize: portions.size,
-        seed: model.options.seed, shuffle: false, rank: 0, size: 1)
+        dataset: dataset, preprocessing: model.fitted.preprocessing,
+        order: .init(batchSize: portions.size, seed: model.options.seed, shuffle: false), rank: 0, size: 1)
     var found = Predictions()
     try portions.run { range in
         let batch = try loader.batch(epoch: 0, step: range.lowerBound / portions.size)
@@ -296,14 +296,14 @@ extension Predictions {
     }
 
     /// The constituents under a name.
-    fileprivate func block(_ name: String, labels: [Int32], sorts: Bool = false) -> JetBlock {
+    fileprivate func block(_ name: String, labels: [Int32]) -> JetBlock {
         let values = floats(name + "/values")
         let identities = columns[name + "/identities"].map { _ in
-            integers(name + "/identities").map { Int32($0) }
+            integers(name + "/identities").map { UInt8($0) }
         }
         return JetBlock(
-            counts: integers(name + "/counts"), values: values,
-            identities: identities ?? [Int32](repeating: 0, count: values.count / JetFeatures.allNames.count),
-            labels: labels, sorts: sorts)
+            offsets: Offsets(counts: integers(name + "/counts")), values: values,
+            identities: identities ?? [UInt8](repeating: 0, count: values.count / JetFeatures.allNames.count),
+            labels: labels)
     }
 }

@@ -80,9 +80,13 @@ private struct Trial {
         let share = max(1, options.training.batchSize / communicator.size)
         let most = min(4, (share + size - 1) / size)
         let loader = JetLoader(
-            dataset: train, preprocessing: preprocessing, batchSize: min(size, share) * communicator.size * most,
-            seed: options.seed, shuffle: options.data.shuffle, carriesMomenta: objective.needsMomenta,
-            classOfLabel: try communicator.agree { try classes?.indices(in: train) })
+            dataset: train, preprocessing: preprocessing,
+            order: .init(
+                batchSize: min(size, share) * communicator.size * most, seed: options.seed,
+                shuffle: options.data.shuffle),
+            contents: .init(
+                momenta: objective.needsMomenta,
+                classOfLabel: try communicator.agree { try classes?.indices(in: train) }))
         let batch = try communicator.agree { try loader.batch(epoch: 0, step: 0) }
         (jets, constituents) = (max(1, batch.count), batch.identities.count)
         jetBytes = 4 * (batch.values.count + constituents)

@@ -1,23 +1,23 @@
 import System
 import Tensors
 
-/// Jets on their way into a network: packed, never padded. Jets J, tokens (constituents) T, features F.
+/// Jets as a model takes them: packed, never padded. J jets, T tokens (constituents), F features.
 package struct JetBatch: Sendable {
     /// The global index of each jet, J values.
     package let jets: [Int]
-    /// The epoch, which names the random numbers of the jets.
+    /// The epoch, part of the key of all random numbers of the jets.
     package let epoch: Int
-    /// Where each jet begins.
+    /// The first token of each jet.
     package let offsets: Offsets
-    /// The preprocessed features, T × F.
+    /// The preprocessed features, `[T, F]`.
     package let values: Tensor
-    /// What each constituent is, T values in 0 … 7.
+    /// The identity class of each constituent, T values in 0 … 7.
     package let identities: [Int32]
     /// The class of each jet, J values.
     package let labels: [Int32]
-    /// What else was asked for of each constituent, such as its vertex: T values for each name.
+    /// Further integers for each constituent, such as its vertex: T values for each dataset that was requested.
     package let constituentLabels: [[Int32]]
-    /// pT [GeV], Δη and Δφ of each constituent as stored, T values, where they were asked for.
+    /// pT [GeV], Δη and Δφ of each constituent as stored, T values; nil unless requested.
     package let momenta: [SIMD3<Float>]?
 
     /// The number of jets.
@@ -25,7 +25,7 @@ package struct JetBatch: Sendable {
     /// The number of constituents.
     package var tokenCount: Int { identities.count }
 
-    /// A batch of these parts, whose lengths must fit.
+    /// A batch with these fields. There are more than six parameters because each is an array of the batch.
     package init(
         jets: [Int], epoch: Int, offsets: Offsets, values: Tensor, identities: [Int32], labels: [Int32],
         constituentLabels: [[Int32]] = [], momenta: [SIMD3<Float>]? = nil
@@ -35,7 +35,7 @@ package struct JetBatch: Sendable {
                 && values.rows == identities.count
                 && constituentLabels.allSatisfy { $0.count == identities.count }
                 && momenta.map { $0.count == identities.count } ?? true,
-            "the parts of a batch do not fit")
+            "the arrays of a batch have different lengths")
         self.jets = jets
         self.epoch = epoch
         self.offsets = offsets
@@ -46,10 +46,9 @@ package struct JetBatch: Sendable {
         self.momenta = momenta
     }
 
-    /// Some consecutive jets of the batch (by position); the values are shared, not copied.
+    /// Consecutive jets of the batch, by position; the values are shared, not copied.
     package func slice(jets range: Range<Int>) -> JetBatch {
-        invariant(
-            range.lowerBound >= 0 && range.upperBound <= count, "jets \(range) of a batch of \(count)")
+        invariant(range.lowerBound >= 0 && range.upperBound <= count, "jets \(range) of a batch of \(count)")
         let starts = offsets.values[range.lowerBound...range.upperBound]
         let first = starts[range.lowerBound]
         let tokens = Int(first)..<Int(starts[range.upperBound])

@@ -1,5 +1,5 @@
-/// The classes that a task tells apart, in the order of its outputs, by name: the same class may have other labels
-/// in other files.
+/// The names of the classes of a task, in the order of its outputs. Names identify classes, because the label of a
+/// class may differ between files.
 package struct JetClasses: Sendable, Equatable {
     package let names: [String]
     package var count: Int { names.count }
@@ -8,7 +8,7 @@ package struct JetClasses: Sendable, Equatable {
         self.names = names
     }
 
-    /// The chosen classes of a dataset, or all that its files name. Throws `JetError` where they name none.
+    /// The chosen classes of a dataset, or all of them. Throws `JetError` if its files do not name their classes.
     package init(_ choice: JetChoice, in dataset: JetDataset) throws {
         guard !dataset.classNames.isEmpty else {
             throw JetError(
@@ -18,8 +18,8 @@ package struct JetClasses: Sendable, Equatable {
         names = choice.classes ?? dataset.classNames
     }
 
-    /// The class of every label of a dataset; −1 for those of other classes. Throws `JetError` where a class is
-    /// missing there.
+    /// The class of each label of a dataset; −1 for labels of other classes. Throws `JetError` if the dataset lacks a
+    /// class.
     package func indices(in dataset: JetDataset) throws -> [Int32] {
         for name in names where !dataset.classNames.contains(name) {
             throw JetError(

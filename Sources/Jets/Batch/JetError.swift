@@ -1,11 +1,10 @@
 import Configuration
 
-/// Data that cannot be used, in one sentence: the file, the dataset, the row and what to do.
+/// An error about unusable data. The message names the file, the dataset and the row, and suggests a remedy.
 package struct JetError: Error, CustomStringConvertible {
-    /// The sentence.
     package let description: String
 
-    /// An error that says `description`, of which parts may come from a file.
+    /// An error with the given message, in which control characters (from files) are escaped.
     package init(_ description: String) {
         self.description = printable(description, limit: 2000)
     }

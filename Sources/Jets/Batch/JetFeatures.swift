@@ -1,15 +1,15 @@
 import Configuration
 
-/// The continuous features of a constituent that a model sees, in the order of its input columns.
+/// The continuous features of constituents that a model takes, in the order of its input columns.
 package struct JetFeatures: Sendable, Equatable {
     /// The features as stored: pT [GeV], Δη, Δφ, d0 [mm], σ(d0) [mm], dz [mm], σ(dz) [mm].
     package static let allNames = ["pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr"]
-    /// The kinds of constituents; the position is the identity.
+    /// The identity classes of constituents, by number.
     package static let identityNames = [
         "photon", "negative hadron", "neutral hadron", "positive hadron", "electron", "positron", "muon",
         "antimuon",
     ]
-    /// The stored features that only a charged constituent has.
+    /// The stored features that only charged constituents have.
     package static let impactParameters = 3..<7
     /// All seven features.
     package static let all = JetFeatures(indices: Array(allNames.indices))
@@ -20,12 +20,16 @@ package struct JetFeatures: Sendable, Equatable {
     package var names: [String] { indices.map { Self.allNames[$0] } }
     /// The number of columns.
     package var count: Int { indices.count }
+    /// The columns of impact parameters.
+    package var impactParameterColumns: [Int] {
+        indices.indices.filter { Self.impactParameters.contains(indices[$0]) }
+    }
 
     private init(indices: [Int]) {
         self.indices = indices
     }
 
-    /// The named features in the order given; `["all"]` names all seven. Throws at an unknown or repeated
+    /// The named features in the order given; `["all"]` for all seven. Throws `JetError` at an unknown or repeated
     /// name.
     package init(_ names: [String]) throws {
         if names == ["all"] {
@@ -56,7 +60,7 @@ package struct JetFeatures: Sendable, Equatable {
         }
     }
 
-    /// Whether constituents of this identity leave no track: photons and neutral hadrons.
+    /// True if constituents of this identity class leave no track: photons and neutral hadrons.
     @inline(__always)
     package static func isNeutral(_ identity: UInt8) -> Bool { identity == 0 || identity == 2 }
 }

@@ -3,12 +3,15 @@ import Synchronization
 import System
 import Tensors
 
-/// Gives each rank its part of every global batch: order, reading, packing, preprocessing.
+/// Assembles the batches of a rank: order, reading, packing, preprocessing.
 ///
-/// The part of a rank is `Communicator.share` of the batch, which may be empty. It depends on nothing but the
-/// arguments: any step of any epoch may be asked for at any time, from any thread.
+/// The part of a rank is its `Communicator.share` of the global batch, which may be empty. It depends on the arguments
+/// only: any step of any epoch can be loaded at any time, from any thread.
+///
+///     let loader = JetLoader(dataset: train, preprocessing: fitted, order: .init(batchSize: 1024, seed: 1))
+///     let batch = try loader.batch(epoch: 0, step: 0)
 package final class JetLoader: Sendable {
-    /// Names a batch.
+    /// The epoch and the step of a batch.
     package struct Request: Hashable, Sendable, CustomStringConvertible {
         package let epoch: Int
         package let step: Int
@@ -21,90 +24,88 @@ package final class JetLoader: Sendable {
         package var description: String { "step \(step) of epoch \(epoch)" }
     }
 
-    /// Where the jets come from.
+    /// The contents of batches that depend on the objective.
+    package struct Contents: Sendable {
+        /// True if batches contain `momenta`.
+        package var momenta = false
+        /// The epoch of the random numbers of the preprocessing; nil for the epoch of the batch.
+        package var noiseEpoch: Int?
+        /// The class of each label (`JetClasses.indices`); nil for labels as stored.
+        package var classOfLabel: [Int32]?
+
+        package init(momenta: Bool = false, noiseEpoch: Int? = nil, classOfLabel: [Int32]? = nil) {
+            self.momenta = momenta
+            self.noiseEpoch = noiseEpoch
+            self.classOfLabel = classOfLabel
+        }
+    }
+
     package let dataset: JetDataset
-    /// Which jets make up a batch.
-    package let order: JetOrder
-    /// What turns stored features into inputs.
     package let preprocessing: any Preprocessing
-    /// Whether batches carry momenta.
-    package let carriesMomenta: Bool
-    /// The epoch whose random numbers the preprocessing draws; nil for those of each epoch.
-    package let noiseEpoch: Int?
-    /// The number of this rank.
-    package let rank: Int
-    /// The number of ranks that share each batch.
-    package let size: Int
-    /// The number of global batches that visit every jet once.
+    /// The jets of each batch.
+    package let order: JetOrder
+    /// The number of global batches in an epoch.
     package var stepsPerEpoch: Int { order.stepsPerEpoch }
-    /// The class of every label; nil where labels are given as stored.
-    private let classOfLabel: [Int32]?
+    /// The number of ranks that share each global batch.
+    package let size: Int
+    private let rank: Int
+    private let contents: Contents
     private let cache: Mutex<LeastRecentlyUsed<JetBlock>>
-    /// What the cache may hold beyond a window of blocks: a small set is read from the disk once.
+    /// Size up to which blocks are cached even outside the current window [bytes]: small datasets are read once.
     package static let cacheBytes = 64 << 20
 
-    /// Batches of `batchSize` jets over all ranks; `rank` and `size` are those of the dataset's communicator
-    /// unless given.
+    /// A loader of this rank's parts of global batches.
     ///
-    /// Without `shuffle` the jets come in the order of the files, and a batch depends on the epoch only
-    /// through the random numbers of the preprocessing: validation uses one epoch throughout.
+    /// Without shuffling, the jets come in the order of the files, and a batch depends on the epoch only through the
+    /// random numbers of the preprocessing; validation always uses one epoch.
     ///
-    /// - Parameter classOfLabel: what the labels of the batches become (`JetClasses.indices`); nil for labels as
-    ///   stored.
+    /// - Parameters:
+    ///   - rank: number of the part; by default the rank in the communicator of the dataset.
+    ///   - size: number of parts of a global batch; by default the size of that communicator.
     package init(
-        dataset: JetDataset, preprocessing: any Preprocessing, batchSize: Int, seed: UInt64,
-        shuffle: Bool = true, carriesMomenta: Bool = false, noiseEpoch: Int? = nil, classOfLabel: [Int32]? = nil,
-        windowBlocks: Int = 64, rank: Int? = nil, size: Int? = nil
+        dataset: JetDataset, preprocessing: any Preprocessing, order: JetOrder.Options, contents: Contents = .init(),
+        rank: Int? = nil, size: Int? = nil
     ) {
         self.dataset = dataset
-        self.classOfLabel = classOfLabel
         self.preprocessing = preprocessing
-        self.carriesMomenta = carriesMomenta
-        self.noiseEpoch = noiseEpoch
-        order = JetOrder(
-            dataset.numbering, windowBlocks: windowBlocks, batchSize: batchSize, seed: seed, shuffle: shuffle)
+        self.order = JetOrder(dataset.numbering, order)
+        self.contents = contents
         self.rank = rank ?? dataset.communicator.rank
         self.size = size ?? dataset.communicator.size
         invariant(self.rank >= 0 && self.rank < self.size, "rank \(self.rank) of \(self.size)")
-        // A window must stay; some more blocks let a batch cross from one window into the next.
-        cache = Mutex(
-            LeastRecentlyUsed(minimum: shuffle ? windowBlocks + 4 : 4, budget: Self.cacheBytes) { $0.bytes })
+        // All blocks of a window, and a few more for batches that cross into the next window.
+        let minimum = order.shuffle ? order.windowBlocks + 4 : 4
+        cache = Mutex(LeastRecentlyUsed(minimum: minimum, budget: Self.cacheBytes) { $0.bytes })
     }
 
     /// This rank's part of batch `step` (below `stepsPerEpoch`) of an epoch.
     ///
-    /// Throws `HDF5Error` or `JetError`, which name the file and the row.
+    /// Throws `HDF5Error` or `JetError` that name the file and the row.
     package func batch(epoch: Int, step: Int) throws -> JetBatch {
         let jets = order.jets(epoch: epoch, step: step)
         return try batch(
             jets: Array(jets[Communicator.share(of: jets.count, rank: rank, size: size)]), epoch: epoch)
     }
 
-    /// The named jets (global indices), best in the order of storage. Throws as `batch(epoch:step:)`.
+    /// The jets with the given global indices; fastest in the order of storage. Throws as `batch(epoch:step:)`.
     package func batch(jets: [Int], epoch: Int) throws -> JetBatch {
         let parts = try parts(of: jets)
-        var offsets: [Int32] = [0]
-        var labels: [Int32] = []
-        offsets.reserveCapacity(jets.count + 1)
-        labels.reserveCapacity(jets.count)
-        for part in parts {
-            for row in part.rows {
-                let count = part.block.offsets[row + 1] - part.block.offsets[row]
-                offsets.append(offsets[offsets.count - 1] + count)
-                labels.append(classOfLabel.map { $0[Int(part.block.labels[row])] } ?? part.block.labels[row])
-            }
-        }
-        let tokens = Int(offsets[jets.count])
+        let offsets = Offsets(counts: parts.flatMap { part in part.rows.map { part.block.offsets[$0].count } })
+        let labels = parts.flatMap { part in part.rows.map { part.block.labels[$0] } }
+        let tokens = offsets.tokens
         let values = Tensor(shape: [tokens, preprocessing.features.count])
         let identities = [Int32](unsafeUninitializedCapacity: tokens) { identities, initialized in
             var token = 0
-            for part in parts { fill(part, epoch: noiseEpoch ?? epoch, values.pointer, identities, token: &token) }
+            for part in parts {
+                fill(part, epoch: contents.noiseEpoch ?? epoch, values.pointer, identities, token: &token)
+            }
             initialized = tokens
         }
         return JetBatch(
-            jets: jets, epoch: epoch, offsets: Offsets(offsets), values: values, identities: identities,
-            labels: labels, constituentLabels: constituentLabels(of: parts, tokens: tokens),
-            momenta: carriesMomenta ? momenta(of: parts, tokens: tokens) : nil)
+            jets: jets, epoch: epoch, offsets: offsets, values: values, identities: identities,
+            labels: contents.classOfLabel.map { classes in labels.map { classes[Int($0)] } } ?? labels,
+            constituentLabels: constituentLabels(of: parts, tokens: tokens),
+            momenta: contents.momenta ? momenta(of: parts, tokens: tokens) : nil)
     }
 
     private func constituentLabels(of parts: [Part], tokens: Int) -> [[Int32]] {
@@ -112,10 +113,7 @@ package final class JetLoader: Sendable {
             var labels: [Int32] = []
             labels.reserveCapacity(tokens)
             for part in parts {
-                for row in part.rows {
-                    let range = Int(part.block.offsets[row])..<Int(part.block.offsets[row + 1])
-                    labels += part.block.constituentLabels[index][range]
-                }
+                for row in part.rows { labels += part.block.constituentLabels[index][part.block.offsets[row]] }
             }
             return labels
         }
@@ -124,22 +122,20 @@ package final class JetLoader: Sendable {
     private func momenta(of parts: [Part], tokens: Int) -> [SIMD3<Float>] {
         var momenta: [SIMD3<Float>] = []
         momenta.reserveCapacity(tokens)
-        let stored = JetFeatures.allNames.count
+        let width = JetFeatures.allNames.count
         for part in parts {
+            let values = part.block.values
             for row in part.rows {
-                for token in Int(part.block.offsets[row])..<Int(part.block.offsets[row + 1]) {
-                    let first = token * stored
+                for token in part.block.offsets[row] {
                     momenta.append(
-                        SIMD3(
-                            part.block.values[first], part.block.values[first + 1],
-                            part.block.values[first + 2]))
+                        SIMD3(values[token * width], values[token * width + 1], values[token * width + 2]))
                 }
             }
         }
         return momenta
     }
 
-    /// Jets of a batch that follow each other and lie in one block.
+    /// Consecutive jets of a batch that lie in one block.
     private struct Part {
         let block: JetBlock
         let jets: ArraySlice<Int>
@@ -155,7 +151,7 @@ package final class JetLoader: Sendable {
                 let range = dataset.layout.jets(ofBlock: number)
                 let end = jets[start...].firstIndex { !range.contains($0) } ?? jets.count
                 let block = try cache.value(number) { try dataset.read(block: number) }
-                let rows = jets[start..<end].map { dataset.numbering.place(ofJet: $0, inBlock: number) }
+                let rows = jets[start..<end].map { dataset.numbering.row(ofJet: $0, inBlock: number) }
                 parts.append(Part(block: block, jets: jets[start..<end], rows: rows))
                 start = end
             }
@@ -170,23 +166,23 @@ package final class JetLoader: Sendable {
         let (stored, width) = (JetFeatures.allNames.count, preprocessing.features.count)
         part.block.values.withUnsafeBufferPointer { blockValues in
             part.block.identities.withUnsafeBufferPointer { blockIdentities in
-                guard let from = blockValues.baseAddress, let kinds = blockIdentities.baseAddress else {
-                    return
-                }
+                guard let from = blockValues.baseAddress, let kinds = blockIdentities.baseAddress else { return }
                 for (jet, row) in zip(part.jets, part.rows) {
-                    let first = Int(part.block.offsets[row])
-                    let count = Int(part.block.offsets[row + 1]) - first
+                    let tokens = part.block.offsets[row]
+                    let first = tokens.lowerBound
                     preprocessing.apply(
-                        to: from + first * stored, identities: kinds + first, count: count, jet: jet,
+                        to: from + first * stored, identities: kinds + first, count: tokens.count, jet: jet,
                         epoch: epoch, seed: order.seed, into: values + token * width)
-                    for index in 0..<count { identities[token + index] = Int32(kinds[first + index]) }
-                    token += count
+                    for index in tokens {
+                        identities[token] = Int32(kinds[index])
+                        token += 1
+                    }
                 }
             }
         }
     }
 
-    /// A prefetcher of this rank's batches; it reads ahead on a thread where MPI allows reading from one.
+    /// A prefetcher of this rank's batches; it reads ahead on a thread if MPI permits reading from one.
     package func prefetcher() -> Prefetcher<Request, JetBatch> {
         let isThreaded = dataset.communicator.size == 1 || MPIEnvironment.threadLevel == .multiple
         return Prefetcher(rank: size > 1 ? rank : nil, isThreaded: isThreaded) { [self] in

@@ -1,29 +1,25 @@
-/// What a model has to know of the jets before it sees any.
+/// The properties of jets that the shape of a network depends on.
 package struct JetShape: Sendable, Equatable {
-    /// Continuous features of a constituent.
+    /// The number of continuous features of a constituent.
     package var features: Int
     /// The columns of impact parameters among them.
     package var impactParameters: [Int]
-    /// The most constituents of a jet.
+    /// The largest number of constituents of a jet.
     package var maxConstituents: Int
-    /// The classes that labels stand for; nil where nobody looks at labels.
+    /// The classes of the labels; nil if the objective does not use labels.
     package var classes: JetClasses?
 
-    package init(
-        features: Int, impactParameters: [Int] = [], maxConstituents: Int, classes: JetClasses? = nil
-    ) {
+    package init(features: Int, impactParameters: [Int] = [], maxConstituents: Int, classes: JetClasses? = nil) {
         self.features = features
         self.impactParameters = impactParameters
         self.maxConstituents = maxConstituents
         self.classes = classes
     }
 
+    /// The shape of jets with the given features.
     package init(_ features: JetFeatures, maxConstituents: Int, classes: JetClasses? = nil) {
         self.init(
-            features: features.count,
-            impactParameters: features.indices.indices.filter {
-                JetFeatures.impactParameters.contains(features.indices[$0])
-            },
+            features: features.count, impactParameters: features.impactParameterColumns,
             maxConstituents: maxConstituents, classes: classes)
     }
 }

@@ -1,15 +1,14 @@
-import Configuration
 import Foundation
 
-/// Prepares the next value on a thread of its own while the caller works with the last.
+/// Produces the next value on a separate thread while the caller works with the current one.
 ///
-/// It holds at most one value ahead. Without a thread every value is made when it is asked for.
+/// It is at most one value ahead. Without a thread, every value is produced on request.
 package final class Prefetcher<Request: Hashable & Sendable, Value: Sendable>: Sendable {
     private let rank: Int?
     private let produce: @Sendable (Request) throws -> Value
     private let worker: Worker<Request, Value>?
 
-    /// A prefetcher of what `produce` makes; `rank`, if there are several, is named in errors.
+    /// - Parameter rank: the rank to name in errors; nil if there is one only.
     package init(rank: Int?, isThreaded: Bool, produce: @escaping @Sendable (Request) throws -> Value) {
         self.rank = rank
         self.produce = produce
@@ -21,9 +20,10 @@ package final class Prefetcher<Request: Hashable & Sendable, Value: Sendable>: S
         worker?.stop()
     }
 
-    /// The value of `request`, at once if it was announced before; then `next` is begun.
+    /// Returns the value of `request`, which is being prepared if it was `next` in the previous call, and starts
+    /// producing `next`.
     ///
-    /// Throws `JetError` with the rank, the request and what `produce` threw, whichever thread it ran on.
+    /// Throws `JetError` with the rank, the request and the error of `produce`, on either thread.
     package func value(for request: Request, thenPreparing next: Request? = nil) throws -> Value {
         let value: Value
         do {
@@ -36,11 +36,10 @@ package final class Prefetcher<Request: Hashable & Sendable, Value: Sendable>: S
     }
 }
 
-/// The thread and what it shares with the caller. The prefetcher is not among it, so that it can go and stop
-/// the thread.
+/// The thread and the state that it shares with the caller. It does not retain the prefetcher, whose `deinit` stops it.
 private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unchecked Sendable {
     private let condition = NSCondition()
-    // All below is guarded by `condition`.
+    // All properties below are guarded by `condition`.
     private var produce: (@Sendable (Request) throws -> Value)?
     private var wanted: Request?
     private var prepared: (request: Request, result: Result<Value, any Error>)?
@@ -58,7 +57,7 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
         thread.start()
     }
 
-    /// Begins to prepare a value; what was prepared and not taken is given up.
+    /// Starts producing a value; a value that was produced and not taken is dropped.
     func begin(_ request: Request) {
         condition.withLock {
             prepared = nil
@@ -67,7 +66,7 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
         }
     }
 
-    /// What was prepared for the request; nil if it was not announced.
+    /// Waits for the value of a request; nil if `begin` was not called for it.
     func take(_ request: Request) -> Result<Value, any Error>? {
         condition.withLock {
             while wanted != nil || isBusy { condition.wait() }
@@ -76,7 +75,7 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
         }
     }
 
-    /// Ends the thread, after the value that it may be working on.
+    /// Stops the thread after the value that it may be producing, and waits for its end.
     func stop() {
         condition.withLock {
             isStopping = true
@@ -95,7 +94,8 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
             }
         }
         condition.withLock {
-            // What the closure holds, an open file perhaps, must not end in this thread at some later time.
+            // Release the closure before `stop` returns: what it retains, such as open files, must not be closed later
+            // on this thread.
             produce = nil
             prepared = nil
             hasStopped = true

@@ -1,7 +1,7 @@
 import HDF5
 
-/// Some rows of a dataset of any type of number, on their way from one file into another.
-struct ColumnPart {
+/// Rows of a numeric dataset of any type, to be copied from one file to another.
+package struct ColumnPart {
     private enum Values {
         case integers([Int])
         case unsigned([UInt64])
@@ -10,13 +10,17 @@ struct ColumnPart {
     }
 
     private var values: Values
-    /// Elements in what is kept or left as one.
+    /// The number of elements of a row.
     private let width: Int
 
-    /// Reads rows; `keep` then counts the rows of a padded dataset by slot. Throws `HDF5Error`.
-    init(_ dataset: borrowing Dataset, rows: Range<Int>, slots: Bool = false) throws {
+    /// Reads the given indices of the first dimension.
+    ///
+    /// - Parameter leading: number of leading dimensions whose product counts the rows: 1, or 2 for `[jets, slots, …]`.
+    ///
+    /// Throws `HDF5Error`.
+    init(_ dataset: borrowing Dataset, rows: Range<Int>, leading: Int = 1) throws {
         let shape = dataset.shape
-        width = shape.dropFirst(slots ? 2 : 1).reduce(1, *)
+        width = shape.dropFirst(leading).reduce(1, *)
         let count = rows.count * shape.dropFirst().reduce(1, *)
         func read<T: HDF5Scalar>(_ dataset: borrowing Dataset) throws -> [T] {
             try [T](unsafeUninitializedCapacity: count) { buffer, initialized in
@@ -33,7 +37,7 @@ struct ColumnPart {
             }
     }
 
-    /// Keeps some of the rows (or slots), by number.
+    /// Keeps the rows with the given numbers.
     mutating func keep(_ rows: [Int]) {
         func kept<T>(_ values: [T]) -> [T] { rows.flatMap { values[$0 * width..<($0 + 1) * width] } }
         switch values {
@@ -44,7 +48,7 @@ struct ColumnPart {
         }
     }
 
-    /// Writes the rows to a dataset. Throws `HDF5Error`.
+    /// Writes the rows to a dataset, from row `row` on. Throws `HDF5Error`.
     func write(to dataset: borrowing Dataset, at row: Int) throws {
         func write<T: HDF5Scalar>(_ values: [T], to dataset: borrowing Dataset) throws {
             try values.withUnsafeBufferPointer {

@@ -1,39 +1,40 @@
-import HDF5
 import MPI
 
-/// The jets of one or many files under one global numbering; every rank may read any of them.
+/// The jets of one or several files with a common numbering; every rank can read any of them.
 package final class JetDataset: Sendable {
-    /// The files, in the order of the numbering.
+    /// The files in the order of the numbering.
     package let paths: [String]
-    /// Constituents of a jet after this many are not read.
+    /// Constituents of a jet beyond this number are not read.
     package let maxConstituents: Int
-    /// The numbering of all jets and the blocks that they are read in, and which of them are used.
+    /// The numbering of the jets in use and of the blocks that contain them.
     package let numbering: JetNumbering
-    /// The datasets with a whole number for each constituent that are read too, such as `vtx_id`.
+    /// The datasets with an integer for each constituent that are read as well, such as `vtx_id`.
     package let constituentLabels: [String]
-    /// The names of the classes by label; empty where the files do not tell.
+    /// The names of the classes by label; empty if the files do not name them.
     package let classNames: [String]
-    /// The ranks that share the dataset.
+    /// The ranks that read the dataset.
     package let communicator: Communicator
     private let files: JetFilePool
 
-    /// The numbering of all jets.
+    /// The numbering of all jets, used or not.
     package var layout: BlockLayout { numbering.layout }
-    /// The number of jets that are used.
+    /// The number of jets in use.
     package var count: Int { numbering.count }
     /// The number of blocks, used or not.
     package var blockCount: Int { layout.blockCount }
 
-    /// Opens the files that some paths stand for, on all ranks of a communicator; collective.
+    /// Opens files on all ranks of a communicator; collective.
     ///
-    /// A path may be a file, a folder, or a pattern with `*`, `?` or `[…]`. Rank 0 alone looks at the
-    /// structure of every file; each rank opens a file when it first reads from it. Throws `AgreedError`, the
-    /// same on every rank, where a file cannot be opened or does not fit, or has not what is chosen.
+    /// A path may be a file, a folder, or a pattern with `*`, `?` or `[…]`. Only rank 0 inspects every file; each rank
+    /// opens a file when it first reads from it. Throws `AgreedError`, the same on every rank, if a file cannot be
+    /// opened or does not fit, or if the chosen jets do not exist.
+    ///
+    ///     let train = try JetDataset(paths: ["train/*.h5"], choice: JetChoice(classes: ["QCD", "top"]), on: world)
     ///
     /// - Parameters:
-    ///   - jets: bounds the number of jets: the first ones are taken.
-    ///   - choice: which jets are used.
-    ///   - constituentLabels: datasets with a whole number for each constituent that are read too.
+    ///   - jets: largest number of jets; the first ones are used.
+    ///   - choice: the jets to use.
+    ///   - constituentLabels: datasets with an integer for each constituent that are read as well.
     package init(
         paths: [String], maxConstituents: Int = 128, jets: Int? = nil, choice: JetChoice = .all,
         constituentLabels: [String] = [], on communicator: Communicator
@@ -46,11 +47,11 @@ package final class JetDataset: Sendable {
         }
         let list = try JetFileList(
             paths, maxConstituents: maxConstituents, constituentLabels: constituentLabels, on: communicator)
-        // A communicator of its own, because another dataset may be read in another thread.
+        // Its own communicator, because another dataset may be read in another thread.
         let files = JetFilePool(
             list, maxConstituents: maxConstituents, constituentLabels: constituentLabels,
             on: communicator.size > 1 ? try Communicator.selfOnly.duplicate() : nil)
-        // That the others see the files at all is better known before the work begins.
+        // Fail early if a rank cannot see the files.
         try communicator.agree { _ = try files.file(0) }
 
         var left = choice == .all ? jets ?? .max : .max
@@ -73,16 +74,16 @@ package final class JetDataset: Sendable {
         classNames = list.classNames
     }
 
-    /// Reads the jets of a block that are used, whatever other ranks do. Throws `HDF5Error`, or `JetError` at
+    /// Reads the jets of a block that are in use, independently of other ranks. Throws `HDF5Error`, or `JetError` at
     /// values that cannot be used.
     package func read(block: Int) throws -> JetBlock {
         let (file, rows) = layout.place(ofBlock: block)
         let read = try files.file(file).read(rows: rows)
         guard let selection = numbering.selection else { return read }
-        return read.keeping(selection.index(ofBlock: block).map { selection.rows(at: $0) } ?? [])
+        return read.selecting(selection.index(ofBlock: block).map { selection.rows(at: $0) } ?? [])
     }
 
-    /// The file and the row in it that a jet stands in.
+    /// The file of a jet and the row in it.
     package func place(ofJet jet: Int) -> (path: String, row: Int) {
         let file = layout.file(ofBlock: layout.block(ofJet: jet))
         return (paths[file], jet - layout.firstJet(ofFile: file))
@@ -95,7 +96,7 @@ extension JetFilePool {
         var labels: [Int32] = []
         var block = blocks.lowerBound
         while block < blocks.upperBound {
-            // As many as lie in one file.
+            // Join the blocks that lie in the same file.
             let (file, first) = layout.place(ofBlock: block)
             var end = first.upperBound
             block += 1

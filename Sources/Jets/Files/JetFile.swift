@@ -1,39 +1,69 @@
 import HDF5
 import MPI
+import System
 
-/// A file of jets, whatever its layout.
+/// A file of jets of some format.
+///
+/// A new format is one file with a conforming class, and its entry in `JetFormats.all`.
 package protocol JetFile: AnyObject, Sendable {
+    /// The datasets that every file of the format contains.
+    static var datasetNames: [String] { get }
+    /// True if a file with this root is of the format.
+    static func matches(_ root: borrowing Group) -> Bool
+
+    /// Checks the structure of an open file. Throws `HDF5Error`, or `JetError` if it does not fit.
+    ///
+    /// - Parameters:
+    ///   - path: the path for messages.
+    ///   - maxConstituents: constituents of a jet beyond this number are not read.
+    ///   - constituentLabels: datasets with an integer for each constituent that are read as well.
+    init(path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String]) throws
+
     /// The path as given.
     var path: String { get }
     /// The number of jets.
     var count: Int { get }
-    /// The number of jets that is best read at once: a multiple of the chunk length where chunks are small.
+    /// The number of jets to read at once: a multiple of the chunk length unless chunks are large.
     var blockRows: Int { get }
-    /// The names of the classes by label; empty where the file does not tell.
+    /// The names of the classes by label; empty if the file does not name them.
     var classNames: [String] { get }
-    /// Reads jets. Throws `HDF5Error`, or `JetError` at values that cannot be used.
+    /// The leading dimensions of datasets with a row for each constituent.
+    var constituentShape: [Int] { get }
+
+    /// Reads jets, independently of other ranks. Throws `HDF5Error`, or `JetError` if a value is not finite or an
+    /// identity or a class is unknown.
     func read(rows: Range<Int>) throws -> JetBlock
-    /// Reads labels alone. Throws as `read(rows:)`.
+    /// Reads labels only. Throws as `read(rows:)`.
     func labels(rows: Range<Int>) throws -> [Int32]
-    /// The number of constituents that each jet is read with, found without reading them. Throws as
+    /// The number of constituents of each jet that `read(rows:)` would return, without reading them. Throws as
     /// `read(rows:)`.
     func constituentCounts(rows: Range<Int>) throws -> [Int]
+    /// Reads the rows of a dataset with a row for each constituent: those of the constituents that `read(rows:)`
+    /// returns. Throws as `read(rows:)`.
+    func readConstituents(_ dataset: borrowing Dataset, rows: Range<Int>) throws -> ColumnPart
 }
 
-/// Opens a file of either layout and checks its structure; collective if a communicator is given.
+/// The formats of files of jets.
+enum JetFormats {
+    /// The first format that matches a file applies. The last format matches any file and reports what it lacks.
+    static let all: [any JetFile.Type] = [PackedFile.self, PaddedFile.self]
+}
+
+/// Opens a file of any format and checks its structure; collective if a communicator is given.
 ///
-/// - Parameter constituentLabels: datasets with a whole number for each constituent that are read too.
+/// - Parameters:
+///   - maxConstituents: constituents of a jet beyond this number are not read.
+///   - constituentLabels: datasets with an integer for each constituent that are read as well.
 ///
-/// Throws `HDF5Error` or `AgreedError` where there is no such file, and `JetError` where its structure does
-/// not fit.
+/// Throws `HDF5Error` or `AgreedError` if the file cannot be opened, and `JetError` if its structure does not fit.
 package func openJetFile(
     _ path: String, maxConstituents: Int, constituentLabels: [String] = [], on communicator: Communicator? = nil
 ) throws -> any JetFile {
-    // Blocks are whole chunks, or larger than them: a cache would only keep what is not asked for again.
+    // Reads are of whole chunks that are not read again, so a chunk cache would be of no use.
     let file = try File(opening: path, on: communicator, chunkCacheBytes: 128 << 10)
-    return file.root.contains(PackedLayout.mark)
-        ? try PackedFile(
+    for format in JetFormats.all where format.matches(file.root) {
+        return try format.init(
             path: path, file: file, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
-        : try PaddedFile(
-            path: path, file: file, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
+    }
+    unreachable("no format of jets matches \(path)")
 }

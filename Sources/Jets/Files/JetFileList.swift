@@ -1,18 +1,18 @@
 import Foundation
 import MPI
 
-/// What the ranks know of the files of a dataset without opening them: rank 0 looked at every one.
+/// The files of a dataset and their sizes, found by rank 0, so that the other ranks need not open every file.
 struct JetFileList: Sendable {
     let paths: [String]
-    /// The number of jets of each file.
+    /// The number of jets in each file.
     let counts: [Int]
     /// The number of jets to read at once.
     let blockRows: Int
     let classNames: [String]
 
-    /// Looks at the files that the patterns stand for on rank 0, and tells the others; collective.
+    /// Inspects the files that match the patterns on rank 0 and broadcasts the result; collective.
     ///
-    /// Throws `AgreedError` where a pattern stands for nothing, or a file cannot be opened or does not fit.
+    /// Throws `AgreedError` if a pattern has no match, or a file cannot be opened or does not fit.
     init(
         _ patterns: [String], maxConstituents: Int, constituentLabels: [String] = [],
         on communicator: Communicator
@@ -21,7 +21,7 @@ struct JetFileList: Sendable {
             try Self(patterns, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
         }
         func broadcast(_ texts: [String]?) throws -> [String] {
-            // No path or name has a zero byte.
+            // Paths and names contain no zero bytes.
             let text = try communicator.broadcast(texts?.joined(separator: "\0") ?? "")
             return text.isEmpty ? [] : text.components(separatedBy: "\0")
         }
@@ -31,9 +31,9 @@ struct JetFileList: Sendable {
         blockRows = try communicator.broadcast([found?.blockRows ?? 0])[0]
     }
 
-    /// Looks at the files that the patterns stand for.
+    /// Inspects the files that match the patterns.
     ///
-    /// Throws `HDF5Error` or `JetError` where a pattern stands for nothing, or a file does not fit.
+    /// Throws `HDF5Error` or `JetError` if a pattern has no match or a file does not fit.
     init(_ patterns: [String], maxConstituents: Int, constituentLabels: [String] = []) throws {
         paths = try patterns.flatMap(Self.expand)
         guard !paths.isEmpty else { throw JetError("no file of jets is given; name at least one") }
@@ -51,17 +51,17 @@ struct JetFileList: Sendable {
             counts.append(file.count)
             blockRows = max(blockRows, file.blockRows)
         }
-        // Random numbers know a jet by 40 bits.
+        // The keys of random numbers have 40 bits for the jet.
         guard counts.reduce(0.0, { $0 + Double($1) }) < 0x1p40 else {
-            throw JetError("\(paths[0]) and its like should hold \(counts) jets, more than 2^40")
+            throw JetError("\(paths[0]) and the other files claim \(counts) jets, more than 2^40 in total")
         }
         self.counts = counts
         self.blockRows = blockRows
         classNames = names ?? []
     }
 
-    /// The files that a path stands for: itself, all HDF5 files in a folder, or all that match a pattern with
-    /// `*`, `?` or `[…]`; sorted, so that the order is not that of the file system.
+    /// The files that a path denotes: itself, all HDF5 files in a folder, or all that match a pattern with `*`, `?` or
+    /// `[…]`; sorted, because the order of the file system is arbitrary. Throws `JetError` if there are none.
     static func expand(_ path: String) throws -> [String] {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
@@ -72,7 +72,7 @@ struct JetFileList: Sendable {
             }
             let files = names.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".h5") || $0.hasSuffix(".hdf5")) }
             guard !files.isEmpty else {
-                throw JetError("the folder \(path) has no file that ends in .h5 or .hdf5; name another")
+                throw JetError("the folder \(path) has no file that ends in .h5 or .hdf5; name another folder")
             }
             return files.sorted().map { path.hasSuffix("/") ? path + $0 : "\(path)/\($0)" }
         }

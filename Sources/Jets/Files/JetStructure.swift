@@ -1,29 +1,29 @@
 import HDF5
 
-/// The rules that files of jets keep, whatever their layout.
+/// Rules for files of jets of any format.
 package enum JetStructure {
-    /// The types of identities, labels and offsets.
+    /// The permitted types of identities, labels and offsets.
     static let integers: [ElementType] = [
         .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64,
     ]
 
-    /// The most constituents that a jet of a file may have. Blocks of such jets still find room in memory.
+    /// The largest number of constituents of a jet in a file, so that blocks of such jets fit into memory.
     static let mostConstituents = 16384
 
-    /// The number of jets to read at once: whole chunks, about a thousand jets where chunks are small, and
-    /// not more than memory can bear many times where they are large.
+    /// The number of jets to read at once: whole chunks of about a thousand jets in total if chunks are small, at most
+    /// 4096 jets if they are large, because a rank caches many blocks.
     package static func blockRows(chunk: Int) -> Int {
         chunk <= 1000 ? 1000 / max(chunk, 1) * max(chunk, 1) : min(chunk, 4096)
     }
 
-    /// An error about a dataset whose shape is not what is `expected`.
+    /// The error about a dataset whose shape is not as expected.
     static func misfit(_ path: String, _ dataset: borrowing Dataset, _ expected: String) -> JetError {
         JetError(
             "\(dataset.path) in \(path) has the shape \(dataset.shape), not \(expected): "
                 + "write the file again")
     }
 
-    /// Throws `JetError` unless the dataset is of one of the types.
+    /// Throws `JetError` unless the dataset has one of the types.
     static func require(
         _ path: String, _ dataset: borrowing Dataset, _ types: [ElementType], _ expected: String
     ) throws {
@@ -34,7 +34,7 @@ package enum JetStructure {
         }
     }
 
-    /// Throws `JetError` unless a dataset has a whole number for each constituent.
+    /// Throws `JetError` unless a dataset has an integer for each constituent.
     static func checkConstituentLabels(
         _ path: String, _ root: borrowing Group, _ name: String, shape: [Int]
     ) throws {
@@ -46,18 +46,18 @@ package enum JetStructure {
         try require(path, dataset, integers, "integers")
     }
 
-    /// Throws `JetError` where `/csts` says that its features are others, or in another order.
+    /// Throws `JetError` if the attribute `names` of `/csts` lists other features or another order.
     static func checkFeatureNames(_ path: String, _ features: borrowing Dataset) throws {
         guard features.hasAttribute("names") else { return }
         let names = try features.stringsAttribute("names")
         guard names == JetFeatures.allNames else {
             throw JetError(
                 "/csts in \(path) holds the features \(names.joined(separator: ", ")), not "
-                    + "\(JetFeatures.allNames.joined(separator: ", ")): write the file again so")
+                    + "\(JetFeatures.allNames.joined(separator: ", ")): write the file again in this order")
         }
     }
 
-    /// Throws `JetError` unless `/jets`, where there is one, has a row a jet.
+    /// Throws `JetError` if there is a dataset `/jets` whose rows are not one for each jet.
     static func checkJets(_ path: String, _ root: borrowing Group, count: Int, as other: String) throws {
         guard root.contains("jets") else { return }
         let jets = try root.dataset("jets")
@@ -67,16 +67,16 @@ package enum JetStructure {
     }
 }
 
-/// Finds what cannot be used among the constituents of a block, and says where it stands.
+/// Checks the constituents of a block; errors name the row and the constituent.
 struct ConstituentCheck {
-    /// The file.
+    /// The path of the file.
     let path: String
-    /// What else than writing the file again may help.
+    /// A remedy besides writing the file again.
     var alternative = ""
-    /// The row and the constituent in it of the token of that number in the block.
+    /// The row in the file, and the constituent in the jet, of a token of the block.
     let place: (_ token: Int) -> (row: Int, constituent: Int)
 
-    /// The identities in bytes. Throws `JetError` at one that is none of the known.
+    /// The identities as bytes. Throws `JetError` at an unknown one.
     func identities(_ stored: [Int32]) throws -> [UInt8] {
         let known = UInt32(JetFeatures.identityNames.count)
         var worst: UInt32 = 0
@@ -89,7 +89,7 @@ struct ConstituentCheck {
         return stored.map { UInt8(truncatingIfNeeded: $0) }
     }
 
-    /// Throws `JetError` at a value that is infinite or not a number.
+    /// Throws `JetError` if a value is infinite or not a number.
     func values(_ values: [Float]) throws {
         var largest: UInt32 = 0
         values.withUnsafeBufferPointer { buffer in

@@ -1,10 +1,7 @@
 import HDF5
 
-/// The datasets of a packed file, found to fit together.
+/// The datasets of a packed file, checked for consistency.
 struct PackedLayout: ~Copyable, Sendable {
-    /// The dataset whose presence tells a packed file from a padded one.
-    static let mark = "offsets"
-
     let offsets: Dataset
     let features: Dataset
     let identities: Dataset
@@ -13,7 +10,7 @@ struct PackedLayout: ~Copyable, Sendable {
     var count: Int { offsets.shape[0] - 1 }
     /// The number of constituents.
     var constituents: Int { features.shape[0] }
-    /// See `JetFile.blockRows`: what is stored a jet is aligned, constituents cannot be.
+    /// See `JetFile.blockRows`. Blocks are aligned to the chunks of `labels`; chunks of constituents cannot be aligned.
     var blockRows: Int { JetStructure.blockRows(chunk: labels.chunk) }
 
     private init(
@@ -26,15 +23,15 @@ struct PackedLayout: ~Copyable, Sendable {
         self.labels = labels
     }
 
-    /// Finds and checks the datasets; of the offsets, the first and the last. Throws `JetError` with what is
-    /// wrong.
+    /// Opens and checks the datasets, but of the offsets only the first and the last. Throws `JetError` if the file
+    /// cannot be used.
     init(path: String, root: borrowing Group) throws {
-        for name in [Self.mark, "csts", "csts_id", "labels"] where !root.contains(name) {
+        for name in PackedFile.datasetNames where !root.contains(name) {
             throw JetError(
                 "dataset /\(name) is missing in \(path); a packed file of jets has /offsets, /csts, /csts_id "
                     + "and /labels: name another file, or pack this one again")
         }
-        let offsets = try root.dataset(Self.mark)
+        let offsets = try root.dataset("offsets")
         let features = try root.dataset("csts")
         let identities = try root.dataset("csts_id")
         guard offsets.shape.count == 1, offsets.shape[0] > 0 else {
@@ -71,9 +68,9 @@ struct PackedLayout: ~Copyable, Sendable {
         self.init(offsets: offsets, features: features, identities: identities, labels: labels)
     }
 
-    /// Where jets begin, and where the last of them ends: one number more than rows.
+    /// The first constituent of each jet and the end of the last one, `rows.count + 1` numbers.
     ///
-    /// Throws `HDF5Error`, and `JetError` where the offsets fall or leave the constituents.
+    /// Throws `HDF5Error`, or `JetError` if the offsets fall or exceed the number of constituents.
     func readOffsets(_ rows: Range<Int>, path: String) throws -> [Int] {
         let starts = try [Int](unsafeUninitializedCapacity: rows.count + 1) { buffer, initialized in
             try offsets.read(

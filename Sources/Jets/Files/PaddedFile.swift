@@ -1,32 +1,36 @@
 import HDF5
 import System
+import Tensors
 
-/// A file in the layout of the MPM papers: every jet has the same number C of slots, of which `mask` tells
-/// the used.
+/// A file in the format of the MPM papers: every jet has the same number C of slots, and `mask` marks the used ones.
+/// N jets.
 ///
-/// `csts` [N, C, 7] float, `csts_id` [N, C] integer, `mask` [N, C] boolean, `labels` [N] integer, with the
-/// names of the classes in the attribute `names` of `labels`, and, optionally, `jets` [N, 5]. C may be any
-/// number; the first `maxConstituents` slots are used.
+/// `csts` [N, C, 7] float, `csts_id` [N, C] integer, `mask` [N, C] boolean, `labels` [N] integer, with the names of the
+/// classes in the attribute `names` of `labels`, and, optionally, `jets` [N, 5]. C may be any number; the first
+/// `maxConstituents` slots are read.
 package final class PaddedFile: JetFile {
+    package static let datasetNames = ["csts", "csts_id", "mask", "labels"]
+
     package let path: String
     package var count: Int { layout.count }
     package var blockRows: Int { layout.blockRows }
     package var classNames: [String] { layout.labels.classNames }
+    package var constituentShape: [Int] { [layout.count, layout.slots] }
 
+    /// The number of slots to read.
     private let slots: Int
     private let constituentLabels: [String]
     private let layout: PaddedLayout
     private let file: File
 
-    /// Checks the structure of an open file. Throws `HDF5Error`, and `JetError` where it does not fit.
-    init(
-        path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String] = []
-    ) throws {
+    package static func matches(_ root: borrowing Group) -> Bool { true }
+
+    package init(path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String]) throws {
         invariant(maxConstituents > 0, "jets of at most \(maxConstituents) constituents")
         self.path = path
+        self.constituentLabels = constituentLabels
         layout = try PaddedLayout(path: path, root: file.root)
         slots = min(layout.slots, maxConstituents)
-        self.constituentLabels = constituentLabels
         for name in constituentLabels {
             try JetStructure.checkConstituentLabels(path, file.root, name, shape: [layout.count, layout.slots])
         }
@@ -36,115 +40,79 @@ package final class PaddedFile: JetFile {
     package func labels(rows: Range<Int>) throws -> [Int32] { try layout.labels.read(rows) }
 
     package func constituentCounts(rows: Range<Int>) throws -> [Int] {
-        let mask = try readMask(rows)
+        let mask: [UInt8] = try read(layout.mask, rows)
         return (0..<rows.count).map { jet in mask[jet * slots..<(jet + 1) * slots].count { $0 != 0 } }
     }
 
-    /// The used slots of some jets, counted from the first slot of the first of them as the file has them.
-    func usedSlots(rows: Range<Int>) throws -> [Int] {
-        let mask = try readMask(rows)
-        return mask.indices.filter { mask[$0] != 0 }.map { $0 / slots * layout.slots + $0 % slots }
+    package func readConstituents(_ dataset: borrowing Dataset, rows: Range<Int>) throws -> ColumnPart {
+        let mask: [UInt8] = try read(layout.mask, rows)
+        var part = try ColumnPart(dataset, rows: rows, leading: 2)
+        // The file may have more slots than are read.
+        part.keep(mask.indices.filter { mask[$0] != 0 }.map { $0 / slots * layout.slots + $0 % slots })
+        return part
     }
 
-    private func readMask(_ rows: Range<Int>) throws -> [UInt8] {
-        try [UInt8](unsafeUninitializedCapacity: rows.count * slots) { buffer, initialized in
-            try layout.mask.read(
-                start: [rows.lowerBound, 0], count: [rows.count, slots],
-                into: UnsafeMutableBufferPointer(rebasing: buffer[..<(rows.count * slots)]))
-            initialized = rows.count * slots
+    /// Reads the first `slots` slots of some jets, `[rows, slots]`, or `[rows, slots, width]`.
+    private func read<T: HDF5Scalar>(
+        _ dataset: borrowing Dataset, _ rows: Range<Int>, width: Int? = nil
+    ) throws -> [T] {
+        let count = rows.count * slots * (width ?? 1)
+        let (start, extents) = ([rows.lowerBound, 0], [rows.count, slots])
+        return try [T](unsafeUninitializedCapacity: count) { buffer, initialized in
+            try dataset.read(
+                start: start + (width == nil ? [] : [0]), count: extents + (width.map { [$0] } ?? []),
+                into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
+            initialized = count
         }
     }
 
-    /// Reads jets, whatever other ranks do.
-    ///
-    /// Throws `HDF5Error`, and `JetError` at a value that is not finite, an unknown identity or an unknown
-    /// class.
     package func read(rows: Range<Int>) throws -> JetBlock {
-        invariant(
-            rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) are outside 0..<\(count)")
-        let (jets, width) = (rows.count, JetFeatures.allNames.count)
-        let mask = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: jets * slots)
-        let identities = UnsafeMutableBufferPointer<Int32>.allocate(capacity: jets * slots)
-        let features = UnsafeMutableBufferPointer<Float>.allocate(capacity: jets * slots * width)
-        defer {
-            mask.deallocate()
-            identities.deallocate()
-            features.deallocate()
-        }
-        try layout.mask.read(start: [rows.lowerBound, 0], count: [jets, slots], into: mask)
-        try layout.identities.read(start: [rows.lowerBound, 0], count: [jets, slots], into: identities)
-        try layout.features.read(
-            start: [rows.lowerBound, 0, 0], count: [jets, slots, width], into: features)
+        invariant(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) are outside 0..<\(count)")
+        let mask: [UInt8] = try read(layout.mask, rows)
+        let offsets = Offsets(
+            counts: (0..<rows.count).map { jet in mask[jet * slots..<(jet + 1) * slots].count { $0 != 0 } })
+        let runs = MaskRuns(mask: mask, tokens: offsets.tokens)
+        let stored: [Int32] = runs.packed(try read(layout.identities, rows))
+        let width = JetFeatures.allNames.count
+        let values: [Float] = runs.packed(try read(layout.features, rows, width: width), width: width)
 
-        var offsets = [Int32](repeating: 0, count: jets + 1)
-        for jet in 0..<jets {
-            var used: Int32 = 0
-            for slot in jet * slots..<(jet + 1) * slots { used += mask[slot] == 0 ? 0 : 1 }
-            offsets[jet + 1] = offsets[jet] + used
-        }
-        let tokens = Int(offsets[jets])
-        let runs = MaskRuns(mask: UnsafeBufferPointer(mask))
-        let values = [Float](unsafeUninitializedCapacity: tokens * width) { packed, initialized in
-            guard let from = features.baseAddress, let to = packed.baseAddress else { return }
-            runs.forEach { slot, token, length in
-                (to + token * width).update(from: from + slot * width, count: length * width)
-            }
-            initialized = tokens * width
-        }
-        let stored = [Int32](unsafeUninitializedCapacity: tokens) { packed, initialized in
-            runs.forEach { slot, token, length in
-                for index in 0..<length { packed[token + index] = identities[slot + index] }
-            }
-            initialized = tokens
-        }
         let check = ConstituentCheck(path: path, alternative: ", or mask the constituent") { token in
             let slot = mask.indices.filter { mask[$0] != 0 }[token]
             return (rows.lowerBound + slot / self.slots, slot % self.slots)
         }
-        let kinds = try check.identities(stored)
+        let identities = try check.identities(stored)
         try check.values(values)
-        let others = try constituentLabels.map { name in
-            try runs.read(
-                file.root.dataset(name), start: [rows.lowerBound, 0], count: [jets, slots], tokens: tokens)
-        }
+        let others: [[Int32]] = try constituentLabels.map { runs.packed(try read(file.root.dataset($0), rows)) }
         return JetBlock(
-            offsets: offsets, values: values, identities: kinds, labels: try labels(rows: rows),
+            offsets: offsets, values: values, identities: identities, labels: try labels(rows: rows),
             constituentLabels: others)
     }
 }
 
-/// The stretches of used slots.
+/// The runs of consecutive used slots.
 private struct MaskRuns {
-    let mask: UnsafeBufferPointer<UInt8>
+    let mask: [UInt8]
+    /// The number of used slots.
+    let tokens: Int
 
-    /// Reads the used slots of a dataset of whole numbers.
-    func read(_ dataset: borrowing Dataset, start: [Int], count: [Int], tokens: Int) throws -> [Int32] {
-        let slots = count.reduce(1, *)
-        let all = try [Int32](unsafeUninitializedCapacity: slots) { buffer, initialized in
-            try dataset.read(start: start, count: count, into: UnsafeMutableBufferPointer(rebasing: buffer[..<slots]))
-            initialized = slots
-        }
-        return [Int32](unsafeUninitializedCapacity: tokens) { packed, initialized in
-            forEach { slot, token, length in
-                for index in 0..<length { packed[token + index] = all[slot + index] }
+    /// The elements of the used slots, `[tokens, width]`, of those of all slots.
+    func packed<T>(_ all: [T], width: Int = 1) -> [T] {
+        [T](unsafeUninitializedCapacity: tokens * width) { packed, initialized in
+            all.withUnsafeBufferPointer { all in
+                guard let from = all.baseAddress, let to = packed.baseAddress else { return }
+                var (slot, token) = (0, 0)
+                while slot < mask.count {
+                    if mask[slot] == 0 {
+                        slot += 1
+                        continue
+                    }
+                    let first = slot
+                    while slot < mask.count, mask[slot] != 0 { slot += 1 }
+                    (to + token * width).initialize(from: from + first * width, count: (slot - first) * width)
+                    token += slot - first
+                }
             }
-            initialized = tokens
-        }
-    }
-
-    /// Calls `body(first slot, its token, number of slots)` for each.
-    @inline(__always)
-    func forEach(_ body: (Int, Int, Int) -> Void) {
-        var (slot, token) = (0, 0)
-        while slot < mask.count {
-            if mask[slot] == 0 {
-                slot += 1
-                continue
-            }
-            let first = slot
-            while slot < mask.count, mask[slot] != 0 { slot += 1 }
-            body(first, token, slot - first)
-            token += slot - first
+            initialized = tokens * width
         }
     }
 }

@@ -1,6 +1,6 @@
 import HDF5
 
-/// The datasets of a padded file, found to fit together.
+/// The datasets of a padded file, checked for consistency.
 struct PaddedLayout: ~Copyable, Sendable {
     let features: Dataset
     let identities: Dataset
@@ -8,7 +8,7 @@ struct PaddedLayout: ~Copyable, Sendable {
     let labels: JetLabels
     /// The number of jets.
     var count: Int { features.shape[0] }
-    /// The number of constituents that a jet has room for.
+    /// The number of slots of a jet.
     var slots: Int { features.shape[1] }
     /// See `JetFile.blockRows`.
     var blockRows: Int { JetStructure.blockRows(chunk: features.chunks?[0] ?? 1) }
@@ -23,9 +23,9 @@ struct PaddedLayout: ~Copyable, Sendable {
         self.labels = labels
     }
 
-    /// Finds and checks the datasets. Throws `JetError` with what is wrong.
+    /// Opens and checks the datasets. Throws `JetError` if the file cannot be used.
     init(path: String, root: borrowing Group) throws {
-        for name in ["csts", "csts_id", "mask", "labels"] where !root.contains(name) {
+        for name in PaddedFile.datasetNames where !root.contains(name) {
             throw JetError(
                 "dataset /\(name) is missing in \(path); a file of jets has /csts, /csts_id, /mask and "
                     + "/labels: name another file, or convert this one")

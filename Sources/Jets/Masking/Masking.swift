@@ -1,23 +1,25 @@
 import System
 import Tensors
 
-/// Chooses which constituents of a jet are hidden from the model.
+/// A strategy that chooses the constituents to drop, which are hidden from the model.
+///
+/// A new strategy is one file with a conforming type and one case of `MaskingStrategy`.
 package protocol Masking: Sendable {
-    /// Whether the batch has to carry momenta.
+    /// True if the strategy needs `JetBatch.momenta`.
     var needsMomenta: Bool { get }
 
-    /// Whether each constituent of a batch is dropped (one value a token).
+    /// One flag for each token of a batch: true if the constituent is dropped.
     ///
-    /// Depends on the seed, the stream, the batch's epoch and the global indices of its jets alone, so that a
-    /// jet is masked alike on any rank and in any company.
+    /// The flags of a jet depend only on the jet, the seed, the stream and the epoch, so a jet is masked alike on any
+    /// rank and in any batch.
     func dropped(in batch: JetBatch, seed: UInt64, stream: RandomStream) -> [Bool]
 }
 
 extension Masking {
     package var needsMomenta: Bool { false }
 
-    /// Calls `mark(tokens, flags, random)` for every jet: where it stands in the batch, the flags of its
-    /// constituents, all false, and the random numbers of the jet.
+    /// Calls `mark(tokens, flags, random)` for every jet, with its tokens in the batch, the flags of its constituents,
+    /// initially false, and the random numbers of the jet.
     func dropped(
         in batch: JetBatch, seed: UInt64, stream: RandomStream,
         mark: (Range<Int>, UnsafeMutableBufferPointer<Bool>, inout RandomSequence) -> Void
@@ -36,10 +38,10 @@ extension Masking {
 }
 
 extension UnsafeMutableBufferPointer<Bool> {
-    /// Sets `count` of the flags, every choice as likely as any other.
+    /// Sets `count` of the flags; all choices are equally likely.
     ///
-    /// Selection sampling (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S): a flag is set with
-    /// the probability that leaves the right number for the rest.
+    /// Selection sampling (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S): each flag is set with the
+    /// probability (number still to be set) / (number of flags left).
     func mark(_ count: Int, random: inout RandomSequence) {
         var wanted = count
         for index in indices where wanted > 0 && random.below(self.count - index) < wanted {
@@ -50,15 +52,15 @@ extension UnsafeMutableBufferPointer<Bool> {
 }
 
 extension JetBatch {
-    /// The momenta, which a strategy that needs them has asked for.
+    /// The momenta. Traps in a batch without them.
     var requiredMomenta: [SIMD3<Float>] {
-        guard let momenta else { unreachable("the strategy of masking needs a batch with momenta") }
+        guard let momenta else { unreachable("the masking strategy needs a batch with momenta") }
         return momenta
     }
 }
 
 extension SIMD3<Float> {
-    /// The square of the distance in the plane of Δη and Δφ.
+    /// The squared distance (Δη)² + (Δφ)² of two momenta (pT, Δη, Δφ).
     func squaredDistance(to other: SIMD3<Float>) -> Float {
         let (eta, phi) = (y - other.y, z - other.z)
         return eta * eta + phi * phi

@@ -1,19 +1,19 @@
 import Configuration
 
-/// The section `masking` of a configuration: which constituents are hidden.
+/// The section `masking` of a configuration: the choice of the constituents to drop.
 package enum MaskingStrategy: Sendable, Equatable {
     /// A fraction of the constituents.
     case random(fraction: Double)
     /// Random constituents that carry a fraction of the pT.
     case momentum(fraction: Double)
-    /// A fraction of the constituents that is drawn for every jet.
+    /// A fraction of the constituents that is drawn for each jet from a range.
     case uniform(ClosedRange<Double>)
-    /// A constituent and its nearest neighbours, a fraction of all.
+    /// A constituent and its nearest neighbours, in total a fraction of the constituents.
     case nearest(fraction: Double)
-    /// All constituents within a radius of one of them.
+    /// A constituent and all others within a radius.
     case radius(Double)
 
-    /// The key `strategy`.
+    /// The values of the key `strategy`.
     package enum Name: String, CaseIterable, Sendable {
         case random
         case momentum = "pt_fraction"
@@ -23,8 +23,8 @@ package enum MaskingStrategy: Sendable, Equatable {
     /// Decodes `strategy` and the keys that belong to it. Throws `ConfigurationError`.
     ///
     /// - Parameters:
-    ///   - usual: the strategy where it is left out.
-    ///   - standard: what `fraction` is where it is left out.
+    ///   - usual: the default of `strategy`.
+    ///   - standard: the default of `fraction`.
     package init(
         from section: Section, strategy usual: Name = .random, fraction standard: Double = 0.4
     ) throws {
@@ -45,7 +45,7 @@ package enum MaskingStrategy: Sendable, Equatable {
         }
     }
 
-    /// What chooses the constituents.
+    /// The implementation of the strategy.
     package var masking: any Masking {
         switch self {
         case .random(let fraction): RandomMasking(fraction: fraction)

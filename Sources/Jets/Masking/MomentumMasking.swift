@@ -1,12 +1,11 @@
 import System
 import Tensors
 
-/// Drops constituents in random order until they carry a fraction of the jet's pT: without the last of
-/// them it would be less.
+/// Drops constituents in random order until the dropped ones carry at least a fraction of the pT of the jet.
 ///
-/// The pT of a jet is the sum of those of its constituents. One constituent stays, unless the fraction is 1.
+/// The pT of a jet is the scalar sum over its constituents. At least one constituent is kept, unless the fraction is 1.
 package struct MomentumMasking: Masking, Equatable {
-    /// The fraction of the pT that is dropped at least, in 0 … 1.
+    /// The fraction of the pT to drop, in 0 … 1.
     package let fraction: Double
 
     package init(fraction: Double) {

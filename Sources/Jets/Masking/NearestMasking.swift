@@ -1,10 +1,9 @@
 import System
 import Tensors
 
-/// Drops a random constituent and its nearest neighbours in the plane of Δη and Δφ, ⌊fraction · n⌋ of n
-/// in all.
+/// Drops a random constituent and its nearest neighbours in Δη and Δφ, in total ⌊fraction · n⌋ of n constituents.
 package struct NearestMasking: Masking, Equatable {
-    /// The fraction of the constituents that is dropped, in 0 … 1.
+    /// The fraction of the constituents to drop, in 0 … 1.
     package let fraction: Double
 
     package init(fraction: Double) {
@@ -20,7 +19,7 @@ package struct NearestMasking: Masking, Equatable {
             let count = Int((fraction * Double(tokens.count)).rounded(.down))
             guard count > 0 else { return }
             let centre = random.below(tokens.count)
-            // The centre comes first, also where others stand on it; among equals, the first.
+            // The centre comes first even if others have the same position; among equal distances, the first one.
             let distances = tokens.map { token in
                 token == tokens.lowerBound + centre
                     ? -1 : momenta[token].squaredDistance(to: momenta[tokens.lowerBound + centre])

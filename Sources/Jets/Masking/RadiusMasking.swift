@@ -1,7 +1,7 @@
 import System
 import Tensors
 
-/// Drops a random constituent and all others within a radius of it in the plane of Δη and Δφ.
+/// Drops a random constituent and all others within a radius of it in Δη and Δφ.
 package struct RadiusMasking: Masking, Equatable {
     /// The largest distance √(Δη² + Δφ²) from the chosen constituent.
     package let radius: Double

@@ -1,18 +1,17 @@
 import System
 import Tensors
 
-/// Drops ⌊fraction · n⌋ of the n constituents of a jet, every choice as likely as any other.
+/// Drops ⌊fraction · n⌋ of the n constituents of a jet; all choices are equally likely.
 package struct RandomMasking: Masking, Equatable {
-    /// The fraction of the constituents that is dropped, in 0 … 1.
+    /// The fraction of the constituents to drop, in 0 … 1.
     package let fraction: Double
 
-    /// Drops this fraction (0 … 1).
     package init(fraction: Double) {
         invariant(fraction >= 0 && fraction <= 1, "a dropped fraction of \(fraction)")
         self.fraction = fraction
     }
 
-    /// The number of constituents dropped of `count`.
+    /// The number of constituents to drop of `count`.
     package func droppedCount(of count: Int) -> Int {
         Int((fraction * Double(count)).rounded(.down))
     }

@@ -1,11 +1,10 @@
 import System
 import Tensors
 
-/// Drops f · n of the n constituents of a jet, rounded to the nearest, every choice as likely as any other,
-/// with an f of each jet's own, uniform between two bounds. With an upper bound of 1 some jets are dropped
-/// whole.
+/// Drops f · n of the n constituents of a jet, rounded to the nearest integer, where f is drawn for each jet uniformly
+/// from a range; all choices are equally likely. With an upper bound of 1, all constituents of some jets are dropped.
 package struct UniformMasking: Masking, Equatable {
-    /// The bounds of the fraction, in 0 … 1.
+    /// The range of the fraction f, within 0 … 1.
     package let range: ClosedRange<Double>
 
     package init(range: ClosedRange<Double>) {

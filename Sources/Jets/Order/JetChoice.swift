@@ -2,21 +2,21 @@ import Configuration
 import MPI
 import Tensors
 
-/// Which jets of the files are used: `data.classes` and `data.jets` of a configuration.
+/// The selection of jets by class and number: `data.classes` and `data.jets` of a configuration.
 package struct JetChoice: Sendable, Equatable {
     /// All jets.
     package static let all = JetChoice()
 
-    /// The names of the classes that are used; nil for all.
+    /// The names of the classes in use; nil for all.
     package var classes: [String]?
-    /// The number of jets, as many of one class as of another to within one; nil for all.
+    /// The number of jets, equal for all classes to within one; nil for all.
     ///
-    /// Of C classes, class c (from 0, in the order given) has ⌈(jets − c) / C⌉. The jets of a smaller choice
-    /// of the same seed are among those of a larger one.
+    /// Of C classes, class c (from 0, in the order given) has ⌈(jets − c) / C⌉ jets. With the same seed, a smaller
+    /// choice is a subset of a larger one.
     package var jets: Int?
-    /// The number of jets of single classes, where `jets` does not say; of the others all are used.
+    /// The number of jets of single classes, if `jets` is nil; all jets of the other classes are used.
     package var counts: [String: Int]
-    /// Names the choice of that number.
+    /// The seed of the random choice.
     package var seed: UInt64
 
     package init(
@@ -44,12 +44,12 @@ package struct JetChoice: Sendable, Equatable {
         }
     }
 
-    /// The labels of the chosen classes. Throws `JetError` where the files do not have them.
+    /// The labels of the chosen classes. Throws `JetError` if the files do not have them.
     private func labels(of names: [String]) throws -> [Int32] {
         guard !names.isEmpty else {
             throw JetError(
-                "data.classes and data.jets need to know the classes, which the files do not name: write "
-                    + "their names into the attribute 'names' of /labels")
+                "data.classes and data.jets need the names of the classes, which the files lack: write them into the "
+                    + "attribute 'names' of /labels")
         }
         return try (classes ?? names).map { name in
             guard let label = names.firstIndex(of: name) else {
@@ -61,12 +61,14 @@ package struct JetChoice: Sendable, Equatable {
         }
     }
 
-    /// More jets than there are, few enough for sums of them.
+    /// More jets than any files have; small enough that sums over classes do not overflow.
     private static let unbounded = Int.max >> 16
 
-    /// Finds the jets by reading labels alone, which the ranks share; nil for all jets. Collective.
+    /// Finds the jets from the labels, of which each rank reads a part; nil for all jets. Collective.
     ///
-    /// Throws `AgreedError` where labels cannot be read, or a class has too few jets.
+    /// - Parameter labels: reads the labels of consecutive blocks.
+    ///
+    /// Throws `AgreedError` if labels cannot be read or a class has too few jets.
     func selection(
         in layout: BlockLayout, classNames: [String], on communicator: Communicator,
         reading labels: (_ blocks: Range<Int>) throws -> [Int32]
@@ -103,11 +105,12 @@ package struct JetChoice: Sendable, Equatable {
         }
         try communicator.agree {
             for label in chosen where walk.quotas[label]! > 0 && walk.wanted[label] != Self.unbounded {
-                let wanted = walk.wanted[label]!
+                let (wanted, found) = (walk.wanted[label]!, walk.wanted[label]! - walk.quotas[label]!)
+                let (source, advice) =
+                    jets == nil ? ("the objective", "ask for fewer") : ("data.jets", "lower data.jets")
                 throw JetError(
-                    "\(self.jets == nil ? "the objective" : "data.jets") asks for \(wanted) jets of class '\(classNames[Int(label)])', but the files have "
-                        + "\(wanted - walk.quotas[label]!): \(self.jets == nil ? "ask for fewer" : "lower data.jets"), or leave the class out of "
-                        + "data.classes")
+                    "\(source) asks for \(wanted) jets of class '\(classNames[Int(label)])', but the files have "
+                        + "\(found): \(advice), or leave the class out of data.classes")
             }
         }
         return walk.selection
@@ -123,7 +126,7 @@ package struct JetChoice: Sendable, Equatable {
             of: layout.blockCount, rank: communicator.rank, size: communicator.size)
         var (blocks, bits) = ([Int](), [UInt64]())
         try communicator.agree {
-            // Not one by one, which would cost more than the reading.
+            // Reading many blocks at once: single reads would be dominated by overhead.
             for start in stride(from: share.lowerBound, to: share.upperBound, by: 256) {
                 let part = start..<min(start + 256, share.upperBound)
                 var rest = try labels(part)[...]
@@ -149,11 +152,11 @@ package struct JetChoice: Sendable, Equatable {
     }
 }
 
-/// Takes jets of each class until its quota is full, from one block after the other.
+/// Collects jets of each class, block by block, until the quota of the class is full.
 private struct StratifiedWalk {
     /// The number of jets of each label to take.
     let wanted: [Int32: Int]
-    /// How many of them are still to be found.
+    /// The number of jets of each label that are still missing.
     private(set) var quotas: [Int32: Int]
     private var left: Int
     private let layout: BlockLayout

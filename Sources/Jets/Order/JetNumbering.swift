@@ -1,12 +1,12 @@
 import System
 
-/// The jets that are used and the blocks that hold them: all of a layout, or a selection.
+/// The jets in use and the blocks that contain them: all jets of a layout, or a selection.
 ///
-/// Blocks are counted among those that hold a jet that is used ("at index"); jets keep their global index.
+/// "At index" counts only the blocks that contain a jet in use; jets keep their global index.
 package struct JetNumbering: Sendable, Equatable {
     /// All jets and all blocks.
     package let layout: BlockLayout
-    /// The jets that are used; nil for all.
+    /// The jets in use; nil for all.
     package let selection: JetSelection?
 
     package init(layout: BlockLayout, selection: JetSelection? = nil) {
@@ -14,35 +14,35 @@ package struct JetNumbering: Sendable, Equatable {
         self.selection = selection
     }
 
-    /// The number of jets that are used.
+    /// The number of jets in use.
     package var count: Int { selection?.count ?? layout.count }
-    /// The number of blocks that hold them.
+    /// The number of blocks that contain jets in use.
     package var blockCount: Int { selection?.blocks.count ?? layout.blockCount }
 
-    /// The number in the layout of the block at `index`.
+    /// The number of the block at `index` in the layout.
     package func block(at index: Int) -> Int { selection?.blocks[index] ?? index }
 
-    /// The number of jets that are used of the block at `index`.
+    /// The number of jets in use of the block at `index`.
     package func jetCount(at index: Int) -> Int {
         selection?.count(at: index) ?? layout.jets(ofBlock: index).count
     }
 
-    /// The jets that are used of the block at `index`.
+    /// The jets in use of the block at `index`.
     func jets(at index: Int) -> BlockJets {
         let range = layout.jets(ofBlock: block(at: index))
         return BlockJets(range: range, rows: selection?.rows(at: index))
     }
 
-    /// Where a jet of a block of the layout stands among those that are used of it.
-    func place(ofJet jet: Int, inBlock block: Int) -> Int {
+    /// The position of a jet among the used jets of its block, which is its row in the `JetBlock` that is read.
+    func row(ofJet jet: Int, inBlock block: Int) -> Int {
         let row = jet - layout.jets(ofBlock: block).lowerBound
         guard let selection else { return row }
-        guard let place = selection.index(ofBlock: block).flatMap({ selection.position(ofRow: row, at: $0) })
-        else { unreachable("jet \(jet) is not among those that were selected") }
-        return place
+        guard let position = selection.index(ofBlock: block).flatMap({ selection.position(ofRow: row, at: $0) })
+        else { unreachable("jet \(jet) is not selected") }
+        return position
     }
 
-    /// The blocks that are used of fewer than `blockRows` jets, and the number that each lacks.
+    /// The blocks with fewer than `blockRows` jets in use, and the number of jets missing in each.
     var shortBlocks: [(index: Int, missing: Int)] {
         guard let selection else { return layout.shortBlocks.map { ($0.block, $0.missing) } }
         return selection.blocks.indices.compactMap { index in
@@ -51,7 +51,7 @@ package struct JetNumbering: Sendable, Equatable {
         }
     }
 
-    /// The global indices of consecutive jets in the order of the files.
+    /// The global indices of the jets at the given positions in the order of the files.
     func jets(_ positions: Range<Int>) -> [Int] {
         guard let selection, !positions.isEmpty else { return Array(positions) }
         var jets: [Int] = []
@@ -67,10 +67,11 @@ package struct JetNumbering: Sendable, Equatable {
     }
 }
 
-/// The jets that are used of one block, by global index.
+/// The jets in use of one block, by global index.
 struct BlockJets {
+    /// All jets of the block.
     let range: Range<Int>
-    /// The rows that are used; nil for all.
+    /// The rows in use; nil for all.
     let rows: [Int]?
 
     var count: Int { rows?.count ?? range.count }

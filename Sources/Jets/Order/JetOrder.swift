@@ -2,63 +2,55 @@ import Synchronization
 import System
 import Tensors
 
-/// Which jets make up a batch: a pure function of the seed, the epoch and the step, in constant memory, for
-/// any number of ranks.
+/// The jets of each batch: a pure function of the seed, the epoch and the step, in constant memory, for any number of
+/// ranks.
 ///
-/// An epoch permutes the blocks of the files. `windowBlocks` consecutive permuted blocks are a window, whose
-/// jets are permuted among each other; the windows one after the other are the sequence that the batches are
-/// cut from, so every jet comes once an epoch and the last batch may be short. Inside a batch the jets stand
-/// in the order of storage (window, block, row): a rank that takes a contiguous share of the batch touches
-/// only its share of the blocks.
+/// An epoch permutes the blocks of the files. `windowBlocks` consecutive permuted blocks are a window, whose jets are
+/// permuted among each other; batches are cut from the concatenated windows. So every jet comes once an epoch, and the
+/// last batch may be short. Within a batch, jets are in the order of storage (window, block, row): a rank that takes a
+/// contiguous share of the batch reads only that share of the blocks.
 ///
-/// Where a selection restricts the jets, the same holds for the blocks that have any and the jets in them.
+/// With a selection of jets, the same holds for the blocks that contain selected jets and the selected jets in them.
 package struct JetOrder: Sendable {
-    /// The jets that are used and the blocks that hold them.
+    /// The parameters of an order.
+    package struct Options: Sendable, Equatable {
+        /// Jets of a global batch; the last batch of an epoch may have fewer.
+        package var batchSize: Int
+        package var seed: UInt64
+        /// True if jets are shuffled; otherwise they come in the order of the files.
+        package var shuffle: Bool
+        /// Blocks whose jets are permuted among each other.
+        package var windowBlocks: Int
+
+        package init(batchSize: Int, seed: UInt64, shuffle: Bool = true, windowBlocks: Int = 64) {
+            self.batchSize = batchSize
+            self.seed = seed
+            self.shuffle = shuffle
+            self.windowBlocks = windowBlocks
+        }
+    }
+
+    /// The jets in use and the blocks that contain them.
     package let numbering: JetNumbering
-    /// The number of blocks whose jets are mixed.
-    package let windowBlocks: Int
-    /// The number of jets in all but the last batch of an epoch.
-    package let batchSize: Int
-    /// The seed of the shuffling.
-    package let seed: UInt64
-    /// Whether jets are shuffled, or come in the order of the files.
-    package let shuffle: Bool
+    package let options: Options
     private let memo = EpochMemo()
 
-    /// The order of jets in batches of `batchSize`.
-    package init(
-        _ numbering: JetNumbering, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool
-    ) {
-        invariant(windowBlocks > 0, "windows of \(windowBlocks) blocks")
-        invariant(batchSize > 0, "batches of \(batchSize) jets")
+    package init(_ numbering: JetNumbering, _ options: Options) {
+        invariant(options.windowBlocks > 0, "windows of \(options.windowBlocks) blocks")
+        invariant(options.batchSize > 0, "batches of \(options.batchSize) jets")
         self.numbering = numbering
-        self.windowBlocks = windowBlocks
-        self.batchSize = batchSize
-        self.seed = seed
-        self.shuffle = shuffle
+        self.options = options
     }
 
-    /// The order of all jets of a layout.
-    package init(layout: BlockLayout, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool) {
-        self.init(
-            JetNumbering(layout: layout), windowBlocks: windowBlocks, batchSize: batchSize, seed: seed,
-            shuffle: shuffle)
-    }
-
-    /// The order of `count` jets in one file.
-    package init(
-        count: Int, blockRows: Int, windowBlocks: Int = 64, batchSize: Int, seed: UInt64, shuffle: Bool
-    ) {
-        self.init(
-            layout: BlockLayout(fileLengths: [count], blockRows: blockRows), windowBlocks: windowBlocks,
-            batchSize: batchSize, seed: seed, shuffle: shuffle)
-    }
-
-    /// The numbering of all jets.
+    package var batchSize: Int { options.batchSize }
+    package var seed: UInt64 { options.seed }
+    package var shuffle: Bool { options.shuffle }
+    package var windowBlocks: Int { options.windowBlocks }
+    /// The numbering of all jets, used or not.
     package var layout: BlockLayout { numbering.layout }
-    /// The number of jets that are used.
+    /// The number of jets in use.
     package var count: Int { numbering.count }
-    /// The number of batches that visit every jet once.
+    /// The number of batches in an epoch.
     package var stepsPerEpoch: Int { (count + batchSize - 1) / batchSize }
 
     /// The number of jets in batch `step` of an epoch.
@@ -93,7 +85,7 @@ package struct JetOrder: Sendable {
     }
 }
 
-/// The order of the epoch that was asked for last, which takes a moment to find where many blocks are short.
+/// The most recently used order of an epoch. Constructing one takes time if many blocks are short.
 private final class EpochMemo: Sendable {
     private let last = Mutex<EpochOrder?>(nil)
 
@@ -107,16 +99,18 @@ private final class EpochMemo: Sendable {
     }
 }
 
-/// The shuffling of one epoch. Slot s holds the block at index `blocks[s]`; window w is the slots from
-/// w · windowBlocks on.
+/// The order of one epoch. Slot s contains the block at index `blocks[s]`; window w consists of the `windowBlocks`
+/// slots from w · windowBlocks on.
 private struct EpochOrder {
     let numbering: JetNumbering
     let windowBlocks: Int
     let seed: UInt64
     let epoch: Int
     let blocks: Permutation
-    let shortSlots: [Int]  // of the short blocks, rising
-    let missing: [Int]  // jets that the short blocks before each of them lack, and in all
+    /// The slots of the short blocks, rising.
+    let shortSlots: [Int]
+    /// The number of jets missing in the short blocks before each of them, and the total.
+    let missing: [Int]
 
     init(numbering: JetNumbering, windowBlocks: Int, seed: UInt64, epoch: Int) {
         self.numbering = numbering
@@ -139,7 +133,7 @@ private struct EpochOrder {
         return sequence.next()
     }
 
-    /// The position in the epoch's sequence at which a window begins.
+    /// The position of the first jet of a window in the epoch.
     func start(ofWindow window: Int) -> Int {
         let slots = min(window * windowBlocks, blocks.count)
         var (low, high) = (0, shortSlots.count)
@@ -163,7 +157,7 @@ private struct EpochOrder {
         return low
     }
 
-    /// Appends the jets at `positions` of a window of `count` jets, in the order of storage.
+    /// Appends the jets at `positions` of a window with `count` jets, in the order of storage.
     func appendJets(ofWindow window: Int, positions: Range<Int>, count: Int, to jets: inout [Int]) {
         let permutation = Permutation(
             count: count, key: Self.key(seed: seed, epoch: epoch, number: window + 1))

@@ -1,20 +1,20 @@
 import System
 
-/// Some of the jets of a layout, one bit a jet of the blocks that hold any.
+/// A subset of the jets of a layout: one bit for each jet of the blocks that contain a selected one.
 package struct JetSelection: Sendable, Equatable {
     /// The number of selected jets.
     package var count: Int { starts[blocks.count] }
-    /// The blocks that hold selected jets, rising.
+    /// The blocks that contain selected jets, rising.
     package let blocks: [Int]
-    /// The number of selected jets before each of the blocks, and in all.
+    /// The number of selected jets before each of the blocks, and the total.
     private let starts: [Int]
     private let bits: [UInt64]
     private let wordsPerBlock: Int
 
-    /// The words that the bits of a block take: row r is bit r mod 64 of word r / 64.
+    /// The number of words for the bits of a block: row r is bit r mod 64 of word r / 64.
     static func wordsPerBlock(of layout: BlockLayout) -> Int { (layout.blockRows + 63) / 64 }
 
-    /// The jets of these blocks (rising, none without a jet) whose bits are set.
+    /// The jets whose bits are set in the given blocks, which rise and each contain a selected jet.
     init(blocks: [Int], bits: [UInt64], of layout: BlockLayout) {
         wordsPerBlock = Self.wordsPerBlock(of: layout)
         invariant(bits.count == blocks.count * wordsPerBlock, "the bits do not fit the blocks")
@@ -31,7 +31,7 @@ package struct JetSelection: Sendable, Equatable {
     /// The number of selected jets in the block at `index` of `blocks`.
     func count(at index: Int) -> Int { starts[index + 1] - starts[index] }
 
-    /// Their rows in the block, rising.
+    /// The rows of the selected jets in the block at `index` of `blocks`, rising.
     func rows(at index: Int) -> [Int] {
         var rows: [Int] = []
         rows.reserveCapacity(count(at: index))
@@ -45,7 +45,7 @@ package struct JetSelection: Sendable, Equatable {
         return rows
     }
 
-    /// Where a block stands in `blocks`; nil if none of its jets is selected.
+    /// The index of a block in `blocks`; nil if none of its jets is selected.
     func index(ofBlock block: Int) -> Int? {
         let index = Self.lowerBound(of: block, in: blocks)
         return index < blocks.count && blocks[index] == block ? index : nil
@@ -62,14 +62,14 @@ package struct JetSelection: Sendable, Equatable {
         return position
     }
 
-    /// The index in `blocks` of the block that holds the selected jet of a number below `count`, and the
-    /// number of the jet in it.
+    /// The index in `blocks` of the block with the selected jet `number` (below `count`), and the number of the jet
+    /// among the selected ones of the block.
     func place(of number: Int) -> (index: Int, position: Int) {
         let index = Self.lowerBound(of: number + 1, in: starts) - 1
         return (index, number - starts[index])
     }
 
-    /// The first jets of the selection.
+    /// The first `count` jets of the selection.
     func prefix(_ count: Int, of layout: BlockLayout) -> JetSelection {
         guard count < self.count else { return self }
         let (last, position) = place(of: count)
@@ -83,7 +83,7 @@ package struct JetSelection: Sendable, Equatable {
         return JetSelection(blocks: Array(blocks[..<kept]), bits: bits, of: layout)
     }
 
-    /// A number that tells this selection from others (FNV-1a).
+    /// A hash of the selection (FNV-1a), to detect changes.
     package var checksum: UInt64 {
         func mix(_ hash: UInt64, _ word: UInt64) -> UInt64 { (hash ^ word) &* 0x100_0000_01b3 }
         let hash = blocks.reduce(0xcbf2_9ce4_8422_2325) { mix($0, UInt64($1)) }

@@ -1,13 +1,12 @@
 import System
 import Tensors
 
-/// A random permutation of `0 ..< count` in constant memory: the position of any element, and the element at
-/// any position, without the others.
+/// A random permutation of `0 ..< count` in constant memory: gives the position of any element and the element at any
+/// position, without the others.
 ///
-/// A generalised Feistel network on a × b ≥ count cells (a, b ≈ √count): x = l b + r, and in turn l += F(r)
-/// mod a, r += F(l) mod b, with Philox as F. Results outside `0 ..< count` are permuted again until they fall
-/// inside (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002); less than one in √count does
-/// not at once.
+/// A generalised Feistel network on a × b ≥ count cells (a, b ≈ √count): x = l b + r; alternately, l += F(r) mod a and
+/// r += F(l) mod b, with Philox as F. A result outside `0 ..< count` is permuted again until it is inside (Black and
+/// Rogaway, "Ciphers with arbitrary finite domains", 2002); that applies to less than one in √count.
 package struct Permutation: Sendable {
     /// The number of elements.
     package let count: Int
@@ -17,7 +16,7 @@ package struct Permutation: Sendable {
 
     private static let rounds: UInt32 = 8
 
-    /// The permutation of `count` (below 2^62) elements that belongs to `key`.
+    /// The permutation of `count` (below 2^62) elements for a key.
     package init(count: Int, key: UInt64) {
         invariant(count >= 0 && count < 1 << 62, "no permutation of \(count) elements")
         self.count = count
@@ -74,7 +73,7 @@ package struct Permutation: Sendable {
         let counter = SIMD4(
             UInt32(truncatingIfNeeded: half), UInt32(truncatingIfNeeded: half >> 32), round, 0)
         let words = Philox4x32.block(counter: counter, key: key)
-        // A multiplication instead of a remainder: the bias is below 2^-30.
+        // Multiplication instead of a remainder; its bias is below 2^-30.
         let random = UInt64(words.x) | UInt64(words.y) << 32
         return Int(UInt64(bound).multipliedFullWidth(by: random).high)
     }

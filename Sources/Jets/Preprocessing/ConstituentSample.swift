@@ -1,34 +1,34 @@
-import HDF5
 import MPI
 import System
 import Tensors
 
-/// Constituents of the jets that one rank reads, thinned so that memory is bounded.
+/// A random sample of constituents for fits, distributed over the ranks, in bounded memory.
 ///
-/// Every constituent has a random word; level k keeps those whose first k bits are zero. A rank raises its
-/// own level when it holds too many, and all ranks together find the lowest level that is enough for all:
-/// which constituents remain does not depend on who read them.
+/// Every constituent has a random word; level k keeps the constituents whose word has at least k leading zero bits. A
+/// rank raises its level when it holds too many; at the end, all ranks use the lowest level that suffices for the whole
+/// sample. So the sample does not depend on the number of ranks.
 struct ConstituentSample {
-    /// The number of constituents by leading zero bits of their word, kept or not.
+    /// The number of constituents for each number of leading zero bits (0 … 32), kept or not.
     private var counts = [Int](repeating: 0, count: 33)
     private let capacity: Int
     private let seed: UInt64
-    /// The level of this rank while it reads, of all ranks afterwards.
+    /// The level of this rank while it reads; that of all ranks afterwards.
     private var level = 0
     private var words: [UInt32] = []
     private var neutral: [Bool] = []
-    private var rows: [Float] = []  // seven a constituent
+    /// The features as stored, `[constituents, 7]`.
+    private var rows: [Float] = []
 
     private init(capacity: Int, seed: UInt64) {
         self.capacity = capacity
         self.seed = seed
     }
 
-    /// Reads the sample of a dataset, each rank its part; collective.
+    /// Reads a sample of a dataset, each rank its part; collective.
     ///
-    /// Whole blocks in a random order that depends on the seed alone are read until they hold `jets` jets.
-    /// Where that gives more than `valuesPerFeature` constituents, a random half of them is kept, as often as
-    /// needed. Throws `AgreedError` on every rank when a rank cannot read.
+    /// Reads whole blocks in a random order that depends only on the seed until they contain `jets` jets. If they
+    /// contain more than `valuesPerFeature` constituents, a random half is kept, repeatedly if necessary. Throws
+    /// `AgreedError` on every rank if a rank cannot read.
     static func read(
         _ dataset: JetDataset, jets: Int, valuesPerFeature: Int, seed: UInt64, on communicator: Communicator
     ) throws -> ConstituentSample {
@@ -37,10 +37,9 @@ struct ConstituentSample {
             var sample = ConstituentSample(capacity: valuesPerFeature, seed: seed)
             let numbering = dataset.numbering
             let indices = chosenBlocks(of: numbering, jets: jets, seed: seed)
-            for (number, index) in indices.enumerated() where number % communicator.size == communicator.rank
-            {
-                sample.add(
-                    try dataset.read(block: numbering.block(at: index)), jets: numbering.jets(at: index))
+            for number in stride(from: communicator.rank, to: indices.count, by: communicator.size) {
+                let index = indices[number]
+                sample.add(try dataset.read(block: numbering.block(at: index)), jets: numbering.jets(at: index))
             }
             return sample
         }
@@ -49,7 +48,7 @@ struct ConstituentSample {
         return sample
     }
 
-    /// The blocks that a fit reads: in random order until they hold `jets` jets.
+    /// The indices of the blocks to read, in random order, until they contain `jets` jets.
     private static func chosenBlocks(of numbering: JetNumbering, jets: Int, seed: UInt64) -> [Int] {
         var sequence = RandomSequence(RandomKey(seed: seed, stream: .fit))
         let order = Permutation(count: numbering.blockCount, key: sequence.next())
@@ -61,8 +60,8 @@ struct ConstituentSample {
         return blocks
     }
 
-    /// All ranks' values of a feature in rising order, on the first rank; of charged constituents only, where
-    /// others have none. Collective. Throws `AgreedError` where there is no value.
+    /// The values of a feature in the whole sample in rising order, on rank 0, nil elsewhere; collective. Values of
+    /// impact parameters are of charged constituents only. Throws `AgreedError` if there are none.
     func sortedValues(
         of feature: Int, in dataset: JetDataset, on communicator: Communicator
     ) throws -> [Float]? {
@@ -71,15 +70,15 @@ struct ConstituentSample {
             var all = Array(parts!.joined())
             guard !all.isEmpty else {
                 throw JetError(
-                    "\(dataset.paths[0]): feature '\(JetFeatures.allNames[feature])' has no value to "
-                        + "be fitted to, for no constituent is charged; leave it out of the list")
+                    "\(dataset.paths[0]): feature '\(JetFeatures.allNames[feature])' cannot be fitted, "
+                        + "because no constituent is charged; leave it out of the list")
             }
             all.sort()
             return all
         }
     }
 
-    /// The lowest level at which at most `capacity` constituents remain.
+    /// The lowest level that keeps at most `capacity` constituents.
     private static func level(counts: [Int], capacity: Int) -> Int {
         var level = 32
         var remaining = counts[32]
@@ -91,19 +90,17 @@ struct ConstituentSample {
     }
 
     private mutating func add(_ block: JetBlock, jets: BlockJets) {
-        let width = JetFeatures.allNames.count
         for jet in 0..<block.count {
-            let start = Int(block.offsets[jet])
-            for token in start..<Int(block.offsets[jet + 1]) {
+            for (constituent, token) in block.offsets[jet].enumerated() {
                 let word = RandomKey(
-                    seed: seed, stream: .fit, epoch: 1, jet: jets[jet], constituent: token - start
+                    seed: seed, stream: .fit, epoch: 1, jet: jets[jet], constituent: constituent
                 ).block(0).x
                 let zeros = word.leadingZeroBitCount
                 counts[zeros] += 1
                 guard zeros >= level else { continue }
                 words.append(word)
                 neutral.append(JetFeatures.isNeutral(block.identities[token]))
-                rows.append(contentsOf: block.values[token * width..<(token + 1) * width])
+                rows.append(contentsOf: block.values(of: token..<token + 1))
             }
         }
         let needed = Self.level(counts: counts, capacity: capacity)
@@ -115,8 +112,7 @@ struct ConstituentSample {
         let chargedOnly = JetFeatures.impactParameters.contains(feature)
         var values: [Float] = []
         for index in words.indices where !(chargedOnly && neutral[index]) {
-            // Adding zero turns −0 into +0: the two compare equal, so that sorting would leave them as they
-            // came.
+            // Adding zero turns −0 into +0. The two compare equal, so their sorted order would be arbitrary.
             values.append(rows[index * width + feature] + 0)
         }
         return values

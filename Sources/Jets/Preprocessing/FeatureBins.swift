@@ -1,28 +1,28 @@
-import HDF5
 import MPI
 import System
 import Tensors
 
-/// Bins of each preprocessed feature, as a target for classification: the value of a feature becomes the
-/// number of its bin.
+/// Bins of each preprocessed feature, whose numbers are targets for classification. T tokens, F features.
 package struct FeatureBins: Sendable, Equatable {
-    /// Where the borders of the bins lie.
+    /// The placement of the borders of bins.
     package enum Spacing: String, Sendable, CaseIterable {
-        /// As many values in each bin.
+        /// The same number of values in each bin.
         case quantile
-        /// Bins of one width between the 0.1 % and the 99.9 % quantile; what lies beyond is in the first or
-        /// the last.
+        /// Bins of equal width between the 0.1 % and the 99.9 % quantile; values beyond are in the first or last bin.
         case uniform
     }
 
-    /// The borders between bins, rising, for each feature; one fewer than bins.
+    /// The borders between the bins of each feature, rising: `[F][count − 1]`.
     package let borders: [[Float]]
     /// The number of bins of each feature.
     package let count: Int
 
-    /// Bins with known borders, as many for each feature. Throws where they do not rise or are not finite.
+    /// Bins with the given borders, the same number for each feature. Throws `JetError` unless they are finite and
+    /// rising.
     package init(borders: [[Float]]) throws {
-        invariant(!borders.isEmpty && borders.allSatisfy { $0.count == borders[0].count }, "ragged bins")
+        invariant(
+            !borders.isEmpty && borders.allSatisfy { $0.count == borders[0].count },
+            "the features have different numbers of borders")
         for (feature, borders) in borders.enumerated() {
             guard borders.allSatisfy(\.isFinite), zip(borders, borders.dropFirst()).allSatisfy({ $0 <= $1 })
             else { throw JetError("the borders of the bins of feature \(feature) are not finite and rising") }
@@ -31,7 +31,9 @@ package struct FeatureBins: Sendable, Equatable {
         count = borders[0].count + 1
     }
 
-    /// The bin of every value of a feature; values are T × F. A value on a border is in the bin above it.
+    /// The bin of each value of a feature, T values. A value on a border is in the bin above it.
+    ///
+    /// - Parameter values: preprocessed features, `[T, F]`.
     package func indices(of values: Tensor, feature: Int) -> [Int32] {
         let features = values.columns
         invariant(features == borders.count, "\(features) features for bins of \(borders.count)")
@@ -42,7 +44,7 @@ package struct FeatureBins: Sendable, Equatable {
         }
     }
 
-    /// The number of borders that are not above a value.
+    /// The number of borders ≤ `value`.
     @inline(__always)
     private func index(of value: Float, _ borders: UnsafeBufferPointer<Float>) -> Int32 {
         var (low, high) = (0, borders.count)
@@ -53,8 +55,10 @@ package struct FeatureBins: Sendable, Equatable {
         return Int32(low)
     }
 
-    /// Finds the borders from values that are spread over the ranks, T × F; collective, and the same to the
-    /// bit however they are spread. Throws `AgreedError` where there are none.
+    /// Fits borders to the values of all ranks; collective, and bit-identical for any distribution over the ranks.
+    /// Throws `AgreedError` if there are no values.
+    ///
+    /// - Parameter values: preprocessed features of this rank, `[T, F]`.
     package static func fit(
         _ values: Tensor, bins: Int, spacing: Spacing, on communicator: Communicator
     ) throws -> FeatureBins {
@@ -62,7 +66,7 @@ package struct FeatureBins: Sendable, Equatable {
         let features = values.columns
         var borders = [Float](repeating: 0, count: features * (bins - 1))
         for feature in 0..<features {
-            // Adding zero turns −0 into +0, so that the order of equal values cannot be told.
+            // Adding zero turns −0 into +0. The two compare equal, so their sorted order would be arbitrary.
             let own = withExtendedLifetime(values) {
                 (0..<values.rows).map { values.pointer[$0 * features + feature] + 0 }
             }
@@ -70,7 +74,7 @@ package struct FeatureBins: Sendable, Equatable {
             let found = try communicator.onRoot {
                 let sorted = parts!.joined().sorted()
                 guard !sorted.isEmpty else {
-                    throw JetError("there are no constituents to make bins of their features")
+                    throw JetError("bins cannot be fitted, because there are no constituents")
                 }
                 return Self.borders(ofSorted: sorted, bins: bins, spacing: spacing)
             }
@@ -91,15 +95,15 @@ package struct FeatureBins: Sendable, Equatable {
             case .uniform: Float(first + (last - first) * share)
             }
         }
-        // Rounding may break the order of equal values by a bit.
+        // The interpolation of equal values may round to falling ones.
         for bin in 1..<max(1, borders.count) { borders[bin] = max(borders[bin], borders[bin - 1]) }
         return borders
     }
 
-    /// The borders of all features, F × (bins − 1), for a checkpoint.
+    /// The borders as a matrix `[F, count − 1]`, for checkpoints.
     package var table: Tensor { Tensor(Array(borders.joined()), shape: [borders.count, count - 1]) }
 
-    /// Bins from the table of their borders. Throws `JetError` where they do not rise.
+    /// Bins with the borders `[F, count − 1]`. Throws `JetError` unless they are finite and rising.
     package init(table: Tensor) throws {
         try self.init(borders: (0..<table.rows).map { table.rows($0..<$0 + 1).array })
     }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The x below which a standard normal number falls with the given probability; ±∞ at 0 and 1.
+/// Φ⁻¹, the quantile function of the standard normal distribution; ±∞ at 0 and 1.
 ///
 /// Algorithm AS 241, PPND16 (Wichura, Applied Statistics 37 (1988) 477): accurate to about one part in 10^16.
 package func normalQuantile(_ probability: Double) -> Double {
@@ -52,13 +52,12 @@ package func normalQuantile(_ probability: Double) -> Double {
 @inline(__always)
 private func polynomial(
     _ r: Double, _ c0: Double, _ c1: Double, _ c2: Double, _ c3: Double, _ c4: Double, _ c5: Double,
-    _ c6: Double,
-    _ c7: Double
+    _ c6: Double, _ c7: Double
 ) -> Double {
     ((((((c7 * r + c6) * r + c5) * r + c4) * r + c3) * r + c2) * r + c1) * r + c0
 }
 
-/// The probability that a standard normal number is below `x`.
+/// Φ, the cumulative distribution function of the standard normal distribution.
 package func normalProbability(_ x: Double) -> Double {
     0.5 * erfc(-x / 2.0.squareRoot())
 }

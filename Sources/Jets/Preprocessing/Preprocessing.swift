@@ -1,34 +1,44 @@
-import HDF5
 import System
 
-/// Turns the stored features of jets into what a network sees, and back.
+/// A transformation of the stored features of constituents into the inputs of a network, and its inverse.
+///
+/// A new kind of preprocessing is one file with a conforming type and one case of `PreprocessingOptions.Name`:
+/// `arrays` and `init(features:arrays:)` are all that checkpoints and exported models need.
 package protocol Preprocessing: Sendable {
-    /// The features it gives, in the order of the columns.
+    /// The name of the kind: the key `preprocessing.name` of a configuration, the metadata of an exported model.
+    static var name: String { get }
+    /// The names of `arrays`, in the same order. No two kinds share a name: a checkpoint stores no other sign of the
+    /// kind.
+    static var arrayNames: [String] { get }
+
+    /// The features of the output, in the order of its columns.
     var features: JetFeatures { get }
+    /// The numbers that were fitted to the data.
+    var arrays: [FittedArray] { get }
+
+    /// Rebuilds a preprocessing from its arrays, in the order of `arrayNames`. Throws `JetError` if a shape or a value
+    /// does not fit.
+    init(features: JetFeatures, arrays: [FittedArray]) throws
 
     /// Computes the inputs of the constituents of one jet.
     ///
     /// - Parameters:
-    ///   - stored: `count` × 7 features as stored.
-    ///   - identities: what each of the `count` constituents is.
-    ///   - result: `count` × `features.count` values to fill.
-    ///   - jet: the global index of the jet, which with seed and epoch names any random numbers.
+    ///   - stored: features as stored, `[count, 7]`.
+    ///   - identities: identity class of each of the `count` constituents.
+    ///   - jet: global index of the jet; with `seed` and `epoch`, the key of any random numbers.
+    ///   - result: output, `[count, features.count]`.
     func apply(
         to stored: UnsafePointer<Float>, identities: UnsafePointer<UInt8>, count: Int, jet: Int, epoch: Int,
         seed: UInt64, into result: UnsafeMutablePointer<Float>)
 
-    /// Turns `count` × `features.count` inputs back into features as stored, in place.
+    /// Turns inputs `[count, features.count]` back into features as stored, in place.
     func invert(_ values: UnsafeMutablePointer<Float>, count: Int)
-
-    /// Writes what was learned from the data, with checksums. Throws `HDF5Error`.
-    func save(to group: borrowing Group) throws
 }
 
 extension Preprocessing {
-    /// The stored features of inputs (`features.count` a row).
+    /// The features as stored of inputs `[tokens, features.count]`.
     package func inverse(_ values: [Float]) -> [Float] {
-        invariant(
-            values.count % features.count == 0, "\(values.count) values are no rows of \(features.count)")
+        invariant(values.count % features.count == 0, "\(values.count) values do not fill rows of \(features.count)")
         var result = values
         result.withUnsafeMutableBufferPointer { buffer in
             if let base = buffer.baseAddress { invert(base, count: buffer.count / features.count) }
@@ -36,10 +46,10 @@ extension Preprocessing {
         return result
     }
 
-    /// All seven features of inputs (`features.count` a row) as stored: those that were not selected are zero, and
-    /// so are the impact parameters of neutral constituents.
+    /// All seven features as stored, `[tokens, 7]`, of inputs `[tokens, features.count]`: features that are not
+    /// selected are 0, and so are the impact parameters of neutral constituents.
     ///
-    /// - Parameter identities: what each constituent is, where that is known.
+    /// - Parameter identities: identity class of each token, if known.
     package func stored(_ values: [Float], identities: [Int32]?) -> [Float] {
         let inputs = inverse(values)
         let (from, to) = (features.count, JetFeatures.allNames.count)
@@ -54,28 +64,4 @@ extension Preprocessing {
         }
         return result
     }
-}
-
-/// Gives the selected features as they are stored.
-package struct RawPreprocessing: Preprocessing {
-    package let features: JetFeatures
-
-    /// Gives the features of the selection.
-    package init(features: JetFeatures = .all) {
-        self.features = features
-    }
-
-    package func apply(
-        to stored: UnsafePointer<Float>, identities: UnsafePointer<UInt8>, count: Int, jet: Int, epoch: Int,
-        seed: UInt64, into result: UnsafeMutablePointer<Float>
-    ) {
-        let (from, to) = (JetFeatures.allNames.count, features.count)
-        for (column, feature) in features.indices.enumerated() {
-            for token in 0..<count { result[token * to + column] = stored[token * from + feature] }
-        }
-    }
-
-    package func invert(_ values: UnsafeMutablePointer<Float>, count: Int) {}
-
-    package func save(to group: borrowing Group) throws {}
 }

@@ -2,25 +2,34 @@ import Configuration
 import HDF5
 import MPI
 
-/// The section `preprocessing` of a configuration: how features are brought to a common scale.
+/// The section `preprocessing` of a configuration: the transformation that brings features to a common scale.
 package struct PreprocessingOptions: Sendable, Equatable {
     package enum Name: String, CaseIterable, Sendable {
         /// To a standard normal distribution through the quantiles (version 2).
         case quantile
         /// To mean 0 and variance 1 (version 1).
         case standard
+
+        /// The type that rebuilds a preprocessing of this name from its arrays.
+        package var type: any Preprocessing.Type {
+            switch self {
+            case .quantile: QuantilePreprocessing.self
+            case .standard: StandardPreprocessing.self
+            }
+        }
     }
 
     package var name = Name.quantile
-    /// The most jets that it is fitted to.
+    /// The largest number of jets to fit to.
     package var jets = 1_000_000
+    /// Quantiles of each feature.
     package var quantiles = 500
 
     package init() {}
 
     /// Decodes the section. Throws `ConfigurationError`.
     ///
-    /// - Parameter defaults: what keys that are left out say.
+    /// - Parameter defaults: values of the keys that are left out.
     package init(from section: Section, defaults: PreprocessingOptions = .init()) throws {
         self = defaults
         name = try section.choice("name", of: Name.self, default: name)
@@ -31,8 +40,8 @@ package struct PreprocessingOptions: Sendable, Equatable {
         }
     }
 
-    /// Fits the preprocessing to a dataset; collective, and the same to the bit for any number of ranks.
-    /// Throws `AgreedError` where a rank cannot read.
+    /// Fits the preprocessing to a dataset; collective, and bit-identical for any number of ranks. Throws
+    /// `AgreedError` if a rank cannot read.
     package func fit(
         _ dataset: JetDataset, features: JetFeatures, seed: UInt64, on communicator: Communicator
     ) throws -> any Preprocessing {
@@ -41,15 +50,17 @@ package struct PreprocessingOptions: Sendable, Equatable {
             try QuantilePreprocessing.fit(
                 dataset, features: features, jets: jets, quantiles: quantiles, seed: seed, on: communicator)
         case .standard:
-            try StandardPreprocessing.fit(
-                dataset, features: features, jets: jets, seed: seed, on: communicator)
+            try StandardPreprocessing.fit(dataset, features: features, jets: jets, seed: seed, on: communicator)
         }
     }
 
-    /// Reads what `Preprocessing.save(to:)` wrote. Throws `HDF5Error`, or `JetError` at contents that do not
+    /// Reads a group that `Preprocessing.save(to:)` wrote. Throws `HDF5Error`, or `JetError` if the contents do not
     /// fit.
     package static func load(from group: borrowing Group) throws -> any Preprocessing {
-        if group.contains("quantiles") { return try QuantilePreprocessing(from: group) }
-        return try StandardPreprocessing(from: group)
+        for name in Name.allCases where name.type.arrayNames.contains(where: { group.contains($0) }) {
+            return try name.type.init(from: group)
+        }
+        let names = Name.allCases.flatMap { $0.type.arrayNames }.joined(separator: ", ")
+        throw JetError("\(group.path) holds no preprocessing: it has none of the datasets \(names)")
     }
 }

@@ -1,30 +1,40 @@
-import HDF5
 import System
 import Tensors
 
 /// Maps every feature to a standard normal distribution through its quantiles, as scikit-learn's
 /// `QuantileTransformer(output_distribution="normal")` does.
 ///
-/// u = ½ [I(x; q, p) − I(−x; −q, −p)] with I the linear interpolation from the quantiles q to their
-/// probabilities p = 0, 1/(Q−1), …, 1; y = Φ⁻¹(u), clipped to ±5.199. The two terms differ where quantiles
-/// are equal, and give the middle of the step. The impact parameters of neutral constituents, which have no
-/// track, become standard normal noise. Q quantiles, F features.
+/// u = ½ [I(x; q, p) − I(−x; −q, −p)], where I interpolates linearly from the quantiles q to their probabilities
+/// p = 0, 1/(Q−1), …, 1; y = Φ⁻¹(u), clipped to ±5.199. The two terms differ where quantiles are equal; their mean is
+/// the middle of the step. The impact parameters of neutral constituents, which have no track, become standard normal
+/// noise. Q quantiles, F features.
 package struct QuantilePreprocessing: Preprocessing, Equatable {
+    package static let name = PreprocessingOptions.Name.quantile.rawValue
+    package static let arrayNames = ["quantiles"]
+
     package let features: JetFeatures
-    /// The number of quantiles of each feature.
+    /// Quantiles of each feature, Q.
     package let quantileCount: Int
-    /// The quantiles, Q × F, row by row, rising down every column.
+    /// The quantiles, `[Q, F]`, row-major, rising in each column.
     package var quantiles: [Double] {
         (0..<quantileCount).flatMap { row in columns.indices.map { columns[$0].quantiles[row] } }
     }
+    package var arrays: [FittedArray] {
+        [FittedArray(name: "quantiles", shape: [quantileCount, features.count], values: quantiles)]
+    }
     private let columns: [Column]
 
-    /// A transformation with known quantiles (Q × F, row by row). Throws where they do not rise or are not
-    /// finite.
+    package init(features: JetFeatures, arrays: [FittedArray]) throws {
+        try arrays[0].checkRows(columns: features.count, minimum: 2)
+        try self.init(features: features, quantiles: arrays[0].values)
+    }
+
+    /// A transformation with the given quantiles (`[Q, F]`, row-major). Throws `JetError` unless they are finite and
+    /// rising in each column.
     package init(features: JetFeatures = .all, quantiles: [Double]) throws {
         invariant(
             quantiles.count % features.count == 0 && quantiles.count >= 2 * features.count,
-            "\(quantiles.count) quantiles do not make rows of \(features.count)")
+            "\(quantiles.count) quantiles do not fill rows of \(features.count)")
         self.features = features
         let count = quantiles.count / features.count
         quantileCount = count
@@ -65,7 +75,7 @@ package struct QuantilePreprocessing: Preprocessing, Equatable {
             let (first, second) = RandomSequence.boxMuller(words.x, words.y)
             let (third, fourth) = RandomSequence.boxMuller(words.z, words.w)
             let noise = SIMD4(first, second, third, fourth)
-            // A feature has its own number of the four, whatever else is selected.
+            // Each impact parameter has its own of the four numbers, whatever else is selected.
             for (column, feature) in features.indices.enumerated()
             where JetFeatures.impactParameters.contains(feature) {
                 result[token * to + column] = noise[feature - JetFeatures.impactParameters.lowerBound]
@@ -73,7 +83,7 @@ package struct QuantilePreprocessing: Preprocessing, Equatable {
         }
     }
 
-    /// The transform of one value of a column, without noise.
+    /// Transforms one value of a column, without noise.
     package func transform(_ value: Float, column: Int) -> Float {
         columns[column].withTable { $0.transform(value) }
     }
@@ -88,29 +98,9 @@ package struct QuantilePreprocessing: Preprocessing, Equatable {
             }
         }
     }
-
-    /// Writes the dataset `quantiles` (Q × F doubles) and the attribute `features` into a group, with
-    /// checksums. Throws `HDF5Error`.
-    package func save(to group: borrowing Group) throws {
-        try group.setAttribute("features", to: features.names)
-        try group.sealAttributes()
-        try group.writeVerified(quantiles, shape: [quantileCount, features.count], as: "quantiles")
-    }
-
-    /// Reads what `save(to:)` wrote. Throws `HDF5Error`, or `JetError` at contents that do not fit.
-    package init(from group: borrowing Group) throws {
-        try group.verifyAttributes()
-        let features = try JetFeatures(try group.stringsAttribute("features"))
-        let quantiles = try group.readVerified("quantiles", as: Double.self)
-        guard quantiles.count % features.count == 0, quantiles.count >= 2 * features.count else {
-            throw JetError(
-                "the stored preprocessing has \(quantiles.count) quantiles for \(features.count) features")
-        }
-        try self.init(features: features, quantiles: quantiles)
-    }
 }
 
-/// The quantiles of one feature, and for each the first one that equals it.
+/// The quantiles of one feature, and for each quantile the first one that is equal to it.
 private struct Column: Sendable, Equatable {
     let quantiles: [Double]
     let firstEqual: [Int32]
@@ -136,13 +126,13 @@ private struct Column: Sendable, Equatable {
     }
 }
 
-/// A column while its arrays are pinned.
+/// Pointers to the arrays of a column.
 private struct Table {
     let quantiles: UnsafePointer<Double>
     let firstEqual: UnsafePointer<Int32>
     let count: Int
 
-    /// Values this close to an end are beyond it (scikit-learn's BOUNDS_THRESHOLD).
+    /// Values within this margin of an end are clipped (scikit-learn's BOUNDS_THRESHOLD).
     private static let margin = 1e-7
     /// Φ⁻¹(1 − (margin − 2⁻⁵²)).
     private static let limit = 5.199337582605575
@@ -152,7 +142,7 @@ private struct Table {
         let x = Double(value)
         if x - Self.margin < quantiles[0] { return Float(-Self.limit) }
         if x + Self.margin > quantiles[count - 1] { return Float(Self.limit) }
-        // The last quantile ≤ x, and so the interval, which is not the last one: x is inside.
+        // Binary search without branches for the last quantile ≤ x. x is inside, so `low` is not the last one.
         var low = 0
         var length = count
         while length > 1 {

@@ -1,24 +1,35 @@
 import Foundation
-import HDF5
 import MPI
 import System
-import Tensors
 
-/// Brings every feature to mean 0 and variance 1, after squashing those with long tails: version 1's
-/// preprocessing (arXiv:2401.13537).
+/// Brings every feature to mean 0 and variance 1 after squashing the long tails: the preprocessing of version 1
+/// (arXiv:2401.13537).
 ///
-/// y = (s(x) − μ) / σ with s(x) = ln(1 + x) for pT in GeV, x for Δη and Δφ, and sign(x) ln(1 + |x| / 0.01 mm)
-/// for the impact parameters, whose scale is the resolution of a track. Those of neutral constituents, which
-/// have no track, become 0, the mean of the others.
+/// y = (s(x) − μ) / σ with s(x) = ln(1 + x) for pT in GeV, x for Δη and Δφ, and sign(x) ln(1 + |x| / 0.01 mm) for the
+/// impact parameters, where 0.01 mm is the scale of the track resolution. The impact parameters of neutral
+/// constituents, which have no track, become 0, the mean of the others.
 package struct StandardPreprocessing: Preprocessing, Equatable {
-    package let features: JetFeatures
-    /// The mean of each squashed feature.
-    package let means: [Double]
-    /// The standard deviation of each squashed feature.
-    package let deviations: [Double]
+    package static let name = PreprocessingOptions.Name.standard.rawValue
+    package static let arrayNames = ["means", "deviations"]
 
-    /// A transformation with known means and deviations, one of each a feature. Throws where a deviation is
-    /// not above zero or a number not finite.
+    package let features: JetFeatures
+    /// The mean of each squashed feature, F values.
+    package let means: [Double]
+    /// The standard deviation of each squashed feature, F values.
+    package let deviations: [Double]
+    package var arrays: [FittedArray] {
+        zip(Self.arrayNames, [means, deviations]).map {
+            FittedArray(name: $0, shape: [features.count], values: $1)
+        }
+    }
+
+    package init(features: JetFeatures, arrays: [FittedArray]) throws {
+        for array in arrays { try array.checkRows(columns: features.count, minimum: 1, maximum: 1) }
+        try self.init(features: features, means: arrays[0].values, deviations: arrays[1].values)
+    }
+
+    /// A transformation with the given means and deviations, F values each. Throws `JetError` unless all are finite and
+    /// the deviations positive.
     package init(features: JetFeatures = .all, means: [Double], deviations: [Double]) throws {
         invariant(
             means.count == features.count && deviations.count == features.count,
@@ -26,8 +37,8 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
         for (name, (mean, deviation)) in zip(features.names, zip(means, deviations))
         where !(mean.isFinite && deviation.isFinite && deviation > 0) {
             throw JetError(
-                "feature '\(name)' has the mean \(mean) and the standard deviation \(deviation), which no "
-                    + "scale can be made of; leave it out of the list")
+                "feature '\(name)' has the mean \(mean) and the standard deviation \(deviation) and cannot be "
+                    + "scaled; leave it out of the list")
         }
         self.features = features
         self.means = means
@@ -62,34 +73,11 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
         }
     }
 
-    /// Writes the datasets `means` and `deviations` (one number a feature) and the attribute `features` into
-    /// a group, with checksums. Throws `HDF5Error`.
-    package func save(to group: borrowing Group) throws {
-        try group.setAttribute("features", to: features.names)
-        try group.sealAttributes()
-        try group.writeVerified(means, shape: [features.count], as: "means")
-        try group.writeVerified(deviations, shape: [features.count], as: "deviations")
-    }
-
-    /// Reads what `save(to:)` wrote. Throws `HDF5Error`, or `JetError` at contents that do not fit.
-    package init(from group: borrowing Group) throws {
-        try group.verifyAttributes()
-        let features = try JetFeatures(try group.stringsAttribute("features"))
-        let means = try group.readVerified("means", as: Double.self)
-        let deviations = try group.readVerified("deviations", as: Double.self)
-        guard means.count == features.count, deviations.count == features.count else {
-            throw JetError(
-                "the stored preprocessing has \(means.count) means and \(deviations.count) deviations for "
-                    + "\(features.count) features")
-        }
-        try self.init(features: features, means: means, deviations: deviations)
-    }
-
-    /// Finds means and deviations of a dataset; collective, and the same to the bit for any number of ranks.
+    /// Fits means and deviations to a dataset; collective, and bit-identical for any number of ranks.
     ///
-    /// They are those of a `ConstituentSample`: of `jets` jets and at most `valuesPerFeature` constituents,
-    /// impact parameters of charged ones only. Throws `AgreedError` on every rank when a rank cannot read,
-    /// and `JetError` where a feature has one value only.
+    /// They are those of a `ConstituentSample` of `jets` jets and at most `valuesPerFeature` constituents; those of
+    /// impact parameters are of charged constituents only. Throws `AgreedError` on every rank if a rank cannot read,
+    /// and `JetError` if all values of a feature are equal.
     package static func fit(
         _ dataset: JetDataset, features: JetFeatures = .all, jets: Int = 1_000_000,
         valuesPerFeature: Int = 4_000_000, seed: UInt64 = 0, on communicator: Communicator
@@ -98,14 +86,14 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
             dataset, jets: jets, valuesPerFeature: valuesPerFeature, seed: seed, on: communicator)
         var moments: [Double] = []
         for feature in features.indices {
-            // The sorted values are added in the same order whoever read them.
+            // Sorted values are summed in an order that does not depend on the number of ranks.
             let values = try sample.sortedValues(of: feature, in: dataset, on: communicator)
             let squash = Squash(feature: feature)
             let squashed = (values ?? []).map { squash(Double($0)) }
             let count = Double(max(1, squashed.count))
             let mean = squashed.reduce(0, +) / count
             let variance = squashed.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
-            // The deviation of equal values is rounding.
+            // The deviation of equal values would be a rounding error.
             let isConstant = values.map { $0.first == $0.last } ?? false
             moments += [mean, isConstant ? 0 : variance.squareRoot()]
         }
@@ -116,9 +104,9 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
     }
 }
 
-/// How a stored feature is squashed: an odd function of x, or x itself.
+/// The function s that squashes a stored feature: sign(x) ln(1 + |x| / unit), or x itself.
 private struct Squash {
-    /// What |x| is compared with; nil where x stays.
+    /// 1 GeV for pT, 0.01 mm for impact parameters; nil where s(x) = x.
     private let unit: Double?
 
     init(feature: Int) {

@@ -2,19 +2,21 @@ import Foundation
 import System
 import Tensors
 
-/// What is measured of a whole jet, from its constituents as massless particles.
+/// Transverse momentum and mass of jets, computed from their constituents as massless particles.
 ///
-/// p = (pT cos Δφ, pT sin Δφ, pT sinh Δη) and E = pT cosh Δη in the frame whose axis is the jet's: pT and
-/// mass do not depend on where the axis points.
+/// p = (pT cos Δφ, pT sin Δφ, pT sinh Δη) and E = pT cosh Δη relative to the jet axis: pT and mass do not depend on its
+/// direction.
 package struct JetObservables: Sendable, Equatable {
     /// The transverse momentum of each jet [GeV], √(p_x² + p_y²).
     package private(set) var transverseMomenta: [Double] = []
     /// The mass of each jet [GeV], √(E² − p²).
     package private(set) var masses: [Double] = []
 
-    /// The observables of packed jets; a jet without constituents has pT and mass 0.
+    /// The observables of packed jets; pT and mass of a jet without constituents are 0.
     ///
-    /// - Parameter momenta: pT [GeV], Δη and Δφ of each constituent.
+    /// - Parameters:
+    ///   - momenta: pT [GeV], Δη and Δφ of each constituent.
+    ///   - offsets: first constituent of each jet.
     package init(momenta: [SIMD3<Float>], offsets: Offsets) {
         invariant(momenta.count == offsets.tokens, "\(momenta.count) momenta for \(offsets.tokens) tokens")
         for jet in 0..<offsets.jets {
@@ -25,17 +27,17 @@ package struct JetObservables: Sendable, Equatable {
             }
             let transverse = sum.x * sum.x + sum.y * sum.y
             transverseMomenta.append(transverse.squareRoot())
-            // One massless particle has a mass squared of zero or a rounding below.
+            // Rounding may make the squared mass of a single particle negative.
             masses.append(max(0, sum.w * sum.w - transverse - sum.z * sum.z).squareRoot())
         }
     }
 
-    /// The momenta among features as stored (`features.count` a constituent), of which pT, Δη and Δφ must be
-    /// three.
+    /// The momenta (pT, Δη, Δφ) in features as stored, `[tokens, features.count]`; all three have to be among the
+    /// features.
     package static func momenta(of values: [Float], features: JetFeatures) -> [SIMD3<Float>] {
         let columns = [0, 1, 2].map { features.indices.firstIndex(of: $0) }
         guard let pt = columns[0], let eta = columns[1], let phi = columns[2] else {
-            unreachable("momenta need pt, deta and dphi among \(features.names)")
+            unreachable("pt, deta and dphi are not all among the features \(features.names)")
         }
         return stride(from: 0, to: values.count, by: features.count).map {
             SIMD3(values[$0 + pt], values[$0 + eta], values[$0 + phi])

@@ -1,10 +1,10 @@
 import Tensors
 
-/// What the jets of some files look like, found in a random sample of their blocks.
+/// Statistics of the jets in files, from a random sample of blocks.
 package struct JetStatistics: Sendable, Codable {
     /// The distribution of one quantity.
     package struct Distribution: Sendable, Codable {
-        /// The probabilities of the quantiles.
+        /// The probabilities of `quantiles`.
         package static let probabilities = [0.01, 0.05, 0.5, 0.95, 0.99]
 
         package let name: String
@@ -18,7 +18,7 @@ package struct JetStatistics: Sendable, Codable {
         /// The fraction of the values that are zero.
         package let zeros: Double
 
-        /// The distribution of values, which are sorted on the way.
+        /// The distribution of values, which it sorts.
         init(_ name: String, of values: inout [Float]) {
             self.name = name
             count = values.count
@@ -37,15 +37,15 @@ package struct JetStatistics: Sendable, Codable {
         }
     }
 
-    /// The jets of a class.
+    /// The number of jets of a class.
     package struct ClassCount: Sendable, Codable {
         package let label: Int
-        /// Empty where the files do not tell.
+        /// Empty if the files do not name their classes.
         package let name: String
         package let jets: Int
     }
 
-    /// The constituents of a kind.
+    /// The fraction of constituents with an identity class.
     package struct IdentityFraction: Sendable, Codable {
         package let name: String
         package let fraction: Double
@@ -55,26 +55,26 @@ package struct JetStatistics: Sendable, Codable {
     package let paths: [String]
     /// The number of jets in all files.
     package let jets: Int
-    /// The number of blocks in all files, and of those that were read.
+    /// The number of blocks in all files, and in the sample.
     package let blocks, sampledBlocks: Int
-    /// The number of jets that were read.
+    /// The number of jets in the sample.
     package let sampledJets: Int
-    /// The jets of each class: in all files if there are at most `labelLimit` jets, otherwise in the sample.
+    /// The number of jets of each class: in all files if they have at most `labelLimit` jets, otherwise in the sample.
     package let classes: [ClassCount]
-    /// Whether `classes` counts all files.
+    /// True if `classes` counts all files.
     package let areAllClassesCounted: Bool
-    /// Constituents of a jet.
+    /// The number of constituents of a jet.
     package let multiplicity: Distribution
-    /// The features of the constituents; impact parameters of charged ones alone.
+    /// The features of constituents; impact parameters of charged ones only.
     package let features: [Distribution]
     package let identities: [IdentityFraction]
 
-    /// The most jets whose labels are all read.
+    /// The largest number of jets of which all labels are read.
     static let labelLimit = 10_000_000
 
-    /// Reads blocks of the files that some paths stand for, in random order until they hold `sample` jets.
+    /// Reads blocks of the files that match the patterns, in random order, until they contain `sample` jets.
     ///
-    /// Throws `HDF5Error`, or `JetError` at what cannot be used.
+    /// Throws `HDF5Error`, or `JetError` at values that cannot be used.
     package init(_ patterns: [String], sample: Int = 50_000, seed: UInt64 = 0) throws {
         let list = try JetFileList(patterns, maxConstituents: .max)
         let pool = JetFilePool(list, maxConstituents: .max, on: nil)
@@ -89,13 +89,12 @@ package struct JetStatistics: Sendable, Codable {
         while read < layout.blockCount, counts.count < sample {
             let (file, rows) = layout.place(ofBlock: order[read])
             let block = try pool.file(file).read(rows: rows)
-            for jet in 0..<block.count { counts.append(Float(block.offsets[jet + 1] - block.offsets[jet])) }
+            for jet in 0..<block.count { counts.append(Float(block.offsets[jet].count)) }
             for label in block.labels { labels[label, default: 0] += 1 }
             for (token, identity) in block.identities.enumerated() {
                 kinds[Int(identity)] += 1
                 let isNeutral = JetFeatures.isNeutral(identity)
-                for feature in 0..<width where !(isNeutral && JetFeatures.impactParameters.contains(feature))
-                {
+                for feature in 0..<width where !(isNeutral && JetFeatures.impactParameters.contains(feature)) {
                     columns[feature].append(block.values[token * width + feature])
                 }
             }

@@ -52,36 +52,26 @@ package struct ExportedModel {
     /// What the model knows besides its weights. Throws `KaonError`, `JetError` or `SafetensorsError`.
     package var fittedState: FittedState {
         get throws {
-            let features = try JetFeatures(try list(Key.features))
-            let count = features.count
-            func numbers(_ name: String) throws -> [Double] {
-                let name = "preprocessing/\(name)"
-                let shape = try file.shape(name)
-                guard shape.last == count, shape.reduce(1, *) > 0 else {
-                    throw KaonError(
-                        "\(file.path): the tensor \(name) has shape \(shape), but there are \(count) features")
-                }
-                return try file.doubles(name)
-            }
-            let preprocessing: any Preprocessing
-            switch try text(Key.preprocessing) {
-            case PreprocessingOptions.Name.quantile.rawValue:
-                let quantiles = try numbers("quantiles")
-                guard quantiles.count >= 2 * count else {
-                    throw KaonError("\(file.path): the tensor preprocessing/quantiles has a single row")
-                }
-                preprocessing = try QuantilePreprocessing(features: features, quantiles: quantiles)
-            case PreprocessingOptions.Name.standard.rawValue:
-                let (means, deviations) = (try numbers("means"), try numbers("deviations"))
-                guard means.count == count, deviations.count == count else {
-                    throw KaonError("\(file.path): preprocessing/means has more than one row")
-                }
-                preprocessing = try StandardPreprocessing(features: features, means: means, deviations: deviations)
-            case let other:
-                throw KaonError("\(file.path) has the preprocessing '\(other)', which this kaon does not know")
-            }
             let classes = try file.metadata[Key.classes] == nil ? nil : JetClasses(list(Key.classes))
-            return FittedState(preprocessing: preprocessing, classes: classes, objective: try objectiveState)
+            return FittedState(preprocessing: try preprocessing, classes: classes, objective: try objectiveState)
+        }
+    }
+
+    private var preprocessing: any Preprocessing {
+        get throws {
+            let name = try text(Key.preprocessing)
+            guard let type = PreprocessingOptions.Name(rawValue: name)?.type else {
+                throw KaonError("\(file.path) has the preprocessing '\(name)', which this version of kaon does not support")
+            }
+            do {
+                let arrays = try type.arrayNames.map { name in
+                    let tensor = "preprocessing/" + name
+                    return FittedArray(name: name, shape: try file.shape(tensor), values: try file.doubles(tensor))
+                }
+                return try type.init(features: JetFeatures(list(Key.features)), arrays: arrays)
+            } catch let error as JetError {
+                throw KaonError("\(file.path): \(error)")
+            }
         }
     }
 

@@ -1,22 +1,24 @@
 import System
 
-/// How the jets of one or several files are numbered, and cut into blocks that are read in one go.
+/// The numbering of the jets of one or several files, and their division into blocks, the units of reading.
 ///
-/// The files follow each other in one global numbering. A block lies in one file and is aligned to its
-/// chunks; the last block of a file may be short.
+/// Jets are numbered from 0 through all files. A block lies in one file and is aligned to its chunks; the last block of
+/// a file may be short.
 package struct BlockLayout: Sendable, Equatable {
-    /// The number of jets in all but the last block of a file.
+    /// The number of jets in each block but the last of a file.
     package let blockRows: Int
     /// The number of jets.
     package let count: Int
     /// The number of blocks.
     package let blockCount: Int
-    /// The short blocks and the number of jets that each lacks.
+    /// The short blocks and the number of jets missing in each.
     let shortBlocks: [(block: Int, missing: Int)]
-    private let firstJets: [Int]  // of each file, and the total
-    private let firstBlocks: [Int]  // of each file, and the total
+    /// The first jet of each file, and the number of jets.
+    private let firstJets: [Int]
+    /// The first block of each file, and the number of blocks.
+    private let firstBlocks: [Int]
 
-    /// The layout of files with these numbers of jets.
+    /// The layout of files with the given numbers of jets.
     package init(fileLengths: [Int], blockRows: Int) {
         invariant(blockRows > 0, "blocks of \(blockRows) jets")
         invariant(fileLengths.allSatisfy { $0 >= 0 }, "negative file length in \(fileLengths)")
@@ -42,14 +44,14 @@ package struct BlockLayout: Sendable, Equatable {
         return start..<min(start + blockRows, firstJets[file + 1])
     }
 
-    /// The block that holds a jet.
+    /// The block that contains a jet.
     package func block(ofJet jet: Int) -> Int {
         invariant(jet >= 0 && jet < count, "jet \(jet) is outside 0..<\(count)")
         let file = Self.interval(of: jet, in: firstJets)
         return firstBlocks[file] + (jet - firstJets[file]) / blockRows
     }
 
-    /// The file that a block lies in.
+    /// The number of the file that contains a block.
     package func file(ofBlock block: Int) -> Int {
         invariant(block >= 0 && block < blockCount, "block \(block) is outside 0..<\(blockCount)")
         return Self.interval(of: block, in: firstBlocks)
@@ -64,7 +66,7 @@ package struct BlockLayout: Sendable, Equatable {
     /// The global index of the first jet of a file.
     package func firstJet(ofFile file: Int) -> Int { firstJets[file] }
 
-    /// The last i with starts[i] ≤ value: empty files, which begin where the next one does, are passed over.
+    /// The last i with starts[i] ≤ value, so that empty files are skipped.
     private static func interval(of value: Int, in starts: [Int]) -> Int {
         var (low, high) = (0, starts.count - 1)
         while high - low > 1 {

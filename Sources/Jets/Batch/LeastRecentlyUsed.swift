@@ -1,7 +1,6 @@
-import Configuration
 import System
 
-/// The values that were used last, by number, as many as a budget allows.
+/// A cache of the most recently used values, by number, within a budget.
 package struct LeastRecentlyUsed<Value> {
     private var entries: [Int: (value: Value, cost: Int, lastUse: Int)] = [:]
     private var clock = 0
@@ -10,7 +9,7 @@ package struct LeastRecentlyUsed<Value> {
     private let budget: Int
     private let cost: (Value) -> Int
 
-    /// Keeps the last `minimum` values in any case, and more while the sum of their costs is within `budget`.
+    /// Keeps at least the last `minimum` values, and more as long as the sum of their costs is within `budget`.
     package init(minimum: Int, budget: Int = 0, cost: @escaping (Value) -> Int = { _ in 1 }) {
         invariant(minimum > 0, "a cache of \(minimum) values")
         self.minimum = minimum
@@ -21,14 +20,14 @@ package struct LeastRecentlyUsed<Value> {
     /// The number of values held.
     package var count: Int { entries.count }
 
-    /// The value of that number; `make` gives it when it is not there.
+    /// The value with the given number; `make` is called if it is not in the cache.
     package mutating func value(_ number: Int, make: () throws -> Value) rethrows -> Value {
         clock += 1
         if let entry = entries[number] {
             entries[number]!.lastUse = clock
             return entry.value
         }
-        // First out, then in, so that memory stays within the bounds.
+        // Evict before making the new value, so that memory stays within the bounds.
         while entries.count >= minimum, total >= budget,
             let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse })
         {

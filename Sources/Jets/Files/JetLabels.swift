@@ -1,13 +1,13 @@
 import HDF5
 
-/// `/labels` of a file of jets: the class of each, and the names of the classes.
+/// The dataset `/labels` of a file of jets: the class of each jet, and the names of the classes.
 struct JetLabels: ~Copyable, Sendable {
-    /// The names by label; empty where the file does not tell.
+    /// The names by label; empty if the file does not name them.
     let classNames: [String]
     private let path: String
     private let dataset: Dataset
 
-    /// Opens the dataset, which must have `count` labels, as many as `other` has jets.
+    /// Opens the dataset and checks that it has `count` labels, one for each jet in the dataset `other`.
     init(path: String, root: borrowing Group, count: Int, as other: String) throws {
         let dataset = try root.dataset("labels")
         guard dataset.shape == [count] else {
@@ -19,10 +19,10 @@ struct JetLabels: ~Copyable, Sendable {
         self.dataset = dataset
     }
 
-    /// The number of jets that are stored as one; 1 where that does not matter.
+    /// The number of labels in a chunk; 1 if the dataset is not chunked.
     var chunk: Int { dataset.chunks?[0] ?? 1 }
 
-    /// Reads labels. Throws `HDF5Error`, and `JetError` at an unknown class.
+    /// Reads labels. Throws `HDF5Error`, or `JetError` at an unknown class.
     func read(_ rows: Range<Int>) throws -> [Int32] {
         let stored = UnsafeMutableBufferPointer<Int>.allocate(capacity: rows.count)
         defer { stored.deallocate() }

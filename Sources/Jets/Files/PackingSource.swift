@@ -1,0 +1,119 @@
+import HDF5
+
+/// A dataset of the packed file that is written.
+struct PackingColumn: Equatable {
+    let name: String
+    let type: ElementType
+    /// True if it has a row for each constituent, false if it has a row for each jet.
+    let isPerConstituent: Bool
+    /// The dimensions of a row.
+    let rowShape: [Int]
+    /// The attribute `names`.
+    let names: [String]?
+}
+
+/// A source file of `JetPacker`.
+final class PackingSource {
+    let path: String
+    let file: any JetFile
+    let features: PackingColumn
+    let identities: PackingColumn
+    let labels: PackingColumn
+    /// Further datasets that are copied, by name.
+    let others: [PackingColumn]
+    /// The same file, for datasets that `JetFile` does not read.
+    private let raw: File
+
+    /// The number of jets to pack; the first ones are.
+    let count: Int
+    var name: String { path.split(separator: "/").last.map(String.init) ?? path }
+
+    var blocks: [Range<Int>] {
+        stride(from: 0, to: count, by: file.blockRows).map { $0..<min($0 + file.blockRows, count) }
+    }
+
+    init(_ path: String, maxConstituents: Int, jets: Int) throws {
+        self.path = path
+        file = try openJetFile(path, maxConstituents: maxConstituents)
+        count = min(file.count, jets)
+        raw = try File(opening: path)
+        features = PackingColumn(
+            name: "csts", type: .float32, isPerConstituent: true, rowShape: [JetFeatures.allNames.count],
+            names: JetFeatures.allNames)
+        identities = PackingColumn(
+            name: "csts_id", type: .uint8, isPerConstituent: true, rowShape: [],
+            names: JetFeatures.identityNames)
+        let classes = file.classNames.count
+        labels = PackingColumn(
+            name: "labels", type: 1...256 ~= classes ? .uint8 : .int32, isPerConstituent: false, rowShape: [],
+            names: classes > 0 ? file.classNames : nil)
+        let known = JetFormats.all.flatMap { $0.datasetNames }
+        let (jets, leading) = (file.count, file.constituentShape)
+        var others: [PackingColumn] = []
+        for child in try raw.root.children where child.kind == .dataset && !known.contains(child.name) {
+            let dataset = try raw.root.dataset(child.name)
+            // A packed file with as many jets as constituents: rows are taken for those of jets.
+            let isPerConstituent = leading != [jets] && Array(dataset.shape.prefix(leading.count)) == leading
+            guard dataset.elementType.isNumeric, isPerConstituent || dataset.shape.first == jets else {
+                throw JetError(
+                    "\(dataset.path) in \(path), \(dataset.elementType) of shape \(dataset.shape), has no row "
+                        + "of numbers for every jet or constituent: remove it from the file")
+            }
+            others.append(
+                PackingColumn(
+                    name: child.name, type: dataset.elementType, isPerConstituent: isPerConstituent,
+                    rowShape: Array(dataset.shape.dropFirst(isPerConstituent ? leading.count : 1)),
+                    names: dataset.hasAttribute("names") ? try dataset.stringsAttribute("names") : nil))
+        }
+        self.others = others
+    }
+
+    /// Throws `JetError` unless the file has the same classes and datasets as the first one.
+    func checkFits(_ first: PackingSource) throws {
+        guard labels == first.labels else {
+            throw JetError(
+                "the classes in \(path) (\(file.classNames.joined(separator: ", "))) are not those in "
+                    + "\(first.path) (\(first.file.classNames.joined(separator: ", "))): pack them separately")
+        }
+        func list(_ source: PackingSource) -> String {
+            source.others.isEmpty
+                ? "none"
+                : source.others.map { "\($0.name) \($0.type) \($0.rowShape)" }.joined(separator: ", ")
+        }
+        guard others == first.others else {
+            throw JetError(
+                "the further datasets in \(path) (\(list(self))) are not those in \(first.path) "
+                    + "(\(list(first))): pack them separately")
+        }
+    }
+
+    func countConstituents() throws -> Int {
+        try blocks.reduce(0) { try $0 + file.constituentCounts(rows: $1).reduce(0, +) }
+    }
+
+    /// Reads rows of a column, without padding and without the constituents beyond the maximum.
+    func read(_ column: PackingColumn, rows: Range<Int>) throws -> ColumnPart {
+        let dataset = try raw.root.dataset(column.name)
+        return column.isPerConstituent
+            ? try file.readConstituents(dataset, rows: rows) : try ColumnPart(dataset, rows: rows)
+    }
+
+    /// Copies the text and number attributes of the root.
+    func copyAttributes(to root: borrowing Group) throws {
+        for name in try raw.root.attributeNames {
+            if let texts = try? raw.root.stringsAttribute(name) {
+                if let text = try? raw.root.stringAttribute(name) {
+                    try root.setAttribute(name, to: text)
+                } else {
+                    try root.setAttribute(name, to: texts)
+                }
+            } else if let number = try? raw.root.intAttribute(name) {
+                try root.setAttribute(name, to: number)
+            } else if let number = try? raw.root.doubleAttribute(name) {
+                try root.setAttribute(name, to: number)
+            } else if let numbers = try? raw.root.doublesAttribute(name) {
+                try root.setAttribute(name, to: numbers)
+            }
+        }
+    }
+}
