@@ -1,14 +1,17 @@
 internal import CHDF5
 
-/// What has attributes: small named values, text or numbers, beside the data.
+/// An object with attributes: small named values, text or numbers, stored beside the data.
 ///
-/// On a shared file, setting one is collective.
+///     try dataset.setAttribute("names", to: ["pt", "deta"])
+///     let names = try dataset.stringsAttribute("names")
+///
+/// On a shared file, setting an attribute is collective.
 package protocol AttributeHolder: ~Copyable {
-    /// The object in the library's terms.
+    /// The object as the library identifies it.
     var attributeOwner: AttributeOwner { get }
 }
 
-/// An object that attributes belong to, in the library's terms.
+/// The identifier of an object with attributes, and its place for messages.
 package struct AttributeOwner: Sendable {
     let id: hid_t
     let place: Place
@@ -35,14 +38,14 @@ extension AttributeHolder where Self: ~Copyable {
         }
     }
 
-    /// Whether there is an attribute of that name.
+    /// True if the attribute exists.
     package func hasAttribute(_ name: String) -> Bool {
         HDF5Library.locked { H5Aexists(attributeOwner.id, name) > 0 }
     }
 
     // MARK: Setting
 
-    /// Sets an attribute to text of any length, which h5py reads as `str`. Throws `HDF5Error`.
+    /// Sets an attribute to a text of any length, which h5py reads as `str`. Throws `HDF5Error`.
     package func setAttribute(_ name: String, to text: String) throws {
         try AttributeWriter(attributeOwner, name).write([text], shape: [])
     }
@@ -74,32 +77,32 @@ extension AttributeHolder where Self: ~Copyable {
 
     // MARK: Getting
 
-    /// The text of an attribute. Throws `HDF5Error` if it is missing or something else.
+    /// The text of an attribute. Throws `HDF5Error` if it is missing or of another type.
     package func stringAttribute(_ name: String) throws -> String {
         try AttributeReader(attributeOwner, name).single { try $0.strings() }
     }
 
-    /// The texts of an attribute, row-major. Throws `HDF5Error` if it is missing or something else.
+    /// The texts of an attribute, row-major. Throws `HDF5Error` if it is missing or of another type.
     package func stringsAttribute(_ name: String) throws -> [String] {
         try AttributeReader(attributeOwner, name).strings()
     }
 
-    /// The integer of an attribute. Throws `HDF5Error` if it is missing or something else.
+    /// The integer of an attribute. Throws `HDF5Error` if it is missing or of another type.
     package func intAttribute(_ name: String) throws -> Int {
         try AttributeReader(attributeOwner, name).single { try $0.integers() }
     }
 
-    /// The integers of an attribute, row-major. Throws `HDF5Error` if it is missing or something else.
+    /// The integers of an attribute, row-major. Throws `HDF5Error` if it is missing or of another type.
     package func intsAttribute(_ name: String) throws -> [Int] {
         try AttributeReader(attributeOwner, name).integers()
     }
 
-    /// The number of an attribute. Throws `HDF5Error` if it is missing or something else.
+    /// The number of an attribute. Throws `HDF5Error` if it is missing or of another type.
     package func doubleAttribute(_ name: String) throws -> Double {
         try AttributeReader(attributeOwner, name).single { try $0.doubles() }
     }
 
-    /// The numbers of an attribute, row-major. Throws `HDF5Error` if it is missing or something else.
+    /// The numbers of an attribute, row-major. Throws `HDF5Error` if it is missing or of another type.
     package func doublesAttribute(_ name: String) throws -> [Double] {
         try AttributeReader(attributeOwner, name).doubles()
     }

@@ -9,13 +9,13 @@ struct AttributeReader: ~Copyable {
     private let elementType: ElementType
     private let count: Int
 
-    /// No attribute takes more [bytes].
-    private static let mostBytes = 1 << 28
+    /// Larger attributes are taken for damage [bytes].
+    private static let maximumBytes = 1 << 28
 
     init(_ owner: AttributeOwner, _ name: String) throws {
         let operation = "read attribute '\(name)' of \(owner.place)"
         guard HDF5Library.locked({ H5Aexists(owner.id, name) != 0 }) else {
-            throw HDF5Error(operation: operation, reason: "there is no such attribute")
+            throw HDF5Error(operation: operation, reason: "the attribute does not exist")
         }
         let handle = try Handle(operation, closedBy: H5Aclose) { H5Aopen(owner.id, name, kaon_H5P_DEFAULT()) }
         let type = try Handle(operation, closedBy: H5Tclose) { H5Aget_type(handle.id) }
@@ -23,9 +23,9 @@ struct AttributeReader: ~Copyable {
         let values = Int(try HDF5Library.call(operation) { H5Sget_simple_extent_npoints(space.id) })
         let (bytes, overflows) = values.multipliedReportingOverflow(
             by: max(8, HDF5Library.locked { Int(clamping: H5Tget_size(type.id)) }))
-        guard !overflows, bytes <= Self.mostBytes else {
+        guard !overflows, bytes <= Self.maximumBytes else {
             throw HDF5Error(
-                operation: operation, reason: "it should hold \(values) values, more than any attribute")
+                operation: operation, reason: "it has \(values) values, more than an attribute can have")
         }
         count = values
         elementType = ElementType(typeID: type.id)
@@ -35,10 +35,10 @@ struct AttributeReader: ~Copyable {
         self.space = space
     }
 
-    /// The one value that `values` finds.
+    /// The only element of `values`. Throws `HDF5Error` if the attribute has more or none.
     func single<T>(_ values: (borrowing AttributeReader) throws -> [T]) throws -> T {
         guard count == 1 else {
-            throw HDF5Error(operation: operation, reason: "it holds \(count) values, not one")
+            throw HDF5Error(operation: operation, reason: "it has \(count) values, not one")
         }
         return try values(self)[0]
     }
@@ -80,7 +80,7 @@ struct AttributeReader: ~Copyable {
         }
     }
 
-    /// The library allocates each text, and takes it back.
+    /// Texts of variable length, which the library allocates and frees.
     private func variableStrings() throws -> [String] {
         guard count > 0 else { return [] }
         var texts = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
@@ -89,7 +89,7 @@ struct AttributeReader: ~Copyable {
         return texts.map { $0.map { String(cString: $0) } ?? "" }
     }
 
-    /// Texts of equal size, the shorter ones filled up with zeros or spaces.
+    /// Texts of fixed length, padded with zeros or spaces.
     private func fixedStrings() throws -> [String] {
         guard count > 0 else { return [] }
         let size = HDF5Library.locked { H5Tget_size(type.id) }

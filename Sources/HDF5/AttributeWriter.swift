@@ -1,6 +1,6 @@
 internal import CHDF5
 
-/// Sets one attribute, in place of the one of that name.
+/// Sets an attribute, replacing one of the same name.
 struct AttributeWriter {
     private let owner: AttributeOwner
     private let name: String
@@ -18,10 +18,10 @@ struct AttributeWriter {
         if !numbers.isEmpty { try HDF5Library.call(operation) { H5Awrite(attribute.id, type.id, numbers) } }
     }
 
-    /// Writes texts of variable length in UTF-8, which the library takes as zero-terminated.
+    /// Writes texts of variable length in UTF-8, zero-terminated.
     func write(_ texts: [String], shape: [Int]) throws {
         guard !texts.contains(where: { $0.utf8.contains(0) }) else {
-            throw HDF5Error(operation: operation, reason: "a text with a zero byte cannot be stored")
+            throw HDF5Error(operation: operation, reason: "a text that contains a zero byte cannot be stored")
         }
         let type = try Handle(operation, closedBy: H5Tclose) { H5Tcopy(kaon_H5T_C_S1()) }
         try HDF5Library.call(operation) { H5Tset_size(type.id, kaon_H5T_VARIABLE()) }
@@ -29,7 +29,7 @@ struct AttributeWriter {
         let attribute = try create(type.id, shape: shape)
         guard !texts.isEmpty else { return }
 
-        // All texts one after the other, and where each begins.
+        // All texts in one buffer, and their offsets.
         var bytes: [UInt8] = []
         let offsets = texts.map { text in
             defer { bytes += Array(text.utf8) + [0] }

@@ -1,7 +1,7 @@
-/// A 64-bit checksum of bytes, in which a single change always shows.
+/// A 64-bit checksum of bytes, which detects every change of a single 64-bit word.
 ///
-/// Four chains of multiplication and rotation, as xxHash64 has them: a checkpoint of 300 MB takes less than a
-/// tenth of a second. It tells damage, not malice.
+/// Four chains of multiplications and rotations as in xxHash64: a checkpoint of 300 MB takes less than 0.1 s. It
+/// detects damage, not manipulation.
 struct Checksum {
     private(set) var value: UInt64 = 0x27d4_eb2f_1656_67c5
 
@@ -12,13 +12,13 @@ struct Checksum {
         add(UnsafeRawBufferPointer(elements))
     }
 
-    /// Adds a text, and its end.
+    /// Adds a text and its length.
     mutating func add(_ text: String) {
         var text = text
         text.withUTF8 { add(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Adds bytes and their number.
+    /// Adds bytes and their count.
     mutating func add(_ bytes: UnsafeRawBufferPointer) {
         var lanes = SIMD4<UInt64>(value, value &+ Self.first, value &+ Self.second, ~value)
         var offset = 0
@@ -34,7 +34,7 @@ struct Checksum {
         value = Self.mixed(value, UInt64(bytes.count))
     }
 
-    /// One to one in either argument.
+    /// Injective in each argument.
     private static func mixed(_ sum: UInt64, _ word: UInt64) -> UInt64 {
         let next = sum &+ word &* second
         return (next << 31 | next >> 33) &* first

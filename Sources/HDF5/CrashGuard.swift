@@ -1,28 +1,28 @@
 internal import CHDF5
 import Glibc
+import System
 
-/// Has the last word when the library crashes or does not come to an end, as it does on some damaged or
-/// hostile metadata: the process then ends with a sentence that names the file, and exit code 1.
+/// Signal handler that names the file HDF5 was reading when the library crashes or does not terminate, which some
+/// damaged or hostile metadata cause. The process then ends with exit code 1.
 ///
 ///     Error: HDF5 list /model in x.h5: the library crashed (segmentation fault); the file is damaged
 ///
-/// Nothing more can be done in a process whose memory the library has spoilt. Crashes elsewhere are left to
-/// whoever had a word before.
+/// The process cannot continue, because the library may have corrupted its memory. Crashes outside of the library are
+/// left to the handlers that were installed before.
 enum CrashGuard {
     private struct State {
-        /// How many calls this deep the process is in the library, and in which thread.
+        /// The number of nested calls of the library, and their thread.
         var depth = 0
         var thread = pthread_self()
-        /// What is tried, in words that a signal handler may use as they are.
-        var words: (pointer: UnsafeMutablePointer<UInt8>, count: Int)
+        /// The operation, in memory that a signal handler may read.
+        var operation: (pointer: UnsafeMutablePointer<UInt8>, count: Int)
     }
 
     private static let capacity = 1024
-    // Changed by the holder of the library's lock alone; the handler looks only at what its own thread has
-    // set.
+    // Written under the library's lock; the handler uses it only on the thread that holds the lock.
     private nonisolated(unsafe) static let state: UnsafeMutablePointer<State> = {
         let state = UnsafeMutablePointer<State>.allocate(capacity: 1)
-        state.initialize(to: State(words: (.allocate(capacity: capacity), 0)))
+        state.initialize(to: State(operation: (.allocate(capacity: capacity), 0)))
         return state
     }()
 
@@ -30,36 +30,33 @@ enum CrashGuard {
         (SIGSEGV, "segmentation fault"), (SIGBUS, "bus error"), (SIGFPE, "arithmetic error"),
         (SIGABRT, "abort"),
     ]
-    /// What was to happen at each signal.
-    private nonisolated(unsafe) static let earlier = UnsafeMutablePointer<sigaction>.allocate(
-        capacity: signals.count)
+    /// The previous action of each signal.
+    private nonisolated(unsafe) static let previous: UnsafeMutablePointer<sigaction> = {
+        let actions = UnsafeMutablePointer<sigaction>.allocate(capacity: signals.count)
+        actions.initialize(repeating: sigaction(), count: signals.count)
+        return actions
+    }()
 
-    /// Begins to listen, once. MPI has started before that, with handlers of its own, in programs that use
-    /// it.
+    /// Installs the handlers once, when the first file is opened: after MPI has installed its own.
     static let isInstalled: Bool = {
-        _ = state
+        _ = (state, previous)
         for (index, signal) in signals.enumerated() {
-            var action = sigaction()
-            action.__sigaction_handler.sa_handler = { CrashGuard.handle($0) }
-            action.sa_flags = SA_ONSTACK | Int32(bitPattern: UInt32(SA_NODEFER))
-            sigaction(signal.number, &action, earlier + index)
+            let flags = SA_ONSTACK | Int32(bitPattern: UInt32(SA_NODEFER))
+            previous[index] = handleSignal(signal.number, flags: flags) { CrashGuard.handle($0) }
         }
-        var action = sigaction()
-        action.__sigaction_handler.sa_handler = { _ in CrashGuard.end("does not come to an end") }
-        sigaction(timeSignal, &action, nil)
+        handleSignal(timeSignal, flags: 0) { _ in CrashGuard.end("does not terminate") }
         return true
     }()
 
-    /// What tells that a call has taken its time; a signal that nobody else uses.
+    /// The signal of the timer of `limited`, which nothing else uses.
     private static let timeSignal = SIGVTALRM
 
-    /// Makes a call that may never return, though it is short otherwise: of the processor, not of a slow
-    /// disk, it gets five seconds.
+    /// Limits a call that may not terminate on damaged files to 5 s of processor time, which a slow disk does not use.
     static func limited<R>(_ work: () -> R) -> R {
         var event = sigevent()
         event.sigev_notify = Int32(SIGEV_SIGNAL)
         event.sigev_signo = timeSignal
-        // A number, of which the first, 0, looks like no pointer.
+        // Identifiers of timers are numbers from 0, so that the first is imported as a null pointer.
         var timer: timer_t?
         guard timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0 else { return work() }
         defer { timer_delete(timer) }
@@ -68,50 +65,50 @@ enum CrashGuard {
         return work()
     }
 
-    /// A call begins; under the library's lock, as everything here.
+    /// Notes the start of a call. Must be called under the library's lock, as `leave` and `note`.
     static func enter() {
         if state.pointee.depth == 0 { state.pointee.thread = pthread_self() }
         state.pointee.depth += 1
     }
 
-    /// A call has ended.
+    /// Notes the end of a call.
     static func leave() { state.pointee.depth -= 1 }
 
-    /// What the call is for.
+    /// Notes the operation for the message.
     static func note(_ operation: String) {
         var operation = operation
         operation.withUTF8 { bytes in
-            state.pointee.words.count = min(bytes.count, capacity)
+            state.pointee.operation.count = min(bytes.count, capacity)
             if let first = bytes.baseAddress {
-                state.pointee.words.pointer.update(from: first, count: min(bytes.count, capacity))
+                state.pointee.operation.pointer.update(from: first, count: min(bytes.count, capacity))
             }
         }
     }
 
-    /// Gives way to whoever was there before unless it was the library that crashed.
+    /// Ends the process if the library has crashed; otherwise restores the previous action.
     private static func handle(_ signal: Int32) {
         let index = signals.firstIndex { $0.number == signal }!
         guard state.pointee.depth > 0, pthread_equal(state.pointee.thread, pthread_self()) != 0 else {
-            // The instruction runs once more, and whoever was there before is told.
-            sigaction(signal, earlier + index, nil)
+            // The instruction is executed again and raises the signal again.
+            sigaction(signal, previous + index, nil)
             return
         }
         end("crashed", signals[index].name)
     }
 
-    /// Allocates nothing and calls nothing but what a signal handler may.
+    /// Prints the message and ends the process; async-signal-safe.
     private static func end(_ problem: StaticString, _ detail: StaticString? = nil) -> Never {
-        func say(_ text: StaticString) { write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount) }
-        say("Error: HDF5 ")
-        write(STDERR_FILENO, state.pointee.words.pointer, state.pointee.words.count)
-        say(": the library ")
-        say(problem)
+        func print(_ text: StaticString) { write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount) }
+        print("Error: HDF5 ")
+        write(STDERR_FILENO, state.pointee.operation.pointer, state.pointee.operation.count)
+        print(": the library ")
+        print(problem)
         if let detail {
-            say(" (")
-            say(detail)
-            say(")")
+            print(" (")
+            print(detail)
+            print(")")
         }
-        say("; the file is damaged\n")
+        print("; the file is damaged\n")
         _exit(1)
     }
 }

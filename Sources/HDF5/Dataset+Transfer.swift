@@ -1,23 +1,25 @@
 internal import CHDF5
 import System
 
-// Buffers are row-major and packed: they hold the elements of the selection and nothing between.
+// Buffers are row-major and packed: they have the elements of the selection only.
 
 extension Dataset {
     // MARK: Reading
 
-    /// Reads a range of the leading dimension, with all of the others, converted to `T`.
+    /// Reads whole rows, converted to `T`, into a buffer of exactly their size. Throws `HDF5Error`.
     ///
-    /// The buffer holds exactly that many elements. Throws `HDF5Error`.
+    ///     try dataset.read(rows: 4096..<8192, into: buffer)
     package func read<T: HDF5Scalar>(
         rows: Range<Int>, into buffer: UnsafeMutableBufferPointer<T>, transfer: Transfer = .independent
     ) throws {
         try read(Selection(rows: rows, of: shape), into: buffer, transfer)
     }
 
-    /// Reads the box of `count` elements in each dimension that begins at `start`, converted to `T`.
+    /// Reads a box, converted to `T`, into a buffer of exactly its size. Throws `HDF5Error`.
     ///
-    /// The buffer holds exactly that many elements. Throws `HDF5Error`.
+    /// - Parameters:
+    ///   - start: the first element of the box in each dimension.
+    ///   - count: the extent of the box in each dimension.
     package func read<T: HDF5Scalar>(
         start: [Int], count: [Int], into buffer: UnsafeMutableBufferPointer<T>,
         transfer: Transfer = .independent
@@ -36,9 +38,9 @@ extension Dataset {
         }
     }
 
-    /// Throws `HDF5Error` where the shape asks for much more than the file has, so much that memory would not
-    /// hold it, or for so many chunks that there would be no end. Compression makes a thousandth of the bytes
-    /// at best.
+    /// Throws `HDF5Error` if the shape is much larger than the stored data, so that the elements would exhaust memory,
+    /// or if there are too many chunks to read in reasonable time: both are signs of damage. The highest factor of
+    /// compression is about 1000.
     func checkIsStored() throws {
         let chunkCount = zip(shape, chunks ?? shape).reduce(1.0) {
             $0 * (Double($1.0) / Double(max(1, $1.1))).rounded(.up)
@@ -46,7 +48,7 @@ extension Dataset {
         guard chunkCount <= 65536 else {
             throw HDF5Error(
                 operation: "read \(place)",
-                reason: "the shape is \(shape), in chunks of no more than \(chunks ?? [])")
+                reason: "the shape is \(shape), in chunks of only \(chunks ?? [])")
         }
         guard shape.reduce(1.0, { $0 * Double($1) }) <= 2048 * Double(storedBytes) + 0x1p20 else {
             throw HDF5Error(
@@ -55,7 +57,7 @@ extension Dataset {
         }
     }
 
-    /// Reads all elements, converted to `T`, into a buffer of exactly that many. Throws `HDF5Error`.
+    /// Reads all elements, converted to `T`, into a buffer of exactly their size. Throws `HDF5Error`.
     func readAll<T: HDF5Scalar>(into buffer: UnsafeMutableBufferPointer<T>) throws {
         try read(Selection(all: shape), into: buffer, .independent)
     }
@@ -71,18 +73,21 @@ extension Dataset {
 
     // MARK: Writing
 
-    /// Writes a range of the leading dimension, with all of the others, converted from `T`.
+    /// Writes whole rows, converted from `T`, from a buffer of exactly their size. Throws `HDF5Error`.
     ///
-    /// The buffer holds exactly that many elements. A boolean dataset takes `UInt8` or `Int8`, 0 or 1. The
-    /// ranks that share a file write a dataset with filters collectively. Throws `HDF5Error`.
+    /// The elements of a boolean dataset are passed as `UInt8` or `Int8`, 0 or 1. In a shared file, a dataset with
+    /// filters must be written collectively.
     package func write<T: HDF5Scalar>(
         rows: Range<Int>, from buffer: UnsafeBufferPointer<T>, transfer: Transfer = .independent
     ) throws {
         try write(Selection(rows: rows, of: shape), from: buffer, transfer)
     }
 
-    /// Writes the box of `count` elements in each dimension that begins at `start`, with the conditions for
-    /// rows. Throws `HDF5Error`.
+    /// Writes a box, under the conditions for rows. Throws `HDF5Error`.
+    ///
+    /// - Parameters:
+    ///   - start: the first element of the box in each dimension.
+    ///   - count: the extent of the box in each dimension.
     package func write<T: HDF5Scalar>(
         start: [Int], count: [Int], from buffer: UnsafeBufferPointer<T>, transfer: Transfer = .independent
     ) throws {
@@ -111,7 +116,7 @@ extension Dataset {
                 throw refuse("a boolean is 0 or 1")
             }
         }
-        // Nothing is converted to boolean on writing, so that memory must have the type, too.
+        // HDF5 does not convert numbers to booleans, so the type in memory must be boolean, too.
         let type = elementType == .boolean ? .boolean : T.elementType
         try move("write", selection, buffer, type, transfer) { type, memory, file, list, elements in
             H5Dwrite(handle.id, type, memory, file, list, elements)
@@ -120,8 +125,8 @@ extension Dataset {
 
     // MARK: Both
 
-    /// Checks a transfer and prepares what `function`, the library's read or write, needs: the type and space
-    /// in memory, the space in the file, the list of transfer properties and the elements.
+    /// Checks a transfer and calls `function`, the library's read or write, with the type and space in memory, the
+    /// space in the file, the list of transfer properties and the elements.
     private func move<T: HDF5Scalar>(
         _ verb: String, _ selection: Selection, _ buffer: UnsafeBufferPointer<T>,
         _ memoryType: ElementType, _ transfer: Transfer,
@@ -130,7 +135,7 @@ extension Dataset {
         let operation = "\(verb) \(place), \(selection)"
         invariant(
             buffer.count == selection.elementCount,
-            "\(operation): the buffer has \(buffer.count) elements, not \(selection.elementCount)")
+            "cannot \(operation): the buffer has \(buffer.count) elements, not \(selection.elementCount)")
         guard selection.isWithinShape else {
             throw HDF5Error(operation: operation, reason: "outside the shape \(shape)")
         }
@@ -147,7 +152,7 @@ extension Dataset {
             try HDF5Library.call(operation) { H5Pset_dxpl_mpio(list.id, H5FD_MPIO_COLLECTIVE) }
         }
 
-        // A rank on its own moves less than 2 GiB at a time; together, the ranks must call equally often.
+        // Independent transfers are limited to 1 GiB each; collective ones need the same number of calls on every rank.
         let parts = isCollective ? [selection] : selection.parts(of: (1 << 30) / 8)
         var elements = buffer.baseAddress
         for part in parts {

@@ -5,23 +5,23 @@ import System
 package struct Dataset: ~Copyable, Sendable, AttributeHolder {
     /// The path of the dataset in its file.
     package var path: String { place.path }
-    /// The extents, the leading dimension ("rows") first; `[]` for a single value.
+    /// The extents, the leading dimension (rows) first; `[]` for a single value.
     package let shape: [Int]
-    /// What the file stores.
+    /// The type in the file.
     package let elementType: ElementType
-    /// The extents of the parts that are stored, and compressed, as one; nil if the whole dataset is.
+    /// The extents of the chunks; nil for contiguous storage.
     package let chunks: [Int]?
-    /// What happens to the chunks.
+    /// The filters of the chunks.
     package let filters: Filters
 
     let handle: Handle
     let place: Place
-    /// Whether chunks pass any filter, be it one that `Filters` does not know.
+    /// True if the chunks have any filter, including those that are not in `Filters`.
     let isFiltered: Bool
 
     package var attributeOwner: AttributeOwner { AttributeOwner(id: handle.id, place: place) }
 
-    /// The bytes that the elements take in the file.
+    /// The size of the elements in the file [bytes].
     package var storedBytes: Int { HDF5Library.locked { Int(clamping: H5Dget_storage_size(handle.id)) } }
 
     private init(_ handle: consuming Handle, _ place: Place) throws {
@@ -31,7 +31,7 @@ package struct Dataset: ~Copyable, Sendable, AttributeHolder {
         let creation = try Handle(operation, closedBy: H5Pclose) { H5Dget_create_plist(id) }
         let rank = try HDF5Library.call(operation) { H5Sget_simple_extent_ndims(space.id) }
         let shape = try extents(rank, operation) { H5Sget_simple_extent_dims(space.id, $0, nil) }
-        // Nothing is that large: damage, or malice, at which every further product would overflow.
+        // A larger shape is damage or manipulation, and products of its extents would overflow.
         guard shape.reduce(1.0, { $0 * Double(max(1, $1)) }) < 0x1p56 else {
             throw HDF5Error(operation: operation, reason: "it has the impossible shape \(shape)")
         }
@@ -59,7 +59,7 @@ package struct Dataset: ~Copyable, Sendable, AttributeHolder {
         creating name: String, in location: hid_t, _ place: Place, links: hid_t, of type: ElementType,
         shape: [Int], chunks: [Int]?, filters: Filters
     ) throws {
-        invariant(shape.allSatisfy { $0 >= 0 }, "a dataset cannot have the shape \(shape)")
+        invariant(shape.allSatisfy { $0 >= 0 }, "a dataset cannot have a negative extent: \(shape)")
         let operation = "create dataset \(place)"
         let type = try type.makeType(operation)
         let space = try Selection.makeSpace(shape, operation)
@@ -83,7 +83,7 @@ package struct Dataset: ~Copyable, Sendable, AttributeHolder {
             place)
     }
 
-    /// As many whole rows as make about 1 MiB, at least one.
+    /// Chunks of whole rows of about 1 MiB, of at least one row.
     private static func defaultChunks(_ shape: [Int], elementBytes: Int) -> [Int] {
         let row = shape.dropFirst().map { max($0, 1) }
         let rowBytes = row.reduce(elementBytes, *)
@@ -92,7 +92,7 @@ package struct Dataset: ~Copyable, Sendable, AttributeHolder {
 }
 
 extension Filters {
-    /// Those of a list of creation properties.
+    /// The filters in a list of creation properties.
     fileprivate init(creationList: hid_t) {
         self = .none
         HDF5Library.locked {
@@ -118,7 +118,7 @@ extension Filters {
     }
 }
 
-/// The extents that a function of the library writes into an array of `rank` of them.
+/// The `rank` extents that a function of the library writes into an array.
 private func extents(
     _ rank: Int32, _ operation: String, _ function: (UnsafeMutablePointer<hsize_t>) -> Int32
 ) throws -> [Int] {

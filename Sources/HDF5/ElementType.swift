@@ -1,15 +1,15 @@
 internal import CHDF5
 
-/// What a dataset or an attribute stores in each element.
+/// The type of the elements of a dataset or an attribute.
 package enum ElementType: Equatable, Sendable, CustomStringConvertible {
     case float32, float64
     case int8, int16, int32, int64
     case uint8, uint16, uint32, uint64
-    /// h5py's and NumPy's bool: FALSE and TRUE enumerated in one byte. Read and written as `UInt8`, 0 or 1.
+    /// The boolean type of h5py: an enumeration of FALSE and TRUE in one byte. Read and written as `UInt8`, 0 or 1.
     case boolean
     /// Text, of fixed or variable length.
     case string
-    /// A type that kaon does not handle, in words.
+    /// The name of a type that kaon does not support.
     case other(String)
 
     package var description: String {
@@ -30,7 +30,7 @@ package enum ElementType: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether HDF5 converts between this type and every `HDF5Scalar`.
+    /// True if HDF5 converts between this type and every `HDF5Scalar`.
     package var isNumeric: Bool {
         switch self {
         case .string, .other: false
@@ -38,7 +38,7 @@ package enum ElementType: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether the numbers are whole: integers, and booleans as 0 and 1.
+    /// True for integers and for booleans, which are 0 or 1.
     package var isInteger: Bool {
         switch self {
         case .float32, .float64, .string, .other: false
@@ -48,7 +48,7 @@ package enum ElementType: Equatable, Sendable, CustomStringConvertible {
 }
 
 extension ElementType {
-    /// Recognises a type of the library, of either byte order.
+    /// The element type of a type of the library, of either byte order.
     init(typeID: hid_t) {
         self = HDF5Library.locked {
             let size = H5Tget_size(typeID)
@@ -80,7 +80,7 @@ extension ElementType {
             && H5Tenum_valueof(typeID, "TRUE", &values.1) >= 0 && values.1 == 1
     }
 
-    /// The library's type for elements in memory, and for new datasets. Throws `HDF5Error` if there is none.
+    /// The library's type for elements in memory and in new datasets. Throws `HDF5Error` if kaon does not support it.
     func makeType(_ operation: @autoclosure () -> String) throws -> Handle {
         if self == .boolean { return try Self.makeBoolean(operation()) }
         guard let native else {

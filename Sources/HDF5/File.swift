@@ -1,37 +1,43 @@
 internal import CHDF5
 import Glibc
 import MPI
+import System
 
-/// Whether a file may be changed.
+/// The permitted access to a file.
 package enum AccessMode: Sendable {
     case read, readWrite
 }
 
 /// An open HDF5 file, of one process or shared by the ranks of a communicator.
 ///
-/// Everything is reached from `root`. The file stays open as long as its groups and datasets do, unless
-/// `close()` ends them all: used later, they throw. A shared file that is to be written must be closed by
-/// `close()`: one that is merely dropped, on the way out with an error for instance, is left as it is.
+///     let file = try File(opening: "train.h5")
+///     let labels = try file.root.read("labels", as: Int.self)
 ///
-/// On a shared file everything that opens, creates, changes a structure or attribute, or closes is
-/// collective, with the same arguments on every rank; only reading and writing the elements of a dataset may
-/// be `Transfer.independent`.
+/// All objects are reached from `root`. The file is open as long as any of its groups and datasets exist, or until
+/// `close()`; after that, the use of its objects throws. A shared file that has been written must be closed with
+/// `close()`: if it is released without, for example after an error, buffered data are not written.
+///
+/// On a shared file, to open, create or close anything and to change the structure or attributes is collective, with
+/// the same arguments on every rank; only the elements of a dataset may be read and written independently
+/// (`Transfer.independent`).
 package struct File: ~Copyable, Sendable {
     private let file: OpenFile
 
     /// The group that holds all others.
     package var root: Group { Group(rootOf: file) }
 
-    /// Opens a file that exists; with the communicator's ranks if given (collective).
+    /// Opens an existing file. Throws `HDF5Error`, or the same `AgreedError` on every rank if one of them cannot open
+    /// it.
     ///
-    /// `chunkCacheBytes` bounds what is kept of each dataset's chunks between two accesses. Throws
-    /// `HDF5Error`, or the same `AgreedError` on every rank if one of them cannot see the file.
+    /// - Parameters:
+    ///   - communicator: the ranks that share the file (collective); nil for this process alone.
+    ///   - chunkCacheBytes: the size of the cache of chunks of each dataset.
     package init(
         opening path: String, _ mode: AccessMode = .read, on communicator: Communicator? = nil,
         chunkCacheBytes: Int = Self.defaultChunkCacheBytes
     ) throws {
         let operation = "open \(path)"
-        // One rank that fails inside the collective open would leave the others waiting in it.
+        // If one rank failed inside the collective open, the others would wait in it.
         try communicator?.agree { try Self.checkAccess(path, mode, operation) }
         try communicator?.onRoot { try Self.checkFormat(path, operation) }
 
@@ -40,13 +46,14 @@ package struct File: ~Copyable, Sendable {
         file = try OpenFile(path, communicator, operation) { H5Fopen(path, flags, access.id) }
     }
 
-    /// Creates a file, or empties the one that is there; with the communicator's ranks if given (collective).
+    /// Creates a file, or empties an existing one. Throws `HDF5Error`.
     ///
-    /// Equal contents make equal bytes: no time of creation is stored. Throws `HDF5Error`.
+    /// Files of equal contents have equal bytes, because no times are stored.
     ///
-    /// - Parameter isSealed: whether there is room for a checksum of all bytes, to be written by
-    ///   `FileSeal.write(to:)`
-    ///   after the file is closed.
+    /// - Parameters:
+    ///   - communicator: the ranks that share the file (collective); nil for this process alone.
+    ///   - isSealed: true to reserve space for a checksum of all bytes, which `FileSeal.write(to:)` writes after the
+    ///     file is closed.
     package init(creating path: String, on communicator: Communicator? = nil, isSealed: Bool = false) throws {
         let operation = "create \(path)"
         let access = try Self.makeAccessList(operation, communicator)
@@ -60,7 +67,7 @@ package struct File: ~Copyable, Sendable {
         }
     }
 
-    /// Hands what is buffered to the operating system.
+    /// Passes buffered data to the operating system.
     ///
     /// Throws `HDF5Error`, or the same `AgreedError` on all ranks of a shared file.
     package func flush() throws {
@@ -69,19 +76,19 @@ package struct File: ~Copyable, Sendable {
 
     /// Closes the file with its groups and datasets.
     ///
-    /// Throws `HDF5Error` when what was buffered cannot be written, which a file that merely goes out of
-    /// scope hides, or the same `AgreedError` on all ranks of a shared file.
+    /// Throws `HDF5Error` if buffered data cannot be written, or the same `AgreedError` on all ranks of a shared file.
+    /// A file that goes out of scope ignores such errors.
     package consuming func close() throws {
         try file.close()
     }
 
-    /// Closes the file with its groups and datasets without writing what is buffered; for a file of one
-    /// process that could not be written and is to be removed.
+    /// Closes the file with its groups and datasets without writing buffered data. For a file of one process that could
+    /// not be written and will be removed.
     package consuming func discard() {
         file.discard()
     }
 
-    /// A chunk larger than the cache, by default 1 MiB, would be decompressed again for every row.
+    /// Larger than HDF5's default of 1 MiB: a chunk that exceeds the cache is decompressed again for every row.
     package static let defaultChunkCacheBytes = 16 << 20
 
     private static func makeAccessList(
@@ -89,11 +96,11 @@ package struct File: ~Copyable, Sendable {
     ) throws -> Handle {
         let list = try Handle(operation, closedBy: H5Pclose) { H5Pcreate(kaon_H5P_FILE_ACCESS()) }
         try HDF5Library.call(operation) { H5Pset_fclose_degree(list.id, H5F_CLOSE_STRONG) }
-        // The format of 1.8, which every reader of today knows, lifts the limit of 64 KiB on attributes.
+        // The format of HDF5 1.8, which all current readers support, has no limit of 64 KiB on attributes.
         try HDF5Library.call(operation) { H5Pset_libver_bounds(list.id, H5F_LIBVER_V18, H5F_LIBVER_V110) }
         try HDF5Library.call(operation) { H5Pset_cache(list.id, 0, 521, chunkCacheBytes, 0.75) }
-        // MPI-IO takes no locks; parallel file systems may have none, and a child process would inherit them.
-        // The variable HDF5_USE_FILE_LOCKING has the last word.
+        // MPI-IO uses no locks, parallel file systems may not support them, and child processes would inherit them.
+        // The environment variable HDF5_USE_FILE_LOCKING takes precedence.
         try HDF5Library.call(operation) { H5Pset_file_locking(list.id, false, true) }
         if let communicator {
             try HDF5Library.call(operation) {
@@ -105,7 +112,7 @@ package struct File: ~Copyable, Sendable {
 
     private static func checkAccess(_ path: String, _ mode: AccessMode, _ operation: String) throws {
         guard access(path, mode == .read ? R_OK : R_OK | W_OK) == 0 else {
-            throw HDF5Error(operation: operation, reason: String(cString: strerror(errno)).lowercased())
+            throw HDF5Error(operation: operation, reason: systemReason().lowercased())
         }
     }
 

@@ -1,31 +1,30 @@
 import Glibc
+import System
 
-/// A checksum of all bytes of a file, before the first that HDF5 knows of.
+/// A checksum of all bytes of an HDF5 file, stored before the data of HDF5.
 ///
-/// What HDF5 stores about the data has checksums of its own in part only, and the library crashes or never
-/// returns on some of the damage that they do not show. A sealed file is not handed to it unless every byte
-/// is as it was written.
+/// HDF5 has checksums for a part of its metadata only, and on some damage of the rest it crashes or does not terminate.
+/// A sealed file is therefore opened only if all its bytes are as they were written.
 ///
-/// The seal is text in the file's user block, 512 bytes that readers of HDF5 skip: `kaonseal`, the checksum,
-/// and the length of the file.
+/// The seal is a text in the user block, 512 bytes that readers of HDF5 skip: `kaonseal`, the checksum and the length
+/// of the file.
 package enum FileSeal {
     static let size = 512
     private static let mark = "kaonseal"
     private static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
 
-    /// Seals a file that was made by `File(creating:isSealed:)` and is closed. Throws `HDF5Error`.
+    /// Seals a closed file that `File(creating:isSealed:)` has created. Throws `HDF5Error`.
     package static func write(to path: String) throws {
         let operation = "seal \(path)"
         let file = try Descriptor(path, O_RDWR, operation)
         let block = try seal(of: file, operation)
-        // A network file system may tell of a full quota only when the bytes are brought to the disk.
+        // A network file system may report an exceeded quota only when the file is synchronized.
         guard block.withUnsafeBytes({ pwrite(file.number, $0.baseAddress!, size, 0) }) == size,
             fsync(file.number) == 0
-        else { throw refusal(operation) }
+        else { throw systemError(operation) }
     }
 
-    /// Throws `HDF5Error` where a file is not as it was sealed. A file without a seal, which begins as HDF5
-    /// has it, passes.
+    /// Throws `HDF5Error` if a file has changed since it was sealed. Accepts HDF5 files without a seal.
     package static func verify(_ path: String) throws {
         let operation = "open \(path)"
         let file = try Descriptor(path, O_RDONLY, operation)
@@ -41,9 +40,9 @@ package enum FileSeal {
         }
     }
 
-    /// The first bytes of a file as they should be, from all others.
+    /// The expected seal, computed from the other bytes of the file.
     private static func seal(of file: borrowing Descriptor, _ operation: String) throws -> [UInt8] {
-        guard lseek(file.number, off_t(size), SEEK_SET) >= 0 else { throw refusal(operation) }
+        guard lseek(file.number, off_t(size), SEEK_SET) >= 0 else { throw systemError(operation) }
         var checksum = Checksum()
         var length = size
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
@@ -58,29 +57,29 @@ package enum FileSeal {
         return Array(text.utf8) + [UInt8](repeating: 0, count: size - text.utf8.count)
     }
 
-    private static func refusal(_ operation: String) -> HDF5Error {
-        HDF5Error(operation: operation, reason: String(cString: strerror(errno)).lowercased(), systemError: errno)
+    private static func systemError(_ operation: String) -> HDF5Error {
+        HDF5Error(operation: operation, reason: systemReason().lowercased(), systemError: errno)
     }
 
-    /// An open file of the system.
+    /// An open file descriptor.
     private struct Descriptor: ~Copyable {
         let number: Int32
 
         init(_ path: String, _ flags: Int32, _ operation: String) throws {
             number = open(path, flags | O_CLOEXEC)
-            if number < 0 { throw refusal(operation) }
+            if number < 0 { throw systemError(operation) }
         }
 
         deinit { close(number) }
 
-        /// Fills the buffer unless the file ends before; returns the number of bytes.
+        /// Reads up to the size of the buffer; returns the number of bytes, which is smaller at the end of the file.
         func read(into buffer: inout [UInt8], _ operation: String) throws -> Int {
             try buffer.withUnsafeMutableBytes { bytes in
                 var done = 0
                 while done < bytes.count {
                     let count = Glibc.read(number, bytes.baseAddress! + done, bytes.count - done)
                     if count < 0, errno == EINTR { continue }
-                    if count < 0 { throw refusal(operation) }
+                    if count < 0 { throw systemError(operation) }
                     if count == 0 { break }
                     done += count
                 }

@@ -1,34 +1,34 @@
 import System
 
-/// What happens to the chunks of a dataset on their way to the file.
+/// The filters that are applied to the chunks of a dataset when they are written, and reversed when they are read.
 package struct Filters: Equatable, Sendable {
-    /// The level of compression, 1 (fast) to 9 (small), or nil for none; it undoes itself on reading.
+    /// The level of compression, from 1 (fast) to 9 (small); nil for none.
     package var deflate: Int?
-    /// Whether bytes of equal significance are put together first, which makes numbers compress better.
+    /// True to group bytes of equal significance before the compression, which improves it for numbers.
     package var shuffle: Bool
-    /// Whether every chunk carries a Fletcher-32 checksum, verified on reading.
+    /// True to store a Fletcher-32 checksum with every chunk, verified when it is read.
     package var fletcher32: Bool
 
     package init(deflate: Int? = nil, shuffle: Bool = false, fletcher32: Bool = false) {
-        invariant(deflate.map { 0...9 ~= $0 } ?? true, "a deflate level is 0 to 9, not \(deflate!)")
+        invariant(deflate.map { 0...9 ~= $0 } ?? true, "the deflate level must be 0 to 9, found \(deflate!)")
         self.deflate = deflate
         self.shuffle = shuffle
         self.fletcher32 = fletcher32
     }
 
-    /// Chunks are stored as they are.
+    /// No filters.
     package static let none = Filters()
 
-    /// Compression by zlib.
+    /// Compression with zlib.
     package static func deflate(_ level: Int, shuffle: Bool = true) -> Filters {
         Filters(deflate: level, shuffle: shuffle)
     }
 }
 
-/// How the ranks that share a file move data; without meaning for a file that one process opened alone.
+/// The coordination of the ranks of a shared file in a transfer; ignored for a file of one process.
 package enum Transfer: Sendable {
-    /// Each rank for itself, at any time.
+    /// Each rank on its own, at any time.
     case independent
-    /// All ranks together, each with its part, which may be empty.
+    /// All ranks together, each with a part of its own, which may be empty.
     case collective
 }

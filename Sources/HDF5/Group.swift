@@ -1,8 +1,8 @@
 internal import CHDF5
 
-/// A directory in a file. Names of objects may be paths: `encoder/layers`, or `/model` from the root.
+/// A group of an HDF5 file. Names of objects may be paths: `encoder/layers`, or `/model` from the root.
 package struct Group: ~Copyable, Sendable, AttributeHolder {
-    /// What is found in a group.
+    /// An object in a group.
     package struct Child: Equatable, Sendable {
         package enum Kind: Sendable { case group, dataset, other }
 
@@ -20,7 +20,7 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
     package var path: String { place.path }
 
     private let id: hid_t
-    /// Nil for the root, for which the identifier of the file stands.
+    /// Nil for the root, whose identifier is that of the file.
     private let handle: Handle?
     private let place: Place
 
@@ -40,7 +40,7 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
 
     // MARK: Groups
 
-    /// The group of that name. Throws `HDF5Error`.
+    /// Opens a group. Throws `HDF5Error`.
     package func group(_ name: String) throws -> Group {
         let place = place.appending(name)
         let handle = try Handle("open group \(place)", closedBy: H5Gclose) {
@@ -49,7 +49,7 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
         return Group(handle, place)
     }
 
-    /// Makes a group, and those on the way to it. Throws `HDF5Error`, also if it exists.
+    /// Creates a group and its parents. Throws `HDF5Error`, also if it exists.
     package func createGroup(_ name: String) throws -> Group {
         try createParents(of: name)
         let place = place.appending(name)
@@ -63,20 +63,20 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
         return Group(handle, place)
     }
 
-    /// Makes the groups on the way to `name`; those that the library would make itself carry the time.
+    /// Creates the parents of `name` if needed. Those that the library creates by itself would store their time.
     private func createParents(of name: String) throws {
         guard let slash = name.lastIndex(of: "/"), slash > name.startIndex else { return }
         let parent = String(name[..<slash])
         if !contains(parent) { _ = try createGroup(parent) }
     }
 
-    /// Whether the path leads to an object.
+    /// True if an object exists at the path.
     package func contains(_ path: String) -> Bool {
         if path == "/" { return true }
-        // The library asks for every step of the way, and for what a link points at.
+        // The library requires separate checks of every part of the path and of the targets of links.
         var prefix = path.hasPrefix("/") ? "/" : ""
-        for step in path.split(separator: "/") {
-            prefix += prefix.isEmpty || prefix.hasSuffix("/") ? step : "/\(step)"
+        for part in path.split(separator: "/") {
+            prefix += prefix.isEmpty || prefix.hasSuffix("/") ? part : "/\(part)"
             let exists = HDF5Library.locked {
                 H5Lexists(id, prefix, kaon_H5P_DEFAULT()) > 0
                     && H5Oexists_by_name(id, prefix, kaon_H5P_DEFAULT()) > 0
@@ -86,7 +86,7 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
         return true
     }
 
-    /// What the group holds, by name. Throws `HDF5Error`.
+    /// The objects in the group, sorted by name. Throws `HDF5Error`.
     package var children: [Child] {
         get throws {
             let operation = "list \(place)"
@@ -113,16 +113,17 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
 
     // MARK: Datasets
 
-    /// The dataset of that name. Throws `HDF5Error`.
+    /// Opens a dataset. Throws `HDF5Error`.
     package func dataset(_ name: String) throws -> Dataset {
         try Dataset(opening: name, in: id, place.appending(name))
     }
 
-    /// Makes a dataset of zeros, and the groups on the way to it.
+    /// Creates a dataset of zeros and its parents. Throws `HDF5Error`, also if the name is taken.
     ///
-    /// Filters need chunks; without `chunks`, they get some of about 1 MiB of whole rows. A chunk larger than
-    /// the dataset is cut to it. A shape of `[]` is a single value, which has neither. Throws `HDF5Error`,
-    /// also if the name is taken.
+    /// - Parameters:
+    ///   - shape: `[]` for a single value, which has neither chunks nor filters.
+    ///   - chunks: nil for contiguous storage, or, with filters, for chunks of whole rows of about 1 MiB. Chunks are
+    ///     limited to the shape.
     package func createDataset(
         _ name: String, of type: ElementType, shape: [Int], chunks: [Int]? = nil, filters: Filters = .none
     ) throws -> Dataset {
@@ -134,16 +135,16 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
             filters: filters)
     }
 
-    /// Makes a dataset of `values`, row-major, of one dimension unless a shape is given.
+    /// Creates a dataset of `values`, row-major, of one dimension by default. Throws `HDF5Error`.
     ///
-    /// On a shared file all ranks call, and those of rank 0 are written. Throws `HDF5Error`.
+    /// On a shared file, all ranks call it, and the values of rank 0 are written.
     package func write<T: HDF5Scalar>(_ values: [T], shape: [Int]? = nil, as name: String) throws {
         try values.withUnsafeBufferPointer { try write($0, shape: shape ?? [values.count], as: name) }
     }
 
-    /// Makes a dataset of `values`, row-major.
+    /// Creates a dataset of `values`, row-major. Throws `HDF5Error`.
     ///
-    /// On a shared file all ranks call, and those of rank 0 are written. Throws `HDF5Error`.
+    /// On a shared file, all ranks call it, and the values of rank 0 are written.
     package func write<T: HDF5Scalar>(_ values: UnsafeBufferPointer<T>, shape: [Int], as name: String) throws {
         let dataset = try createDataset(name, of: T.elementType, shape: shape)
         if place.file.communicator.map({ $0.rank == 0 }) ?? true { try dataset.writeAll(values) }
@@ -161,7 +162,7 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
     }
 }
 
-/// The text that a function of the library gives: asked once for its length, once for its bytes.
+/// The text that a function of the library returns: called once for its length, once for its bytes.
 func name(
     _ operation: @autoclosure () -> String, _ function: (UnsafeMutablePointer<CChar>?, Int) -> Int
 ) throws -> String {

@@ -1,26 +1,25 @@
 internal import CHDF5
 import System
 
-/// Something that could not be done with an HDF5 file:
-/// `HDF5 read /csts in train.h5, rows 4096..<8192: inflate() failed`.
+/// A failed operation on an HDF5 file: `HDF5 read /csts in train.h5, rows 4096..<8192: inflate() failed`.
 package struct HDF5Error: Error, CustomStringConvertible, Equatable {
-    /// What was tried, and with which object: `read /csts in train.h5, rows 4096..<8192`.
+    /// The operation and its object: `read /csts in train.h5, rows 4096..<8192`.
     package let operation: String
-    /// Why it failed.
+    /// The reason for the failure.
     package let reason: String
-    /// The number of the system's error (`errno`), where the system refused before a byte was looked at.
+    /// The error of the operating system (`errno`) if the file could not be read at all; else nil.
     package var systemError: Int32?
 
     package var description: String { "HDF5 \(operation): \(reason)" }
 }
 
 extension HDF5Error {
-    /// The failure that the library has just reported; under the library's lock.
+    /// The last failure of the library. Must be called under the library's lock.
     init(lastErrorIn operation: String) {
         self.init(operation: operation, reason: Self.reason(from: Self.currentStack()))
     }
 
-    /// The lines of the library's error stack, from the cause up to the function that was called.
+    /// The lines of the library's error stack, from the cause to the called function.
     private static func currentStack() -> [String] {
         var lines: [String] = []
         withUnsafeMutablePointer(to: &lines) { lines in
@@ -35,14 +34,14 @@ extension HDF5Error {
         return lines
     }
 
-    /// The most telling line of a stack: the cause, in plain words where the library's are obscure.
+    /// The cause from an error stack, reworded where the library's message is obscure.
     private static func reason(from stack: [String]) -> String {
-        guard let cause = stack.first else { return "the library gives no reason" }
+        guard let cause = stack.first else { return "unknown reason" }
         if cause.contains("file signature not found") { return "not an HDF5 file" }
         // "unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'"
         if cause.contains("unable to lock file") || cause.contains("errno = 11,") {
             return
-                "unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE where its file system has no locks"
+                "unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE if its file system does not support locks"
         }
         // "unable to open file: name = 'x.h5', errno = 2, error message = 'No such file or directory', …"
         if let message = cause.firstMatch(of: /error message = '([^']*)'/) {
@@ -52,7 +51,7 @@ extension HDF5Error {
         if let message = cause.firstMatch(of: /MPI error string is '(?:MPI_ERR_[A-Z_]+: )?([^']*)'/) {
             return String(message.1)
         }
-        // MPI-IO reports that less was written than asked, without a reason.
+        // MPI-IO gives no reason for an incomplete write.
         if cause == "file write failed" { return "file write failed; the disk may be full" }
         return cause
     }

@@ -1,8 +1,8 @@
 internal import CHDF5
 
-/// A number to read from or write to a dataset, whatever number that stores: HDF5 converts.
+/// A number type in memory. HDF5 converts between it and the type of a dataset.
 package protocol HDF5Scalar: BitwiseCopyable, Sendable {
-    /// How HDF5 calls the type.
+    /// The corresponding type of HDF5.
     static var elementType: ElementType { get }
 }
 

@@ -1,35 +1,35 @@
 internal import CHDF5
 
-/// The one owner of an identifier of the library.
+/// The owner of an identifier of the library, which closes it.
 ///
-/// Not internal, because the optimiser moves the destruction of groups and datasets into other rooms.
+/// Not internal, because the optimizer inlines the destruction of groups and datasets into other modules.
 package struct Handle: ~Copyable, Sendable {
     typealias Close = @convention(c) @Sendable (hid_t) -> herr_t
 
     let id: hid_t
     private let close: Close
 
-    /// Takes over the identifier that `open` returns, to be given to `close` in the end. Throws `HDF5Error`.
+    /// Takes ownership of the identifier that `open` returns, to be closed by `close`. Throws `HDF5Error`.
     init(_ operation: @autoclosure () -> String, closedBy close: Close, _ open: () -> hid_t) throws {
         id = try HDF5Library.call(operation(), open)
         self.close = close
     }
 
-    /// Closes now. Throws `HDF5Error` when what was buffered cannot be written.
+    /// Closes the identifier. Throws `HDF5Error` if buffered data cannot be written.
     consuming func close(_ operation: @autoclosure () -> String) throws {
         let (id, close) = (id, close)
         discard self
         try HDF5Library.call(operation()) { close(id) }
     }
 
-    /// Leaves the identifier open for good.
+    /// Leaves the identifier open.
     consuming func abandon() {
         discard self
     }
 
     deinit {
         HDF5Library.locked {
-            // A handle that outlives the library, which ends in MPI_Finalize, wakes it up with printing on.
+            // If the library has ended, in MPI_Finalize, the call restarts it with printing of errors enabled.
             _ = H5Eset_auto2(kaon_H5E_DEFAULT(), nil, nil)
             _ = close(id)
         }

@@ -8,7 +8,7 @@ package struct Selection: CustomStringConvertible, Equatable {
     /// The shape of the dataset.
     let shape: [Int]
 
-    /// Everything.
+    /// All elements.
     package init(all shape: [Int]) {
         start = shape.map { _ in 0 }
         count = shape
@@ -18,15 +18,15 @@ package struct Selection: CustomStringConvertible, Equatable {
     package init(start: [Int], count: [Int], of shape: [Int]) {
         invariant(
             start.count == shape.count && count.count == shape.count,
-            "start \(start) and count \(count) do not fit a dataset of shape \(shape)")
+            "start \(start) and count \(count) differ in dimension from the shape \(shape)")
         self.start = start
         self.count = count
         self.shape = shape
     }
 
-    /// Whole rows: a range of the leading dimension, all of the others.
+    /// Whole rows: a range of the leading dimension and all elements of the others.
     package init(rows: Range<Int>, of shape: [Int]) {
-        invariant(!shape.isEmpty, "a single value has no rows")
+        invariant(!shape.isEmpty, "a dataset of a single value has no rows to select")
         start = [rows.lowerBound] + shape.dropFirst().map { _ in 0 }
         count = [rows.count] + shape.dropFirst()
         self.shape = shape
@@ -40,7 +40,7 @@ package struct Selection: CustomStringConvertible, Equatable {
         }
     }
 
-    /// The selection in parts of at most `elementLimit` elements, but of at least a row.
+    /// The selection in parts of at most `elementLimit` elements, but at least one row.
     package func parts(of elementLimit: Int) -> [Selection] {
         guard let rows = count.first, elementCount > elementLimit else { return [self] }
         let partRows = max(1, elementLimit / (elementCount / rows))
@@ -51,21 +51,21 @@ package struct Selection: CustomStringConvertible, Equatable {
         }
     }
 
-    /// `rows 4096..<8192` for whole rows, `start [0, 2], count [8, 1]` for another box, `all` for one value.
+    /// `rows 4096..<8192` for whole rows, `start [0, 2], count [8, 1]` for another box, `all` for a single value.
     package var description: String {
         guard let first = start.first, let rows = count.first else { return "all" }
         let isWholeRows = start.dropFirst().allSatisfy { $0 == 0 } && count.dropFirst() == shape.dropFirst()
         return isWholeRows ? "rows \(first)..<\(first + rows)" : "start \(start), count \(count)"
     }
 
-    /// The elements, packed, as a space in memory, or none of them. Throws `HDF5Error`.
+    /// The dataspace of the packed elements in memory. Throws `HDF5Error`.
     func makeMemorySpace(_ operation: @autoclosure () -> String) throws -> Handle {
         let space = try Self.makeSpace(count, operation())
         if elementCount == 0 { try HDF5Library.call(operation()) { H5Sselect_none(space.id) } }
         return space
     }
 
-    /// The elements as a selection of the dataset's space. Throws `HDF5Error`.
+    /// The dataspace of the dataset with the elements selected. Throws `HDF5Error`.
     func makeFileSpace(_ operation: @autoclosure () -> String) throws -> Handle {
         let space = try Self.makeSpace(shape, operation())
         if elementCount == 0 {
@@ -79,7 +79,7 @@ package struct Selection: CustomStringConvertible, Equatable {
         return space
     }
 
-    /// A space of that shape, all of it selected. Throws `HDF5Error`.
+    /// A dataspace with all elements selected. Throws `HDF5Error`.
     static func makeSpace(_ shape: [Int], _ operation: @autoclosure () -> String) throws -> Handle {
         try Handle(operation(), closedBy: H5Sclose) {
             shape.isEmpty

@@ -1,25 +1,24 @@
-// What HDF5 verifies by itself, checksums of chunks and of most of its own tables, leaves gaps: the index of
-// the chunks and the texts of attributes have none. A checksum of the values beside them closes the gaps.
+// HDF5 has checksums of chunks and of most of its metadata, but none of the index of chunks and of the texts of
+// attributes. Additional checksums of the values, stored as attributes, cover these.
 
 extension Dataset {
-    /// The attribute with the checksum of all values.
+    /// The name of the attribute with the checksum of all elements.
     private static let checksum = "checksum"
 
-    /// Reads all elements and compares them with the checksum that `Group.writeVerified` left; a dataset
-    /// without one is only read. Throws `HDF5Error`.
+    /// Reads all elements and verifies the checksum of `Group.writeVerified`, if there is one. Throws `HDF5Error`.
     package func readVerified<T: HDF5Scalar>(into buffer: UnsafeMutableBufferPointer<T>) throws {
         try readAll(into: buffer)
-        // To ask for the one attribute would take damage for its absence.
+        // Not `hasAttribute`, which is false for a damaged attribute, too.
         guard try attributeNames.contains(Self.checksum) else { return }
         var found = Checksum()
         found.add(UnsafeBufferPointer(buffer))
         guard T.elementType == elementType, try intAttribute(Self.checksum) == Int(bitPattern: found) else {
             throw HDF5Error(
-                operation: "read \(place)", reason: "the values are not those that were written")
+                operation: "read \(place)", reason: "the values differ from those that were written")
         }
     }
 
-    /// All elements, compared as `readVerified(into:)` does. Throws `HDF5Error`.
+    /// All elements, verified as by `readVerified(into:)`. Throws `HDF5Error`.
     package func readVerified<T: HDF5Scalar>() throws -> [T] {
         try checkIsStored()
         let count = shape.reduce(1, *)
@@ -36,7 +35,7 @@ extension Dataset {
         try setAttribute(Self.checksum, to: Int(bitPattern: checksum))
     }
 
-    /// Reads and compares the values, whatever they are.
+    /// Reads and verifies the elements, of any supported type.
     fileprivate func verify() throws {
         func verify<T: HDF5Scalar>(_: T.Type) throws { _ = try readVerified() as [T] }
         switch elementType {
@@ -50,11 +49,11 @@ extension Dataset {
 }
 
 extension Group {
-    /// The most bytes that are stored, and read, as one.
+    /// The maximum size of a chunk [bytes].
     private static let largestChunk = 1 << 30
 
-    /// Makes a dataset of `values`, row-major, whose damage shows: its chunks carry Fletcher-32 checksums, and
-    /// an attribute a checksum of the whole. For files of one process. Throws `HDF5Error`.
+    /// Creates a dataset of `values`, row-major, with checksums: Fletcher-32 of every chunk, and one of all elements in
+    /// an attribute. For files of one process. Throws `HDF5Error`.
     package func writeVerified<T: HDF5Scalar>(
         _ values: UnsafeBufferPointer<T>, shape: [Int], as name: String
     ) throws {
@@ -65,27 +64,27 @@ extension Group {
         try dataset.writeVerified(values)
     }
 
-    /// Makes a dataset as the other `writeVerified` does. Throws `HDF5Error`.
+    /// Creates a dataset of `values` with checksums. For files of one process. Throws `HDF5Error`.
     package func writeVerified<T: HDF5Scalar>(_ values: [T], shape: [Int], as name: String) throws {
         try values.withUnsafeBufferPointer { try writeVerified($0, shape: shape, as: name) }
     }
 
-    /// All elements of a dataset, compared with the checksum that `writeVerified` left. Throws `HDF5Error`.
+    /// All elements of a dataset, verified with the checksum of `writeVerified`. Throws `HDF5Error`.
     package func readVerified<T: HDF5Scalar>(_ name: String, as type: T.Type) throws -> [T] {
         try dataset(name).readVerified()
     }
 
-    /// Reads everything in the group and in those below, and compares it with its checksums; what was written
-    /// without is only read. Throws `HDF5Error` that names what is damaged.
+    /// Reads all objects in the group and its subgroups and verifies their checksums, where they have any. Throws
+    /// `HDF5Error`, which names the damaged object.
     package func verify() throws {
         var objects = 0
         try verify(depth: 0, &objects)
     }
 
     private func verify(depth: Int, _ objects: inout Int) throws {
-        // A damaged link may lead back up.
+        // A damaged link may form a cycle.
         guard depth <= 16, objects < 1 << 20 else {
-            throw HDF5Error(operation: "read \(path)", reason: "the groups do not end")
+            throw HDF5Error(operation: "read \(path)", reason: "the groups are nested without end")
         }
         try verifyAttributes()
         for child in try children {
@@ -101,20 +100,19 @@ extension Group {
 }
 
 extension AttributeHolder where Self: ~Copyable {
-    /// Leaves a checksum of the names and values of all attributes as the attribute `attributes_checksum`; to
-    /// be called after the last of them is set. Throws `HDF5Error`.
+    /// Stores a checksum of the names and values of all attributes in the attribute `attributes_checksum`. To be called
+    /// after the last attribute is set. Throws `HDF5Error`.
     package func sealAttributes() throws {
         try setAttribute(seal, to: Int(bitPattern: checksumOfAttributes()))
     }
 
-    /// Compares the attributes with the checksum that `sealAttributes()` left, if there is one. Throws
-    /// `HDF5Error`.
+    /// Verifies the checksum of `sealAttributes()`, if there is one. Throws `HDF5Error`.
     package func verifyAttributes() throws {
         guard try attributeNames.contains(seal) else { return }
         guard try intAttribute(seal) == Int(bitPattern: checksumOfAttributes()) else {
             throw HDF5Error(
                 operation: "read the attributes of \(attributeOwner.place)",
-                reason: "they are not those that were written")
+                reason: "they differ from those that were written")
         }
     }
 
@@ -128,7 +126,7 @@ extension AttributeHolder where Self: ~Copyable {
     }
 }
 
-/// The attribute with the checksum of the others.
+/// The name of the attribute with the checksum of the others.
 private let seal = "attributes_checksum"
 
 extension Int {

@@ -1,6 +1,6 @@
-/// A failure that every rank of a communicator knows: all throw the same text, and one need print it.
+/// An error that all ranks of a communicator throw with the same message, so that one of them can print it.
 package struct AgreedError: Error, CustomStringConvertible, Equatable {
-    /// What failed, and on which rank when not on all alike.
+    /// The reason, with the rank unless it is the same on all ranks.
     package let message: String
 
     package init(message: String) { self.message = message }
@@ -9,12 +9,14 @@ package struct AgreedError: Error, CustomStringConvertible, Equatable {
 }
 
 extension Communicator {
-    /// Runs `work` on every rank, and succeeds on all or on none.
+    /// Runs `work` on every rank; succeeds on all ranks or on none. Collective.
     ///
-    /// When `work` throws anywhere, all ranks throw `AgreedError` with the text of the lowest failing rank,
-    /// after "rank 3: " unless every rank failed alike. A rank that throws for itself leaves the others
-    /// waiting in their next collective; every rank must therefore enter here, and `work` must not throw from
-    /// between collectives that the other ranks still make.
+    ///     let file = try communicator.agree { try openFile(path) }
+    ///
+    /// If `work` throws on any rank, all ranks throw `AgreedError` with the message of the lowest of these ranks, after
+    /// "rank 3: " unless all ranks have the same message. Otherwise the other ranks would wait in their next collective
+    /// operation for the rank that has thrown. For the same reason, `work` must not throw between collective operations
+    /// that the other ranks still perform.
     package func agree<R: ~Copyable>(_ work: () throws -> R) throws -> R {
         var result: R?
         var failure: String?
@@ -24,13 +26,13 @@ extension Communicator {
         guard firstFailing < size else { return result.take()! }
 
         let message = try broadcast(failure ?? "", from: firstFailing)
-        let alike = try allReduce(failure == message ? 1 : 0, .minimum) == 1
-        throw AgreedError(message: alike ? message : "rank \(firstFailing): \(message)")
+        let isSameOnAll = try allReduce(failure == message ? 1 : 0, .minimum) == 1
+        throw AgreedError(message: isSameOnAll ? message : "rank \(firstFailing): \(message)")
     }
 
-    /// Runs `work` on rank 0 and returns its result there, nil elsewhere.
+    /// Runs `work` on rank 0 and returns its result there, nil on the other ranks. Collective.
     ///
-    /// When it throws, all ranks throw `AgreedError` with its text.
+    /// If it throws, all ranks throw `AgreedError` with its message.
     package func onRoot<R: ~Copyable>(_ work: () throws -> R) throws -> R? {
         var result: R?
         var failure: String?

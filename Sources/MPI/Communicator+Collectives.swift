@@ -1,12 +1,12 @@
 internal import COpenMPI
 import System
 
-// A count that may exceed 32 bits is moved in pieces; every rank cuts at the same places.
+// Counts in MPI are 32-bit integers: longer messages are sent in pieces, the same on every rank.
 
 extension Communicator {
     // MARK: Reduction
 
-    /// Reduces over the ranks, element by element, in place. All ranks pass as many. Throws `MPIError`.
+    /// Reduces over the ranks, element by element, in place. All ranks pass the same count. Throws `MPIError`.
     package func allReduce<T: MPIScalar>(
         _ buffer: UnsafeMutableBufferPointer<T>, _ op: Reduction = .sum
     ) throws {
@@ -19,7 +19,7 @@ extension Communicator {
         }
     }
 
-    /// The reduction over the ranks, element by element. All ranks pass as many. Throws `MPIError`.
+    /// The reduction over the ranks, element by element. All ranks pass the same count. Throws `MPIError`.
     package func allReduce<T: MPIScalar>(_ values: [T], _ op: Reduction = .sum) throws -> [T] {
         var result = values
         try result.withUnsafeMutableBufferPointer { try allReduce($0, op) }
@@ -33,7 +33,7 @@ extension Communicator {
 
     // MARK: Broadcast
 
-    /// Copies the elements of `root` to all ranks, which pass the same count. Throws `MPIError`.
+    /// Copies the elements of `root` to all ranks. All ranks pass the same count. Throws `MPIError`.
     package func broadcast<T: MPIScalar>(_ buffer: UnsafeMutableBufferPointer<T>, from root: Int = 0) throws {
         for piece in pieces(of: buffer) {
             try MPIError.check(
@@ -42,7 +42,7 @@ extension Communicator {
         }
     }
 
-    /// The values of `root`, of whatever length; what the other ranks pass is ignored. Throws `MPIError`.
+    /// The values of `root`, of any length; those of the other ranks are ignored. Throws `MPIError`.
     package func broadcast<T: MPIScalar>(_ values: [T], from root: Int = 0) throws -> [T] {
         var count = values.count
         try withUnsafeMutablePointer(to: &count) {
@@ -53,7 +53,7 @@ extension Communicator {
         return result
     }
 
-    /// The text of `root`; what the other ranks pass is ignored. Throws `MPIError`.
+    /// The text of `root`; those of the other ranks are ignored. Throws `MPIError`.
     package func broadcast(_ text: String, from root: Int = 0) throws -> String {
         String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
     }
@@ -62,7 +62,7 @@ extension Communicator {
 
     /// The values of every rank, by rank, on `root`; nil on the others. The lengths may differ.
     ///
-    /// Throws `MPIError`, on every rank if together they are more than 2³¹ − 1 values.
+    /// Throws `MPIError`, on every rank if the total exceeds 2³¹ − 1 values.
     package func gather<T: MPIScalar>(_ values: [T], to root: Int = 0) throws -> [[T]]? {
         let layout = try GatherLayout(counts: allGatherCount(values.count), call: "MPI_Gatherv")
         var all: [T] = Array(zeroed: rank == root ? layout.total : 0)
@@ -76,7 +76,7 @@ extension Communicator {
 
     /// The values of every rank, by rank, on all ranks. The lengths may differ.
     ///
-    /// Throws `MPIError`, on every rank if together they are more than 2³¹ − 1 values.
+    /// Throws `MPIError`, on every rank if the total exceeds 2³¹ − 1 values.
     package func allGather<T: MPIScalar>(_ values: [T]) throws -> [[T]] {
         let layout = try GatherLayout(counts: allGatherCount(values.count), call: "MPI_Allgatherv")
         var all: [T] = Array(zeroed: layout.total)
@@ -103,24 +103,24 @@ extension Communicator {
 
     // MARK: Exchange
 
-    /// Gives the value at each index to the rank of that number, and returns what each rank gave this one.
-    /// Throws `MPIError`.
+    /// Sends `values[r]` to rank r for every r; returns the values received, by rank. Throws `MPIError`.
     package func exchangeWithAll<T: MPIScalar>(_ values: [T]) throws -> [T] {
-        invariant(values.count == size, "\(values.count) values for \(size) ranks")
+        invariant(values.count == size, "an exchange among \(size) ranks needs as many values, not \(values.count)")
         var result: [T] = Array(zeroed: size)
         try MPIError.check(
             MPI_Alltoall(values, 1, T.mpiKind.datatype, &result, 1, T.mpiKind.datatype, handle), "MPI_Alltoall")
         return result
     }
 
-    /// Sends elements to `partner` and receives as many or other ones from it, which makes the same call.
-    /// Throws `MPIError`.
+    /// Sends elements to `partner`, which makes the same call, and receives from it; the counts may differ. Throws
+    /// `MPIError`.
     package func exchange<T: MPIScalar>(
         sending: UnsafeMutableBufferPointer<T>, receiving: UnsafeMutableBufferPointer<T>, with partner: Int
     ) throws {
-        let (given, got) = (pieces(of: sending), pieces(of: receiving))
-        for index in 0..<max(given.count, got.count) {
-            let (out, into) = (index < given.count ? given[index] : nil, index < got.count ? got[index] : nil)
+        let (sent, received) = (pieces(of: sending), pieces(of: receiving))
+        for index in 0..<max(sent.count, received.count) {
+            let out = index < sent.count ? sent[index] : nil
+            let into = index < received.count ? received[index] : nil
             try MPIError.check(
                 MPI_Sendrecv(
                     out?.baseAddress, Int32(out?.count ?? 0), T.mpiKind.datatype, Int32(partner), 0,
@@ -132,7 +132,7 @@ extension Communicator {
 
     // MARK: Pieces
 
-    /// `buffer`, cut into parts that one call to MPI can take.
+    /// `buffer` in pieces of at most `pieceLength` elements.
     func pieces<T>(of buffer: UnsafeMutableBufferPointer<T>) -> [UnsafeMutableBufferPointer<T>] {
         stride(from: 0, to: buffer.count, by: pieceLength).map { start in
             UnsafeMutableBufferPointer(rebasing: buffer[start..<min(start + pieceLength, buffer.count)])
@@ -140,7 +140,7 @@ extension Communicator {
     }
 }
 
-/// Where the values of each rank lie among those of all, in MPI's 32-bit counts.
+/// The counts and offsets of the ranks in a gathered buffer, as MPI's 32-bit integers.
 private struct GatherLayout {
     let counts: [Int32]
     let offsets: [Int32]
@@ -150,7 +150,7 @@ private struct GatherLayout {
         total = counts.reduce(0, +)
         guard total <= Int(Int32.max) else {
             throw MPIError(
-                call: call, message: "\(total) values are more than MPI's 32-bit counts can gather")
+                call: call, message: "\(total) values exceed the 32-bit counts of MPI")
         }
         self.counts = counts.map { Int32($0) }
         var offset: Int32 = 0
@@ -166,7 +166,7 @@ private struct GatherLayout {
 }
 
 extension Array where Element: MPIScalar {
-    /// `count` zeros.
+    /// An array of `count` zeros.
     init(zeroed count: Int) {
         self.init(unsafeUninitializedCapacity: count) { buffer, initialized in
             UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)

@@ -1,12 +1,12 @@
 import System
 
 extension Communicator {
-    /// The part of `count` items that belongs to `rank` of `size`: contiguous, and even to within one item.
+    /// The range of `count` items that `rank` of `size` ranks handles; the lengths differ by at most one.
     package static func share(of count: Int, rank: Int, size: Int) -> Range<Int> {
-        invariant(rank >= 0 && rank < size, "rank \(rank) of \(size)")
+        invariant(rank >= 0 && rank < size, "there is no rank \(rank) among \(size) ranks")
         return count * rank / size..<count * (rank + 1) / size
     }
 
-    /// The part of `count` items that belongs to this rank.
+    /// The range of `count` items that this rank handles.
     package func share(of count: Int) -> Range<Int> { Self.share(of: count, rank: rank, size: size) }
 }

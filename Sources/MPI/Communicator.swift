@@ -2,21 +2,23 @@ internal import COpenMPI
 import Glibc
 import System
 
-/// A group of ranks that talk to each other.
+/// A group of ranks that exchange messages.
 ///
-/// Every operation that is not said to be local is collective: all ranks of the communicator must make the
-/// same calls in the same order. Threads of one rank may use different communicators at once, if MPI grants
-/// `MPIEnvironment.ThreadLevel.multiple`; on one communicator they must agree on an order.
+///     let sum = try Communicator.world.allReduce(count)
 ///
-/// - Note: `@unchecked Sendable`, because the handle is an address in the library that never changes.
+/// Operations are collective unless documented as local: all ranks of the communicator must make the same calls in the
+/// same order. Threads of a rank may use different communicators at once if MPI provides
+/// `MPIEnvironment.ThreadLevel.multiple`; on the same communicator their calls must have the same order on all ranks.
+///
+/// - Note: `@unchecked Sendable` because the handle is a constant address in the library.
 package final class Communicator: @unchecked Sendable {
     /// All ranks of the job.
     package static let world = Communicator(predefined: kaon_MPI_COMM_WORLD)
 
-    /// This rank alone.
+    /// A communicator of this rank only.
     package static let selfOnly = Communicator(predefined: kaon_MPI_COMM_SELF)
 
-    /// The number of this rank, from 0 up to `size`.
+    /// The number of this rank, 0 ..< `size`.
     package let rank: Int
 
     /// The number of ranks.
@@ -24,12 +26,12 @@ package final class Communicator: @unchecked Sendable {
 
     let handle: MPI_Comm
 
-    /// The most elements that one call to MPI is given: its counts are 32-bit.
+    /// The maximum number of elements in one call to MPI, whose counts are 32-bit integers.
     package let pieceLength: Int
 
     private let isOwned: Bool
 
-    /// The communicator as C sees it, for other libraries that speak MPI.
+    /// The handle in C, for other libraries that use MPI.
     package var cHandle: OpaquePointer { handle }
 
     private init(_ handle: MPI_Comm, isOwned: Bool, pieceLength: Int = 1 << 30) throws {
@@ -46,7 +48,7 @@ package final class Communicator: @unchecked Sendable {
 
     private convenience init(predefined: () -> MPI_Comm) {
         MPIEnvironment.requireRunning()
-        // Rank and size of a predefined communicator cannot fail while MPI runs.
+        // While MPI is running, the rank and size of a predefined communicator are always available.
         try! self.init(predefined(), isOwned: false)
     }
 
@@ -56,36 +58,32 @@ package final class Communicator: @unchecked Sendable {
         _ = MPI_Comm_free(&handle)
     }
 
-    /// Parts the ranks: those of the same `color` (≥ 0) form a communicator, ordered by `key`, then rank.
-    ///
-    /// Throws `MPIError`.
+    /// The communicator of the ranks with the same `color` (≥ 0), ordered by `key`, then by rank. Throws `MPIError`.
     package func split(color: Int, key: Int) throws -> Communicator {
-        invariant(color >= 0, "the color of a split is \(color); it must not be negative")
+        invariant(color >= 0, "the color of a split must not be negative, found \(color)")
         var part: MPI_Comm?
         try MPIError.check(MPI_Comm_split(handle, Int32(color), Int32(key), &part), "MPI_Comm_split")
         return try Communicator(part!, isOwned: true, pieceLength: pieceLength)
     }
 
-    /// The same ranks with a context of their own, so that its messages never meet those of the original.
-    ///
-    /// Throws `MPIError`.
+    /// A communicator of the same ranks, whose messages are separate from those of this one. Throws `MPIError`.
     package func duplicate() throws -> Communicator {
         try duplicate(pieceLength: pieceLength)
     }
 
-    /// A duplicate that cuts its messages after `pieceLength` elements, to try what otherwise takes 2³⁰.
+    /// A duplicate with another `pieceLength`, so that tests need not send 2³⁰ elements.
     package func duplicate(pieceLength: Int) throws -> Communicator {
         var copy: MPI_Comm?
         try MPIError.check(MPI_Comm_dup(handle, &copy), "MPI_Comm_dup")
         return try Communicator(copy!, isOwned: true, pieceLength: pieceLength)
     }
 
-    /// Waits until every rank has come here. Throws `MPIError`.
+    /// Waits until all ranks have called it. Throws `MPIError`.
     package func barrier() throws {
         try MPIError.check(MPI_Barrier(handle), "MPI_Barrier")
     }
 
-    /// Ends the job on every rank with the exit status `code`; local, for when the others cannot be told.
+    /// Ends the job on all ranks with exit code `code`. Local.
     package func abort(code: Int32) -> Never {
         _ = MPI_Abort(handle, code)
         exit(code)

@@ -3,17 +3,17 @@ import Foundation
 import Synchronization
 import System
 
-/// The life of the MPI library in this process.
+/// The start, the end and the properties of the MPI library in this process.
 package enum MPIEnvironment {
-    /// What MPI allows threads to do; each level allows what the one before does.
+    /// The support of MPI for threads; each level includes the previous one.
     package enum ThreadLevel: Int32, Comparable, Sendable {
         /// One thread only.
         case single
-        /// Many threads, of which the one that initialised MPI may call it.
+        /// Many threads; only the one that started MPI may call it.
         case funneled
-        /// Many threads may call MPI, one at a time.
+        /// Many threads; they may call MPI one at a time.
         case serialized
-        /// Many threads may call MPI at once.
+        /// Many threads; they may call MPI at once.
         case multiple
 
         package static func < (a: ThreadLevel, b: ThreadLevel) -> Bool { a.rawValue < b.rawValue }
@@ -21,9 +21,10 @@ package enum MPIEnvironment {
 
     private static let lifecycle = Mutex(())
 
-    /// Starts MPI, asking that any thread may call it, and returns what was granted; again is harmless.
+    /// Starts MPI with a request for `ThreadLevel.multiple`, and returns the level that it provides. Does nothing if
+    /// MPI is running.
     ///
-    /// Without `mpirun` the process is a world of its own. MPI starts once: throws `MPIError` after its end.
+    /// Without `mpirun`, the job has one rank. MPI cannot be restarted: throws `MPIError` after `finalize()`.
     @discardableResult
     package static func initialize() throws -> ThreadLevel {
         try lifecycle.withLock { _ in
@@ -31,14 +32,14 @@ package enum MPIEnvironment {
                 throw MPIError(call: "MPI_Init_thread", message: "MPI was finalized and cannot start again")
             }
             if !isInitialized {
-                // Open MPI would leave a file for locks beside every file that is read, for pointers that
-                // ranks share and kaon does not use; the folders of data may be read-only.
+                // For shared file pointers, which kaon does not use, Open MPI would create a lock file beside every
+                // open file, also in the folders of the data, which may be read-only.
                 setenv("OMPI_MCA_sharedfp", "^lockedfile", 0)
                 var granted: Int32 = 0
                 try MPIError.check(
                     MPI_Init_thread(nil, nil, ThreadLevel.multiple.rawValue, &granted), "MPI_Init_thread")
-                // The default handler ends the job inside the library; errors shall come back as codes.
-                // Communicators made from these two inherit the handler.
+                // Return error codes instead of ending the job inside the library. Communicators that are created
+                // from these two inherit the handler.
                 for communicator in [kaon_MPI_COMM_WORLD(), kaon_MPI_COMM_SELF()] {
                     try MPIError.check(
                         MPI_Comm_set_errhandler(communicator, kaon_MPI_ERRORS_RETURN()),
@@ -49,21 +50,21 @@ package enum MPIEnvironment {
         }
     }
 
-    /// Ends MPI; collective over all ranks. Does nothing when MPI is not running.
+    /// Ends MPI; collective over all ranks. Does nothing if MPI is not running.
     package static func finalize() {
         lifecycle.withLock { _ in
             if isInitialized { _ = MPI_Finalize() }
         }
     }
 
-    /// Whether MPI is running: started, and not yet finalized.
+    /// True if MPI has been started and not finalized.
     package static var isInitialized: Bool {
         var started: Int32 = 0
         _ = MPI_Initialized(&started)
         return started != 0 && !isFinalized
     }
 
-    /// What MPI granted to threads; MPI must be running.
+    /// The level that MPI provides; MPI must be running.
     package static var threadLevel: ThreadLevel {
         requireRunning()
         var level: Int32 = 0
@@ -71,15 +72,15 @@ package enum MPIEnvironment {
         return ThreadLevel(rawValue: level) ?? .single
     }
 
-    /// The library and its version: `Open MPI 4.1.4`.
+    /// The name and version of the library: `Open MPI 4.1.4`.
     package static var libraryVersion: String {
         let text = cString(capacity: MPI_MAX_LIBRARY_VERSION_STRING) { MPI_Get_library_version($0, $1) }
-        // The library says "Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4, repo rev: …".
+        // From "Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4, repo rev: …".
         let name = text.prefix { $0 != "," && !$0.isNewline }
         return String(name.replacing(" v", with: " "))
     }
 
-    /// The name of the machine that this process runs on; MPI must be running.
+    /// The name of this host; MPI must be running.
     package static var processorName: String {
         requireRunning()
         return cString(capacity: MPI_MAX_PROCESSOR_NAME) { MPI_Get_processor_name($0, $1) }
@@ -92,6 +93,6 @@ package enum MPIEnvironment {
     }
 
     static func requireRunning() {
-        invariant(isInitialized, "MPI is not running: MPIEnvironment.initialize() comes first")
+        invariant(isInitialized, "MPI is used before MPIEnvironment.initialize() or after finalize()")
     }
 }

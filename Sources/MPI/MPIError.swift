@@ -1,17 +1,17 @@
 internal import COpenMPI
 
-/// A call to the MPI library that failed: `MPI_Allreduce failed: MPI_ERR_COMM: invalid communicator`.
+/// A failed call to the MPI library: `MPI_Allreduce failed: MPI_ERR_COMM: invalid communicator`.
 package struct MPIError: Error, CustomStringConvertible {
-    /// The MPI function, or the operation of ours, that failed.
+    /// The function that failed.
     package let call: String
-    /// What the library says about it.
+    /// The library's error message.
     package let message: String
 
     package var description: String { "\(call) failed: \(message)" }
 }
 
 extension MPIError {
-    /// Throws when `code`, the outcome of the MPI function named `call`, is not success.
+    /// Throws if `code`, the return value of the function `call`, is not `MPI_SUCCESS`.
     static func check(_ code: Int32, _ call: String) throws {
         guard code != MPI_SUCCESS else { return }
         let text = cString(capacity: MPI_MAX_ERROR_STRING) { MPI_Error_string(code, $0, $1) }
@@ -19,7 +19,7 @@ extension MPIError {
     }
 }
 
-/// The text that a function of MPI writes into a buffer of `capacity` bytes, together with its length.
+/// The text that a function of MPI writes into a buffer of `capacity` bytes, along with its length.
 func cString(
     capacity: Int32, _ write: (UnsafeMutablePointer<CChar>?, UnsafeMutablePointer<Int32>) -> Int32
 ) -> String {

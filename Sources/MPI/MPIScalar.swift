@@ -1,12 +1,12 @@
 internal import COpenMPI
 
-/// A number that MPI can move and reduce.
+/// A number type that MPI can send and reduce.
 package protocol MPIScalar: BitwiseCopyable, Sendable {
-    /// How MPI calls the type.
+    /// The corresponding type of MPI.
     static var mpiKind: MPIKind { get }
 }
 
-/// The types of number known to MPI here.
+/// The number types of MPI that are used here.
 package enum MPIKind: Sendable {
     case float32, float64, int32, int64, uint8, uint16, uint32, uint64
 
@@ -34,7 +34,7 @@ extension UInt16: MPIScalar { package static var mpiKind: MPIKind { .uint16 } }
 extension UInt32: MPIScalar { package static var mpiKind: MPIKind { .uint32 } }
 extension UInt64: MPIScalar { package static var mpiKind: MPIKind { .uint64 } }
 
-/// How a reduction combines the values of the ranks, element by element.
+/// The operation of a reduction, applied element by element.
 package enum Reduction: Sendable {
     case sum, maximum, minimum
 

@@ -1,14 +1,13 @@
 internal import COpenMPI
 import System
 
-/// Short messages of a fixed number of integers, between ranks that never wait for each other: who posts does
-/// not ask whether anybody reads, and who looks finds what has come.
+/// Exchanges short messages of a fixed number of integers between ranks, without waiting for other ranks.
 ///
-/// One thread of a rank uses it, beside others that use other communicators: MPI has to grant
+/// To be used by one thread of a rank. Other threads may use other communicators meanwhile if MPI provides
 /// `MPIEnvironment.ThreadLevel.multiple`.
 package final class Mailbox: @unchecked Sendable {
-    /// A message on its way, whose memory MPI reads.
-    private final class Letter {
+    /// A message being sent, which owns the memory that MPI reads.
+    private final class PendingMessage {
         let elements: UnsafeMutablePointer<Int64>
         var request: MPI_Request?
 
@@ -22,12 +21,14 @@ package final class Mailbox: @unchecked Sendable {
 
     private let communicator: Communicator
     private let length: Int
-    /// By destination; one to each rank at a time.
-    private var onTheirWay: [Int: Letter] = [:]
+    /// By destination, at most one for each rank.
+    private var pending: [Int: PendingMessage] = [:]
+    /// Messages sent so far, by destination.
     private var posted: [Int]
+    /// Messages received so far, by source.
     private var taken: [Int]
 
-    /// A box for messages of `length` integers, with a context of its own; collective. Throws `MPIError`.
+    /// Creates a mailbox for messages of `length` integers; collective. Throws `MPIError`.
     package init(on communicator: Communicator, length: Int) throws {
         self.communicator = try communicator.duplicate()
         self.length = length
@@ -35,42 +36,42 @@ package final class Mailbox: @unchecked Sendable {
         taken = posted
     }
 
-    /// Sends a message, unless the one before to the same rank has still not left: then nothing. Local.
+    /// Sends a message, or drops it if the previous one to that rank is still being sent. Local. Throws `MPIError`.
     package func post(_ values: [Int64], to rank: Int) throws {
-        invariant(values.count == length, "a message of \(values.count) values, not \(length)")
-        if let letter = onTheirWay[rank] {
+        invariant(values.count == length, "a message has \(values.count) values, the mailbox is for \(length)")
+        if let message = pending[rank] {
             var done: Int32 = 0
-            try MPIError.check(MPI_Test(&letter.request, &done, nil), "MPI_Test")
+            try MPIError.check(MPI_Test(&message.request, &done, nil), "MPI_Test")
             if done == 0 { return }
         }
-        let letter = Letter(values)
+        let message = PendingMessage(values)
         try MPIError.check(
             MPI_Isend(
-                letter.elements, Int32(length), Int64.mpiKind.datatype, Int32(rank), 0, communicator.handle,
-                &letter.request),
+                message.elements, Int32(length), Int64.mpiKind.datatype, Int32(rank), 0, communicator.handle,
+                &message.request),
             "MPI_Isend")
-        onTheirWay[rank] = letter
+        pending[rank] = message
         posted[rank] += 1
     }
 
-    /// The next message that has come, and from whom; nil when there is none. Local.
+    /// The next message that has arrived and its source; nil if there is none. Local. Throws `MPIError`.
     package func take() throws -> (values: [Int64], from: Int)? {
         var (found, status) = (Int32(0), MPI_Status())
         try MPIError.check(MPI_Iprobe(MPI_ANY_SOURCE, 0, communicator.handle, &found, &status), "MPI_Iprobe")
         return found == 0 ? nil : (try receive(from: Int(status.MPI_SOURCE)), Int(status.MPI_SOURCE))
     }
 
-    /// Waits for all messages that anybody has posted, so that none is left when MPI ends; collective, and
-    /// the last call.
+    /// Receives and drops all messages that are still being sent, as MPI requires before it ends. Collective; no calls
+    /// may follow. Throws `MPIError`.
     package func close() throws {
         let expected = try communicator.exchangeWithAll(posted)
         for rank in 0..<communicator.size {
             while taken[rank] < expected[rank] { _ = try receive(from: rank) }
         }
-        for letter in onTheirWay.values {
-            try MPIError.check(MPI_Wait(&letter.request, nil), "MPI_Wait")
+        for message in pending.values {
+            try MPIError.check(MPI_Wait(&message.request, nil), "MPI_Wait")
         }
-        onTheirWay = [:]
+        pending = [:]
     }
 
     private func receive(from rank: Int) throws -> [Int64] {

@@ -1,8 +1,8 @@
-/// Memory that a request may use while the program goes on: it stays in place as long as the object lives.
+/// Memory for a non-blocking operation, at a fixed address during the lifetime of the object.
 package protocol MessageBuffer: AnyObject {
     associatedtype Element: MPIScalar
 
-    /// The elements, all initialised; valid only while the object is held.
+    /// The elements, all initialised; valid during the lifetime of the object.
     var elements: UnsafeMutableBufferPointer<Element> { get }
 }
 
@@ -10,7 +10,7 @@ package protocol MessageBuffer: AnyObject {
 package final class Message<Element: MPIScalar>: MessageBuffer {
     package let elements: UnsafeMutableBufferPointer<Element>
 
-    /// `count` zeros.
+    /// A buffer of `count` zeros.
     package init(count: Int) {
         elements = .allocate(capacity: count)
         UnsafeMutableRawBufferPointer(elements).initializeMemory(as: UInt8.self, repeating: 0)

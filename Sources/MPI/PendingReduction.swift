@@ -2,9 +2,12 @@ internal import COpenMPI
 import System
 
 extension Communicator {
-    /// Starts to reduce `buffer` over the ranks, in place, and returns at once. All ranks pass as many.
+    /// Starts to reduce `buffer` over the ranks, in place, and returns immediately. All ranks pass the same count.
     ///
-    /// The buffer must not be touched until `PendingReduction.wait()` gives it back. Throws `MPIError`.
+    ///     let pending = try communicator.startAllReduce(Message(values))
+    ///     let sums = try pending.wait().values
+    ///
+    /// The buffer must not be accessed until `PendingReduction.wait()` returns it. Throws `MPIError`.
     package func startAllReduce<B: MessageBuffer>(
         _ buffer: B, _ op: Reduction = .sum
     ) throws -> PendingReduction<B> {
@@ -13,20 +16,17 @@ extension Communicator {
         return pending
     }
 
-    /// Starts to exchange `buffer`, one part of equal size for each rank, in place: part r goes to rank r, and its place
-    /// is taken by what rank r had for this one. All ranks pass as many elements, fewer than 2³¹.
-    ///
-    /// Throws `MPIError`.
+    /// Starts an all-to-all exchange of `buffer`, in place: it has one part of equal size for each rank; part r is sent
+    /// to rank r and replaced by the part received from it. All ranks pass the same count, below 2³¹. Throws
+    /// `MPIError`.
     package func startExchangeWithAll<B: MessageBuffer>(_ buffer: B) throws -> PendingReduction<B> {
         let pending = PendingReduction(buffer)
         try pending.startExchange(on: self)
         return pending
     }
 
-    /// Starts to gather the parts of `buffer` in place: part r is that of rank r. All ranks pass as many elements, fewer
-    /// than 2³¹.
-    ///
-    /// Throws `MPIError`.
+    /// Starts to gather the parts of `buffer` on all ranks, in place: part r is that of rank r. All ranks pass the
+    /// same count, below 2³¹. Throws `MPIError`.
     package func startAllGather<B: MessageBuffer>(_ buffer: B) throws -> PendingReduction<B> {
         let pending = PendingReduction(buffer)
         try pending.startGather(on: self)
@@ -34,9 +34,10 @@ extension Communicator {
     }
 }
 
-/// A reduction, or a part of one that the caller completes, on its way; it owns its buffer until `wait()` or a true `test()`.
+/// A non-blocking reduction, exchange or gathering in progress. It owns its buffer until `wait()` returns.
 ///
-/// One that is dropped before traps: MPI would write into memory that is someone else's by then.
+/// To release it before `wait()`, a true `test()` or `abandon()` is a broken invariant: MPI would write into memory
+/// that has been freed.
 package final class PendingReduction<Buffer: MessageBuffer> {
     private let buffer: Buffer
     private var requests: [MPI_Request?] = []
@@ -44,7 +45,7 @@ package final class PendingReduction<Buffer: MessageBuffer> {
     fileprivate init(_ buffer: Buffer) { self.buffer = buffer }
 
     deinit {
-        invariant(requests.isEmpty, "a pending reduction was dropped")
+        invariant(requests.isEmpty, "a pending reduction was released before it had ended")
     }
 
     fileprivate func start(on communicator: Communicator, _ op: Reduction) throws {
@@ -59,7 +60,7 @@ package final class PendingReduction<Buffer: MessageBuffer> {
     }
 
     fileprivate func startExchange(on communicator: Communicator) throws {
-        let (count, type) = (part(on: communicator), Buffer.Element.mpiKind.datatype)
+        let (count, type) = (partLength(on: communicator), Buffer.Element.mpiKind.datatype)
         var request: MPI_Request?
         try checkOrAbandon(
             MPI_Ialltoall(
@@ -69,7 +70,7 @@ package final class PendingReduction<Buffer: MessageBuffer> {
     }
 
     fileprivate func startGather(on communicator: Communicator) throws {
-        let (count, type) = (part(on: communicator), Buffer.Element.mpiKind.datatype)
+        let (count, type) = (partLength(on: communicator), Buffer.Element.mpiKind.datatype)
         var request: MPI_Request?
         try checkOrAbandon(
             MPI_Iallgather(
@@ -78,13 +79,15 @@ package final class PendingReduction<Buffer: MessageBuffer> {
         requests.append(request)
     }
 
-    /// The elements of each rank.
-    private func part(on communicator: Communicator) -> Int32 {
-        invariant(buffer.elements.count % communicator.size == 0, "the parts of a buffer are of equal size")
+    /// The number of elements of each part.
+    private func partLength(on communicator: Communicator) -> Int32 {
+        invariant(
+            buffer.elements.count % communicator.size == 0,
+            "\(buffer.elements.count) elements cannot be divided into equal parts for \(communicator.size) ranks")
         return Int32(buffer.elements.count / communicator.size)
     }
 
-    /// Whether the reduction is done; also gives MPI a chance to move it on. Throws `MPIError`.
+    /// True if the reduction has ended; also lets MPI progress. Throws `MPIError`.
     package func test() throws -> Bool {
         var done: Int32 = 1
         let code = MPI_Testall(Int32(requests.count), &requests, &done, nil)
@@ -93,7 +96,7 @@ package final class PendingReduction<Buffer: MessageBuffer> {
         return done != 0
     }
 
-    /// Waits for the reduction and gives the buffer back, with the result in it. Throws `MPIError`.
+    /// Waits for the end of the reduction and returns the buffer with the result. Throws `MPIError`.
     package func wait() throws -> Buffer {
         let code = MPI_Waitall(Int32(requests.count), &requests, nil)
         try checkOrAbandon(code, "MPI_Waitall")
@@ -101,14 +104,14 @@ package final class PendingReduction<Buffer: MessageBuffer> {
         return buffer
     }
 
-    /// Gives the reduction up, for when an error is about to end the job: the buffer is never freed.
+    /// Gives up the reduction when an error is about to end the job: the buffer is never freed.
     package func abandon() {
         guard !requests.isEmpty else { return }
         _ = Unmanaged.passRetained(buffer)
         requests = []
     }
 
-    /// After an error MPI may still hold the memory, and the error shall be seen, not the trap of `deinit`.
+    /// Abandons the reduction on an error: MPI may still use the memory, and `deinit` must not hide the error.
     private func checkOrAbandon(_ code: Int32, _ call: String) throws {
         do { try MPIError.check(code, call) } catch {
             abandon()

@@ -1,6 +1,10 @@
-/// A cyclic redundancy check of 32 bits: any single damage shows, malice does not.
+/// A 32-bit cyclic redundancy check. It detects damage, not manipulation.
+///
+///     var checksum = CRC32(.zlib)
+///     checksum.add(bytes)
+///     checksum.value
 package struct CRC32 {
-    /// The polynomial, its lowest power in the highest bit.
+    /// The generator polynomial, with the lowest power in the highest bit.
     package struct Polynomial: Sendable {
         fileprivate let table: [UInt32]
 
@@ -10,9 +14,9 @@ package struct CRC32 {
             }
         }
 
-        /// That of zlib and Python's `zlib.crc32`.
+        /// The polynomial of zlib and Python's `zlib.crc32`.
         package static let zlib = Polynomial(0xedb8_8320)
-        /// Castagnoli's: CRC-32C (RFC 3720, appendix B.4).
+        /// Castagnoli's polynomial, CRC-32C (RFC 3720, appendix B.4).
         package static let castagnoli = Polynomial(0x82f6_3b78)
     }
 
@@ -23,7 +27,7 @@ package struct CRC32 {
         self.polynomial = polynomial
     }
 
-    /// Adds bytes after those that were added before.
+    /// Adds bytes after the previous ones.
     package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         var state = state
         polynomial.table.withUnsafeBufferPointer { table in
@@ -32,10 +36,10 @@ package struct CRC32 {
         self.state = state
     }
 
-    /// The checksum.
+    /// The checksum of all bytes so far.
     package var value: UInt32 { ~state }
 
-    /// The checksum, in eight hexadecimal digits.
+    /// The checksum in eight hexadecimal digits.
     var text: String {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: 8 - digits.count) + digits

@@ -1,7 +1,7 @@
-/// Reads the JSON of a header from left to right, no more of it than a header may have.
+/// Reads the subset of JSON that a header may have, from left to right.
 ///
-/// A general reader would take one of two equal keys, and numbers that no integer holds; and it would build a
-/// tree as deep as a hostile file wants.
+/// A general JSON parser accepts duplicate keys and numbers that do not fit an integer, and builds a tree of any depth,
+/// which a hostile file could use to exhaust memory.
 struct JSONScanner {
     typealias Problem = SafetensorsHeader.Problem
 
@@ -10,7 +10,7 @@ struct JSONScanner {
 
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    /// Reads an object; `read` takes the value of each key. Throws `Problem` where a key comes twice.
+    /// Reads an object; `read` reads the value of each key. Throws `Problem`, also if a key occurs twice.
     mutating func object(_ read: (inout JSONScanner, String) throws -> Void) throws {
         try expect("{")
         var keys: Set<String> = []
@@ -21,7 +21,7 @@ struct JSONScanner {
         while true {
             let key = try string()
             guard keys.insert(key).inserted else {
-                throw Problem("its header has the key \(SafetensorsError.quoted(key)) twice")
+                throw Problem("the header has the key \(SafetensorsError.quoted(key)) twice")
             }
             try expect(":")
             try read(&self, key)
@@ -29,7 +29,7 @@ struct JSONScanner {
         }
     }
 
-    /// Reads a list of at most that many whole numbers from 0.
+    /// Reads a list of at most `limit` non-negative integers.
     mutating func naturals(atMost limit: Int) throws -> [Int] {
         try expect("[")
         var numbers: [Int] = []
@@ -38,13 +38,13 @@ struct JSONScanner {
             return []
         }
         repeat {
-            guard numbers.count < limit else { throw malformed("a list of at most \(limit) numbers") }
+            guard numbers.count < limit else { throw malformed("a list of at most \(limit) integers") }
             numbers.append(try natural())
         } while try isFollowedByAnother(closedBy: "]")
         return numbers
     }
 
-    /// Reads text in quotes.
+    /// Reads a string.
     mutating func string() throws -> String {
         try expect("\"")
         var text: [UInt8] = []
@@ -54,18 +54,18 @@ struct JSONScanner {
             switch byte {
             case UInt8(ascii: "\""):
                 guard let string = String(validating: text, as: UTF8.self) else {
-                    throw Problem("its header holds text that is not UTF-8")
+                    throw Problem("the header contains text that is not UTF-8")
                 }
                 return string
             case UInt8(ascii: "\\"): text += Array(String(try escaped()).utf8)
-            case 0..<0x20: throw malformed("text without control characters")
+            case 0..<0x20: throw malformed("a string without control characters")
             default: text.append(byte)
             }
         }
-        throw malformed("the end of a text")
+        throw malformed("the end of a string")
     }
 
-    /// Nothing but white space is left.
+    /// Throws `Problem` if anything but white space is left.
     mutating func end() throws {
         guard next() == nil else { throw malformed("the end of the header") }
     }
@@ -73,7 +73,7 @@ struct JSONScanner {
     // MARK: - Parts
 
     private mutating func escaped() throws -> Unicode.Scalar {
-        guard position < bytes.count else { throw malformed("the end of a text") }
+        guard position < bytes.count else { throw malformed("the end of a string") }
         defer { position += 1 }
         switch bytes[position] {
         case UInt8(ascii: "\""): return "\""
@@ -85,26 +85,26 @@ struct JSONScanner {
         case UInt8(ascii: "r"): return "\r"
         case UInt8(ascii: "t"): return "\t"
         case UInt8(ascii: "u"): return try codePoint()
-        default: throw malformed("an escape that JSON knows")
+        default: throw malformed("a valid escape sequence")
         }
     }
 
-    /// The code point of `uXXXX`, or of a surrogate pair `uXXXX\uXXXX`; ends on its last digit.
+    /// The code point of `uXXXX` or of a surrogate pair `uXXXX\uXXXX`; ends at its last digit.
     private mutating func codePoint() throws -> Unicode.Scalar {
         let first = try hexadecimal()
         if let scalar = Unicode.Scalar(first) { return scalar }
         guard first < 0xdc00, position + 2 < bytes.count, bytes[position + 1] == UInt8(ascii: "\\"),
             bytes[position + 2] == UInt8(ascii: "u")
-        else { throw malformed("a pair of surrogates") }
+        else { throw malformed("a surrogate pair") }
         position += 2
         let second = try hexadecimal()
         guard 0xdc00..<0xe000 ~= second,
             let scalar = Unicode.Scalar(0x10000 + (first - 0xd800) << 10 + (second - 0xdc00))
-        else { throw malformed("a pair of surrogates") }
+        else { throw malformed("a surrogate pair") }
         return scalar
     }
 
-    /// The four digits after the current byte; ends on the last of them.
+    /// The four digits after the current byte; ends at the last of them.
     private mutating func hexadecimal() throws -> UInt32 {
         var value: UInt32 = 0
         for _ in 0..<4 {
@@ -122,14 +122,14 @@ struct JSONScanner {
         var value: Int?
         _ = next()
         while position < bytes.count, case let digit = bytes[position], 0x30...0x39 ~= digit {
-            guard value != 0 else { throw malformed("a number without leading zeros") }
+            guard value != 0 else { throw malformed("an integer without leading zeros") }
             let (tenfold, overflows) = (value ?? 0).multipliedReportingOverflow(by: 10)
             let (sum, overflowsToo) = tenfold.addingReportingOverflow(Int(digit) - 0x30)
-            guard !overflows, !overflowsToo else { throw malformed("a number below 2^63") }
+            guard !overflows, !overflowsToo else { throw malformed("an integer below 2^63") }
             value = sum
             position += 1
         }
-        guard let value else { throw malformed("a whole number from 0") }
+        guard let value else { throw malformed("a non-negative integer") }
         return value
     }
 
@@ -158,6 +158,6 @@ struct JSONScanner {
     }
 
     private func malformed(_ expected: String) -> Problem {
-        Problem("its header is no sound JSON: \(expected) is missing at byte \(position)")
+        Problem("the header is not valid JSON: \(expected) is missing at byte \(position)")
     }
 }

@@ -1,4 +1,4 @@
-/// Why a safetensors file cannot be read or written, in one sentence that names it.
+/// The reason why a safetensors file cannot be read, with the name of the file.
 package struct SafetensorsError: Error, CustomStringConvertible, Equatable {
     package let description: String
 
@@ -6,7 +6,7 @@ package struct SafetensorsError: Error, CustomStringConvertible, Equatable {
         description = "\(file): \(problem)"
     }
 
-    /// A name from the file, short and printable.
+    /// A name from the file in quotes, shortened and printable.
     static func quoted(_ name: String) -> String {
         let limit = 80
         let shown = name.count > limit ? name.prefix(limit) + "…" : name[...]

@@ -1,52 +1,55 @@
 import Foundation
 
-/// A file of tensors in the safetensors format: the length of the header in 8 bytes (little-endian), the
-/// header in JSON, and the values, row-major and little-endian (https://huggingface.co/docs/safetensors).
+/// A file of tensors in the safetensors format: the length of the header in 8 bytes (little-endian), the header in
+/// JSON, and the values, row-major and little-endian (https://huggingface.co/docs/safetensors).
 ///
-/// All of the header is checked before any value is given out, so that no file, however made, leads beyond
-/// its bytes; and the values are compared with their checksum where the metadata has one.
+///     let file = try SafetensorsFile(contentsOf: "backbone.safetensors")
+///     let weights = try file.floats("encoder.weight")
+///
+/// The header is validated before any value can be read, so that a manipulated file cannot cause reads beyond its end.
+/// The values are verified if the metadata have a checksum.
 package struct SafetensorsFile: Sendable {
-    /// The path as given.
+    /// The path, for messages.
     package let path: String
-    /// Texts by key, as the file's `__metadata__` has them.
+    /// The `__metadata__` of the file.
     package var metadata: [String: String] { header.metadata }
     /// The names of the tensors, sorted.
     package let names: [String]
     private let header: SafetensorsHeader
     private let bytes: Data
+    /// The index in `bytes` of the first value.
     private let body: Int
 
-    /// Reads a file. Throws `SafetensorsError` where there is none, or where it is not sound.
+    /// Reads a file. Throws `SafetensorsError` if it does not exist or is invalid.
     package init(contentsOf path: String) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw SafetensorsError(path, "there is no such file")
+            throw SafetensorsError(path, "no such file")
         }
-        // A pipe would be waited for, and a device has no end.
+        // To read a pipe would block, and a device may have no end.
         let type =
             try? FileManager.default.attributesOfItem(
                 atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)[.type]
             as? FileAttributeType
-        guard type == .typeRegular else { throw SafetensorsError(path, "is no regular file") }
+        guard type == .typeRegular else { throw SafetensorsError(path, "not a regular file") }
         guard let bytes = FileManager.default.contents(atPath: path) else {
             throw SafetensorsError(path, "cannot be read; check its permissions")
         }
         try self.init(bytes, path: path)
     }
 
-    /// Reads the bytes of a file, called `path` in errors. Throws `SafetensorsError` where they are not
-    /// sound.
+    /// Reads the bytes of a file, which is called `path` in messages. Throws `SafetensorsError` if they are invalid.
     package init(_ bytes: Data, path: String) throws {
         guard bytes.count >= 8 else {
-            throw SafetensorsError(path, "is shorter than a safetensors file can be")
+            throw SafetensorsError(path, "too short for a safetensors file")
         }
         let begin = bytes.startIndex
         let length = bytes.prefix(8).reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
-        guard length <= SafetensorsHeader.longest, length <= bytes.count - 8 else {
+        guard length <= SafetensorsHeader.maximumLength, length <= bytes.count - 8 else {
             throw SafetensorsError(
                 path,
-                "its header should have \(length) bytes, but the file has \(bytes.count); is it a safetensors "
-                    + "file, and complete?")
+                "the header should have \(length) bytes, but the file has \(bytes.count); is it a complete "
+                    + "safetensors file?")
         }
         self.path = path
         self.bytes = bytes
@@ -61,7 +64,7 @@ package struct SafetensorsFile: Sendable {
         try verify()
     }
 
-    /// The key of the metadata with the checksum of all bytes after the header; files without it are taken as they are.
+    /// The key of the metadata with the checksum of all bytes after the header; optional.
     static let checksumKey = "crc32"
 
     private func verify() throws {
@@ -71,36 +74,35 @@ package struct SafetensorsFile: Sendable {
         guard checksum.text == expected else {
             throw SafetensorsError(
                 path,
-                "is damaged: its values do not have the checksum that its header tells (where a program has "
-                    + "changed them on purpose, it has to remove '\(Self.checksumKey)' from the metadata)")
+                "the file is damaged: the checksum of its values differs from that in its header (a program that "
+                    + "changes values has to remove '\(Self.checksumKey)' from the metadata)")
         }
     }
 
-    /// The extents of a tensor; `[]` for a single value. Throws `SafetensorsError` where there is none of
-    /// that name.
+    /// The shape of a tensor; `[]` for a single value. Throws `SafetensorsError` if it does not exist.
     package func shape(_ name: String) throws -> [Int] { try entry(name).shape }
 
-    /// What a tensor consists of. Throws `SafetensorsError` where there is none of that name.
+    /// The element type of a tensor. Throws `SafetensorsError` if it does not exist.
     package func type(_ name: String) throws -> SafetensorsType { try entry(name).type }
 
-    /// The values of a tensor of type `float32`, row-major. Throws `SafetensorsError` where there is none.
+    /// The values of a tensor of type `float32`, row-major. Throws `SafetensorsError` if there is none.
     package func floats(_ name: String) throws -> [Float] {
         try values(name, .float32) { (word: UInt32) in Float(bitPattern: UInt32(littleEndian: word)) }
     }
 
-    /// The values of a tensor of type `float64`, row-major. Throws `SafetensorsError` where there is none.
+    /// The values of a tensor of type `float64`, row-major. Throws `SafetensorsError` if there is none.
     package func doubles(_ name: String) throws -> [Double] {
         try values(name, .float64) { (word: UInt64) in Double(bitPattern: UInt64(littleEndian: word)) }
     }
 
-    /// The values of a tensor of type `int64`, row-major. Throws `SafetensorsError` where there is none.
+    /// The values of a tensor of type `int64`, row-major. Throws `SafetensorsError` if there is none.
     package func integers(_ name: String) throws -> [Int] {
         try values(name, .int64) { (word: Int64) in Int(Int64(littleEndian: word)) }
     }
 
     private func entry(_ name: String) throws -> SafetensorsHeader.Entry {
         guard let entry = header.entries[name] else {
-            throw SafetensorsError(path, "has no tensor \(SafetensorsError.quoted(name))")
+            throw SafetensorsError(path, "the file has no tensor \(SafetensorsError.quoted(name))")
         }
         return entry
     }

@@ -1,24 +1,23 @@
-/// The header of a file: what its JSON says, found to be sound.
+/// The validated header of a file.
 ///
-/// Sound is: every tensor has a known type, its bytes are as many as its shape asks for, begin at a multiple
-/// of the size of an element and lie in the file; together they cover the bytes after the header once,
-/// without gaps.
+/// In a valid header every tensor has a known type and as many bytes as its shape requires, in the file and aligned to
+/// the size of an element; together the tensors cover the bytes after the header exactly once.
 struct SafetensorsHeader: Sendable {
     /// A tensor of the file.
     struct Entry: Sendable, Equatable {
         let type: SafetensorsType
         let shape: [Int]
-        /// Counted from the end of the header.
+        /// The range of the values, relative to the end of the header.
         let bytes: Range<Int>
     }
 
-    /// No header is longer [bytes]; the limit of the format.
-    static let longest = 100_000_000
+    /// The limit of the format [bytes].
+    static let maximumLength = 100_000_000
 
     private(set) var metadata: [String: String] = [:]
     private(set) var entries: [String: Entry] = [:]
 
-    /// Reads the JSON of a header in a file with `bodyBytes` bytes after it. Throws `Problem`.
+    /// Parses the JSON of a header that is followed by `bodyBytes` bytes. Throws `Problem`.
     init(json: [UInt8], bodyBytes: Int) throws {
         var scanner = JSONScanner(json)
         try scanner.object { scanner, name in
@@ -50,24 +49,24 @@ struct SafetensorsHeader: Sendable {
                 "\(tensor) lacks \(typeName == nil ? "dtype" : shape == nil ? "shape" : "data_offsets")")
         }
         guard let type = SafetensorsType(rawValue: typeName) else {
-            throw Problem("\(tensor) is of the unknown type \(SafetensorsError.quoted(typeName))")
+            throw Problem("\(tensor) has the unknown type \(SafetensorsError.quoted(typeName))")
         }
         guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= bodyBytes else {
             throw Problem(
                 "\(tensor) has the data_offsets \(offsets), but \(bodyBytes) bytes follow the header")
         }
         guard offsets[0] % type.size == 0 else {
-            throw Problem("\(tensor) begins at byte \(offsets[0]), which is no multiple of \(type.size)")
+            throw Problem("\(tensor) begins at byte \(offsets[0]), which is not a multiple of \(type.size)")
         }
         guard let size = product(shape, type.size), size == offsets[1] - offsets[0] else {
             throw Problem(
-                "\(tensor) of shape \(shape) and type \(typeName) does not take the "
-                    + "\(offsets[1] - offsets[0]) bytes that it has")
+                "\(tensor) has \(offsets[1] - offsets[0]) bytes, which do not fit its shape \(shape) and type "
+                    + typeName)
         }
         return Entry(type: type, shape: shape, bytes: offsets[0]..<offsets[1])
     }
 
-    /// The product of the extents and a size; nil where it is too large for a number.
+    /// The product of the extents and a size; nil if it overflows.
     private static func product(_ shape: [Int], _ size: Int) -> Int? {
         if shape.contains(0) { return 0 }
         var result = size
@@ -90,17 +89,17 @@ struct SafetensorsHeader: Sendable {
             guard begin == end else {
                 throw Problem(
                     "the tensor \(SafetensorsError.quoted(name)) begins at byte \(begin), "
-                        + (begin < end ? "inside of another one" : "after a gap from byte \(end) on"))
+                        + (begin < end ? "inside another tensor" : "after a gap from byte \(end)"))
             }
             end = entry.bytes.upperBound
         }
         guard end == bodyBytes else {
             throw Problem(
-                "its tensors have \(end) bytes, but \(bodyBytes) follow the header; is the file complete?")
+                "the tensors have \(end) bytes, but \(bodyBytes) follow the header; is the file complete?")
         }
     }
 
-    /// What is wrong, without the name of the file.
+    /// The reason why a header is invalid, without the name of the file.
     struct Problem: Error {
         let text: String
         init(_ text: String) { self.text = text }

@@ -1,5 +1,5 @@
-/// What the elements of a tensor in a file are. All are listed, so that a file with others than kaon reads is
-/// still understood; kaon reads and writes `float32`, `float64` and `int64`.
+/// The element type of a tensor in a file. All types of the format are listed, so that any valid file can be opened;
+/// kaon reads and writes values of `float32`, `float64` and `int64`.
 package enum SafetensorsType: String, Sendable, CaseIterable {
     case boolean = "BOOL"
     case uint8 = "U8"
@@ -17,7 +17,7 @@ package enum SafetensorsType: String, Sendable, CaseIterable {
     case int64 = "I64"
     case uint64 = "U64"
 
-    /// Bytes of an element.
+    /// The size of an element [bytes].
     package var size: Int {
         switch self {
         case .boolean, .uint8, .int8, .float8e5m2, .float8e4m3: 1

@@ -1,13 +1,17 @@
 import Foundation
 import System
 
-/// Collects tensors and writes them as one safetensors file.
+/// Collects tensors and writes them as a safetensors file.
 ///
-/// The metadata gets `crc32`, the checksum of all bytes after the header, which is compared on reading. The
-/// bytes depend on the contents alone: tensors are laid out as PyTorch's writer does it, those with
-/// larger elements first, and by name among equals, so that each is aligned.
+///     var writer = SafetensorsWriter(metadata: ["format": "pt"])
+///     writer.add("encoder.weight", weights, shape: [64, 7])
+///     try writer.write(to: "backbone.safetensors")
+///
+/// `crc32`, the checksum of all bytes after the header, is added to the metadata and verified when the file is read.
+/// Equal contents have equal bytes: tensors are sorted by decreasing size of their elements, which aligns them, then by
+/// name, as in PyTorch's writer.
 package struct SafetensorsWriter {
-    /// Texts by key, written as `__metadata__`.
+    /// The `__metadata__` of the file.
     package var metadata: [String: String]
     private var tensors: [String: (type: SafetensorsType, shape: [Int], bytes: Data)] = [:]
 
@@ -20,7 +24,7 @@ package struct SafetensorsWriter {
         add(name, .float32, shape, values.count, Data(buffer: values))
     }
 
-    /// Adds a tensor of `float32` as the other `add` does.
+    /// Adds a tensor of `float32`, row-major. The name is new and not `__metadata__`.
     package mutating func add(_ name: String, _ values: [Float], shape: [Int]) {
         values.withUnsafeBufferPointer { add(name, $0, shape: shape) }
     }
@@ -38,11 +42,11 @@ package struct SafetensorsWriter {
     private mutating func add(
         _ name: String, _ type: SafetensorsType, _ shape: [Int], _ count: Int, _ bytes: Data
     ) {
-        invariant(1.littleEndian == 1, "the values would have to be turned on this processor")
-        invariant(name != "__metadata__" && tensors[name] == nil, "the name \(name) is taken")
+        invariant(1.littleEndian == 1, "safetensors files are written on little-endian processors only")
+        invariant(name != "__metadata__" && tensors[name] == nil, "the tensor name \(name) is taken")
         invariant(
             shape.allSatisfy { $0 >= 0 } && shape.reduce(1, *) == count,
-            "\(count) values have no shape \(shape)")
+            "the tensor \(name) has \(count) values, which do not fit its shape \(shape)")
         tensors[name] = (type, shape, bytes)
     }
 
@@ -65,7 +69,7 @@ package struct SafetensorsWriter {
             offset = end
         }
         var header = Data("{\(fields.joined(separator: ","))}".utf8)
-        // So that the values are aligned in the file, too.
+        // Spaces align the values in the file.
         header.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - header.count % 8) % 8))
         var result = Data(capacity: 8 + header.count + offset)
         withUnsafeBytes(of: UInt64(header.count).littleEndian) { result.append(contentsOf: $0) }

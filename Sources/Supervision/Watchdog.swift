@@ -7,9 +7,9 @@ import System
 ///
 /// On every rank, a thread regularly reads the progress of the training loop and sends it to rank 0, which replies.
 /// Rank 0 names a rank that makes no progress for longer than the limit of its activity, or that is silent; the others
-/// name rank 0 if it is silent. Time is measured in intervals between two checks, so that a job that the system suspends
-/// and resumes as a whole does not count as hung. If MPI allows calls from one thread only, every rank checks itself
-/// alone.
+/// name rank 0 if it is silent. Time is measured in intervals between two checks, so that a job that the system
+/// suspends and resumes as a whole does not count as hung. If MPI allows calls from one thread only, every rank checks
+/// itself alone.
 package final class Watchdog: @unchecked Sendable {
     /// The progress of this rank, to be updated by the training loop.
     package let progress = ProgressTracker()

@@ -197,7 +197,7 @@ import Training
                     "\(file) is of another model: this model has no tensor encoder.layers.1."))
             #expect(
                 failure { _ = try encodings(file + ".safetensors", folder + "/e.h5") }
-                    == "\(file).safetensors: there is no such file")
+                    == "\(file).safetensors: no such file")
             #expect(failure { try export(trained, to: folder + "/x.h5") }.contains("has to end in .safetensors"))
             #expect(failure { try export(file, to: folder + "/x.safetensors") }.contains("exported model already"))
             #expect(failure { try export(trained, to: file) }.contains("is there already"))
@@ -213,8 +213,8 @@ import Training
                 try bytes.write(to: path)
             }
             try world.barrier()
-            #expect(failure { _ = try encodings(file, folder + "/e.h5") }.hasPrefix("\(file): is damaged"))
-            #expect(try complaint().hasPrefix("\(file): is damaged"))
+            #expect(failure { _ = try encodings(file, folder + "/e.h5") }.hasPrefix("\(file): the file is damaged"))
+            #expect(try complaint().hasPrefix("\(file): the file is damaged"))
         }
     }
 }

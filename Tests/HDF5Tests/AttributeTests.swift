@@ -77,7 +77,7 @@ import Testing
         let start = "HDF5 read attribute"
         #expect(
             message { _ = try file.root.intAttribute("integr") }
-                == "\(start) 'integr' of / in \(path): there is no such attribute")
+                == "\(start) 'integr' of / in \(path): the attribute does not exist")
         #expect(
             message { _ = try file.root.intAttribute("text") }
                 == "\(start) 'text' of / in \(path): it is of type string, not integer")
@@ -89,11 +89,11 @@ import Testing
                 == "\(start) 'integer' of / in \(path): it is of type int64, not string")
         #expect(
             message { _ = try file.root.dataset("csts").stringAttribute("names") }
-                == "\(start) 'names' of /csts in \(path): it holds 3 values, not one")
+                == "\(start) 'names' of /csts in \(path): it has 3 values, not one")
         try withScratchFile { path in
             let root = try File(creating: path).root
             let error = #expect(throws: HDF5Error.self) { try root.setAttribute("a", to: "zero \0 byte") }
-            #expect(error?.reason == "a text with a zero byte cannot be stored")
+            #expect(error?.reason == "a text that contains a zero byte cannot be stored")
         }
     }
 }

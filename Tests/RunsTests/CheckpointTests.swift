@@ -185,7 +185,7 @@ import TestSupport
             try data.write(to: URL(fileURLWithPath: path))
             try FileSeal.write(to: path)
             let place = text.contains("jets") ? "/state" : "/"
-            let expected = "HDF5 read the attributes of \(place) in \(path): they are not those that were written"
+            let expected = "HDF5 read the attributes of \(place) in \(path): they differ from those that were written"
             #expect(failure { try Checkpoint.verify(path) } == expected)
             #expect(failure { try model.read(from: path) } == expected)
         }

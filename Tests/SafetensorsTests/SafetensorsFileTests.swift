@@ -63,7 +63,7 @@ import Testing
                 + Data(digits.utf8)
         }
         #expect(complaint(file("cbf43926")) == "")
-        #expect(complaint(file("cbf43927")).contains("x.safetensors: is damaged"))
+        #expect(complaint(file("cbf43927")).contains("x.safetensors: the file is damaged"))
         var writer = SafetensorsWriter()
         writer.add("w", [1, 2, 3], shape: [3])
         let whole = writer.encoded
@@ -90,31 +90,31 @@ import Testing
         let file = try SafetensorsFile(file("{\"w\":\(entry("BF16", "[2]", "[0,4]"))}", body: 4), path: "x")
         #expect(try file.type("w") == .bfloat16)
         #expect(failure { _ = try file.floats("w") } == "x: the tensor 'w' is of type BF16, not F32")
-        #expect(failure { _ = try file.floats("v") } == "x: has no tensor 'v'")
+        #expect(failure { _ = try file.floats("v") } == "x: the file has no tensor 'v'")
     }
 
     @Test func hostileLengthsAreRefused() {
-        #expect(complaint(Data()) == "x.safetensors: is shorter than a safetensors file can be")
+        #expect(complaint(Data()) == "x.safetensors: too short for a safetensors file")
         for length in [3, 1 << 40, UInt64.max, 1 << 63, 100_000_001] {
             #expect(
-                complaint(file("{}", length: length)).contains("its header should have \(length) bytes"),
+                complaint(file("{}", length: length)).contains("the header should have \(length) bytes"),
                 "\(length)")
         }
     }
 
     @Test(arguments: [
-        ("[0,4]", "does not take the 4 bytes that it has"),
+        ("[0,4]", "has 4 bytes, which do not fit its shape [2] and type F32"),
         ("[0,12]", "has the data_offsets [0, 12], but 8 bytes follow the header"),
         ("[8,0]", "has the data_offsets [8, 0]"),
         ("[0]", "has the data_offsets [0]"),
         ("[2,10]", "has the data_offsets [2, 10]"),
         ("[0,9223372036854775807]", "has the data_offsets [0, 9223372036854775807]"),
-        ("[0,9223372036854775808]", "a number below 2^63 is missing"),
-        ("[-8,0]", "a whole number from 0 is missing"),
+        ("[0,9223372036854775808]", "an integer below 2^63 is missing"),
+        ("[-8,0]", "a non-negative integer is missing"),
         ("[0,8.0]", "',' or ']' is missing"),
-        ("[0,8,9]", "a list of at most 2 numbers is missing"),
-        ("[0,08]", "a number without leading zeros is missing"),
-        ("[\"0\",8]", "a whole number from 0 is missing"),
+        ("[0,8,9]", "a list of at most 2 integers is missing"),
+        ("[0,08]", "an integer without leading zeros is missing"),
+        ("[\"0\",8]", "a non-negative integer is missing"),
     ])
     func hostileOffsetsAreRefused(offsets: String, problem: String) {
         let text = complaint(file("{\"w\":\(entry("F32", "[2]", offsets))}", body: 8))
@@ -124,7 +124,7 @@ import Testing
     @Test func shapesThatOverflowAreRefused() {
         for shape in ["[9223372036854775807,2]", "[4294967296,4294967296]", "[1152921504606846976,4]"] {
             let text = complaint(file("{\"w\":\(entry("F32", shape, "[0,0]"))}"))
-            #expect(text.contains("does not take the 0 bytes that it has"), "\(text)")
+            #expect(text.contains("has 0 bytes, which do not fit its shape"), "\(text)")
         }
     }
 
@@ -134,19 +134,19 @@ import Testing
                 file("{\"a\":\(entry("F32", "[2]", first)),\"b\":\(entry("F32", "[2]", second))}", body: 20))
         }
         #expect(
-            two("[0,8]", "[4,12]") == "x.safetensors: the tensor 'b' begins at byte 4, inside of another one")
+            two("[0,8]", "[4,12]") == "x.safetensors: the tensor 'b' begins at byte 4, inside another tensor")
         #expect(
-            two("[0,8]", "[0,8]") == "x.safetensors: the tensor 'b' begins at byte 0, inside of another one")
+            two("[0,8]", "[0,8]") == "x.safetensors: the tensor 'b' begins at byte 0, inside another tensor")
         #expect(
             two("[0,8]", "[12,20]")
-                == "x.safetensors: the tensor 'b' begins at byte 12, after a gap from byte 8 on")
-        #expect(two("[0,8]", "[8,16]").contains("its tensors have 16 bytes, but 20 follow the header"))
+                == "x.safetensors: the tensor 'b' begins at byte 12, after a gap from byte 8")
+        #expect(two("[0,8]", "[8,16]").contains("the tensors have 16 bytes, but 20 follow the header"))
         #expect(
             complaint(
                 file(
                     "{\"a\":\(entry("U8", "[2]", "[0,2]")),\"b\":\(entry("F32", "[2]", "[2,10]"))}", body: 10)
             )
-                == "x.safetensors: the tensor 'b' begins at byte 2, which is no multiple of 4")
+                == "x.safetensors: the tensor 'b' begins at byte 2, which is not a multiple of 4")
     }
 
     @Test(arguments: [
@@ -155,18 +155,18 @@ import Testing
         ("{\"w\":7}", "'{' is missing"),
         ("{\"w\":{}}", "the tensor 'w' lacks dtype"),
         ("{\"w\":{\"dtype\":\"F32\"}}", "the tensor 'w' lacks shape"),
-        ("{\"w\":{\"dtype\":\"F31\",\"shape\":[],\"data_offsets\":[0,0]}}", "of the unknown type 'F31'"),
+        ("{\"w\":{\"dtype\":\"F31\",\"shape\":[],\"data_offsets\":[0,0]}}", "has the unknown type 'F31'"),
         ("{\"w\":{\"stride\":[]}}", "has the unknown field 'stride'"),
         ("{\"w\":{},\"w\":{}}", "lacks dtype"),
         ("{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", "has the key 'a' twice"),
         ("{\"__metadata__\":{},\"__metadata__\":{}}", "has the key '__metadata__' twice"),
         ("{\"__metadata__\":{\"a\":1}}", "'\"' is missing"),
         ("{\"__metadata__\":{\"a\":{}}}", "'\"' is missing"),
-        ("{\"a\\ud800\":{}}", "a pair of surrogates is missing"),
-        ("{\"a\\q\":{}}", "an escape that JSON knows is missing"),
-        ("{\"a\u{1}\":{}}", "text without control characters is missing"),
+        ("{\"a\\ud800\":{}}", "a surrogate pair is missing"),
+        ("{\"a\\q\":{}}", "a valid escape sequence is missing"),
+        ("{\"a\u{1}\":{}}", "a string without control characters is missing"),
         ("{} x", "the end of the header is missing"),
-        ("{\"w", "the end of a text is missing"),
+        ("{\"w", "the end of a string is missing"),
     ])
     func otherJSONIsRefused(header: String, problem: String) {
         let text = complaint(file(header))
@@ -176,7 +176,7 @@ import Testing
     @Test func aKeyThatComesTwiceIsRefused() {
         let text = complaint(
             file("{\"w\":\(entry("F32", "[0]", "[0,0]")),\"w\":\(entry("F32", "[0]", "[0,0]"))}"))
-        #expect(text == "x.safetensors: its header has the key 'w' twice")
+        #expect(text == "x.safetensors: the header has the key 'w' twice")
     }
 
     @Test func nestingAndOtherThanUTF8AreRefused() {
@@ -184,15 +184,15 @@ import Testing
         #expect(complaint(file(String(repeating: "[", count: 100_000))).contains("'{' is missing"))
         var data = file("{\"__metadata__\":{\"a\":\"xx\"}}")
         data[data.count - 5] = 0xff
-        #expect(complaint(data) == "x.safetensors: its header holds text that is not UTF-8")
+        #expect(complaint(data) == "x.safetensors: the header contains text that is not UTF-8")
     }
 
     @Test func whatIsNoFileIsRefused() throws {
         try withScratchFolder { folder in
             func complaint(_ path: String) -> String { failure { _ = try SafetensorsFile(contentsOf: path) } }
-            #expect(complaint(folder + "/none") == "\(folder)/none: there is no such file")
-            #expect(complaint(folder) == "\(folder): is no regular file")
-            #expect(complaint("/dev/zero") == "/dev/zero: is no regular file")
+            #expect(complaint(folder + "/none") == "\(folder)/none: no such file")
+            #expect(complaint(folder) == "\(folder): not a regular file")
+            #expect(complaint("/dev/zero") == "/dev/zero: not a regular file")
             let text = failure { try SafetensorsWriter().write(to: folder + "/none/x.safetensors") }
             #expect(text == "cannot write \(folder)/none/x.safetensors: No such file or directory")
         }

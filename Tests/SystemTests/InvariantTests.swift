@@ -16,7 +16,8 @@ import Testing
             invariant(CommandLine.argc < 0, "the count is \(12)")
         }
         let text = String(decoding: result.standardErrorContent, as: UTF8.self)
-        let sentence = #/Error: internal error: the count is 12 \(SystemTests/InvariantTests\.swift:\d+\); please report it\n/#
+        let sentence =
+            #/Error: internal error: the count is 12 \(SystemTests/InvariantTests\.swift:\d+\); please report it\n/#
         #expect(text.firstMatch(of: sentence) != nil, "\(text)")
     }
 

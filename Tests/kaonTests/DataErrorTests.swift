@@ -180,8 +180,8 @@ import Testing
             #expect(refused.code == 1)
             #expect(
                 refused.complaints == [
-                    "Error: HDF5 open \(path): unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE where its "
-                        + "file system has no locks"
+                    "Error: HDF5 open \(path): unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE if its "
+                        + "file system does not support locks"
                 ])
             #expect(try kaon(arguments, wrapper: ["env", "HDF5_USE_FILE_LOCKING=FALSE"]).code == 0)
         }
