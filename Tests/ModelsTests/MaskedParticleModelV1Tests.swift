@@ -60,7 +60,8 @@ import Testing
         #expect((store["head.position"] != nil) == (position == .head))
     }
 
-    /// The blocks of version 2 in the manner of BERT: registers stand in front, identities of hidden ones are hidden too.
+    /// The blocks of version 2 in the manner of BERT: registers stand in front, identities of hidden ones are hidden
+    /// too.
     @Test func transformerBlocksWithRegisters() {
         let builder = ParameterBuilder()
         let shape = TransformerShape(width: 16, layers: 2, heads: 2, registers: 3, layerScale: 0.5)

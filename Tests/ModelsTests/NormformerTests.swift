@@ -40,7 +40,8 @@ import Testing
         #expect(y.value.array == x.array)
     }
 
-    /// With products of bfloat16 numbers a block is near single precision, whether all of its maps are whole vectors or not.
+    /// With products of bfloat16 numbers a block is near single precision, whether all of its maps are whole vectors or
+    /// not.
     @Test(.enabled(if: Precision.hasBFloat16), arguments: [48, 100]) func rounded(hidden: Int) throws {
         let builder = ParameterBuilder()
         let block = NormformerBlock(

@@ -28,7 +28,7 @@ import TestSupport
         try other.restore(task.state)
         #expect(other.bins == task.bins && other.bins?.count == 5)
         let message = failure { try self.task(bins: 6).restore(task.state) }
-        #expect(message.contains("'borders' has shape [2, 4], but tasks.bins asks for 6 bins of 2 features"))
+        #expect(message.contains("'borders' has shape [2, 4], but tasks.bins requires 6 bins of 2 features"))
         #expect(failure { try self.task(bins: 5).restore(ObjectiveState()) }.contains("borders"))
     }
 

@@ -56,7 +56,8 @@ import TestSupport
 
     /// From about 2: noise less data.
     @Test func flowMatchingOverfits() throws {
-        let run = try Overfitting(objective { $0[ConditionalFlowMatching.Options.self] = Self.smallMatching() }, steps: 200)
+        let objective = objective { $0[ConditionalFlowMatching.Options.self] = Self.smallMatching() }
+        let run = try Overfitting(objective, steps: 200)
         let (names, first, last) = (run.names, run.first, run.last)
         #expect(names == ["flow_matching"])
         #expect(first[0] > 1.4)

@@ -75,8 +75,8 @@ import Testing
         #expect(other.count(jets) == task.count(jets))
     }
 
-    /// Neither photons nor neutral hadrons are among the tracks: with weights of N / 8 they would make the smoothed loss
-    /// of the others a hundred.
+    /// Neither photons nor neutral hadrons are among the tracks: with weights of N / 8 they would make the smoothed
+    /// loss of the others a hundred.
     @Test func anIdentityThatDoesNotOccurCountsNothing() throws {
         let tracks = try JetDataset(paths: [sample("btag")], maxConstituents: 15, on: alone)
         let loader = JetLoader(

@@ -60,7 +60,7 @@ import TestSupport
             try save(tokenizer, to: path)
             let more = failure { try load(self.tokenizer(clusters: 17), from: path) }
             #expect(more.contains("'centroids' has shape [16, 7]"))
-            #expect(more.contains("tasks.kmeans asks for 17 clusters of 7 features"))
+            #expect(more.contains("tasks.kmeans requires 17 clusters of 7 features"))
             #expect(
                 failure { try load(self.tokenizer(features: 6), from: path) }.contains("16 clusters of 6 features")
             )

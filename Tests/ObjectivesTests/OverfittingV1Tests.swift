@@ -34,8 +34,9 @@ import TestSupport
             tasks[VQVAETaskOptions.self] = .init(.init(labelSmoothing: 0))
             return (tasks, 3)
         case "bins":
-            tasks[BinClassification.Options.self] = BinClassification.Options()
-            (tasks[BinClassification.Options.self]!.bins, tasks[BinClassification.Options.self]!.labelSmoothing, tasks[BinClassification.Options.self]!.fitJets) = (8, 0, 100)
+            var options = BinClassification.Options()
+            (options.bins, options.labelSmoothing, options.fitJets) = (8, 0, 100)
+            tasks[BinClassification.Options.self] = options
             return (tasks, 1.9)
         default:
             tasks[Regression.Options.self] = Regression.Options()

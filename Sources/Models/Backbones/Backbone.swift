@@ -22,9 +22,9 @@ package struct Backbone {
 
     /// - Parameters:
     ///   - identities: number of identity classes; nil if identities are not embedded.
-    ///   - places: number of learned positions; nil for none.
+    ///   - positions: number of learned positions; nil for none.
     package init(
-        features: Int, identities: Int?, places: Int? = nil, blocks: BackboneShape.Blocks, in scope: ParameterScope
+        features: Int, identities: Int?, positions: Int? = nil, blocks: BackboneShape.Blocks, in scope: ParameterScope
     ) {
         switch blocks {
         case .transformer(let shape): (width, registers) = (shape.width, shape.registers)
@@ -35,7 +35,7 @@ package struct Backbone {
         identity = identities.map {
             scope.parameter("embedding.identity.weight", shape: [$0, width], .normal(deviation: 1))
         }
-        position = places.map { LearnedPosition(places: $0, width: width, in: scope.scope("embedding")) }
+        position = positions.map { LearnedPosition(positions: $0, width: width, in: scope.scope("embedding")) }
         switch blocks {
         case .transformer(let shape): stack = .transformer(TransformerEncoder(shape, in: scope.scope("encoder")))
         case .normformer(let shape): stack = .normformer(NormformerEncoder(shape, in: scope.scope("encoder")))

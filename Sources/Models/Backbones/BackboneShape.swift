@@ -57,6 +57,6 @@ package struct BackboneShape: Sendable, Equatable {
     ) -> Backbone {
         Backbone(
             features: features, identities: usesIdentity ? identities : nil,
-            places: hasPosition ? maxConstituents : nil, blocks: blocks, in: scope)
+            positions: hasPosition ? maxConstituents : nil, blocks: blocks, in: scope)
     }
 }

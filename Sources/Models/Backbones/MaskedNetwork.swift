@@ -1,15 +1,15 @@
 import NN
 import Tensors
 
-/// A network that looks at a part of the constituents and has something to say of each of the others.
+/// Network with an output for each dropped constituent, given the others.
 package protocol MaskedNetwork {
-    /// The part that downstream tasks keep.
+    /// The encoder, which downstream tasks use.
     var backbone: Backbone { get }
     /// Channels of the output.
     var width: Int { get }
 
-    /// What it says of the dropped constituents, `[dropped, width]`, in the order of the jets.
+    /// Outputs at the dropped constituents, `[dropped, width]`, in the order of the jets.
     ///
-    /// - Parameter keys: the random numbers of dropout, one key for each constituent; nil outside of training.
+    /// - Parameter keys: random numbers of dropout, one key for each constituent; nil for no dropout.
     func callAsFunction(_ jets: MaskedConstituents, keys: TokenKeys?, on tape: Tape) -> Variable
 }

@@ -2,18 +2,19 @@ import NN
 import System
 import Tensors
 
-/// The second version of masked particle modelling (Leigh et al., arXiv:2409.12589): an encoder that sees the surviving
-/// constituents only, and a smaller decoder that receives them with one learned null token for every dropped one.
+/// Network of version 2 of masked particle modelling (Leigh et al., arXiv:2409.12589): an encoder of the surviving
+/// constituents, and a smaller decoder of its outputs and one learned null token for every dropped constituent.
 ///
-/// The k-th dropped constituent of a jet, in the order of pT, gets the k-th null token: an order among the dropped alone,
-/// so that targets differ without telling the encoder where anything stood.
+/// The k-th dropped constituent of a jet, in the order of pT, gets the k-th null token: the targets differ by their
+/// order among the dropped constituents, and the positions in the jet are not revealed.
 package struct MaskedParticleModel: MaskedNetwork {
-    /// What determines the parameters.
+    /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
+        /// Number of continuous features of a constituent.
         package var features: Int
-        /// The kinds of constituents that are embedded; nil where identities are not looked at.
+        /// Number of identity classes; nil if identities are not embedded.
         package var identities: Int?
-        /// The most constituents a jet can have, hence null tokens.
+        /// Largest number of constituents in a jet, which is that of null tokens.
         package var maxConstituents: Int
         package var encoder: TransformerShape
         package var decoder: TransformerShape
@@ -29,7 +30,7 @@ package struct MaskedParticleModel: MaskedNetwork {
         }
     }
 
-    /// The part that downstream tasks keep.
+    /// The encoder, which downstream tasks use.
     package let backbone: Backbone
     private let encoderToDecoder: Linear
     private let nullTokens: ParameterSlot
@@ -37,7 +38,7 @@ package struct MaskedParticleModel: MaskedNetwork {
     private let shape: Shape
 
     package init(_ shape: Shape, in scope: ParameterScope) {
-        invariant(shape.decoder.registers == 0, "the decoder receives the encoder's registers")
+        invariant(shape.decoder.registers == 0, "the decoder has the registers of the encoder, and none of its own")
         self.shape = shape
         backbone = Backbone(
             features: shape.features, identities: shape.identities, blocks: .transformer(shape.encoder), in: scope)
@@ -50,7 +51,7 @@ package struct MaskedParticleModel: MaskedNetwork {
 
     package var width: Int { shape.decoder.width }
 
-    /// The decoder's outputs at the dropped constituents, `[dropped, decoder width]`, in the order of the jets.
+    /// Outputs of the decoder at the dropped constituents, `[dropped, width]`, in the order of the jets.
     package func callAsFunction(_ jets: MaskedConstituents, keys: TokenKeys? = nil, on tape: Tape) -> Variable {
         let encoded = backbone(jets.survivors, on: tape)
         let mapped = encoderToDecoder(encoded.output, on: tape)
@@ -62,12 +63,12 @@ package struct MaskedParticleModel: MaskedNetwork {
     }
 }
 
-/// Where the rows of the decoder's input come from: per jet the encoder's outputs, then null tokens.
+/// Row indices of the decoder's input: for each jet the encoder's outputs, then null tokens.
 private struct DecoderSequence {
-    /// Rows of [encoder outputs | null tokens].
+    /// Indices into the rows [encoder outputs | null tokens].
     var index: [Int32] = []
     var offsets: Offsets
-    /// The rows of the null tokens in the sequence.
+    /// Rows of the null tokens in the sequence.
     var droppedRows: [Int32] = []
 
     init(encoded: Offsets, dropped: Offsets, nullTokens: Int) {

@@ -1,27 +1,27 @@
 import NN
 import Tensors
 
-/// The first version of masked particle modelling (Golling et al., arXiv:2401.13537), in the manner of BERT: a learned
-/// token takes the place of masked constituents behind the embedding, the backbone sees all, and a perceptron looks at
-/// the backbone's output at the place of each masked constituent; its last layer is that of the task.
+/// Network of version 1 of masked particle modelling (Golling et al., arXiv:2401.13537), similar to BERT: a learned
+/// mask token replaces the embedding of dropped constituents, the backbone encodes the whole jet, and a perceptron maps
+/// its output at each dropped constituent; the last layer of the perceptron belongs to the task.
 ///
-/// Masked constituents of one jet differ only by their place in the order of pT, which a learned position tells.
+/// Dropped constituents of one jet differ only by a learned position in the order of pT.
 package struct MaskedParticleModelV1: MaskedNetwork {
-    /// What determines the parameters.
+    /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
-        /// The width of the values that stand for a constituent at the input.
+        /// Number of values that represent a constituent at the input.
         package var features: Int
-        /// The kinds of constituents.
+        /// Number of identity classes.
         package var identities: Int
-        /// The most constituents a jet can have, hence learned positions.
+        /// Largest number of constituents in a jet, which is that of learned positions.
         package var maxConstituents: Int
         package var backbone: BackboneShape
-        /// Whether the order in pT is told behind the backbone.
+        /// True if a learned position is added after the backbone.
         package var hasHeadPosition: Bool
-        /// The hidden width of the perceptron.
+        /// Hidden width of the perceptron.
         package var headWidth: Int
 
-        /// - Parameter headWidth: the encoder's width when nil.
+        /// - Parameter headWidth: nil for the width of the backbone.
         package init(
             features: Int, identities: Int = 8, maxConstituents: Int, backbone: BackboneShape,
             hasHeadPosition: Bool = true, headWidth: Int? = nil
@@ -48,7 +48,7 @@ package struct MaskedParticleModelV1: MaskedNetwork {
         maskToken = scope.parameter("mask_token", shape: [1, backbone.width], .normal(deviation: 0.02))
         let headScope = scope.scope("head")
         headPosition = shape.hasHeadPosition
-            ? LearnedPosition(places: shape.maxConstituents, width: backbone.width, in: headScope) : nil
+            ? LearnedPosition(positions: shape.maxConstituents, width: backbone.width, in: headScope) : nil
         hidden = Linear(inputs: backbone.width, outputs: shape.headWidth, in: headScope.scope("hidden"))
         width = shape.headWidth
     }
@@ -60,18 +60,18 @@ package struct MaskedParticleModelV1: MaskedNetwork {
         let input = tape.gatherRows([embedded, maskToken.variable], index: index)
         let offsets = jets.all.offsets
         let encoded = backbone.encode(input, offsets: offsets, keys: keys, on: tape)
-        var (rows, places): ([Int32], [Int32]) = ([], [])
+        var (rows, positions): ([Int32], [Int32]) = ([], [])
         rows.reserveCapacity(jets.dropped.offsets.tokens)
-        places.reserveCapacity(jets.dropped.offsets.tokens)
+        positions.reserveCapacity(jets.dropped.offsets.tokens)
         for jet in 0..<offsets.jets {
             let shift = encoded.offsets[jet].lowerBound + backbone.registers - offsets[jet].lowerBound
             for token in offsets[jet] where jets.mask[token] {
                 rows.append(Int32(token + shift))
-                places.append(Int32(token - offsets[jet].lowerBound))
+                positions.append(Int32(token - offsets[jet].lowerBound))
             }
         }
         var picked = tape.gatherRows([encoded.output], index: rows)
-        if let headPosition { picked = headPosition(picked, places: places, on: tape) }
+        if let headPosition { picked = headPosition(picked, positions: positions, on: tape) }
         return activation(hidden(picked, on: tape), on: tape)
     }
 }

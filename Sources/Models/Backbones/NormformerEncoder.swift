@@ -1,17 +1,17 @@
 import NN
 import Tensors
 
-/// The shape of a stack of Normformer blocks; as it comes, the one of version 1 of masked particle modelling.
+/// Hyperparameters of a stack of Normformer blocks, by default those of version 1 (arXiv:2401.13537).
 package struct NormformerShape: Sendable, Equatable {
     /// Channels of every token.
     package var width: Int
-    /// The number of blocks.
+    /// Number of blocks.
     package var layers: Int
-    /// Attention heads; they divide the width.
+    /// Number of attention heads, a divisor of the width.
     package var heads: Int
-    /// The width inside the feed-forward networks.
+    /// Hidden width of the feed-forward networks.
     package var hidden: Int
-    /// The rate of dropout before the last map of each residual branch.
+    /// Dropout rate before the last map of each residual branch.
     package var dropout: Double
 
     package init(
@@ -24,21 +24,17 @@ package struct NormformerShape: Sendable, Equatable {
         self.dropout = dropout
     }
 
-    /// The places of dropout that a stack of this shape takes.
+    /// Number of dropout places in a stack of this shape (`TokenKeys`).
     var dropoutPlaces: Int { layers * NormformerBlock.dropoutPlaces }
 }
 
-/// A stack of Normformer blocks over packed jets, and a last norm.
+/// Stack of Normformer blocks (Shleifer et al., arXiv:2110.09456) over packed jets, followed by a layer norm.
 package struct NormformerEncoder {
     private let blocks: [NormformerBlock]
     private let finalNorm: LayerNorm
-    /// The shape it was made with.
-    package let shape: NormformerShape
 
-    /// - Parameter dropoutPlace: the first of the places of dropout that are its own, where a network has more
-    ///   stacks.
+    /// - Parameter dropoutPlace: the first dropout place of this stack; the stacks of a network use different places.
     package init(_ shape: NormformerShape, dropoutPlace: Int = 0, in scope: ParameterScope) {
-        self.shape = shape
         blocks = (0..<shape.layers).map { layer in
             NormformerBlock(
                 width: shape.width, heads: shape.heads, hidden: shape.hidden, dropout: Float(shape.dropout),
@@ -50,7 +46,7 @@ package struct NormformerEncoder {
 
     /// Encodes tokens, `[tokens, width]` to the same shape.
     ///
-    /// - Parameter keys: the random numbers of dropout, one key for each token; nil outside of training.
+    /// - Parameter keys: random numbers of dropout, one key for each token; nil for no dropout.
     package func callAsFunction(
         _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {

@@ -1,21 +1,21 @@
 import NN
 import Tensors
 
-/// The shape of a stack of transformer blocks.
+/// Hyperparameters of a stack of transformer blocks.
 package struct TransformerShape: Sendable, Equatable {
     /// Channels of every token.
     package var width: Int
-    /// The number of blocks.
+    /// Number of blocks.
     package var layers: Int
-    /// Attention heads; they divide the width.
+    /// Number of attention heads, a divisor of the width.
     package var heads: Int
-    /// Hidden width of the feed-forward network over the width.
+    /// Ratio of the hidden width of the feed-forward network to the width.
     package var feedForwardMultiplier: Int
-    /// Learned tokens in front of every jet (Darcet et al., arXiv:2309.16588).
+    /// Number of register tokens, learned tokens in front of every jet (Darcet et al., arXiv:2309.16588).
     package var registers: Int
-    /// The value that residual scales start from; nil leaves them out.
+    /// Initial value of the residual scales (LayerScale, arXiv:2103.17239); nil for none.
     package var layerScale: Double?
-    /// Whether the output passes a last norm.
+    /// True if a layer norm follows the last block.
     package var finalNorm: Bool
 
     package init(
@@ -37,8 +37,7 @@ package struct TransformerEncoder {
     private let registers: ParameterSlot?
     private let blocks: [TransformerBlock]
     private let finalNorm: LayerNorm?
-    /// The shape it was made with.
-    package let shape: TransformerShape
+    private let shape: TransformerShape
 
     package init(_ shape: TransformerShape, in scope: ParameterScope) {
         self.shape = shape
@@ -75,7 +74,7 @@ package struct TransformerEncoder {
 }
 
 extension Offsets {
-    /// The offsets after every jet has gained `count` tokens.
+    /// Offsets of the same jets with `count` more tokens in each.
     package func adding(_ count: Int) -> Offsets {
         Offsets(values.enumerated().map { $1 + Int32(count * $0) })
     }

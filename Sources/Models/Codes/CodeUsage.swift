@@ -1,8 +1,8 @@
 import Foundation
 
-/// How the codes of a code book are used, from how often each was chosen.
+/// Usage counts of the codes of a codebook.
 package struct CodeUsage: Sendable, Equatable {
-    /// How often each code was chosen.
+    /// Number of uses of each code.
     package private(set) var counts: [Int]
 
     package init(codes: Int) {
@@ -18,25 +18,24 @@ package struct CodeUsage: Sendable, Equatable {
         for code in codes { counts[Int(code)] += 1 }
     }
 
-    /// The codes that were chosen at all.
+    /// Number of codes in use.
     package var used: Int { counts.count { $0 > 0 } }
 
-    /// The effective number of codes, exp(−Σ p ln p) with p the shares of the codes; 0 where nothing was
-    /// counted.
+    /// Perplexity, the effective number of codes: exp(−Σ p ln p) with the fractions p of the codes; 0 without counts.
     package var perplexity: Double {
         let total = Double(counts.reduce(0, +))
         guard total > 0 else { return 0 }
         let entropy = counts.reduce(0.0) { entropy, count in
-            let share = Double(count) / total
-            return count == 0 ? entropy : entropy - share * log(share)
+            let p = Double(count) / total
+            return count == 0 ? entropy : entropy - p * log(p)
         }
         return exp(entropy)
     }
 }
 
-/// For how many steps in a row each code has not been chosen.
+/// Number of steps since each code was last used.
 package struct CodeAges: Sendable, Equatable {
-    /// Steps since each code was last chosen.
+    /// Steps since the last use of each code.
     package private(set) var ages: [Int]
 
     package init(codes: Int) {
@@ -47,12 +46,12 @@ package struct CodeAges: Sendable, Equatable {
         self.ages = ages
     }
 
-    /// Takes note of a step in which the codes were chosen so often.
+    /// Adds the usage of a step.
     package mutating func update(_ usage: CodeUsage) {
         for (code, count) in usage.counts.enumerated() { ages[code] = count > 0 ? 0 : ages[code] + 1 }
     }
 
-    /// The codes that have not been chosen for `steps` steps, at most so many; they count as chosen from now on.
+    /// Returns up to `limit` codes that have not been used for `steps` steps, and resets their ages.
     package mutating func takeExpired(after steps: Int, atMost limit: Int) -> [Int] {
         let expired = ages.indices.filter { ages[$0] >= steps }.prefix(limit).map { $0 }
         for code in expired { ages[code] = 0 }

@@ -1,23 +1,20 @@
 import NN
 import Tensors
 
-/// An autoencoder of jets through codes (van den Oord et al., arXiv:1711.00937): each constituent becomes one
-/// code, which depends on all constituents of its jet, and the codes of a jet become constituents again.
+/// Vector-quantised autoencoder of jets (van den Oord et al., arXiv:1711.00937): encodes each constituent as one code,
+/// which depends on all constituents of its jet, and decodes the codes of a jet to constituents.
 ///
 ///     values → encoder → latents → codes → decoder → values
 package struct VQVAE {
-    /// What determines the parameters; as it comes, the shape of version 1 (arXiv:2401.13537).
+    /// Hyperparameters, by default those of version 1 (arXiv:2401.13537).
     package struct Shape: Sendable, Equatable {
-        /// Continuous features of a constituent.
+        /// Number of continuous features of a constituent.
         package var features: Int
-        /// What makes latent vectors of constituents.
         package var encoder: NormformerShape
-        /// What makes constituents of codes.
         package var decoder: NormformerShape
-        /// The code book.
         package var quantiser: VectorQuantiser.Shape
 
-        /// The shape of the encoder and the decoder of version 1.
+        /// Shape of the encoder and the decoder of version 1.
         package static let stack = NormformerShape(width: 256, layers: 4, heads: 8, hidden: 256)
 
         package init(
@@ -31,19 +28,18 @@ package struct VQVAE {
         }
     }
 
-    /// What comes of jets on their way through the codes.
+    /// Results of a forward pass.
     package struct Output {
-        /// The decoded constituents, `[tokens, features]`.
+        /// Decoded constituents, `[tokens, features]`.
         package let reconstruction: Variable
-        /// What the encoder gave, `[tokens, dimension]`.
+        /// Latent vectors, `[tokens, dimension]`.
         package let latents: Tensor
         /// The code of each token.
         package let codes: [Int32]
-        /// The sum over tokens of the mean squared difference of latent and code.
+        /// Mean squared difference of latent vector and code, summed over the tokens.
         package let commitment: Double
     }
 
-    /// The code book.
     package let quantiser: VectorQuantiser
     private let encoder: Backbone
     private let toLatent: Linear
@@ -63,11 +59,11 @@ package struct VQVAE {
         output = Linear(inputs: shape.decoder.width, outputs: shape.features, in: scope.scope("output"))
     }
 
-    /// Encodes jets, quantises them and decodes them again.
+    /// Encodes, quantises and decodes jets.
     ///
     /// - Parameters:
-    ///   - commitmentScale: what the gradient of the summed commitment loss counts in the total loss.
-    ///   - keys: the random numbers of dropout, one key for each token; nil outside of training.
+    ///   - commitmentScale: factor of the summed commitment loss in the total loss.
+    ///   - keys: random numbers of dropout, one key for each token; nil for no dropout.
     package func callAsFunction(
         _ jets: Constituents, commitmentScale: Float, keys: TokenKeys? = nil, on tape: Tape
     ) -> Output {
@@ -78,7 +74,7 @@ package struct VQVAE {
             latents: latents.value, codes: quantised.codes, commitment: quantised.commitment)
     }
 
-    /// What the encoder gives, `[tokens, dimension]`.
+    /// Latent vectors, `[tokens, dimension]`.
     package func latents(of jets: Constituents) -> Tensor {
         encode(jets, keys: nil, on: Tape(recording: false)).value
     }
@@ -88,12 +84,12 @@ package struct VQVAE {
         quantiser.nearestCodes(latents(of: jets))
     }
 
-    /// The vectors of codes, `[tokens, dimension]`, as the input of another network.
+    /// Vectors of codes, `[tokens, dimension]`, as the input of another network.
     package func vectors(of codes: [Int32]) -> Tensor {
         Tape(recording: false).embedding(Variable(constant: quantiser.codebook), index: codes).value
     }
 
-    /// The constituents that the codes of some jets stand for, `[tokens, features]`.
+    /// Decodes the codes of some jets to features, `[tokens, features]`.
     package func decode(_ codes: [Int32], offsets: Offsets) -> Tensor {
         let vectors = Variable(constant: vectors(of: codes))
         return decode(vectors, offsets: offsets, keys: nil, on: Tape(recording: false)).value

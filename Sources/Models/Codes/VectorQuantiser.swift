@@ -2,21 +2,20 @@ import NN
 import System
 import Tensors
 
-/// A learned code book: every latent vector becomes its nearest code (van den Oord et al., arXiv:1711.00937),
-/// with an affine map shared by all codes and a synchronised update of the codes (Huh et al.,
-/// arXiv:2305.08842).
+/// Vector quantiser: replaces every latent vector by its nearest code (van den Oord et al., arXiv:1711.00937), with an
+/// affine map shared by all codes and a synchronised update of the codes (Huh et al., arXiv:2305.08842).
 package struct VectorQuantiser {
-    /// What determines the code book and how it learns.
+    /// Hyperparameters of the codebook and its training.
     package struct Shape: Sendable, Equatable {
-        /// The number of codes.
+        /// Number of codes.
         package var codes: Int
-        /// The width of a latent vector and a code.
+        /// Width of a latent vector and a code.
         package var dimension: Int
-        /// The share of the commitment loss that moves the codes; the rest moves the latents.
+        /// β: fraction of the commitment loss whose gradient moves the codes; the rest moves the latent vectors.
         package var beta: Double
-        /// ν: what the gradient of the reconstruction counts for the codes.
+        /// ν: factor of the reconstruction's gradient in the gradient of the codes.
         package var synchronisation: Double
-        /// How much faster than others the affine map learns.
+        /// r: factor of the learning rate of the affine map.
         package var affineRate: Double
 
         package init(
@@ -31,23 +30,22 @@ package struct VectorQuantiser {
         }
     }
 
-    /// Latents that have become codes.
+    /// Quantised latent vectors.
     package struct Output {
         /// The code vector of each token, `[tokens, dimension]`.
         package let vectors: Variable
         /// The code of each token.
         package let codes: [Int32]
-        /// The sum over tokens of the mean squared difference of latent and code.
+        /// Mean squared difference of latent vector and code, summed over the tokens.
         package let commitment: Double
     }
 
-    /// The shape it was made with.
     package let shape: Shape
     private let codes: ParameterSlot
     private let scale: ParameterSlot
     private let bias: ParameterSlot
 
-    /// The affine map starts as the identity.
+    /// The affine map is initialised to the identity.
     package init(_ shape: Shape, in scope: ParameterScope) {
         self.shape = shape
         codes = scope.parameter("codes", shape: [shape.codes, shape.dimension], .normal(deviation: 1))
@@ -55,7 +53,7 @@ package struct VectorQuantiser {
         bias = scope.parameter("affine.bias", shape: [shape.dimension], .constant(0))
     }
 
-    /// The codes behind the affine map, `[codes, dimension]`: (1 + r · scale) ⊙ codes + r · bias.
+    /// Codes after the affine map, `[codes, dimension]`: (1 + r · scale) ⊙ codes + r · bias.
     package var codebook: Tensor { codebook(on: Tape(recording: false)).value }
 
     private func codebook(on tape: Tape) -> Variable {
@@ -63,14 +61,14 @@ package struct VectorQuantiser {
             codes.variable, scale: scale.variable, bias: bias.variable, rate: Float(shape.affineRate))
     }
 
-    /// The nearest code of each latent vector, `[tokens, dimension]`.
+    /// Index of the nearest code of each latent vector, `[tokens, dimension]`.
     package func nearestCodes(_ latents: Tensor) -> [Int32] {
         NearestRows(codebook).indices(of: latents)
     }
 
-    /// Replaces latents, `[tokens, dimension]`, by their nearest codes.
+    /// Replaces latent vectors, `[tokens, dimension]`, by their nearest codes.
     ///
-    /// - Parameter commitmentScale: what the gradient of the summed commitment loss counts in the total loss.
+    /// - Parameter commitmentScale: factor of the summed commitment loss in the total loss.
     package func callAsFunction(_ latents: Variable, commitmentScale: Float, on tape: Tape) -> Output {
         let codebook = codebook(on: tape)
         let codes = NearestRows(codebook.value).indices(of: latents.value)
@@ -82,13 +80,15 @@ package struct VectorQuantiser {
         return Output(vectors: vectors, codes: codes, commitment: commitment)
     }
 
-    /// Moves a code to where it stands for a latent vector: the affine map gives that vector from now on.
+    /// Sets a code so that the affine map returns a latent vector, `[dimension]`.
     package func setCode(_ code: Int, to latent: some Collection<Float>) {
-        invariant(latent.count == shape.dimension, "a latent vector of \(latent.count) values")
+        invariant(
+            latent.count == shape.dimension,
+            "a latent vector of \(latent.count) values for codes of \(shape.dimension)")
         let (scale, bias, rate) = (scale.variable.value, bias.variable.value, Float(shape.affineRate))
         let row = codes.variable.value.rows(code..<code + 1)
         for (i, value) in latent.enumerated() {
-            // A channel that the affine map has all but closed cannot be reached; its codes stay in bounds.
+            // Limits the code in a channel whose factor is almost zero.
             let factor = 1 + rate * scale.buffer[i]
             row.buffer[i] = (value - rate * bias.buffer[i]) / (abs(factor) < 1e-3 ? 1e-3 : factor)
         }

@@ -3,24 +3,24 @@ import NN
 import System
 import Tensors
 
-/// A conditional normalising flow of coupling layers with rational-quadratic splines (Durkan et al.,
-/// arXiv:1906.04032): the density of features given a context, and samples of it.
+/// Conditional normalising flow of coupling layers with rational-quadratic splines (Durkan et al., arXiv:1906.04032):
+/// the density of features given a context, and samples from it.
 ///
-/// Every layer transforms half of the features by splines whose parameters a network finds from the other
-/// half and the context, and the other half by splines that are the same for all; the halves change places
-/// from layer to layer. A new flow is the identity.
+/// Every layer transforms one half of the features by splines whose parameters a network computes from the other half
+/// and the context, and the other half by splines with parameters of the layer. The halves alternate from layer to
+/// layer. An untrained flow is the identity.
 package struct CouplingFlow {
-    /// What determines the parameters.
+    /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
-        /// Features that are modelled, at least two.
+        /// Number of features, at least two.
         package var features: Int
         /// Channels of the context.
         package var context: Int
-        /// Coupling layers.
+        /// Number of coupling layers.
         package var layers: Int
         /// Channels of the hidden layers of each network.
         package var width: Int
-        /// Hidden layers of each network; the context joins after the first.
+        /// Number of hidden layers of each network; the context is an input of all but the first.
         package var depth: Int
         package var spline: SplineForm
 
@@ -37,21 +37,20 @@ package struct CouplingFlow {
         }
     }
 
-    /// The shape it was made with.
     package let shape: Shape
-    /// From noise to data.
+    /// In the order from noise to data.
     private let layers: [CouplingLayer]
 
     package init(_ shape: Shape, in scope: ParameterScope) {
-        invariant(shape.features >= 2, "a coupling needs two features, not \(shape.features)")
-        invariant(shape.depth >= 1, "a network of \(shape.depth) hidden layers")
+        invariant(shape.features >= 2, "a coupling needs at least two features, found \(shape.features)")
+        invariant(shape.depth >= 1, "the networks need a hidden layer, found \(shape.depth)")
         self.shape = shape
         layers = (0..<shape.layers).map {
             CouplingLayer(shape, transforms: $0 % 2 == 0 ? 1 : 0, in: scope.scope("layers.\($0)"))
         }
     }
 
-    /// Maps features `[tokens, features]` to standard normal numbers z, in single precision throughout.
+    /// Maps features `[tokens, features]` to standard normal numbers z, in single precision.
     ///
     /// - Parameter context: `[tokens, context]`.
     /// - Returns: `[z | ln |det dz/dx|]`, `[tokens, features + 1]`.
@@ -62,11 +61,13 @@ package struct CouplingFlow {
         }
     }
 
-    /// The summed negative log-likelihood −ln p(x | context); `scale` is what its gradient counts in the
-    /// total loss.
-    package func negativeLogLikelihood(
-        _ x: Variable, context: Variable, scale: Float, on tape: Tape
-    ) -> Double {
+    /// Negative log-likelihood −ln p(x | context), summed over the tokens.
+    ///
+    /// - Parameters:
+    ///   - x: `[tokens, features]`.
+    ///   - context: `[tokens, context]`.
+    ///   - scale: factor of this sum in the total loss.
+    package func negativeLogLikelihood(_ x: Variable, context: Variable, scale: Float, on tape: Tape) -> Double {
         tape.normalNegativeLogLikelihood(self(x, context: context, on: tape), scale: scale)
     }
 
@@ -76,7 +77,7 @@ package struct CouplingFlow {
             .value.normalLogLikelihoods
     }
 
-    /// Maps standard normal numbers to features: samples of the density when z is random.
+    /// Maps standard normal numbers to features: samples from the density if z is random.
     ///
     /// - Parameters:
     ///   - z: `[tokens, features]`.
@@ -89,13 +90,13 @@ package struct CouplingFlow {
         return tape.pickColumns(Variable(constant: result), index: Array(0..<shape.features)).value
     }
 
-    /// Samples the density once for every row of the context.
+    /// Draws one sample for every row of the context, `[rows, features]`.
     package func sample(context: Tensor, from random: inout RandomSequence) -> Tensor {
         inverse(.normal([context.rows, shape.features], from: &random), context: context)
     }
 }
 
-/// One coupling of two halves of the features.
+/// A coupling layer between two halves of the features.
 private struct CouplingLayer {
     private let kept: [Int]
     private let transformed: [Int]
@@ -106,11 +107,11 @@ private struct CouplingLayer {
     private let form: SplineForm
     private let scale: Float
 
-    /// - Parameter transforms: 0 when the network acts on even features, 1 when it acts on odd ones.
+    /// - Parameter transforms: 0 if the network transforms the even features, 1 if it transforms the odd ones.
     init(_ shape: CouplingFlow.Shape, transforms: Int, in scope: ParameterScope) {
         let kept = (0..<shape.features).filter { $0 % 2 != transforms }
         let form = shape.spline
-        // The parameter whose derivative is one, as are the slopes of equal bins.
+        // The parameter of a derivative of one, the slope of bins of equal width and height.
         let one = Float(log(exp(1 - Double(form.minimumDerivative)) - 1))
         let splines = scope.scope("spline")
         func slot(_ name: String, _ columns: Int, _ value: Float) -> ParameterSlot {
@@ -123,12 +124,13 @@ private struct CouplingLayer {
         network = ContextNetwork(
             inputs: kept.count, context: shape.context, width: shape.width, depth: shape.depth,
             outputs: transformed.count * form.parameters, outputBias: one, in: scope.scope("network"))
-        // Hidden channels add up: without it widths and heights would grow with their number.
+        // Keeps the scale of widths and heights independent of the number of hidden channels.
         scale = 1 / Float(shape.width).squareRoot()
         (self.kept, self.form) = (kept, form)
     }
 
-    /// From data to noise: both halves are transformed, the network sees its half before that.
+    /// From data to noise: transforms both halves; the input of the network is the other half before its
+    /// transformation.
     func callAsFunction(_ state: Variable, _ context: Variable, on tape: Tape) -> Variable {
         let parameters = network(tape.pickColumns(state, index: kept), context, on: tape)
         let result = tape.rationalQuadraticSpline(
@@ -150,7 +152,7 @@ private struct CouplingLayer {
     }
 }
 
-/// A perceptron with SiLU whose hidden and last maps see the context, too.
+/// Perceptron with SiLU whose context is an input of every map but the first.
 private struct ContextNetwork {
     private let input: Linear
     private let hidden: [Linear]

@@ -2,14 +2,14 @@ import Foundation
 import System
 import Tensors
 
-/// The straight paths of conditional flow matching (Lipman et al., arXiv:2210.02747; Liu et al.,
-/// arXiv:2209.03003) from data at t = 0 to noise at t = 1:
+/// Straight paths of conditional flow matching (Lipman et al., arXiv:2210.02747; Liu et al., arXiv:2209.03003), from
+/// data at t = 0 to noise at t = 1:
 ///
 ///     x_t = (1 − t) data + t noise        dx_t/dt = noise − data
 package struct FlowMatchingPath {
     /// x_t, `[tokens, features]`.
     package let position: Tensor
-    /// dx_t/dt, which is what a network learns.
+    /// dx_t/dt, the target of the network, `[tokens, features]`.
     package let velocity: Tensor
 
     /// - Parameter times: one for each token.
@@ -28,16 +28,16 @@ package struct FlowMatchingPath {
         }
     }
 
-    /// A time to train at: the logistic function of a normal number, which favours the middle (Esser et al.,
-    /// arXiv:2403.03206).
+    /// Draws a time for training: the logistic function of a standard normal number, which favours the middle (Esser et
+    /// al., arXiv:2403.03206).
     package static func time(from random: inout RandomSequence) -> Float {
         1 / (1 + exp(-random.normal()))
     }
 }
 
-/// Times as a network sees them, `[times, features]`: cos(π t exp(k)), k = 0 … features − 1.
+/// Encodes times for a network, `[times, features]`: cos(π t exp(k)), k = 0 … features − 1.
 ///
-/// The fastest cosine has 10⁷ periods in [0, 1]: it is computed in double precision from the time as it is.
+/// Computed in double precision, because the cosine of k = 15 has more than 10⁶ periods in [0, 1].
 package func timeEncoding(_ times: [Float], features: Int) -> Tensor {
     let frequencies = (0..<features).map { Double.pi * exp(Double($0)) }
     return Tensor(

@@ -2,27 +2,25 @@ import NN
 import System
 import Tensors
 
-/// Conditional flow matching of single constituents: a perceptron that finds the velocity of features from
-/// where they are, the time, and a condition.
+/// Conditional flow matching of single constituents: a perceptron v(x, t, condition) for the velocity of the features.
 ///
-/// Every hidden layer is a linear map, SiLU and a layer norm; time and condition join the features at the
-/// input.
+/// Its input is the concatenation of features, encoded time and condition; every hidden layer is a linear map, SiLU and
+/// a layer norm.
 package struct FlowMatchingHead {
-    /// What determines the parameters.
+    /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
-        /// Features that are modelled.
+        /// Number of features.
         package var features: Int
         /// Channels of the condition.
         package var condition: Int
         /// Channels of the hidden layers.
         package var width: Int
-        /// Hidden layers.
+        /// Number of hidden layers.
         package var layers: Int
-        /// Cosines of the time.
+        /// Number of cosines that encode the time.
         package var timeFeatures: Int
 
-        package init(features: Int, condition: Int, width: Int = 256, layers: Int = 3, timeFeatures: Int = 16)
-        {
+        package init(features: Int, condition: Int, width: Int = 256, layers: Int = 3, timeFeatures: Int = 16) {
             self.features = features
             self.condition = condition
             self.width = width
@@ -31,13 +29,12 @@ package struct FlowMatchingHead {
         }
     }
 
-    /// The shape it was made with.
     package let shape: Shape
     private let hidden: [(linear: Linear, norm: LayerNorm)]
     private let output: Linear
 
     package init(_ shape: Shape, in scope: ParameterScope) {
-        invariant(shape.layers >= 1, "a head of \(shape.layers) hidden layers")
+        invariant(shape.layers >= 1, "the head needs a hidden layer, found \(shape.layers)")
         self.shape = shape
         hidden = (0..<shape.layers).map { layer in
             let scope = scope.scope("layers.\(layer)")
@@ -50,7 +47,7 @@ package struct FlowMatchingHead {
         output = Linear(inputs: shape.width, outputs: shape.features, in: scope.scope("output"))
     }
 
-    /// dx/dt at x `[tokens, features]`, in single precision throughout.
+    /// dx/dt at x `[tokens, features]`, computed in single precision.
     ///
     /// - Parameters:
     ///   - times: one for each token.
@@ -64,11 +61,12 @@ package struct FlowMatchingHead {
         }
     }
 
-    /// The summed squared error of the velocity on the way from data to noise, both `[tokens, features]`.
+    /// Summed squared error of the velocity on the path from data to noise, both `[tokens, features]`.
     ///
     /// - Parameters:
     ///   - times: one for each token.
-    ///   - scale: what the gradient of this sum counts in the total loss.
+    ///   - condition: `[tokens, condition]`.
+    ///   - scale: factor of this sum in the total loss.
     package func loss(
         _ data: Tensor, noise: Tensor, times: [Float], condition: Variable, scale: Float, on tape: Tape
     ) -> Double {
@@ -78,13 +76,13 @@ package struct FlowMatchingHead {
         return tape.mseLoss(velocity, target: path.velocity, scale: scale)
     }
 
-    /// Takes noise `[tokens, features]` back to data.
+    /// Integrates noise `[tokens, features]` to data. Throws `ODESolver.Failure`.
     ///
     /// - Parameter condition: `[tokens, condition]`.
     package func generate(from noise: Tensor, condition: Tensor, solver: ODESolver) throws -> Tensor {
         let condition = Variable(constant: condition)
-        let eachAlone = Offsets(counts: repeatElement(1, count: noise.rows))
-        return try solver.integrate(noise, offsets: eachAlone, from: 1, to: 0) { x, times in
+        let singles = Offsets(counts: repeatElement(1, count: noise.rows))
+        return try solver.integrate(noise, offsets: singles, from: 1, to: 0) { x, times in
             velocity(
                 at: Variable(constant: x), times: times, condition: condition, on: Tape(recording: false)
             ).value

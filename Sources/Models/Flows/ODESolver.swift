@@ -2,30 +2,33 @@ import Foundation
 import System
 import Tensors
 
-/// Follows dx/dt = v(x, t) for packed jets.
+/// Integrates dx/dt = v(x, t) for packed jets.
+///
+///     let x = try ODESolver.midpoint(steps: 50).integrate(noise, offsets: offsets, from: 1, to: 0) { x, times in … }
 package enum ODESolver: Sendable, Equatable {
-    /// x ← x + h v(x, t): one evaluation a step, an error of order h.
+    /// x ← x + h v(x, t): one evaluation per step, global error O(h).
     case euler(steps: Int)
-    /// x ← x + h v(x + h/2 v(x, t), t + h/2): two evaluations a step, an error of order h².
+    /// x ← x + h v(x + h/2 v(x, t), t + h/2): two evaluations per step, global error O(h²).
     case midpoint(steps: Int)
-    /// The pair of Dormand and Prince (J. Comput. Appl. Math. 6, 19, 1980) of orders 5 and 4: six evaluations
-    /// a step, of a size that keeps the difference of the two below tolerance · (1 + |x|), root mean square
+    /// The embedded pair of orders 5 and 4 of Dormand and Prince (J. Comput. Appl. Math. 6, 19, 1980): six evaluations
+    /// per step. The step size keeps the difference of the two below tolerance · (1 + |x|), as the root mean square
     /// over a jet.
     case adaptive(tolerance: Double, maximumSteps: Int = 1000)
 
-    /// What a solver cannot do, in words.
+    /// An integration that did not converge, or a velocity that is not finite.
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
     }
 
-    /// x at the time `end`, from x at the time `start`, which may be the later one.
+    /// Returns x at the time `end`, given x at the time `start`; `end` may be smaller than `start`.
     ///
-    /// With an adaptive solver every jet has steps of its own, so that what becomes of it does not depend on its company.
+    /// The adaptive solver uses separate step sizes for every jet, so that the result for a jet does not depend on the
+    /// other jets. Throws `Failure` if it exceeds its number of steps, or if a velocity is not finite.
+    ///
     /// - Parameters:
     ///   - x: `[tokens, features]`.
-    ///   - offsets: where each jet begins.
-    ///   - velocity: v for all tokens, given the time of every jet.
-    /// - Throws: `Failure` when the adaptive solver does not arrive, or when a velocity is not finite.
+    ///   - offsets: offsets of the jets.
+    ///   - velocity: v for all tokens, `[tokens, features]`, given the time of every jet.
     package func integrate(
         _ x: Tensor, offsets: Offsets, from start: Double, to end: Double,
         velocity: (_ x: Tensor, _ times: [Float]) throws -> Tensor
@@ -56,17 +59,16 @@ package enum ODESolver: Sendable, Equatable {
                 if run.isFinished { return run.x }
             }
             throw Failure(
-                description:
-                    "the adaptive solver has not arrived at time \(end) after \(maximumSteps) steps; allow "
-                    + "more steps or a tolerance above \(tolerance)")
+                description: "the adaptive solver has not reached time \(end) after \(maximumSteps) steps; allow more "
+                    + "steps or a tolerance above \(tolerance)")
         }
     }
 }
 
-/// An integration by Dormand and Prince in which every jet has its own time and step.
+/// State of a Dormand–Prince integration in which every jet has its own time and step size.
 private struct AdaptiveRun {
     var x: Tensor
-    /// The velocity at x: the last stage of a step is the first of the next.
+    /// Velocity at x: the last stage of a step is the first of the next.
     var slopes: Tensor
     var times: [Double]
     private var steps: [Double]
@@ -74,8 +76,7 @@ private struct AdaptiveRun {
     private let offsets: Offsets
     private let tolerance: Double
 
-    /// When, and along what, each stage after the first evaluates the velocity; the last row is the result of
-    /// order 5.
+    /// Butcher tableau: nodes and coefficients of the stages after the first; the last row gives the result of order 5.
     private static let nodes: [Double] = [1.0 / 5, 3.0 / 10, 4.0 / 5, 8.0 / 9, 1, 1]
     private static let stages: [[Double]] = [
         [1.0 / 5],
@@ -85,7 +86,7 @@ private struct AdaptiveRun {
         [9017.0 / 3168, -355.0 / 33, 46732.0 / 5247, 49.0 / 176, -5103.0 / 18656],
         [35.0 / 384, 0, 500.0 / 1113, 125.0 / 192, -2187.0 / 6784, 11.0 / 84],
     ]
-    /// The difference of the results of orders 5 and 4.
+    /// Coefficients of the difference of the results of orders 5 and 4.
     private static let error: [Double] = [
         71.0 / 57600, 0, -71.0 / 16695, 71.0 / 1920, -17253.0 / 339200, 22.0 / 525, -1.0 / 40,
     ]
@@ -93,14 +94,14 @@ private struct AdaptiveRun {
     init(_ x: Tensor, _ offsets: Offsets, _ start: Double, _ end: Double, _ tolerance: Double) {
         (self.x, self.offsets, self.end, self.tolerance) = (x.copy(), offsets, end, tolerance)
         slopes = x
-        // Jets without constituents have arrived.
+        // Jets without constituents are finished.
         times = (0..<offsets.jets).map { offsets[$0].isEmpty ? end : start }
         steps = [Double](repeating: (end - start) / 20, count: offsets.jets)
     }
 
     var isFinished: Bool { times.allSatisfy { $0 == end } }
 
-    /// Tries one step of every jet that has not arrived, and sets the size of its next.
+    /// Attempts one step of every unfinished jet, accepts it if the error is small enough, and sets the next step size.
     mutating func step(_ velocity: (Tensor, [Float]) throws -> Tensor) throws {
         let sizes = times.indices.map { jet in
             let left = end - times[jet]
@@ -128,7 +129,7 @@ private struct AdaptiveRun {
         }
     }
 
-    /// The root mean square of the difference over what is allowed.
+    /// Root mean square of the difference relative to the tolerance.
     private func relativeError(of jet: Int, _ difference: Tensor, _ result: Tensor) -> Double {
         let columns = x.columns
         var sum = 0.0
@@ -143,7 +144,7 @@ private struct AdaptiveRun {
 }
 
 extension Tensor {
-    /// x + h_j Σ_i weight_i · slope_i, with a step h_j for every jet.
+    /// x + h_j Σ_i weight_i · slope_i, with the step size h_j of jet j.
     fileprivate func moved(
         _ steps: [Double], along slopes: [(weight: Double, slope: Tensor)], _ offsets: Offsets
     ) -> Tensor {

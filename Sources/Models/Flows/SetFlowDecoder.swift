@@ -2,27 +2,27 @@ import NN
 import System
 import Tensors
 
-/// A transformer that moves the constituents of a set, all together, from noise to data: the velocity of flow
-/// matching, given the time and what an encoder made of the rest of the jet.
+/// Transformer decoder for the flow-matching velocity of a set of constituents, given the time and the encoded
+/// survivors of the jet (arXiv:2409.12589).
 ///
-/// Self-attention, cross-attention to the encoder's outputs and SwiGLU in each block, steered by the time
-/// through adaLN-zero (arXiv:2212.09748). A new decoder answers zero.
+/// Each block has self-attention, cross-attention to the encoder's outputs, and SwiGLU, modulated by the time through
+/// adaLN-zero (Peebles and Xie, arXiv:2212.09748). The output of an untrained decoder is zero.
 package struct SetFlowDecoder {
-    /// What determines the parameters.
+    /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
-        /// Channels of a constituent: continuous features and one for each identity.
+        /// Channels of a constituent: its continuous features, and one for each identity class.
         package var channels: Int
         /// Channels of the encoder's outputs.
         package var context: Int
-        /// Channels of its own blocks.
+        /// Channels of the blocks.
         package var width: Int
-        /// The number of blocks.
+        /// Number of blocks.
         package var layers: Int
-        /// Attention heads; they divide the width.
+        /// Number of attention heads, a divisor of the width.
         package var heads: Int
-        /// Hidden width of the feed-forward network over the width.
+        /// Ratio of the hidden width of the feed-forward network to the width.
         package var feedForwardMultiplier: Int
-        /// Cosines of the time.
+        /// Number of cosines that encode the time.
         package var timeFeatures: Int
 
         package init(
@@ -39,8 +39,7 @@ package struct SetFlowDecoder {
         }
     }
 
-    /// The shape it was made with.
-    package let shape: Shape
+    private let shape: Shape
     private let input: Linear
     private let contextMap: Linear
     private let timeInput: Linear
@@ -69,15 +68,15 @@ package struct SetFlowDecoder {
             in: scope.scope("output"))
     }
 
-    /// Maps the encoder's outputs `[encoded tokens, context]` to what the blocks attend to; once for all
-    /// times.
+    /// Maps the encoder's outputs `[encoded tokens, context]` to the context of the blocks, `[encoded tokens, width]`;
+    /// the same for all times.
     package func context(_ encoded: Variable, on tape: Tape) -> Variable { contextMap(encoded, on: tape) }
 
-    /// dx/dt of the noisy constituents x `[tokens, channels]`.
+    /// dx/dt of the noisy constituents x, `[tokens, channels]`.
     ///
     /// - Parameters:
     ///   - times: one for each jet.
-    ///   - context: the mapped outputs of the encoder, `[encoded tokens, width]`.
+    ///   - context: result of `context(_:on:)`, `[encoded tokens, width]`.
     package func velocity(
         at x: Variable, offsets: Offsets, times: [Float], context: Variable, contextOffsets: Offsets,
         on tape: Tape

@@ -2,19 +2,20 @@ import NN
 import System
 import Tensors
 
-/// Set-to-set flow matching: an encoder sees the surviving constituents of a jet, and a time-dependent
-/// decoder generates the dropped ones, continuous features and identities, from noise. Of a jet that is
-/// dropped whole the encoder gives its registers alone, and the decoder generates jets.
+/// Set-to-set flow matching (Leigh et al., arXiv:2409.12589): an encoder sees the surviving constituents of a jet, and
+/// a time-dependent decoder generates the features and identities of the dropped ones from noise.
+///
+/// If all constituents are dropped, the encoder's output is its registers, and the decoder generates whole jets.
 package struct SetFlowModel {
-    /// What determines the parameters.
+    /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
-        /// Continuous features of a constituent.
+        /// Number of continuous features of a constituent.
         package var features: Int
-        /// The kinds of constituents.
+        /// Number of identity classes.
         package var identities: Int
-        /// What sees the survivors: the backbone.
+        /// Encoder of the survivors.
         package var encoder: TransformerShape
-        /// Its channels and context follow from the others.
+        /// Its channels and context follow from the other values.
         package var decoder: SetFlowDecoder.Shape
 
         package init(
@@ -26,12 +27,11 @@ package struct SetFlowModel {
             self.encoder = encoder
             decoder = SetFlowDecoder.Shape(
                 channels: features + identities, context: encoder.width, width: width, layers: layers,
-                heads: heads,
-                feedForwardMultiplier: feedForwardMultiplier)
+                heads: heads, feedForwardMultiplier: feedForwardMultiplier)
         }
     }
 
-    /// The part that downstream tasks keep.
+    /// The encoder, which downstream tasks use.
     package let backbone: Backbone
     private let decoder: SetFlowDecoder
     private let shape: Shape
@@ -43,15 +43,15 @@ package struct SetFlowModel {
         decoder = SetFlowDecoder(shape.decoder, in: scope.scope("decoder"))
     }
 
-    /// Channels of a constituent as the decoder sees it: continuous features and one for each identity.
+    /// Channels of a constituent in the decoder: its continuous features, and one for each identity class.
     package var channels: Int { shape.decoder.channels }
 
-    /// The summed squared error of the velocity of the dropped constituents, over all their channels.
+    /// Squared error of the velocity, summed over the dropped constituents and their channels.
     ///
     /// - Parameters:
     ///   - noise: `[dropped, channels]`.
     ///   - times: one for each jet.
-    ///   - scale: what the gradient of this sum counts in the total loss.
+    ///   - scale: factor of this sum in the total loss.
     package func loss(
         _ jets: MaskedConstituents, noise: Tensor, times: [Float], scale: Float, on tape: Tape
     ) -> Double {
@@ -67,12 +67,11 @@ package struct SetFlowModel {
         return tape.mseLoss(velocity, target: path.velocity, scale: scale)
     }
 
-    /// Generates constituents that belong to the survivors of each jet.
+    /// Generates constituents of jets, given the survivors of each jet. Throws `ODESolver.Failure`.
     ///
     /// - Parameters:
     ///   - noise: `[generated, channels]`.
-    ///   - offsets: where the constituents to generate begin in each jet.
-    /// - Throws: what the solver throws.
+    ///   - offsets: offsets of the jets in the generated constituents.
     package func generate(
         given survivors: Constituents, from noise: Tensor, offsets: Offsets, solver: ODESolver
     ) throws -> Constituents {
@@ -90,8 +89,7 @@ package struct SetFlowModel {
 }
 
 extension Constituents {
-    /// Continuous features and one channel for each identity, 1 where it is the constituent's and 0
-    /// elsewhere: `[tokens, features + identities]`.
+    /// Continuous features and one-hot identities, `[tokens, features + identities]`.
     package func oneHot(identities count: Int) -> Tensor {
         let features = values.columns
         let result = Tensor(repeating: 0, shape: [values.rows, features + count])
@@ -103,10 +101,11 @@ extension Constituents {
         return result
     }
 
-    /// Constituents from such channels, each with the identity whose channel is largest.
+    /// Constituents from features and identity channels, `[tokens, features + identities]`; the identity is the channel
+    /// with the largest value.
     package init(oneHot channels: Tensor, features: Int, offsets: Offsets) {
         let (tokens, width) = (channels.rows, channels.columns)
-        invariant(width > features, "\(width) channels hold no identities beside \(features) features")
+        invariant(width > features, "\(width) channels have no room for identities after \(features) features")
         let values = Tensor(shape: [tokens, features])
         var identities: [Int32] = []
         identities.reserveCapacity(tokens)

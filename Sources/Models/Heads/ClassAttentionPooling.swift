@@ -1,28 +1,28 @@
 import NN
 import Tensors
 
-/// A head for whole jets: a learned class token attends to the encoder's outputs in every layer (Touvron et
-/// al., arXiv:2103.17239), and a linear map of it gives the answer:
+/// Head for jets: a learned class token attends to the encoder's outputs in every layer (Touvron et al.,
+/// arXiv:2103.17239), and a linear map of the token gives the output:
 ///
 ///     x ← embedding(x), c ← token
 ///     c ← c + attention(c, x)        c ← c + feedforward(c)        in every layer
 ///     y = output(c)
 package struct ClassAttentionPooling {
-    /// What determines the parameters.
+    /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
         /// Channels of the encoder's outputs.
         package var inputs: Int
-        /// Channels of the answer, such as classes.
+        /// Channels of the output, such as classes.
         package var outputs: Int
-        /// Channels of its own blocks.
+        /// Channels of the blocks.
         package var width: Int
-        /// The number of blocks.
+        /// Number of blocks.
         package var layers: Int
-        /// Attention heads; they divide the width.
+        /// Number of attention heads, a divisor of the width.
         package var heads: Int
-        /// Hidden width of the feed-forward network over the width.
+        /// Ratio of the hidden width of the feed-forward network to the width.
         package var feedForwardMultiplier: Int
-        /// The rate of dropout at the end of every branch.
+        /// Dropout rate at the end of every residual branch.
         package var dropout: Float
 
         package init(
@@ -51,7 +51,7 @@ package struct ClassAttentionPooling {
     private let layers: [Layer]
     private let output: Linear
 
-    /// - Parameter dropoutPlace: the first of the `2 · layers` places of dropout that are this head's own.
+    /// - Parameter dropoutPlace: first of the `2 · layers` dropout places of this head (`TokenKeys`).
     package init(_ shape: Shape, dropoutPlace: Int = 0, in scope: ParameterScope) {
         embedding = Linear(inputs: shape.inputs, outputs: shape.width, in: scope.scope("embedding"))
         token = scope.parameter("token", shape: [1, shape.width], .normal(deviation: 1e-3))
@@ -71,7 +71,7 @@ package struct ClassAttentionPooling {
 
     /// `[tokens, inputs]` to `[jets, outputs]`.
     ///
-    /// - Parameter keys: the random numbers of dropout, one key for each jet; nil outside of training.
+    /// - Parameter keys: random numbers of dropout, one key for each jet; nil for no dropout.
     package func callAsFunction(
         _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {

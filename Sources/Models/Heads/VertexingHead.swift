@@ -1,19 +1,19 @@
 import NN
 import Tensors
 
-/// A head for pairs of constituents: whether two of them come from the same vertex, whichever is named first.
+/// Head for pairs of constituents: a logit that two of them come from the same vertex, symmetric in the pair.
 ///
 ///     logit(i, j) = g(|f(x_i) − f(x_j)|)      f a perceptron with SiLU, g a linear map
 package struct VertexingHead {
-    /// What determines the parameters.
+    /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
         /// Channels of the encoder's outputs.
         package var inputs: Int
         /// Channels of the hidden layers of f.
         package var width: Int
-        /// Hidden layers of f.
+        /// Number of hidden layers of f.
         package var layers: Int
-        /// Channels of the distance of two constituents.
+        /// Channels of the output of f, whose distances are the input of g.
         package var distances: Int
 
         package init(inputs: Int, width: Int = 128, layers: Int = 3, distances: Int = 128) {
@@ -34,8 +34,7 @@ package struct VertexingHead {
         g = Linear(inputs: shape.distances, outputs: 1, in: scope.scope("g"))
     }
 
-    /// The logit of every pair i < j in a jet, `[tokens, inputs]` to `[pairs, 1]`, in the order of
-    /// `Offsets.pairs`.
+    /// Logits of all pairs i < j of each jet, `[tokens, inputs]` to `[pairs, 1]`, in the order of `Offsets.pairs`.
     package func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
         g(tape.pairDistances(f(x, on: tape), offsets: offsets), on: tape)
     }

@@ -1,8 +1,8 @@
 import NN
 import Tensors
 
-/// The classifier of version 1: a weighted mean of the backbone's outputs over each jet, with weights by a
-/// learned score, and a linear map to one logit a class.
+/// Classification head of version 1 (arXiv:2401.13537): the mean of the backbone's outputs over each jet, weighted with
+/// the softmax of a learned score, and a linear map to one logit for each class.
 package struct WeightedPoolingHead {
     private let score: Linear
     private let classifier: Linear

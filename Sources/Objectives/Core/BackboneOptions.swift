@@ -29,7 +29,8 @@ package struct BackboneOptions: Sendable, Equatable {
     package init(from section: Section, defaults: BackboneOptions, tokenizer: VQVAEOptions?) throws {
         self = defaults
         let encoder = try section.section("encoder")
-        var (transformer, normformer) = (TransformerShape(width: 512, layers: 8, heads: 8, registers: 8), NormformerShape())
+        var transformer = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
+        var normformer = NormformerShape()
         let name: BlockName
         switch defaults.shape.blocks {
         case .transformer(let shape): (transformer, name) = (shape, .transformer)

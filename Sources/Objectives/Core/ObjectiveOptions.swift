@@ -122,8 +122,8 @@ package enum ObjectiveOptions: Sendable {
         let name = try root.choice("objective", of: Name.self, default: .mpmV2)
         if !name.isDownstream, !root.isNull("backbone") {
             throw root.error(
-                "backbone", "\(name.rawValue) pre-trains from fresh weights; leave the key out, or begin with those of a "
-                    + "checkpoint by model.initial_weights")
+                "backbone", "\(name.rawValue) pre-trains from fresh weights; leave the key out, or set "
+                    + "model.initial_weights to begin with those of a checkpoint")
         }
         let shape = tokenizer ?? backbone?.inputTokenizer
         let vqvae = shape == nil && root.isNull("tokenizer")

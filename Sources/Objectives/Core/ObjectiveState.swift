@@ -16,7 +16,8 @@ package struct ObjectiveState: Sendable {
         get {
             func inside<T>(_ values: [String: T]) -> [String: T] {
                 let inner = values.filter { $0.key.hasPrefix(part + "/") }
-                return Dictionary(uniqueKeysWithValues: inner.map { (String($0.key.dropFirst(part.count + 1)), $0.value) })
+                return Dictionary(
+                    uniqueKeysWithValues: inner.map { (String($0.key.dropFirst(part.count + 1)), $0.value) })
             }
             var state = ObjectiveState()
             (state.tensors, state.integers, state.texts) = (inside(tensors), inside(integers), inside(texts))
@@ -31,7 +32,7 @@ package struct ObjectiveState: Sendable {
 
     /// The tensor of a name. Throws `ObjectiveError` if it is missing or has another shape.
     ///
-    /// - Parameter wanted: the reason for the shape, such as `tasks.kmeans asks for 512 clusters of 7 features`.
+    /// - Parameter wanted: the reason for the shape, such as `tasks.kmeans requires 512 clusters of 7 features`.
     package func tensor(_ name: String, shape: [Int], wanted: @autoclosure () -> String) throws -> Tensor {
         guard let tensor = tensors[name] else {
             throw ObjectiveError("the stored state of the objective has no '\(name)'; \(wanted())")

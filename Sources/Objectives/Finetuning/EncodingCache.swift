@@ -3,8 +3,8 @@ import Tensors
 
 /// Cache of a fixed backbone's encodings, so that a jet is encoded once instead of once per epoch.
 ///
-/// Every jet is encoded on its own, cached or not: its rounding then does not depend on the other jets of the batch, and
-/// a run that resumes with an empty cache continues exactly.
+/// Every jet is encoded on its own, cached or not: its rounding then does not depend on the other jets of the batch,
+/// and a run that resumes with an empty cache continues exactly.
 package final class EncodingCache {
     /// Training and validation files number their jets from 0 separately.
     private struct Key: Hashable {

@@ -57,8 +57,8 @@ package final class JetClassification: DownstreamTask {
             probabilities: predictions.floats("scores"), classes: classes.count, labels: predictions.integers("labels"))
     }
 
-    /// Accuracies and areas under the curve of all classes, and the background rejection of each class against the first
-    /// at several signal efficiencies (as for ParT, arXiv:2202.03772).
+    /// Accuracies and areas under the curve of all classes, and the background rejection of each class against the
+    /// first at several signal efficiencies (as for ParT, arXiv:2202.03772).
     package func measures(of predictions: Predictions) -> [Measure] {
         let metrics = metrics(of: predictions)
         var measures = [

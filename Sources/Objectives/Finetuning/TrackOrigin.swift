@@ -5,8 +5,8 @@ import MPI
 import NN
 import Tensors
 
-/// Classifies the origin of every track: a perceptron on the backbone's output at the constituent, and the cross-entropy
-/// with classes weighted by their inverse frequency in the training set.
+/// Classifies the origin of every track: a perceptron on the backbone's output at the constituent, and the
+/// cross-entropy with classes weighted by their inverse frequency in the training set.
 package final class TrackOrigin: DownstreamTask {
     /// Section `head`.
     package struct Options: Sendable, Equatable {

@@ -5,8 +5,8 @@ import Models
 import NN
 import Tensors
 
-/// Groups the constituents of a jet by vertex: one logit for every pair of constituents, and the focal loss (Lin et al.,
-/// arXiv:1708.02002). A vertex is a connected component of the accepted pairs.
+/// Groups the constituents of a jet by vertex: one logit for every pair of constituents, and the focal loss (Lin et
+/// al., arXiv:1708.02002). A vertex is a connected component of the accepted pairs.
 package final class Vertexing: DownstreamTask {
     /// Section `head`.
     package struct Options: Sendable, Equatable {

@@ -3,8 +3,8 @@ import Jets
 import NN
 import Tensors
 
-/// Classification without labels, CWoLa (Metodiev et al., arXiv:1708.02949): two samples of background jets, one of them
-/// with some signal jets; a classifier of the samples learns to separate signal from background.
+/// Classification without labels, CWoLa (Metodiev et al., arXiv:1708.02949): two samples of background jets, one of
+/// them with some signal jets; a classifier of the samples learns to separate signal from background.
 ///
 /// Every background jet is assigned to one of the samples at random. Validation and test use the true classes.
 package final class WeaklySupervised: DownstreamTask {
@@ -87,8 +87,8 @@ package final class WeaklySupervised: DownstreamTask {
         ])
     }
 
-    /// The area under the curve, and the significance improvement ε_S / √ε_B at the threshold of version 1 (0.5), at that
-    /// of version 2 (99 % background rejection), and its maximum with at least ten background jets left.
+    /// The area under the curve, and the significance improvement ε_S / √ε_B at the threshold of version 1 (0.5), at
+    /// that of version 2 (99 % background rejection), and its maximum with at least ten background jets left.
     package func measures(of predictions: Predictions) -> [Measure] {
         let metrics = BinaryMetrics(
             scores: predictions.floats("scores"), isSignal: predictions.integers("labels").map { $0 == 1 })

@@ -1,10 +1,11 @@
-/// How well two partitions of the same items agree, as pairs of items see it: 1 for the same partition, 0 on
-/// average for independent ones (Hubert and Arabie, J. Classif. 2, 193, 1985).
+/// Adjusted Rand index of two partitions of the same items: 1 for equal partitions, 0 on average for independent ones
+/// (Hubert and Arabie, J. Classif. 2, 193, 1985).
 ///
-/// Two partitions of no item, of one, into singles alone, or into one part alone are equal: their index is 1.
+/// The index is 1 if both partitions have at most one item, only parts of one item, or a single part.
+///
 /// - Parameters:
-///   - predicted: the part of every item; what the parts are called does not matter.
-///   - truth: as many parts of the other partition.
+///   - predicted: the part of every item, as an arbitrary number.
+///   - truth: the part of every item in the other partition.
 package func adjustedRandIndex(_ predicted: some Sequence<Int>, _ truth: some Sequence<Int>) -> Double {
     var joint: [SIMD2<Int>: Int] = [:]
     var (predictedSizes, trueSizes) = ([Int: Int](), [Int: Int]())
@@ -24,12 +25,11 @@ package func adjustedRandIndex(_ predicted: some Sequence<Int>, _ truth: some Se
     ).adjustedIndex
 }
 
-/// The index of decisions on pairs as they are, without the transitivity that a partition needs: the formula
-/// of the adjusted Rand index on the four counts.
+/// The formula of the adjusted Rand index for decisions on pairs, which need not be transitive like a partition.
 ///
 /// - Parameters:
-///   - accepted: for every pair, whether it is said to belong together.
-///   - truth: whether it does.
+///   - accepted: for every pair, true if it is predicted to belong together.
+///   - truth: for every pair, true if it belongs together.
 package func rawPairIndex(_ accepted: some Sequence<Bool>, _ truth: some Sequence<Bool>) -> Double {
     var counts = PairCounts()
     for (accepted, truth) in zip(accepted, truth) {
@@ -43,14 +43,14 @@ package func rawPairIndex(_ accepted: some Sequence<Bool>, _ truth: some Sequenc
     return counts.adjustedIndex
 }
 
-/// Decisions on pairs against the truth.
+/// Confusion counts of decisions on pairs.
 private struct PairCounts {
     var truePositives = 0
     var falsePositives = 0
     var falseNegatives = 0
     var trueNegatives = 0
 
-    /// 2 (TP TN − FP FN) / ((TP + FN)(FN + TN) + (TP + FP)(FP + TN)), or 1 when no decision is wrong.
+    /// 2 (TP TN − FP FN) / ((TP + FN)(FN + TN) + (TP + FP)(FP + TN)), or 1 if no decision is wrong.
     var adjustedIndex: Double {
         guard falsePositives > 0 || falseNegatives > 0 else { return 1 }
         let (tp, fp) = (Double(truePositives), Double(falsePositives))

@@ -1,25 +1,24 @@
 import System
 
-/// How well scores tell signal from background.
+/// Figures of merit of scores that separate signal from background.
 ///
-/// A threshold accepts the scores above it. Figures that have no signal or no background to speak of are not
-/// a number.
+/// A threshold accepts the scores above it. Figures that are undefined without signal or background are NaN.
 package struct BinaryMetrics: Sendable {
-    /// The scores of either kind, rising.
+    /// Scores of signal and background in ascending order.
     private let signal: [Float]
     private let background: [Float]
 
     /// - Parameters:
     ///   - scores: one for each jet, higher for signal.
-    ///   - isSignal: the truth.
+    ///   - isSignal: the true class of each jet.
     package init(scores: [Float], isSignal: [Bool]) {
         invariant(scores.count == isSignal.count, "\(scores.count) scores for \(isSignal.count) jets")
         signal = zip(scores, isSignal).filter(\.1).map(\.0).sorted()
         background = zip(scores, isSignal).filter { !$0.1 }.map(\.0).sorted()
     }
 
-    /// The area under the curve of signal efficiency against background efficiency: the probability that a
-    /// signal scores higher than a background, where a tie counts half.
+    /// Area under the curve of signal efficiency against background efficiency: the probability that a signal jet has a
+    /// higher score than a background jet, where a tie counts half.
     package var areaUnderCurve: Double {
         var (below, level, twice) = (0, 0, 0)
         for score in signal {
@@ -31,24 +30,24 @@ package struct BinaryMetrics: Sendable {
         return Double(twice) / 2 / Double(signal.count) / Double(background.count)
     }
 
-    /// ε_S: the part of the signal above a threshold.
-    package func signalEfficiency(above threshold: Float) -> Double { Self.part(of: signal, above: threshold) }
+    /// ε_S: the fraction of signal above a threshold.
+    package func signalEfficiency(above threshold: Float) -> Double { Self.fraction(of: signal, above: threshold) }
 
-    /// ε_B: the part of the background above a threshold.
+    /// ε_B: the fraction of background above a threshold.
     package func backgroundEfficiency(above threshold: Float) -> Double {
-        Self.part(of: background, above: threshold)
+        Self.fraction(of: background, above: threshold)
     }
 
-    /// The threshold that rejects a part of the background: the smallest background score with at most 1 −
-    /// rejection of the background above it; nil without background.
+    /// The threshold of a background rejection: the smallest background score with at most the fraction 1 − rejection
+    /// of the background above it; nil without background.
     package func threshold(backgroundRejection rejection: Double) -> Float? {
         let allowed = Int((Double(background.count) * (1 - rejection) + 1e-9).rounded(.down))
         guard allowed < background.count else { return background.first }
         return background[background.count - 1 - allowed]
     }
 
-    /// 1/ε_B where the signal efficiency first reaches a value as the threshold falls, all scores from the
-    /// threshold on accepted; infinite when no background is left.
+    /// 1/ε_B at the highest threshold that reaches a signal efficiency, with scores equal to the threshold accepted;
+    /// infinite if no background is left.
     package func backgroundRejection(signalEfficiency: Double) -> Double {
         guard !signal.isEmpty, !background.isEmpty else { return .nan }
         let wanted = Int((Double(signal.count) * signalEfficiency - 1e-9).rounded(.up))
@@ -57,25 +56,25 @@ package struct BinaryMetrics: Sendable {
         return Double(background.count) / Double(accepted)
     }
 
-    /// ε_S / √ε_B above a threshold: by how much a cut improves the significance of a signal.
+    /// Significance improvement ε_S / √ε_B of a threshold.
     package func significanceImprovement(above threshold: Float) -> Double {
         signalEfficiency(above: threshold) / backgroundEfficiency(above: threshold).squareRoot()
     }
 
-    /// The significance improvement where a part of the background is rejected.
+    /// Significance improvement at a background rejection.
     package func significanceImprovement(backgroundRejection rejection: Double) -> Double {
         threshold(backgroundRejection: rejection).map { significanceImprovement(above: $0) } ?? .nan
     }
 
-    /// The largest significance improvement of all thresholds.
+    /// Largest significance improvement of all thresholds.
     ///
-    /// - Parameter leastBackground: how many background jets a threshold has to accept: a few that remain by
-    ///   chance make a large improvement that means nothing.
+    /// - Parameter leastBackground: smallest number of background jets that a threshold must accept; with fewer, the
+    ///   improvement is dominated by statistical fluctuations.
     package func maximumSignificanceImprovement(leastBackground: Int = 1) -> Double {
-        invariant(leastBackground >= 1, "without background every cut is perfect")
+        invariant(leastBackground >= 1, "the significance improvement needs background")
         var best = Double.nan
         var kept = 0
-        // Between two neighbouring background scores the best threshold is the lower of them.
+        // Between two neighbouring background scores the best threshold is the lower one.
         for place in stride(from: background.count - 1, through: -1, by: -1) {
             if place >= 0, kept > 0, background[place] == background[place + 1] {
                 kept += 1
@@ -93,11 +92,11 @@ package struct BinaryMetrics: Sendable {
         return best
     }
 
-    private static func part(of scores: [Float], above threshold: Float) -> Double {
+    private static func fraction(of scores: [Float], above threshold: Float) -> Double {
         Double(scores.count - firstPlace(in: scores) { $0 > threshold }) / Double(scores.count)
     }
 
-    /// The first place of rising scores where a condition holds, which then holds for all that follow.
+    /// First index of ascending scores at which a condition holds, given that it holds for all that follow.
     private static func firstPlace(in scores: [Float], where condition: (Float) -> Bool) -> Int {
         var (low, high) = (0, scores.count)
         while low < high {

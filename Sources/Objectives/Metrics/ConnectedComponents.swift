@@ -1,12 +1,12 @@
 import System
 
-/// The parts that accepted pairs connect items into: items i and j are in one part when a chain of accepted
-/// pairs leads from one to the other.
+/// Connected components of items joined by accepted pairs: items i and j belong to the same component if a chain of
+/// accepted pairs leads from one to the other.
 ///
 /// - Parameters:
 ///   - items: the number of items.
 ///   - accepted: a flag for every pair i < j, in the order (0, 1), (0, 2) … (1, 2) ….
-/// - Returns: the part of every item, numbered in the order in which the parts first appear.
+/// - Returns: the component of every item, numbered in the order of first appearance.
 package func connectedComponents(of items: Int, accepted: some Sequence<Bool>) -> [Int] {
     var parents = Array(0..<items)
     func root(_ item: Int) -> Int {
@@ -23,7 +23,7 @@ package func connectedComponents(of items: Int, accepted: some Sequence<Bool>) -
             guard let isAccepted = flags.next() else {
                 unreachable("\(items) items have \(items * (items - 1) / 2) pairs")
             }
-            // The lower root stays, so that the first item of a part is its root.
+            // The lower root is kept, so that the first item of a component is its root.
             if isAccepted {
                 let (a, b) = (root(i), root(j))
                 parents[max(a, b)] = min(a, b)
@@ -31,10 +31,10 @@ package func connectedComponents(of items: Int, accepted: some Sequence<Bool>) -
         }
     }
     invariant(flags.next() == nil, "\(items) items have \(items * (items - 1) / 2) pairs")
-    var names: [Int: Int] = [:]
+    var numbers: [Int: Int] = [:]
     return (0..<items).map { item in
         let first = root(item)
-        names[first] = names[first] ?? names.count
-        return names[first]!
+        numbers[first] = numbers[first] ?? numbers.count
+        return numbers[first]!
     }
 }

@@ -1,20 +1,20 @@
 import Foundation
 import System
 
-/// How well probabilities of several classes answer for labels.
+/// Figures of merit of the predicted probabilities of several classes.
 ///
-/// Figures over nothing, of no jets or of a class that has none, are not a number.
+/// Figures without jets, or of a class without jets, are NaN.
 package struct MulticlassMetrics: Sendable {
     private let probabilities: [Float]
     private let labels: [Int]
-    /// The number of classes.
+    /// Number of classes.
     package let classes: Int
-    /// Jets of a class (row) that were taken for another (column).
+    /// Number of jets by true class (row) and predicted class (column).
     package let confusion: [[Int]]
 
     /// - Parameters:
-    ///   - probabilities: one for each jet and class, the classes of a jet side by side.
-    ///   - labels: the class of every jet.
+    ///   - probabilities: `[jets, classes]` in row-major order.
+    ///   - labels: the true class of every jet.
     package init(probabilities: [Float], classes: Int, labels: [Int]) {
         invariant(
             probabilities.count == labels.count * classes,
@@ -32,12 +32,12 @@ package struct MulticlassMetrics: Sendable {
         self.confusion = confusion
     }
 
-    /// The part of the jets whose likeliest class, the first of equals, is the right one.
+    /// Fraction of jets whose most likely class (the first of equals) is the true one.
     package var accuracy: Double {
         Double((0..<classes).reduce(0) { $0 + confusion[$1][$1] }) / Double(labels.count)
     }
 
-    /// The mean over the classes that occur of the part of their jets that are recognised.
+    /// Mean recall over the classes that occur.
     package var balancedAccuracy: Double {
         let recalls = (0..<classes).compactMap { label -> Double? in
             let jets = confusion[label].reduce(0, +)
@@ -46,8 +46,7 @@ package struct MulticlassMetrics: Sendable {
         return recalls.reduce(0, +) / Double(recalls.count)
     }
 
-    /// The mean of −ln p of the right class; a probability of zero counts as the smallest there is, so that
-    /// one jet cannot make all of it infinite.
+    /// Mean of −ln p of the true class; p is at least the smallest normal number, so that the mean stays finite.
     package var crossEntropy: Double {
         let sum = labels.enumerated().reduce(0.0) { sum, jet in
             let p = probabilities[jet.offset * classes + jet.element]
@@ -56,28 +55,25 @@ package struct MulticlassMetrics: Sendable {
         return sum / Double(labels.count)
     }
 
-    /// The probability of a class as a score for it against all others.
+    /// Metrics of one class against all others, with its probability as the score.
     package func oneVersusRest(_ label: Int) -> BinaryMetrics {
         BinaryMetrics(
             scores: labels.indices.map { probabilities[$0 * classes + label] },
             isSignal: labels.map { $0 == label })
     }
 
-    /// p(signal) / (p(signal) + p(background)) as a score for jets of two of the classes; the others are left
-    /// out.
+    /// Metrics of one class against another, with the score p(signal) / (p(signal) + p(background)); jets of other
+    /// classes are left out.
     package func oneVersusOne(signal: Int, background: Int) -> BinaryMetrics {
         let jets = labels.indices.filter { labels[$0] == signal || labels[$0] == background }
         return BinaryMetrics(
             scores: jets.map { jet in
-                let (s, b) = (
-                    probabilities[jet * classes + signal], probabilities[jet * classes + background]
-                )
+                let (s, b) = (probabilities[jet * classes + signal], probabilities[jet * classes + background])
                 return s + b > 0 ? s / (s + b) : 0
             }, isSignal: jets.map { labels[$0] == signal })
     }
 
-    /// The mean over the classes that occur, but are not all, of the area under the curve of each against the
-    /// rest.
+    /// Mean area under the curve of each class against the rest, over the classes for which it is defined.
     package var meanAreaUnderCurve: Double {
         let areas = (0..<classes).map { oneVersusRest($0).areaUnderCurve }.filter { !$0.isNaN }
         return areas.reduce(0, +) / Double(areas.count)

@@ -87,7 +87,7 @@ package final class KMeansTokenizer: Tokenizer {
     package func restore(_ state: ObjectiveState) throws {
         centroids = try state.tensor(
             "centroids", shape: [options.clusters, features],
-            wanted: "\(section) asks for \(options.clusters) clusters of \(features) features")
+            wanted: "\(section) requires \(options.clusters) clusters of \(features) features")
     }
 }
 

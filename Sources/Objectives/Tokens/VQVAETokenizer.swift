@@ -54,7 +54,8 @@ extension ObjectiveState {
     func copyWeights(into parameters: ParameterStore) throws {
         for parameter in parameters.parameters {
             let stored = try tensor(
-                parameter.name, shape: parameter.shape, wanted: "the VQ-VAE of this configuration needs \(parameter.shape)")
+                parameter.name, shape: parameter.shape,
+                wanted: "the VQ-VAE of this configuration needs \(parameter.shape)")
             parameter.variable.value.pointer.update(from: stored.pointer, count: stored.count)
         }
     }

@@ -26,8 +26,8 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
     /// Version 2.
     package convenience init(_ options: MaskedParticleOptions, _ jets: JetShape, seed: UInt64) {
         let network = Network(
-            inputs: JetInputs(.raw, jets), tokenizer: options.tokenizer.map { VQVAETokenizer($0, features: jets.features) },
-            hasDropout: false
+            inputs: JetInputs(.raw, jets),
+            tokenizer: options.tokenizer.map { VQVAETokenizer($0, features: jets.features) }, hasDropout: false
         ) {
             MaskedParticleModel(
                 MaskedParticleModel.Shape(

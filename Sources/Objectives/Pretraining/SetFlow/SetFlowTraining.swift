@@ -5,8 +5,8 @@ import NN
 import System
 import Tensors
 
-/// Set-to-set flow matching (Leigh et al., arXiv:2409.12589): a random part of every jet is dropped, and a decoder learns
-/// to generate its features and identities from noise, given the encoded survivors.
+/// Set-to-set flow matching (Leigh et al., arXiv:2409.12589): a random part of every jet is dropped, and a decoder
+/// learns to generate its features and identities from noise, given the encoded survivors.
 ///
 /// The loss is the squared error of the velocity, averaged over constituents and channels.
 package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
@@ -79,7 +79,7 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
 
     package func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction] {
         let found = try model.generate(
-            given: jets.constituents.survivors,
+            given: jets.survivors,
             from: .normal(columns: model.channels, from: jets.randomSequences(.sampling, fromBlock: Self.noiseBlock)),
             offsets: jets.dropped.offsets, solver: options.solver)
         return [Reconstruction(values: found.values, identities: found.identities)]

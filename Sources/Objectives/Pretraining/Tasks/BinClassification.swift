@@ -114,7 +114,7 @@ package final class BinClassification: ReconstructionTask {
         bins = try FeatureBins(
             table: state.tensor(
                 "borders", shape: [features, options.bins - 1],
-                wanted: "tasks.bins asks for \(options.bins) bins of \(features) features"))
+                wanted: "tasks.bins requires \(options.bins) bins of \(features) features"))
     }
 }
 

@@ -4,8 +4,8 @@ import MPI
 import NN
 import Tensors
 
-/// Classifies the identity of every dropped constituent: a linear map to one logit for each of the eight identities, and
-/// the cross-entropy.
+/// Classifies the identity of every dropped constituent: a linear map to one logit for each of the eight identities,
+/// and the cross-entropy.
 package final class ParticleIdentification: ReconstructionTask {
     /// `tasks.particle_id` of a configuration.
     package struct Options: Sendable, Equatable {
