@@ -125,7 +125,9 @@ struct GoldenModelTests {
             #expect(try output.codes == file.indices("out.codes"))
             #expect(try quantiser.nearestCodes(latents.value) == file.indices("out.codes"))
             try expect(output.vectors.value, "out.z_q", in: file, precision: precision)
-            try expect(Tensor([Float(output.commitment) / Float(tokens)], shape: [1]), "out.loss", in: file, precision: precision)
+            try expect(
+                Tensor([Float(output.commitment) / Float(tokens)], shape: [1]), "out.loss", in: file,
+                precision: precision)
             try expect(#require(latents.gradient), prefix + "z", in: file, precision: precision)
             #expect(try store.gradientErrors(file, prefix: prefix, naming: naming, precision: precision) == [])
         }

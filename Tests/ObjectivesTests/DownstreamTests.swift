@@ -93,7 +93,8 @@ import TestSupport
     /// The samples are learned by heart, which the truth is not.
     @Test func weakSupervision() throws {
         let result = try learn(
-            "{objective: cwola, cwola: {background: [QCD, Wqq], signal: [Tbqq]}, head: {width: 16, heads: 2, dropout: 0}}",
+            "{objective: cwola, cwola: {background: [QCD, Wqq], signal: [Tbqq]}, "
+                + "head: {width: 16, heads: 2, dropout: 0}}",
             names: ["QCD", "Wqq", "Tbqq"])
         #expect(result.measures["sic_half"] != nil && result.measures["auc"]! > 0.4)
     }

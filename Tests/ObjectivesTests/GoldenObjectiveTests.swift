@@ -36,7 +36,8 @@ struct GoldenObjectiveTests {
         options.tasks[KMeansTaskOptions.self]!.tokens.clusters = centroids.rows
         options.tasks[KMeansTaskOptions.self]!.task.labelSmoothing = try file.number("label_smoothing")
         let objective = try MaskedParticleModelling(
-            options, JetShape(features: jets.values.columns, maxConstituents: file.shape("param.null_token")[0]), seed: 0)
+            options, JetShape(features: jets.values.columns, maxConstituents: file.shape("param.null_token")[0]),
+            seed: 0)
         objective.kmeans?.centroids = centroids
         try objective.parameters.load(file)
 

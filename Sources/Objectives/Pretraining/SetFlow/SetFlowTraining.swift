@@ -54,7 +54,8 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
                 RandomKey(seed: seed, stream: stream, epoch: jets.batch.epoch, jet: jet), block: Self.timeBlock)
             return FlowMatchingPath.time(from: &random)
         }
-        let noise = Tensor.normal(columns: model.channels, from: jets.randomSequences(stream, fromBlock: Self.noiseBlock))
+        let noise = Tensor.normal(
+            columns: model.channels, from: jets.randomSequences(stream, fromBlock: Self.noiseBlock))
         return MicroBatch(counts: [Double(noise.count)]) { [model] scales, tape in
             [model.loss(jets.constituents, noise: noise, times: times, scale: scales[0], on: tape)]
         }

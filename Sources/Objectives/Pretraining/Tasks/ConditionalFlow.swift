@@ -78,7 +78,8 @@ package final class ConditionalFlow: ReconstructionTask {
     }
 
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
-        let z = Tensor.normal(columns: flow.shape.features, from: jets.randomSequences(.sampling, fromBlock: Self.noiseBlock))
+        let z = Tensor.normal(
+            columns: flow.shape.features, from: jets.randomSequences(.sampling, fromBlock: Self.noiseBlock))
         return Reconstruction(values: flow.inverse(z, context: context(of: decoded)))
     }
 
