@@ -1,4 +1,4 @@
-// Shared by the loops: the processor levels that they are compiled for, and an exponential that vectorises.
+// Shared by the kernels: the processor levels to compile for, and mathematical functions that vectorise.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/// exp(x) to 2 units in the last place: 2^n · P(r) with r = x − n ln 2 in two parts; flushes below −87.3, saturates above 88.3.
+/// exp(x) to 2 units in the last place: 2^n · P(r) with r = x − n ln 2 in two parts; x is clamped to [−87.3, 88.3].
 INLINE float fast_exp(float x) {
     x = x < -87.3f ? -87.3f : x;
     x = x > 88.3f ? 88.3f : x;
@@ -33,7 +33,7 @@ INLINE float fast_exp(float x) {
     return p * power.f;
 }
 
-/// ln x for normal numbers x > 0 to 2 units in the last place: x = 2^e · (1 + f) with 1 + f in [√½, √2); a NaN stays one.
+/// ln x for normal numbers x > 0 to 2 units in the last place: x = 2^e · (1 + f) with 1 + f in [√½, √2); NaN gives NaN.
 INLINE float fast_log(float x) {
     union { float f; int32_t i; } bits = {.f = x};
     int32_t shifted = bits.i - 0x3f3504f3;  // √½
@@ -55,13 +55,13 @@ INLINE float fast_log(float x) {
 
 INLINE float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
-/// ln(1 + exp(x)), to 1e-7 of one where it is small.
+/// ln(1 + exp(x)), with an absolute error of 1e-7 where it is small.
 INLINE float softplus(float x) {
     float magnitude = x > 0 ? x : -x;
     return (magnitude + x) * 0.5f + fast_log(1.0f + fast_exp(-magnitude));
 }
 
-/// The largest of n ≥ 1 values; sixteen running maxima, because a plain maximum does not vectorise under strict NaN rules.
+/// Maximum of n ≥ 1 values. Sixteen running maxima, because a plain maximum does not vectorise under strict NaN rules.
 INLINE float row_maximum(const float *x, int64_t n) {
     float lanes[16];
     for (int i = 0; i < 16; i++) lanes[i] = x[0];
@@ -74,7 +74,7 @@ INLINE float row_maximum(const float *x, int64_t n) {
     return top;
 }
 
-/// The start of the part of a product that begins at a row and a column.
+/// The addend of the block of a product that starts at this row and column.
 INLINE ck_start ck_start_at(ck_start start, int64_t row, int64_t column) {
     if (start.matrix) start.matrix += row * start.stride + column;
     if (start.row) start.row += column;

@@ -1,9 +1,9 @@
-// Attention of one head of one jet. The matrices are small (tens of tokens, tens of channels), where a call of a BLAS
-// library costs more than the product, so the products are done here, on operands padded to whole vectors.
+// Attention of one head of one jet. The matrices are so small (tens of tokens, tens of channels) that a BLAS call costs
+// more than the product, so the products are computed here, on operands padded to whole vectors.
 //
-// n queries, m keys, d channels, N and D rounded up to 16. Scores and probabilities are kept transposed, [key, query],
-// [m, N]: a softmax then runs down the columns, one query a lane, and needs no sums across a vector. The lanes beyond n
-// hold numbers that nothing reads.
+// n queries, m keys, d channels; N and D are n and d rounded up to a multiple of 16. Scores and probabilities are
+// stored transposed, [key, query], [m, N]: the softmax then runs over columns, one query per lane, and needs no sums
+// across a vector. The lanes beyond n contain values that are never read.
 #include "CKernels.h"
 #include "clones.h"
 
@@ -15,7 +15,7 @@ INLINE void product(float *restrict c, int64_t ldc, const float *restrict a, int
     ck_block_product(c, ldc, (ck_start){0}, a, row, col, b, ldb, m, columns, k, 0);
 }
 
-/// Rows of d channels, `stride` apart, as rows of whole vectors: the rows themselves where d allows, else a copy.
+/// Rows of d channels padded to whole vectors: the rows themselves if d is a multiple of 16, otherwise a copy.
 typedef struct {
     const float *rows;
     int64_t stride;
@@ -31,7 +31,7 @@ INLINE Rows whole_rows(const float *from, int64_t stride, float *restrict scratc
     return (Rows){scratch, wide};
 }
 
-/// to [d, N] = fromᵀ, the rest of each row zero.
+/// to [d, N] = fromᵀ, each row padded with zeros.
 INLINE void copy_transposed(float *restrict to, const float *restrict from, int64_t stride, int64_t n, int64_t d) {
     int64_t wide = padded(n);
     for (int64_t c = 0; c < d; c++)
@@ -40,7 +40,7 @@ INLINE void copy_transposed(float *restrict to, const float *restrict from, int6
         for (int64_t c = 0; c < d; c++) to[c * wide + i] = from[i * stride + c];
 }
 
-/// to [n, d] = A B with B [k, d]; `scratch` serves where d is not whole vectors.
+/// to [n, d] = A B with B [k, d]; uses `scratch` if d is not a multiple of 16.
 INLINE void product_rows(float *restrict to, int64_t stride, const float *restrict a, int64_t row, int64_t col, Rows b,
                          float *restrict scratch, int64_t n, int64_t d, int64_t k) {
     if (d % 16 == 0) {

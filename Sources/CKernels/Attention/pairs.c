@@ -17,7 +17,7 @@ CLONES void ck_pair_distances_backward(float *restrict dx, const float *restrict
             const float *x_i = x + i * cols, *x_j = x + j * cols;
 #pragma omp simd
             for (int64_t c = 0; c < cols; c++) {
-                float d = x_i[c] - x_j[c], g = d > 0 ? dy[c] : (d < 0 ? -dy[c] : dy[c] * d);  // keeps a NaN a NaN
+                float d = x_i[c] - x_j[c], g = d > 0 ? dy[c] : (d < 0 ? -dy[c] : dy[c] * d);  // propagates NaN
                 to_i[c] += g;
                 to_j[c] -= g;
             }

@@ -1,4 +1,4 @@
-// Numbers of bfloat16: the upper half of a single-precision number, to nearest, ties to even.
+// Conversion to and from bfloat16: the upper half of a single-precision number, rounded to nearest, ties to even.
 #include "CKernels.h"
 #include "clones.h"
 
@@ -10,7 +10,7 @@ CLONES void ck_narrow(uint16_t *restrict y, int64_t y_stride, const float *restr
             uint32_t bits;
             memcpy(&bits, &value, sizeof bits);
             uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-            // Rounding could carry a NaN over into a number.
+            // Rounding the bits of a NaN could overflow to a number.
             y[r * y_stride + c] = (uint16_t)(value == value ? rounded : 0x7fc0);
         }
 }

@@ -1,13 +1,14 @@
-// The innermost part of all matrix products of kaon: a tile of C stays in registers while the inner index runs.
+// The innermost loops of all single-precision matrix products: a tile of C stays in registers during the loop over the
+// inner index.
 #include "CKernels.h"
 #include "clones.h"
 
 typedef float vector __attribute__((vector_size(64), aligned(4)));
 
-/// How many rows ahead a transposed A is fetched: they are far apart, and the processor does not guess them.
+/// Prefetch distance in rows for a transposed A, whose stride is too large for the hardware prefetcher.
 enum { AHEAD = 16 };
 
-/// `height` rows and `width` vectors of columns: 8 × 3 is 24 of the 32 registers of AVX-512.
+/// One tile of `height` rows and `width` vectors of columns: 8 × 3 uses 24 of the 32 registers of AVX-512.
 INLINE void tile(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t row, int64_t col,
                  const float *restrict b, int64_t ldb, int64_t k, const float *ahead, int height,
                  int width) {
@@ -38,7 +39,7 @@ INLINE void tile(float *c, int64_t ldc, ck_start start, const float *restrict a,
         }
 }
 
-/// All rows of `width` vectors of columns, at most `tallest` (8 or 4) at a time.
+/// All rows of `width` vectors of columns, in tiles of at most `tallest` (8 or 4) rows.
 INLINE void column(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t row, int64_t col,
                    const float *restrict b, int64_t ldb, int64_t m, int64_t k, const float *ahead, int tallest,
                    int width) {
@@ -76,5 +77,5 @@ CLONES void ck_block_product(float *c, int64_t ldc, ck_start start, const float 
 
 int ck_tile_vectors(int64_t columns) {
     int64_t left = columns / 16;
-    return left >= 5 || left == 3 ? 3 : left >= 2 ? 2 : 1;  // four are 2 + 2: a single one is slower
+    return left >= 5 || left == 3 ? 3 : left >= 2 ? 2 : 1;  // 4 = 2 + 2, because a single vector is slower
 }

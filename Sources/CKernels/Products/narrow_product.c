@@ -1,6 +1,6 @@
-// Products of bfloat16 numbers, summed in single precision, on processors with AVX512-BF16: one instruction multiplies two
-// neighbours of the inner index and adds both to a sum. The operands are read as such pairs, in 32 bits: the rows of A where
-// they stand, a transposed A and B from copies in which the pairs lie together (see product.c).
+// bfloat16 products with single-precision sums on processors with AVX512-BF16. One instruction multiplies two
+// consecutive elements along the inner index and adds both to a sum. The operands are read as 32-bit pairs: directly
+// from the rows of A, or from packed copies of B and of a transposed A (see product.c).
 #include "CKernels.h"
 #include "clones.h"
 
@@ -10,13 +10,13 @@
 #define NARROW __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")))
 #define INSIDE static inline __attribute__((always_inline)) NARROW
 
-/// The rows of a tile: 8 × 3 vectors of sums are 24 of the 32 registers.
+/// Maximum rows of a tile: 8 × 3 vectors of sums use 24 of the 32 registers.
 enum { TALLEST = 8 };
 
-/// How many pairs of rows ahead a transposed A is fetched.
+/// Prefetch distance in pairs of rows for a transposed A.
 enum { AHEAD = 8 };
 
-/// Found by measuring, for 1 to 2 MiB of second-level cache: pairs of the inner index, rows of A, columns of B at once.
+/// Block sizes in pairs of the inner index, rows of A and columns of B; measured for 1 to 2 MiB of second-level cache.
 typedef struct {
     int64_t depth, rows, columns;
 } Blocks;
@@ -25,7 +25,8 @@ static const Blocks columns_of_a = {256, 32, 768};
 
 INSIDE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/// The blocks of a product: sums that end as bfloat16 are never rounded in between, so all of the inner index is one block.
+/// Block sizes of a product. If C is bfloat16, the whole inner index is one block, so that partial sums are not
+/// rounded.
 INSIDE Blocks blocks_of(int narrow_c, int transpose_a, int64_t k) {
     Blocks blocks = transpose_a ? columns_of_a : rows_of_a;
     if (narrow_c && (k + 1) / 2 > blocks.depth) {
@@ -42,18 +43,18 @@ INSIDE uint32_t load_pair(const void *from) {
     return pair;
 }
 
-/// Sixteen pairs of two rows of numbers: the first row has the lower halves.
+/// Sixteen pairs from two rows; the first row gives the lower halves.
 INSIDE __m512i interleaved(__m256i first, __m256i second) {
     return _mm512_or_si512(_mm512_cvtepu16_epi32(first), _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
 }
 
-/// Sixteen numbers from `i` on, rounded where the matrix is single-precision.
+/// Sixteen elements starting at `i`, rounded if the matrix is single-precision.
 INSIDE __m256i load_row(ck_matrix b, int64_t i) {
     if (b.is_narrow) return _mm256_loadu_si256((const __m256i *)((const uint16_t *)b.values + i));
     return (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps((const float *)b.values + i));
 }
 
-/// Sixteen pairs along a row from `i` on.
+/// Sixteen pairs along a row, starting at `i`.
 INSIDE __m512i load_pairs(ck_matrix b, int64_t i) {
     if (b.is_narrow) return _mm512_loadu_si512((const uint16_t *)b.values + i);
     const float *from = (const float *)b.values + i;
@@ -72,7 +73,7 @@ INSIDE uint32_t load_single_pair(ck_matrix b, int64_t i, int odd) {
     return load_pair(pair);
 }
 
-/// to [pairs, 16 · width] from rows of b: B where it is not transposed.
+/// to [pairs, 16 · width] from rows of b: packs a B that is not transposed.
 INSIDE void pack_rows(uint32_t *restrict to, ck_matrix b, int64_t at, int64_t k, int width) {
     for (int64_t l = 0; l < k; l += 2)
         for (int j = 0; j < width; j++) {
@@ -82,7 +83,7 @@ INSIDE void pack_rows(uint32_t *restrict to, ck_matrix b, int64_t at, int64_t k,
         }
 }
 
-/// to [pairs, 16 · width] from pairs along the rows of b: B where it is transposed.
+/// to [pairs, 16 · width] from pairs along the rows of b: packs a transposed B.
 INSIDE void pack_columns(uint32_t *restrict to, ck_matrix b, int64_t at, int64_t k, int width) {
     int n = 16 * width;
     int64_t l = 0;
@@ -108,13 +109,13 @@ NARROW static void pack(uint32_t *restrict to, ck_matrix b, int64_t at, int tran
     }
 }
 
-/// to [rows / 8, pairs, 8] = aᵀ, the last rows zero beyond `rows`.
+/// to [rows / 8, pairs, 8] = aᵀ, padded with zeros beyond `rows`.
 NARROW static void pack_left(uint32_t *restrict to, const uint16_t *restrict a, int64_t lda, int64_t k, int64_t rows) {
     int64_t depth = (k + 1) / 2;
     for (int64_t l = 0; l < depth; l++) {
         const uint16_t *first = a + 2 * l * lda, *second = first + lda;
         int odd = 2 * l + 1 == k;
-        // The rows are far apart, and the processor does not guess them.
+        // The stride is too large for the hardware prefetcher.
         __builtin_prefetch(first + 2 * AHEAD * lda);
         __builtin_prefetch(second + 2 * AHEAD * lda);
         for (int64_t i = 0; i < rows; i += TALLEST) {
@@ -127,7 +128,7 @@ NARROW static void pack_left(uint32_t *restrict to, const uint16_t *restrict a, 
     }
 }
 
-/// Where a tile reads its rows of A, and where it leaves its sums.
+/// Source of the rows of A, and destination of the sums of a tile.
 typedef struct {
     const char *values;
     int64_t row, col;  // in bytes
@@ -159,14 +160,15 @@ INSIDE void tile(Target c, ck_start start, Left a, const uint32_t *restrict b, i
             int64_t at = i * c.stride + 16 * j;
             __m512 value = sum[i][j];
             if (start.matrix) value = _mm512_add_ps(value, _mm512_loadu_ps(start.matrix + i * start.stride + 16 * j));
-            if (c.is_narrow) _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
+            if (c.is_narrow)
+                _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
             else _mm512_storeu_ps((float *)c.values + at, value);
         }
 }
 
-/// All rows of `width` vectors of columns; a panel is what one full tile reads of A [bytes].
-INSIDE void column(Target c, ck_start start, Left a, int64_t panel, const uint32_t *restrict b, int64_t m, int64_t pairs,
-                   int width) {
+/// All rows of `width` vectors of columns; `panel` is the size of the part of A that one full tile reads [bytes].
+INSIDE void column(Target c, ck_start start, Left a, int64_t panel, const uint32_t *restrict b, int64_t m,
+                   int64_t pairs, int width) {
     int64_t size = c.is_narrow ? 2 : 4;
 #define TILE(HEIGHT) tile(c, start, a, b, pairs, HEIGHT, width)
     for (; m >= TALLEST; m -= TALLEST) {

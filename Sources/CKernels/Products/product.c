@@ -1,12 +1,12 @@
-// Products of large matrices on processors with AVX-512. The operand that the tiles read again and again is copied so that
-// what a tile needs lies together (Goto and van de Geijn, ACM Trans. Math. Softw. 34, 12, 2008); the other one is read where
-// it stands. A library that copies both spends up to a fifth of its time on copies at widths of 64 to 256 channels.
+// Products of large matrices on processors with AVX-512. The operand that the tiles read repeatedly is packed into
+// contiguous panels (Goto and van de Geijn, ACM Trans. Math. Softw. 34, 12, 2008); the other one is read in place. A
+// library that packs both spends up to a fifth of its time on packing at widths of 64 to 256 channels.
 #include "CKernels.h"
 #include "clones.h"
 
 typedef float vector __attribute__((vector_size(64), aligned(4)));
 
-/// Found by measuring, for 2 MiB of second-level cache: the inner index, the rows of A and the columns of B taken at once.
+/// Block sizes in the inner index, rows of A and columns of B; measured for 2 MiB of second-level cache.
 typedef struct {
     int64_t depth, rows, columns;
 } Blocks;
@@ -15,14 +15,14 @@ static const Blocks columns_of_a = {192, 64, 768};
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/// to [depth, 16 · width] = b, rows `ldb` apart.
+/// to [depth, 16 · width] = b, with row stride `ldb`.
 INLINE void pack_rows(float *restrict to, const float *restrict b, int64_t ldb, int64_t depth, int width) {
     for (int64_t l = 0; l < depth; l++)
         for (int j = 0; j < width; j++)
             *(vector *)(to + (l * width + j) * 16) = *(const vector *)(b + l * ldb + 16 * j);
 }
 
-/// to [depth, 16 · width] = bᵀ, rows of b `ldb` apart.
+/// to [depth, 16 · width] = bᵀ, with row stride `ldb` of b.
 INLINE void pack_columns(float *restrict to, const float *restrict b, int64_t ldb, int64_t depth, int width) {
     int n = 16 * width;
     int64_t l = 0;
@@ -68,7 +68,7 @@ void ck_product(float *c, int64_t ldc, ck_start start, const float *restrict a, 
             ck_start from = l == 0 ? start : (ck_start){.matrix = c, .stride = ldc};
             for (int64_t i = 0; i < m; i += blocks.rows) {
                 int64_t rows = least(m - i, blocks.rows);
-                // Each column of tiles fetches one row in eight of the next rows of A.
+                // Each column of tiles prefetches every eighth of the next rows of A.
                 const float *next = transpose_a || i + blocks.rows >= m ? 0 : a + (i + blocks.rows) * row + l;
                 for (int64_t j = first; j < last; next = next ? next + row : 0) {
                     int width = ck_tile_vectors(last - j);

@@ -1,7 +1,7 @@
-// Products of bfloat16 numbers on processors with AMX: one instruction multiplies a tile of 16 rows of 32 numbers by one of 32
-// rows of 16, and adds to a tile of 16 × 16 sums of single precision. Both factors are copied so that every tile lies
-// together, B once for all rows of A, and A 32 rows at a time, which stay in the nearest cache (see product.c). What is
-// beyond the edges of a factor is zero in its copy; so a row of C is the same to the bit in any company.
+// bfloat16 products on processors with AMX: one instruction multiplies a tile of 16 rows of 32 numbers by one of 32
+// rows of 16, and adds to a tile of 16 × 16 single-precision sums. Both factors are packed so that every tile is
+// contiguous: B once for all rows of A, and A in panels of 32 rows, which stay in the first-level cache (see
+// product.c). The copies are padded with zeros, so the bits of a row of C do not depend on the other rows.
 #include "CKernels.h"
 #include "clones.h"
 
@@ -14,16 +14,16 @@
 #define TILED __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 #define INSIDE static inline __attribute__((always_inline)) TILED
 
-/// The rows of a tile; the inner length of one product of tiles; the numbers of a tile of factors.
+/// Rows of a tile; inner length of one tile product; elements of a tile of a factor.
 enum { SIDE = 16, STEP = 32, TILE = SIDE * STEP };
-/// Found by measuring, for 2 MiB of second-level cache: the inner index taken at once, and the numbers of B.
+/// Block sizes in the inner index and in elements of B; measured for 2 MiB of second-level cache.
 enum { DEPTH = 512, RIGHT = 512 * 1024 };
 
 INSIDE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 INSIDE int64_t steps_of(int64_t k) { return (k + STEP - 1) / STEP; }
 INSIDE __mmask32 first_of(int64_t count) { return count >= 32 ? 0xffffffffu : (1u << count) - 1; }
 
-/// Up to 32 numbers of a row, rounded where they are of single precision, zero beyond `count`.
+/// Up to 32 elements of a row, rounded if they are single-precision, zero beyond `count`.
 INSIDE __m512i load_row(const void *row, int64_t at, int is_narrow, int64_t count) {
     __mmask32 mask = first_of(count);
     if (is_narrow) return _mm512_maskz_loadu_epi16(mask, (const uint16_t *)row + at);
@@ -32,7 +32,7 @@ INSIDE __m512i load_row(const void *row, int64_t at, int is_narrow, int64_t coun
     return (__m512i)_mm512_cvtne2ps_pbh(second, _mm512_maskz_loadu_ps((__mmask16)mask, from));
 }
 
-/// Up to 16 numbers of a row, in the same way.
+/// Up to 16 elements of a row, likewise.
 INSIDE __m512i load_half(const void *row, int64_t at, int is_narrow, int64_t count) {
     __mmask16 mask = (__mmask16)first_of(count < 16 ? count : 16);
     if (is_narrow) return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + at));
@@ -63,12 +63,12 @@ INSIDE void transpose(__m512i square[SIDE]) {
     }
 }
 
-/// Sixteen pairs of the inner index `l` on, of sixteen neighbours in each of the rows that the matrix has along it.
+/// Sixteen pairs along the inner index, for sixteen adjacent elements of rows that run across the inner index.
 INSIDE void load_across(__m512i pairs[SIDE], ck_matrix x, int64_t at, int64_t k, int64_t count) {
     int64_t size = x.is_narrow ? 2 : 4;
     const char *row = (const char *)x.values + at * size;
     for (int p = 0; p < SIDE; p++, row += 2 * x.stride * size) {
-        // The rows are far apart, and the processor does not guess them.
+        // The stride is too large for the hardware prefetcher.
         __builtin_prefetch(row + STEP * x.stride * size);
         __builtin_prefetch(row + (STEP + 1) * x.stride * size);
         __m512i low = load_half(row, 0, x.is_narrow, 2 * p < k ? count : 0);
@@ -77,16 +77,17 @@ INSIDE void load_across(__m512i pairs[SIDE], ck_matrix x, int64_t at, int64_t k,
     }
 }
 
-/// The same of sixteen rows whose elements lie along the inner index: a row is sixteen pairs already.
+/// The same for sixteen rows that run along the inner index: each row already consists of pairs.
 INSIDE void load_along(__m512i rows[SIDE], ck_matrix x, int64_t at, int64_t k, int64_t count) {
     for (int r = 0; r < SIDE; r++)
         rows[r] = load_row(x.values, at + r * x.stride, x.is_narrow, r < count ? k : 0);
 }
 
-/// to [steps, tiles, 16, 16 pairs] = up to 16 · tiles rows of A or columns of B, from `at` on, of inner length k. The inner
-/// index runs along the rows of x, or across them; a tile of A has it along its rows, one of B across.
-INSIDE void copy_panel(uint16_t *restrict to, ck_matrix x, int64_t at, int along, int is_right, int64_t k, int64_t count,
-                       int tiles) {
+/// to [steps, tiles, 16, 16 pairs] = up to 16 · tiles rows of A or columns of B with inner length k, starting at `at`.
+/// The inner index runs along the rows of x or across them; in a tile of A it runs along the rows, in a tile of B
+/// across.
+INSIDE void copy_panel(uint16_t *restrict to, ck_matrix x, int64_t at, int along, int is_right, int64_t k,
+                       int64_t count, int tiles) {
     for (int64_t l = 0; l < k; l += STEP)
         for (int t = 0; t < tiles; t++, to += TILE) {
             __m512i square[SIDE];
@@ -98,8 +99,8 @@ INSIDE void copy_panel(uint16_t *restrict to, ck_matrix x, int64_t at, int along
         }
 }
 
-TILED static void copy(uint16_t *restrict to, ck_matrix x, int64_t at, int along, int is_right, int64_t k, int64_t count,
-                       int tiles) {
+TILED static void copy(uint16_t *restrict to, ck_matrix x, int64_t at, int along, int is_right, int64_t k,
+                       int64_t count, int tiles) {
     switch (4 * x.is_narrow + 2 * along + is_right) {
     case 0: copy_panel(to, (ck_matrix){x.values, x.stride, 0}, at, 0, 0, k, count, tiles); break;
     case 1: copy_panel(to, (ck_matrix){x.values, x.stride, 0}, at, 0, 1, k, count, tiles); break;
@@ -118,8 +119,8 @@ typedef struct {
     int is_narrow;
 } Target;
 
-/// Sums of 16 · height rows and 16 · width columns, of which `rows` exist. They start at the row or, without one, at the
-/// matrix; where there are both the matrix is added last.
+/// A block of 16 · height rows, of which `rows` exist, and 16 · width columns of C. The sums are initialised with the
+/// row of the addend or, without one, with its matrix; if both are given, the matrix is added last.
 INSIDE void sums(Target c, ck_start start, const uint16_t *restrict a, const uint16_t *restrict b, int64_t steps,
                  int64_t rows, int height, int width, float *restrict buffer) {
     int whole = rows == SIDE * height, late = start.row && start.matrix;
@@ -143,7 +144,7 @@ INSIDE void sums(Target c, ck_start start, const uint16_t *restrict a, const uin
         if (height > 1) _tile_zero(2);
         if (height > 1 && width > 1) _tile_zero(3);
     }
-    // A is read again for the next columns and B is not: it passes by the nearest cache.
+    // A is read again for the next columns, B is not: streaming loads keep B out of the first-level cache.
     for (int64_t l = 0; l < steps; l++, a += height * TILE, b += width * TILE) {
         _tile_loadd(4, a, 2 * STEP);
         _tile_stream_loadd(6, b, 2 * STEP);
@@ -171,12 +172,14 @@ INSIDE void sums(Target c, ck_start start, const uint16_t *restrict a, const uin
             __m512 value = _mm512_loadu_ps(buffer + r * 2 * SIDE + j);
             if (late) value = _mm512_add_ps(value, _mm512_loadu_ps(start.matrix + r * start.stride + j));
             int64_t at = r * c.stride + j;
-            if (c.is_narrow) _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
+            if (c.is_narrow)
+                _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
             else _mm512_storeu_ps((float *)c.values + at, value);
         }
 }
 
-/// The inner index and the columns of B that are taken at once. Sums that end as bfloat16 numbers are never rounded in between.
+/// Block sizes in the inner index and in columns of B. If C is bfloat16, the whole inner index is one block, so that
+/// partial sums are not rounded.
 typedef struct {
     int64_t depth, columns;
 } Blocks;
@@ -221,7 +224,8 @@ TILED void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpo
             ck_start from = l == 0 ? start : (ck_start){.matrix = c.values, .stride = c.stride};
             for (int64_t i = 0; i < m; i += 2 * SIDE) {
                 int64_t rows = least(m - i, 2 * SIDE), height = rows > SIDE ? 2 : 1;
-                copy(left, a, transpose_a ? l * a.stride + i : i * a.stride + l, !transpose_a, 0, part, rows, (int)height);
+                int64_t from_a = transpose_a ? l * a.stride + i : i * a.stride + l;
+                copy(left, a, from_a, !transpose_a, 0, part, rows, (int)height);
                 for (int64_t j = 0; j < columns; j += 2 * SIDE) {
                     int64_t at = i * c.stride + first + j;
                     Target to = {(char *)c.values + at * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
@@ -243,8 +247,9 @@ TILED void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpo
 
 int ck_has_tiles(void) {
     unsigned a, b, c, d;
-    if (!ck_has_bfloat16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & bit_AMXBF16) || !(d & bit_AMXTILE)) return 0;
-    // Linux gives a process the registers of the tiles when it asks (ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+    if (!ck_has_bfloat16() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & bit_AMXBF16) || !(d & bit_AMXTILE))
+        return 0;
+    // On Linux a process must request permission for the tile registers (ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
     return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
 }
 

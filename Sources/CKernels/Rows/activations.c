@@ -3,7 +3,7 @@
 #include "CKernels.h"
 #include "clones.h"
 
-/// erf(x) to 3e-7: formula 7.1.26 of Abramowitz and Stegun, which vectorises.
+/// erf(x) to 3e-7: formula 7.1.26 of Abramowitz and Stegun, because it vectorises.
 INLINE float fast_erf(float x) {
     float a = fabsf(x), t = 1.0f / (1.0f + 0.3275911f * a);
     float p = 1.061405429f;
@@ -29,7 +29,7 @@ INLINE float gelu_slope(float x) {
     return normal_probability(x) + x * 0.39894228040143268f * fast_exp(-0.5f * x * x);
 }
 
-/// 2 √(2/π) (x + 0.044715 x³): the argument of the logistic function that stands for (1 + tanh) / 2.
+/// 2 √(2/π) (x + 0.044715 x³): the argument of the logistic function that equals (1 + tanh) / 2.
 INLINE float gelu_tanh_argument(float x) { return 1.5957691216057308f * (x + 0.044715f * x * x * x); }
 
 INLINE float gelu_tanh(float x) { return x * sigmoid(gelu_tanh_argument(x)); }
@@ -43,7 +43,7 @@ INLINE float leaky(float x, float slope) { return x > 0 ? x : slope * x; }
 
 INLINE float leaky_slope(float x, float slope) { return x > 0 ? 1.0f : slope; }
 
-// An activation f of one value and its slope f′: y = f(x) and dx = dy f′(x), added or not.
+// Defines an activation from an expression f and its derivative f′: y = f(x) and dx = dy f′(x), accumulated or not.
 #define DEFINE(name, parameters, f, slope)                                                                            \
     CLONES void ck_##name(float *restrict y, const float *restrict x parameters, int64_t n) {                        \
         for (int64_t i = 0; i < n; i++) y[i] = f;                                                                     \

@@ -6,8 +6,7 @@ CLONES double ck_focal(float *restrict dlogits, const float *restrict logits, co
     double loss = 0;
 #pragma omp simd reduction(+ : loss)
     for (int64_t i = 0; i < n; i++) {
-        // z is the logit of the true answer, p its probability: −ln p = softplus(−z), −ln(1 − p) =
-        // softplus(z).
+        // z is the logit of the true class, p its probability: −ln p = softplus(−z), −ln(1 − p) = softplus(z).
         float z = target[i] ? logits[i] : -logits[i], weight = target[i] ? positive_weight : 1.0f;
         float cost = softplus(-z), p = sigmoid(z), focus = fast_exp(-gamma * softplus(z));
         loss += (double)(weight * focus * cost);

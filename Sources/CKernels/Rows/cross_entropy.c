@@ -24,7 +24,7 @@ CLONES double ck_cross_entropy(float *dlogits, const float *logits, const int32_
         }
         float wanted = row[t];
         float *out = dlogits ? dlogits + r * cols : 0;
-        if (out) {  // the exponentials are kept: they are the gradient but for a factor
+        if (out) {  // store the exponentials: up to a factor they are the gradient
 #pragma omp simd reduction(+ : sum)
             for (int64_t i = 0; i < cols; i++) {
                 float e = fast_exp(row[i] - top);

@@ -3,8 +3,7 @@
 
 enum { LANES = 16, PIECES = 8 };
 
-/// Ten rounds of Philox4x32 for the sixteen blocks first, first + 1, … of one counter; words[w][l] is word w of block
-/// first + l.
+/// Ten rounds of Philox4x32 for sixteen consecutive blocks of one counter; words[w][l] is word w of block first + l.
 INLINE void philox_blocks(uint32_t words[4][LANES], const uint32_t *counter, const uint32_t *key, uint32_t first) {
     for (uint32_t l = 0; l < LANES; l++) {
         words[0][l] = counter[0] | (first + l);
@@ -37,7 +36,7 @@ CLONES void ck_dropout(float *restrict y, const float *restrict x, const uint32_
         for (int64_t start = 0; start < cols; start += LANES * PIECES, block += LANES) {
             uint32_t words[4][LANES];
             philox_blocks(words, counters + 4 * r, key, block);
-            for (int piece = 0; piece < PIECES; piece++) {  // sixteen bits of each block for sixteen columns
+            for (int piece = 0; piece < PIECES; piece++) {  // sixteen bits of each block give sixteen columns
                 int64_t first = start + piece * LANES, n = cols - first;
                 if (n <= 0) break;
                 if (n > LANES) n = LANES;

@@ -14,7 +14,7 @@ CLONES double ck_sum_of_squares(const float *x, int64_t n) {
 
 CLONES void ck_column_sum(float *restrict out, const float *restrict x, int64_t rows, int64_t cols) {
     int64_t r = 0;
-    for (; r + 4 <= rows; r += 4) {  // four rows a pass: a quarter of the traffic on `out`
+    for (; r + 4 <= rows; r += 4) {  // four rows per pass: a quarter of the memory traffic of `out`
         const float *a = x + r * cols, *b = a + cols, *c = b + cols, *d = c + cols;
         for (int64_t i = 0; i < cols; i++) out[i] += (a[i] + b[i]) + (c[i] + d[i]);
     }
@@ -40,7 +40,7 @@ CLONES void ck_argmax_rows(int32_t *restrict index, float *restrict maximum, con
                            int64_t cols) {
     for (int64_t r = 0; r < rows; r++) {
         const float *row = x + r * cols;
-        float best = row_maximum(row, cols);  // vectorises; its first place is then a short scan
+        float best = row_maximum(row, cols);  // vectorises; finding its first position is then a short scan
         int64_t at = 0;
         while (at < cols - 1 && row[at] != best) at++;
         index[r] = (int32_t)at;

@@ -94,7 +94,8 @@ CLONES void ck_residual(float *restrict y, const float *restrict x, const float 
 }
 
 CLONES void ck_residual_backward(float *restrict dbranch, float *restrict dscale, const float *restrict dy,
-                                 const float *restrict branch, const float *restrict scale, int64_t rows, int64_t cols) {
+                                 const float *restrict branch, const float *restrict scale, int64_t rows,
+                                 int64_t cols) {
     for (int64_t r = 0; r < rows; r++) {
         const float *g = dy + r * cols, *b = branch + r * cols;
         float *out = dbranch + r * cols;

@@ -1,8 +1,8 @@
-// Monotone rational-quadratic splines with linear tails (Durkan et al., arXiv:1906.04032). Sixteen values are
-// worked on side by side, one a lane: a softmax, a running sum and a search for the bin are then short loops
-// over the bins without branches. The parameters of a value, [widths | heights | derivatives], stand in one
-// row. Knots and the place within a bin are held in double precision: a narrow bin is a difference of numbers
-// that are large against it, and an inverse that is to meet its function needs both to agree.
+// Monotone rational-quadratic splines with linear tails (Durkan et al., arXiv:1906.04032). Sixteen values are processed
+// in parallel, one per lane, so that softmax, running sum and bin search are short loops over the bins without
+// branches. The parameters of a value, [widths | heights | derivatives], form one row. Knots and the position within a
+// bin are in double precision: the width of a narrow bin is a difference of much larger numbers, and the inverse must
+// match the forward function.
 #include <math.h>
 
 #include "CKernels.h"
@@ -16,16 +16,16 @@ typedef struct {
     double x[BINS + 1][LANES], y[BINS + 1][LANES];     // the knots
     float share_x[BINS][LANES], share_y[BINS][LANES];  // softmax of the widths and the heights
     float d[BINS + 1][LANES];                          // the derivatives at the knots
-    float d_gradient[BINS + 1][LANES];                 // and how they change with their parameters
+    float d_gradient[BINS + 1][LANES];                 // their derivatives with respect to the parameters
 } Splines;
 
-/// The bin that a value falls into.
+/// The bin that contains a value.
 typedef struct {
     double x0[LANES], x1[LANES], y0[LANES], y1[LANES];
     float number[LANES], d0[LANES], d1[LANES];
 } Bin;
 
-/// Softmax of scale · u, kept, then the running sum of the bins, spread over [−bound, bound].
+/// Softmax of scale · u, stored, and its running sum mapped to [−bound, bound].
 INLINE void make_knots(double (*restrict knot)[LANES], float (*restrict share)[LANES], const float (*restrict u)[LANES],
                        float least, ck_spline s) {
     float top[LANES], sum[LANES];
@@ -64,7 +64,7 @@ INLINE void make_splines(Splines *restrict p, const float *restrict parameters, 
     }
     make_knots(p->x, p->share_x, u, s.least_width, s);
     make_knots(p->y, p->share_y, u + s.bins, s.least_height, s);
-    EACH_LANE p->d[0][l] = p->d[s.bins][l] = 1.0f;  // as the tails
+    EACH_LANE p->d[0][l] = p->d[s.bins][l] = 1.0f;  // slope of the tails
     for (int i = 1; i < s.bins; i++)
         EACH_LANE {
             float v = u[2 * s.bins + i - 1][l];
@@ -91,7 +91,7 @@ INLINE void find_bin(Bin *restrict b, const Splines *restrict p, const double (*
         }
 }
 
-/// The values of the lanes, and those inside the bound; lanes beyond the last repeat the first.
+/// The values of the lanes, and which are inside the bound; unused lanes repeat the first value.
 INLINE void load(float *restrict raw, float *restrict inside, const float *restrict x, int64_t lanes, float bound) {
     for (int64_t l = 0; l < LANES; l++) raw[l] = x[l < lanes ? l : 0];
     EACH_LANE {
@@ -100,7 +100,7 @@ INLINE void load(float *restrict raw, float *restrict inside, const float *restr
     }
 }
 
-/// The logarithm of the derivative where the fraction t of a bin of the mean slope s is passed.
+/// Logarithm of the derivative at the fraction t of a bin with mean slope s.
 INLINE float log_slope(double t, double s, double d0, double d1) {
     double q = t * (1 - t), below = s + (d0 + d1 - 2 * s) * q;
     double above = d1 * t * t + 2 * s * q + d0 * (1 - t) * (1 - t);
@@ -158,7 +158,7 @@ CLONES void ck_spline_inverse(float *restrict x, float *restrict log_det, const 
     }
 }
 
-/// The gradient of the two knots of a bin, taken back through running sum and softmax to the parameters.
+/// Backpropagates the gradient of the two knots of a bin through running sum and softmax to the parameters.
 INLINE void through_softmax(float (*restrict du)[LANES], const float (*restrict share)[LANES],
                             const float *restrict number, const float *restrict g0, const float *restrict g1,
                             float least, ck_spline s) {
@@ -166,7 +166,7 @@ INLINE void through_softmax(float (*restrict du)[LANES], const float (*restrict 
     EACH_LANE mean[l] = 0;
     for (int i = 0; i < s.bins; i++)
         EACH_LANE {
-            // A bin moves all knots after it.
+            // The size of a bin shifts all knots after it.
             float g = (float)i < number[l] ? g0[l] + g1[l] : (float)i == number[l] ? g1[l] : 0;
             du[i][l] = g;
             mean[l] += g * share[i][l];

@@ -1,6 +1,6 @@
 import Tensors
 
-/// A pre-norm transformer block whose tokens also attend to a context:
+/// Pre-norm transformer block with self-attention and cross-attention to a context:
 ///
 ///     x ← x + γ₁ ⊙ attention(norm₁(x))
 ///     x ← x + γ₂ ⊙ attention(norm₂(x), context)
@@ -16,7 +16,7 @@ package struct DecoderBlock {
     private let feedForward: GatedFeedForward
     private let feedForwardScale: ParameterSlot?
 
-    /// - Parameter layerScale: how the residual scales start (arXiv:2103.17239); nil leaves them out.
+    /// - Parameter layerScale: initial value of the residual scales (LayerScale, arXiv:2103.17239); nil omits them.
     package init(width: Int, heads: Int, multiplier: Int, layerScale: Float?, in scope: ParameterScope) {
         func scale(_ name: String) -> ParameterSlot? {
             layerScale.map { scope.parameter(name, shape: [width], .constant($0)) }

@@ -1,6 +1,6 @@
 import Tensors
 
-/// A transformer block with self- and cross-attention that a condition of the jet, such as a time, steers by
+/// Transformer block with self- and cross-attention, conditioned on a vector per jet, such as an embedded time, by
 /// adaLN-zero (Peebles and Xie, arXiv:2212.09748):
 ///
 ///     (a₁, b₁, g₁, a₂, b₂, g₂, a₃, b₃, g₃) = modulation(SiLU(condition))
@@ -8,14 +8,14 @@ import Tensors
 ///     x ← x + g₂ ⊙ attention(norm(x) ⊙ (1 + b₂) + a₂, context)
 ///     x ← x + g₃ ⊙ feedforward(norm(x) ⊙ (1 + b₃) + a₃)
 ///
-/// The modulation starts at zero, and the block with it as the identity.
+/// The modulation is initialised to zero, so the block is initially the identity.
 package struct ModulatedDecoderBlock {
     private let modulation: Linear
     private let selfAttention: SelfAttention
     private let crossAttention: CrossAttention
     private let feedForward: GatedFeedForward
 
-    /// - Parameter condition: channels of the condition.
+    /// - Parameter condition: number of channels of the condition.
     package init(width: Int, heads: Int, multiplier: Int, condition: Int, in scope: ParameterScope) {
         modulation = Linear(
             inputs: condition, outputs: 9 * width, weight: .constant(0), bias: .constant(0),

@@ -1,14 +1,14 @@
 import System
 import Tensors
 
-/// A transformer block with a norm before and another inside each branch (Shleifer et al., arXiv:2110.09456):
+/// Transformer block with a norm before and a second norm inside each branch (Shleifer et al., arXiv:2110.09456):
 ///
 ///     x ← x + output(dropout(norm(heads(norm₁(x)))))
 ///     x ← x + second(dropout(norm(LeakyReLU(first(norm₂(x))))))
 ///
-/// The last map of each branch starts at zero, so that the block starts as the identity.
+/// The last map of each branch is initialised to zero, so the block is initially the identity.
 package struct NormformerBlock {
-    /// Maps that end in residual branches with dropout before them.
+    /// Number of dropout layers of a block: one before the last map of each residual branch.
     package static let dropoutPlaces = 2
 
     private let attentionNorm: LayerNorm
@@ -25,9 +25,9 @@ package struct NormformerBlock {
     private let activation = Activation.leakyReLU(slope: 0.1)
 
     /// - Parameters:
-    ///   - hidden: the width inside the feed-forward network.
-    ///   - dropout: the rate.
-    ///   - dropoutPlace: the first of the two places of dropout that are this block's own.
+    ///   - hidden: the hidden width of the feed-forward network.
+    ///   - dropout: the dropout rate.
+    ///   - dropoutPlace: the number of the first of this block's two dropout layers.
     package init(
         width: Int, heads: Int, hidden: Int, dropout: Float, dropoutPlace: Int, in scope: ParameterScope
     ) {
@@ -50,7 +50,7 @@ package struct NormformerBlock {
         output = residual(inputs: hidden, in: scope.scope("feedforward.output"))
     }
 
-    /// - Parameter keys: the random numbers of dropout, one key for each token; nil outside of training.
+    /// - Parameter keys: keys of the random numbers for dropout, one for each token; nil outside training.
     package func callAsFunction(
         _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {

@@ -1,6 +1,6 @@
 import Tensors
 
-/// A pre-norm transformer block with LayerScale:
+/// Pre-norm transformer block with LayerScale:
 ///
 ///     x ← x + γ₁ ⊙ attention(norm₁(x))
 ///     x ← x + γ₂ ⊙ feedforward(norm₂(x))
@@ -12,7 +12,7 @@ package struct TransformerBlock {
     private let feedForward: GatedFeedForward
     private let feedForwardScale: ParameterSlot?
 
-    /// - Parameter layerScale: how the residual scales start (arXiv:2103.17239); nil leaves them out.
+    /// - Parameter layerScale: initial value of the residual scales (LayerScale, arXiv:2103.17239); nil omits them.
     package init(width: Int, heads: Int, multiplier: Int, layerScale: Float?, in scope: ParameterScope) {
         func scale(_ name: String) -> ParameterSlot? {
             layerScale.map { scope.parameter(name, shape: [width], .constant($0)) }
@@ -25,7 +25,7 @@ package struct TransformerBlock {
         feedForwardScale = scale("feedforward_scale")
     }
 
-    /// What the block makes of packed jets, from `[tokens, width]` to the same shape.
+    /// Output of the block for packed jets `[tokens, width]`, with the same shape.
     package func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
         let type = tape.activationType
         let x = attention(

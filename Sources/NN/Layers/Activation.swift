@@ -1,6 +1,6 @@
 import Tensors
 
-/// A function of every element between two linear maps.
+/// Elementwise activation function.
 package enum Activation: Sendable, Equatable {
     /// x for x > 0, slope · x elsewhere.
     case leakyReLU(slope: Float)
@@ -9,7 +9,7 @@ package enum Activation: Sendable, Equatable {
     /// x Φ(x).
     case gelu
 
-    /// f(x), of the shape of x.
+    /// f(x), with the shape of x.
     package func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
         switch self {
         case .leakyReLU(let slope): tape.leakyReLU(x, slope: slope)

@@ -1,16 +1,16 @@
 import System
 import Tensors
 
-/// Multi-headed attention of the tokens of each jet to the context of the same jet (arXiv:1706.03762):
-/// queries from the tokens, keys and values from the context, and a map of the concatenated heads.
+/// Multi-head attention from the tokens of each jet to the context of the same jet (arXiv:1706.03762): queries from the
+/// tokens, keys and values from the context, and an output map of the concatenated heads.
 package struct CrossAttention {
     private let query: Linear
     private let keyValue: Linear
     private let output: Linear
     private let heads: Int
 
-    /// The maps to queries, keys and values start as one fused map `[3 · width, width]` would: Xavier-uniform
-    /// with zero biases; the output map starts as PyTorch's.
+    /// Query, key and value maps are initialised like one fused map `[3 · width, width]`: Xavier-uniform with zero
+    /// biases; the output map uses PyTorch's default.
     package init(width: Int, heads: Int, in scope: ParameterScope) {
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         let start = Initialization.xavier(inputs: width, outputs: 3 * width)

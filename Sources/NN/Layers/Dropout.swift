@@ -1,19 +1,19 @@
 import Tensors
 
-/// Sets elements to zero at random in training; without keys, as in validation, it changes nothing.
+/// Sets random elements to zero during training; the identity without keys, as in validation.
 package struct Dropout {
     private let rate: Float
     private let place: Int
 
     /// - Parameters:
-    ///   - rate: the probability of zero.
-    ///   - place: the number of this dropout in its network, no two alike.
+    ///   - rate: the probability that an element becomes zero.
+    ///   - place: the number of this dropout layer, unique in its network.
     package init(rate: Float, place: Int) {
         self.rate = rate
         self.place = place
     }
 
-    /// - Parameter keys: one for each row of x, nil outside of training.
+    /// - Parameter keys: one for each row of x; nil outside training.
     package func callAsFunction(_ x: Variable, keys: TokenKeys?, on tape: Tape) -> Variable {
         guard let keys, rate > 0 else { return x }
         return tape.dropout(x, rate: rate, place: place, keys: keys)

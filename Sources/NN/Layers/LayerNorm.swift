@@ -1,6 +1,6 @@
 import Tensors
 
-/// Normalises every row to mean 0 and variance 1, with a learned scale and shift a channel (arXiv:1607.06450).
+/// Normalises every row to mean 0 and variance 1, with a learned scale and shift per channel (arXiv:1607.06450).
 package struct LayerNorm {
     private let weight: ParameterSlot
     private let bias: ParameterSlot

@@ -1,13 +1,13 @@
 import Tensors
 
-/// An affine map of every row: y = x Wᵀ + b, `[tokens, inputs]` to `[tokens, outputs]`.
+/// Affine map of every row: y = x Wᵀ + b, `[tokens, inputs]` to `[tokens, outputs]`.
 package struct Linear {
     private let weight: ParameterSlot
     private let bias: ParameterSlot
 
     /// - Parameters:
-    ///   - weight: how the weight starts, PyTorch's default when nil.
-    ///   - bias: how the bias starts, PyTorch's default (uniform in ±1/√inputs) when nil.
+    ///   - weight: initialisation of the weight; PyTorch's default if nil.
+    ///   - bias: initialisation of the bias; PyTorch's default (uniform in ±1/√inputs) if nil.
     package init(
         inputs: Int, outputs: Int, weight: Initialization? = nil, bias: Initialization? = nil, in scope: ParameterScope
     ) {
@@ -21,7 +21,7 @@ package struct Linear {
         tape.linear(x, weight: weight.variable, bias: bias.variable, output: output)
     }
 
-    /// The map as the end of a residual branch: residual + scale ⊙ (x Wᵀ + b).
+    /// The last map of a residual branch: residual + scale ⊙ (x Wᵀ + b).
     package func callAsFunction(
         _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
     ) -> Variable {

@@ -1,14 +1,15 @@
 import System
 import Tensors
 
-/// Multi-headed self-attention among the tokens of each jet (arXiv:1706.03762), with a fused map to queries, keys and
-/// values and a map of the concatenated heads.
+/// Multi-head self-attention among the tokens of each jet (arXiv:1706.03762), with a fused map to queries, keys and
+/// values and an output map of the concatenated heads.
 package struct SelfAttention {
     private let qkv: Linear
     private let output: Linear
     private let heads: Int
 
-    /// The fused map starts Xavier-uniform over `[3 · width, width]` with a zero bias, the output map as PyTorch's.
+    /// The fused map `[3 · width, width]` is initialised Xavier-uniform with a zero bias, the output map with PyTorch's
+    /// default.
     package init(width: Int, heads: Int, in scope: ParameterScope) {
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         qkv = Linear(
