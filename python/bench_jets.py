@@ -1,4 +1,4 @@
-"""Jets for bench_pytorch.py: made, masked and cut into micro-batches with numpy, as a loader would do it."""
+"""Synthetic jets for bench_pytorch.py: generated, masked and divided into micro-batches with numpy."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ FEED_FORWARD_MULTIPLIER = 2
 
 
 def synthetic_jets(random, count):
-    """Constituents of each jet (quantiles of JetClass: 5 % 18, median 38, 95 % 67), features, identities."""
+    """Returns numbers of constituents (quantiles as in JetClass: 5 % 18, median 38, 95 % 67), features, identities."""
     z = random.standard_normal(count)
     counts = np.rint(38 * np.exp(z * np.where(z < 0, 0.454, 0.345))).astype(np.int64)
     counts = counts.clip(1, MAX_CONSTITUENTS)
@@ -25,40 +25,40 @@ def starts_of(counts):
 
 
 def ranges(starts, counts):
-    """The ranges starts[i] ..< starts[i] + counts[i], one after the other."""
+    """The concatenated ranges starts[i] ..< starts[i] + counts[i]."""
     return np.repeat(starts - starts_of(counts), counts) + np.arange(counts.sum())
 
 
 def interleaved(*parts):
-    """For every jet its range of each part (starts, counts), one after the other."""
+    """For every jet the ranges of all parts (starts, counts), concatenated."""
     starts, counts = (np.stack(columns, axis=1).ravel() for columns in zip(*parts))
     return torch.from_numpy(ranges(starts, counts))
 
 
 class Attended:
-    """Who attends to whom: rows 0 ..< lengths[0] are the first jet, and so on; only padding needs a mask."""
+    """Blocks of rows for attention: rows 0 ..< lengths[0] are the first jet, and so on; only padding needs a mask."""
 
     def __init__(self, lengths, mask=None):
         self.mask = mask
         changes = np.flatnonzero(np.diff(lengths)) + 1
         first = np.concatenate([[0], changes])
-        # Neighbours of equal length are one block [jets, length].
+        # Consecutive jets of equal length form one block [jets, length].
         self.blocks = list(zip(np.diff([*first, len(lengths)]).tolist(), lengths[first].tolist()))
         self.rows = [jets * length for jets, length in self.blocks]
 
 
 class MicroBatch:
-    """Some jets, cut into survivors and dropped constituents, with all the indices that the model needs.
+    """Jets divided into survivors and dropped constituents, with all indices that the model needs.
 
-    With `slots` every jet is padded to as many constituents: the survivors' share of them for the encoder,
-    the others for the null tokens.
+    With `slots` every jet is padded to that many constituents: a fixed part of the slots for the survivors, the others
+    for the null tokens.
     """
 
     def __init__(self, random, counts, values, identities, slots=None):
         dropped = np.floor(DROPPED_FRACTION * counts).astype(np.int64)
         survivors = counts - dropped
         jet = np.repeat(np.arange(len(counts)), counts)
-        # The first in a random order of each jet are dropped.
+        # Drop the first constituents of each jet in random order.
         order = np.lexsort((random.random(len(jet)), jet))
         is_dropped = np.zeros(len(jet), bool)
         is_dropped[order[ranges(starts_of(counts), dropped)]] = True
@@ -93,13 +93,13 @@ class MicroBatch:
         self.survivors, self.dropped = survivors, dropped
 
     def operations(self, options):
-        """Operations of the matrix products, forward and backward, of what is not padding."""
+        """Floating-point operations of the matrix products, forward and backward, without padding."""
         def stack(lengths, width, layers):
             products = (4 + 3 * FEED_FORWARD_MULTIPLIER) * width * width * lengths.sum()
             return layers * (6 * products + 12 * width * (lengths.astype(float) ** 2).sum())
 
         encoded = REGISTERS + self.survivors
-        # No gradient of the input.
+        # The input needs no gradient.
         embedding = 4 * self.survivors.sum() * FEATURES * options.width
         outputs = IDENTITIES + options.clusters + (FEATURES if options.regression else 0)
         heads = 6 * self.dropped.sum() * options.decoder_width * outputs
@@ -110,7 +110,7 @@ class MicroBatch:
 
 def micro_batches(random, count, options):
     counts, values, identities = synthetic_jets(random, count)
-    # In the order of length, a micro-batch has few different lengths.
+    # Sorted by length, a micro-batch has few different lengths.
     packed = not (options.padded or options.padded_to)
     order = np.argsort(counts, kind="stable") if packed else np.arange(count)
     starts = starts_of(counts)

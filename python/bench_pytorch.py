@@ -1,11 +1,11 @@
 """Compares PyTorch with `kaon bench`: the same model, jets, training step and figures, on the CPU.
 
-The baseline is tuned by hand as far as PyTorch's own operations go: no padding, jets of equal length in one
-call of the fused attention, the logits of the tokens only a block of rows at a time. Jets are sorted by
-length within a step, so that few calls are needed. `--padded` and `--padded-to` are the simpler ways, with
-padding and a mask; what is padding does not count in `model_gflops`.
+The baseline is tuned by hand within PyTorch's own operations: no padding, one call of the fused attention for jets of
+equal length, logits of the tokens computed in blocks of rows. Jets are sorted by length within a step, so that few
+calls are needed. `--padded` and `--padded-to` are the simpler alternatives with padding and a mask; padding does not
+count in `model_gflops`.
 
-Install PyTorch; on Linux the second command gives the wheel for CPUs, which is much smaller:
+Install PyTorch; on Linux the second command installs the CPU-only wheel, which is much smaller:
 
     pip install torch numpy
     pip install torch numpy --index-url https://download.pytorch.org/whl/cpu
@@ -22,7 +22,7 @@ Against `kaon bench configs/small/mpmv2-kmeans.yaml parallel.threads=1`:
     python python/bench_pytorch.py --batch 256 --width 128 --layers 4 --decoder-width 64 --decoder-layers 2 \\
         --heads 8 --decoder-heads 4 --clusters 512 --layer-scale 0.1
 
-That all ways compute the same gradient, and that the loss falls on a batch that is repeated:
+To check that all variants compute the same gradient, and that the loss decreases on a repeated batch:
 
     python python/bench_pytorch.py --check
 """
@@ -49,7 +49,7 @@ IDENTITY_WEIGHT = 0.3
 # The model.
 
 class SwiGLU(torch.autograd.Function):
-    """silu(a) · v, which keeps nothing but its input [a | v]."""
+    """silu(a) · v, which saves only its input [a | v] for the gradient."""
 
     @staticmethod
     def forward(ctx, x):
@@ -69,7 +69,7 @@ class SwiGLU(torch.autograd.Function):
 
 
 class SummedTokenLoss(torch.autograd.Function):
-    """The summed smoothed cross-entropy of x Wᵀ + b; a block of rows at a time stays near the core."""
+    """The summed cross-entropy of x Wᵀ + b with label smoothing, in blocks of rows that fit into the cache."""
 
     BLOCK = 256
 
@@ -162,7 +162,7 @@ class Model(nn.Module):
         self.register_buffer("centroids", centroids.t().contiguous())
 
     def nearest(self, values):
-        # Few rows at a time, so that their distances stay near the core.
+        # In blocks of rows, whose distances fit into the cache.
         return torch.cat([
             torch.addmm(self.half_squares, part, self.centroids, alpha=-1).min(1).indices
             for part in values.split(32)])
@@ -203,7 +203,7 @@ class Trainer:
         self.operations = 0.0
 
     def gradient(self, parts):
-        """Leaves the gradient of the mean loss of all parts in the parameters, and returns the loss."""
+        """Computes the gradient of the mean loss of all parts in the parameters, and returns the loss."""
         self.optimizer.zero_grad(set_to_none=True)
         dropped = int(sum(part.dropped.sum() for part in parts))
         total = 0.0
@@ -223,7 +223,7 @@ class Trainer:
 
 
 def gemm_gigaflops(seconds=1.0):
-    """The best rate of sgemm with M = 4096, N = K = 512."""
+    """The highest rate of sgemm with M = 4096, N = K = 512."""
     m, n, k = 4096, 512, 512
     a, b, c = torch.full((m, k), 0.5), torch.full((n, k), 0.25), torch.empty(m, n)
     best, begin = float("inf"), time.perf_counter()
@@ -237,7 +237,7 @@ def gemm_gigaflops(seconds=1.0):
 def bench(options):
     trainer = Trainer(options, learning_rate=1e-5)
     print(f"PyTorch {torch.__version__}: {options.threads} thread{'s'[:options.threads > 1]}, "
-          f"{parameter_count(trainer.model)} parameters, {options.batch} jets a step in micro-batches of "
+          f"{parameter_count(trainer.model)} parameters, {options.batch} jets per step in micro-batches of "
           f"{options.micro_batch}", flush=True)
     random = np.random.default_rng(0)
     trainer.step(list(micro_batches(random, min(options.batch, 8 * options.micro_batch), options)))
@@ -264,8 +264,11 @@ def parameter_count(model):
 
 
 def check(options):
-    """Whether packed and padded jets have the same gradient, and whether the loss falls on one batch."""
-    # A small residual scale would hide what attention does wrong.
+    """Checks that packed and padded jets have the same gradient, and that the loss decreases on a repeated batch.
+
+    Returns an error message or None.
+    """
+    # A small residual scale would hide errors of the attention.
     options.autocast, options.layer_scale = False, 0.5
     trainer = Trainer(options, learning_rate=1e-3)
     print(f"{parameter_count(trainer.model)} parameters")
@@ -276,16 +279,16 @@ def check(options):
         part = MicroBatch(np.random.default_rng(2), *jets, slots)
         loss = trainer.gradient([part])
         gradients.append([p.grad for p in trainer.model.parameters()])
-        # Each parameter for itself: those of the heads are much larger than the others.
+        # Each parameter separately: those of the heads are much larger than the others.
         difference = max(((a - b).norm() / b.norm()).item() for a, b in zip(gradients[-1], gradients[0]))
         print(f"{name:<14} loss {loss:.6f}, gradients differ by {difference:.1e} at most")
         if not difference < 1e-4:
-            return f"the gradient of {name} jets is another one"
+            return f"the gradient of {name} jets differs"
 
     part = MicroBatch(np.random.default_rng(2), *jets)
     losses = [trainer.step([part]) for _ in range(12)]
     print("repeated batch: loss " + " ".join(f"{loss:.3f}" for loss in losses))
-    return None if losses[-1] < 0.97 * losses[0] else "the loss does not fall on a repeated batch"
+    return None if losses[-1] < 0.97 * losses[0] else "the loss does not decrease on a repeated batch"
 
 
 def main():
@@ -300,9 +303,9 @@ def main():
     add = parser.add_argument
     add("--threads", type=positive, default=1, metavar="N", help="default %(default)s")
     add("--micro-batch", type=positive, default=64, metavar="N", help="jets (default %(default)s)")
-    add("--batch", type=positive, default=1000, metavar="N", help="jets a step (default %(default)s)")
+    add("--batch", type=positive, default=1000, metavar="N", help="jets per step (default %(default)s)")
     add("--seconds", type=float, default=20, help="repeat steps for at least this time (default %(default)s)")
-    add("--steps", type=positive, metavar="N", help="this number of steps instead")
+    add("--steps", type=positive, metavar="N", help="repeat this number of steps instead")
     padding = parser.add_mutually_exclusive_group()
     padding.add_argument("--padded", action="store_true", help="pad to the longest jet of each micro-batch")
     padding.add_argument("--padded-to", type=positive, metavar="N", help="pad to N slots, at least 128")
@@ -314,11 +317,11 @@ def main():
         ("--clusters", 16384, "k-means tokens"),
     ]:
         add(name, type=positive, default=default, metavar="N", help=f"{what} (default %(default)s)".strip())
-    add("--layer-scale", type=float, default=1e-3, help="where residual scales start (default %(default)s)")
-    add("--regression", action="store_true", help="also recover the continuous features, with the L1 loss")
+    add("--layer-scale", type=float, default=1e-3, help="initial residual scales (default %(default)s)")
+    add("--regression", action="store_true", help="also predict the continuous features, with the L1 loss")
     add("--check", action="store_true", help="check gradients and learning instead of measuring")
     options = parser.parse_args()
-    # There are as many null tokens as constituents, and no jet may be longer than its slots.
+    # There are as many null tokens as constituents, and no jet may exceed its slots.
     if options.padded_to and not MAX_CONSTITUENTS <= options.padded_to <= 2 * MAX_CONSTITUENTS:
         parser.error(f"--padded-to {options.padded_to}: give {MAX_CONSTITUENTS} to {2 * MAX_CONSTITUENTS}")
     if options.width % options.heads or options.decoder_width % options.decoder_heads:

@@ -1,4 +1,4 @@
-"""Jets for kaon: ROOT files converted, and converted files read."""
+"""Converts ROOT files for kaon, and reads the converted files."""
 
 from .convert import convert
 from .errors import DataError

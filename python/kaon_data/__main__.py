@@ -1,4 +1,4 @@
-"""`python -m kaon_data convert-jetclass …`, where the commands are not in the path."""
+"""`python -m kaon_data convert-jetclass …`, for use when the commands are not in PATH."""
 
 import sys
 

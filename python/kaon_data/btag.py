@@ -1,4 +1,4 @@
-"""The secondary-vertex (BTag) data set: entries of a ROOT file to jets."""
+"""Reader for the secondary-vertex (BTag) data set: entries of a ROOT file to jets."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _TOLERANCE = 1e-6
 
 
 def read(source, start, stop, options):
-    """The jets of entries start ..< stop, in their order, and which of the entries are unusable.
+    """Returns the jets of entries start ..< stop in order, which entries are unusable, and the numbers of tracks.
 
     Track angles become relative to the jet axis; flavours 0, 4, 5 become the labels 0, 1, 2.
     """
@@ -32,7 +32,7 @@ def read(source, start, stop, options):
     for name in [*_CONTINUOUS, "trk_charge", *_JET, *_VERTEX]:
         checks.finite(name, raw[name])
     flavour = raw["jet_flav"][:, None] == _FLAVOURS
-    checks.require("jet_flav", flavour.any(axis=1), "is none of the flavours 0, 4, 5")
+    checks.require("jet_flav", flavour.any(axis=1), "is not one of the flavours 0, 4, 5")
 
     tracks = Ragged(raw["trk_pt"].offsets, {name: raw[name].columns[name] for name in _TRACK})
     owner = tracks.jet_of_row
@@ -77,18 +77,18 @@ def read(source, start, stop, options):
 
 
 def track_types(tracks, hadrons):
-    """Where tracks come from: 2 where a b hadron decays, 1 where a c hadron does, 0 primary vertex, 3 elsewhere.
+    """Origin of each track: 2 decay of a b hadron, 1 decay of a c hadron, 0 primary vertex, 3 other.
 
-    Production z and decay z count as equal within 1e-6; of several origins the heavier hadron is taken.
+    Production z and decay z match within 1e-6; if several match, the heavier hadron is taken.
     """
-    # Both in single precision: one of them may be stored so, and rounding would keep them apart.
+    # Compare in single precision: if only one of them is stored so, rounding would make them differ.
     z = tracks.columns["z"].astype(np.float32)
     types = np.where(np.abs(z) < _TOLERANCE, 0, 3).astype(np.int8)
     owner = tracks.jet_of_row
     decays = hadrons.columns["hadron_z"].astype(np.float32)
     pdg = hadrons.columns["hadron_pdgid"].astype(np.int64)
     counts = hadrons.counts[owner]
-    # A jet has a few hadrons: the k-th of every jet at once, for each k.
+    # A jet has few hadrons: for each k, process the k-th hadron of all jets at once.
     for kind, belongs in ((1, physics.is_charm_hadron(pdg)), (2, physics.is_bottom_hadron(pdg))):
         for k in range(counts.max(initial=0)):
             there = np.flatnonzero(counts > k)

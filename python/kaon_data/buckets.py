@@ -1,8 +1,8 @@
-"""The temporary files between the two passes: the jets of one piece of a source, sorted into buckets.
+"""Temporary files between the two passes: the jets of one piece of a source, sorted into buckets.
 
-A file begins with a header of eight int64 (the number of buckets and the tallies of the piece) and an index of
-four int64 a bucket (position in the file, jets, constituents, vertices). The segments of the buckets follow,
-each in one stretch, so that a bucket is gathered with one read a file.
+A file starts with a header of eight int64 (the number of buckets and the tallies of the piece) and an index of four
+int64 per bucket (position in the file, jets, constituents, vertices). The buckets follow as contiguous segments, so
+that gathering a bucket needs one read per file.
 """
 
 import os
@@ -14,8 +14,8 @@ from .tables import Ragged, Table, offsets_of
 _HEADER = 8
 _INDEX = 4
 TALLIES = ["skipped", "empty", "shortened", "max_vertices"]
-"""What is counted in each piece: jets left out for bad values and for having no constituents, jets that lost
-constituents to the limit, and the largest number of vertices of a jet."""
+"""Counts of each piece: jets skipped for bad values, jets without constituents, jets truncated to the maximum number of
+constituents, and the largest number of vertices of a jet."""
 
 
 def write(path, table, positions, bucket_of_jet, bucket_count, tallies, form):
@@ -70,7 +70,7 @@ def sizes(paths):
 
 
 def gather(paths, bucket, form):
-    """The jets of a bucket, in the order of their positions."""
+    """Returns the jets of a bucket in the order of their positions; None if there are none."""
     parts, positions = [], []
     for path in paths:
         with open(path, "rb") as file:
@@ -83,7 +83,7 @@ def gather(paths, bucket, form):
             def column(dtype, rows, shape=()):
                 array = np.empty((rows, *shape), dtype)
                 if file.readinto(array) != array.nbytes:
-                    raise OSError(f"{path} ends too early")
+                    raise OSError(f"{path} is truncated")
                 return array
 
             positions.append(column(np.int64, jets))

@@ -1,4 +1,4 @@
-"""Values of the sources that cannot be used: found, and named or left out."""
+"""Detects unusable values of the sources, and reports or skips them."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from .tables import Ragged
 
 
 class Checks:
-    """Collects which of the entries first ..< first + count of a file are unusable.
+    """Checks of the entries first ..< first + count of a file.
 
-    Throws at the first unless `skip`, in which case `bad` tells them.
+    Raises `DataError` at the first unusable entry, or, with `skip`, marks it in `bad`.
     """
 
     def __init__(self, path, first, count, skip):
@@ -19,7 +19,7 @@ class Checks:
         self.bad = np.zeros(count, bool)
 
     def finite(self, name, branch):
-        """Every value of a branch must be finite."""
+        """Requires every value of a branch to be finite."""
         values = branch.columns[name] if isinstance(branch, Ragged) else branch
         wrong = np.flatnonzero(~np.isfinite(values))
         if len(wrong):
@@ -28,36 +28,38 @@ class Checks:
             self._report(name, rows, f"{place} is {values[wrong[0]]}")
 
     def require(self, name, right, problem, jet_of_row=None):
-        """`right` must be true for every jet, or for every row where the jet of each row is given."""
+        """Requires `right` to be true for every jet, or for every row if `jet_of_row` is given."""
         wrong = np.flatnonzero(~right)
         if len(wrong):
             rows = wrong if jet_of_row is None else jet_of_row[wrong]
             self._report(name, rows, f" {problem}")
 
     def one_value(self, branches, names):
-        """These branches must have one value an entry; never skipped."""
+        """Requires these branches to have one value per entry; violations are never skipped."""
         for name in names:
             if isinstance(branches[name], Ragged):
-                raise DataError(f"{self.path}: {name} has lists, not one value an entry: is this another data set?")
+                raise DataError(
+                    f"{self.path}: {name} has lists, expected one value per entry: is this another data set?")
 
     def equal_lengths(self, branches, names):
-        """These branches must have lists of equal length in every entry; never skipped."""
+        """Requires these branches to have lists of equal length in every entry; violations are never skipped."""
         for name in names:
             if not isinstance(branches[name], Ragged):
-                raise DataError(f"{self.path}: {name} has one value an entry, not lists: is this another data set?")
+                raise DataError(
+                    f"{self.path}: {name} has one value per entry, expected lists: is this another data set?")
         for name in names[1:]:
             differ = np.flatnonzero(branches[name].counts != branches[names[0]].counts)
             if len(differ):
                 entry = differ[0]
                 raise DataError(
                     f"{self.path}: entry {self.first + entry} has {branches[name].counts[entry]} values of "
-                    f"{name} but {branches[names[0]].counts[entry]} of {names[0]}: fetch the file again"
+                    f"{name} but {branches[names[0]].counts[entry]} of {names[0]}: download the file again"
                 )
 
     def _report(self, name, rows, problem):
         if not self.skip:
             raise DataError(
-                f"{self.path}: {name}, entry {self.first + rows[0]}{problem}: mend the file, or leave such "
-                "jets out with --skip-bad"
+                f"{self.path}: {name}, entry {self.first + rows[0]}{problem}: correct the file, or skip such "
+                "jets with --skip-bad"
             )
         self.bad[rows] = True

@@ -28,38 +28,38 @@ def convert_btag(arguments=None):
 def _parser(name):
     parser = argparse.ArgumentParser(
         prog=f"convert-{name}",
-        description=f"Converts ROOT files of {_SUBJECTS[name]} to HDF5 files that kaon trains on, with jets of "
-        "all sources mixed. The same command continues a conversion that was stopped.",
+        description=f"Converts ROOT files of {_SUBJECTS[name]} to HDF5 files for kaon, with the jets of all sources "
+        "mixed. The same command continues an interrupted conversion.",
     )
     add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="ROOT files, or folders that are searched for *.root")
-    add("--output", required=True, metavar="DIR", help="folder for the files; one conversion each")
+    add("--output", required=True, metavar="DIR", help="output folder; one for each conversion")
     add("--layout", choices=["packed", "padded"], default="packed",
         help="without padding (default), or with the same number of slots for every jet")
     add("--max-constituents", type=_positive, default=FORMATS[name].max_constituents, metavar="N",
-        help="the softest of a jet beyond this number are left out (default %(default)s)")
+        help="keep the N constituents of highest pT of each jet (default %(default)s)")
     add("--jets-per-file", type=_positive, default=100_000, metavar="N", help="default %(default)s")
     add("--split", default="jets", metavar="NAMES",
-        help="names and parts of the output, like train=0.8,val=0.1,test=0.1; default: all in jets_000.h5 …")
-    add("--seed", type=_natural, default=0, metavar="N", help="of the order of the jets (default 0)")
+        help="names and fractions of the outputs, like train=0.8,val=0.1,test=0.1; default: all in jets_000.h5 …")
+    add("--seed", type=_natural, default=0, metavar="N", help="seed of the order of the jets (default 0)")
     add("--no-mix", action="store_true", help="keep the order of the sources")
     if name == "jetclass":
         add("--as-published", action="store_true",
-            help="signs of d0 and dz as the authors' public code has them, which takes the stored deta for "
-            "the true one")
+            help="compute the signs of d0 and dz like the authors' public code, which uses the stored deta as the "
+            "true one")
     add("--skip-bad", action="store_true",
-        help="leave out jets with values that are not finite or make no sense, instead of stopping")
+        help="skip jets with non-finite or invalid values instead of stopping")
     add("--compression", choices=list(COMPRESSIONS), default="deflate", help="default %(default)s")
     add("--workers", type=_positive, default=_cores(), metavar="N",
-        help="processes (default: as many as cores, here %(default)s); the result does not depend on it")
+        help="number of processes (default: the number of cores, here %(default)s); does not affect the result")
     return parser
 
 
 def _main(name, arguments):
     options = _parser(name).parse_args(arguments)
-    # A conversion may be killed at any time, so nothing has to be put in order first; and an exception out of
-    # a handler can be lost, where Python ignores exceptions.
-    # Then a helper of multiprocessing would complain of semaphores that were not given back.
+    # The signal handler exits at once: a conversion may be killed at any time, and an exception raised in a handler
+    # can be lost where Python ignores exceptions. Suppress the warning of multiprocessing about leaked semaphores
+    # that follows from it.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     handlers = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,8 +1,8 @@
-"""The conversion: two passes over all jets by several processes, continued where it stopped.
+"""Resumable conversion: two passes over all jets, by several processes.
 
-Pass one reads the sources piece by piece and sorts their jets into buckets; pass two gathers the buckets of
-each file, puts their jets in order, and writes it. Until all is done, everything lies in the folder
-`.conversion` of the output: the plan, the pieces and the files, each under its name only once it is whole.
+Pass one reads the sources piece by piece and sorts their jets into buckets; pass two gathers the buckets of each output
+file, sorts their jets, and writes the file. Until the conversion is complete, the plan, the pieces and the files are in
+the subfolder `.conversion` of the output; each gets its final name only when it is complete.
 """
 
 import concurrent.futures
@@ -35,14 +35,14 @@ from .tables import Table
 _READERS = {"jetclass": jetclass, "btag": btag}
 _WORK = ".conversion"
 _RECORD = "conversion.json"
-# Jets whose values are computed at once: it decides what a worker needs of memory.
+# Number of jets processed at once; determines the memory of a worker.
 _STEP = 10_000
 
 
 def convert(sources, output, options, workers=1, out=None, **sizes):
-    """Converts ROOT files, or continues; returns the record that it leaves as `conversion.json`.
+    """Converts ROOT files, or continues an interrupted conversion; returns the contents of `conversion.json`.
 
-    `sizes` are those of `Plan`, for tests. Throws `DataError`.
+    `sizes` overrides the sizes in `Plan`, for tests. Raises `DataError`.
     """
     out = out or sys.stderr
     output = Path(output)
@@ -56,16 +56,16 @@ def convert(sources, output, options, workers=1, out=None, **sizes):
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(
-                f"no space is left in {output}: make room, and the same command continues the conversion"
+                f"no space left in {output}: free some, then repeat the command to continue the conversion"
             ) from error
         raise DataError(
-            f"{error.filename or output}: {error.strerror or error}: mend this, and the same command continues "
+            f"{error.filename or output}: {error.strerror or error}: fix this, then repeat the command to continue "
             "the conversion"
         ) from error
     except BrokenProcessPool as error:
         raise DataError(
-            "a worker was killed, perhaps for want of memory: give fewer --workers, and the same command "
-            "continues the conversion"
+            "a worker was killed, perhaps because memory ran out: repeat the command with fewer --workers to continue "
+            "the conversion"
         ) from error
 
 
@@ -90,11 +90,11 @@ class _Conversion:
         record = _load(path)
         differs = difference(record["plan"], self.plan.record(), self.plan.options)
         if differs:
-            raise DataError(f"what lies in {self.output} {differs}: choose another --output, or remove it")
+            raise DataError(f"the conversion in {self.output} {differs}: choose another --output, or remove it")
         for name, file in record["files"].items():
             if not (self.output / name).exists():
                 raise DataError(
-                    f"{self.output / name} is missing, though {path} names it: put it back, or remove "
+                    f"{self.output / name} is missing, but listed in {path}: restore it, or remove "
                     f"{self.output} to convert again"
                 )
         if self.work.exists():
@@ -110,7 +110,7 @@ class _Conversion:
             if differs:
                 raise DataError(
                     f"the unfinished conversion in {self.output} {differs}: choose another --output, or remove "
-                    f"{self.work} to begin again"
+                    f"{self.work} to start over"
                 )
             for left in self.work.glob("*.unfinished"):
                 left.unlink()
@@ -118,7 +118,7 @@ class _Conversion:
         for output in self.plan.outputs:
             if (self.output / output.name).exists():
                 raise DataError(
-                    f"{self.output / output.name} exists and is not of this conversion: choose another --output"
+                    f"{self.output / output.name} exists and is not part of this conversion: choose another --output"
                 )
         self.work.mkdir(exist_ok=True)
         _save(path, record)
@@ -127,7 +127,7 @@ class _Conversion:
         todo = [piece for piece in self.plan.pieces if not self._piece(piece).exists()]
         done = self.plan.total - sum(piece.stop - piece.start for piece in todo)
         if done and todo:
-            print(f"continuing: {done:,} of {self.plan.total:,} jets have been read", file=self.out)
+            print(f"continuing: {done:,} of {self.plan.total:,} jets already read", file=self.out)
         self._pass("read", self.plan.total, done, _scatter_piece,
                    [(self.plan, piece, self._piece(piece)) for piece in todo])
 
@@ -142,14 +142,14 @@ class _Conversion:
         jets = {output: int(self.sizes[output.buckets, 0].sum()) for output in self.plan.outputs}
         for output, count in jets.items():
             if count == 0:
-                raise DataError(f"all jets of {output.name} had to be left out: look at the sources")
+                raise DataError(f"all jets of {output.name} were skipped: check the sources")
         todo = [
             output for output in self.plan.outputs
             if not (self.work / output.name).exists() and not (self.output / output.name).exists()
         ]
         done = sum(jets.values()) - sum(jets[output] for output in todo)
         if done and todo:
-            print(f"continuing: {done:,} of {sum(jets.values()):,} jets have been written", file=self.out)
+            print(f"continuing: {done:,} of {sum(jets.values()):,} jets already written", file=self.out)
         self._pass("wrote", sum(jets.values()), done, _write_output, [
             (self.plan, output, paths, self.sizes[output.buckets].sum(axis=0)[:2].tolist(),
              self.tallies["max_vertices"], self.work / output.name)
@@ -201,12 +201,12 @@ class _Conversion:
 
 
 def _scatter_piece(plan, piece, path):
-    """Pass one for one piece; returns its number of jets."""
+    """Pass one for one piece; returns the number of its jets."""
     options = plan.options
     read, parts = _READERS[options.format].read, []
     for start in range(piece.start, piece.stop, _STEP):
         stop = min(start + _STEP, piece.stop)
-        # Values that make no sense are found by checks, not by warnings.
+        # Invalid values are detected by the checks, not by warnings of numpy.
         with np.errstate(invalid="ignore", over="ignore"):
             parts.append(read(plan.sources[piece.source], start, stop, options))
     tables, bad, counts = zip(*parts)
@@ -228,7 +228,7 @@ def _scatter_piece(plan, piece, path):
 
 
 def _write_output(plan, output, paths, size, max_vertices, path):
-    """Pass two for one file; returns its number of jets."""
+    """Pass two for one file; returns the number of its jets."""
     options = plan.options
     with _whole(path) as unfinished:
         writer = LayoutWriter(
@@ -244,7 +244,7 @@ def _write_output(plan, output, paths, size, max_vertices, path):
 
 
 def provenance(plan, output):
-    """The root attributes that tell where a file comes from; the same whenever and wherever it is made."""
+    """Root attributes that describe the origin of a file; independent of time and machine."""
     options = plan.options
     settings = {
         "max_constituents": options.max_constituents, "seed": options.seed, "mix": options.mix,
@@ -252,7 +252,7 @@ def provenance(plan, output):
     }
     attributes = {
         "created_by": f"{creator()} convert-{options.format}",
-        # One string, because an attribute has no room for the names of thousands.
+        # One string, because an array attribute has no room for thousands of names.
         "sources": "\n".join(source.name for source in plan.sources),
         "options": json.dumps(settings),
         "split": output.split,
@@ -274,7 +274,7 @@ def creator():
 
 
 def summary(record):
-    """The table of jets per class, and what was left out."""
+    """Table of the jets per class, and the numbers of skipped and truncated jets."""
     counts = record["counts"]
     classes = list(next(iter(counts.values())))
     columns = [["class", *classes, "total"]]
@@ -286,9 +286,9 @@ def summary(record):
         for row in zip(*columns)
     ]
     notes = [
-        (record["left_out"]["skipped"], "jets with unusable values were left out"),
-        (record["left_out"]["empty"], "jets without constituents were left out"),
-        (record["shortened"], "jets had more constituents than are kept, and lost the softest"),
+        (record["left_out"]["skipped"], "jets with unusable values were skipped"),
+        (record["left_out"]["empty"], "jets without constituents were skipped"),
+        (record["shortened"], "jets had too many constituents and lost the softest ones"),
     ]
     lines += [f"{number:,} {text}" for number, text in notes if number]
     return "\n".join([*lines, f"complete: {_extent(record)}"])
@@ -301,14 +301,14 @@ def _extent(record):
 
 
 class _Workers:
-    """Runs functions in several processes, or in this one where one is enough."""
+    """Runs functions in several processes, or in this one if one is enough."""
 
     def __init__(self, count):
         self._count = count
         self._pool = None
 
     def run(self, function, arguments):
-        """The results in the order in which they come; a failure ends what has not begun."""
+        """Yields the results as they complete; a failure cancels the calls not yet started."""
         arguments = list(arguments)
         if self._count == 1 or len(arguments) < 2:
             for each in arguments:
@@ -319,7 +319,7 @@ class _Workers:
                 self._count, multiprocessing.get_context("spawn"), _begin_worker, (os.getpid(),)
             )
         futures = [self._pool.submit(function, *each) for each in arguments]
-        # Sources must keep their order, and a pass only counts.
+        # Sources must stay in order; the passes only add up numbers of jets.
         ordered = futures if function is look_at else concurrent.futures.as_completed(futures)
         try:
             for future in ordered:
@@ -337,7 +337,7 @@ class _Workers:
 
 
 def _begin_worker(parent):
-    """A worker ends when the conversion is killed, which cannot tell it; Ctrl-C is for the conversion to handle."""
+    """Makes a worker exit when the main process has been killed, and ignore Ctrl-C, which the main process handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch():
@@ -350,7 +350,7 @@ def _begin_worker(parent):
 
 @contextmanager
 def _whole(path):
-    """A name to write to, which becomes `path` only when all was written."""
+    """Yields a temporary path, which is renamed to `path` after everything has been written."""
     unfinished = Path(f"{path}.{os.getpid()}.unfinished")
     try:
         yield unfinished
@@ -362,17 +362,17 @@ def _whole(path):
 
 @contextmanager
 def _locked(output):
-    """Nobody else converts into this folder meanwhile; the lock goes with the process, however it ends."""
+    """Locks the output folder against other conversions; the lock is released whenever the process ends."""
     handle = os.open(output, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(
-                f"another conversion writes to {output}: wait for it, or choose another --output"
+                f"another conversion is writing to {output}: wait for it, or choose another --output"
             ) from None
         except OSError:
-            pass  # File systems without locks; the conversion is safe alone.
+            pass  # File systems without locks: safe if there is only one conversion.
         yield
     finally:
         os.close(handle)

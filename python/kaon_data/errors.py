@@ -1,5 +1,5 @@
-"""The one kind of error that a user is meant to read."""
+"""The error type for messages to users."""
 
 
 class DataError(Exception):
-    """A circumstance that the user can mend, in one sentence that names the file and says what to do."""
+    """A problem that the user can fix; the message is one sentence that names the file and a remedy."""

@@ -1,20 +1,20 @@
-"""What the jets of each data set consist of: names, types and classes."""
+"""Contents of the data sets: names, types and classes."""
 
 from dataclasses import dataclass, field
 
 FEATURES = ["pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr"]
-"""The continuous features of a constituent: GeV, radians or none, and mm for the impact parameters."""
+"""The continuous features of a constituent: pT in GeV, angles, and impact parameters in mm."""
 
 IDENTITIES = [
     "photon", "negative hadron", "neutral hadron", "positive hadron",
     "electron", "positron", "muon", "antimuon",
 ]
-"""What a constituent is, by the number in `csts_id`."""
+"""The identities of constituents, indexed by `csts_id`."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A dataset: type and shape of one row as the packed layout stores them, and the padded one."""
+    """A dataset: type of the values in the packed and in the padded layout, and shape of one row."""
 
     packed: str
     padded: str
@@ -25,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Format:
-    """The datasets of one kind of file: per jet, per constituent and per vertex."""
+    """The datasets of one data set: per jet, per constituent and per vertex."""
 
     name: str
     classes: tuple

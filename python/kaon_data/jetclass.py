@@ -1,4 +1,4 @@
-"""JetClass: entries of a ROOT file to jets."""
+"""Reader for JetClass: entries of a ROOT file to jets."""
 
 import numpy as np
 
@@ -19,11 +19,11 @@ RADIUS = 0.8
 
 
 def read(source, start, stop, options):
-    """The jets of entries start ..< stop, in their order, and which of the entries are unusable.
+    """Returns the jets of entries start ..< stop in order, which entries are unusable, and the numbers of constituents.
 
-    `deta` stays as JetClass stores it, multiplied by the sign of the jet's η, which makes jets of both ends
-    of the detector alike. The lifetime signs need the true Δη, so that sign is undone for them, unless
-    `as_published` asks for the signs of the authors' public code, which forgets it.
+    `deta` stays as JetClass stores it, multiplied by the sign of the jet's η, which makes both ends of the detector
+    equivalent. The lifetime signs need the true Δη, so that sign is undone for them, unless `as_published` requests
+    the signs of the authors' public code, which omits this.
     """
     raw = read_entries(source, BRANCHES, start, stop)
     checks = Checks(source.path, start, stop - start, options.skip_bad)
@@ -32,7 +32,7 @@ def read(source, start, stop, options):
     for name in [*_CONTINUOUS, "part_charge", *_JET]:
         checks.finite(name, raw[name])
     onehot = np.stack([raw[name] for name in _LABELS], axis=1) != 0
-    checks.require("label_*", onehot.sum(axis=1) == 1, "names no class, or more than one")
+    checks.require("label_*", onehot.sum(axis=1) == 1, "has no class, or more than one")
 
     part = Ragged(raw["part_px"].offsets, {name: raw[name].columns[name] for name in _PART})
     owner = part.jet_of_row
@@ -43,7 +43,7 @@ def read(source, start, stop, options):
     identity = physics.identities(
         physics.whole(part.columns["part_charge"]), flags[0], flags[1] | flags[2], flags[3], flags[4]
     )
-    checks.require("part_is*", identity >= 0, "has a constituent of no known identity", owner)
+    checks.require("part_is*", identity >= 0, "has a constituent of unknown identity", owner)
     checks.require("part_px, part_py", pt > 0, "has a constituent without transverse momentum", owner)
 
     deta = column["part_deta"]
@@ -69,7 +69,7 @@ def read(source, start, stop, options):
 
 
 def leading(constituents, limit):
-    """The `limit` constituents of highest pT of each jet, in decreasing pT; those of equal pT as they came."""
+    """The `limit` constituents of highest pT of each jet, by decreasing pT; the order of equal pT is kept."""
     owner = constituents.jet_of_row
     order = np.lexsort((-constituents.columns["csts"][:, 0], owner))
     place = np.arange(len(order)) - constituents.offsets[owner]

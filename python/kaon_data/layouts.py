@@ -1,4 +1,4 @@
-"""Files that kaon trains on, written piece by piece in either layout."""
+"""Writes files for kaon incrementally, in either layout."""
 
 import os
 
@@ -16,7 +16,7 @@ COMPRESSIONS = {
 
 
 class LayoutWriter:
-    """A new file of a known number of jets and constituents; `append` fills it from front to back."""
+    """A new file with a known number of jets and constituents, filled from front to back by `append`."""
 
     def __init__(self, path, form, layout, jets, constituents, max_constituents, max_vertices, compression,
                  attributes):
@@ -25,7 +25,7 @@ class LayoutWriter:
         self._packed = layout == "packed"
         self._storage = COMPRESSIONS[compression]
         self._max_constituents = max_constituents
-        # A chunk needs a width, also where no jet has a vertex.
+        # A chunk needs a non-zero width even if no jet has a vertex.
         self._max_vertices = max(1, max_vertices)
         self._jets = self._constituents = 0
         self._counts = np.zeros(len(form.classes), np.int64)
@@ -50,13 +50,13 @@ class LayoutWriter:
             self._column(name, column, (jets, self._max_vertices), JETS_PER_CHUNK)
 
     def append(self, table):
-        """Writes some jets behind those that are there."""
+        """Appends jets."""
         rows = slice(self._jets, self._jets + len(table))
         constituents = table.constituents
         for name in self._form.jets:
             self._file[name][rows] = table.jets[name]
         if self._packed:
-            # The very first offset is written with the first jets, then only the ends.
+            # Overwrites the last offset with the same value; the first call also writes offset 0.
             self._file["offsets"][rows.start:rows.stop + 1] = constituents.offsets + self._constituents
             inside = slice(self._constituents, self._constituents + int(constituents.offsets[-1]))
             for name, column in self._form.constituents.items():
@@ -77,7 +77,7 @@ class LayoutWriter:
         self._counts += np.bincount(table.jets["labels"], minlength=len(self._counts))
 
     def close(self):
-        """Ends the file and waits until it is on the disk."""
+        """Closes the file and synchronises it to disk."""
         self._file["labels"].attrs["counts"] = self._counts
         self._file.close()
         synchronize(self._path)
@@ -93,7 +93,7 @@ class LayoutWriter:
 
 
 def padded(ragged, values, width, filler):
-    """The rows of each jet in an array [jets, width, …], `filler` where there is none."""
+    """The rows of each jet in an array [jets, width, …], padded with `filler`."""
     array = np.full((len(ragged.offsets) - 1, width, *values.shape[1:]), filler, values.dtype)
     owner = ragged.jet_of_row
     array[owner, np.arange(len(values)) - ragged.offsets[owner]] = values
@@ -101,7 +101,7 @@ def padded(ragged, values, width, filler):
 
 
 def synchronize(path):
-    """Waits until a file or the entries of a folder are on the disk."""
+    """Synchronises a file, or the entries of a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

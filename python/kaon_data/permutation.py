@@ -1,4 +1,4 @@
-"""A seeded permutation of 0 ..< n that needs no memory: each number is mapped on its own."""
+"""A seeded permutation of 0 ..< n that needs no memory: each number is mapped independently."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ _ROUNDS = 8
 
 
 class Permutation:
-    """Maps 0 ..< n onto itself at random.
+    """Pseudorandom permutation of 0 ..< n.
 
-    A balanced Feistel network of eight rounds permutes the numbers below the next power of four; a result
-    outside 0 ..< n goes through it again until it is inside. It depends on `n` and `seed` alone, whatever the
-    version of numpy, and any part of it can be computed anywhere.
+    A balanced Feistel network of eight rounds permutes the numbers below the next power of four; a result outside
+    0 ..< n is permuted again until it is inside (cycle walking). The permutation depends only on `n` and `seed`, not on
+    the version of numpy, and any part of it can be computed separately.
     """
 
     def __init__(self, n, seed):
@@ -22,7 +22,7 @@ class Permutation:
             self._keys = [_mix(state + np.uint64(step + 1)) for step in range(_ROUNDS)]
 
     def __call__(self, numbers):
-        """The places of these numbers, as int64."""
+        """The positions of these numbers, as int64."""
         places = np.array(numbers, dtype=np.uint64)
         if self.n < 2:
             return places.astype(np.int64)

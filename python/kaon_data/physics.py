@@ -1,14 +1,14 @@
-"""The formulae of the conversion, on flat arrays with one element per constituent."""
+"""Formulas of the conversion, on flat arrays with one element per constituent."""
 
 import numpy as np
 
 
 def lifetime_signed(d0, dz, pt, eta, phi, jet_pt, jet_eta, jet_phi):
-    """Impact parameters with lifetime signs: positive where the track meets the axis in front of the vertex.
+    """Impact parameters with lifetime signs: positive if the track crosses the jet axis in front of the vertex.
 
     |d0| takes the sign of (jet × track) · (track × −m), where m is the point of closest approach,
-    m = (d0 cos(φ − π/2), d0 sin(φ − π/2), dz), and |dz| that of dz (η_jet − η). Angles are those of the
-    detector, not relative to the jet. (ATL-PHYS-PUB-2020-014)
+    m = (d0 cos(φ − π/2), d0 sin(φ − π/2), dz), and |dz| that of dz (η_jet − η). Angles are in the detector frame, not
+    relative to the jet. (ATL-PHYS-PUB-2020-014)
     """
     track = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
     jet = jet_pt * np.cos(jet_phi), jet_pt * np.sin(jet_phi), jet_pt * np.sinh(jet_eta)
@@ -22,17 +22,17 @@ def _cross(a, b):
 
 
 def wrapped(angle):
-    """The angle in −π … π."""
+    """The angle mapped to −π … π."""
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
 def whole(values):
-    """Whole numbers, 0 for those that are not finite."""
+    """The values as integers, 0 for non-finite ones."""
     return np.where(np.isfinite(values), values, 0).astype(np.int64)
 
 
 def identities(charge, photon, hadron, electron, muon):
-    """The numbers of `IDENTITIES`; −1 where the flags and the charge name none of them."""
+    """Indices in `IDENTITIES`; −1 where flags and charge match none of them."""
     number = np.full(len(charge), -1, np.int64)
     sign = np.sign(charge)
     number[photon] = 0
@@ -44,12 +44,12 @@ def identities(charge, photon, hadron, electron, muon):
 
 
 def is_charm_hadron(pdg):
-    """Whether PDG numbers are of charmed mesons or baryons."""
+    """True for PDG numbers of charmed mesons and baryons."""
     pdg = np.abs(pdg)
     return ((pdg > 410) & (pdg < 436)) | ((pdg > 4120) & (pdg < 4445))
 
 
 def is_bottom_hadron(pdg):
-    """Whether PDG numbers are of bottom mesons or baryons."""
+    """True for PDG numbers of bottom mesons and baryons."""
     pdg = np.abs(pdg)
     return ((pdg > 510) & (pdg < 546)) | ((pdg > 5120) & (pdg < 5555))

@@ -1,4 +1,4 @@
-"""What a conversion will do, fixed before it begins: pieces of sources, places of jets, files."""
+"""The plan of a conversion, fixed before it starts: pieces of sources, positions of jets, output files."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -10,12 +10,12 @@ from .formats import FORMATS
 from .permutation import Permutation
 
 VERSION = 1
-"""Of what the conversion writes; a half-finished conversion of another version is not continued."""
+"""Version of the output; an unfinished conversion of another version is not continued."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the result of a conversion, next to the sources."""
+    """The options that, together with the sources, determine the result of a conversion."""
 
     format: str
     layout: str = "packed"
@@ -29,7 +29,7 @@ class Options:
     compression: str = "deflate"
 
     def spelled(self, name):
-        """An option as it stands on the command line."""
+        """An option as written on the command line."""
         value = getattr(self, name)
         if name == "format":
             return "convert-" + value
@@ -45,7 +45,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Piece:
-    """Entries start ..< stop of a source. The first is jet number `first` of all."""
+    """Entries start ..< stop of a source. The first entry is jet number `first` of all sources."""
 
     number: int
     source: int
@@ -56,7 +56,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Output:
-    """A file to be written, from a range of buckets."""
+    """An output file, written from a range of buckets."""
 
     name: str
     split: str
@@ -65,11 +65,10 @@ class Output:
 
 @dataclass
 class Plan:
-    """The pieces, buckets and files that follow from sources and options.
+    """The pieces, buckets and files determined by sources and options.
 
-    Every jet of the sources has a number, and the permutation gives it a position. Splits, files and buckets
-    are ranges of positions. So the place of a jet depends on the sources, their order by name, and the seed,
-    and on nothing else.
+    The jets of the sources are numbered, and the permutation assigns each number a position. Splits, files and buckets
+    are ranges of positions. The position of a jet thus depends only on the sources, their order by name, and the seed.
     """
 
     options: Options
@@ -83,7 +82,7 @@ class Plan:
     def __post_init__(self):
         self.total = sum(source.entries for source in self.sources)
         if self.total == 0:
-            raise DataError("the sources hold no jets: name others")
+            raise DataError("the sources contain no jets: give other sources")
         self.pieces = []
         first = 0
         for number, source in enumerate(self.sources):
@@ -100,7 +99,7 @@ class Plan:
         for (split, _), begin, end in zip(options.split, [0, *ends[:-1]], ends):
             if begin == end:
                 raise DataError(
-                    f"the split '{split}' would have none of the {self.total} jets: give it a larger part"
+                    f"the split '{split}' would get none of the {self.total} jets: give it a larger fraction"
                 )
             files = -(-(end - begin) // options.jets_per_file)
             digits = max(3, len(str(files - 1)))
@@ -123,14 +122,14 @@ class Plan:
         return len(self._starts)
 
     def positions(self, piece):
-        """The position of each jet of a piece, and the bucket that it lies in."""
+        """The position of each jet of a piece, and its bucket."""
         numbers = np.arange(piece.first, piece.first + piece.stop - piece.start)
         if self.options.mix:
             numbers = Permutation(self.total, self.options.seed)(numbers)
         return numbers, np.searchsorted(self._starts, numbers, side="right") - 1
 
     def record(self):
-        """What must be the same for a conversion to be continued, as JSON holds it."""
+        """Everything that must agree for a conversion to be continued, in JSON types."""
         record = {
             "version": VERSION,
             "options": asdict(self.options),
@@ -142,14 +141,14 @@ class Plan:
 
 
 def split_ends(split, total):
-    """Where each split ends when the parts follow each other."""
+    """The end of each split, if the splits are consecutive ranges of 0 ..< total."""
     parts = np.cumsum([part for _, part in split])
     ends = [int(round(total * part)) for part in parts / parts[-1]]
     return ends
 
 
 def parse_split(text):
-    """`train=0.8,val=0.1,test=0.1`, or a single name."""
+    """Parses `train=0.8,val=0.1,test=0.1`, or a single name."""
     split = []
     for item in text.split(","):
         name, equals, part = item.partition("=")
@@ -158,10 +157,10 @@ def parse_split(text):
         except ValueError:
             fraction = -1.0
         if not name or not all(c.isalnum() or c in "-_." for c in name) or not 0 < fraction <= 1:
-            raise DataError(f"--split {text} is not understood: write it like train=0.8,val=0.1,test=0.1")
+            raise DataError(f"--split {text} is invalid: write it like train=0.8,val=0.1,test=0.1")
         split.append((name, fraction))
     if len({name for name, _ in split}) < len(split):
-        raise DataError(f"--split {text} names a part twice: give each a name of its own")
+        raise DataError(f"--split {text} contains a name twice: give each part its own name")
     if abs(sum(part for _, part in split) - 1) > 1e-6:
         raise DataError(f"--split {text} does not add up to 1: write it like train=0.8,val=0.1,test=0.1")
     return tuple(split)
@@ -172,7 +171,7 @@ def format_split(split):
 
 
 def difference(old, new, options):
-    """What makes two records differ, as part of a sentence; None where they agree."""
+    """The difference between two records as part of a sentence; None if they agree."""
     if old.get("version") != new["version"]:
         return "was made by another version of kaon_data"
     for name, value in new["options"].items():
@@ -183,13 +182,13 @@ def difference(old, new, options):
     before = {source["name"]: source for source in old["sources"]}
     after = {source["name"]: source for source in new["sources"]}
     if gone := sorted(set(before) - set(after)):
-        return f"was made from {len(before)} sources, among them {gone[0]}, which is not named now"
+        return f"was made from {len(before)} sources including {gone[0]}, which is not given now"
     if fresh := sorted(set(after) - set(before)):
         return f"was made without the source {fresh[0]}"
     for name, source in after.items():
         if source != before[name]:
-            return f"was made when {name} was another file ({before[name]['entries']} entries, " \
+            return f"was made with a different file {name} ({before[name]['entries']} entries, " \
                 f"{before[name]['size']} bytes; now {source['entries']}, {source['size']})"
     if old != new:
-        return "was made in other pieces"
+        return "was made with other piece sizes"
     return None

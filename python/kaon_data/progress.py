@@ -1,4 +1,4 @@
-"""What a conversion says while it runs: one changing line on a terminal, a few plain lines elsewhere."""
+"""Progress output: one line updated in place on a terminal, a few plain lines elsewhere."""
 
 import shutil
 import sys
@@ -6,7 +6,7 @@ import time
 
 
 class Progress:
-    """Tells how many of `total` jets a pass has done, how fast, and how long the rest will take."""
+    """Shows how many of `total` jets a pass has processed, the rate, and the remaining time."""
 
     def __init__(self, verb, total, done=0, stream=None, interval=None):
         self._verb = verb
@@ -33,7 +33,7 @@ class Progress:
             self._stream.write("\n")
 
     def interrupt(self):
-        """Leaves the line that is on the terminal, for what follows."""
+        """Ends the current line on a terminal before other output."""
         if self._live:
             self._stream.write("\n")
 
@@ -52,7 +52,7 @@ class Progress:
 
 
 def clock(seconds):
-    """A duration as people write it: 42 s, 3 min 20 s, 2 h 05 min."""
+    """Formats a duration: 42 s, 3 min 20 s, 2 h 05 min."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 3600:

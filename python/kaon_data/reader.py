@@ -1,4 +1,4 @@
-"""Files of either layout as awkward arrays."""
+"""Reads files of either layout as awkward arrays."""
 
 import os
 from glob import escape as glob_escape
@@ -15,12 +15,12 @@ _PER_CONSTITUENT = ("vtx_id", "track_type")
 
 
 def read(paths, start=0, stop=None):
-    """The jets start ..< stop of a file, or of several one after the other, as an array of records.
+    """Returns the jets start ..< stop of a file, or of several files in sequence, as an array of records.
 
-    A jet has `label`, where the file tells them `pt`, `eta`, `phi`, `mass`, and `constituents`, a list of
-    records with the seven features, `id`, and for BTag `vtx_id` and `track_type`; further datasets of one row
-    a jet keep their names. The array's `attrs` hold `class_names`. `paths` may be a name, a folder, a pattern, or a
-    list of these.
+    A jet has the fields `label`; `pt`, `eta`, `phi`, `mass` if the file contains them; and `constituents`, a list of
+    records with the seven features, `id`, and for BTag `vtx_id` and `track_type`. Further datasets with one row per jet
+    keep their names. `attrs["class_names"]` of the array are the class names. `paths` is a file, a folder, a pattern,
+    or a list of these.
     """
     parts, names = [], None
     passed = 0
@@ -34,7 +34,7 @@ def read(paths, start=0, stop=None):
             parts.append(_read(file, path, low, max(low, high)))
             named = _names(file["labels"])
             if names is not None and named != names:
-                raise DataError(f"{path} has the classes {named}, not {names} as the files before it")
+                raise DataError(f"{path} has the classes {named}, but the previous files have {names}")
             names = named
     array = parts[0] if len(parts) == 1 else ak.concatenate(parts)
     array.attrs["class_names"] = names
@@ -42,24 +42,24 @@ def read(paths, start=0, stop=None):
 
 
 def class_names(path):
-    """The names of the classes of a file, by label; empty where it does not tell."""
+    """The class names of a file, indexed by label; empty if it has none."""
     with _open(path) as file:
         return _names(_dataset(file, "labels", path))
 
 
 def files(paths):
-    """The files that a name, a folder, a pattern or a list of these stands for."""
+    """The files denoted by a name, a folder, a pattern, or a list of these."""
     found = []
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         path = os.fspath(path)
         if os.path.isdir(path):
             matches = sorted(glob(os.path.join(glob_escape(path), "*.h5")))
             if not matches:
-                raise DataError(f"the folder {path} has no file *.h5: name files of jets")
+                raise DataError(f"the folder {path} contains no *.h5 files: give jet files")
         else:
             matches = [path] if os.path.exists(path) else sorted(glob(path))
         if not matches:
-            raise DataError(f"{path} does not exist: name files of jets")
+            raise DataError(f"{path} does not exist: give jet files")
         found += matches
     return found
 
@@ -81,7 +81,8 @@ def _read(file, path, low, high):
 
     csts = flat(_dataset(file, "csts", path).name)
     if csts.ndim != 2 or csts.shape[1] != len(FEATURES):
-        raise DataError(f"{path}: /csts has the shape {file['csts'].shape}, not {len(FEATURES)} features a constituent")
+        raise DataError(
+            f"{path}: /csts has the shape {file['csts'].shape}, expected {len(FEATURES)} features per constituent")
     columns = {name: csts[:, index] for index, name in enumerate(FEATURES)}
     columns["id"] = flat(_dataset(file, "csts_id", path).name).astype(np.uint8)
     for name in _PER_CONSTITUENT:
@@ -103,12 +104,12 @@ def _open(path):
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise DataError(f"{path} cannot be opened as an HDF5 file ({error}): name another file") from error
+        raise DataError(f"{path} cannot be opened as an HDF5 file ({error}): give another file") from error
 
 
 def _dataset(file, name, path):
     if name not in file:
-        raise DataError(f"dataset /{name} is missing in {path}: is this a file of jets?")
+        raise DataError(f"dataset /{name} is missing in {path}: is this a jet file?")
     return file[name]
 
 

@@ -1,4 +1,4 @@
-"""ROOT files: found, looked at, and read with errors that name file, branch and entry."""
+"""Finds and reads ROOT files; errors name file, branch and entry."""
 
 import os
 import struct
@@ -15,7 +15,7 @@ from .tables import Ragged, offsets_of
 
 @dataclass(frozen=True)
 class Source:
-    """A ROOT file as it was when the conversion began. Only `path` may differ when it is continued."""
+    """A ROOT file at the start of the conversion. Only `path` may differ when the conversion is continued."""
 
     name: str
     path: str
@@ -31,9 +31,9 @@ class Source:
 
 
 def find_sources(arguments):
-    """The (name, path) of the ROOT files among files and folders, each once, in the order of their names.
+    """Returns (name, path) of the ROOT files given as files and folders, without duplicates, sorted by name.
 
-    A name is the path below the folder that all have in common, so that it does not depend on the machine.
+    The name is the path relative to the common parent folder, so it does not depend on the machine.
     """
     found = set()
     for argument in arguments:
@@ -41,12 +41,12 @@ def find_sources(arguments):
         if path.is_dir():
             inside = [file for file in path.rglob("*.root") if file.is_file()]
             if not inside:
-                raise DataError(f"there is no file *.root in the folder {argument}: name another source")
+                raise DataError(f"the folder {argument} contains no *.root files: give another source")
             found.update(file.resolve() for file in inside)
         elif path.exists():
             found.add(path.resolve())
         else:
-            raise DataError(f"{argument} does not exist: name ROOT files, or folders with ROOT files")
+            raise DataError(f"{argument} does not exist: give ROOT files, or folders with ROOT files")
     base = os.path.commonpath([file.parent for file in found])
     return sorted((str(file.relative_to(base)), str(file)) for file in found)
 
@@ -65,10 +65,10 @@ def look_at(name, path, branches):
 
 
 def read_entries(source, branches, start, stop):
-    """The branches of entries start ..< stop: a numpy array, or `Ragged` with one column named after it."""
+    """The branches of entries start ..< stop, each as a numpy array, or as `Ragged` with one column of its name."""
     with _open(source.path) as file:
         tree = _tree(file, source.path)
-        # One branch after the other, so that an error can say which one it was.
+        # One branch at a time, so that an error can name it.
         return {branch: _read_branch(source, tree[branch], branch, start, stop) for branch in branches}
 
 
@@ -91,12 +91,12 @@ def _read_branch(source, branch, name, start, stop):
     except Exception as error:
         raise DataError(
             f"{source.path}: branch {name}, entries {start}..<{stop} cannot be read ({_gist(error)}): "
-            "the file is damaged, fetch it again"
+            "the file is damaged, download it again"
         ) from error
     if length != stop - start:
         raise DataError(
-            f"{source.path}: branch {name} has {length} of the entries {start}..<{stop}: "
-            "the file is damaged, fetch it again"
+            f"{source.path}: branch {name} has only {length} of the entries {start}..<{stop}: "
+            "the file is damaged, download it again"
         )
     return result
 
@@ -109,12 +109,12 @@ def _open(path):
         raise
     except Exception as error:
         raise DataError(
-            f"{path} cannot be opened ({_gist(error)}): the file is damaged, fetch it again"
+            f"{path} cannot be opened ({_gist(error)}): the file is damaged, download it again"
         ) from error
 
 
 def _check_header(path):
-    """Says what is wrong where a file is not ROOT at all or ends too early; uproot would say it obscurely."""
+    """Raises a clear error if the file is not a ROOT file or is truncated, for which uproot's errors are obscure."""
     try:
         size = os.path.getsize(path)
         with open(path, "rb") as file:
@@ -122,12 +122,12 @@ def _check_header(path):
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     if header[:4] != b"root" or len(header) < 20:
-        raise DataError(f"{path} is not a ROOT file: name another source")
+        raise DataError(f"{path} is not a ROOT file: give another source")
     (version,) = struct.unpack(">i", header[4:8])
-    # Files above 2 GB have a version above a million and 64-bit positions.
+    # Files above 2 GB have a version above 1 000 000 and 64-bit positions.
     end = struct.unpack(">q", header[12:20])[0] if version >= 1_000_000 else struct.unpack(">i", header[12:16])[0]
     if end > size:
-        raise DataError(f"{path} is truncated, {size} of {end} bytes are there: fetch it again")
+        raise DataError(f"{path} is truncated to {size} of {end} bytes: download it again")
 
 
 def _tree(file, path):
@@ -139,7 +139,7 @@ def _tree(file, path):
             return file[names[0]]
     except Exception as error:
         raise DataError(
-            f"{path} cannot be opened ({_gist(error)}): the file is damaged, fetch it again"
+            f"{path} cannot be opened ({_gist(error)}): the file is damaged, download it again"
         ) from error
     raise DataError(
         f"{path} has no tree named 'tree'" + (f", only {', '.join(names)}" if names else "") +
@@ -148,6 +148,6 @@ def _tree(file, path):
 
 
 def _gist(error):
-    """The first line of an error that may have many."""
+    """The first line of an error message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}"[:160] if lines else type(error).__name__

@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass
 class Ragged:
-    """Columns of which each jet has a stretch: jet i has the rows offsets[i] ..< offsets[i + 1]."""
+    """Columns with a variable number of rows per jet: jet i has the rows offsets[i] ..< offsets[i + 1]."""
 
     offsets: np.ndarray
     columns: dict = field(default_factory=dict)
@@ -18,11 +18,11 @@ class Ragged:
 
     @property
     def jet_of_row(self):
-        """The number of the jet that each row belongs to."""
+        """The index of the jet of each row."""
         return np.repeat(np.arange(len(self.offsets) - 1), self.counts)
 
     def take(self, order):
-        """The stretches of the jets in `order`, one after the other."""
+        """The rows of the jets in `order`, concatenated."""
         counts = self.counts[order]
         offsets = offsets_of(counts)
         shift = np.repeat(self.offsets[:-1][order] - offsets[:-1], counts)
@@ -30,7 +30,7 @@ class Ragged:
         return Ragged(offsets, {name: values[rows] for name, values in self.columns.items()})
 
     def keep(self, rows):
-        """The rows where `rows` is true, each in its jet."""
+        """The rows where the mask `rows` is true, with their jets."""
         counts = np.bincount(self.jet_of_row[rows], minlength=len(self.offsets) - 1)
         return Ragged(offsets_of(counts), {name: values[rows] for name, values in self.columns.items()})
 
@@ -44,7 +44,7 @@ class Ragged:
 
 @dataclass
 class Table:
-    """Some jets. Every column of `jets` has a row per jet."""
+    """A set of jets. Every column of `jets` has one row per jet."""
 
     jets: dict
     constituents: Ragged
@@ -70,5 +70,5 @@ class Table:
 
 
 def offsets_of(counts):
-    """Where stretches of these lengths begin, and where the last one ends."""
+    """The start of each range of these lengths, and the end of the last one."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

@@ -1,1 +1,1 @@
-"""Figures of what kaon's files and runs hold."""
+"""Figures of kaon's files and runs."""

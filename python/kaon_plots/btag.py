@@ -1,4 +1,4 @@
-"""The three tasks of the BTag set: flavour, vertices, and where tracks come from."""
+"""The three tasks of the BTag set: flavour tagging, vertexing, and track origin."""
 
 import re
 
@@ -18,7 +18,7 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
     objectives = ("classification", "vertexing", "track_origin")
     of = {name: [run for run in runs if run.objective == name] for name in objectives}
     if not any(of.values()):
-        raise DataError("there are no runs of classification, vertexing or track_origin")
+        raise DataError("no runs of classification, vertexing or track_origin found")
     keys = known_keys(runs, keys)
     panels = [
         curves_along_key(of["classification"], keys, "data.jets", "accuracy"),
@@ -45,13 +45,13 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
 
 
 def _series(run, pattern):
-    """The measures whose names have a number, by that number."""
+    """The measures whose names match the pattern, by the number in the name."""
     found = ((pattern.fullmatch(name), name) for name in run.measures)
     return {int(match[1]): run.measure(name) for match, name in found if match}
 
 
 def _with_most_jets(runs):
-    """The runs that were trained on as many jets as any."""
+    """The runs with the largest number of training jets."""
     if len({str(run.settings.get("data.jets")) for run in runs}) < 2:
         return runs
     most = max(number(run, "data.jets") for run in runs)
@@ -59,7 +59,7 @@ def _with_most_jets(runs):
 
 
 def _name_vertices(axis, runs):
-    """Whole numbers, the last of which stands for those above it, too."""
+    """Integer ticks; the last one may include all larger numbers."""
     names = {}
     for run in runs:
         for match in filter(None, map(_VERTICES.fullmatch, run.measures)):

@@ -23,7 +23,7 @@ def main(arguments=None):
         try:
             options.run(options)
         except OSError as error:
-            # What HDF5 cannot read of a file that it could open has no number, and no name.
+            # An error of HDF5 while reading an open file has neither an error number nor a file name.
             reason = f"{options.output} cannot be written: {error.strerror}" if error.strerror else \
                 f"a file is damaged: {error}"
             raise kaon_data.DataError(reason) from error
@@ -34,87 +34,86 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="kaon-plot", description="Figures of what kaon's files and runs hold.")
+    parser = argparse.ArgumentParser(prog="kaon-plot", description="Draws figures of kaon's files and runs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, run, summary, description, inputs, meaning):
         added = commands.add_parser(name, help=summary, description=description)
         added.add_argument("inputs", nargs="+", metavar=inputs, help=meaning)
-        added.add_argument("--output", required=True, metavar="PICTURE", help="ends in .pdf, .png or .svg")
+        added.add_argument("--output", required=True, metavar="FIGURE", help="output file: .pdf, .png or .svg")
         added.set_defaults(run=run)
         return added
 
     features = command(
         "features", _features, "distributions of the features of constituents and jets",
         "Draws the distributions of the seven features, the identities, and four quantities of jets.",
-        "FILE", "a file of jets; a folder or a quoted pattern is one data set")
-    features.add_argument("--labels", action="store_true", help="one curve a class instead of one a file")
+        "FILE", "a jet file; a folder or a quoted pattern is one data set")
+    features.add_argument("--labels", action="store_true", help="one curve per class instead of one per file")
     _add_names(features)
     features.add_argument("--jets", type=_positive, default=100_000, metavar="N",
                           help="use the first N jets of each data set (default %(default)s)")
 
     reconstruction = command(
-        "reconstruction", _reconstruction, "what tasks recover of jets that were hidden in part",
-        "Draws jets of files of 'kaon generate --reconstruct': the distributions of pT, Δη and Δφ of the constituents "
-        "of each jet, of those that were left, and with what each task recovers.",
-        "FILE", "of one model, or the same jets by several")
+        "reconstruction", _reconstruction, "reconstruction of dropped constituents by each task",
+        "Draws jets from files of 'kaon generate --reconstruct': the distributions of pT, Δη and Δφ of the "
+        "constituents of each jet, of the survivors, and of the survivors with the reconstruction by each task.",
+        "FILE", "of one model, or of several models with the same jets")
     reconstruction.add_argument("--plane", action="store_true",
-                                help="the constituents as circles in the plane of Δη and Δφ instead")
+                                help="draw the constituents as circles in the Δη–Δφ plane instead")
     reconstruction.add_argument("--jets", nargs="+", type=int, metavar="N",
-                                help="the jets to draw (default: the first three)")
+                                help="indices of the jets to draw (default: the first three)")
     reconstruction.add_argument("--names", nargs="+", metavar="NAME",
-                                help="of the files, for tasks that several of them have")
+                                help="names of the files, if several of them contain the same task")
     generated = command(
-        "generated", _generated, "generated jets against data",
-        "Draws generated jets and jets of data, and prints the Wasserstein distances of their distributions.",
-        "FILE", "a file of 'kaon generate', then a file of jets, a folder or a quoted pattern")
+        "generated", _generated, "comparison of generated jets with data",
+        "Draws distributions of generated jets and of data, and prints their Wasserstein distances.",
+        "FILE", "a file of 'kaon generate', then a jet file, a folder or a quoted pattern")
     generated.add_argument("--jets", type=_positive, default=100_000, metavar="N",
                            help="use the first N jets of each (default %(default)s)")
     command(
         "observables", _observables, "pT and mass of jets before and after a VQ-VAE",
-        "Draws pT and mass of jets before they became codes and after, and prints their medians.",
-        "FILE", "predictions.h5 of 'kaon evaluate' on a VQ-VAE, or the folder of the run")
+        "Draws pT and mass of jets before and after quantisation, and prints their medians.",
+        "FILE", "predictions.h5 of 'kaon evaluate' on a VQ-VAE, or the run folder")
 
     scan = command(
         "scan", _scan, "a measure against a key, such as accuracy against labelled jets",
-        "Draws a measure of all runs in folders and below against a key of their configuration: the mean of the "
-        "seeds, with a band of one standard deviation, and a curve for each backbone and mode.",
-        "FOLDER", "a run, or a folder with runs below")
-    scan.add_argument("--x", default="data.jets", metavar="KEY", help="a key with numbers (default %(default)s)")
+        "Draws a measure of all runs below the folders against a configuration key: the mean over the seeds with a "
+        "band of one standard deviation, one curve for each backbone and mode.",
+        "FOLDER", "a run, or a folder that contains runs")
+    scan.add_argument("--x", default="data.jets", metavar="KEY", help="a numeric key (default %(default)s)")
     scan.add_argument("--measure", default="accuracy", metavar="NAME",
-                      help="of metrics.json, or a column of metrics.csv such as valid/total_loss (default "
+                      help="a measure of metrics.json, or a column of metrics.csv such as valid/total_loss (default "
                       "%(default)s)")
     btag = command(
         "btag", _btag, "the three tasks of the BTag set in one figure",
         "Draws accuracy against labelled jets, the adjusted Rand index against secondary vertices, and balanced "
-        "accuracy against tracks, from the runs of classification, vertexing and track_origin in folders and below; "
-        "of the latter two, those with the most jets.",
-        "FOLDER", "a run, or a folder with runs below")
+        "accuracy against tracks, from the runs of classification, vertexing and track_origin below the folders; for "
+        "the latter two, the runs with the most jets.",
+        "FOLDER", "a run, or a folder that contains runs")
     for added in (scan, btag):
         added.add_argument("--by", type=split_names, default=KEYS, metavar="KEY,…",
-                           help="keys that tell curves apart (default backbone,backbone_mode)")
+                           help="keys that distinguish curves (default backbone,backbone_mode)")
         add_where(added)
 
     roc = command(
-        "roc", _roc, "rejection of the background against efficiency of the signal",
+        "roc", _roc, "background rejection against signal efficiency",
         "Draws ROC curves from the predictions of evaluations: of every class against the rest, or of --signal "
         "against --background.",
-        "PREDICTIONS", "a predictions.h5, or the folder of a run")
+        "PREDICTIONS", "a predictions.h5, or a run folder")
     roc.add_argument("--signal", type=split_names, metavar="CLASS,…",
-                     help="by default all classes, one after the other")
-    roc.add_argument("--background", metavar="CLASS", help="by default all others")
+                     help="signal classes, one curve each (default: all)")
+    roc.add_argument("--background", metavar="CLASS", help="background class (default: all other classes)")
     _add_names(roc)
 
     command(
-        "confusion", _confusion, "what each class was taken for",
+        "confusion", _confusion, "confusion matrix",
         "Draws the confusion matrix of an evaluation, in percent of the true class.",
-        "FILE", "a metrics.json, a predictions.h5, or the folder of a run")
+        "FILE", "a metrics.json, a predictions.h5, or a run folder")
 
     training = command(
         "training", _training, "losses and learning rate of runs",
-        "Draws the losses of training and validation, the learning rate and the norm of the gradient from "
-        "metrics.csv.",
-        "RUN", "the folder of a run")
+        "Draws training and validation losses, the learning rate and the gradient norm from metrics.csv.",
+        "RUN", "a run folder")
     _add_names(training)
     return parser
 
@@ -127,7 +126,7 @@ def _positive(text):
 
 
 def _add_names(parser):
-    parser.add_argument("--names", nargs="+", metavar="NAME", help="for the legend")
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="names for the legend")
 
 
 def _reconstruction(options):
@@ -144,7 +143,7 @@ def _generated(options):
     from .generated import plot_generated
 
     if len(options.inputs) != 2:
-        raise kaon_data.DataError(f"{len(options.inputs)} files are given: name the generated jets, then the data")
+        raise kaon_data.DataError(f"got {len(options.inputs)} files: give the generated jets, then the data")
     found = plot_generated(*(kaon_data.read(path, 0, options.jets) for path in options.inputs), options.output)
     print(f"{'quantity':<12}{'Wasserstein distance':>22}{'over the deviation of the data':>34}")
     for name, distance, deviation in found:
@@ -155,7 +154,7 @@ def _observables(options):
     from .observables import plot_observables
 
     if len(options.inputs) != 1:
-        raise kaon_data.DataError(f"{len(options.inputs)} files are given: name one predictions.h5")
+        raise kaon_data.DataError(f"got {len(options.inputs)} files: give one predictions.h5")
     found = plot_observables(options.inputs[0], options.output)
     print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}")
     for name, before, after in found:
@@ -197,7 +196,7 @@ def _confusion(options):
     from .confusion import plot_confusion, read_confusion
 
     if len(options.inputs) > 1:
-        raise kaon_data.DataError("a figure has one confusion matrix; give one file")
+        raise kaon_data.DataError("give one file: a figure shows one confusion matrix")
     plot_confusion(*read_confusion(options.inputs[0]), options.output)
 
 
@@ -208,7 +207,7 @@ def _training(options):
     runs = []
     for path in options.inputs:
         if not (Path(path) / "config.yaml").exists():
-            raise kaon_data.DataError(f"{path} is no run, which has a config.yaml")
+            raise kaon_data.DataError(f"{path} is not a run folder: it has no config.yaml")
         runs.append(find_runs([path])[0])
     plot_training(runs, names, options.output)
 
@@ -216,7 +215,7 @@ def _training(options):
 def _names(options, titles, what):
     names = options.names or titles
     if len(names) != len(titles) or len(set(names)) < len(names):
-        raise kaon_data.DataError(f"{len(titles)} {what} need as many different names: give them with --names")
+        raise kaon_data.DataError(f"{len(titles)} {what} need {len(titles)} different names: give them with --names")
     return names
 
 
@@ -225,13 +224,13 @@ def _title(path):
 
 
 def _run_folder(path):
-    """The folder of the run that a file of an evaluation belongs to."""
+    """The run folder of a file of an evaluation."""
     folder = path.resolve().parent
     return folder.parent if folder.name == "evaluation" else folder
 
 
 def _run_titles(folders):
-    """The names of folders; where these are the same, as in a sweep, the parts of the paths that differ."""
+    """The names of folders; if these are not unique, as in a sweep, the parts of the paths that differ."""
     paths = [Path(folder).resolve().parts for folder in folders]
     names = [parts[-1] for parts in paths]
     if len(set(names)) == len(names):

@@ -1,4 +1,4 @@
-"""What each class was taken for."""
+"""Confusion matrices."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from .style import drawing
 
 
 def read_confusion(path):
-    """The matrix, the classes and what was counted of a `metrics.json`, a `predictions.h5` or a run."""
+    """Returns the matrix, the class names and the kind of items, from a `metrics.json`, a `predictions.h5` or a run."""
     path = Path(path)
     if path.suffix == ".json":
         return _from_metrics(path)
@@ -25,16 +25,16 @@ def _from_metrics(path):
     report = read_metrics(path)
     table = (report.get("tables") or {}).get("confusion")
     if not table:
-        raise DataError(f"{path} has no confusion matrix, as a classification has; predictions.h5 beside it may do")
+        raise DataError(f"{path} has no confusion matrix; only classifications have one. Try predictions.h5 beside it")
     matrix = np.array(table)
     classes = report.get("classes") or [f"class {number}" for number in range(len(matrix))]
     if matrix.shape != (len(classes), len(classes)):
-        raise DataError(f"{path} is damaged: {len(classes)} classes, and a matrix of {matrix.shape}")
+        raise DataError(f"{path} is damaged: {len(classes)} classes, but a matrix of shape {matrix.shape}")
     return matrix, classes, "jets"
 
 
 def plot_confusion(matrix, classes, items, path):
-    """Draws the parts of the items of each true class (row) that were taken for another (column), in percent."""
+    """Draws the percentage of the items of each true class (row) that were assigned to each class (column)."""
     counts = matrix.sum(axis=1, keepdims=True)
     percent = 100 * np.divide(matrix, counts, out=np.full(matrix.shape, np.nan), where=counts > 0)
     size = len(classes)
@@ -52,7 +52,7 @@ def plot_confusion(matrix, classes, items, path):
         axis.set_yticks(range(size), classes)
         axis.tick_params(which="both", length=0)
         axis.minorticks_off()
-        axis.set_xlabel("taken for")
+        axis.set_xlabel("predicted class")
         axis.set_ylabel("true class")
         axis.set_title(f"accuracy {np.trace(matrix) / matrix.sum():.4f} of {int(matrix.sum()):,} {items}", fontsize=12)
         figure.colorbar(image, ax=axis, label="percent of the true class", shrink=0.85)

@@ -1,4 +1,4 @@
-"""What kinds of runs are called and how they are drawn, the same in every panel of a figure."""
+"""Names and styles of kinds of runs, the same in every panel of a figure."""
 
 import math
 import sys
@@ -14,10 +14,10 @@ from .style import COLORS
 
 MODES = {"fixed": "fixed", "fine_tuned": "fine-tuned", "scratch": "from scratch"}
 _LINES = {"fine_tuned": "-", "fixed": "--", "scratch": ":"}
-#: Of lines that differ in the mode alone: the same in every figure, and told apart without colours, too.
+#: Styles of lines that differ only in the mode: the same in every figure, and distinguishable without colours.
 _MODE_STYLES = {"fine_tuned": (COLORS[0], "o"), "fixed": (COLORS[1], "^"), "scratch": ("black", "s")}
 _OTHER_MODE = (COLORS[2], "D")
-#: Of all other lines; the square is for those from scratch.
+#: Markers of all other lines; the square is reserved for the mode scratch.
 _MARKERS = "oD^vPX*<"
 
 
@@ -25,19 +25,19 @@ _MARKERS = "oD^vPX*<"
 class Curve:
     """Means and deviations of runs of one kind along an axis."""
 
-    #: The values of the keys that tell the kinds apart.
+    #: The values of the keys that distinguish the kinds.
     kind: tuple
-    #: From x to the values of the runs there.
+    #: x to the values of the runs there.
     points: dict
 
 
 def known_keys(runs, keys):
-    """Keys that tell curves apart, without those of backbones where no run has one."""
+    """The keys that distinguish curves, without the backbone keys if no run has a backbone."""
     return [key for key in keys if key not in ("backbone", "backbone_mode") or any(key in run.config for run in runs)]
 
 
 def curves_along_key(runs, keys, x, measure):
-    """A curve for each kind of runs along a key of the configuration."""
+    """One curve for each kind of runs, against a configuration key."""
     if not runs:
         return []
     curves = {}
@@ -52,7 +52,7 @@ def curves_along_key(runs, keys, x, measure):
 
 
 def curves_of_series(runs, keys, series):
-    """A curve for each kind of runs along what `series(run)` gives: a dictionary from x to a value."""
+    """One curve for each kind of runs, from `series(run)`, a dictionary from x to a value."""
     if not runs:
         return []
     curves = []
@@ -69,7 +69,7 @@ def curves_of_series(runs, keys, series):
 
 
 def _in_order(curves):
-    """As they were grouped, but those from scratch last."""
+    """The curves in the order of their groups, with the mode scratch last."""
     return sorted(curves, key=lambda curve: "scratch" in curve.kind)
 
 
@@ -79,15 +79,15 @@ def _warn(warnings):
 
 
 def number(run, key):
-    """The value of a key as a number; the jets that `all` are stand in the log of the run."""
+    """The value of a key as a number; for `data.jets: all`, the number of training jets in the log of the run."""
     value = run.value(key)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     if key == "data.jets" and value in ("all", None):
         if (jets := run.training_jets) is not None:
             return jets
-        raise DataError(f"{run.folder}: {key} is all, and kaon.log does not tell how many jets those are")
-    raise DataError(f"{run.folder}: {key} is {show(value)}, and an axis needs numbers")
+        raise DataError(f"{run.folder}: {key} is all, and kaon.log does not contain the number of jets")
+    raise DataError(f"{run.folder}: {key} is {show(value)}, but an axis needs numbers")
 
 
 class Styles:
@@ -100,14 +100,14 @@ class Styles:
             place for place in range(len(keys))
             if len({show(kind[place]) for kind in kinds if self._counts(kind, place)}) > 1
         ] or [place for place in (self._mode,) if place is not None]
-        # Colours tell apart what is not the mode, where anything else differs.
+        # If anything other than the mode differs, colours distinguish that.
         self._colored = [place for place in self._varying if place != self._mode] or self._varying
         self._by_mode = self._colored == [self._mode]
         found = dict.fromkeys(self._color_key(kind) for kind in kinds if not self._is_black(kind))
         self._colors = {key: index for index, key in enumerate(found)}
 
     def _counts(self, kind, place):
-        """A backbone that only gave its shape is none to be told apart."""
+        """False for a missing backbone, as in the mode scratch, which does not distinguish curves."""
         return self._keys[place] != "backbone" or kind[place] is not None
 
     def _color_key(self, kind):
@@ -133,7 +133,7 @@ class Styles:
         return ", ".join(words) or "all runs"
 
     def line(self, kind):
-        """Arguments for matplotlib."""
+        """Line style arguments for matplotlib."""
         mode = None if self._mode is None else kind[self._mode]
         if self._by_mode or self._is_black(kind):
             color, marker = _MODE_STYLES.get(mode, _OTHER_MODE)
@@ -145,7 +145,7 @@ class Styles:
 
 
 def draw_curves(axis, curves, styles):
-    """Means as lines, and bands of one standard deviation to both sides."""
+    """Draws means as lines with bands of ± one standard deviation."""
     for curve in curves:
         places = sorted(curve.points)
         means, deviations = zip(*[mean_and_deviation(curve.points[x]) for x in places])
@@ -155,16 +155,16 @@ def draw_curves(axis, curves, styles):
         axis.plot(places, means, label=styles.label(curve.kind), **line)
         if len(places) == 1:
             axis.errorbar(places, means, np.nan_to_num(widths), color=line["color"], capsize=3)
-        # An infinite mean has no place on the page.
+        # An infinite mean cannot be drawn.
         band = np.isfinite(means - widths)
         axis.fill_between(places, means - widths, means + widths, where=band, color=line["color"], alpha=0.2,
                           linewidth=0)
 
 
 def legend_above(figure, curves, styles):
-    """One legend for all panels, above them, as inside it would lie on the bands; the panels keep their size."""
+    """Draws one legend for all panels above them, where it covers no curves; the panels keep their size."""
     lines = {styles.label(each.kind): Line2D([], [], **styles.line(each.kind)) for each in _in_order(curves)}
-    # In inches: a letter, and a line with the space around it.
+    # In inches: width of a letter, and of a line sample with its margins.
     width = 0.09 * max(map(len, lines)) + 0.85
     columns = max(1, min(len(lines), int(figure.get_figwidth() / width)))
     figure.set_figheight(figure.get_figheight() + 0.25 * (1 + math.ceil(len(lines) / columns)))
@@ -173,7 +173,7 @@ def legend_above(figure, curves, styles):
 
 
 def _seeds_text(curves):
-    """What the bands are."""
+    """Describes the bands."""
     counts = {len(values) for curve in curves for values in curve.points.values()}
     if max(counts) == 1:
         return "one run each"
@@ -182,7 +182,7 @@ def _seeds_text(curves):
 
 
 def scale_axis(axis, values):
-    """Logarithmic where values reach over a factor of ten, also with a zero among them."""
+    """Makes the x axis logarithmic if the values span more than a factor of ten; zero is allowed."""
     positive = [value for value in values if value > 0]
     if not positive or min(values) < 0 or max(positive) < 10 * min(positive):
         return
@@ -194,6 +194,6 @@ def scale_axis(axis, values):
         return
     axis.set_xscale("log")
     if max(positive) < 100 * min(positive):
-        # Powers of ten alone would be too few.
+        # Powers of ten alone would be too few ticks.
         axis.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])
         axis.minorticks_off()

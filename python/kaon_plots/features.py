@@ -1,7 +1,7 @@
-"""Distributions of the features of constituents and jets, several data sets overlaid.
+"""Distributions of the features of constituents and jets, with several data sets overlaid.
 
-In the manner of the figure of the MPMv2 thesis: one panel a feature, normalised, logarithmic, impact parameters
-of charged constituents only, and the identities as bars.
+In the style of the figure in the MPMv2 thesis: one panel per feature, normalised, logarithmic, impact parameters of
+charged constituents only, and the identities as bars.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from .style import COLORS, drawing
 IDENTITIES = [r"$\gamma$", "$h^-$", "$h^0$", "$h^+$", "$e^-$", "$e^+$", r"$\mu^-$", r"$\mu^+$"]
 _NEUTRAL = (0, 2)
 _BINS = 30
-_LINSCALE = 0.9  # what matplotlib needs for a linear half as long as a decade
-_LINEAR = 0.05  # mm: below it the axis of impact parameters is linear, above logarithmic
+_LINSCALE = 0.9  # makes each half of the linear range of matplotlib's symlog axis as long as a decade
+_LINEAR = 0.05  # mm: the axis of impact parameters is linear below, logarithmic above
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity: how it is named, and the scale of its axis."""
+    """One quantity: its name, its label, and the scale of its axis."""
 
     name: str
     label: str
@@ -47,7 +47,7 @@ PANELS = [
 
 @dataclass
 class Curve:
-    """Some jets, with the name and the style that they have in every panel."""
+    """A set of jets, with its name and style in every panel."""
 
     name: str
     jets: ak.Array
@@ -55,7 +55,7 @@ class Curve:
     style: str = "-"
 
     def values(self, panel):
-        """The values of a quantity; None where the files do not have it."""
+        """The values of a quantity; None if the files do not contain it."""
         constituents = self.jets.constituents
         if panel.name == "count":
             return ak.to_numpy(ak.num(constituents))
@@ -68,10 +68,9 @@ class Curve:
 
 
 def plot_features(datasets, path, by_class=False):
-    """Draws the distributions of named arrays from `kaon_data.read` into a file, whose suffix tells its kind.
+    """Draws the distributions of arrays from `kaon_data.read` to a file; its suffix determines the format.
 
-    `datasets` maps names to arrays. With `by_class` every class is a curve, and data sets differ in the
-    style of the line.
+    `datasets` maps names to arrays. With `by_class` every class is a curve, and data sets differ in the line style.
     """
     curves = _curves(datasets, by_class)
     with drawing(path, 3, 4, size=(3.75, 10 / 3)) as (_, axes):
@@ -97,7 +96,7 @@ def _curves(datasets, by_class):
 
 def _draw(axis, panel, curves):
     found = [(curve, curve.values(panel)) for curve in curves]
-    # A feature that a model did not know is zero everywhere, and has no place on a logarithmic axis.
+    # A feature that the model does not use is zero everywhere, and cannot be drawn on a logarithmic axis.
     found = [(curve, values) for curve, values in found
              if values is not None and (np.any(values > 0) if panel.scale == "log" else len(values))]
     axis.set_xlabel(panel.label)
@@ -107,7 +106,7 @@ def _draw(axis, panel, curves):
     edges = _edges([values for _, values in found], panel.scale)
     lowest, highest = np.inf, 0
     for curve, values in found:
-        # Bins are equally wide on the page, so a fraction is a height.
+        # Bins have equal widths on the page, so the heights are fractions.
         counts, _ = np.histogram(values, edges)
         fractions = counts / len(values)
         axis.stairs(
@@ -133,7 +132,7 @@ def _draw(axis, panel, curves):
 
 
 def _edges(values, scale):
-    """Bins over what nearly all values of every data set lie in; beyond it there is little to see."""
+    """Bins over the range that contains nearly all values of every data set."""
     if scale == "integer":
         top = max(np.quantile(each, 0.999) for each in values)
         step = max(1, int(np.ceil(top / _BINS)))
@@ -146,7 +145,7 @@ def _edges(values, scale):
         return np.linspace(-high, high, _BINS + 1)
     if scale == "signed":
         high = max(abs(low), abs(high), 2 * _LINEAR)
-        # The axis counts 1 for the linear half, and 1 for every decade beyond.
+        # On the axis the linear half has length 1, and so has every decade beyond.
         steps = np.linspace(0, 1 + np.log10(high / _LINEAR), _BINS // 2 + 1)
         half = np.where(steps < 1, steps * _LINEAR, _LINEAR * 10 ** (steps - 1))
         return np.concatenate([-half[:0:-1], half])

@@ -1,4 +1,4 @@
-"""Generated jets against those of data: distributions of constituents and jets, and the distance of each pair."""
+"""Comparison of generated jets with data: distributions of constituents and jets, and their distances."""
 
 import awkward as ak
 import matplotlib
@@ -25,7 +25,7 @@ _STYLE = {
 
 
 def quantities(jets):
-    """What is compared of jets from `kaon_data.read`: name to values."""
+    """The compared quantities of jets from `kaon_data.read`: name to values."""
     constituents = jets.constituents
     result = {name: ak.to_numpy(ak.flatten(constituents[name])) for name in ("pt", "deta", "dphi")}
     result["count"] = ak.to_numpy(ak.num(constituents))
@@ -34,7 +34,7 @@ def quantities(jets):
 
 
 def wasserstein(a, b):
-    """The Wasserstein distance of two samples: the area between their distribution functions."""
+    """The Wasserstein distance of two samples: the area between their cumulative distribution functions."""
     a, b = np.sort(a).astype(float), np.sort(b).astype(float)
     points = np.sort(np.concatenate([a, b]))
     below = [np.searchsorted(each, points[:-1], side="right") / len(each) for each in (a, b)]
@@ -42,7 +42,7 @@ def wasserstein(a, b):
 
 
 def plot_generated(generated, data, path):
-    """Draws two arrays of jets into a picture; returns names, distances and the spreads of the data."""
+    """Draws two arrays of jets; returns name, distance and standard deviation of the data for each quantity."""
     made, real = quantities(generated), quantities(data)
     with plt.style.context([mplhep.style.ATLAS, _STYLE]):
         figure, axes = plt.subplots(2, 3, figsize=(12, 7), constrained_layout=True)

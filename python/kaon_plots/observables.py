@@ -1,4 +1,4 @@
-"""pT and mass of jets before they became codes of a VQ-VAE and after, in the manner of figure 1.2 of the MPM thesis."""
+"""pT and mass of jets before and after a VQ-VAE, in the style of figure 1.2 of the MPM thesis."""
 
 import h5py
 import matplotlib
@@ -23,11 +23,11 @@ def read(path):
         with h5py.File(path) as file:
             return {name: (file[name][:], file[f"decoded_{name}"][:]) for name in _OBSERVABLES}
     except (OSError, KeyError) as error:
-        raise DataError(f"{path} is no predictions.h5 of 'kaon evaluate' on a VQ-VAE: {error}") from error
+        raise DataError(f"{path} is not a predictions.h5 of 'kaon evaluate' on a VQ-VAE: {error}") from error
 
 
 def plot_observables(predictions, path):
-    """Draws a panel an observable, and below it the ratio of after to before, into a picture.
+    """Draws one panel per observable, with the ratio of after to before below it.
 
     Returns the name and both medians of every observable.
     """
@@ -55,7 +55,7 @@ def _draw(above, below, before, after):
     above.stairs(first / len(before), edges, fill=True, color="0.8", label="original")
     above.stairs(second / len(after), edges, color="tab:red", linewidth=1.5, label="after the VQ-VAE")
     above.set_ylim(0, 1.15 * max(first.max() / len(before), second.max() / len(after)))
-    # A bin of n jets is known to 1/√n.
+    # The relative uncertainty of a bin of n jets is 1/√n.
     filled = np.where(first > 0, first, np.nan)
     ratio = second / filled * len(before) / len(after)
     below.stairs(ratio, edges, baseline=None, color="tab:red", linewidth=1.5)

@@ -1,5 +1,5 @@
-"""What the tasks of models recover of jets whose constituents were hidden in part: distributions in the manner of
-figure A.3 of the MPMv2 thesis, or circles in the plane of Δη and Δφ."""
+"""Reconstruction of dropped constituents by the tasks of models: distributions in the style of figure A.3 of the MPMv2
+thesis, or circles in the Δη–Δφ plane."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,27 +18,27 @@ _TITLES = {
 }
 _FEATURES = [r"$p_\mathrm{T}$ [GeV]", r"$\Delta\eta$", r"$\Delta\phi$"]
 _BINS = 16
-#: Grey and blue are for the jet and what was left of it.
+#: Grey is the whole jet, blue the survivors.
 _BLUE = (0.65, 0.8, 0.92)
 _LINES = [COLORS[index] for index in (3, 1, 2, 4, 5, 6, 8, 9)]
 
 
 @dataclass
 class Jets:
-    """Some jets of one or several files; of each part a list of arrays [constituents, 7]."""
+    """Jets of one or several files; each part is a list of arrays [constituents, 7]."""
 
-    #: What each jet is called.
+    #: The name of each jet.
     names: list
     original: list
     survivors: list
-    #: What the tasks recover of the rest, and what was left with it, by the names of the methods.
+    #: By method: the reconstructed constituents, and the survivors together with them.
     recovered: dict = field(default_factory=dict)
     whole: dict = field(default_factory=dict)
 
 
 def read(files, numbers=None, names=None):
-    """Jets of files of `kaon generate --reconstruct`, by default the first three: of one file, or of several that
-    have the same jets by different models. `names` are those of the files, for tasks that several have."""
+    """Reads jets, by default the first three, from a file of `kaon generate --reconstruct`, or from several files with
+    the same jets by different models. `names` names the files if several contain the same task."""
     parts = [_read(path, numbers) for path in files]
     first = parts[0]
     for path, part in zip(files, parts):
@@ -49,16 +49,16 @@ def read(files, numbers=None, names=None):
         for task, recovered in part["tasks"].items():
             title = _TITLES.get(task, task) + (f" ({name})" if tasks.count(task) > 1 else "")
             if title in jets.recovered:
-                raise DataError(f"several files have {title}; tell them apart with --names")
+                raise DataError(f"several files contain {title}; distinguish them with --names")
             jets.recovered[title] = recovered
-            # Models differ in how exactly they know what was left.
+            # Models differ in how precisely they represent the survivors.
             jets.whole[title] = [np.concatenate(pair) for pair in zip(part["survivors"], recovered)]
     return jets
 
 
 def _read(path, numbers):
     if not Path(path).exists():
-        raise DataError(f"{path} does not exist: name files of 'kaon generate --reconstruct'")
+        raise DataError(f"{path} does not exist: give files of 'kaon generate --reconstruct'")
     try:
         with h5py.File(path) as file:
             labels = file["labels"][:]
@@ -77,7 +77,7 @@ def _read(path, numbers):
                 "tasks": {name: part(name) for name in map(_text, file.attrs["reconstructions"])},
             }
     except (OSError, KeyError) as error:
-        raise DataError(f"{path} is no file of 'kaon generate --reconstruct': {error}") from error
+        raise DataError(f"{path} is not a file of 'kaon generate --reconstruct': {error}") from error
 
 
 def _text(name):
@@ -86,14 +86,14 @@ def _text(name):
 
 def _check_same(part, path, first, other):
     if part["jets"] != first["jets"] or not _are_same(part["original"], first["original"]):
-        raise DataError(f"{path} has other jets than {other}")
+        raise DataError(f"{path} and {other} contain different jets")
     if not _are_same(part["survivors"], first["survivors"]):
-        raise DataError(f"{path} lacks other constituents than {other}; make both with the same --fraction and --seed")
+        raise DataError(
+            f"{path} and {other} dropped different constituents; use the same --fraction and --seed for both")
 
 
 def _are_same(some, others):
-    """Whether constituents are the same but for what the preprocessing of a model makes of them, which may bound a
-    few."""
+    """True if the constituents agree up to the effect of the models' preprocessing, which may clip a few."""
     if [len(each) for each in some] != [len(each) for each in others]:
         return False
     a, b = (np.concatenate(each)[:, :3] for each in (some, others))
@@ -101,8 +101,8 @@ def _are_same(some, others):
 
 
 def plot_distributions(jets, path):
-    """Draws pT, Δη and Δφ of the constituents of each jet: the jet and what was left of it, filled, and a line for
-    each method, of what was left and what the method recovers together."""
+    """Draws pT, Δη and Δφ of the constituents of each jet: the whole jet and the survivors, filled, and one line per
+    method for the survivors together with the reconstructed constituents."""
     with drawing(path, len(jets.names), 3, size=(4.4, 2.9)) as (figure, axes):
         for row, name in enumerate(jets.names):
             for column, axis in enumerate(axes[row]):
@@ -137,7 +137,7 @@ def _draw_distributions(axis, jets, row, column):
 
 
 def _edges(values, is_logarithmic):
-    """Bins over the values of a jet and somewhat more."""
+    """Bins over the values of a jet with a margin."""
     if is_logarithmic:
         values = values[values > 0]
         low, high = values.min(initial=1e3), values.max(initial=1)
@@ -146,14 +146,14 @@ def _edges(values, is_logarithmic):
 
 
 def _reach(angles):
-    """How far an axis goes to both sides."""
+    """Half the length of an axis centred at zero."""
     return 1.15 * max(np.abs(angles).max(initial=0), 0.05)
 
 
 def plot_plane(jets, path):
-    """Draws a row a jet, and a column for the jet, for what was left of it, and for every method; each constituent is
-    a circle in the plane of Δη and Δφ whose area grows with its pT. All panels reach equally far, as only those at the
-    edges have numbers."""
+    """Draws one row per jet, with columns for the whole jet, the survivors, and every method; each constituent is a
+    circle in the Δη–Δφ plane with an area proportional to its pT. All panels have the same range, since only those at
+    the edges have tick labels."""
     columns = {"original": jets.original, "survivors": jets.survivors, **jets.recovered}
     reach = _reach(np.concatenate([each[:, 1:3] for each in jets.original]))
     with drawing(path, len(jets.names), len(columns), size=(2.8, 2.8)) as (_, axes):

@@ -1,4 +1,4 @@
-"""Rejection of the background against the efficiency of the signal."""
+"""ROC curves: background rejection against signal efficiency."""
 
 import numpy as np
 
@@ -14,15 +14,15 @@ _MOST_POINTS = 2000
 def plot_roc(predictions, path, signals=None, background=None):
     """Draws 1/ε_B against ε_S for named predictions.
 
-    `signals` are classes, by default all; each is told from `background`, by p(signal) / (p(signal) + p(background)),
-    or from all the rest where there is none.
+    `signals` are classes, by default all; each is compared with `background`, using
+    p(signal) / (p(signal) + p(background)), or with all other classes if no background is given.
     """
     curves = []
     for line, (name, each) in zip(_LINES * len(predictions), predictions.items()):
         chosen = signals or (each.classes[1:] if each.is_binary else [c for c in each.classes if c != background])
         if len(predictions) > 1 and len(chosen) > 1 and not signals:
             raise DataError(
-                f"--signal names the class that several files are compared in; {name} has {', '.join(each.classes)}")
+                f"give --signal to compare several files for one class; {name} has {', '.join(each.classes)}")
         for signal in chosen:
             words = [name] if len(predictions) > 1 else []
             if len(chosen) > 1:
@@ -57,7 +57,7 @@ def _scores(predictions, name, signal, background):
         if each not in classes:
             raise DataError(f"{name} has no class {each}; {nearest(each, classes)}")
     if signal == background:
-        raise DataError(f"{signal} cannot be told from itself; --signal and --background are two classes")
+        raise DataError(f"--signal and --background are both {signal}; give two different classes")
     column, labels = classes.index(signal), predictions.labels
     scores, is_signal = predictions.scores[:, column], labels == column
     if background:
@@ -72,15 +72,15 @@ def _scores(predictions, name, signal, background):
 
 
 def roc(scores, is_signal):
-    """The efficiencies of signal and background as the threshold falls, `[2, thresholds]`, and the area under their
-    curve."""
+    """Returns the efficiencies of signal and background for decreasing thresholds, `[2, thresholds]`, and the area
+    under the curve."""
     order = np.argsort(-scores, kind="stable")
-    # A threshold lies between different scores.
+    # Thresholds lie between different scores.
     last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
     signal = np.append(0, np.cumsum(is_signal[order])[last]) / is_signal.sum()
     background = np.append(0, np.cumsum(~is_signal[order])[last]) / (~is_signal).sum()
     area = np.sum(np.diff(background) * (signal[1:] + signal[:-1]) / 2)
-    # More points than the page has dots make a file large.
+    # Limit the number of points to keep the file small.
     keep = np.unique(np.searchsorted(signal, np.linspace(0, 1, _MOST_POINTS)).clip(max=len(signal) - 1))
     if len(signal) <= _MOST_POINTS:
         keep = np.arange(len(signal))

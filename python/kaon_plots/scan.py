@@ -1,4 +1,4 @@
-"""A measure against a key of the configuration, such as accuracy against the number of labelled jets."""
+"""A measure against a configuration key, such as accuracy against the number of labelled jets."""
 
 import math
 
@@ -19,18 +19,18 @@ AXES = {
     "cross_entropy": "cross-entropy",
     "sic_half": "significance improvement, threshold 0.5",
     "sic_99": "significance improvement, 99 % rejection",
-    "sic_max": "largest significance improvement",
+    "sic_max": "maximum significance improvement",
     "valid/total_loss": "validation loss",
 }
 
 
 def plot_scan(runs, path, x="data.jets", measure="accuracy", keys=("backbone", "backbone_mode")):
-    """Draws a measure of runs against one of their keys, a curve for each combination of other keys."""
+    """Draws a measure of runs against one of their keys, with one curve for each combination of `keys`."""
     check_measures(runs, [measure])
     runs = [run for run in runs if run.measure(measure) is not None]
     objectives = list(dict.fromkeys(run.objective for run in runs))
     if len(objectives) > 1:
-        raise DataError(f"there are runs of {' and '.join(objectives)}; --where objective={objectives[0]} chooses")
+        raise DataError(f"found runs of {' and '.join(objectives)}; select one with --where objective={objectives[0]}")
     keys = [key for key in known_keys(runs, keys) if key != x]
     curves = curves_along_key(runs, keys, x, measure)
     if not any(math.isfinite(value) for curve in curves for values in curve.points.values() for value in values):

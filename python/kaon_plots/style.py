@@ -1,4 +1,4 @@
-"""The style that all figures share."""
+"""The common style of all figures."""
 
 from contextlib import contextmanager
 
@@ -21,8 +21,7 @@ _STYLE = {
 
 @contextmanager
 def drawing(path, rows=1, columns=1, size=(6, 4.5)):
-    """A figure of so many panels, each of a size in inches, that is saved in the end; gives figure and axes
-    `[rows, columns]`."""
+    """Yields a figure and its axes `[rows, columns]`, with panels of this size in inches, and saves it at the end."""
     with plt.style.context([mplhep.style.ATLAS, _STYLE]):
         figure, axes = plt.subplots(
             rows, columns, figsize=(columns * size[0], rows * size[1]), constrained_layout=True, squeeze=False)

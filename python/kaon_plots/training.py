@@ -17,8 +17,8 @@ _SCALES = {"learning_rate": "learning rate", "gradient_norm": "gradient norm"}
 
 
 def plot_training(runs, names, path):
-    """Draws every loss of training (thin) and validation, the learning rate and the norm of the gradient, a colour
-    a run."""
+    """Draws every training (thin) and validation loss, the learning rate and the gradient norm, with one colour per
+    run."""
     columns = _columns(runs)
     panels = columns + [name for name in _SCALES if any(name in run.curves for run in runs)]
     if not any(run.curves.get("step") for run in runs):
@@ -43,7 +43,7 @@ def plot_training(runs, names, path):
 
 
 def _columns(runs):
-    """What was told of training and validation; a total that is one loss alone need not be drawn twice."""
+    """The training and validation measures; a total that equals the only loss is omitted."""
     names = list(dict.fromkeys(
         name.partition("/")[2] for run in runs for name in run.curves if name.startswith(("train/", "valid/"))))
     losses = [name for name in names if name.endswith("_loss") and name != "total_loss"]
@@ -84,16 +84,16 @@ def _draw(axis, run, name, color, label):
 
 
 def _marker(values):
-    """A line needs two points; one alone is seen by its marker."""
+    """A marker for a single point, which has no visible line."""
     return "o" if len(values) == 1 else None
 
 
 def _backbone_factors(run, steps):
-    """What the learning rate of a backbone that is fine-tuned is of that of the head; None where they are the same."""
+    """The learning rate of a fine-tuned backbone relative to that of the head; None if there is no such backbone."""
     if run.config.get("backbone_mode") != "fine_tuned":
         return None
     frozen, rise = (run.config.get(f"fine_tuning.{key}", 0) for key in ("frozen_steps", "catch_up_steps"))
-    # A row has the learning rate of the step before it.
+    # A row contains the learning rate of the previous step.
     return np.where(steps - 1 < frozen, 0, np.minimum(1, (steps - frozen) / max(1, rise)))
 
 

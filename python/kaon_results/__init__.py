@@ -1,4 +1,4 @@
-"""Runs of kaon read back: what was configured, how training went, what the evaluation measured."""
+"""Reads run folders of kaon: configuration, training curves, and results of the evaluation."""
 
 from .runs import Run, find_runs
 

@@ -16,25 +16,24 @@ _FORMATS = {"text": as_text, "csv": as_csv, "markdown": as_markdown}
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="kaon-results",
-        description="Collects the runs in folders and below, and prints the mean ± the standard deviation over "
-        "seeds of what their evaluations measured, a line for all runs that differ in their seeds alone. Runs that "
-        "are not finished are named, and do not count.",
+        description="Prints the results of all runs below the folders: mean ± standard deviation over seeds of the "
+        "measures of their evaluations, one row for all runs that differ only in the seed. Unfinished runs are listed "
+        "and excluded.",
     )
-    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="a run, or a folder with runs below")
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="a run, or a folder that contains runs")
     parser.add_argument("--lines", action="append", default=[], metavar="FILE",
-                        help="the lines of a sweep: their runs count like those in folders, and those that have not "
-                        "begun are named; may be given again")
+                        help="the lines of a sweep: includes their runs, and lists those not started; repeatable")
     parser.add_argument("--measure", type=names, metavar="NAME,…",
-                        help="of metrics.json, or a column of metrics.csv such as valid/total_loss (its last "
-                        "value); by default what fits the objective")
+                        help="measures of metrics.json, or columns of metrics.csv such as valid/total_loss (the last "
+                        "value); the default depends on the objective")
     parser.add_argument("--by", type=names, metavar="KEY,…",
-                        help="keys that tell lines apart, such as backbone_mode,data.jets; by default all in "
-                        "which runs differ")
+                        help="keys that distinguish rows, such as backbone_mode,data.jets; default: all in which runs "
+                        "differ")
     add_where(parser)
     parser.add_argument("--format", choices=list(_FORMATS), default="text", help="default %(default)s")
     options = parser.parse_args(arguments)
     if not options.folders and not options.lines:
-        parser.error("name a FOLDER, or the --lines of a sweep")
+        parser.error("give a FOLDER, or the --lines of a sweep")
     try:
         runs = finished(find_runs(options.folders + _begun(options.lines)), options.where, "kaon-results")
         found, warnings = tables(runs, options.measure, options.by)
@@ -48,30 +47,29 @@ def main(arguments=None):
 
 
 def _begun(files):
-    """The folders of the runs of some sweeps; lines whose run has not begun are named."""
+    """The folders of the runs of sweeps; prints the lines whose run has not been started."""
     lines = [line for path in files for line in read_lines(path)]
     missing = [line for line in lines if not line.has_begun]
     for line in missing:
-        print(f"kaon-results: not begun: {line.folder} ({line.place})", file=sys.stderr)
+        print(f"kaon-results: not started: {line.folder} ({line.place})", file=sys.stderr)
     if missing:
-        print(f"kaon-results: {len(missing)} of {len(lines)} lines have not begun", file=sys.stderr)
+        print(f"kaon-results: {len(missing)} of {len(lines)} lines not started", file=sys.stderr)
     return [line.folder for line in lines if line.has_begun]
 
 
 def add_where(parser):
     parser.add_argument("--where", action="append", metavar="KEY=VALUE,…",
-                        help="only runs with one of these values, such as backbone_mode=fixed,scratch; may be "
-                        "given again")
+                        help="only runs with one of these values, such as backbone_mode=fixed,scratch; repeatable")
 
 
 def finished(runs, where, program):
-    """The runs that count, of those that fulfil the conditions; the others are named."""
+    """The finished runs that satisfy the conditions; prints the unfinished ones."""
     runs = select(runs, where)
     missing = [(run, reason) for run in runs if (reason := run.what_is_missing)]
     for run, reason in missing:
         print(f"{program}: unfinished: {run.folder} ({reason})", file=sys.stderr)
     if missing:
-        text = f"{len(missing)} of {len(runs)} runs are unfinished, and do not count"
+        text = f"{len(missing)} of {len(runs)} runs are unfinished and excluded"
         print(f"{program}: {text}", file=sys.stderr)
     if len(missing) == len(runs):
         raise DataError("no run is finished")

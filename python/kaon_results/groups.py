@@ -1,4 +1,4 @@
-"""Runs that differ in their seeds alone, together."""
+"""Groups of runs that differ only in the seed."""
 
 import math
 import os
@@ -12,8 +12,8 @@ from .runs import nearest
 
 
 def mean_and_deviation(values):
-    """The mean and the standard deviation of a sample (n − 1); None for the latter of one value, and for both of
-    none. Where a value is not finite, the deviation is not a number."""
+    """Mean and sample standard deviation (n − 1). The deviation of a single value is None; without values both are.
+    If a value is not finite, the deviation is NaN."""
     values = [value for value in values if value is not None]
     if not values:
         return None, None
@@ -25,9 +25,9 @@ def mean_and_deviation(values):
 
 @dataclass
 class Group:
-    """Runs of several seeds."""
+    """Runs with different seeds."""
 
-    #: The values of the keys that the runs were grouped by.
+    #: The values of the keys by which the runs are grouped.
     values: tuple
     runs: list
 
@@ -40,13 +40,13 @@ class Group:
         return mean_and_deviation([run.measure(measure) for run in self.runs])
 
 
-#: What sweeps are usually about.
+#: The usual keys of sweeps.
 _MAIN = ("objective", "backbone", "backbone_mode", "data.jets", "cwola.signal_jets")
 
 
 def differing_keys(runs):
-    """The keys in which runs differ besides their seeds, without those that only follow the keys before them, as the
-    shape of the model follows the backbone."""
+    """The keys other than the seed in which runs differ, without those determined by earlier keys, as the shape of the
+    model is determined by the backbone."""
     keys = list(dict.fromkeys(key for run in runs for key in run.settings))
     keys.sort(key=lambda key: _MAIN.index(key) if key in _MAIN else len(_MAIN))
     found, told_apart = [], [()] * len(runs)
@@ -61,8 +61,8 @@ def differing_keys(runs):
 
 
 def group(runs, keys):
-    """Runs with the same values of some keys, ordered by these values; and warnings where that throws unlike runs
-    together."""
+    """Returns groups of runs with equal values of these keys, sorted by the values, and warnings if a group contains
+    runs with different settings."""
     _check_keys(runs, keys)
     names = backbone_names(runs)
     groups = {}
@@ -75,7 +75,7 @@ def group(runs, keys):
 
 
 def backbone_names(runs):
-    """Short names of the backbones: their run's folder, with as many folders above as tell them apart."""
+    """Short names of the backbones: the run folder, with as many parent folders as needed to make it unique."""
     paths = {path for run in runs if (path := run.settings.get("backbone"))}
     names = {}
     for path in paths:
@@ -93,22 +93,22 @@ def backbone_names(runs):
 
 
 def select(runs, conditions):
-    """The runs that fulfil conditions such as `backbone_mode=fixed,scratch`: one of the values, where `none` is no
-    value, as the backbone from scratch."""
+    """The runs that satisfy conditions such as `backbone_mode=fixed,scratch`: one of the values; `none` means no value,
+    as for the backbone in the mode scratch."""
     for condition in conditions or []:
         key, equals, text = condition.partition("=")
         if not equals:
-            raise DataError(f"--where {condition} is not of the form key=value")
+            raise DataError(f"--where {condition} does not have the form key=value")
         _check_keys(runs, [key])
         names = backbone_names(runs) if key == "backbone" else {}
-        # A list has commas of its own.
+        # The value itself may be a list with commas.
         wanted = {text, *text.split(",")}
-        # All words for the value of a run, the one for messages first.
+        # All names of the value of a run; the first is used in messages.
         words = {run: _words(run.value(key), names) for run in runs}
         chosen = [run for run in runs if wanted & set(words[run])]
         if not chosen:
             there = ", ".join(sorted({first for first, *_ in words.values()}))
-            raise DataError(f"--where {condition}: no run has that; {key} is {there}")
+            raise DataError(f"--where {condition}: no run matches; values of {key}: {there}")
         runs = chosen
     return runs
 
@@ -120,7 +120,7 @@ def _words(value, names):
 
 
 def show(value):
-    """A value of a configuration as a word."""
+    """Formats a configuration value."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -131,7 +131,7 @@ def show(value):
 
 
 def check_measures(runs, measures):
-    """Ends with a sentence where no run has a measure."""
+    """Raises `DataError` if no run has one of the measures."""
     known = list(dict.fromkeys(name for run in runs for name in run.measures))
     for name in measures:
         if name not in known:
@@ -150,7 +150,7 @@ def _hashable(value):
 
 
 def _order(value):
-    """Numbers before words, nothing first."""
+    """Sort key: None, then numbers, then words."""
     if value is None:
         return (0, 0, "")
     if isinstance(value, (int, float)):
@@ -162,7 +162,7 @@ def _warnings(group, keys):
     first, differing = group.runs[0].folder, differing_keys(group.runs)
     for key in differing:
         values = sorted({show(run.settings.get(key)) for run in group.runs})
-        yield (f"{first} and others are averaged, though {key} is {', '.join(values)}; "
-               f"--by {','.join([*keys, key])} keeps them apart")
+        yield (f"{first} and others are averaged although {key} is {', '.join(values)}; "
+               f"--by {','.join([*keys, key])} separates them")
     if group.seeds < len(group.runs) and not differing:
-        yield f"{first} and others have the same seed and settings; they do not tell a deviation"
+        yield f"{first} and others have the same seed and settings; their standard deviation is meaningless"

@@ -1,4 +1,4 @@
-"""The lines of a sweep, each with the folder of its run."""
+"""The lines of a sweep, with their run folders."""
 
 import shlex
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ _KEY = "run.directory="
 
 @dataclass(frozen=True)
 class Line:
-    """One line, as `scripts/sweep-lines.sh` prints it."""
+    """One line, as printed by `scripts/sweep-lines.sh`."""
 
-    #: Where it stands, for people.
+    #: File and line number, for messages.
     place: str
-    #: What it says of `run.directory`.
+    #: The value of `run.directory`.
     folder: str
 
     @property
@@ -24,14 +24,14 @@ class Line:
 
 
 def read_lines(path):
-    """The lines of a file; empty ones count for their numbers alone."""
+    """Reads the lines of a file; empty lines are skipped but numbered."""
     try:
         texts = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     found = [_line(f"line {number} of {path}", text) for number, text in enumerate(texts, 1) if text.strip()]
     if not found:
-        raise DataError(f"{path} has no line")
+        raise DataError(f"{path} has no lines")
     return found
 
 
@@ -39,10 +39,11 @@ def _line(place, text):
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise DataError(f"{place} has a quote without its other half") from error
+        raise DataError(f"{place} has an unmatched quote") from error
     folders = [word.removeprefix(_KEY) for word in words if word.startswith(_KEY)]
     if not folders:
-        raise DataError(f"{place} has no {_KEY}…, which names the folder of its run")
+        raise DataError(f"{place} has no {_KEY}… with the folder of its run")
     if "{" in folders[-1]:
-        raise DataError(f"{place}: {folders[-1]} has words in braces, which kaon alone puts in; --lines needs the folder")
+        raise DataError(
+            f"{place}: {folders[-1]} has words in braces, which only kaon replaces; --lines needs the folder")
     return Line(place, folders[-1])

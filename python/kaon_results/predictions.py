@@ -1,4 +1,4 @@
-"""`predictions.h5`: the answers of a downstream task, and the truth."""
+"""`predictions.h5`: the outputs of a downstream task, and the true classes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from kaon_data import DataError
 
-#: By the number in the dataset `origin`.
+#: Names of the numbers in the dataset `origin`.
 ORIGINS = ["primary", "c", "b", "other"]
 
 
@@ -16,28 +16,28 @@ ORIGINS = ["primary", "c", "b", "other"]
 class Predictions:
     """Items (jets, tracks or pairs of tracks) with a score for each class, and their true class."""
 
-    #: What was told apart: jets, tracks or pairs of tracks.
+    #: Kind of the classified items: jets, tracks or pairs of tracks.
     items: str
-    #: `[items, classes]`, each row with the sum 1.
+    #: `[items, classes]`; the sum of each row is 1.
     scores: np.ndarray
     labels: np.ndarray
     classes: list
 
     @property
     def is_binary(self):
-        """Whether there is one score alone, for the second class."""
+        """True if there are two classes, so that one score is enough."""
         return len(self.classes) == 2
 
     @property
     def confusion(self):
-        """Items of a class (row) that were taken for another (column)."""
+        """Number of items of each true class (row) and predicted class (column)."""
         size = len(self.classes)
         found = self.scores.argmax(axis=1)
         return np.bincount(self.labels * size + found, minlength=size * size).reshape(size, size)
 
 
 def read_predictions(path):
-    """The predictions in a file, or of a run or an evaluation, given its folder."""
+    """Reads the predictions from a file, or from the folder of a run or an evaluation."""
     path = predictions_path(path)
     try:
         with h5py.File(path) as file:
@@ -48,21 +48,21 @@ def read_predictions(path):
     try:
         return _predictions(columns, names)
     except KeyError as error:
-        raise DataError(f"{path} has no dataset {error.args[0]}; is it a predictions.h5 of kaon evaluate?") from error
+        raise DataError(f"{path} has no dataset {error.args[0]}: is it a predictions.h5 of kaon evaluate?") from error
     except ValueError as error:
         raise DataError(f"{path} is damaged: {error}") from error
 
 
 def predictions_path(path):
-    """The file that a path means."""
+    """The file `predictions.h5` denoted by a path."""
     path = Path(path)
     if not path.exists():
-        raise DataError(f"{path} does not exist: name a predictions.h5, or the folder of a run")
+        raise DataError(f"{path} does not exist: give a predictions.h5, or a run folder")
     for place in (path / "evaluation" / "predictions.h5", path / "predictions.h5"):
         if path.is_dir() and place.exists():
             return place
     if path.is_dir():
-        raise DataError(f"{path} has no predictions.h5; kaon evaluate writes it")
+        raise DataError(f"{path} has no predictions.h5; create it with kaon evaluate")
     return path
 
 
@@ -81,7 +81,7 @@ def _predictions(columns, names):
                 "jets", scores, labels, names or [f"class {number}" for number in range(scores.shape[1])])
     size = len(result.classes)
     if result.scores.shape != (len(result.labels), size):
-        raise ValueError(f"{len(result.labels)} labels and {size} classes, but scores of {result.scores.shape}")
+        raise ValueError(f"{len(result.labels)} labels and {size} classes, but scores of shape {result.scores.shape}")
     if len(result.labels) and not 0 <= result.labels.min() <= result.labels.max() < size:
         raise ValueError(f"a label is outside 0 … {size - 1}")
     return result
@@ -92,7 +92,7 @@ def _both(scores):
 
 
 def same_vertex(columns):
-    """For every pair of constituents of a jet, (0, 1), (0, 2) … (1, 2) …, whether both are from one vertex."""
+    """1 for every pair of constituents of a jet, (0, 1), (0, 2) … (1, 2) …, from the same vertex, otherwise 0."""
     flags, first = [np.zeros(0, int)], 0
     for count in columns["constituents"]:
         vertices = columns["vertex"][first:first + count]

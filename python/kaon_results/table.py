@@ -8,7 +8,7 @@ from kaon_data import DataError
 
 from .groups import check_measures, differing_keys, group, show
 
-#: What a table tells of an objective unless asked for something else.
+#: The default measures of each objective.
 DEFAULT_MEASURES = {
     "classification": ["accuracy", "auc", "cross_entropy"],
     "cwola": ["auc", "sic_half", "sic_99", "sic_max"],
@@ -19,8 +19,8 @@ _OTHERS = ["valid/total_loss"]
 
 
 def tables(runs, measures=None, by=None):
-    """Headings and rows of a table for each objective, and warnings. A cell is a value of a key, a number of seeds,
-    or the mean and the deviation of a measure."""
+    """Returns a table (objective, headings, rows) for each objective, and warnings. A cell is the value of a key, a
+    number of seeds, or a pair of mean and standard deviation of a measure."""
     result, warnings = [], []
     check_measures(runs, measures or [])
     for objective in dict.fromkeys(run.objective for run in runs):
@@ -35,7 +35,7 @@ def tables(runs, measures=None, by=None):
         rows = [[*each.values, each.seeds, *(each.summary(name) for name in wanted)] for each in groups]
         result.append((objective, [*keys, "seeds", *wanted], rows))
     if not result:
-        raise DataError("no run has what a table tells of its objective by default; --measure names something else")
+        raise DataError("no run has a default measure of its objective; choose others with --measure")
     return result, warnings
 
 
@@ -53,14 +53,14 @@ def as_markdown(found):
     parts = []
     for objective, heading, rows in found:
         lines = [heading, ["---"] * len(heading)] + [[_text(cell) for cell in row] for row in rows]
-        # A bar would begin another cell.
+        # Escape bars, which separate cells.
         lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
         parts.append("\n".join([f"**{objective}**", "", *lines]))
     return "\n\n".join(parts) + "\n"
 
 
 def as_csv(found):
-    """All objectives in one table, whose columns are those of all of them."""
+    """All objectives in one table with the union of their columns."""
     lines = []
     for objective, heading, rows in found:
         for row in rows:
@@ -86,7 +86,7 @@ def _text(cell):
 
 
 def number(mean, deviation):
-    """`0.7213 ± 0.0041`: the deviation with two digits, and the mean as far as they reach."""
+    """Formats `0.7213 ± 0.0041`: the deviation with two significant digits, the mean with as many decimals."""
     if mean is None:
         return "–"
     if deviation is None or not math.isfinite(mean) or not math.isfinite(deviation):

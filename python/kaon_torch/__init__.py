@@ -1,11 +1,11 @@
-"""Backbones that kaon has trained, as PyTorch modules.
+"""Backbones trained by kaon as PyTorch modules.
 
     kaon export runs/mpmv2-kmeans/checkpoints/best --output backbone.safetensors
 
     import kaon_torch
     backbone = kaon_torch.load("backbone.safetensors")
-    encodings, offsets = backbone(csts, csts_id, offsets=offsets)      # packed jets, as kaon has them
-    encodings, mask = backbone(csts, csts_id, mask=mask)               # or padded ones
+    encodings, offsets = backbone(csts, csts_id, offsets=offsets)      # packed jets
+    encodings, mask = backbone(csts, csts_id, mask=mask)               # padded jets
 """
 
 from .backbone import Backbone, Normformer, Transformer

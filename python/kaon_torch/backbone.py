@@ -1,4 +1,4 @@
-"""The networks. Parameters have the names that they have in kaon; J jets, L places, C channels, H heads."""
+"""The networks. Parameters have the same names as in kaon. J jets, L positions, C channels, H heads."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from .packing import pack, pad
 
 
 class Attention(nn.Module):
-    """Self-attention among the constituents of each jet; version 1 has a norm before the last map."""
+    """Self-attention among the constituents of each jet; version 1 has a norm before the output map."""
 
     def __init__(self, width, heads, has_norm=False, dropout=0.0):
         super().__init__()
@@ -73,7 +73,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The encoder of version 2: pre-norm blocks with SwiGLU and LayerScale, and registers in front of each jet."""
+    """The encoder of version 2: pre-norm blocks with SwiGLU and LayerScale, and registers prepended to each jet."""
 
     def __init__(
         self, width, layers, heads, feedforward_multiplier=2, registers=0, layer_scale=True, final_norm=True
@@ -116,7 +116,7 @@ class Normformer(nn.Module):
 
 
 class Embedding(nn.Module):
-    """What a constituent is for the encoder: a linear map of its values, and vectors of its identity and its place."""
+    """Input embedding of a constituent: a linear map of its values plus embeddings of its identity and its position."""
 
     def __init__(self, values, width, identities=None, places=None):
         super().__init__()
@@ -134,42 +134,43 @@ class Embedding(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Features and identities of constituents to a vector for each, and for each register of a jet.
+    """Maps features and identities of constituents to one vector for each constituent and each register of a jet.
 
-    `preprocessing` turns features as stored into what the network sees, `inputs` makes tokens of that where the network
-    was trained on tokens.
+    `preprocessing` transforms the stored features; `inputs` converts the result to tokens if the network was trained on
+    tokens.
     """
 
     def __init__(self, embedding, encoder, preprocessing=None, inputs=None):
         super().__init__()
         self.embedding, self.encoder = embedding, encoder
         self.preprocessing, self.inputs = preprocessing, inputs
-        # Of the file that it was loaded from: the texts, and the tensors that are no parameters.
+        # Metadata of the file, and its tensors that are not parameters.
         self.metadata, self.untrained = {}, {}
 
     @property
     def registers(self):
-        """The number of vectors in front of each jet."""
+        """The number of register vectors that precede the constituents of each jet."""
         return self.encoder.register_count
 
     @property
     def width(self):
-        """Channels of the encodings."""
+        """The number of channels of the encodings."""
         return self.embedding.continuous.out_features
 
     def forward(self, csts, csts_id, offsets=None, mask=None, jets=None, noise="kaon"):
-        """Encodes jets as kaon's files have them: `csts` with all seven features, constituents in decreasing pT.
+        """Encodes jets as stored in kaon's files: `csts` with all seven features, constituents by decreasing pT.
 
-        Packed: `csts [tokens, 7]`, `csts_id [tokens]`, `offsets [jets + 1]`; gives encodings `[tokens + R · jets, C]` and
-        their offsets, as `kaon encode` writes them. Padded: `csts [J, L, 7]`, `csts_id [J, L]`, `mask [J, L]`, with the
-        padding behind the constituents; gives `[J, R + L, C]` and a mask, the registers first in each jet.
+        Packed: `csts [tokens, 7]`, `csts_id [tokens]`, `offsets [jets + 1]`; returns encodings
+        `[tokens + R · jets, C]` and their offsets, as written by `kaon encode`. Padded: `csts [J, L, 7]`,
+        `csts_id [J, L]`, `mask [J, L]`, with the padding after the constituents; returns `[J, R + L, C]` and a mask,
+        with the registers first in each jet.
 
-        `noise` stands for the impact parameters of neutral constituents, where the preprocessing asks for it: "kaon",
-        the numbers of `kaon encode`, which depend on the numbers of the jets in their file (`jets [J]`; 0, 1, … if not
-        given); "random", new ones from PyTorch; or "zero".
+        `noise` replaces the impact parameters of neutral constituents, if the preprocessing requires it: "kaon", the
+        same numbers as in `kaon encode`, which depend on the indices of the jets in their file (`jets [J]`; default
+        0, 1, …); "random", new numbers from PyTorch; or "zero".
         """
         if (offsets is None) == (mask is None):
-            raise TypeError("give either offsets, of packed jets, or the mask of padded ones")
+            raise TypeError("give either the offsets of packed jets or the mask of padded jets")
         if mask is None:
             (csts, padded_mask), (csts_id, _) = pad(csts, offsets), pad(csts_id, offsets)
         else:
@@ -181,7 +182,7 @@ class Backbone(nn.Module):
         return (encodings, padded_mask) if offsets is None else pack(encodings, padded_mask)
 
     def encode(self, values, csts_id, mask):
-        """Encodes padded jets that are preprocessed already: `values [J, L, features]`."""
+        """Encodes padded, already preprocessed jets: `values [J, L, features]`."""
         if self.inputs is not None:
             values = self.inputs(values, mask)
         return self.encoder(self.embedding(values, csts_id.long()), mask)

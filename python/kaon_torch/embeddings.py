@@ -1,4 +1,4 @@
-"""Encodings of jets in the layout of `kaon encode`."""
+"""Files of encodings in the layout of `kaon encode`."""
 
 import os
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Embeddings(NamedTuple):
-    """What a file of encodings holds; `offsets` is None where there is one row a jet."""
+    """The contents of a file of encodings; `offsets` is None if there is one row per jet."""
 
     encodings: np.ndarray
     labels: np.ndarray
@@ -18,17 +18,18 @@ class Embeddings(NamedTuple):
 
 
 def write_embeddings(path, encodings, labels, offsets=None, registers=0, class_names=(), checkpoint=""):
-    """Writes encodings `[rows, C]` as `kaon encode` does; without `offsets` they are one row a jet, as with `--pool mean`.
+    """Writes encodings `[rows, C]` like `kaon encode`; without `offsets` one row per jet, as with `--pool mean`.
 
-    The file appears when it is complete.
+    The file appears only when it is complete.
     """
     encodings, labels = np.asarray(encodings, np.float32), np.asarray(labels, np.int32)
     if offsets is None and len(encodings) != len(labels):
-        raise ValueError(f"{len(encodings)} encodings for {len(labels)} jets; give their offsets")
+        raise ValueError(f"{len(encodings)} encodings for {len(labels)} jets: offsets are required")
     if offsets is not None:
         offsets = np.asarray(offsets, np.int64)
-        if len(offsets) != len(labels) + 1 or offsets[0] != 0 or offsets[-1] != len(encodings) or (np.diff(offsets) < 0).any():
-            raise ValueError(f"the offsets do not share {len(encodings)} encodings out to {len(labels)} jets")
+        if (len(offsets) != len(labels) + 1 or offsets[0] != 0 or offsets[-1] != len(encodings)
+                or (np.diff(offsets) < 0).any()):
+            raise ValueError(f"the offsets do not divide {len(encodings)} encodings among {len(labels)} jets")
     temporary = f"{path}.tmp"
     with h5py.File(temporary, "w") as file:
         file["encodings"] = encodings
@@ -44,7 +45,7 @@ def write_embeddings(path, encodings, labels, offsets=None, registers=0, class_n
 
 
 def read_embeddings(path):
-    """Reads what `kaon encode` or `write_embeddings` has written."""
+    """Reads a file of `kaon encode` or `write_embeddings`."""
     with h5py.File(path) as file:
         names = file["labels"].attrs.get("names", [])
         return Embeddings(

@@ -1,4 +1,4 @@
-"""Files of `kaon export`: to modules, and back."""
+"""Loads files of `kaon export` as modules, and saves them."""
 
 import json
 
@@ -13,22 +13,22 @@ from .tokens import CodeInputs, KMeansInputs
 
 
 class FormatError(Exception):
-    """A file that is none that `kaon export` has written, in one sentence."""
+    """The file was not written by `kaon export`; the message is one sentence."""
 
 
 def load(path, dropout=0.0):
-    """The backbone of a file that `kaon export` has written, as a module in evaluation mode.
+    """Loads the backbone of a file of `kaon export` as a module in evaluation mode.
 
-    `dropout` is the rate for training on; backbones of version 1 alone have places for it.
+    `dropout` is the rate for further training; only backbones of version 1 use it.
     """
     tensors, metadata = _read(path)
     try:
         shape = json.loads(metadata["backbone"])
         names = metadata["names"]
     except KeyError as error:
-        raise FormatError(f"{path} has no {error} in its metadata; write it with 'kaon export'") from None
+        raise FormatError(f"{path} has no {error} in its metadata; create it with 'kaon export'") from None
     if names != "kaon":
-        raise FormatError(f"{path} has the names of {names}; export it with --names kaon")
+        raise FormatError(f"{path} has the parameter names of {names}; export it with --names kaon")
     if shape["inputs"] == "raw":
         width = len(json.loads(metadata["features"]))
     else:
@@ -43,14 +43,14 @@ def load(path, dropout=0.0):
         module.load_state_dict({
             name: tensors[_stored(name)].reshape(value.shape) for name, value in own.items()})
     except (KeyError, RuntimeError) as error:
-        raise FormatError(f"{path} does not have what its metadata says: {error}") from None
+        raise FormatError(f"{path} does not match its metadata: {error}") from None
     module.metadata = metadata
     module.untrained = {name: value for name, value in tensors.items() if "/" in name}
     return module.eval()
 
 
 def save(module, path):
-    """Writes a backbone that was loaded, and perhaps trained on, so that kaon takes it: `backbone=`, `kaon encode`, …"""
+    """Writes a loaded, and perhaps further trained, backbone for use in kaon: `backbone=`, `kaon encode`, …"""
     metadata = {key: value for key, value in module.metadata.items() if key != "crc32"}
     metadata["contents"] = "backbone"
     tensors = {
@@ -67,7 +67,7 @@ def _read(path):
 
 
 def _stored(name):
-    """The name in the file of a parameter here."""
+    """The name in the file of a parameter of the module."""
     return f"objective/tokenizer/{name[7:]}" if name.startswith("inputs.") else name
 
 
@@ -84,7 +84,7 @@ def _preprocessing(tensors, metadata):
     if metadata["preprocessing"] == "standard":
         return StandardPreprocessing(
             features, tensors["preprocessing/means"], tensors["preprocessing/deviations"])
-    # The noise is that of the seed of the run.
+    # The noise depends on the seed of the run.
     seed = yaml.safe_load(metadata["configuration"])["seed"]
     return QuantilePreprocessing(features, tensors["preprocessing/quantiles"], seed)
 
@@ -96,8 +96,8 @@ def _inputs(shape, tensors):
         return KMeansInputs(tensors["objective/inputs/centroids"])
     part = {name[20:]: value for name, value in tensors.items() if name.startswith("objective/tokenizer/")}
     width, values = part["embedding.continuous.weight"].shape
-    encoder = Normformer(
-        width, shape["tokenizer_layers"], shape["tokenizer_heads"], part["encoder.layers.0.feedforward.input.bias"].numel())
+    hidden = part["encoder.layers.0.feedforward.input.bias"].numel()
+    encoder = Normformer(width, shape["tokenizer_layers"], shape["tokenizer_heads"], hidden)
     return CodeInputs(
         Embedding(values, width), encoder, part["quantiser.codes"], part["quantiser.affine.scale"],
         part["quantiser.affine.bias"], shape["tokenizer_affine_rate"])

@@ -1,17 +1,17 @@
-"""The noise that stands for the impact parameters of neutral constituents, number for number as kaon draws it.
+"""The noise that replaces the impact parameters of neutral constituents, with the same numbers as in kaon.
 
-Philox4x32-10 (Salmon et al., SC11) is a cipher: the same seed, jet and constituent give the same numbers anywhere.
+Philox4x32-10 (Salmon et al., SC11) is counter-based: the numbers are a function of seed, jet and constituent.
 """
 
 import numpy as np
 
-STREAM = 5      # what the numbers are for, in kaon
+STREAM = 5      # the stream of this noise in kaon
 WORD = np.uint64(0xFFFFFFFF)
 SHIFT = np.uint64(32)
 
 
 def philox(counter, key):
-    """Ten rounds on four words, arrays of uint64 that hold 32 bits each; `key` is two numbers."""
+    """Ten rounds on four words, given as arrays of uint64 with 32-bit values; `key` is a pair of 32-bit numbers."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -30,7 +30,7 @@ def box_muller(first, second):
 
 
 def neutral_noise(seed, jets, places, epoch=0):
-    """`[jets, places, 4]` numbers for d0, σ(d0), dz and σ(dz) of each place of each jet."""
+    """`[jets, places, 4]`: noise for d0, σ(d0), dz and σ(dz) of each position in each jet."""
     jets = np.asarray(jets, np.uint64)[:, None]
     places = np.arange(places, dtype=np.uint64)[None, :]
     jets, places = np.broadcast_arrays(jets, places)

@@ -1,12 +1,12 @@
-"""Jets one after the other (packed), and jets in rows of equal length (padded)."""
+"""Conversion between packed jets (concatenated) and padded jets (rows of equal length)."""
 
 import torch
 
 
 def pad(x, offsets):
-    """Packed `[tokens, ...]` to `[jets, longest, ...]`, and a mask `[jets, longest]`, true where there is a constituent.
+    """Packed `[tokens, ...]` to padded `[jets, longest, ...]`, and a mask `[jets, longest]`, true for constituents.
 
-    `offsets` `[jets + 1]` says where each jet begins among the tokens.
+    `offsets` `[jets + 1]` is the start of each jet among the tokens.
     """
     counts = offsets[1:] - offsets[:-1]
     longest = int(counts.max()) if len(counts) else 0
@@ -17,6 +17,6 @@ def pad(x, offsets):
 
 
 def pack(x, mask):
-    """The opposite: the rows where the mask is true, one jet after the other, and where each jet begins."""
+    """The inverse of `pad`: the concatenated rows where the mask is true, and the offsets of the jets."""
     counts = mask.sum(1)
     return x[mask], torch.cat([counts.new_zeros(1), counts.cumsum(0)])

@@ -1,4 +1,4 @@
-"""What features become before a network sees them. It is computed in double precision, like in kaon."""
+"""Preprocessing of the features, computed in double precision as in kaon."""
 
 import torch
 from torch import nn
@@ -10,16 +10,16 @@ IMPACT_PARAMETERS = FEATURES[3:]
 
 
 def is_neutral(identities):
-    """Photons and neutral hadrons, which leave no track."""
+    """True for photons and neutral hadrons, which leave no track."""
     return (identities == 0) | (identities == 2)
 
 
 class QuantilePreprocessing(nn.Module):
-    """Version 2: each feature to a standard normal distribution through its quantiles `[Q, features]`; the impact
+    """Version 2: maps each feature to a standard normal distribution by its quantiles `[Q, features]`; the impact
     parameters of neutral constituents become standard normal noise."""
 
-    MARGIN = 1e-7                  # values this close to the ends are beyond them
-    LIMIT = 5.199337582605575      # what the ends become
+    MARGIN = 1e-7                  # values this close to the first or last quantile count as outside
+    LIMIT = 5.199337582605575      # absolute value of the result for values outside
 
     def __init__(self, features, quantiles, seed=0):
         super().__init__()
@@ -42,7 +42,7 @@ class QuantilePreprocessing(nn.Module):
         last = len(q) - 1
         low = (torch.searchsorted(q, x, right=True) - 1).clamp(0, last - 1)
         first = torch.searchsorted(q, x)
-        # Quantiles that are equal are a step; a value on it becomes its middle.
+        # Equal quantiles form a step; a value on a step is mapped to its middle.
         on_step = q[first.clamp(max=last)] == x
         step = (q[low + 1] - q[low]).clamp(min=torch.finfo(q.dtype).tiny)
         position = low + (x - q[low]) / step
@@ -60,12 +60,12 @@ class QuantilePreprocessing(nn.Module):
             return torch.randn(*shape, len(IMPACT_PARAMETERS))
         if noise == "zero":
             return torch.zeros(*shape, len(IMPACT_PARAMETERS))
-        raise ValueError(f"noise is 'kaon', 'random' or 'zero', not {noise!r}")
+        raise ValueError(f"noise must be 'kaon', 'random' or 'zero', not {noise!r}")
 
 
 class StandardPreprocessing(nn.Module):
-    """Version 1: pT and the impact parameters through a logarithm, then mean 0 and deviation 1; the impact parameters of
-    neutral constituents become 0."""
+    """Version 1: logarithm of pT and of the impact parameters, then mean 0 and standard deviation 1; the impact
+    parameters of neutral constituents become 0."""
 
     def __init__(self, features, means, deviations):
         super().__init__()

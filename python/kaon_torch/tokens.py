@@ -1,17 +1,17 @@
-"""Backbones of version 1 may see tokens: each constituent is replaced by a vector that stands for several."""
+"""Token inputs of version 1: each constituent is replaced by the vector of its token."""
 
 import torch
 from torch import nn
 
 
 def nearest(points, vectors):
-    """The nearest of some vectors `[K, C]` in the place of each point `[..., C]`."""
+    """Replaces each point `[..., C]` by the nearest of the vectors `[K, C]`."""
     scores = points @ vectors.T - vectors.square().sum(-1) / 2
     return vectors[scores.argmax(-1)]
 
 
 class KMeansInputs(nn.Module):
-    """The centroid of its cluster for every constituent."""
+    """Replaces every constituent by the centroid of its cluster."""
 
     def __init__(self, centroids):
         super().__init__()
@@ -22,7 +22,7 @@ class KMeansInputs(nn.Module):
 
 
 class CodeInputs(nn.Module):
-    """The vector of its code in a VQ-VAE for every constituent, which depends on all of its jet."""
+    """Replaces every constituent by its code vector in a VQ-VAE, which depends on the whole jet."""
 
     def __init__(self, embedding, encoder, codes, scale, bias, affine_rate):
         super().__init__()

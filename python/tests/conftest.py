@@ -8,7 +8,7 @@ from kaon_data import Options, convert
 
 @pytest.fixture
 def sources(tmp_path):
-    """Three files of three classes, 70, 50 and 30 jets with pT from 500, 1500 and 2500 GeV."""
+    """Three files of three classes with 70, 50 and 30 jets, with pT from 500, 1500 and 2500 GeV."""
     folder = tmp_path / "root"
     (folder / "more").mkdir(parents=True)
     for number, (name, label, jets) in enumerate(
@@ -22,7 +22,7 @@ def sources(tmp_path):
 
 @pytest.fixture
 def run(tmp_path):
-    """Converts with small pieces and buckets and returns the folder; what was said is in `run.said`."""
+    """Converts with small pieces and buckets and returns the folder; the console output is in `run.said`."""
     def call(source, name="out", form="jetclass", workers=1, **options):
         if form == "btag":
             options.setdefault("max_constituents", 15)

@@ -10,7 +10,7 @@ FLAGS = ["isPhoton", "isChargedHadron", "isNeutralHadron", "isElectron", "isMuon
 
 
 def jetclass_arrays(jets, label="QCD", seed=0, largest=40):
-    """The branches of a JetClass file; jet_pt counts up from 500 so that jets can be told apart."""
+    """The branches of a JetClass file; jet_pt counts up from 500 to identify the jets."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, largest + 1, jets)
     total = counts.sum()

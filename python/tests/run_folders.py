@@ -1,4 +1,4 @@
-"""Run folders as kaon leaves them, with made-up results."""
+"""Creates run folders like those of kaon, with made-up results."""
 
 import json
 
@@ -10,8 +10,8 @@ import yaml
 def make_run(folder, measures, objective="classification", seed=0, mode="fine_tuned",
              backbone="runs/kmeans/checkpoints/best", steps=100, done=None, patience=None, losses=None, jets=1000,
              evaluated=True, tables=None, classes=None, **keys):
-    """Writes a run of which `done` steps are done; `keys` have double underscores for dots. `losses` are those of the
-    validations, one every ten steps."""
+    """Writes a run with `done` completed steps; in `keys`, double underscores stand for dots. `losses` are the
+    validation losses, one every ten steps."""
     folder.mkdir(parents=True)
     done = steps if done is None else done
     config = {
@@ -54,7 +54,7 @@ def make_run(folder, measures, objective="classification", seed=0, mode="fine_tu
 
 
 def write_predictions(path, classes=None, **columns):
-    """Writes datasets as `kaon evaluate` does."""
+    """Writes datasets like `kaon evaluate`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
         for name, values in columns.items():
@@ -65,7 +65,7 @@ def write_predictions(path, classes=None, **columns):
 
 
 def scores_for(labels, classes, rng, sharpness=1.0):
-    """Probabilities that know something of the labels, single precision as kaon's."""
+    """Random probabilities correlated with the labels, in single precision like kaon's."""
     logits = rng.normal(size=(len(labels), classes))
     logits[np.arange(len(labels)), labels] += sharpness
     scores = np.exp(logits)

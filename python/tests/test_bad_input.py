@@ -1,4 +1,4 @@
-"""Sources that cannot be used: one clear sentence, and nothing left that looks whole."""
+"""Unusable sources: a one-sentence error, and no output that looks complete."""
 
 import subprocess
 import sys
@@ -46,18 +46,18 @@ def test_bad_jets_can_be_left_out(run, tmp_path):
     source = spoilt(tmp_path, "part_px", 33, 0, np.nan)
     jets = kaon_data.read(run(source, skip_bad=True) / "jets_000.h5")
     assert sorted(jets.pt) == [500 + i for i in range(50) if i != 33]
-    assert "1 jets with unusable values were left out" in run.said
+    assert "1 jets with unusable values were skipped" in run.said
 
 
 def test_a_jet_of_two_classes_is_named(run, tmp_path):
-    fails(run, spoilt(tmp_path, "label_Hbb", 12, None, 1), "label_.*entry 12 names no class, or more than one")
+    fails(run, spoilt(tmp_path, "label_Hbb", 12, None, 1), "label_.*entry 12 has no class, or more than one")
 
 
 def test_a_constituent_of_no_identity_is_named(run, tmp_path):
     arrays = makers.jetclass_arrays(50, seed=1)
     for flag in makers.FLAGS:
         arrays[f"part_{flag}"] = ak.values_astype(ak.zeros_like(arrays[f"part_{flag}"]), "i4")
-    fails(run, makers.write_root(tmp_path / "bad.root", arrays), "entry 0 has a constituent of no known identity")
+    fails(run, makers.write_root(tmp_path / "bad.root", arrays), "entry 0 has a constituent of unknown identity")
 
 
 def test_jets_without_constituents_are_left_out_and_counted(run, tmp_path):
@@ -67,7 +67,7 @@ def test_jets_without_constituents_are_left_out_and_counted(run, tmp_path):
         arrays[name] = ak.to_packed(arrays[name][keep])
     jets = kaon_data.read(run(makers.write_root(tmp_path / "in.root", arrays)) / "jets_000.h5")
     assert len(jets) == 19 and ak.min(ak.num(jets.constituents)) > 0
-    assert "1 jets without constituents were left out" in run.said
+    assert "1 jets without constituents were skipped" in run.said
 
 
 def test_a_missing_branch_is_named(run, tmp_path):
@@ -79,9 +79,9 @@ def test_a_missing_branch_is_named(run, tmp_path):
 def test_branches_of_another_shape_are_named(run, tmp_path):
     arrays = makers.jetclass_arrays(5)
     arrays["jet_sdmass"], arrays["part_d0err"] = arrays["part_d0err"], arrays["jet_sdmass"]
-    fails(run, makers.write_root(tmp_path / "in.root", arrays), "in.root: jet_sdmass has lists, not one value")
+    fails(run, makers.write_root(tmp_path / "in.root", arrays), "in.root: jet_sdmass has lists, expected one value")
     arrays["jet_sdmass"] = arrays["jet_pt"]
-    fails(run, makers.write_root(tmp_path / "b.root", arrays), "b.root: part_d0err has one value an entry", name="b")
+    fails(run, makers.write_root(tmp_path / "b.root", arrays), "b.root: part_d0err has one value per entry", name="b")
 
 
 def test_a_file_without_the_tree_is_named(run, tmp_path):
@@ -100,13 +100,13 @@ def test_a_truncated_file_is_named(run, tmp_path, part):
     path = makers.write_root(tmp_path / "in.root", makers.jetclass_arrays(200))
     whole = path.read_bytes()
     path.write_bytes(whole[:int(part * len(whole))])
-    fails(run, path, "in.root is truncated, .* bytes are there")
+    fails(run, path, "in.root is truncated to .* of .* bytes")
 
 
 def test_a_damaged_file_is_named(run, tmp_path):
     path = makers.write_root(tmp_path / "in.root", makers.jetclass_arrays(2000, seed=1))
     data = bytearray(path.read_bytes())
-    # In the middle lie the compressed baskets of constituents.
+    # The compressed baskets of constituents are in the middle.
     middle = len(data) // 2
     data[middle:middle + 64] = bytes(64)
     path.write_bytes(data)
@@ -116,7 +116,7 @@ def test_a_damaged_file_is_named(run, tmp_path):
 def test_a_missing_source_and_an_empty_folder_are_named(run, tmp_path):
     fails(run, tmp_path / "nowhere", "nowhere does not exist")
     (tmp_path / "empty").mkdir()
-    fails(run, tmp_path / "empty", r"no file \*.root in the folder")
+    fails(run, tmp_path / "empty", r"empty contains no \*.root files")
 
 
 def test_the_command_says_one_sentence_and_fails(sources, tmp_path):
@@ -124,7 +124,7 @@ def test_the_command_says_one_sentence_and_fails(sources, tmp_path):
     command = [sys.executable, "-m", "kaon_data", "convert-jetclass", sources, "--output", tmp_path / "out"]
     ended = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True)
     assert ended.returncode == 1
-    assert ended.stderr == f"convert-jetclass: {sources / 'bad.root'} is not a ROOT file: name another source\n"
+    assert ended.stderr == f"convert-jetclass: {sources / 'bad.root'} is not a ROOT file: give another source\n"
 
 
 def test_the_command_converts(sources, tmp_path, capsys):

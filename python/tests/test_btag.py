@@ -1,4 +1,4 @@
-"""What becomes of the jets of the secondary-vertex data set."""
+"""Conversion of the secondary-vertex data set."""
 
 import awkward as ak
 import h5py

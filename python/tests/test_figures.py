@@ -1,4 +1,4 @@
-"""Figures of runs are drawn from the right numbers; how they look is for the eye."""
+"""Figures of runs show the right numbers; their appearance is not tested."""
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from kaon_plots.cli import main  # noqa: E402
 
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
-    """Draws a figure and gives its axes."""
+    """Draws a figure and returns its axes."""
     figures = []
-    # A closed figure still has what was drawn.
+    # Keep the figure instead of closing it.
     monkeypatch.setattr(plt, "close", figures.append)
 
     def call(*arguments):
@@ -40,7 +40,7 @@ def test_scan_draws_means_and_bands_of_every_mode(tmp_path, drawn):
     (axis,) = drawn("scan", tmp_path / "runs")
     assert set(lines(axis)) == {"fixed", "fine-tuned", "from scratch"}
     places, values = lines(axis)["fixed"].get_data()
-    # What "all" is stands in the log.
+    # The number for "all" comes from the log.
     assert list(places) == [100, 1000, 168678]
     assert np.allclose(values, 0.41)
     assert axis.get_xscale() == "log"
@@ -70,7 +70,7 @@ def test_scan_names_backbones_where_there_are_several(tmp_path, drawn):
             make_run(tmp_path / f"runs/{backbone}-{mode}", {"accuracy": 0.5}, mode=mode,
                      backbone=f"runs/{backbone}/checkpoints/best", seed=0 if backbone == "flow" else 1)
     (axis,) = drawn("scan", tmp_path / "runs")
-    # A single point has a bar, as a band would have no width.
+    # A single point has an error bar, because a band would have no width.
     assert len(axis.containers) == 3
     assert list(lines(axis)) == ["flow, fine-tuned", "kmeans, fine-tuned", "from scratch"]
 
@@ -96,7 +96,7 @@ def test_btag_has_a_panel_for_each_task(tmp_path, drawn):
             objective="track_origin", mode=mode)
     flavour, vertices, tracks = drawn("btag", tmp_path / "runs")
     assert list(lines(flavour)["fine-tuned"].get_xdata()) == [100, 1000]
-    # Of runs with several numbers of jets, those with the most.
+    # Only the runs with the most jets.
     assert lines(vertices)["from scratch"].get_xydata().tolist() == [[0, 0.9], [1, 0.5], [4, 0.3]]
     assert [text.get_text() for text in vertices.get_xticklabels()] == ["0", "1", "≥ 4"]
     assert lines(tracks)["fine-tuned"].get_xydata().tolist() == [[2, 0.1], [3, 0.15], [10, 0.5]]
@@ -161,7 +161,7 @@ def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
     make_run(tmp_path / "a", {"accuracy": 0.5})
     make_run(tmp_path / "b", {"accuracy": 0.5}, mode="scratch", done=40)
     axes = drawn("training", tmp_path / "a", tmp_path / "b")
-    # The total is the only loss, so that it is not drawn twice.
+    # The total equals the only loss and is not drawn twice.
     assert [axis.get_ylabel() for axis in axes] == ["classification loss", "accuracy", "learning rate", "gradient norm"]
     assert {"a", "b"} <= {line.get_label() for line in axes[0].lines}
     (backbone,) = [line for line in axes[2].lines if line.get_label() == "backbone" and len(line.get_xdata())]
@@ -189,24 +189,24 @@ def test_runs_of_a_sweep_are_named_by_what_differs(tmp_path, drawn):
     [
         (["scan", "{runs}", "--output", "x.jpg"], "does not end in .pdf, .png or .svg"),
         (["scan", "{runs}", "--output", "nowhere/x.png"], "nowhere/x.png cannot be written"),
-        (["scan", "nowhere"], "nowhere is no folder of runs"),
-        (["scan", "{runs}", "--x", "data.classes"], "data.classes is all, and an axis needs numbers"),
-        (["scan", "{runs}", "--x", "data.jetz"], "is data.jets meant?"),
-        (["scan", "{runs}", "--by", "data.class"], "is data.classes meant?"),
+        (["scan", "nowhere"], "nowhere is not a folder"),
+        (["scan", "{runs}", "--x", "data.classes"], "data.classes is all, but an axis needs numbers"),
+        (["scan", "{runs}", "--x", "data.jetz"], "did you mean data.jets?"),
+        (["scan", "{runs}", "--by", "data.class"], "did you mean data.classes?"),
         (["scan", "{runs}", "--measure", "area"], "no run has the measure area"),
-        (["scan", "{runs}", "{origin}"], "--where objective=classification chooses"),
+        (["scan", "{runs}", "{origin}"], "select one with --where objective=classification"),
         (["btag", "{other}"], "no runs of classification, vertexing or track_origin"),
         (["roc", "{runs}"], "no predictions.h5"),
-        (["roc", "nowhere.h5"], "nowhere.h5 does not exist: name a predictions.h5"),
-        (["confusion", "nowhere.json"], "nowhere.json does not exist: name a metrics.json"),
+        (["roc", "nowhere.h5"], "nowhere.h5 does not exist: give a predictions.h5"),
+        (["confusion", "nowhere.json"], "nowhere.json does not exist: give a metrics.json"),
         (["roc", "{jets}"], "has no dataset scores"),
-        (["roc", "{predictions}", "--signal", "d"], "has no class d; there are light, c, b"),
-        (["roc", "{predictions}", "--signal", "b", "--background", "b"], "cannot be told from itself"),
+        (["roc", "{predictions}", "--signal", "d"], "has no class d; available: light, c, b"),
+        (["roc", "{predictions}", "--signal", "b", "--background", "b"], "--signal and --background are both b"),
         (["roc", "{predictions}", "{predictions}"], "give them with --names"),
-        (["roc", "{predictions}", "{predictions}", "--names", "x", "y"], "--signal names the class"),
+        (["roc", "{predictions}", "{predictions}", "--names", "x", "y"], "give --signal to compare several files"),
         (["confusion", "{runs}/evaluation/metrics.json"], "has no confusion matrix"),
         (["confusion", "{predictions}", "{predictions}"], "give one file"),
-        (["training", "nowhere"], "nowhere is no run"),
+        (["training", "nowhere"], "nowhere is not a run folder"),
         (["training", "{fresh}"], "has no metrics yet"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Plots of what kaon generates are drawn, and their distances are right; how they look is for the eye."""
+"""Plots of generated jets: they are drawn without errors and the distances are correct."""
 
 import h5py
 import numpy as np
@@ -17,7 +17,7 @@ def _group(file, name, counts, random):
 
 
 def _reconstruct(path, tasks, jets=1, drop=2):
-    """Writes a file of `kaon generate --reconstruct`; `jets` and `drop` are seeds of the jets and of what is dropped."""
+    """Writes a file of `kaon generate --reconstruct`; `jets` and `drop` seed the jets and the dropped constituents."""
     path.parent.mkdir(exist_ok=True)
     with h5py.File(path, "w") as file:
         file["labels"] = [0, 1, 1]
@@ -56,7 +56,7 @@ def test_methods_of_several_files_are_told_apart(reconstructed, tmp_path):
     jets = read([reconstructed, other], [2], ["a", "b"])
     assert jets.names == ["jet 2 (Hbb)"]
     assert list(jets.whole) == list(jets.recovered) == ["regression", "flow (a)", "flow (b)", "k-means"]
-    # What was left, and what the method recovers of the rest.
+    # The survivors, and the reconstruction of the rest.
     assert [len(each[0]) for each in (jets.original, jets.survivors, jets.whole["k-means"])] == [9, 6, 9]
 
 
@@ -65,7 +65,7 @@ def test_every_constituent_is_counted(reconstructed, tmp_path, monkeypatch):
     monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
     assert main(["reconstruction", str(reconstructed), "--output", str(tmp_path / "a3.png")]) == 0
     counts = [[patch.get_data().values.sum() for patch in axis.patches] for axis in figures[0].axes]
-    # The jet, what was left of it, and both methods; also what lies beyond the axis.
+    # The jet, the survivors, and both methods; values outside the axis are counted too.
     assert counts == [[5, 3, 5, 5]] * 3 + [[1, 1, 1, 1]] * 3 + [[9, 6, 9, 9]] * 3
 
 
@@ -94,8 +94,9 @@ def test_what_cannot_be_drawn_is_said(reconstructed, run, sources, tmp_path, cap
         ([str(tmp_path / "no.h5")], "no.h5 does not exist"),
         ([str(reconstructed), "--jets", "3"], "there is no jet 3"),
         ([str(reconstructed), "--jets", "-1"], "numbered from 0"),
-        ([str(reconstructed), str(_reconstruct(tmp_path / "a.h5", ["bins"], jets=7))], "a.h5 has other jets"),
-        ([str(reconstructed), str(_reconstruct(tmp_path / "b.h5", ["bins"], drop=7))], "b.h5 lacks other constituents"),
+        ([str(reconstructed), str(_reconstruct(tmp_path / "a.h5", ["bins"], jets=7))], "contain different jets"),
+        ([str(reconstructed), str(_reconstruct(tmp_path / "b.h5", ["bins"], drop=7))],
+         "dropped different constituents"),
         ([str(reconstructed), str(_reconstruct(tmp_path / "more/reconstructed.h5", ["flow"]))], "with --names"),
     ]:
         assert main(["reconstruction", *arguments, "--output", str(tmp_path / "x.png")]) == 1

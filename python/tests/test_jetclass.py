@@ -1,4 +1,4 @@
-"""What becomes of the jets of a JetClass file."""
+"""Conversion of JetClass files."""
 
 import awkward as ak
 import h5py
@@ -17,7 +17,7 @@ def converted(run, tmp_path, arrays, **options):
 
 
 def expected_jet(arrays, jet, as_published=False):
-    """One jet by plain scalar code: rows of seven features and an identity, in decreasing pT."""
+    """One jet computed with scalar code: rows of seven features and an identity, by decreasing pT."""
     rows = []
     jet_pt, jet_eta, jet_phi = (float(arrays[f"jet_{name}"][jet]) for name in ("pt", "eta", "phi"))
     part = {name: ak.to_list(arrays[f"part_{name}"][jet]) for name in

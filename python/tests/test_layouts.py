@@ -1,4 +1,4 @@
-"""Both layouts, and reading them."""
+"""Writing and reading both layouts."""
 
 import awkward as ak
 import h5py

@@ -1,4 +1,4 @@
-"""The measures of `kaon evaluate` are those of scikit-learn.
+"""The measures of `kaon evaluate` agree with scikit-learn.
 
 `data` has what it wrote for a few hundred jets and models that were trained for some dozen steps: predictions, and
 the measures of the same predictions.
@@ -32,12 +32,12 @@ def report(task):
 
 
 def in_double(scores):
-    """With sums of one to more digits than single precision has."""
+    """The scores normalised in double precision."""
     return scores.astype(float) / scores.sum(axis=1, keepdims=True, dtype=float)
 
 
 def mean_area(labels, scores):
-    """Over the classes that occur."""
+    """The mean over the classes that occur."""
     return np.mean([metrics.roc_auc_score(labels == each, scores[:, each]) for each in np.unique(labels)])
 
 
@@ -69,8 +69,7 @@ def test_classification(task):
 
 
 def operating_points(is_signal, scores):
-    """The efficiency of the background, how many of it are left, and the efficiency of the signal as the threshold
-    falls."""
+    """For decreasing thresholds: background efficiency, number of background jets left, and signal efficiency."""
     background, signal, _ = metrics.roc_curve(is_signal, scores, drop_intermediate=False)
     return background, np.rint(background * np.sum(~is_signal)), signal
 
@@ -100,13 +99,13 @@ def test_vertexing():
         tokens, pairs = slice(token, token + count), slice(pair, pair + count * (count - 1) // 2)
         token, pair = tokens.stop, pairs.stop
         vertices, found = data["vertex"][tokens], data["predicted_vertex"][tokens]
-        # Vertices are what chains of accepted pairs connect.
+        # Vertices are the connected components of the accepted pairs.
         graph = np.zeros((count, count))
         graph[np.triu_indices(count, 1)] = accepted[pairs]
         _, components = connected_components(graph, directed=False)
         assert metrics.adjusted_rand_score(components, found) == 1
         index = metrics.adjusted_rand_score(vertices, found)
-        # The formula of the adjusted Rand index on pairs is Cohen's kappa of the decisions on them.
+        # The formula of the adjusted Rand index applied to pairs is Cohen's kappa of the pair decisions.
         raw = 1.0
         if np.any(accepted[pairs] != together[pairs]):
             raw = metrics.cohen_kappa_score(accepted[pairs], together[pairs], labels=[0, 1])

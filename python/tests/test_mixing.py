@@ -1,4 +1,4 @@
-"""The order of the jets: random, determined by sources and seed, and nothing else."""
+"""The order of the jets is random and determined only by sources and seed."""
 
 import hashlib
 import json
@@ -56,7 +56,7 @@ def test_blocks_of_a_mixed_file_are_unbiased(tmp_path):
     blocks = np.array([np.bincount(block // 1000, minlength=3) for block in number.astype(int).reshape(30, 100)])
     chi2 = ((blocks - 100 / 3) ** 2 / (100 / 3)).sum()
     assert abs(chi2 - 58) < 5 * 11
-    # Neither does the place tell the number within the class.
+    # The position is also independent of the number within the class.
     assert abs(np.corrcoef(np.arange(3000), number % 1000)[0, 1]) < 5 / 3000**0.5
 
 

@@ -1,4 +1,4 @@
-"""The formulae against plain scalar code."""
+"""The formulas compared with scalar code."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_lifetime_signs_agree_with_scalar_code():
 
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_track_from_a_decay_in_flight_has_positive_d0(side):
-    # The jet goes along x; its hadron decays 5 mm down the axis, and the track leaves at an angle of ±0.1.
+    # The jet points along x; its hadron decays after 5 mm, and the track leaves at an angle of ±0.1.
     phi = 0.1 * side
     closest = np.array([5 * np.sin(phi) * np.sin(phi), -5 * np.sin(phi) * np.cos(phi)])
     d0 = closest @ [np.cos(phi - np.pi / 2), np.sin(phi - np.pi / 2)]

@@ -1,4 +1,4 @@
-"""Plots are drawn; how they look is for the eye."""
+"""Plots are drawn without errors; their appearance is not tested."""
 
 import h5py
 import makers
@@ -30,7 +30,7 @@ def test_features_that_a_model_did_not_know_are_left_out(run, sources, tmp_path,
         del file["csts"]
         file["csts"] = few
     assert main(["features", str(jets), "--output", str(tmp_path / "features.png")]) == 1
-    assert "not 7 features a constituent" in capsys.readouterr().err
+    assert "expected 7 features per constituent" in capsys.readouterr().err
 
 
 def test_observables_are_drawn_and_their_medians_told(tmp_path, capsys):
@@ -52,6 +52,6 @@ def test_what_cannot_be_drawn_is_said(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("kaon-plot: ")
     assert main(["observables", str(tmp_path / "no.h5"), "--output", str(tmp_path / "x.png")]) == 1
     said = capsys.readouterr()
-    assert "no.h5 does not exist: name a predictions.h5" in said.err and not said.out
+    assert "no.h5 does not exist: give a predictions.h5" in said.err and not said.out
     assert main(["features", "a.h5", "a.h5", "--output", str(tmp_path / "x.png")]) == 1
     assert "--names" in capsys.readouterr().err

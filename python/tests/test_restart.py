@@ -1,4 +1,4 @@
-"""A conversion that was stopped, repeated or changed."""
+"""Conversions that are interrupted, repeated or changed."""
 
 import os
 import signal
@@ -89,7 +89,7 @@ def test_a_conversion_stopped_between_files_continues(run, sources, tmp_path, mo
     assert not [*(tmp_path / "stopped").glob("*.h5")]
     monkeypatch.setitem(convert.__globals__, "_write_output", original)
     assert digests(run(sources, "stopped", jets_per_file=40)) == digests(whole)
-    assert "continuing: 80 of 150 jets have been written" in run.said
+    assert "continuing: 80 of 150 jets already written" in run.said
 
 
 def test_a_finished_conversion_does_nothing(run, sources, tmp_path):
@@ -116,17 +116,17 @@ def test_other_options_or_sources_are_refused(run, sources, tmp_path, monkeypatc
         run(sources, seed=2)
     with pytest.raises(kaon_data.DataError, match="made with --layout packed, not with --layout padded"):
         run(sources, layout="padded")
-    with pytest.raises(kaon_data.DataError, match="made from 3 sources, among them .*Z.*root, which is not named"):
+    with pytest.raises(kaon_data.DataError, match="made from 3 sources including .*Z.*root, which is not given"):
         run([sources / "HToBB_000.root", sources / "TTBar_000.root"])
     makers.write_root(sources / "HToBB_000.root", makers.jetclass_arrays(70, "Hbb", seed=99))
-    with pytest.raises(kaon_data.DataError, match="HToBB_000.root was another file"):
+    with pytest.raises(kaon_data.DataError, match="made with a different file HToBB_000.root"):
         run(sources)
 
 
 def test_files_of_others_are_not_overwritten(run, sources, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "jets_000.h5").write_text("mine")
-    with pytest.raises(kaon_data.DataError, match="jets_000.h5 exists and is not of this conversion"):
+    with pytest.raises(kaon_data.DataError, match="jets_000.h5 exists and is not part of this conversion"):
         run(sources)
     assert (tmp_path / "out" / "jets_000.h5").read_text() == "mine"
 
@@ -136,7 +136,7 @@ def test_two_conversions_into_one_folder_are_refused(run, sources, tmp_path, mon
         run(sources)
 
     monkeypatch.setitem(convert.__globals__, "_scatter_piece", meanwhile)
-    with pytest.raises(kaon_data.DataError, match="another conversion writes to"):
+    with pytest.raises(kaon_data.DataError, match="another conversion is writing to"):
         run(sources)
 
 
@@ -146,7 +146,7 @@ def test_a_full_disk_is_said_and_can_be_continued(run, sources, tmp_path, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(buckets, "write", full)
-        with pytest.raises(kaon_data.DataError, match="no space is left"):
+        with pytest.raises(kaon_data.DataError, match="no space left"):
             run(sources)
     assert not [*(tmp_path / "out").glob("*.h5")]
     assert run(sources).joinpath("jets_000.h5").exists()

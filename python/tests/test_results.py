@@ -1,4 +1,4 @@
-"""The table of results from run folders."""
+"""Tables of results from run folders."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from kaon_results.cli import main
 
 @pytest.fixture
 def sweep(tmp_path):
-    """Two modes × two numbers of jets × three seeds; accuracies 0.5, 0.6, 0.7 with 0.01 more a seed."""
+    """Two modes × two numbers of jets × three seeds; accuracies 0.5, 0.6, 0.7, increasing by 0.01 per seed."""
     for mode, first in (("fine_tuned", 0.5), ("scratch", 0.7)):
         for jets in (100, 1000):
             for seed in range(3):
@@ -38,7 +38,7 @@ def test_means_and_deviations_over_seeds(sweep, capsys):
     assert float(row["accuracy"]) == pytest.approx(0.81)
     assert float(row["accuracy_std"]) == pytest.approx(0.01)
     assert float(row["auc_std"]) == pytest.approx(0)
-    # A backbone that gave its shape alone is none; the other is called after its run.
+    # In the mode scratch the backbone is omitted; otherwise it has the name of its run.
     assert row["backbone"] == "" and found["fine_tuned", "100"]["backbone"] == "kmeans"
 
 
@@ -76,7 +76,7 @@ def test_keys_of_how_a_run_was_made_can_be_named(sweep, capsys):
     assert [(row["seed"], row["backbone_mode"], row["seeds"]) for row in found] == [
         ("1", "fine_tuned", "1"), ("1", "scratch", "1")]
     assert main([str(sweep), "--where", "seed=7"]) == 1
-    assert "seed is 0, 1, 2" in capsys.readouterr().err
+    assert "values of seed: 0, 1, 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", ["precision", "reduce_precision"])
@@ -92,7 +92,7 @@ def test_precisions_are_not_averaged(tmp_path, capsys, key):
 
 def test_unlike_runs_are_not_averaged_silently(sweep, capsys):
     assert main([str(sweep), "--by", "backbone_mode"]) == 0
-    assert "though data.jets is 100, 1000; --by backbone_mode,data.jets" in capsys.readouterr().err
+    assert "although data.jets is 100, 1000; --by backbone_mode,data.jets" in capsys.readouterr().err
     make_run(sweep / "again", {"accuracy": 0.5, "auc": 0.5}, mode="fine_tuned", jets=100, seed=0)
     assert main([str(sweep)]) == 0
     assert "the same seed and settings" in capsys.readouterr().err
@@ -104,10 +104,10 @@ def test_unlike_runs_are_not_averaged_silently(sweep, capsys):
         ({"evaluated": False}, "no evaluation/metrics.json"),
         ({"done": 50}, "50 of 100 steps"),
         ({"done": 0, "evaluated": False}, "0 of 100 steps"),
-        # Three validations, the lowest the second: one more without a lower one was to come.
+        # Three validations, the lowest is the second: the patience is not exhausted.
         ({"done": 30, "patience": 2, "losses": [3, 1, 2]}, "30 of 100 steps"),
         ({"done": 40, "patience": 2, "losses": [3, 1, 2, 1]}, None),
-        # What is not a number is not lower.
+        # NaN is not lower.
         ({"done": 30, "patience": 2, "losses": [1, "nan", "nan"]}, None),
         ({"done": 20, "patience": 2, "losses": ["nan", "nan"]}, None),
         ({"done": 100, "patience": 2}, None),
@@ -137,19 +137,19 @@ def test_lines_whose_runs_have_not_begun_are_named(tmp_path, monkeypatch, capsys
         said = capsys.readouterr()
         assert [row["accuracy"] for row in rows(said.out)] == ["0.5"]
         assert said.err.splitlines() == [
-            f"kaon-results: not begun: my runs/2 (line 4 of {file})",
-            "kaon-results: 1 of 3 lines have not begun",
+            f"kaon-results: not started: my runs/2 (line 4 of {file})",
+            "kaon-results: 1 of 3 lines not started",
             "kaon-results: unfinished: runs/1 (50 of 100 steps)",
-            "kaon-results: 1 of 2 runs are unfinished, and do not count",
+            "kaon-results: 1 of 2 runs are unfinished and excluded",
         ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\n", "has no line"),
+        ("\n", "has no lines"),
         ("\nseed=1\n", "line 2 of {file} has no run.directory=…"),
-        ("run.directory='r\n", "line 1 of {file} has a quote without its other half"),
+        ("run.directory='r\n", "line 1 of {file} has an unmatched quote"),
         ("run.directory=runs/{{seed}}\n", "has words in braces"),
         ("run.directory=runs/0\n", "no run is finished"),
     ],
@@ -190,7 +190,7 @@ def test_what_is_not_finite_is_shown(tmp_path, capsys, values, text):
 def test_a_table_without_measures_is_said(tmp_path, capsys):
     make_run(tmp_path / "run", {"other": 0.5})
     assert main([str(tmp_path)]) == 1
-    assert "--measure names something else" in capsys.readouterr().err
+    assert "choose others with --measure" in capsys.readouterr().err
     assert main([str(tmp_path), "--measure", "other"]) == 0
 
 
@@ -210,12 +210,12 @@ def test_backbones_are_told_apart_by_their_folders(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere is no folder of runs"),
-        (["{empty}"], "has no runs"),
-        (["{sweep}", "--measure", "acuracy"], "no run has the measure acuracy; is accuracy meant?"),
-        (["{sweep}", "--by", "bakbone_mode"], "no run has the key bakbone_mode; is backbone_mode meant?"),
-        (["{sweep}", "--where", "data.jets=7"], "data.jets is 100, 1000"),
-        (["{sweep}", "--where", "data.jets"], "is not of the form key=value"),
+        (["nowhere"], "nowhere is not a folder"),
+        (["{empty}"], "contains no runs"),
+        (["{sweep}", "--measure", "acuracy"], "no run has the measure acuracy; did you mean accuracy?"),
+        (["{sweep}", "--by", "bakbone_mode"], "no run has the key bakbone_mode; did you mean backbone_mode?"),
+        (["{sweep}", "--where", "data.jets=7"], "values of data.jets: 100, 1000"),
+        (["{sweep}", "--where", "data.jets"], "does not have the form key=value"),
     ],
 )
 def test_bad_input_is_said(sweep, tmp_path, capsys, arguments, message):
@@ -229,12 +229,12 @@ def test_bad_input_is_said(sweep, tmp_path, capsys, arguments, message):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("config.yaml", "seed: [1", "config.yaml is no YAML"),
-        ("config.yaml", "- 1", "is no configuration of kaon"),
+        ("config.yaml", "seed: [1", "config.yaml is not valid YAML"),
+        ("config.yaml", "- 1", "is not a configuration of kaon"),
         ("metrics.csv", "step,a\n1\n", "different numbers of columns"),
         ("metrics.csv", "step,a\n1,x\n", "metrics.csv is damaged"),
         ("evaluation/metrics.json", "{", "metrics.json cannot be read"),
-        ("evaluation/metrics.json", "[]", "is no report of kaon evaluate"),
+        ("evaluation/metrics.json", "[]", "is not a metrics.json of kaon evaluate"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, capsys, name, text, message):
@@ -248,11 +248,12 @@ def test_an_evaluation_from_before_the_run_went_on_does_not_count(tmp_path, caps
         run = tmp_path / name
         make_run(run, {"accuracy": 0.5 + seed, "auc": 0.5}, seed=seed)
         path = run / "evaluation" / "metrics.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": f"{run}/checkpoints/best", "step": step}))
+        report = json.loads(path.read_text()) | {"checkpoint": f"{run}/checkpoints/best", "step": step}
+        path.write_text(json.dumps(report))
         (run / "checkpoints").mkdir()
         (run / "checkpoints" / "best").symlink_to("step-00000100.h5")
     assert main([str(tmp_path), "--format", "csv", "--measure", "accuracy"]) == 0
     said = capsys.readouterr()
     (row,) = rows(said.out)
     assert row["accuracy"] == "0.5"
-    assert "is of step 50, and best now step-00000100.h5" in said.err
+    assert "is from step 50, but best is now step-00000100.h5" in said.err

@@ -1,4 +1,4 @@
-"""The event files of a real run, as TensorBoard's own package reads them."""
+"""The event files of a real run, read with TensorBoard's own package."""
 
 import csv
 import os
@@ -40,7 +40,7 @@ def read(folder):
 
 
 def expect_the_rows_of(folder):
-    """Every number of metrics.csv is there, once, at its step, and no other."""
+    """Every value of metrics.csv occurs exactly once, at its step, and no other value does."""
     with open(folder / "metrics.csv") as file:
         rows = list(csv.DictReader(file))
     assert rows
@@ -54,7 +54,7 @@ def expect_the_rows_of(folder):
 
 
 def test_a_run_and_its_continuation(tmp_path):
-    # Four steps end with rows that only the end asks for; a run that goes on has not got them.
+    # A run of four steps ends with rows outside the intervals, which are removed when it is continued.
     train(tmp_path, "training.steps=4")
     expect_the_rows_of(tmp_path)
     train(tmp_path, "training.steps=13")
@@ -73,7 +73,7 @@ def test_a_run_and_its_continuation(tmp_path):
         histogram = events.Histograms(tag)[0].histogram_value
         assert sum(histogram.bucket) == histogram.num > 0
         assert histogram.min < histogram.max == histogram.bucket_limit[-1]
-    # All gradients together have the norm that the metrics tell.
+    # The norm of all gradients is that in the metrics.
     squares = sum(event.histogram_value.sum_squares for tag in events.Tags()["histograms"]
                   if tag.startswith("gradients/") for event in events.Histograms(tag) if event.step == 5)
     train(tmp_path / "again", "training.steps=5", "training.log_interval=1")
@@ -83,10 +83,11 @@ def test_a_run_and_its_continuation(tmp_path):
 
 
 def test_a_run_that_was_killed(tmp_path):
-    """Rows after the last checkpoint are written again, and a record that was cut short ends nothing."""
+    """Rows after the last checkpoint are written again, and a truncated record does not end the reading."""
     process = subprocess.Popen(
         command(tmp_path, "training.steps=1000000", "training.log_interval=1", "training.checkpoint_interval=300"),
-        stdout=subprocess.DEVNULL, env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
     latest = tmp_path / "checkpoints/latest"
     until = time.monotonic() + 60
     while not latest.exists() and time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""Backbones in PyTorch say what `kaon encode` says. Without PyTorch, or without a built kaon, this is skipped."""
+"""Backbones in PyTorch give the outputs of `kaon encode`. Skipped without PyTorch or without a built kaon."""
 
 import os
 import shutil
@@ -29,7 +29,9 @@ vqvae: {fit_jets: 60, iterations: 3}
 RUNS = {
     "version 2": """
 objective: mpm_v2
-model: {encoder: {width: 32, layers: 3, heads: 4, registers: 3, layer_scale: 0.5}, decoder: {width: 16, layers: 1, heads: 2}}
+model:
+  encoder: {width: 32, layers: 3, heads: 4, registers: 3, layer_scale: 0.5}
+  decoder: {width: 16, layers: 1, heads: 2}
 tasks: {regression: {}}
 """,
     "bare": """
@@ -69,7 +71,7 @@ def kaon(*arguments):
 
 
 def pretrain(folder, name, text):
-    """A short training with large steps, so that no parameter stays at a value that hides mistakes; its checkpoint."""
+    """Checkpoint of a short training with large steps, so that no parameter stays at a value that hides mistakes."""
     configuration = folder / f"{name}.yaml"
     configuration.write_text(text)
     kaon(
@@ -86,7 +88,7 @@ def tokenizer(tmp_path_factory):
 
 @pytest.fixture(params=RUNS)
 def run(request, tmp_path):
-    """A backbone: its file, and what `kaon encode` says of the test jets."""
+    """A backbone: its file, and the output of `kaon encode` for the test jets."""
     text = RUNS[request.param]
     if "TOKENIZER" in text:
         text = text.replace("TOKENIZER", str(request.getfixturevalue("tokenizer")))
@@ -121,18 +123,18 @@ def test_says_what_kaon_says(run, jets, tmp_path):
     assert np.array_equal(offsets, expected.offsets)
     assert differences(packed, expected) < 1e-5
 
-    # Some jets from the middle: the noise goes by their numbers in the file.
+    # Jets from the middle: the noise depends on their indices in the file.
     some = slice(40, 60)
     part, part_mask = backbone(csts[some], csts_id[some], mask=mask[some], jets=range(40, 60))
     first, last = expected.offsets[40], expected.offsets[60]
     assert np.abs(kaon_torch.pack(part, part_mask)[0].numpy() - expected.encodings[first:last]).max() < 1e-5
 
-    # And kaon takes back what PyTorch writes.
+    # kaon reads the file written by PyTorch.
     kaon_torch.save(backbone, tmp_path / "saved.safetensors")
     kaon("encode", tmp_path / "saved.safetensors", f"data.test=[{JETS}/test.h5]", "--output", tmp_path / "again.h5")
     assert np.array_equal(kaon_torch.read_embeddings(tmp_path / "again.h5").encodings, expected.encodings)
 
-    # The same file comes of the same encodings.
+    # The same encodings give the same file.
     kaon_torch.write_embeddings(
         tmp_path / "torch.h5", packed, expected.labels, offsets, backbone.registers, expected.class_names)
     ours = kaon_torch.read_embeddings(tmp_path / "torch.h5")
@@ -142,12 +144,12 @@ def test_says_what_kaon_says(run, jets, tmp_path):
 
 
 def differences(encodings, expected):
-    """The largest difference over the largest magnitude, or 1."""
+    """The largest difference, relative to the largest magnitude or 1."""
     return np.abs(np.asarray(encodings) - expected.encodings).max() / max(1, np.abs(expected.encodings).max())
 
 
 def test_trains_on(tmp_path, jets):
-    """A step of PyTorch reaches every parameter, and changes what the saved file says."""
+    """A step in PyTorch changes every parameter and the outputs of the saved file."""
     path = tmp_path / "b.safetensors"
     kaon("export", pretrain(tmp_path, "run", RUNS["version 2"]), "--output", path)
     backbone = kaon_torch.load(path).train()
@@ -174,7 +176,7 @@ def test_bad_files_are_told(tmp_path):
     with pytest.raises(kaon_torch.FormatError, match="no 'backbone' in its metadata"):
         kaon_torch.load(tmp_path / "other.safetensors")
     kaon("export", pretrain(tmp_path, "run", RUNS["bare"]), "--names", "jetssl", "--output", tmp_path / "p.safetensors")
-    with pytest.raises(kaon_torch.FormatError, match="has the names of jetssl"):
+    with pytest.raises(kaon_torch.FormatError, match="has the parameter names of jetssl"):
         kaon_torch.load(tmp_path / "p.safetensors")
 
 
@@ -182,6 +184,6 @@ def test_embeddings_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match="3 encodings for 2 jets"):
         kaon_torch.write_embeddings(tmp_path / "x.h5", np.zeros((3, 4)), [0, 1])
     for offsets in ([0, 3], [0, 2, 4], [1, 2, 3], [0, 4, 3]):
-        with pytest.raises(ValueError, match="do not share"):
+        with pytest.raises(ValueError, match="do not divide"):
             kaon_torch.write_embeddings(tmp_path / "x.h5", np.zeros((3, 4)), [0, 1], offsets)
     assert list(tmp_path.iterdir()) == []

@@ -21,6 +21,7 @@ with h5py.File("padded.h5", "w") as f:
 with h5py.File("packed.h5", "w") as f:
     f["offsets"] = np.concatenate([[0], np.cumsum(counts)])
     f.create_dataset("csts", data=random.standard_normal((counts.sum(), 7)).astype("f4"), chunks=(8, 7))
-    f.create_dataset("csts_id", data=random.integers(8, size=counts.sum()).astype("u1"), chunks=(16,), compression="gzip")
+    identities = random.integers(8, size=counts.sum()).astype("u1")
+    f.create_dataset("csts_id", data=identities, chunks=(16,), compression="gzip")
     f["labels"] = (np.arange(6) % 2).astype("i2")
     f["labels"].attrs["names"] = np.array([name.encode() for name in names])
