@@ -36,7 +36,7 @@ import Testing
             { $0 * 0.5 * (1 + tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0))) })
     }
 
-    /// Far from zero they are the identity on one side and zero on the other, with finite slopes.
+    /// Far from zero they equal the identity on one side and zero on the other, with finite slopes.
     @Test func farFromZero() throws {
         let operations: [(Tape, Variable) -> Variable] = [
             { $0.silu($1) }, { $0.gelu($1) }, { $0.geluTanh($1) },

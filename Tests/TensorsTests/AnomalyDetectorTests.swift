@@ -1,7 +1,7 @@
 import Tensors
 import Testing
 
-/// The first value that is not finite is named by its operation and the parameters of that.
+/// The finding names the operation and parameters of the first non-finite value.
 @Suite struct AnomalyDetectorTests {
     private func parameter(_ rows: [[Float]]) -> Variable {
         let shape = [rows.count, rows[0].count]
@@ -22,7 +22,7 @@ import Testing
         let weight = parameter([[1, 2], [3, 4]])
         let detector = detector([(weight, "w")])
         let tape = Tape(anomalies: detector)
-        // The squares of these have no place in a float.
+        // The squares of these overflow in single precision.
         let y = tape.linear(leaf([[1e30, -1e30]]), weight: weight, bias: nil)
         tape.backward(from: y, seed: Tensor([1, 1], shape: [1, 2]))
         #expect(detector.finding == nil)
@@ -55,7 +55,7 @@ import Testing
         #expect(detector.finding?.hasSuffix(", because its input is not finite already") == true)
     }
 
-    /// Evaluation records nothing, and is looked at all the same.
+    /// Values are checked in evaluation too.
     @Test func evaluationIsLookedAt() {
         let weight = parameter([[.nan, 0], [0, 1]])
         let detector = detector([(weight, "a.weight")])
@@ -74,7 +74,7 @@ import Testing
                 == "the forward pass of SwiGLU (after linear of a.weight) gave a value that is not finite")
     }
 
-    /// What comes of it, further on, is no news.
+    /// Later non-finite values that follow from the first are not reported.
     @Test func theFirstFindingStays() {
         let (first, second) = (parameter([[.nan, 0], [0, 1]]), parameter([[1, 0], [0, 1]]))
         let detector = detector([(first, "a.weight"), (second, "b.weight")])

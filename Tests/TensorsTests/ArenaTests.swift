@@ -1,10 +1,10 @@
 import Tensors
 import Testing
 
-/// The counters of the arena belong to the process, and other tests use it at the same time: each of these
-/// tests runs in a process of its own.
+/// The counters of the arena are global to the process, and other tests use it concurrently: each of these tests runs
+/// in its own process.
 @Suite struct ArenaTests {
-    /// A block is a little larger than what is asked for, never smaller, and aligned for vectors.
+    /// A block is at least as large as requested, at most slightly larger, and aligned for vectors.
     @Test func sizesAreRoundedUp() async {
         await #expect(processExitsWith: .success) {
             var random = RandomSequence(RandomKey(seed: 1, stream: .order))
@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    /// Blocks that are freed one by one, in any order, serve as one large block again.
+    /// Blocks freed one by one, in any order, merge into one large block.
     @Test func neighboursJoinWhenFreed() async {
         await #expect(processExitsWith: .success) {
             do { _ = Tensor(shape: [1000]) }
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    /// The smallest free block that fits is taken: a large one stays whole for a large request.
+    /// The smallest sufficient free block is used: a large one stays available for a large request.
     @Test func theSmallestBlockThatFitsIsTaken() async {
         await #expect(processExitsWith: .success) {
             let mebi = 1 << 18  // elements
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Views keep their block; the last one gives it back.
+    /// Views retain their block; the last one frees it.
     @Test func viewsKeepTheirBlock() async {
         await #expect(processExitsWith: .success) {
             let before = Arena.shared.statistics.usedBytes
@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    /// Steps ask the system for nothing after the first ones, whether their sizes vary or not.
+    /// After the first steps nothing is allocated from the system, whether sizes vary or not.
     @Test func aSteadyStateAllocatesNothing() async {
         await #expect(processExitsWith: .success) {
             let chain = Chain(layers: 4)
@@ -90,7 +90,7 @@ import Testing
         }
     }
 
-    /// Many threads may use the arena at once: no block is in two hands.
+    /// Many threads use the arena at once: no block is given out twice.
     @Test func threadsShareTheArena() async {
         await #expect(processExitsWith: .success) {
             await withTaskGroup(of: Bool.self) { group in
@@ -116,7 +116,7 @@ import Testing
     }
 }
 
-/// What a tape keeps, and for how long.
+/// The memory that a tape retains.
 @Suite struct TapeMemoryTests {
     @Test func evaluationKeepsNothing() async {
         await #expect(processExitsWith: .success) {
@@ -127,7 +127,7 @@ import Testing
             let bytes = 500 * Chain.width * 4
             #expect(output!.value.count * 4 == bytes)
             #expect(Arena.shared.statistics.usedBytes - before.usedBytes <= 2 * bytes, "the output alone")
-            // A layer needs its input, its output and what stands between them, whatever the number of
+            // The memory per layer, for its input, output and intermediate values, does not depend on the number of
             // layers.
             #expect(Arena.shared.statistics.peakBytes - before.usedBytes <= 9 * bytes)
             output = nil
@@ -149,8 +149,8 @@ import Testing
         }
     }
 
-    /// The backward pass needs no more than the forward pass kept, but for a few tensors, and less with every
-    /// layer.
+    /// The backward pass needs no more memory than the forward pass retained, up to a few tensors, and frees it layer
+    /// by layer.
     @Test func activationsAreFreedAsBackwardGoes() async {
         await #expect(processExitsWith: .success) {
             let chain = Chain(layers: 8)
@@ -175,7 +175,7 @@ import Testing
                     earlier - later >= 2 * activation, "a layer's activations are gone after its gradient")
             }
             #expect(Arena.shared.statistics.peakBytes - kept <= 8 * activation)
-            // What remains is the input and its gradient.
+            // The input and its gradient remain.
             #expect(Arena.shared.statistics.usedBytes - before <= 4 * activation)
             #expect(input.gradient != nil)
         }

@@ -1,8 +1,8 @@
 import Tensors
 import Testing
 
-/// Products of bfloat16 numbers, and what reads and writes them, against double precision on inputs that are such
-/// numbers: then only outputs and gradients are rounded, to half of 2⁻⁷.
+/// Products of bfloat16 numbers and the operations on bfloat16 tensors, against double precision. The inputs are exact
+/// in bfloat16: only outputs and gradients are rounded, to half of 2⁻⁷.
 @Suite(.enabled(if: Precision.hasBFloat16)) struct BFloat16ProductTests {
     private static let rounding = 1.0 / 256
 
@@ -12,7 +12,7 @@ import Testing
         (2, 32, 1040), (523, 16, 32), (60, 800, 16), (11, 16, 784), (33, 96, 112), (1701, 64, 80),
     ]
 
-    /// Inputs and gradients in, of few bits.
+    /// Inputs and seeds that are exact in bfloat16.
     private func bfloat16Tensor(_ shape: [Int], seed: UInt64, deviation: Float = 1) -> Tensor {
         let tensor = randomTensor(shape, seed: seed, deviation: deviation)
         for i in 0..<tensor.count { tensor.buffer[i] = rounded(tensor.buffer[i]) }
@@ -30,13 +30,13 @@ import Testing
         let seed = bfloat16Tensor([tokens, outputs], seed: 4)
         let tape = Tape(precision: .bfloat16)
         let y = tape.linear(x, weight: weight, bias: bias)
-        // Neither the sums nor the bias are rounded.
+        // Neither the sums nor the bias are rounded to bfloat16.
         expectClose(
             y.value.doubles,
             Reference.linear(x.value.doubles, weight.value.doubles, bias.value.doubles, inputs: inputs), 1e-5,
             "the output")
         tape.backward(from: y, seed: seed.copy())
-        // The same in single precision, whose own tests compare it with double.
+        // The same in single precision, which MatrixProductTests compare with double.
         let singles = [x, weight, bias].map { Variable(leaf: $0.value) }
         let other = Tape()
         other.backward(from: other.linear(singles[0], weight: singles[1], bias: singles[2]), seed: seed.copy())
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    /// A batch without tokens has the gradient zero, or adds nothing: what stood there is of another step.
+    /// The gradient of a batch without tokens is zero: it overwrites values of an earlier step, or adds nothing.
     @Test(arguments: [false, true]) func noTokens(adds: Bool) throws {
         let places = [[16, 32], [16], [16]].map { Tensor(repeating: 7, shape: $0) }
         let parameters = places.map { Variable(parameter: randomTensor($0.shape, seed: 1), gradient: $0) }
@@ -60,7 +60,7 @@ import Testing
         for place in places { #expect(place.array.allSatisfy { $0 == (adds ? 2 : 0) }) }
     }
 
-    /// What writes bfloat16 numbers does not know whether the map that reads them multiplies such.
+    /// A map whose widths are not whole vectors reads bfloat16 inputs and multiplies in single precision.
     @Test func aMapOfOtherWidthsReadsThem() throws {
         func run(_ precision: Precision) throws -> [Tensor] {
             let shapes = [[5, 32], [32], [32], [20, 32], [16, 20], [16, 32], [32, 8]]
@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    /// A row is the same to the bit in any company, or ranks would not train the same model.
+    /// The bits of a row do not depend on the other rows: ranks must train the same model.
     @Test(arguments: [16, 48, 512, 1040]) func rowsDoNotDependOnTheirCompany(outputs: Int) {
         let x = randomTensor([37, 608], seed: 1)
         let weight = Variable(constant: randomTensor([outputs, 608], seed: 2))
@@ -96,7 +96,7 @@ import Testing
         for rows in [0..<1, 5..<14, 30..<37] { #expect(map(x.rows(rows).copy()).array == whole.rows(rows).array) }
     }
 
-    /// Maps that are no whole vectors multiply in single precision, to the same bits.
+    /// Maps whose widths are not whole vectors multiply in single precision, to the same bits.
     @Test(arguments: [(7, 16), (16, 7), (24, 32)]) func otherWidthsAreOfSinglePrecision(inputs: Int, outputs: Int) {
         let x = Variable(constant: randomTensor([5, inputs], seed: 1))
         let weight = Variable(constant: randomTensor([outputs, inputs], seed: 2))

@@ -1,7 +1,7 @@
 import Tensors
 import Testing
 
-/// Columns side by side and picked.
+/// Concatenating and picking columns.
 @Suite struct ColumnTests {
     private func concatenated(_ parts: [[Double]], rows: Int) -> [Double] {
         (0..<rows).flatMap { row in
@@ -12,7 +12,7 @@ import Testing
         }
     }
 
-    /// One of the sources without columns, one used twice.
+    /// One source without columns, one used twice.
     @Test func concatenation() {
         OperationCheck(
             inputs: [
@@ -23,7 +23,7 @@ import Testing
         ).run()
     }
 
-    /// In another order, one column twice and one not at all.
+    /// Reordered, one column twice and one omitted.
     @Test func picking() {
         let index = [3, 0, 3, 1]
         OperationCheck(

@@ -29,8 +29,8 @@ import Testing
         return y
     }
 
-    /// More tokens than context and fewer; jets without tokens, without context, without both; heads of
-    /// awkward sizes.
+    /// More and fewer tokens than context; jets without tokens, without context, without both; head sizes around the
+    /// vector width.
     @Test(arguments: [(1, 1), (2, 8), (1, 33), (4, 15), (2, 16)]) func attention(heads: Int, size: Int) {
         let (counts, contextCounts) = ([4, 0, 1, 17, 0, 3, 2], [2, 3, 19, 5, 0, 0, 33])
         let width = heads * size
@@ -50,7 +50,7 @@ import Testing
         ).run()
     }
 
-    /// Tokens that attend to themselves do what self-attention does.
+    /// With the tokens as context, the result is that of self-attention.
     @Test func toItself() {
         let counts = [5, 16, 1, 9]
         let x = randomTensor([31, 48], seed: 1)

@@ -5,8 +5,8 @@ import Testing
 ///
 ///     (f(x + ε u) − f(x − ε u)) / 2ε = Σ ∂f/∂x · u
 ///
-/// for the ε that suits the function best. The error is measured in the norm of the gradient, which is what
-/// the derivative along a random direction amounts to. The displacement is taken as it is after rounding.
+/// for the ε with the smallest error. The error is relative to the norm of the gradient, the typical size of the
+/// derivative along a random direction. The displacements are those after rounding.
 func expectDirectionalDerivative(
     _ function: ([Tensor]) -> Double, at inputs: [Tensor], gradients: [Tensor], seed: UInt64 = 91,
     tolerance: Double = 1e-3, location: SourceLocation = #_sourceLocation

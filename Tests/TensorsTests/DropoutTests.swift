@@ -16,7 +16,7 @@ import Testing
         return Tape(recording: false).dropout(x, rate: rate, place: place, keys: keys).value.array
     }
 
-    /// The bits of an element are those that its key names.
+    /// The random bits of an element are those of its token's key.
     @Test(arguments: awkwardWidths + [127, 128, 129, 300, 4096]) func bitsOfTheKeys(channels: Int) {
         let (rate, place) = (Float(0.3), 3)
         var expected: [Float] = []
@@ -34,7 +34,7 @@ import Testing
         #expect(dropped(channels: channels, rate: rate, place: place, keys: keys()) == expected)
     }
 
-    /// Some jets of a batch, wherever they are computed, lose what they lose in the whole.
+    /// A part of the jets of a batch has the same mask as in the whole batch.
     @Test func partsOfABatch() {
         let whole = dropped(channels: 20, keys: keys())
         let part = TokenKeys(
@@ -50,7 +50,7 @@ import Testing
         #expect(dropped(channels: 64, keys: keys(seed: 6)) != plain)
     }
 
-    /// 23 tokens of 4096 channels: the share of zeros is the rate within 4 σ, and the mean stays.
+    /// 23 tokens of 4096 channels: the fraction of zeros equals the rate within 4 σ, and the mean is unchanged.
     @Test(arguments: [0, 0.1, 0.5, 0.9]) func theRate(rate: Float) {
         let y = dropped(channels: 4096, rate: rate, keys: keys())
         let zeros = Float(y.count { $0 == 0 }) / Float(y.count)
@@ -59,7 +59,7 @@ import Testing
         #expect(abs(mean - Double((1 - zeros) / (1 - rate))) < 1e-4)
     }
 
-    /// The gradient passes where the value did, and adds to what is there.
+    /// The gradient has the same mask as the value, and accumulates.
     @Test func theGradient() throws {
         let x = Variable(leaf: randomTensor([23, 33], seed: 1))
         let tape = Tape()

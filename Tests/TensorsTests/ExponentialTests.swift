@@ -2,10 +2,10 @@ import Foundation
 import Tensors
 import Testing
 
-/// The loops have an exponential of their own; here it is seen through the operations that use it.
+/// The kernels have their own exponential, tested here through the operations that use it.
 @Suite struct ExponentialTests {
-    /// The probabilities of one row of scores: attention whose queries are 1, whose keys are the scores, and
-    /// whose values tell head by head which token was attended to.
+    /// The probabilities of one row of scores, from attention with queries of 1, the scores as keys, and one-hot
+    /// values.
     private func softmax(_ scores: [Float]) -> [Float] {
         let n = scores.count
         var rows: [Float] = []
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    /// Scores so far apart that an exponential under- or overflows.
+    /// Scores whose exponentials under- or overflow.
     @Test func softmaxOfExtremes() {
         for scores: [Float] in [
             [100, -100], [-100, 100], [1e4, 0, -1e4], [-1e4, -1e4 - 200], [1e30, -1e30, 0], [88, 89, 90],

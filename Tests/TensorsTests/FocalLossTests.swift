@@ -3,8 +3,7 @@ import Tensors
 import Testing
 
 @Suite struct FocalLossTests {
-    private func focalReference(_ logits: [Double], _ target: [Bool], gamma: Double, weight: Double) -> Double
-    {
+    private func focalReference(_ logits: [Double], _ target: [Bool], gamma: Double, weight: Double) -> Double {
         zip(logits, target).reduce(0) { sum, pair in
             let p = 1 / (1 + exp(pair.1 ? -pair.0 : pair.0))
             return sum - (pair.1 ? weight : 1) * pow(1 - p, gamma) * log(p)
@@ -25,7 +24,7 @@ import Testing
         }
     }
 
-    /// Answers beyond doubt, right and wrong, cost what they should and no infinity.
+    /// Certain predictions, correct and wrong, have finite and correct losses.
     @Test func focalLossOfCertainty() {
         let logits = Variable(leaf: Tensor([200, -200, 200, -200], shape: [4]))
         let loss = Tape().binaryCrossEntropy(logits, target: [true, false, false, true], scale: 1)

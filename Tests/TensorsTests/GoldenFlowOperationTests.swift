@@ -9,7 +9,7 @@ struct GoldenFlowOperationTests {
         #expect(error <= goldenTolerance, "\(key) is off by \(error)")
     }
 
-    /// Every second value of a state of one feature, from 0 for the feature or from 1 for the logarithm.
+    /// Every second value of a state of one feature: starting at 0 the feature, at 1 the logarithm.
     private func column(_ state: Tensor, _ column: Int) -> [Float] {
         (0..<state.rows).map { state.array[$0 * state.columns + column] }
     }
@@ -36,7 +36,7 @@ struct GoldenFlowOperationTests {
         try expect(column(y.value, 0), "out.y", in: file)
         try expect(column(y.value, 1), "out.logdet", in: file)
 
-        // The inverse of what the file says, not of what came out.
+        // The inverse of the reference output, not of the computed one.
         let back = try pairs(file.floats("out.y"), zeros).invertingSpline(
             features: [0], parameters: parameters.value, form: form)
         try expect(column(back, 0), "out.inverse_x", in: file)

@@ -72,7 +72,8 @@ struct GoldenOperationTests {
         let file = try GoldenFile(name)
         let target = try file.indices("in.target")
         let weights = file.names.contains("in.class_weights") ? try file.tensor("in.class_weights") : nil
-        let count = weights.map { weights in target.reduce(Float(0)) { $0 + weights.array[Int($1)] } }
+        let count =
+            weights.map { weights in target.reduce(Float(0)) { $0 + weights.array[Int($1)] } }
             ?? Float(target.count)
         let logits = try Variable(leaf: file.tensor("in.logits"))
         let tape = Tape()
@@ -133,7 +134,8 @@ struct GoldenOperationTests {
                 return Variable(leaf: place == 0 ? tensor : tensor.reshaped([tensor.count]))
             }
             let tape = Tape()
-            let codebook = parameters.count == 1
+            let codebook =
+                parameters.count == 1
                 ? parameters[0]
                 : tape.affineCodes(parameters[0], scale: parameters[1], bias: parameters[2], rate: rate)
             let codes = NearestRows(codebook.value).indices(of: latents.value)

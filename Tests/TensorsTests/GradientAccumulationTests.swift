@@ -1,7 +1,7 @@
 import Tensors
 import Testing
 
-/// Gradients that have several sources: one variable in many operations, one parameter in many micro-batches.
+/// Gradients with several shares: one variable in many operations, one parameter in many micro-batches.
 @Suite struct GradientAccumulationTests {
     /// y = (x Wᵀ) Wᵀ
     @Test func aParameterUsedTwice() {
@@ -17,7 +17,7 @@ import Testing
         ).run()
     }
 
-    /// A variable that three kinds of operations use, and one of them twice.
+    /// A variable that three kinds of operations read, one of them twice.
     @Test func aVariableUsedByManyOperations() {
         let index: [Int32] = [1, 1, 4, 0, 2, 3]
         OperationCheck(
@@ -44,7 +44,7 @@ import Testing
         ).run()
     }
 
-    /// An activation, not a leaf, with several users; the gate is one that overwrites or adds.
+    /// An activation, not a leaf, that several operations read; SwiGLU either overwrites or adds.
     @Test func anActivationUsedByManyOperations() {
         OperationCheck(
             inputs: [randomTensor([4, 32], seed: 1), randomTensor([32, 16], seed: 2, deviation: 0.3)],
@@ -63,8 +63,8 @@ import Testing
         ).run()
     }
 
-    /// A sum hands its gradient on without a copy: neither the seed nor the other heir may change with one of
-    /// them.
+    /// A sum passes its gradient on without a copy: changing it in one input must not change the seed or the other
+    /// input.
     @Test func sharedGradientsStayApart() throws {
         let (a, b) = (
             Variable(leaf: randomTensor([3, 17], seed: 1)), Variable(leaf: randomTensor([3, 17], seed: 2))
@@ -79,18 +79,18 @@ import Testing
             try #require(a.gradient).doubles, before.map { 3 * Double($0) }, 1e-6, "three times the gradient")
         #expect(seed.array == before)
 
-        // Another tape adds to one of the heirs.
+        // Another tape adds to one of the inputs.
         let second = Tape()
         second.backward(from: second.add(b, b), seed: Tensor(repeating: 1, shape: [3, 17]))
         expectClose(
-            try #require(b.gradient).doubles, before.map { Double($0) + 2 }, 1e-6, "the heir that goes on")
+            try #require(b.gradient).doubles, before.map { Double($0) + 2 }, 1e-6, "the input that is added to")
         expectClose(
             try #require(a.gradient).doubles, before.map { 3 * Double($0) }, 1e-6,
-            "the heir that was left alone")
+            "the input that is left alone")
         #expect(seed.array == before)
     }
 
-    /// y = x + s ⊙ f(x): the residual's gradient reaches x first and is then added to by the branch.
+    /// y = x + s ⊙ f(x): the gradient of the residual reaches x first, and the branch adds to it.
     @Test(arguments: [false, true]) func aResidualBranch(isScaled: Bool) {
         var inputs = [
             randomTensor([5, 16], seed: 1), randomTensor([16, 16], seed: 2), randomTensor([16], seed: 3),
@@ -112,11 +112,11 @@ import Testing
         ).run()
     }
 
-    /// Every operation with parameters, on jets of the given rows; returns the parameters' gradients.
+    /// A network of every operation with parameters.
     private struct Network {
         let parameters: [Variable]
 
-        /// The places of the gradients hold what an earlier step left there.
+        /// The memory of the gradients holds NaN, as if left by an earlier step.
         init() {
             let shapes = [[3, 16], [16, 16], [16], [16], [16], [16], [1, 16]]
             parameters = shapes.enumerated().map {
@@ -133,8 +133,8 @@ import Testing
             let registered = tape.gatherRows([p[6], x], index: [0] + x.rows.map { Int32(1 + $0) })
             let normed = tape.layerNorm(registered, weight: p[2], bias: p[3])
             let y = tape.residual(registered, tape.linear(normed, weight: p[1], bias: p[4]), scale: p[5])
-            // The seed depends on the row alone, so that the parts of a batch add up to the whole; the
-            // register's is 0.
+            // The seed is a function of the row, so that parts of a batch add up to the whole; it is 0 for the
+            // register.
             let seed =
                 [Float](repeating: 0, count: 16)
                 + identities.flatMap { identity in (0..<16).map { Float(($0 + Int(identity)) % 5) - 2 } }
@@ -144,7 +144,7 @@ import Testing
         var gradients: [[Double]] { parameters.map { $0.gradient?.doubles ?? [] } }
     }
 
-    /// Micro-batches add up; a reset forgets, though nothing zeroes the memory.
+    /// Micro-batches are summed; a reset discards the gradient without zeroing its memory.
     @Test func aParameterOverSeveralTapes() {
         let (first, second): ([Int32], [Int32]) = ([0, 1, 1, 2, 0], [2, 2, 1])
         let network = Network()
@@ -160,10 +160,10 @@ import Testing
         }
         for parameter in network.parameters { parameter.resetGradient() }
         network.run(first + second)
-        #expect(network.gradients == whole, "a reset leaves nothing of what was there")
+        #expect(network.gradients == whole, "values from before a reset remain")
     }
 
-    /// A loss may be taken of a parameter itself.
+    /// The input of a loss may be a parameter.
     @Test func lossesOfAParameterAddUp() throws {
         let values = randomTensor([3, 5], seed: 1)
         let parameter = Variable(parameter: values.copy(), gradient: Tensor(repeating: .nan, shape: [3, 5]))

@@ -12,7 +12,7 @@ import Testing
         ).run()
     }
 
-    // A row of one channel is its bias; what remains of the rest is rounding over √ε.
+    // A row of one channel becomes its bias; the rest is rounding over √ε.
     @Test(arguments: awkwardWidths) func layerNorm(channels: Int) {
         layerNorm(randomTensor([5, channels], seed: 1), tolerance: channels == 1 ? 1e-3 : 1e-5)
     }
@@ -21,12 +21,12 @@ import Testing
         layerNorm(randomTensor([3, channels], seed: 1))
     }
 
-    /// The variance must not be lost in a mean that is large against it.
+    /// The variance survives a much larger mean.
     @Test func layerNormFarFromZero() {
         layerNorm(randomTensor([3, 333], seed: 1, mean: 200), tolerance: 2e-4)
     }
 
-    /// Rows without variance are not divided by zero.
+    /// Rows of zero variance do not divide by zero.
     @Test func layerNormOfEqualValues() throws {
         let x = Variable(leaf: Tensor(repeating: 3, shape: [2, 16]))
         let ones = Variable(leaf: Tensor(repeating: 1, shape: [16]))
@@ -38,7 +38,7 @@ import Testing
         #expect(x.gradient?.array.areFinite == true)
     }
 
-    /// The bound under the root is an argument.
+    /// ε is a parameter.
     @Test func layerNormEpsilon() {
         OperationCheck(
             inputs: [
@@ -56,7 +56,7 @@ import Testing
         ).run()
     }
 
-    /// Jets of no token, of one, and of more than a vector; heads of awkward sizes.
+    /// Jets of zero, one and many tokens; head sizes around the vector width.
     @Test(arguments: [(1, 1), (2, 8), (1, 33), (4, 15), (3, 17)]) func selfAttention(heads: Int, size: Int) {
         let counts = [4, 0, 1, 17, 0]
         OperationCheck(
@@ -67,7 +67,7 @@ import Testing
         ).run()
     }
 
-    /// A single token attends to itself: its value, and no gradient to query and key.
+    /// A single token attends to itself: the output is its value, and query and key have no gradient.
     @Test func attentionOfOneToken() throws {
         let x = Variable(leaf: randomTensor([1, 24], seed: 1))
         let tape = Tape()
@@ -77,7 +77,7 @@ import Testing
         #expect(x.gradient?.array == [Float](repeating: 0, count: 16) + (1...8).map(Float.init))
     }
 
-    /// Jets without any token at all.
+    /// All jets are empty.
     @Test(arguments: [[], [0], [0, 0, 0]]) func attentionOfNoToken(counts: [Int]) throws {
         let x = Variable(leaf: Tensor(shape: [0, 24]))
         let tape = Tape()
@@ -87,7 +87,7 @@ import Testing
         #expect(x.gradient?.shape == [0, 24])
     }
 
-    /// What a jet attends to does not depend on its company.
+    /// The result for a jet does not depend on the other jets.
     @Test func attentionStaysInsideTheJet() {
         let counts = [5, 16, 1, 9]
         let x = randomTensor([31, 48], seed: 1)

@@ -34,7 +34,7 @@ import Testing
         crossEntropy(rows: 5, classes: 33, smoothing: 0.1, isWeighted: true, deviation: 40, mean: 500)
     }
 
-    /// A right answer beyond doubt costs nothing; a wrong one costs the distance of the logits.
+    /// The loss of a certain correct prediction is zero, that of a wrong one the difference of the logits.
     @Test func crossEntropyOfCertainty() {
         let logits = Tensor([300, 0, 0, 300], shape: [2, 2])
         func loss(_ target: [Int32]) -> Double {
@@ -53,7 +53,7 @@ import Testing
         #expect(nothing.gradient?.count == 0)
     }
 
-    /// A loss without a tape to differentiate on leaves the logits as they were.
+    /// A loss on a tape that does not record leaves the logits unchanged.
     @Test func evaluationKeepsTheLogits() {
         let logits = randomTensor([4, 17], seed: 1)
         let before = logits.array
@@ -74,7 +74,7 @@ import Testing
         ).run()
     }
 
-    /// At the kink the gradient is zero, as PyTorch's.
+    /// The gradient at zero difference is zero, as in PyTorch.
     @Test func l1OfEqualValues() {
         let x = Variable(leaf: randomTensor([2, 17], seed: 1))
         #expect(Tape().l1Loss(x, target: x.value, scale: 1) == 0)
@@ -89,7 +89,7 @@ import Testing
         ).run()
     }
 
-    /// Sums over many elements are taken in double.
+    /// Sums over many elements are in double precision.
     @Test func sumsOfManyElements() {
         let count = 300_001
         let ones = Tensor(repeating: 1.5, shape: [1, count])

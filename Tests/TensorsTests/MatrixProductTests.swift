@@ -1,11 +1,11 @@
 import Tensors
 import Testing
 
-/// Products of all sizes: tiles, blocks and their remainders, and the sums that they begin with. The map of every row
-/// and its two gradients are the three products that exist.
+/// Products of all sizes: tiles, blocks and their remainders, with every epilogue. An affine map and its two gradients
+/// cover all combinations of transpositions in use.
 @Suite struct MatrixProductTests {
-    /// Rows up to two tiles, in and out of whole vectors; inner lengths beyond one block of 192 or 512; columns beyond
-    /// 768.
+    /// Rows up to two tiles, columns that are and are not whole vectors; inner lengths beyond one block of 192 or 512;
+    /// columns beyond 768.
     static let shapes = [
         (1, 16, 16), (7, 32, 48), (8, 48, 64), (9, 16, 80), (15, 64, 112), (17, 30, 16), (5, 16, 30), (3, 520, 32),
         (2, 32, 1040), (395, 16, 32), (60, 800, 16), (1, 1, 16), (4, 7, 1),
@@ -43,7 +43,7 @@ import Testing
         ).run()
     }
 
-    /// A row is the same to the bit in any company, or ranks would not agree on the nearest centroid of a constituent.
+    /// The bits of a row do not depend on the other rows: ranks must agree on the nearest centroid of a constituent.
     @Test(arguments: [16, 48, 512, 1040]) func rowsDoNotDependOnTheirCompany(outputs: Int) {
         let x = randomTensor([37, 600], seed: 1)
         let weight = Variable(constant: randomTensor([outputs, 600], seed: 2))
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Gradients of several uses add up in the place of a parameter, over what an earlier step left there.
+    /// Gradients of several uses are summed in the gradient of a parameter; values of an earlier step are overwritten.
     @Test(arguments: [16, 200, 800]) func gradientsAddUp(tokens: Int) throws {
         let weight = Variable(
             parameter: randomTensor([64, 32], seed: 1), gradient: Tensor(repeating: .nan, shape: [64, 32]))

@@ -1,11 +1,11 @@
 import Tensors
 import Testing
 
-/// Norms and gates that belong to the jet.
+/// Norms and gates with modulations for each jet.
 @Suite struct ModulationTests {
     private static let counts = [3, 0, 1, 5]
 
-    /// The rows of a reference with the modulations of their jets.
+    /// The reference, row by row, with the modulations of each row's jet.
     private func modulated(
         _ x: [Double], _ modulations: [Double], channels: Int, blocks: Int,
         _ body: (_ row: [Double], _ token: Int, _ block: (Int) -> [Double]) -> [Double]

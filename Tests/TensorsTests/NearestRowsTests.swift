@@ -8,9 +8,8 @@ import Testing
         }
     }
 
-    /// Around the sizes of tiles and vectors; a point between two centroids may go to either within rounding.
-    @Test(arguments: [1, 2, 15, 16, 17, 33, 700], [1, 7]) func againstBruteForce(clusters: Int, features: Int)
-    {
+    /// Sizes around those of tiles and vectors. Within rounding either of two equally near centroids is correct.
+    @Test(arguments: [1, 2, 15, 16, 17, 33, 700], [1, 7]) func againstBruteForce(clusters: Int, features: Int) {
         let centroids = randomTensor([clusters, features], seed: 1)
         let nearest = NearestRows(centroids)
         for count in [0, 1, 63, 64, 65, 130] {
@@ -26,7 +25,7 @@ import Testing
         }
     }
 
-    /// Integers, whose products are exact: of equally near centroids the first is taken, wherever they stand.
+    /// Integers, whose products are exact: the first of equally near centroids is selected, whatever its position.
     @Test(arguments: [2, 15, 16, 17, 33, 64, 257]) func equalsGoToTheLowestIndex(clusters: Int) {
         let values = randomIndices(clusters * 3, below: 3, seed: 1).map(Float.init)
         let centroids = Tensor(values, shape: [clusters, 3])
@@ -38,7 +37,7 @@ import Testing
         #expect(NearestRows(centroids).indices(of: points) == expected)
     }
 
-    /// Any centroid may occur many times: copies of a point's centroid further down never win.
+    /// Centroids may occur several times: copies with a higher index are never selected.
     @Test func copiesOfACentroidNeverWin() {
         let once = randomTensor([40, 7], seed: 1)
         let centroids = Tensor(once.array + once.array + once.array, shape: [120, 7])
@@ -47,8 +46,7 @@ import Testing
         #expect(indices == NearestRows(once).indices(of: points))
     }
 
-    /// The answer for a point does not depend on the points around it, as long as no two centroids are
-    /// equally near.
+    /// The result for a point does not depend on the other points, unless two centroids are equally near.
     @Test func companyDoesNotMatter() {
         let nearest = NearestRows(randomTensor([300, 7], seed: 1))
         let points = randomTensor([200, 7], seed: 2)

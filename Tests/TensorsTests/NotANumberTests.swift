@@ -2,9 +2,8 @@ import Foundation
 import Tensors
 import Testing
 
-/// A value that is not a number must reach the loss and the gradient, where the training loop sees it: no
-/// kernel may lose it in a maximum, a clamp or a comparison. It is put at every place of rows that end in a
-/// vector's tail.
+/// NaN must propagate to the loss and the gradient, where the training loop detects it: no kernel may lose it in a
+/// maximum, a clamp or a comparison. It is placed at every position of rows that end in the tail of a vector.
 @Suite struct NotANumberTests {
     private static let width = 35
     private static let places = Array(0..<width)
@@ -39,7 +38,7 @@ import Testing
         let x = Variable(leaf: Tensor(values, shape: [25, 12]))
         let tape = Tape()
         let y = tape.selfAttention(x, offsets: Offsets(counts: [19, 6]), heads: 2)
-        // The first head has channels 0 and 1. A query spoils its own token, a key or a value all of the jet.
+        // The first head has channels 0 and 1. NaN in a query affects its token, in a key or a value the whole jet.
         let spoilt = part == 0 ? [token] : Array(0..<19)
         for token in spoilt { #expect(y.value.array[token * 4 + 1].isNaN) }
         #expect(y.value.array[(19 * 4)...].areFinite, "and no other jet")

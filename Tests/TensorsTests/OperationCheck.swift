@@ -1,18 +1,17 @@
 import Tensors
 import Testing
 
-/// An operation, the inputs to try it at, and the same function in plain double precision.
+/// An operation, its inputs, and the same function in plain double precision.
 ///
-/// The outputs are compared with the reference, every gradient element by element with differences of the
-/// reference (whose rounding is negligible), and all gradients together with a directional difference of the
-/// operation itself.
+/// Outputs are compared with the reference, every gradient element by element with finite differences of the reference
+/// (whose rounding is negligible), and all gradients together with a directional difference of the operation itself.
 struct OperationCheck {
     var inputs: [Tensor]
     var operation: (Tape, [Variable]) -> Variable
     var reference: ([[Double]]) -> [Double]
-    /// Of outputs and gradients, in units of the largest magnitude or of one, whichever is larger.
+    /// The tolerance of outputs and gradients, relative to the largest magnitude or to one, whichever is larger.
     var tolerance = 1e-5
-    /// Elements of every gradient that are looked at; enough for all where the inputs are small.
+    /// The number of elements of every gradient to compare.
     var elements = 64
 
     func run(location: SourceLocation = #_sourceLocation) {
@@ -53,7 +52,7 @@ struct OperationCheck {
     }
 }
 
-/// A loss, which leaves its gradient at once; otherwise as `OperationCheck`.
+/// The same as `OperationCheck` for a loss, which adds its gradient in the forward pass.
 struct LossCheck {
     var input: Tensor
     var loss: (Tape, Variable, _ scale: Float) -> Double
@@ -89,7 +88,7 @@ struct LossCheck {
     }
 }
 
-/// Expects |actual − expected| within the tolerance times the largest magnitude expected, or one.
+/// Expects |actual − expected| ≤ tolerance · max(1, max |expected|).
 func expectClose(
     _ actual: [Double], _ expected: [Double], _ tolerance: Double, _ what: @autoclosure () -> String,
     location: SourceLocation = #_sourceLocation
@@ -102,7 +101,7 @@ func expectClose(
     }
 }
 
-/// All places below `count`, or `limit` of them spread over the whole, both ends included.
+/// All positions below `count`, or `limit` evenly spread ones that include both ends.
 private func sampledPlaces(_ count: Int, at limit: Int) -> [Int] {
     count <= limit ? Array(0..<count) : (0..<limit).map { $0 * (count - 1) / (limit - 1) }
 }

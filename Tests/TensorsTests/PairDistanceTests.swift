@@ -22,7 +22,7 @@ import Testing
         ).run()
     }
 
-    /// Equal tokens have no direction; what is not a number stays so.
+    /// The gradient of equal tokens is zero; NaN propagates.
     @Test func pairsOfEqualTokens() throws {
         let x = Variable(leaf: Tensor([1, 2, 1, .nan], shape: [2, 2]))
         let tape = Tape()

@@ -1,19 +1,19 @@
 import Tensors
 
-/// Normal numbers that depend on the seed alone, the same in every run.
+/// Normal numbers that are a function of the seed.
 func randomTensor(_ shape: [Int], seed: UInt64, deviation: Float = 1, mean: Float = 0) -> Tensor {
     var random = RandomSequence(RandomKey(seed: seed, stream: .sampling))
     let count = shape.reduce(1, *)
     return Tensor((0..<count).map { _ in mean + deviation * random.normal() }, shape: shape)
 }
 
-/// Integers in `0 ..< bound` that depend on the seed alone.
+/// Integers in `0 ..< bound` that are a function of the seed.
 func randomIndices(_ count: Int, below bound: Int, seed: UInt64) -> [Int32] {
     var random = RandomSequence(RandomKey(seed: seed, stream: .order))
     return (0..<count).map { _ in Int32(random.below(bound)) }
 }
 
-/// Numbers of columns around the widths of the processor's vectors, where the loops end in a tail.
+/// Numbers of columns around the widths of the processor's vectors, which exercise the tails of loops.
 let awkwardWidths = [1, 15, 16, 17, 33]
 
 extension Tensor {
@@ -21,7 +21,7 @@ extension Tensor {
     var doubles: [Double] { buffer.map(Double.init) }
 }
 
-/// Σ a b in double.
+/// Σ a b in double precision.
 func dot(_ a: Tensor, _ b: Tensor) -> Double {
     precondition(a.count == b.count, "\(a.count) values against \(b.count)")
     return zip(a.buffer, b.buffer).reduce(0) { $0 + Double($1.0) * Double($1.1) }

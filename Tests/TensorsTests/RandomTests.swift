@@ -104,7 +104,7 @@ import Testing
 
     private func pow2(_ x: Double) -> Double { x * x }
 
-    /// The rows of a tensor are the sequences of their keys, or follow one another in one sequence.
+    /// Rows come from a sequence each, or consecutively from one sequence.
     @Test func normalTensors() {
         let keys = [3, 1, 4].map { RandomKey(seed: 9, stream: .flow, jet: 7, constituent: $0) }
         let rows = Tensor.normal(columns: 5, from: keys.map { RandomSequence($0) })

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The operations in plain double precision, one loop after the other, for the tests to compare with.
+/// Reference implementations of the operations: plain loops in double precision.
 enum Reference {
     static func linear(_ x: [Double], _ weight: [Double], _ bias: [Double]?, inputs: Int) -> [Double] {
         let outputs = weight.count / inputs
@@ -43,7 +43,7 @@ enum Reference {
         return index.flatMap { all[Int($0) * channels..<(Int($0) + 1) * channels] }
     }
 
-    /// Attention of packed queries, keys and values, `[tokens, 3 · heads · size]`.
+    /// Self-attention of packed queries, keys and values, `[tokens, 3 · heads · size]`.
     static func selfAttention(_ x: [Double], counts: [Int], heads: Int, size: Int) -> [Double] {
         let width = heads * size
         var y = [Double](repeating: 0, count: x.count / 3)

@@ -2,7 +2,7 @@ import Tensors
 import Testing
 
 @Suite struct ReshapeTests {
-    /// The values stay where they are, and gradients of two uses add up.
+    /// Values are not copied, and the gradients of two uses are summed.
     @Test func valuesAndGradients() {
         OperationCheck(
             inputs: [randomTensor([4, 6], seed: 1)],

@@ -1,7 +1,7 @@
 import Tensors
 import Testing
 
-/// Gathering, residual sums and affine maps.
+/// Gathered rows, residual sums and affine maps.
 @Suite struct RowOperationTests {
     /// Several sources, one of them unused and one empty; rows picked twice, and runs that cross from source
     /// to source.
@@ -25,7 +25,7 @@ import Testing
         ).run()
     }
 
-    /// Columns enough for several threads, rows of one source only; and no row at all.
+    /// Enough columns for several threads; rows of one source only; no rows.
     @Test func gatherOfManyOrNoRows() {
         let table = randomTensor([7, 200], seed: 5)
         let index = randomIndices(300, below: 7, seed: 6)
@@ -50,7 +50,7 @@ import Testing
         ).run()
     }
 
-    /// Only what asks for a gradient gets one.
+    /// Only variables that require a gradient receive one.
     @Test func gatherLeavesConstantsAlone() {
         let (constant, leaf) = (
             Variable(constant: randomTensor([2, 3], seed: 1)), Variable(leaf: .init(shape: [2, 3]))
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    /// No token: the gradients of the parameters are zero, not what the memory held before.
+    /// Without tokens the gradients of the parameters are zero, not the previous contents of the memory.
     @Test func linearOfNoRows() {
         OperationCheck(
             inputs: [Tensor(shape: [0, 17]), randomTensor([5, 17], seed: 2), randomTensor([5], seed: 3)],

@@ -3,8 +3,7 @@ import Tensors
 import Testing
 
 @Suite struct SplineTests {
-    /// The splines in double precision, one value after the other, on a state of some features and a
-    /// logarithm.
+    /// Reference splines in double precision, on a state of features and the logarithm of the determinant.
     private func reference(
         _ state: [Double], _ parameters: [Double], columns: Int, features: [Int], form: SplineForm,
         scale: Double,
@@ -46,7 +45,7 @@ import Testing
         let shape =
             isShared
             ? [features.count, form.parameters] : [tokens, features.count * form.parameters]
-        // Values that no displacement takes across a knot, where the second derivative jumps.
+        // Values whose displacements do not cross a knot, where the second derivative jumps.
         OperationCheck(
             inputs: [
                 randomTensor([tokens, columns], seed: 3, deviation: 1.5),
@@ -64,7 +63,7 @@ import Testing
         ).run(location: location)
     }
 
-    /// Numbers of values around those that are worked on side by side.
+    /// Numbers of values around the vector width.
     @Test(arguments: [1, 5, 8, 9, 17]) func ownParameters(tokens: Int) {
         check(tokens: tokens, columns: 4, features: [2, 0], form: SplineForm(), scale: 1, isShared: false)
     }
@@ -79,8 +78,7 @@ import Testing
         check(tokens: 7, columns: 3, features: [1], form: form, scale: 0.25, isShared: false)
     }
 
-    /// A column that is not transformed stays, and so does what lies outside of the bound, the bound itself
-    /// included.
+    /// Columns that are not transformed are unchanged, as are values at and outside the bound.
     @Test func outsideOfTheBound() throws {
         let x: [Float] = [-9, -4, 4.001, 4, .infinity, -.infinity]
         let state = Variable(leaf: Tensor(x.flatMap { [$0, 0.25, 0.5] }, shape: [x.count, 3]))
@@ -103,7 +101,7 @@ import Testing
         }
     }
 
-    /// The inverse finds the input, and the logarithms cancel; over a grid that meets every bin.
+    /// The inverse recovers the input and cancels the logarithms, on a grid that covers every bin.
     @Test(arguments: [true, false]) func inverse(isShared: Bool) {
         let (form, tokens) = (SplineForm(), 999)
         let x = Tensor(repeating: 0, shape: [tokens, 3])
@@ -121,7 +119,7 @@ import Testing
         #expect(zip(y.array, x.array).contains { abs($0 - $1) > 0.1 }, "the splines are not the identity")
     }
 
-    /// What is not a number stays so, and spoils neither neighbours nor their gradients.
+    /// NaN propagates, but not to the neighbours or their gradients.
     @Test func notANumber() throws {
         let form = SplineForm()
         let values = randomTensor([20, 2], seed: 7)

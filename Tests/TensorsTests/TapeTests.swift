@@ -6,8 +6,7 @@ import Testing
         Variable(parameter: randomTensor(shape, seed: seed), gradient: Tensor(repeating: .nan, shape: shape))
     }
 
-    /// The call comes once for each parameter, when its gradient is final: after its first use in the forward
-    /// pass.
+    /// The callback runs once for each parameter, when its gradient is final: after the gradient of its first use.
     @Test func completeGradientsAreAnnouncedOnce() throws {
         let shared = parameter([16, 16], seed: 1)
         let (early, late, bias) = (
@@ -45,7 +44,7 @@ import Testing
         }
     }
 
-    /// Parameters that a tape does not differentiate are not announced.
+    /// A tape that does not record never calls back.
     @Test func evaluationAnnouncesNothing() {
         let weight = parameter([4, 4], seed: 1)
         let tape = Tape(recording: false)
@@ -102,7 +101,7 @@ import Testing
         #expect(bias.gradient?.array == [Float](repeating: 4, count: 16))
     }
 
-    /// What the loss does not depend on costs nothing and gets nothing.
+    /// Operations that the loss does not depend on cost no time and receive no gradient.
     @Test func unusedBranchesAreSkipped() {
         let weight = parameter([4, 4], seed: 1)
         let x = Variable(leaf: randomTensor([2, 4], seed: 2))

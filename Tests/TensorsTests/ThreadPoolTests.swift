@@ -1,9 +1,9 @@
 import Tensors
 import Testing
 
-/// The pool belongs to the process: each of these tests runs in a process of its own.
+/// The pool is global to the process: each of these tests runs in its own process.
 @Suite struct ThreadPoolTests {
-    /// More threads give what one gives, to rounding; the same number gives the same bits every time.
+    /// Results agree with those of one thread to rounding, and are reproducible bit by bit at a number of threads.
     @Test(arguments: [2, 4]) func threadsComputeTheSame(threads: Int) async {
         await #expect(processExitsWith: .success) { [threads = threads as Int] in
             BLAS.useCallingThreadOnly()
@@ -38,7 +38,7 @@ import Testing
                 #expect(tensor.buffer.allSatisfy { $0 == 3 }, "\(count) elements on \(threads) threads")
                 #expect(tensor.sumOfSquares == 9 * Double(count), "\(count) elements on \(threads) threads")
             }
-            // Rows of one element, and jets of one token, whose parts have no smallest size.
+            // Rows of one element and jets of one token, whose parts have no minimum size.
             for rows in [0, 1, 2, 3, 5, 6, 7, 8, 97] {
                 let x = Variable(leaf: Tensor(repeating: 2, shape: [rows, 3]))
                 let scale = Variable(leaf: Tensor(repeating: 1, shape: [3]))
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Operations called from many threads at once share the pool or do without it; none waits for ever.
+    /// Operations called from many threads at once use the pool or run without it; none deadlocks.
     @Test func callersDoNotDisturbEachOther() async {
         await #expect(processExitsWith: .success) {
             BLAS.useCallingThreadOnly()
@@ -70,7 +70,7 @@ import Testing
     }
 }
 
-/// Values and gradients of every operation, of sizes that are worth several threads.
+/// Values and gradients of every operation, of sizes for which several threads are used.
 private func everyOperation() -> [String: [Float]] {
     var results: [String: [Float]] = [:]
     func run(_ name: String, _ inputs: [Tensor], _ operation: (Tape, [Variable]) -> Variable) {

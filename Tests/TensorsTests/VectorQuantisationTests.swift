@@ -19,8 +19,7 @@ import Testing
         ).run()
     }
 
-    /// Tokens become their codes; the gradient goes to the latents, and ν times it to the codes that were
-    /// chosen.
+    /// Latents are replaced by their codes; the gradient goes to the latents, and ν times it to the codes.
     @Test(arguments: [Float(0), 2]) func straightThrough(synchronisation: Float) throws {
         let latents = Variable(leaf: randomTensor([6, 17], seed: 1))
         let book = Variable(leaf: randomTensor([5, 17], seed: 2))
@@ -43,7 +42,7 @@ import Testing
         expectClose(gradient.doubles, expected, 1e-6, "the gradient of the codes")
     }
 
-    /// With β = ½ either side gets half of the gradient of the distance itself.
+    /// With β = ½ both sides receive half of the gradient of the distance.
     @Test(arguments: awkwardWidths) func commitment(channels: Int) throws {
         let inputs = [randomTensor([6, channels], seed: 1), randomTensor([5, channels], seed: 2)]
         func loss(_ tape: Tape, _ inputs: [Variable], scale: Float = 0) -> Double {
@@ -64,7 +63,7 @@ import Testing
             gradients: try variables.map { try #require($0.gradient) })
     }
 
-    /// β cuts the gradient between the two, and a scale of zero leaves none.
+    /// β divides the gradient between the two; a scale of zero gives none.
     @Test func sharesOfTheCommitment() throws {
         func gradients(beta: Float, scale: Float) -> [Tensor?] {
             let inputs = [randomTensor([6, 16], seed: 1), randomTensor([5, 16], seed: 2)]

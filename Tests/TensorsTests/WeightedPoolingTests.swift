@@ -24,7 +24,7 @@ import Testing
         ).run()
     }
 
-    /// Where only the scores learn, nothing is asked of the tokens.
+    /// If only the scores require a gradient, the tokens receive none.
     @Test func frozenTokens() throws {
         let x = randomTensor([22, 8], seed: 1)
         let seed = randomTensor([5, 8], seed: 3)

@@ -59,7 +59,8 @@ extension Tape {
         let dscaled = Tensor(shape: weight.shape)
         multiply(.transposed(dy), Factor(branch), into: dscaled)
         let dscale = multiplied(drow, bias.value)
-        let target = weight.requiresGradient
+        let target =
+            weight.requiresGradient
             ? weight.gradientTarget() : GradientTarget(tensor: Tensor(shape: weight.shape), accumulate: false)
         parallel(outputs, grain: elementGrain / inputs) { rows in
             let first = rows.lowerBound * inputs

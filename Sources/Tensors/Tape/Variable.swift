@@ -2,7 +2,7 @@ import System
 
 /// A tensor in a computation, and the gradient of the loss with respect to it.
 ///
-/// The gradient that the tape hands to an operation has the element type of the value. A bfloat16 value may be read by
+/// The gradient that the tape passes to an operation has the element type of the value. A bfloat16 value may be read by
 /// several operations: the first share of its gradient may be bfloat16, a sum of shares is kept in single precision and
 /// rounded once, when it is complete.
 package final class Variable {

@@ -71,14 +71,16 @@ package final class ThreadPool: @unchecked Sendable {
     private func startWorker(part: Int) {
         let context = Unmanaged.passRetained(Worker(pool: self, part: part))
         var thread = pthread_t()
-        let status = pthread_create(&thread, nil, { context in
-            #if canImport(Glibc)
-                let worker = Unmanaged<Worker>.fromOpaque(context!).takeRetainedValue()
-            #else
-                let worker = Unmanaged<Worker>.fromOpaque(context).takeRetainedValue()
-            #endif
-            worker.pool.work(part: worker.part)
-        }, context.toOpaque())
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                #if canImport(Glibc)
+                    let worker = Unmanaged<Worker>.fromOpaque(context!).takeRetainedValue()
+                #else
+                    let worker = Unmanaged<Worker>.fromOpaque(context).takeRetainedValue()
+                #endif
+                worker.pool.work(part: worker.part)
+            }, context.toOpaque())
         invariant(status == 0, "the system could not start a thread")
     }
 

@@ -34,9 +34,10 @@ extension Tape {
     private func activation(
         _ name: String, _ x: Variable,
         _ forward: (UnsafeMutablePointer<Float>, UnsafePointer<Float>, Int64) -> Void,
-        _ backward: @escaping (
-            UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, Int32, Int64
-        ) -> Void
+        _ backward:
+            @escaping (
+                UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, Int32, Int64
+            ) -> Void
     ) -> Variable {
         let y = Tensor(shape: x.shape, elementType: x.value.elementType)
         parallel(x.value.count, grain: elementGrain) { range in

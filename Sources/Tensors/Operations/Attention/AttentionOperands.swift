@@ -29,7 +29,8 @@ struct AttentionOperands {
     }
 }
 
-/// Some columns of a matrix, from a row on: rows stand `stride` elements apart. Valid while the tensor exists.
+/// Some columns of a matrix, from a given row on; consecutive rows are `stride` elements apart. Valid while the tensor
+/// exists.
 struct HeadColumns {
     private let address: UnsafeMutableRawPointer
     let stride: Int

@@ -1,6 +1,6 @@
 import System
 
-// T queries, S keys, H heads, D channels a head, C = H D; per jet of n queries and m keys and per head
+// T queries, S keys, H heads, D channels per head, C = H D; per jet of n queries and m keys and per head
 //
 //   Q [T, C], x = [K | V] [S, 2C]    S = Q Kᵀ / √D [n, m]      P = softmax(S)      y = P V [T, C]
 //   dV = Pᵀ dy      dP = dy Vᵀ      dS = P ⊙ (dP − Σ P ⊙ dP) / √D      dQ = dS K      dK = dSᵀ Q

@@ -1,6 +1,6 @@
 import System
 
-// T tokens, H heads, D channels a head, C = H D; per jet of n tokens and per head
+// T tokens, H heads, D channels per head, C = H D; per jet of n tokens and per head
 //
 //   x = [Q | K | V] [T, 3C]      S = Q Kᵀ / √D [n, n]      P = softmax(S)      y = P V [T, C]
 //   dV = Pᵀ dy      dP = dy Vᵀ      dS = P ⊙ (dP − Σ P ⊙ dP) / √D      dQ = dS K      dK = dSᵀ Q

@@ -35,7 +35,8 @@ extension Tape {
             }
         }
         return record("layer norm", y, from: [x, weight, bias]) { dy in
-            let target = x.requiresGradient
+            let target =
+                x.requiresGradient
                 ? x.gradientTarget(firstShare: .bfloat16)
                 : GradientTarget(tensor: Tensor(shape: x.shape), accumulate: false)
             let (dx, accumulate): (Tensor, Int32) = (target.tensor, target.accumulate ? 1 : 0)

@@ -32,4 +32,10 @@ extension Tensor {
             }
         }
     }
+
+    /// Σ x², summed in double precision.
+    package var sumOfSquares: Double {
+        let from = pointer
+        return parallelSum(count, grain: elementGrain) { ck_sum_of_squares(from + $0.lowerBound, Int64($0.count)) }
+    }
 }

@@ -3,8 +3,8 @@ import System
 
 // T tokens, C_s channels of source s
 //
-//   concatenate: y = [x_1 | x_2 | …]          dx_s = columns s of dy
-//   pick:        y[t, i] = x[t, index[i]]     dx[t, c] = Σ_{i: index[i] = c} dy[t, i]
+//   y = [x_1 | x_2 | …]      x_s [T, C_s], y [T, Σ C_s]
+//   dx_s = columns of source s in dy
 extension Tape {
     /// Places matrices side by side: `[tokens, C_1]`, `[tokens, C_2]` … to `[tokens, C_1 + C_2 + …]`.
     package func concatenateColumns(_ sources: [Variable]) -> Variable {
@@ -37,25 +37,6 @@ extension Tape {
                     }
                 }
                 first += columns
-            }
-        }
-    }
-
-    /// The columns of a matrix at the positions `index`, in that order; `[tokens, channels]` to `[tokens,
-    /// index.count]`.
-    package func pickColumns(_ x: Variable, index: [Int]) -> Variable {
-        let (tokens, width) = (x.value.rows, x.value.columns)
-        invariant(index.allSatisfy { $0 >= 0 && $0 < width }, "a column index is out of range")
-        let y = Tensor(shape: [tokens, index.count])
-        for row in 0..<tokens {
-            let (to, from) = (y.pointer + row * index.count, x.value.pointer + row * width)
-            for (i, column) in index.enumerated() { to[i] = from[column] }
-        }
-        return record("pick columns", y, from: [x]) { dy in
-            let to = x.gradientTarget().zeroedIfNew().pointer
-            for row in 0..<tokens {
-                let from = dy.pointer + row * index.count
-                for (i, column) in index.enumerated() { to[row * width + column] += from[i] }
             }
         }
     }
