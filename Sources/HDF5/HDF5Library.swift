@@ -1,5 +1,4 @@
 internal import CHDF5
-import Foundation
 
 /// The HDF5 library, of which a process has one.
 package enum HDF5Library {
@@ -20,12 +19,12 @@ package enum HDF5Library {
     ///
     /// A collective operation holds it until all ranks have come, so that a rank must not wait for others in
     /// one thread while another of its threads is in a collective operation on a file.
-    private static let lock: NSRecursiveLock = {
+    private static let lock: FairLock = {
         // At the end of the process it would close what is open, and crash on what cannot be written.
         _ = H5dont_atexit()
         // It would print every error, also those that are caught.
         _ = H5Eset_auto2(kaon_H5E_DEFAULT(), nil, nil)
-        return NSRecursiveLock()
+        return FairLock()
     }()
 
     static func locked<R>(_ work: () throws -> R) rethrows -> R {

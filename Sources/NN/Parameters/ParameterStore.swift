@@ -2,58 +2,62 @@ import Foundation
 import System
 import Tensors
 
-/// How the values of a parameter start.
+/// Distribution of the initial values of a parameter.
 package enum Initialization: Sendable {
-    /// All elements have one value.
+    /// The same value for all elements.
     case constant(Float)
-    /// Normal numbers of mean 0 and the given standard deviation.
+    /// Normal distribution with mean 0.
     case normal(deviation: Float)
-    /// Uniform numbers in ±bound.
+    /// Uniform distribution between −bound and bound.
     case uniform(bound: Float)
 
-    /// PyTorch's default for linear maps: uniform in ±1/√inputs.
+    /// PyTorch's default for linear layers: uniform between ±1/√inputs.
     package static func linear(inputs: Int) -> Initialization { .uniform(bound: 1 / Float(inputs).squareRoot()) }
 
-    /// Xavier-uniform (Glorot and Bengio, 2010): ±√(6 / (inputs + outputs)).
+    /// Xavier uniform (Glorot and Bengio, 2010): between ±√(6 / (inputs + outputs)).
     package static func xavier(inputs: Int, outputs: Int) -> Initialization {
         .uniform(bound: (6 / Float(inputs + outputs)).squareRoot())
     }
 }
 
-/// A trained tensor with its permanent dotted name.
+/// Trainable tensor of a model.
 package struct Parameter {
-    /// Such as `encoder.layers.3.attention.qkv.weight`.
+    /// Permanent dotted name, such as `encoder.layers.3.attention.qkv.weight`.
     package let name: String
-    /// PyTorch's layout: a weight is `[outputs, inputs]`.
+    /// Shape in PyTorch's layout: `[outputs, inputs]` for a weight.
     package let shape: [Int]
-    /// Where the elements stand in the flat buffers of the store.
+    /// Elements in the flat buffers of the store.
     package let range: Range<Int>
-    /// The values, and the gradient where the operations leave it.
+    /// Variable to record operations with; its gradient is a view of the store's flat buffer.
     package let variable: Variable
 }
 
-/// Consecutive parameters that are trained alike: frozen together, with one learning rate.
+/// Consecutive parameters that share a learning rate and are frozen together.
 package struct ParameterGroup: Sendable, Equatable {
     /// Such as `backbone`.
     package let name: String
-    /// Their places in the store.
+    /// Indices of the parameters in the store.
     package let parameters: Range<Int>
-    /// Their place in the flat buffers.
+    /// Elements of the parameters in the flat buffers.
     package let elements: Range<Int>
 }
 
 /// All parameters of a model in two flat buffers, values and gradients, in the order of declaration.
 ///
-/// One buffer each lets the optimizer run in one pass and gradients leave in buckets of consecutive parameters. Every
-/// parameter begins at a multiple of 16 elements; the elements between two parameters are zero in both buffers.
+/// With flat buffers, the optimizer runs in one pass and gradients are summed over ranks in buckets of consecutive
+/// parameters. Each parameter begins at a multiple of 16 elements; padding elements are zero in both buffers.
+///
+///     let builder = ParameterBuilder()
+///     let layer = Linear(inputs: 4, outputs: 8, in: builder.root.scope("head"))
+///     let store = builder.build(seed: 1)  // declares and initialises head.weight and head.bias
 package final class ParameterStore {
-    /// The parameters in the order of declaration.
+    /// Parameters in the order of declaration.
     package let parameters: [Parameter]
-    /// The groups that they are trained in, one after the other.
+    /// Groups of consecutive parameters, in the order of declaration.
     package let groups: [ParameterGroup]
-    /// All values.
+    /// Values of all parameters, flat.
     package let values: Tensor
-    /// All gradients, summed over the micro-batches of a step.
+    /// Gradients of all parameters, flat, accumulated over the micro-batches of a step.
     package let gradients: Tensor
     private let indexOfVariable: [ObjectIdentifier: Int]
 
@@ -87,21 +91,22 @@ package final class ParameterStore {
         self.groups = groups
     }
 
-    /// The number of trained elements.
+    /// Number of trainable elements, without padding.
     package var count: Int { parameters.reduce(0) { $0 + $1.range.count } }
 
-    /// The parameter of a name.
+    /// The parameter with this name, if any.
     package subscript(name: String) -> Parameter? { parameters.first { $0.name == name } }
 
-    /// The place of a variable among the parameters.
+    /// Index of the parameter to which a variable belongs, if any.
     package func index(of variable: Variable) -> Int? { indexOfVariable[ObjectIdentifier(variable)] }
 
-    /// Forgets all gradients at the start of a step.
+    /// Discards all gradients, at the start of a step.
     package func resetGradients() {
         for parameter in parameters { parameter.variable.resetGradient() }
     }
 
-    /// Zeroes the gradient of every parameter that no operation reached, so that the flat buffer holds this step alone.
+    /// Sets the gradient to zero for each parameter that no operation reached, so that the flat buffer holds no gradients
+    /// of earlier steps.
     package func zeroUnusedGradients() {
         for parameter in parameters where parameter.variable.gradient == nil {
             (gradients.pointer + parameter.range.lowerBound).update(repeating: 0, count: parameter.range.count)
@@ -109,7 +114,7 @@ package final class ParameterStore {
     }
 }
 
-/// A promise of a parameter while the model is being declared; filled by `ParameterBuilder.build`.
+/// Placeholder for a parameter while the model is being declared; `ParameterBuilder.build` fills it in.
 package final class ParameterSlot {
     fileprivate(set) package var variable: Variable!
 
@@ -124,14 +129,12 @@ private struct Declaration {
     let initialization: Initialization
     let slot: ParameterSlot
 
-    /// The numbers depend on seed and name alone: adding a layer does not change the others.
+    /// Initial values depend only on the seed and the name, so that adding a layer does not change the others.
     func initialize(_ value: Tensor, seed: UInt64) {
-        // FNV-1a of the name, spread over the fields of the key.
+        // FNV-1a hash of the name.
         let hash = name.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
         for (row, range) in rows(value.count).enumerated() {
-            let key = RandomKey(
-                seed: seed ^ hash, stream: .initialisation, jet: row)
-            var random = RandomSequence(key)
+            var random = RandomSequence(RandomKey(seed: seed ^ hash, stream: .initialisation, jet: row))
             switch initialization {
             case .constant(let constant):
                 for i in range { value.pointer[i] = constant }
@@ -143,13 +146,13 @@ private struct Declaration {
         }
     }
 
-    /// Sequences have a bounded length: a new one for every 4096 elements.
+    /// A random sequence has a bounded length; each serves 4096 elements.
     private func rows(_ count: Int) -> [Range<Int>] {
         stride(from: 0, to: count, by: 4096).map { $0..<min($0 + 4096, count) }
     }
 }
 
-/// Declares the parameters of a model under dotted names, then lays them out in one store.
+/// Collects the declarations of a model's parameters, then allocates all of them in one store.
 package final class ParameterBuilder {
     private var declarations: [Declaration] = []
     private var names: Set<String> = []
@@ -157,14 +160,14 @@ package final class ParameterBuilder {
 
     package init() {}
 
-    /// What is declared from now on belongs to a group of this name.
+    /// Assigns subsequently declared parameters to a group with this name.
     package func beginGroup(_ name: String) { group = name }
 
-    /// The scope without a prefix.
+    /// Scope with an empty prefix.
     package var root: ParameterScope { ParameterScope(builder: self, prefix: "") }
 
     fileprivate func declare(_ name: String, _ shape: [Int], _ initialization: Initialization) -> ParameterSlot {
-        invariant(names.insert(name).inserted, "two parameters are called \(name)")
+        invariant(names.insert(name).inserted, "two parameters are named \(name)")
         let start = ((declarations.last?.range.upperBound ?? 0) + 15) / 16 * 16
         let slot = ParameterSlot()
         declarations.append(
@@ -174,16 +177,16 @@ package final class ParameterBuilder {
         return slot
     }
 
-    /// Allocates and initialises everything that was declared; the same seed gives the same values on every rank.
+    /// Allocates and initialises all declared parameters; the same seed gives the same values on all ranks.
     package func build(seed: UInt64) -> ParameterStore {
         ParameterStore(declarations, seed: seed)
     }
 }
 
-/// A place in the tree of names, handed to a layer so that it declares its parameters there.
+/// Name prefix under which a layer declares its parameters.
 package struct ParameterScope {
     private let builder: ParameterBuilder
-    /// What the names of the parameters that are declared here begin with: `encoder.layers.3.`
+    /// Prefix of the declared names, such as `encoder.layers.3.`
     package let prefix: String
 
     fileprivate init(builder: ParameterBuilder, prefix: String) {
@@ -191,12 +194,12 @@ package struct ParameterScope {
         self.prefix = prefix
     }
 
-    /// The scope of a part: `encoder` then `layers.3`.
+    /// Nested scope: `root.scope("encoder").scope("layers.3")` has prefix `encoder.layers.3.`
     package func scope(_ name: String) -> ParameterScope {
         ParameterScope(builder: builder, prefix: "\(prefix)\(name).")
     }
 
-    /// Declares a parameter.
+    /// Declares a parameter named by the prefix and `name`.
     package func parameter(_ name: String, shape: [Int], _ initialization: Initialization) -> ParameterSlot {
         builder.declare(prefix + name, shape, initialization)
     }

@@ -288,8 +288,6 @@ package enum Checkpoint {
             let slice = values.slice(parameter.range, shape: parameter.shape)
             try group.writeVerified(
                 UnsafeBufferPointer(slice.buffer), shape: slice.shape, as: parameter.name)
-            // Another thread that waits for the library, to read jets, gets its turn: the lock is not fair.
-            usleep(50)
         }
     }
 

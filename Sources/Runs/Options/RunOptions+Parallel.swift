@@ -9,7 +9,7 @@ extension RunOptions {
         /// Threads of each rank; nil for the cores that the rank may use.
         package var threads: Int?
         /// What matrix products multiply in training and validation.
-        package var precision: PrecisionWish
+        package var precision: RequestedPrecision
         /// What the gradients are sent as to the other ranks.
         package var reducePrecision: Precision
         /// Whether gradients leave while the backward pass still runs.

@@ -4,31 +4,32 @@ import Tensors
 import Testing
 import TestSupport
 
-@Suite struct PrecisionWishTests {
-    @Test func ofAbleProcessors() {
+@Suite struct RequestedPrecisionTests {
+    @Test func whereAllProcessorsSupportIt() {
         let hosts = ["node1", "node2"]
-        for (wish, expected) in [(PrecisionWish.single, Precision.single), (.bfloat16, .bfloat16), (.auto, .bfloat16)] {
-            let (precision, warning) = wish.precision(able: [true, true], hosts: hosts)
+        let cases = [(RequestedPrecision.single, Precision.single), (.bfloat16, .bfloat16), (.auto, .bfloat16)]
+        for (request, expected) in cases {
+            let (precision, warning) = request.precision(isSupported: [true, true], hosts: hosts)
             #expect(precision == expected && warning == nil)
         }
     }
 
-    /// One processor that cannot is enough: all ranks multiply alike. A sentence says so where more was asked for.
-    @Test func ofOthers() {
+    /// One processor without bfloat16 products is enough: all ranks compute alike. A request of bf16 is warned about.
+    @Test func whereOneProcessorDoesNot() {
         let hosts = ["node1", "node2"]
-        for wish in PrecisionWish.allCases {
-            let (precision, warning) = wish.precision(able: [true, false], hosts: hosts)
+        for request in RequestedPrecision.allCases {
+            let (precision, warning) = request.precision(isSupported: [true, false], hosts: hosts)
             #expect(precision == .single)
             #expect(
                 warning
-                    == (wish == .bfloat16
-                        ? "parallel.precision is bf16, but the processor of node2 does not multiply bfloat16 numbers "
-                            + "(AVX512-BF16): this run multiplies in fp32" : nil))
+                    == (request == .bfloat16
+                        ? "parallel.precision is bf16, but the processor of node2 does not support bfloat16 products "
+                            + "(AVX512-BF16): this run uses fp32" : nil))
         }
     }
 
-    /// A wish that is mistyped, or that the processor cannot fulfil, ends the run.
-    @Test func instructionsAskedFor() throws {
+    /// An invalid value, or instructions that the processor lacks, end the run.
+    @Test func instructionsByEnvironment() throws {
         #expect(try BFloat16Instructions.choice("vectors") == .vectors)
         let complaint = failure { _ = try BFloat16Instructions.choice("tile") }
         #expect(complaint == "KAON_BF16_PRODUCTS is tile; it can be vectors or tiles")
