@@ -1,32 +1,37 @@
 import MPI
+import NN
 import System
 import Tensors
 
-/// Adds the gradients of virtual shards in one fixed binary tree, first those of a rank, then over the ranks.
+/// Adds the gradients of shards in one fixed binary tree, first within a rank, then over the ranks.
 ///
-/// Shards 0 and 1 are added, 2 and 3, then both sums, and so on. As a + b = b + a to the bit, two ranks that
-/// exchange their sums and add them agree; a rank with two shards has the same sum.
-/// Over the ranks each pair exchanges halves, quarters, …, and then gathers the results (Rabenseifner's
-/// algorithm): every element is added once, and a rank sends no more than twice the gradient.
-package final class FixedTreeSum {
-    private let gradients: Tensor
+/// Shards 0 and 1 are added, 2 and 3, then these sums, and so on. Since a + b = b + a bit for bit, two ranks that exchange
+/// their sums and add them get the same result, which is also that of one rank with both shards.
+/// Over the ranks, each pair exchanges halves, then quarters, …, and gathers the results in reverse (Rabenseifner's
+/// algorithm): each element is added once, and a rank sends at most twice the size of the gradients.
+package final class FixedTreeSum: GradientSum {
+    private let store: ParameterStore
     private let communicator: Communicator
-    /// Sums of 2^level shards that wait for their neighbour, the highest level first.
+    /// Sums of 2^level shards that have no neighbour to be added to yet, the highest level first.
     private var partial: [(level: Int, sum: Tensor)] = []
     private lazy var received = Tensor(shape: [(gradients.count + 1) / 2])
-    /// The time spent in `finish`.
-    package private(set) var exposed = Duration.zero
 
-    /// - Parameter gradients: where every shard leaves its gradient, and the sum is found in the end. The number
-    ///   of shards of a rank and that of the ranks are powers of two.
-    package init(_ gradients: Tensor, on communicator: Communicator) {
-        invariant(communicator.size.nonzeroBitCount == 1, "\(communicator.size) ranks are no power of two")
-        self.gradients = gradients
+    private var gradients: Tensor { store.gradients }
+
+    /// The number of ranks, and that of the shards of a rank, are powers of two.
+    package init(_ store: ParameterStore, on communicator: Communicator) {
+        invariant(communicator.size.nonzeroBitCount == 1, "\(communicator.size) ranks are not a power of two")
+        self.store = store
         self.communicator = communicator
     }
 
-    /// Takes the gradient of the next shard of this rank.
-    package func add(isLast: Bool) {
+    /// Gradients of frozen groups are summed too; they are zero.
+    package func begin(frozenGroups: Set<Int>) {}
+
+    package func gradientIsComplete(_ variable: Variable) {}
+
+    package func endShard(isLast: Bool) {
+        store.zeroUnusedGradients()
         var level = 0
         while let neighbour = partial.last, neighbour.level == level {
             gradients.add(neighbour.sum)
@@ -36,11 +41,8 @@ package final class FixedTreeSum {
         if !isLast { partial.append((level, gradients.copy())) }
     }
 
-    /// Adds the sums of all ranks; collective. Throws `MPIError`.
     package func finish() throws {
-        invariant(partial.isEmpty, "the number of shards of a rank is no power of two")
-        let begin = ContinuousClock.now
-        defer { exposed += begin.duration(to: .now) }
+        invariant(partial.isEmpty, "the number of shards of a rank is not a power of two")
         var range = 0..<gradients.count
         var exchanged: [(partner: Int, kept: Range<Int>, given: Range<Int>)] = []
         var distance = 1

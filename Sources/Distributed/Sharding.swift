@@ -1,19 +1,19 @@
 import MPI
 import System
 
-/// How the jets of a global batch are cut into the parts that are summed, and how the sums go over the ranks.
+/// Division of a global batch into shards that are summed separately, and the sum of numbers over the shards.
 ///
-/// Usually every rank's share is one part. A deterministic run cuts the batch into a fixed number of virtual
-/// shards, of which every rank has as many, and adds whatever came out of them in one fixed binary tree: the
-/// same numbers are added in the same order whether one rank has all shards or each has one.
+/// By default each rank's share of the batch is one shard. In a deterministic run, the batch has a fixed number of virtual
+/// shards, the same number on each rank, whose results are added in one fixed binary tree: the order of additions does not
+/// depend on the number of ranks.
 package struct Sharding {
-    package let isDeterministic: Bool
     private let communicator: Communicator
+    private let isDeterministic: Bool
     private let shards: Int
 
-    /// Throws `KaonError` when the ranks cannot share the virtual shards evenly.
+    /// Throws `KaonError` where the virtual shards cannot be divided evenly among the ranks.
     ///
-    /// - Parameter virtualShards: the number of virtual shards of a deterministic run; nil for one share a rank.
+    /// - Parameter virtualShards: number of virtual shards of a deterministic run; nil for one shard per rank.
     package init(virtualShards: Int?, on communicator: Communicator) throws {
         self.communicator = communicator
         isDeterministic = virtualShards != nil
@@ -25,17 +25,19 @@ package struct Sharding {
         }
     }
 
-    /// Where the shards of this rank lie in its share of a global batch of `count` jets.
+    /// The shards of this rank, as ranges within its share of a global batch of `count` jets.
     package func ranges(ofBatch count: Int) -> [Range<Int>] {
-        let each = shards / communicator.size
+        let shardsPerRank = shards / communicator.size
         let first = communicator.share(of: count).lowerBound
-        return (communicator.rank * each..<(communicator.rank + 1) * each).map {
+        return (communicator.rank * shardsPerRank..<(communicator.rank + 1) * shardsPerRank).map {
             let range = Communicator.share(of: count, rank: $0, size: shards)
             return range.lowerBound - first..<range.upperBound - first
         }
     }
 
-    /// The sum over the shards of all ranks; every rank gives those of its own. Collective.
+    /// The element-wise sum over the shards of all ranks; collective. Throws `MPIError`.
+    ///
+    /// - Parameter parts: one array for each shard of this rank, all of the same length.
     package func sum(_ parts: [[Double]]) throws -> [Double] {
         guard isDeterministic else { return try communicator.allReduce(parts[0]) }
         let width = parts[0].count

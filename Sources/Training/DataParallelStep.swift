@@ -8,91 +8,114 @@ import Supervision
 import System
 import Tensors
 
-/// One training step on all ranks: the micro-batches of this rank forward and backward, gradients and losses
-/// summed over the ranks, clipping, and the optimizer's update, the same on every rank.
+/// One training step on all ranks: forward and backward passes of this rank's micro-batches, sums of gradients and losses
+/// over the ranks, gradient clipping, and the update of the optimizer, which is the same on all ranks.
 package final class DataParallelStep {
-    /// What a step found, equal on all ranks.
+    /// Result of a step, equal on all ranks.
     package struct Report {
-        /// The mean of every term over the global batch; nil for one that was not asked for.
+        /// Mean of each term over the global batch; nil for a term with count 0.
         package var losses: [Double?]
-        /// The norm of the gradient before clipping.
+        /// Norm of the gradient before clipping.
         package var gradientNorm: Double
-        /// Whether the loss or the gradient is not finite, so that nothing was updated.
+        /// True if the loss or the gradient is not finite, so that nothing was updated.
         package var isSkipped: Bool
     }
 
+    /// Settings of the steps of a run.
+    package struct Settings {
+        /// Largest norm of the gradient; nil for no limit.
+        package var gradientClip: Double?
+        package var gradientSum: GradientSumOptions
+        /// Precision of the matrix products.
+        package var precision: Precision
+        /// True to search for the first value that is not finite.
+        package var detectsAnomalies = false
+
+        /// - Parameter precision: the precision that all ranks support.
+        package init(_ options: RunOptions, precision: Precision) {
+            gradientClip = options.optimizer.gradientClip
+            gradientSum = options.parallel.gradientSum
+            self.precision = precision
+        }
+    }
+
+    /// Recorders of the time that steps take.
+    package struct Instruments {
+        package var profile: OperationProfile?
+        package var trace: StepTrace?
+        /// Where the rank notes its current activity, for its watchdog.
+        package var progress: ProgressTracker
+
+        package init(
+            profile: OperationProfile? = nil, trace: StepTrace? = nil, progress: ProgressTracker = ProgressTracker()
+        ) {
+            (self.profile, self.trace, self.progress) = (profile, trace, progress)
+        }
+    }
+
     private let objective: any Objective
-    private let optimizer: AdamW
-    private let gradientClip: Double?
-    private let reducer: GradientReducer
-    /// What adds the gradients instead in a deterministic run.
-    private let tree: FixedTreeSum?
+    private let optimizer: any Optimizer
     private let sharding: Sharding
-    private let precision: Precision
+    private let settings: Settings
     private let communicator: Communicator
-    private let benchmarkProfile: OperationProfile?
-    private let trace: StepTrace?
-    private let progress: ProgressTracker
+    private let instruments: Instruments
+    private let gradientSum: any GradientSum
     private let anomalies: AnomalyDetector?
+    private var exposed = Duration.zero
     /// Floating-point operations of the matrix products of this rank so far.
     package private(set) var operations = 0.0
 
-    private var profile: OperationProfile? { trace?.isRecording == true ? trace!.operations : benchmarkProfile }
+    private var trace: StepTrace? { instruments.trace }
+    private var progress: ProgressTracker { instruments.progress }
+    private var profile: OperationProfile? {
+        if let trace, trace.isRecording { return trace.operations }
+        return instruments.profile
+    }
 
-    /// What the backward passes of this rank did not hide of the sums of the gradients, so far [s].
-    package var exposedCommunication: Double { (tree?.exposed ?? reducer.exposed) / .seconds(1) }
+    /// Time so far that this rank has waited for gradient sums after its backward passes [s].
+    package var exposedCommunication: Double { exposed / .seconds(1) }
 
-    /// - Parameters:
-    ///   - precision: what the matrix products multiply.
-    ///   - profile: where to note what the time of the steps goes to.
-    ///   - trace: where to note what this rank does, and when.
-    ///   - progress: where to note what this rank is busy with.
-    ///   - detectsAnomalies: whether to look for the first value that is not finite.
+    /// Collective. Throws `MPIError`.
     package init(
-        _ objective: any Objective, optimizer: AdamW, gradientClip: Double?, on communicator: Communicator,
-        parallel: RunOptions.Parallel, sharding: Sharding, precision: Precision, profile: OperationProfile? = nil,
-        trace: StepTrace? = nil, progress: ProgressTracker = ProgressTracker(), detectsAnomalies: Bool = false
+        _ objective: any Objective, optimizer: any Optimizer, sharding: Sharding, settings: Settings,
+        on communicator: Communicator, instruments: Instruments = Instruments()
     ) throws {
         self.objective = objective
         self.optimizer = optimizer
-        self.gradientClip = gradientClip
-        self.communicator = communicator
-        self.precision = precision
-        benchmarkProfile = profile
-        self.trace = trace
-        self.progress = progress
-        let parameters = objective.parameters
-        anomalies = detectsAnomalies
-            ? AnomalyDetector { parameters.index(of: $0).map { parameters.parameters[$0].name } } : nil
         self.sharding = sharding
-        reducer = try GradientReducer(
-            objective.parameters, on: communicator, overlaps: parallel.overlap, precision: parallel.reducePrecision)
-        reducer.observer = trace
-        tree = sharding.isDeterministic ? FixedTreeSum(objective.parameters.gradients, on: communicator) : nil
+        self.settings = settings
+        self.communicator = communicator
+        self.instruments = instruments
+        let parameters = objective.parameters
+        anomalies = settings.detectsAnomalies
+            ? AnomalyDetector { parameters.index(of: $0).map { parameters.parameters[$0].name } } : nil
+        gradientSum = try makeGradientSum(
+            of: parameters, settings.gradientSum, on: communicator, observer: instruments.trace)
     }
 
-    /// Runs step `number` (counted from 1) on this rank's micro-batches, shard by shard, of which there may be
-    /// none; collective.
+    /// Runs step `number` (counted from 1) on this rank's micro-batches; collective.
     ///
-    /// - Parameter factors: what the learning rate of each group of parameters is multiplied by; 0 freezes one.
+    /// Returns nil, on all ranks and with nothing done, when `shouldStop` is true on any rank. If the loss or the gradient
+    /// is not finite, all ranks leave parameters and optimizer unchanged. Throws `AgreedError` when the micro-batches of
+    /// any rank cannot be prepared.
     ///
-    /// Returns nil, on every rank and with nothing done, when `shouldStop` is true on any. Throws
-    /// `AgreedError` when the micro-batches of any rank cannot be had. Where the loss or the gradient is not
-    /// finite, all ranks leave parameters and optimizer as they are.
+    /// - Parameters:
+    ///   - microBatches: prepares the micro-batches of each shard, of which there may be none.
+    ///   - factors: factor on the learning rate for each parameter group; a group with factor 0 is frozen.
     package func callAsFunction(
         _ microBatches: () throws -> [[MicroBatch]], learningRate: Double, factors: [Double]? = nil, number: Int,
         shouldStop: Bool = false
     ) throws -> Report? {
         profile?.restart()
-        reducer.frozenGroups = Set((factors ?? []).indices.filter { factors![$0] == 0 })
         progress.enter(.reading, step: number)
-        let parts = Result(catching: microBatches)
+        let shards = Result(catching: microBatches)
         profile?.lap("jets and masks")
         progress.enter(.summing)
-        let counts = try trace.span("agreement on the step") { try agree(on: parts, shouldStop: shouldStop) }
+        let counts = try trace.span("agreement on the step") { try agree(on: shards, shouldStop: shouldStop) }
         guard let counts else { return nil }
-        let losses = try propagate(parts.get(), counts: counts)
-        try tellAnomaly(number: number)
+        let frozen = Set((factors ?? []).indices.filter { factors![$0] == 0 })
+        let losses = try propagate(shards.get(), counts: counts, frozenGroups: frozen)
+        try throwAnomaly(number: number)
 
         progress.enter(.computing)
         let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
@@ -101,13 +124,13 @@ package final class DataParallelStep {
         if isFinite {
             optimizer.step(
                 learningRate: learningRate, factors: factors,
-                gradientScale: clippingFactor(norm: norm, limit: gradientClip))
+                gradientScale: clippingFactor(norm: norm, limit: settings.gradientClip))
             profile?.lap("optimizer")
         }
         return Report(losses: losses, gradientNorm: norm, isSkipped: !isFinite)
     }
 
-    /// What is not finite in a step that was skipped.
+    /// Describes the values of a skipped step.
     package func complaint(_ report: Report, number: Int) -> String {
         let terms = zip(objective.terms, report.losses).compactMap { term, loss in
             loss.map { "\(term.name) loss \($0)" }
@@ -116,57 +139,92 @@ package final class DataParallelStep {
             + "gradient norm \(report.gradientNorm))"
     }
 
-    /// The time that the sums of the gradients take with nothing to hide behind [s]; collective.
+    /// Time of a gradient sum that does not overlap with a backward pass [s]; collective.
     package func measuredCommunication() throws -> Double {
         try communicator.barrier()
         return try ContinuousClock().measure {
-            if let tree { return try tree.finish() }
-            reducer.arm()
-            try reducer.finish()
+            gradientSum.begin(frozenGroups: [])
+            try gradientSum.finish()
         } / .seconds(1)
     }
 
-    /// What each term is averaged over on all ranks; nil when a rank wants to stop. Failures and wishes of
-    /// single ranks travel with the counts, so that all ranks learn of them before any enters the collectives
-    /// of the step.
-    private func agree(on parts: Result<[[MicroBatch]], any Error>, shouldStop: Bool) throws -> [Double]? {
+    /// Contribution of one rank to the agreement before a step, and the sum over all ranks.
+    private struct Agreement {
+        /// Counts by which the terms are normalised.
+        var counts: [Double]
+        /// Number of ranks whose micro-batches could not be prepared.
+        var failures = 0.0
+        /// Number of ranks that request a stop.
+        var stopRequests = 0.0
+
+        func summed(on communicator: Communicator) throws -> Agreement {
+            let sums = try communicator.allReduce([failures, stopRequests] + counts)
+            return Agreement(counts: Array(sums.dropFirst(2)), failures: sums[0], stopRequests: sums[1])
+        }
+    }
+
+    /// Counts by which the terms are normalised, summed over all ranks; nil when a rank requests a stop.
+    ///
+    /// All ranks learn here of failures and requests of single ranks, before any enters the collectives of the step.
+    private func agree(on shards: Result<[[MicroBatch]], any Error>, shouldStop: Bool) throws -> [Double]? {
+        var own = Agreement(counts: Array(repeating: 0, count: objective.terms.count))
         var failure: String?
-        var counts = Array(repeating: 0.0, count: objective.terms.count)
-        switch parts {
-        case .success(let parts): for part in parts.joined() { counts.add(part.counts) }
+        switch shards {
+        case .success(let shards): for part in shards.joined() { own.counts.add(part.counts) }
         case .failure(let error): failure = "\(error)"
         }
-        let sums = try communicator.allReduce(counts + [failure == nil ? 0 : 1, shouldStop ? 1 : 0])
-        if sums[counts.count] > 0 {
+        own.failures = failure == nil ? 0 : 1
+        own.stopRequests = shouldStop ? 1 : 0
+        let all = try own.summed(on: communicator)
+        if all.failures > 0 {
             // The text names the rank already.
             let first = try communicator.allReduce(
                 failure == nil ? communicator.size : communicator.rank, .minimum)
             throw AgreedError(message: try communicator.broadcast(failure ?? "", from: first))
         }
-        return sums[counts.count + 1] > 0 ? nil : Array(sums.prefix(counts.count))
+        return all.stopRequests > 0 ? nil : all.counts
     }
 
-    /// Leaves the gradient of the total loss over all ranks in the parameters, and returns the mean of every
-    /// term.
-    private func propagate(_ shards: [[MicroBatch]], counts: [Double]) throws -> [Double?] {
+    /// Leaves the gradient of the total loss over all ranks in the parameters, and returns the mean of each term.
+    private func propagate(
+        _ shards: [[MicroBatch]], counts: [Double], frozenGroups: Set<Int>
+    ) throws -> [Double?] {
         let scales = zip(objective.terms, counts).map { Float($1 > 0 ? $0.weight / $1 : 0) }
         var losses: [[Double]] = []
         for (index, parts) in shards.enumerated() {
-            losses.append(propagate(parts, scales: scales))
-            if let tree {
-                objective.parameters.zeroUnusedGradients()
-                tree.add(isLast: index == shards.count - 1)
-            }
+            losses.append(propagate(parts, scales: scales, frozenGroups: frozenGroups))
+            gradientSum.endShard(isLast: index == shards.count - 1)
         }
         progress.enter(.summing)
-        if let tree { try tree.finish() } else { try reducer.finish() }
+        exposed += try ContinuousClock().measure { try gradientSum.finish() }
         let sums = try sharding.sum(losses)
         profile?.lap("waiting for sums")
         return zip(sums, counts).map { $1 > 0 ? $0 / $1 : nil }
     }
 
+    /// Leaves the gradient of a shard in the parameters, and returns the sum of each term.
+    private func propagate(_ parts: [MicroBatch], scales: [Float], frozenGroups: Set<Int>) -> [Double] {
+        objective.parameters.resetGradients()
+        var losses = Array(repeating: 0.0, count: scales.count)
+        if parts.isEmpty { gradientSum.begin(frozenGroups: frozenGroups) }
+        for (index, part) in parts.enumerated() {
+            progress.enter(.computing)
+            let tape = Tape(profile: profile, anomalies: anomalies, precision: settings.precision)
+            tape.onGradientComplete = { [gradientSum] in gradientSum.gradientIsComplete($0) }
+            let found = trace.span("forward \(index + 1)") { part.evaluate(scales, tape) }
+            for (term, loss) in zip(objective.terms, found) where !loss.isFinite {
+                anomalies?.note("the \(term.name) loss is \(loss)")
+            }
+            losses.add(found)
+            if index == parts.count - 1 { gradientSum.begin(frozenGroups: frozenGroups) }
+            trace.span("backward \(index + 1)") { tape.backward() }
+            operations += tape.operations
+        }
+        return losses
+    }
+
     /// Throws `AgreedError` when a value was not finite on any rank.
-    private func tellAnomaly(number: Int) throws {
+    private func throwAnomaly(number: Int) throws {
         guard let anomalies else { return }
         let first = try communicator.allReduce(
             anomalies.finding == nil ? communicator.size : communicator.rank, .minimum)
@@ -175,31 +233,10 @@ package final class DataParallelStep {
             message: "rank \(first), step \(number): "
                 + (try communicator.broadcast(anomalies.finding ?? "", from: first)))
     }
-
-    /// Leaves the gradient of a shard in the parameters, and returns the sum of every term.
-    private func propagate(_ parts: [MicroBatch], scales: [Float]) -> [Double] {
-        objective.parameters.resetGradients()
-        var losses = Array(repeating: 0.0, count: scales.count)
-        if parts.isEmpty, tree == nil { reducer.arm() }
-        for (index, part) in parts.enumerated() {
-            progress.enter(.computing)
-            let tape = Tape(profile: profile, anomalies: anomalies, precision: precision)
-            tape.onGradientComplete = { [reducer] in reducer.gradientIsComplete($0) }
-            let found = trace.span("forward \(index + 1)") { part.evaluate(scales, tape) }
-            for (term, loss) in zip(objective.terms, found) where !loss.isFinite {
-                anomalies?.note("the \(term.name) loss is \(loss)")
-            }
-            losses.add(found)
-            if index == parts.count - 1, tree == nil { reducer.arm() }
-            trace.span("backward \(index + 1)") { tape.backward() }
-            operations += tape.operations
-        }
-        return losses
-    }
 }
 
 extension Objective {
-    /// Cuts every shard of the jets of a rank into micro-batches of `size` and prepares each.
+    /// Cuts each shard of this rank's jets into micro-batches of at most `size` jets, and prepares them.
     package func microBatches(
         _ batch: JetBatch, shards: [Range<Int>], size: Int, phase: Phase
     ) -> [[MicroBatch]] {

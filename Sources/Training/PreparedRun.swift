@@ -84,14 +84,14 @@ package struct StartingPoint {
 /// Weights, optimizer, preprocessing and position of a run, from a checkpoint, a backbone or the data.
 package struct PreparedRun {
     package let fitted: FittedState
-    package let optimizer: AdamW
+    package let optimizer: any Optimizer
     package let state: TrainingState
 
     package init(
         _ options: RunOptions, _ objective: any Objective, _ train: JetDataset, classes: JetClasses?,
         from start: StartingPoint, on communicator: Communicator, console: Console, progress: ProgressTracker
     ) throws {
-        optimizer = AdamW(objective.parameters, options.optimizer.adamW)
+        optimizer = options.optimizer.makeOptimizer(for: objective.parameters)
         if let checkpoint = start.checkpoint {
             let order = JetOrder(
                 train.numbering,
@@ -169,13 +169,11 @@ package struct PreparedRun {
 
     private static func read(
         _ checkpoint: String, _ options: RunOptions, _ objective: any Objective, _ classes: JetClasses?,
-        _ optimizer: AdamW, _ order: JetOrder
+        _ optimizer: any Optimizer, _ order: JetOrder
     ) throws -> (FittedState, TrainingState) {
         var fitted: FittedState?
         do {
-            let state = try Checkpoint.read(
-                from: checkpoint, parameters: objective.parameters, optimizer: optimizer
-            ) {
+            let state = try Checkpoint.read(from: checkpoint, into: optimizer) {
                 let stored = try FittedState(from: $0)
                 let features = stored.preprocessing.features
                 guard features == options.data.features else {

@@ -18,7 +18,7 @@ package final class Trainer {
     private let validation: JetLoader?
     private let communicator: Communicator
     private let console: Console
-    private let optimizer: AdamW
+    private let optimizer: any Optimizer
     private let step: DataParallelStep
     private let progress: ProgressTracker
     private let sharding: Sharding
@@ -39,7 +39,7 @@ package final class Trainer {
     private var waited = (seconds: 0.0, steps: 0)
 
     package init(
-        _ objective: any Objective, optimizer: AdamW, state: TrainingState, options: RunOptions,
+        _ objective: any Objective, optimizer: any Optimizer, state: TrainingState, options: RunOptions,
         train: JetLoader,
         validation: JetLoader?, on communicator: Communicator, console: Console, records: TrainingRecords,
         budget: TimeBudget?, sharding: Sharding, progress: ProgressTracker, precision: Precision
@@ -60,10 +60,11 @@ package final class Trainer {
         let settings = options.training
         trace = communicator.rank == settings.profileRank
             ? settings.profileSteps.map { StepTrace(steps: $0, rank: communicator.rank) } : nil
+        var stepSettings = DataParallelStep.Settings(options, precision: precision)
+        stepSettings.detectsAnomalies = settings.detectAnomaly
         step = try DataParallelStep(
-            objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
-            parallel: options.parallel, sharding: sharding, precision: precision, trace: trace, progress: progress,
-            detectsAnomalies: options.training.detectAnomaly)
+            objective, optimizer: optimizer, sharding: sharding, settings: stepSettings, on: communicator,
+            instruments: .init(trace: trace, progress: progress))
         meter = Throughput(step: state.step, jets: state.jets)
         if state.lossSums.count != columns { forgetLosses() }
         if let rows = records.rows { self.state.rows = rows }

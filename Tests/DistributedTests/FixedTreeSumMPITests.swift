@@ -25,21 +25,21 @@ import TestSupport
     }
 
     private func sum(shards: Int, count: Int, on communicator: Communicator) throws -> [Float] {
-        let gradients = Tensor(repeating: 0, shape: [count])
-        let tree = FixedTreeSum(gradients, on: communicator)
+        let store = parameters([[count]])
+        let tree = FixedTreeSum(store, on: communicator)
         let own = shards / communicator.size
         // More than once: what a step leaves behind must not enter the next.
         for _ in 0..<2 {
             for index in 0..<own {
+                store.resetGradients()
+                tree.begin(frozenGroups: [])
                 let values = gradient(communicator.rank * own + index, count: count)
-                values.withUnsafeBufferPointer {
-                    gradients.pointer.update(from: $0.baseAddress!, count: count)
-                }
-                tree.add(isLast: index == own - 1)
+                store.parameters[0].variable.add(gradient: Tensor(values, shape: [count]))
+                tree.endShard(isLast: index == own - 1)
             }
             try tree.finish()
         }
-        return gradients.array
+        return store.gradients.array
     }
 
     @Test(arguments: [1, 2, 4, 8, 16], [1, 2, 3, 64, 1001])

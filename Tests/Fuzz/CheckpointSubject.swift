@@ -27,7 +27,7 @@ struct CheckpointSubject: Subject {
         }
         parameters = builder.build(seed: 1)
         optimizer = AdamW(parameters)
-        optimizer.updates = [12]
+        optimizer.state.updates = [12]
         var state = TrainingState()
         state.step = 12
         state.epoch = 1
@@ -37,7 +37,7 @@ struct CheckpointSubject: Subject {
         let quantiles = (0..<3 * 7).map { Double($0) }
         let preprocessing = try QuantilePreprocessing(quantiles: quantiles)
         try Checkpoint.write(
-            to: path, parameters: parameters, optimizer: optimizer, state: state,
+            to: path, parameters: parameters, values: TrainedValues(of: optimizer), state: state,
             configuration: "seed: 1\ntraining: {steps: 12}\n"
         ) {
             try preprocessing.save(to: $0.createGroup("preprocessing"))
@@ -60,7 +60,7 @@ struct CheckpointSubject: Subject {
         do {
             try Checkpoint.verify(path)
             var order = ""
-            let found = try Checkpoint.read(from: path, parameters: parameters, optimizer: optimizer) {
+            let found = try Checkpoint.read(from: path, into: optimizer) {
                 _ = try QuantilePreprocessing(from: $0.group("preprocessing"))
                 order = try $0.stringAttribute("order")
             }
@@ -84,6 +84,6 @@ struct CheckpointSubject: Subject {
         [parameters.values, optimizer.firstMoment, optimizer.secondMoment].flatMap {
             $0.array.map(\.bitPattern)
         }
-            + optimizer.updates.map { UInt32($0) }
+            + optimizer.state.updates.map { UInt32($0) }
     }
 }

@@ -68,8 +68,7 @@ import Testing
         #expect(optimizer.firstMoment.array == [0, 0] && optimizer.secondMoment.array == [0, 0])
     }
 
-    /// Moments and count are all that the optimizer remembers: another one that takes them over goes on to
-    /// the bit.
+    /// Another optimizer that takes over moments and count continues bit for bit.
     @Test func stateIsCompleteForAResume() {
         func gradient(_ store: ParameterStore, _ step: Int) {
             for i in 0..<20 { store.gradients.buffer[i] = Float(sin(Double(7 * step + i))) }
@@ -84,7 +83,7 @@ import Testing
         let other = AdamW(resumed)
         _ = other.firstMoment.buffer.update(fromContentsOf: optimizer.firstMoment.buffer)
         _ = other.secondMoment.buffer.update(fromContentsOf: optimizer.secondMoment.buffer)
-        other.updates = optimizer.updates
+        other.state.updates = optimizer.state.updates
         for step in 3..<6 {
             for (store, optimizer) in [(straight, optimizer), (resumed, other)] {
                 gradient(store, step)
@@ -92,7 +91,20 @@ import Testing
             }
         }
         #expect(resumed.values.array == straight.values.array)
-        #expect(other.updates == [6])
+        #expect(other.state.updates == [6])
+    }
+
+    /// Updates of two parts of the buffers are those of the whole.
+    @Test func partsAreUpdatedAlone() {
+        let (whole, parts) = (store((0..<40).map(Float.init)), store((0..<40).map(Float.init)))
+        for store in [whole, parts] { for i in 0..<40 { store.gradients.buffer[i] = Float(sin(Double(i))) } }
+        AdamW(whole).step(learningRate: 0.1)
+        let first = AdamW(parts)
+        first.step(learningRate: 0.1, elements: 0..<17)
+        #expect(parts.values.array[17...] == ArraySlice((17..<40).map(Float.init)))
+        #expect(first.firstMoment.array[17...].allSatisfy { $0 == 0 } && first.state.updates == [1])
+        AdamW(parts).step(learningRate: 0.1, elements: 17..<40)
+        #expect(parts.values.array == whole.values.array)
     }
 
     /// A value that is not a number stays visible.

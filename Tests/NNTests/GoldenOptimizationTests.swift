@@ -30,7 +30,7 @@ struct GoldenOptimizationTests {
             let error = relativeError(store.values.array, expected.rows(step..<step + 1).array)
             #expect(error <= 1e-6, "the parameters of step \(step) are off by \(error)")
         }
-        #expect(optimizer.updates == [gradients.rows])
+        #expect(optimizer.state.updates == [gradients.rows])
     }
 
     private func expect(_ schedule: Schedule, _ file: GoldenFile) throws {

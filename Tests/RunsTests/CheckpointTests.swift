@@ -22,12 +22,12 @@ import TestSupport
                     optimizer.secondMoment.pointer[i] = Float(seed) + Float(i) / 11
                 }
             }
-            optimizer.updates = [40 + Int(seed)]
+            optimizer.state.updates = [40 + Int(seed)]
         }
 
         func write(to path: String, _ state: TrainingState = CheckpointTests.state, note: Int = 9) throws {
             try Checkpoint.write(
-                to: path, parameters: parameters, optimizer: optimizer, state: state,
+                to: path, parameters: parameters, values: TrainedValues(of: optimizer), state: state,
                 configuration: "seed: 3\n"
             ) { try $0.setAttribute("note", to: note) }
         }
@@ -36,8 +36,7 @@ import TestSupport
         func read(
             from path: String, _ readState: (borrowing Group) throws -> Void = { _ in }
         ) throws -> TrainingState {
-            try Checkpoint.read(
-                from: path, parameters: parameters, optimizer: optimizer, readState: readState)
+            try Checkpoint.read(from: path, into: optimizer, readState: readState)
         }
 
         /// The bits of all that training changes.
@@ -72,7 +71,7 @@ import TestSupport
             var note = 0
             #expect(try other.read(from: path) { note = try $0.intAttribute("note") } == Self.state)
             #expect(note == 9)
-            #expect(other.bits == model.bits && other.optimizer.updates == [41])
+            #expect(other.bits == model.bits && other.optimizer.state.updates == [41])
             #expect(try Checkpoint.configuration(of: path) == "seed: 3\n")
 
             let again = folder + "/again.h5"
@@ -90,7 +89,7 @@ import TestSupport
             let before = other.bits
             try Checkpoint.readWeights(from: path, into: other.parameters)
             #expect(other.bits[0] == model.bits[0])
-            #expect(other.bits[1...] == before[1...] && other.optimizer.updates == [42])
+            #expect(other.bits[1...] == before[1...] && other.optimizer.state.updates == [42])
         }
     }
 
@@ -107,6 +106,61 @@ import TestSupport
             let message = "\(path) is a checkpoint of another model: \(difference)"
             #expect(failure { try Model(shapes).read(from: path) } == message)
             #expect(failure { try Checkpoint.readWeights(from: path, into: parameters(shapes)) } == message)
+        }
+    }
+
+    /// A second optimizer, with a single state tensor.
+    private final class Momentum: Optimizer {
+        let parameters: ParameterStore
+        var state: OptimizerState
+
+        init(_ parameters: ParameterStore) {
+            self.parameters = parameters
+            state = OptimizerState(of: "momentum", ["velocity"], for: parameters)
+        }
+
+        func update(_ elements: Range<Int>, _ update: OptimizerUpdate) {
+            for i in elements {
+                state.entries[0].values.buffer[i] += parameters.gradients.buffer[i]
+                parameters.values.buffer[i] -= Float(update.learningRate) * state.entries[0].values.buffer[i]
+            }
+        }
+    }
+
+    @Test func anotherOptimizersStateComesBack() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/c.h5"
+            let optimizer = Momentum(parameters([[3, 4], [5]]))
+            for i in optimizer.parameters.parameters[1].range { optimizer.parameters.gradients.buffer[i] = Float(i) }
+            for _ in 0..<2 { optimizer.step(learningRate: 0.5) }
+            try Checkpoint.write(
+                to: path, parameters: optimizer.parameters, values: TrainedValues(of: optimizer).copy(),
+                state: Self.state, configuration: ""
+            ) { _ in }
+            let other = Momentum(parameters([[3, 4], [5]], seed: 2))
+            #expect(try Checkpoint.read(from: path, into: other) { _ in } == Self.state)
+            #expect(other.parameters.values.array == optimizer.parameters.values.array)
+            #expect(other.state.entries[0].values.array == optimizer.state.entries[0].values.array)
+            #expect(other.state.updates == [2])
+        }
+    }
+
+    @Test func aCheckpointOfAnotherOptimizerIsRefused() throws {
+        try withScratchFolder { folder in
+            let (path, other) = (folder + "/adamw.h5", folder + "/momentum.h5")
+            let model = Model()
+            let optimizer = Momentum(model.parameters)
+            try model.write(to: path)
+            try Checkpoint.write(
+                to: other, parameters: model.parameters, values: TrainedValues(of: optimizer), state: Self.state,
+                configuration: ""
+            ) { _ in }
+            #expect(
+                failure { _ = try Checkpoint.read(from: path, into: optimizer) { _ in } }
+                    == "\(path) is a checkpoint of optimizer adamw; this run has optimizer momentum")
+            #expect(
+                failure { try model.read(from: other) }
+                    == "\(other) is a checkpoint of optimizer momentum; this run has optimizer adamw")
         }
     }
 
@@ -176,7 +230,7 @@ import TestSupport
             let path = folder + "/c.h5"
             let model = Model()
             try Checkpoint.write(
-                to: path, parameters: model.parameters, optimizer: model.optimizer, state: Self.state,
+                to: path, parameters: model.parameters, values: TrainedValues(of: model.optimizer), state: Self.state,
                 configuration: "the configuration of a run"
             ) { try $0.setAttribute("order", to: "the order of its jets") }
             #expect(failure { try Checkpoint.verify(path) } == "")
@@ -241,7 +295,7 @@ import TestSupport
             let before = try Data(contentsOf: URL(fileURLWithPath: path))
             #expect(throws: Failure.self) {
                 try Checkpoint.write(
-                    to: path, parameters: model.parameters, optimizer: model.optimizer,
+                    to: path, parameters: model.parameters, values: TrainedValues(of: model.optimizer),
                     state: TrainingState(),
                     configuration: ""
                 ) { _ in throw Failure() }

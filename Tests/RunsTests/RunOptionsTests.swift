@@ -53,7 +53,7 @@ import TestSupport
         let kmeans = try #require(model.tasks[KMeansTaskOptions.self])
         #expect(kmeans.tokens.clusters == 16384 && kmeans.task.labelSmoothing == 0.1)
         #expect(options.optimizer.learningRate == 1e-3 && options.optimizer.gradientClip == 1)
-        #expect(options.optimizer.adamW == AdamW.Options(weightDecay: 1e-5))
+        #expect(options.optimizer.rule == .adamW(AdamW.Options(weightDecay: 1e-5)))
         #expect(options.schedule == .warmupExponential(warmupSteps: 50000, halfLife: 100000))
         #expect(options.training.steps == 1_000_000 && options.training.batchSize == 1000)
         #expect(options.training.microBatchSize == 64 && options.training.validationInterval == 5000)
@@ -122,7 +122,8 @@ import TestSupport
         #expect(options.preprocessing.jets == 10 && options.preprocessing.quantiles == 20)
         #expect(options.schedule == .constant)
         #expect(
-            options.optimizer.adamW == AdamW.Options(weightDecay: 0, beta1: 0.8, beta2: 0.9, epsilon: 1e-6))
+            options.optimizer.rule
+                == .adamW(AdamW.Options(weightDecay: 0, beta1: 0.8, beta2: 0.9, epsilon: 1e-6)))
         guard case .mpmV2(let model) = options.objective else {
             Issue.record("\(options.objective.name) is another objective")
             return

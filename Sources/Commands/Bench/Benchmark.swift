@@ -69,9 +69,8 @@ package func benchmark(
     try objective.useSyntheticTokens(jets.centroids)
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
     let step = try DataParallelStep(
-        objective, optimizer: AdamW(objective.parameters, options.optimizer.adamW),
-        gradientClip: options.optimizer.gradientClip, on: communicator,
-        parallel: options.parallel, sharding: sharding, precision: precision, profile: profile)
+        objective, optimizer: options.optimizer.makeOptimizer(for: objective.parameters), sharding: sharding,
+        settings: .init(options, precision: precision), on: communicator, instruments: .init(profile: profile))
 
     func run(_ number: Int, jets count: Int) throws {
         let share = communicator.share(of: count)

@@ -68,6 +68,8 @@ private struct Trial {
     let microBatch, step: Double
     /// Memory that tensors have taken besides parameters, gradients and optimizer [bytes].
     let activations: Int
+    /// Memory of the optimizer's state [bytes].
+    let optimizerBytes: Int
     /// The jets of its batch: their memory [bytes], their number, and that of their constituents.
     let jetBytes, jets, constituents: Int
 
@@ -92,12 +94,13 @@ private struct Trial {
         jetBytes = 4 * (batch.values.count + constituents)
         try objective.useSyntheticTokens(
             SyntheticJets(features: options.data.features.count, maximum: options.data.maxConstituents).centroids)
-        let optimizer = AdamW(objective.parameters, options.optimizer.adamW)
+        let optimizer = options.optimizer.makeOptimizer(for: objective.parameters)
+        optimizerBytes = optimizer.state.bytes
         let before = Arena.shared.statistics.usedBytes
         let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
         let once = try DataParallelStep(
-            objective, optimizer: optimizer, gradientClip: options.optimizer.gradientClip, on: communicator,
-            parallel: options.parallel, sharding: sharding, precision: precision)
+            objective, optimizer: optimizer, sharding: sharding, settings: .init(options, precision: precision),
+            on: communicator)
         // The backbone of a fine-tuning learns at the end, if ever.
         let number = max(1, options.training.steps)
 
@@ -154,9 +157,10 @@ private struct Memory {
         let elements = parameters.values.count * 4
         let jet = trial.jetBytes / trial.jets
         // What the trial has needed besides the tensors: kernels, buffers of libraries, spare room between tensors.
-        let program = Int(ProcessStatus.peakMemory * 1024 * 1024) - 4 * elements - trial.activations - trial.jetBytes
+        let program = Int(ProcessStatus.peakMemory * 1024 * 1024) - 2 * elements - trial.optimizerBytes
+            - trial.activations - trial.jetBytes
         rows = [
-            ("weights and gradients", 2 * elements), ("optimizer", 2 * elements),
+            ("weights and gradients", 2 * elements), ("optimizer", trial.optimizerBytes),
             (
                 "a micro-batch of \(options.training.microBatchSize) jets: activations and their gradients",
                 trial.activations
@@ -164,7 +168,7 @@ private struct Memory {
             // One at work in micro-batches, with its targets, and one that is read ahead.
             ("batches of jets", 3 * jet * share),
             ("cache of the data", min(JetLoader.cacheBytes, jet * train.count)),
-            ("the copy for checkpoints (rank 0)", 3 * elements),
+            ("the copy for checkpoints (rank 0)", elements + trial.optimizerBytes),
             ("program and libraries", max(0, program)),
         ]
         let backbone = options.objective.backbone

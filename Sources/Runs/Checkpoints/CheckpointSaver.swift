@@ -4,25 +4,26 @@ import NN
 import Synchronization
 import System
 
-/// Writes the checkpoints of a run on rank 0: from a copy, in the background, one at a time.
+/// Writes the checkpoints of a run on rank 0, from a copy, in the background, one at a time.
 ///
-/// A save that fails leaves what is there as it is, and is told; the next one tries again.
+/// A save that fails leaves earlier checkpoints unchanged and prints a warning; the next save tries again.
 package final class CheckpointSaver: Sendable {
-    /// What a checkpoint is written from.
+    /// Contents of a checkpoint.
     package struct Content: @unchecked Sendable {
-        // Unchecked, because the thread that writes sees of the store what never changes: names and shapes.
+        // Unchecked, because the background thread reads only names and shapes of the store, which never change.
         package let parameters: ParameterStore
         package let fitted: FittedState
         package let values: TrainedValues
         package var state: TrainingState
-        /// The validation loss at this step, if it was measured.
+        /// Validation loss at this step; nil if it was not measured.
         package let validationLoss: Double?
     }
 
     private struct Record {
         var best: TrainingState.Best?
-        /// The memory of copies, there from the start: to get hold of much of it takes longer than to fill it.
+        /// Memory of the copy, allocated in advance because allocating it takes longer than filling it.
         var copy: TrainedValues?
+        /// Time of the slowest save [s].
         var seconds: Double
     }
 
@@ -43,24 +44,23 @@ package final class CheckpointSaver: Sendable {
         self.order = order.summary
         self.options = options
         self.console = console
-        // Twelve bytes a parameter on a slow disk, until a save was measured.
+        // Estimate for a slow disk, until a save has been measured.
         record = Mutex(
             Record(
-                best: state.best, copy: TrainedValues(copying: values),
-                seconds: 12 * Double(values.parameters.count) / 50e6))
+                best: state.best, copy: values.copy(),
+                seconds: Double(values.bytes) / 50e6))
     }
 
-    /// The time that the slowest save took [s].
+    /// Time of the slowest save [s].
     package var slowestSave: Double { record.withLock { $0.seconds } }
 
-    /// Copies everything and writes it in the background, once the save before has ended; a failure is told
-    /// as a warning.
+    /// Copies the values and writes them in the background, after the previous save has ended; prints a warning on failure.
     package func start(_ content: Content) {
         finish()
         do {
-            let copy = TrainedValues(copying: content.values, reusing: record.withLock { $0.copy.take() })
+            let copy = content.values.copy(reusing: record.withLock { $0.copy.take() })
             record.withLock { $0.copy = copy }
-            // Rows that wait for room are written by this thread alone.
+            // Pending rows are written by this thread only.
             try metrics.flush()
             let content = Content(
                 parameters: content.parameters, fitted: content.fitted, values: copy, state: content.state,
@@ -73,7 +73,7 @@ package final class CheckpointSaver: Sendable {
         }
     }
 
-    /// Writes everything now. Throws `KaonError` with the reason and the space that is left.
+    /// Writes a checkpoint now. Throws `KaonError` with the reason and the free space.
     package func saveNow(_ content: Content) throws {
         finish()
         do {
@@ -84,7 +84,7 @@ package final class CheckpointSaver: Sendable {
         }
     }
 
-    /// Waits for the save that is on its way.
+    /// Waits for a save that is in progress.
     package func finish() { task.finish() }
 
     private func save(_ content: Content) throws {
@@ -93,7 +93,7 @@ package final class CheckpointSaver: Sendable {
             throw KaonError("the parameters or the optimizer's averages are not finite")
         }
         try directory.checkIsOwn()
-        // A checkpoint counts on the rows of metrics before it.
+        // A resumed run keeps the rows of metrics up to its checkpoint.
         try metrics.synchronize()
         var state = content.state
         state.best = record.withLock { $0.best }
@@ -102,7 +102,7 @@ package final class CheckpointSaver: Sendable {
         }
         let path = directory.checkpoint(step: state.step)
         try Checkpoint.write(
-            to: path, content.parameters, content.values, state: state,
+            to: path, parameters: content.parameters, values: content.values, state: state,
             configuration: options.resolved
         ) { group in
             try content.fitted.save(to: group)
@@ -111,7 +111,7 @@ package final class CheckpointSaver: Sendable {
         try directory.setLatest(step: state.step)
         if state.best?.step == state.step { try directory.setBest(step: state.step) }
         record.withLock { $0.best = state.best }
-        // While steps are skipped, what was before them may be all that is good.
+        // While steps are being skipped, the checkpoints before them may be the only good ones.
         if state.skippedInARow == 0 {
             directory.removeCheckpoints(
                 before: state.step, keepingLast: options.training.keepLast, every: options.training.keepEvery,

@@ -8,19 +8,24 @@ extension RunOptions {
     package struct Parallel: Sendable {
         /// Threads of each rank; nil for the cores that the rank may use.
         package var threads: Int?
-        /// What matrix products multiply in training and validation.
+        /// Precision of matrix products in training and validation.
         package var precision: RequestedPrecision
-        /// What the gradients are sent as to the other ranks.
+        /// Number format in which gradients are sent to other ranks.
         package var reducePrecision: Precision
-        /// Whether gradients leave while the backward pass still runs.
+        /// True to sum gradients while the backward pass is still running.
         package var overlap: Bool
-        /// Whether sums are added in one order for any number of ranks that divides `virtualShards`.
+        /// True to sum in the same order on any number of ranks that divides `virtualShards`.
         package var deterministic: Bool
-        /// Parts of a global batch that a deterministic run adds; a power of two.
+        /// Shards of a global batch in a deterministic run; a power of two.
         package var virtualShards: Int
         package var watchdog: WatchdogOptions
 
-        /// The virtual shards of a deterministic run; nil where each rank's share is summed as one.
+        /// The sum of the gradients over shards and ranks.
+        package var gradientSum: GradientSumOptions {
+            GradientSumOptions(overlaps: overlap, precision: reducePrecision, isDeterministic: deterministic)
+        }
+
+        /// Number of virtual shards of a deterministic run; nil for one shard per rank.
         package var shards: Int? { deterministic ? virtualShards : nil }
     }
 

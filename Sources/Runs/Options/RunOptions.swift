@@ -57,14 +57,6 @@ package struct RunOptions: Sendable {
         package var shuffle: Bool
     }
 
-    /// `optimizer`: AdamW and the clipping of gradients.
-    package struct Optimizer: Sendable {
-        package var learningRate: Double
-        /// The largest norm of the gradient; nil for no limit.
-        package var gradientClip: Double?
-        package var adamW: AdamW.Options
-    }
-
     /// `training`: the loop.
     package struct Training: Sendable {
         package var steps: Int
@@ -225,23 +217,6 @@ extension RunOptions.Data {
             "max_constituents", default: pretrained?.maxConstituents ?? 128, in: 1...4096)
         choice = try JetChoice(from: section, seed: seed)
         shuffle = try section.bool("shuffle", default: true)
-    }
-}
-
-extension RunOptions.Optimizer {
-    package init(from section: Section) throws {
-        enum Name: String, CaseIterable { case adamw }
-        _ = try section.choice("name", of: Name.self, default: .adamw)
-        learningRate = try section.double("learning_rate", default: 1e-3, in: .nonNegative)
-        adamW = AdamW.Options(
-            weightDecay: try section.double("weight_decay", default: 1e-5, in: .nonNegative),
-            beta1: try section.double("beta1", default: 0.9, in: .belowOne),
-            beta2: try section.double("beta2", default: 0.999, in: .belowOne),
-            epsilon: try section.double("epsilon", default: 1e-8, in: .positive))
-        gradientClip =
-            section.has("gradient_clip")
-            ? try section.optionalDouble("gradient_clip", in: .nonNegative)
-            : try section.double("gradient_clip", default: 1, in: .nonNegative)
     }
 }
 

@@ -21,7 +21,7 @@ package final class TrainingRecords {
     ///   - directory: the run's folder on rank 0, nil elsewhere.
     ///   - state: where the run stands.
     package init(
-        _ directory: RunDirectory?, _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState,
+        _ directory: RunDirectory?, _ objective: any Objective, _ optimizer: any Optimizer, _ state: TrainingState,
         fitted: FittedState, order: JetOrder, options: RunOptions, console: Console
     ) throws {
         self.fitted = fitted
@@ -42,7 +42,7 @@ package final class TrainingRecords {
             ? try directory.map { try Self.tensorBoard($0, metrics!, state, configuration: options.resolved) } : nil
         saver = directory.map {
             CheckpointSaver(
-                $0, metrics!, state, TrainedValues(of: objective.parameters, optimizer),
+                $0, metrics!, state, TrainedValues(of: optimizer),
                 order: order, options: options, console: console)
         }
     }
@@ -108,14 +108,14 @@ package final class TrainingRecords {
 
     /// Writes a checkpoint in the background and makes it the latest; a failure is told as a warning.
     package func startSaving(
-        _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, validationLoss: Double?
+        _ objective: any Objective, _ optimizer: any Optimizer, _ state: TrainingState, validationLoss: Double?
     ) {
         saver?.start(content(objective, optimizer, state, validationLoss))
     }
 
     /// Writes a checkpoint that nothing comes after; collective. Throws `AgreedError`.
     package func saveLast(
-        _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, validationLoss: Double?,
+        _ objective: any Objective, _ optimizer: any Optimizer, _ state: TrainingState, validationLoss: Double?,
         on communicator: Communicator
     ) throws {
         _ = try communicator.onRoot {
@@ -127,13 +127,13 @@ package final class TrainingRecords {
     package func finishSaving() { saver?.finish() }
 
     private func content(
-        _ objective: any Objective, _ optimizer: AdamW, _ state: TrainingState, _ validationLoss: Double?
+        _ objective: any Objective, _ optimizer: any Optimizer, _ state: TrainingState, _ validationLoss: Double?
     ) -> CheckpointSaver.Content {
         var fitted = fitted
         fitted.objective = objective.state
         return CheckpointSaver.Content(
             parameters: objective.parameters, fitted: fitted,
-            values: TrainedValues(of: objective.parameters, optimizer), state: state,
+            values: TrainedValues(of: optimizer), state: state,
             validationLoss: validationLoss)
     }
 }

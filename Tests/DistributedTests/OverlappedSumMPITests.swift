@@ -7,14 +7,21 @@ import TestSupport
 
 /// Whatever the buckets and the order in which gradients become complete, the sum over the ranks is the
 /// same.
-@Suite(.serialized) struct GradientReducerMPITests {
+@Suite(.serialized) struct OverlappedSumMPITests {
     private let shapes = [[3, 7], [1], [40], [2, 2], [17, 3], [5]]
 
     /// The gradient of one element on one rank: small integers, which sums do not round.
     private func share(_ element: Int, rank: Int) -> Float { Float(element % 50 + 1) * Float(rank + 1) }
 
-    private func sum(_ element: Int) -> Float {
+    private func total(_ element: Int) -> Float {
         (0..<world.size).reduce(0) { $0 + share(element, rank: $1) }
+    }
+
+    private func makeSum(
+        _ store: ParameterStore, bucketElements: Int = 1 << 20, precision: Precision = .single
+    ) throws -> OverlappedSum {
+        OverlappedSum(
+            store, over: try makeTransport(precision, on: world), ranks: world.size, bucketElements: bucketElements)
     }
 
     private func setGradient(_ parameter: Parameter) {
@@ -26,27 +33,26 @@ import TestSupport
     @Test(arguments: [1, 30, 64, 1 << 20], [Precision.single, .bfloat16])
     func gradientsAreSummed(bucketElements: Int, precision: Precision) throws {
         let store = parameters(shapes)
-        let reducer = try GradientReducer(
-            store, on: world, bucketElements: bucketElements, precision: precision)
+        let sum = try makeSum(store, bucketElements: bucketElements, precision: precision)
         for step in 0..<3 {
             store.resetGradients()
             for parameter in store.parameters { setGradient(parameter) }
             // Before the last micro-batch nothing may leave.
-            for parameter in store.parameters { reducer.gradientIsComplete(parameter.variable) }
-            reducer.arm()
+            for parameter in store.parameters { sum.gradientIsComplete(parameter.variable) }
+            sum.begin(frozenGroups: [])
             // Each rank in an order of its own.
             let count = store.parameters.count
             for i in 0..<count {
                 let index = (i * (world.rank % 2 == 0 ? 1 : count - 1) + step) % count
-                reducer.gradientIsComplete(store.parameters[index].variable)
+                sum.gradientIsComplete(store.parameters[index].variable)
             }
-            try reducer.finish()
+            try sum.finish()
             for parameter in store.parameters {
                 #expect(
                     parameter.range.allSatisfy {
                         precision == .single
-                            ? store.gradients.pointer[$0] == sum($0)
-                            : abs(store.gradients.pointer[$0] - sum($0)) <= sum($0) / 256
+                            ? store.gradients.pointer[$0] == total($0)
+                            : abs(store.gradients.pointer[$0] - total($0)) <= total($0) / 256
                     })
             }
         }
@@ -56,15 +62,15 @@ import TestSupport
     /// precision: many small shares are not lost beside a large one. All ranks have the same bits.
     @Test(.enabled(if: world.size > 1)) func narrowSumsAreMadeInSinglePrecision() throws {
         let store = parameters([[70]])
-        let reducer = try GradientReducer(store, on: world, precision: .bfloat16)
+        let sum = try makeSum(store, precision: .bfloat16)
         // 1.003 is between two of these numbers, 1 and 1.0078; 0.002 is less than half of their distance.
         let share: Float = world.rank == 0 ? 1.003 : 0.002
         store.parameters[0].variable.add(gradient: Tensor(repeating: share, shape: [70]))
-        reducer.arm()
-        try reducer.finish()
+        sum.begin(frozenGroups: [])
+        try sum.finish()
         let small = Float(bitPattern: (Float(0.002).bitPattern + 0x8000) & 0xffff_0000)
-        let sum = 1 + Float(world.size - 1) * small
-        let rounded = Float(bitPattern: (sum.bitPattern + 0x8000) & 0xffff_0000)
+        let exact = 1 + Float(world.size - 1) * small
+        let rounded = Float(bitPattern: (exact.bitPattern + 0x8000) & 0xffff_0000)
         #expect(store.gradients.array == Array(repeating: rounded, count: 70))
         #expect(try world.allGather(store.gradients.array).allSatisfy { $0 == store.gradients.array })
     }
@@ -73,19 +79,19 @@ import TestSupport
     /// place.
     @Test func unusedParametersCountAsZero() throws {
         let store = parameters(shapes)
-        let reducer = try GradientReducer(store, on: world, bucketElements: 16)
+        let sum = try makeSum(store, bucketElements: 16)
         store.gradients.pointer.update(repeating: 1000, count: store.gradients.count)
         store.resetGradients()
-        reducer.arm()
+        sum.begin(frozenGroups: [])
         for (index, parameter) in store.parameters.enumerated() where index != 2 {
             if index == 4, world.rank != 0 { continue }
             setGradient(parameter)
-            reducer.gradientIsComplete(parameter.variable)
+            sum.gradientIsComplete(parameter.variable)
         }
-        try reducer.finish()
+        try sum.finish()
         for (index, parameter) in store.parameters.enumerated() {
             for element in parameter.range {
-                let expected = index == 2 ? 0 : index == 4 ? share(element, rank: 0) : sum(element)
+                let expected = index == 2 ? 0 : index == 4 ? share(element, rank: 0) : total(element)
                 #expect(store.gradients.pointer[element] == expected)
             }
         }
@@ -94,15 +100,15 @@ import TestSupport
     /// A rank without jets has nothing to say, and enters the same collectives.
     @Test func aRankWithoutJetsTakesPart() throws {
         let store = parameters(shapes)
-        let reducer = try GradientReducer(store, on: world, bucketElements: 16)
-        reducer.arm()
+        let sum = try makeSum(store, bucketElements: 16)
+        sum.begin(frozenGroups: [])
         if world.rank == 0 {
             for parameter in store.parameters {
                 setGradient(parameter)
-                reducer.gradientIsComplete(parameter.variable)
+                sum.gradientIsComplete(parameter.variable)
             }
         }
-        try reducer.finish()
+        try sum.finish()
         for parameter in store.parameters {
             #expect(parameter.range.allSatisfy { store.gradients.pointer[$0] == share($0, rank: 0) })
         }
@@ -113,30 +119,29 @@ import TestSupport
     @Test(.enabled(if: world.size > 1), arguments: [Precision.single, .bfloat16])
     func sumsArriveDuringTheBackwardPass(precision: Precision) throws {
         let store = parameters([[1], [2000]] + Array(repeating: [40], count: 30))
-        let reducer = try GradientReducer(
-            store, on: world, bucketElements: 64, precision: precision)
+        let sum = try makeSum(store, bucketElements: 64, precision: precision)
         for step in 0..<3 {
             store.resetGradients()
             for parameter in store.parameters { setGradient(parameter) }
-            reducer.arm()
-            let all = reducer.outstanding
+            sum.begin(frozenGroups: [])
+            let all = sum.outstanding
             for parameter in store.parameters.dropFirst(2) {
-                reducer.gradientIsComplete(parameter.variable)
+                sum.gradientIsComplete(parameter.variable)
             }
-            reducer.gradientIsComplete(store.parameters[1].variable)
+            sum.gradientIsComplete(store.parameters[1].variable)
             #expect(all > 40)
             // What a long operation of the backward pass would do in between: nothing but wait and ask.
             let deadline = ContinuousClock.now + .seconds(20)
-            while reducer.outstanding > 1, ContinuousClock.now < deadline { reducer.poll() }
-            #expect(reducer.outstanding <= 1, "step \(step)")
-            reducer.gradientIsComplete(store.parameters[0].variable)
-            try reducer.finish()
-            #expect(reducer.outstanding == 0)
+            while sum.outstanding > 1, ContinuousClock.now < deadline { sum.poll() }
+            #expect(sum.outstanding <= 1, "step \(step)")
+            sum.gradientIsComplete(store.parameters[0].variable)
+            try sum.finish()
+            #expect(sum.outstanding == 0)
             let tolerance: Float = precision == .single ? 0 : 1 / 256
             for parameter in store.parameters {
                 #expect(
                     parameter.range.allSatisfy {
-                        abs(store.gradients.pointer[$0] - sum($0)) <= tolerance * sum($0)
+                        abs(store.gradients.pointer[$0] - total($0)) <= tolerance * total($0)
                     })
             }
         }

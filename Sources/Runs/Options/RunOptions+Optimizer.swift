@@ -1,0 +1,46 @@
+import Configuration
+import NN
+
+extension RunOptions {
+    /// `optimizer`: update rule, learning rate and gradient clipping.
+    package struct Optimizer: Sendable {
+        package var rule: Rule
+        /// Peak learning rate, which the schedule scales.
+        package var learningRate: Double
+        /// Largest norm of the gradient; nil for no limit.
+        package var gradientClip: Double?
+
+        /// Optimizers with their own options.
+        package enum Rule: Sendable, Equatable {
+            case adamW(AdamW.Options)
+        }
+
+        /// Creates the optimizer of some parameters.
+        package func makeOptimizer(for parameters: ParameterStore) -> any NN.Optimizer {
+            switch rule {
+            case .adamW(let options): AdamW(parameters, options)
+            }
+        }
+    }
+}
+
+extension RunOptions.Optimizer {
+    package init(from section: Section) throws {
+        enum Name: String, CaseIterable { case adamw }
+        let name = try section.choice("name", of: Name.self, default: .adamw)
+        learningRate = try section.double("learning_rate", default: 1e-3, in: .nonNegative)
+        switch name {
+        case .adamw:
+            rule = .adamW(
+                AdamW.Options(
+                    weightDecay: try section.double("weight_decay", default: 1e-5, in: .nonNegative),
+                    beta1: try section.double("beta1", default: 0.9, in: .belowOne),
+                    beta2: try section.double("beta2", default: 0.999, in: .belowOne),
+                    epsilon: try section.double("epsilon", default: 1e-8, in: .positive)))
+        }
+        gradientClip =
+            section.has("gradient_clip")
+            ? try section.optionalDouble("gradient_clip", in: .nonNegative)
+            : try section.double("gradient_clip", default: 1, in: .nonNegative)
+    }
+}
