@@ -2,12 +2,15 @@ import Foundation
 import HDF5
 import Tensors
 
-/// A small padded file in memory, right until a test breaks it.
+/// A small padded file in memory; valid until a test changes it.
 struct JetFixture {
     var slots: Int
-    var features: [Float]  // jets × slots × 7
-    var identities: [Int32]  // jets × slots
-    var mask: [UInt8]  // jets × slots
+    /// `[jets, slots, 7]`.
+    var features: [Float]
+    /// `[jets, slots]`.
+    var identities: [Int32]
+    /// `[jets, slots]`.
+    var mask: [UInt8]
     var labels: [Int]
     var classNames: [String]? = ["QCD", "top", "W"]
     var featureNames: [String]?
@@ -16,7 +19,7 @@ struct JetFixture {
 
     var jets: Int { labels.count }
 
-    /// Jets of 0 … slots constituents; the values tell jet and slot.
+    /// Jets with 0 … slots constituents; the first feature is 100 · jet + slot.
     init(jets: Int, slots: Int = 6, seed: UInt64 = 1) {
         self.slots = slots
         var random = RandomSequence(RandomKey(seed: seed, stream: .sampling))
@@ -51,7 +54,7 @@ struct JetFixture {
         try file.close()
     }
 
-    /// Writes the same jets in the packed layout; `offsets` replaces where they begin.
+    /// Writes the same jets in the packed format, optionally with other offsets.
     func writePacked(to path: String, offsets: [Int]? = nil) throws {
         let file = try File(creating: path)
         let slots = mask.indices.filter { mask[$0] != 0 }

@@ -15,8 +15,7 @@ let world = makeWorld()
             order: .init(batchSize: batchSize, seed: 4, windowBlocks: 3))
     }
 
-    /// The batches of all ranks together visit each jet once, and each is the batch of a single rank to the
-    /// bit.
+    /// The batches of all ranks together visit each jet once and are bit-identical to the batches of a single rank.
     @Test func anEpochIsTheSameForAnyNumberOfRanks() throws {
         let paths = [sample("val"), sample("test")]
         let mine = try loader(try JetDataset(paths: paths, on: world))
@@ -40,7 +39,7 @@ let world = makeWorld()
         #expect(visited.sorted() == Array(0..<2000))
     }
 
-    /// A choice of jets, and the epochs of it, are those of a single rank.
+    /// A choice of jets and its epochs are the same as on a single rank.
     @Test(arguments: [
         JetChoice(classes: ["Hbb", "QCD"]), JetChoice(jets: 37, seed: 2),
         JetChoice(classes: ["Wqq", "Zqq", "Tbl"], jets: 500, seed: 3),
@@ -59,7 +58,7 @@ let world = makeWorld()
         #expect(visited.count == mine.count && Set(visited).count == mine.count)
     }
 
-    /// Files of unequal length, and at the end of the epoch a batch of one jet: no jet is lost or doubled.
+    /// With files of unequal length and a last batch of one jet, no jet is lost or repeated.
     @Test func unequalFilesAndARankWithoutJets() throws {
         let folder = try world.broadcast(
             FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)").path)
@@ -81,7 +80,7 @@ let world = makeWorld()
                 var visited: [Int] = []
                 for step in 0..<loader.stepsPerEpoch {
                     let batch = try loader.batch(epoch: epoch, step: step)
-                    // Jet j of a file has the first feature 100 j.
+                    // The first feature of jet j of a file is 100 j.
                     for (jet, tokens) in zip(batch.jets, (0..<batch.count).map { batch.offsets[$0] })
                     where !tokens.isEmpty {
                         #expect(
@@ -118,7 +117,7 @@ let world = makeWorld()
         #expect(try fit(on: world) == fit(on: .selfOnly))
     }
 
-    /// Bins do not depend on who holds which of the values.
+    /// Bins do not depend on the distribution of the values over the ranks.
     @Test(arguments: FeatureBins.Spacing.allCases)
     func binsAreTheSameForAnyNumberOfRanks(spacing: FeatureBins.Spacing) throws {
         var random = RandomSequence(RandomKey(seed: 1, stream: .sampling))
@@ -130,7 +129,7 @@ let world = makeWorld()
                 == FeatureBins.fit(values, bins: 17, spacing: spacing, on: .selfOnly))
     }
 
-    /// Threads read while the ranks talk to each other.
+    /// Prefetch threads read while the ranks communicate.
     @Test func prefetchingRunsBesideCollectives() throws {
         let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: world)
         let loader = try loader(dataset, batchSize: 100)
@@ -162,7 +161,7 @@ let world = makeWorld()
         #expect(message.hasPrefix("dataset /mask is missing in \(path)"))
         #expect(try world.allGather(message) == [String](repeating: message, count: world.size))
 
-        // A row that one rank meets: the others hear of it.
+        // An error in a row that a single rank reads is thrown on all ranks.
         fixture.missing = []
         fixture.labels[29] = 99
         _ = try world.onRoot { try fixture.write(to: path) }

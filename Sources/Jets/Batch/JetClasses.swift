@@ -23,8 +23,9 @@ package struct JetClasses: Sendable, Equatable {
     package func indices(in dataset: JetDataset) throws -> [Int32] {
         for name in names where !dataset.classNames.contains(name) {
             throw JetError(
-                "there is no class '\(name)' in \(dataset.paths[0]), which has "
-                    + (dataset.classNames.isEmpty ? "no names" : dataset.classNames.joined(separator: ", ")))
+                "\(dataset.paths[0]) has no class '\(name)': "
+                    + (dataset.classNames.isEmpty
+                        ? "it does not name its classes" : "it has " + dataset.classNames.joined(separator: ", ")))
         }
         return dataset.classNames.map { name in Int32(names.firstIndex(of: name) ?? -1) }
     }

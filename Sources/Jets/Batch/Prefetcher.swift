@@ -41,7 +41,7 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
     private let condition = NSCondition()
     // All properties below are guarded by `condition`.
     private var produce: (@Sendable (Request) throws -> Value)?
-    private var wanted: Request?
+    private var pending: Request?
     private var prepared: (request: Request, result: Result<Value, any Error>)?
     private var isBusy = false
     private var isStopping = false
@@ -61,7 +61,7 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
     func begin(_ request: Request) {
         condition.withLock {
             prepared = nil
-            wanted = request
+            pending = request
             condition.broadcast()
         }
     }
@@ -69,7 +69,7 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
     /// Waits for the value of a request; nil if `begin` was not called for it.
     func take(_ request: Request) -> Result<Value, any Error>? {
         condition.withLock {
-            while wanted != nil || isBusy { condition.wait() }
+            while pending != nil || isBusy { condition.wait() }
             defer { prepared = nil }
             return prepared?.request == request ? prepared?.result : nil
         }
@@ -105,9 +105,9 @@ private final class Worker<Request: Hashable & Sendable, Value: Sendable>: @unch
 
     private func nextRequest() -> Request? {
         condition.withLock {
-            while wanted == nil, !isStopping { condition.wait() }
-            guard !isStopping, let request = wanted else { return nil }
-            wanted = nil
+            while pending == nil, !isStopping { condition.wait() }
+            guard !isStopping, let request = pending else { return nil }
+            pending = nil
             isBusy = true
             return request
         }

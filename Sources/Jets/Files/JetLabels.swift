@@ -11,9 +11,9 @@ struct JetLabels: ~Copyable, Sendable {
     init(path: String, root: borrowing Group, count: Int, as other: String) throws {
         let dataset = try root.dataset("labels")
         guard dataset.shape == [count] else {
-            throw JetStructure.misfit(path, dataset, "\([count]) as in \(other)")
+            throw JetFileRules.misfit(path, dataset, "\([count]) as in \(other)")
         }
-        try JetStructure.require(path, dataset, JetStructure.integers, "integers")
+        try JetFileRules.require(path, dataset, JetFileRules.integers, "integers")
         classNames = dataset.hasAttribute("names") ? try dataset.stringsAttribute("names") : []
         self.path = path
         self.dataset = dataset

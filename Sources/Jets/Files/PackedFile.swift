@@ -31,7 +31,7 @@ package final class PackedFile: JetFile {
         self.constituentLabels = constituentLabels
         layout = try PackedLayout(path: path, root: file.root)
         for name in constituentLabels {
-            try JetStructure.checkConstituentLabels(path, file.root, name, shape: [layout.constituents])
+            try JetFileRules.checkConstituentLabels(path, file.root, name, shape: [layout.constituents])
         }
         self.file = file
     }

@@ -11,7 +11,7 @@ struct PackedLayout: ~Copyable, Sendable {
     /// The number of constituents.
     var constituents: Int { features.shape[0] }
     /// See `JetFile.blockRows`. Blocks are aligned to the chunks of `labels`; chunks of constituents cannot be aligned.
-    var blockRows: Int { JetStructure.blockRows(chunk: labels.chunk) }
+    var blockRows: Int { JetFileRules.blockRows(chunk: labels.chunk) }
 
     private init(
         offsets: consuming Dataset, features: consuming Dataset, identities: consuming Dataset,
@@ -35,25 +35,25 @@ struct PackedLayout: ~Copyable, Sendable {
         let features = try root.dataset("csts")
         let identities = try root.dataset("csts_id")
         guard offsets.shape.count == 1, offsets.shape[0] > 0 else {
-            throw JetStructure.misfit(path, offsets, "one number more than there are jets")
+            throw JetFileRules.misfit(path, offsets, "the number of jets + 1")
         }
         let width = JetFeatures.allNames.count
         guard features.shape.count == 2, features.shape[1] == width else {
-            throw JetStructure.misfit(
+            throw JetFileRules.misfit(
                 path, features,
                 "constituents × the \(width) features " + JetFeatures.allNames.joined(separator: ", "))
         }
         let (jets, constituents) = (offsets.shape[0] - 1, features.shape[0])
         guard jets > 0 else { throw JetError("\(path) holds no jets; leave it out") }
         guard identities.shape == [constituents] else {
-            throw JetStructure.misfit(path, identities, "\([constituents]) as in /csts")
+            throw JetFileRules.misfit(path, identities, "\([constituents]) as in /csts")
         }
         let labels = try JetLabels(path: path, root: root, count: jets, as: "/offsets")
-        try JetStructure.checkJets(path, root, count: jets, as: "/offsets")
-        try JetStructure.require(path, offsets, JetStructure.integers, "integers")
-        try JetStructure.require(path, features, [.float32, .float64], "floating-point numbers")
-        try JetStructure.require(path, identities, JetStructure.integers, "integers")
-        try JetStructure.checkFeatureNames(path, features)
+        try JetFileRules.checkJets(path, root, count: jets, as: "/offsets")
+        try JetFileRules.require(path, offsets, JetFileRules.integers, "integers")
+        try JetFileRules.require(path, features, [.float32, .float64], "floating-point numbers")
+        try JetFileRules.require(path, identities, JetFileRules.integers, "integers")
+        try JetFileRules.checkFeatureNames(path, features)
 
         var ends = [0, 0]
         try ends.withUnsafeMutableBufferPointer { ends in
@@ -85,10 +85,10 @@ struct PackedLayout: ~Copyable, Sendable {
                     "\(path): /offsets, row \(rows.lowerBound + index) is \(start), but offsets rise from 0 "
                         + "to \(constituents), and the one before is \(previous): pack the file again")
             }
-            guard index == 0 || start - previous <= JetStructure.mostConstituents else {
+            guard index == 0 || start - previous <= JetFileRules.maxConstituents else {
                 throw JetError(
                     "\(path): row \(rows.lowerBound + index - 1) has \(start - previous) constituents; "
-                        + "at most \(JetStructure.mostConstituents) can be read: pack the file again")
+                        + "at most \(JetFileRules.maxConstituents) can be read: pack the file again")
             }
         }
         return starts

@@ -32,7 +32,7 @@ package final class PaddedFile: JetFile {
         layout = try PaddedLayout(path: path, root: file.root)
         slots = min(layout.slots, maxConstituents)
         for name in constituentLabels {
-            try JetStructure.checkConstituentLabels(path, file.root, name, shape: [layout.count, layout.slots])
+            try JetFileRules.checkConstituentLabels(path, file.root, name, shape: [layout.count, layout.slots])
         }
         self.file = file
     }

@@ -11,7 +11,7 @@ struct PaddedLayout: ~Copyable, Sendable {
     /// The number of slots of a jet.
     var slots: Int { features.shape[1] }
     /// See `JetFile.blockRows`.
-    var blockRows: Int { JetStructure.blockRows(chunk: features.chunks?[0] ?? 1) }
+    var blockRows: Int { JetFileRules.blockRows(chunk: features.chunks?[0] ?? 1) }
 
     private init(
         features: consuming Dataset, identities: consuming Dataset, mask: consuming Dataset,
@@ -37,29 +37,29 @@ struct PaddedLayout: ~Copyable, Sendable {
         let shape = features.shape
         let width = JetFeatures.allNames.count
         guard shape.count == 3, shape[2] == width, shape[1] > 0 else {
-            throw JetStructure.misfit(
+            throw JetFileRules.misfit(
                 path, features,
                 "jets × constituents × the \(width) features "
                     + JetFeatures.allNames.joined(separator: ", "))
         }
-        guard shape[1] <= JetStructure.mostConstituents else {
+        guard shape[1] <= JetFileRules.maxConstituents else {
             throw JetError(
-                "/csts in \(path) has \(shape[1]) slots a jet; at most \(JetStructure.mostConstituents) can "
+                "/csts in \(path) has \(shape[1]) slots per jet; at most \(JetFileRules.maxConstituents) can "
                     + "be read: write the file again with the leading constituents")
         }
         guard shape[0] > 0 else { throw JetError("\(path) holds no jets; leave it out") }
         guard identities.shape == [shape[0], shape[1]] else {
-            throw JetStructure.misfit(path, identities, "\([shape[0], shape[1]]) as in /csts")
+            throw JetFileRules.misfit(path, identities, "\([shape[0], shape[1]]) as in /csts")
         }
         guard mask.shape == [shape[0], shape[1]] else {
-            throw JetStructure.misfit(path, mask, "\([shape[0], shape[1]]) as in /csts")
+            throw JetFileRules.misfit(path, mask, "\([shape[0], shape[1]]) as in /csts")
         }
         let labels = try JetLabels(path: path, root: root, count: shape[0], as: "/csts")
-        try JetStructure.checkJets(path, root, count: shape[0], as: "/csts")
-        try JetStructure.require(path, features, [.float32, .float64], "floating-point numbers")
-        try JetStructure.require(path, identities, JetStructure.integers, "integers")
-        try JetStructure.require(path, mask, JetStructure.integers + [.boolean], "booleans")
-        try JetStructure.checkFeatureNames(path, features)
+        try JetFileRules.checkJets(path, root, count: shape[0], as: "/csts")
+        try JetFileRules.require(path, features, [.float32, .float64], "floating-point numbers")
+        try JetFileRules.require(path, identities, JetFileRules.integers, "integers")
+        try JetFileRules.require(path, mask, JetFileRules.integers + [.boolean], "booleans")
+        try JetFileRules.checkFeatureNames(path, features)
         self.init(features: features, identities: identities, mask: mask, labels: labels)
     }
 }

@@ -43,10 +43,10 @@ extension UnsafeMutableBufferPointer<Bool> {
     /// Selection sampling (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S): each flag is set with the
     /// probability (number still to be set) / (number of flags left).
     func mark(_ count: Int, random: inout RandomSequence) {
-        var wanted = count
-        for index in indices where wanted > 0 && random.below(self.count - index) < wanted {
+        var remaining = count
+        for index in indices where remaining > 0 && random.below(self.count - index) < remaining {
             self[index] = true
-            wanted -= 1
+            remaining -= 1
         }
     }
 }

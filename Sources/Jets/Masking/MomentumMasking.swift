@@ -18,11 +18,11 @@ package struct MomentumMasking: Masking, Equatable {
     package func dropped(in batch: JetBatch, seed: UInt64, stream: RandomStream = .masking) -> [Bool] {
         let momenta = batch.requiredMomenta
         return dropped(in: batch, seed: seed, stream: stream) { tokens, flags, random in
-            let most = fraction < 1 ? tokens.count - 1 : tokens.count
-            let wanted = fraction * momenta[tokens].reduce(0) { $0 + Double($1.x) }
+            let maximum = fraction < 1 ? tokens.count - 1 : tokens.count
+            let target = fraction * momenta[tokens].reduce(0) { $0 + Double($1.x) }
             var order = Array(0..<tokens.count)
             var (sum, count) = (0.0, 0)
-            while count < most, sum < wanted || fraction == 1 {
+            while count < maximum, sum < target || fraction == 1 {
                 order.swapAt(count, count + random.below(order.count - count))
                 flags[order[count]] = true
                 sum += Double(momenta[tokens.lowerBound + order[count]].x)

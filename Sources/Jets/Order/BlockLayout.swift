@@ -47,14 +47,14 @@ package struct BlockLayout: Sendable, Equatable {
     /// The block that contains a jet.
     package func block(ofJet jet: Int) -> Int {
         invariant(jet >= 0 && jet < count, "jet \(jet) is outside 0..<\(count)")
-        let file = Self.interval(of: jet, in: firstJets)
+        let file = firstJets.lowerBound(of: jet + 1) - 1
         return firstBlocks[file] + (jet - firstJets[file]) / blockRows
     }
 
     /// The number of the file that contains a block.
     package func file(ofBlock block: Int) -> Int {
         invariant(block >= 0 && block < blockCount, "block \(block) is outside 0..<\(blockCount)")
-        return Self.interval(of: block, in: firstBlocks)
+        return firstBlocks.lowerBound(of: block + 1) - 1
     }
 
     /// The file of a block, and the rows in it.
@@ -65,16 +65,6 @@ package struct BlockLayout: Sendable, Equatable {
 
     /// The global index of the first jet of a file.
     package func firstJet(ofFile file: Int) -> Int { firstJets[file] }
-
-    /// The last i with starts[i] ≤ value, so that empty files are skipped.
-    private static func interval(of value: Int, in starts: [Int]) -> Int {
-        var (low, high) = (0, starts.count - 1)
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if starts[middle] <= value { low = middle } else { high = middle }
-        }
-        return low
-    }
 
     package static func == (a: BlockLayout, b: BlockLayout) -> Bool {
         a.blockRows == b.blockRows && a.firstJets == b.firstJets

@@ -78,7 +78,7 @@ package struct JetChoice: Sendable, Equatable {
         guard jets != nil || !counts.isEmpty else {
             return try Self.all(of: Set(chosen), in: layout, on: communicator, reading: labels)
         }
-        var walk = StratifiedWalk(
+        var sample = StratifiedSample(
             quotas: Dictionary(
                 uniqueKeysWithValues: chosen.enumerated().map { index, label in
                     let share = jets.map { max(0, ($0 - index + chosen.count - 1) / chosen.count) }
@@ -87,38 +87,38 @@ package struct JetChoice: Sendable, Equatable {
         var sequence = RandomSequence(RandomKey(seed: seed, stream: .selection))
         let order = Permutation(count: layout.blockCount, key: sequence.next())
         var (start, round) = (0, communicator.size)
-        while !walk.isFull, start < layout.blockCount {
+        while !sample.isFull, start < layout.blockCount {
             let blocks = start..<min(start + round, layout.blockCount)
             let share = communicator.share(of: blocks.count)
             let part = try communicator.agree {
                 try share.flatMap { try labels(order[start + $0]..<order[start + $0] + 1) }
             }
             var rest = try communicator.allGather(part).joined()[...]
-            for position in blocks where !walk.isFull {
+            for position in blocks where !sample.isFull {
                 let block = order[position]
                 let count = layout.jets(ofBlock: block).count
-                walk.take(rest.prefix(count), ofBlock: block)
+                sample.take(rest.prefix(count), ofBlock: block)
                 rest = rest.dropFirst(count)
             }
             start = blocks.upperBound
             round = min(2 * round, max(1024, communicator.size))
         }
         try communicator.agree {
-            for label in chosen where walk.quotas[label]! > 0 && walk.wanted[label] != Self.unbounded {
-                let (wanted, found) = (walk.wanted[label]!, walk.wanted[label]! - walk.quotas[label]!)
+            for label in chosen where sample.missing[label]! > 0 && sample.quotas[label] != Self.unbounded {
+                let (required, found) = (sample.quotas[label]!, sample.quotas[label]! - sample.missing[label]!)
                 let (source, advice) =
-                    jets == nil ? ("the objective", "ask for fewer") : ("data.jets", "lower data.jets")
+                    jets == nil ? ("the objective", "use fewer") : ("data.jets", "lower data.jets")
                 throw JetError(
-                    "\(source) asks for \(wanted) jets of class '\(classNames[Int(label)])', but the files have "
+                    "\(source) requires \(required) jets of class '\(classNames[Int(label)])', but the files have "
                         + "\(found): \(advice), or leave the class out of data.classes")
             }
         }
-        return walk.selection
+        return sample.selection
     }
 
     /// All jets of some classes.
     private static func all(
-        of wanted: Set<Int32>, in layout: BlockLayout, on communicator: Communicator,
+        of classes: Set<Int32>, in layout: BlockLayout, on communicator: Communicator,
         reading labels: (_ blocks: Range<Int>) throws -> [Int32]
     ) throws -> JetSelection {
         let wordsPerBlock = JetSelection.wordsPerBlock(of: layout)
@@ -133,7 +133,7 @@ package struct JetChoice: Sendable, Equatable {
                 for block in part {
                     var words = [UInt64](repeating: 0, count: wordsPerBlock)
                     let count = layout.jets(ofBlock: block).count
-                    for (row, label) in rest.prefix(count).enumerated() where wanted.contains(label) {
+                    for (row, label) in rest.prefix(count).enumerated() where classes.contains(label) {
                         words[row / 64] |= 1 << UInt64(row % 64)
                     }
                     rest = rest.dropFirst(count)
@@ -152,12 +152,12 @@ package struct JetChoice: Sendable, Equatable {
     }
 }
 
-/// Collects jets of each class, block by block, until the quota of the class is full.
-private struct StratifiedWalk {
+/// Jets of each class, collected block by block until the quota of the class is full.
+private struct StratifiedSample {
     /// The number of jets of each label to take.
-    let wanted: [Int32: Int]
+    let quotas: [Int32: Int]
     /// The number of jets of each label that are still missing.
-    private(set) var quotas: [Int32: Int]
+    private(set) var missing: [Int32: Int]
     private var left: Int
     private let layout: BlockLayout
     private var bits: [Int: [UInt64]] = [:]
@@ -165,8 +165,8 @@ private struct StratifiedWalk {
     var isFull: Bool { left == 0 }
 
     init(quotas: [Int32: Int], layout: BlockLayout) {
-        wanted = quotas
         self.quotas = quotas
+        missing = quotas
         left = quotas.values.reduce(0, +)
         self.layout = layout
     }
@@ -175,8 +175,8 @@ private struct StratifiedWalk {
         var words = [UInt64](repeating: 0, count: JetSelection.wordsPerBlock(of: layout))
         var taken = 0
         for (row, label) in labels.enumerated() {
-            guard let quota = quotas[label], quota > 0 else { continue }
-            quotas[label] = quota - 1
+            guard let count = missing[label], count > 0 else { continue }
+            missing[label] = count - 1
             words[row / 64] |= 1 << UInt64(row % 64)
             taken += 1
         }

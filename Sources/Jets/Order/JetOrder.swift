@@ -136,12 +136,7 @@ private struct EpochOrder {
     /// The position of the first jet of a window in the epoch.
     func start(ofWindow window: Int) -> Int {
         let slots = min(window * windowBlocks, blocks.count)
-        var (low, high) = (0, shortSlots.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if shortSlots[middle] < slots { low = middle + 1 } else { high = middle }
-        }
-        return slots * numbering.layout.blockRows - missing[low]
+        return slots * numbering.layout.blockRows - missing[shortSlots.lowerBound(of: slots)]
     }
 
     func positions(ofWindow window: Int) -> Range<Int> {

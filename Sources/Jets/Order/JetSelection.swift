@@ -47,7 +47,7 @@ package struct JetSelection: Sendable, Equatable {
 
     /// The index of a block in `blocks`; nil if none of its jets is selected.
     func index(ofBlock block: Int) -> Int? {
-        let index = Self.lowerBound(of: block, in: blocks)
+        let index = blocks.lowerBound(of: block)
         return index < blocks.count && blocks[index] == block ? index : nil
     }
 
@@ -65,7 +65,7 @@ package struct JetSelection: Sendable, Equatable {
     /// The index in `blocks` of the block with the selected jet `number` (below `count`), and the number of the jet
     /// among the selected ones of the block.
     func place(of number: Int) -> (index: Int, position: Int) {
-        let index = Self.lowerBound(of: number + 1, in: starts) - 1
+        let index = starts.lowerBound(of: number + 1) - 1
         return (index, number - starts[index])
     }
 
@@ -88,15 +88,5 @@ package struct JetSelection: Sendable, Equatable {
         func mix(_ hash: UInt64, _ word: UInt64) -> UInt64 { (hash ^ word) &* 0x100_0000_01b3 }
         let hash = blocks.reduce(0xcbf2_9ce4_8422_2325) { mix($0, UInt64($1)) }
         return bits.reduce(hash, mix)
-    }
-
-    /// The first index whose value is at least `value`.
-    private static func lowerBound(of value: Int, in values: [Int]) -> Int {
-        var (low, high) = (0, values.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if values[middle] < value { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

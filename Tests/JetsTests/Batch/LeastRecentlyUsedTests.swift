@@ -19,7 +19,7 @@ import Testing
         var cache = LeastRecentlyUsed<Int>(minimum: 2, budget: 100) { $0 }
         for number in 0..<20 { _ = cache.value(number) { 10 } }
         #expect(cache.count == 10)
-        // Large ones push the small out, but for the minimum.
+        // Large values evict small ones down to the minimum number.
         for number in 20..<23 { _ = cache.value(number) { 1000 } }
         #expect(cache.count == 2)
     }

@@ -59,7 +59,7 @@ extension JetOrder {
         #expect(order.jets(epoch: 7, step: 2) == Array(20..<25))
     }
 
-    /// A batch holds each of its blocks in one piece, with rising rows, so that a rank reads few blocks.
+    /// The jets of each block are contiguous in a batch, with rising rows, so that a rank reads few blocks.
     @Test func aBatchIsInTheOrderOfStorage() {
         let order = JetOrder(
             count: 10_003, blockRows: 100, windowBlocks: 16, batchSize: 300, seed: 9, shuffle: true)
@@ -79,7 +79,7 @@ extension JetOrder {
         }
     }
 
-    /// A hundred million jets cost what a thousand do, and a rank of 64 touches a few blocks a batch.
+    /// The order of 10⁸ jets needs no more memory than that of 1000; one of 64 ranks reads few blocks for a batch.
     @Test func longEpochsNeedNoMemory() {
         let order = JetOrder(count: 100_000_037, blockRows: 1000, batchSize: 1024, seed: 3, shuffle: true)
         #expect(order.stepsPerEpoch == 97_657)
@@ -97,7 +97,7 @@ extension JetOrder {
         #expect(Set(jets.map { order.layout.block(ofJet: $0) }).count > 32)
     }
 
-    /// The short block of a file may stand anywhere in an epoch; no position is lost or doubled around it.
+    /// No jet is lost or repeated around the short blocks at the ends of files.
     @Test func twoStepsOfALongEpochShareNoJet() {
         let layout = BlockLayout(fileLengths: [Int](repeating: 123_457, count: 40), blockRows: 1000)
         let order = JetOrder(layout: layout, windowBlocks: 3, batchSize: 2000, seed: 3, shuffle: true)
@@ -111,21 +111,5 @@ extension JetOrder {
         let shares = (0..<size).map { Communicator.share(of: count, rank: $0, size: size) }
         #expect(shares.flatMap { Array($0) } == Array(0..<count))
         #expect(shares.map(\.count).max()! - shares.map(\.count).min()! <= 1)
-    }
-}
-
-@Suite struct BlockLayoutTests {
-    @Test func blocksLieInOneFile() {
-        let layout = BlockLayout(fileLengths: [25, 0, 10, 3], blockRows: 10)
-        #expect(layout.count == 38)
-        #expect(
-            (0..<layout.blockCount).map { layout.jets(ofBlock: $0) } == [
-                0..<10, 10..<20, 20..<25, 25..<35, 35..<38,
-            ])
-        #expect((0..<layout.blockCount).map { layout.file(ofBlock: $0) } == [0, 0, 0, 2, 3])
-        for block in 0..<layout.blockCount {
-            #expect(layout.jets(ofBlock: block).allSatisfy { layout.block(ofJet: $0) == block })
-        }
-        #expect(layout.firstJet(ofFile: 2) == 25)
     }
 }

@@ -10,7 +10,7 @@ import Testing
             momenta: [SIMD3(25, 0.3, -0.2), SIMD3(40, 0, 0), SIMD3(30, 0, .pi / 2)],
             offsets: Offsets(counts: [1, 0, 2]))
         expectNear(jets.transverseMomenta, [25, 0, 50])
-        // E = 70, p = 50; the mass of one particle is the rounding of squares of 25.
+        // E = 70, p = 50; the mass of a single particle is the rounding error of its squared momentum.
         expectNear([jets.masses[1], jets.masses[2]], [0, 2400.0.squareRoot()])
         #expect(jets.masses[0] < 1e-5)
     }
@@ -24,7 +24,7 @@ import Testing
             jets.transverseMomenta, [(120 * 120 + 35 * 35 + 2 * 120 * 35 * cos(0.45)).squareRoot()])
     }
 
-    /// Turned and boosted along the beam, a jet has the same pT and mass.
+    /// Rotation in φ and a boost along the beam leave pT and mass unchanged.
     @Test func theAxisDoesNotCount() {
         var random = RandomSequence(RandomKey(seed: 1, stream: .sampling))
         let momenta = (0..<30).map { _ in

@@ -2,11 +2,11 @@ import Jets
 import TestSupport
 import Testing
 
-/// Whole numbers of each constituent beside the features.
+/// Integers of each constituent besides the features.
 @Suite struct ConstituentLabelsTests {
     private let names = ["track_type", "vtx_id"]
 
-    /// A packed file and a padded one, cut to fewer constituents, have the same.
+    /// Reading part of a file, or fewer constituents, gives the same integers as reading all of it.
     @Test(arguments: [15, 4]) func bothLayoutsAgree(maxConstituents: Int) throws {
         let packed = try openJetFile(
             sample("btag"), maxConstituents: maxConstituents, constituentLabels: names)

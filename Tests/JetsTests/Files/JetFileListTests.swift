@@ -58,12 +58,12 @@ import Testing
             var jets: [Int] = []
             for step in 0..<loader.stepsPerEpoch { jets += try loader.batch(epoch: 0, step: step).jets }
             #expect(jets.sorted() == Array(0..<14_000))
-            // Other tests of this process may open some meanwhile.
+            // Other tests of this process may open files at the same time.
             #expect(try descriptors() - before < 200)
         }
     }
 
-    /// A file that changes under a run is an error, not other jets.
+    /// A file that is replaced during a run is an error.
     @Test func aFileThatIsReplaced() throws {
         try withFolder { folder in
             let dataset = try JetDataset(paths: [folder], on: alone)
@@ -107,12 +107,12 @@ import Testing
         }
     }
 
-    /// A bit that changed on the disk makes the checksum or the decompression of its chunk fail.
+    /// With a flipped bit, the checksum or the decompression of the chunk fails.
     @Test(arguments: [true, false])
     func flippedBitsAreNamed(packed: Bool) throws {
         try damaged(packed: packed) { path in
             var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-            // The largest part of the file are the chunks of /csts.
+            // Most of the file are the chunks of /csts.
             for index in stride(from: bytes.count / 4, to: bytes.count * 3 / 4, by: 1009) {
                 bytes[index] ^= 16
             }

@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    /// Where many values are equal, they become the middle of the step, as in scikit-learn.
+    /// Equal values are mapped to the middle of their step, as in scikit-learn.
     @Test func equalQuantilesGiveTheMiddle() throws {
         let pt = try JetFeatures(["pt"])
         let preprocessing = try QuantilePreprocessing(features: pt, quantiles: [0, 1, 1, 1, 1, 2, 3, 4, 5])

@@ -71,7 +71,7 @@ import Testing
     @Test func blocksFollowTheChunks() {
         let chunks = [1, 7, 240, 999, 1000, 1001, 4096, 100_000]
         #expect(
-            chunks.map { JetStructure.blockRows(chunk: $0) } == [1000, 994, 960, 999, 1000, 1001, 4096, 4096])
+            chunks.map { JetFileRules.blockRows(chunk: $0) } == [1000, 994, 960, 999, 1000, 1001, 4096, 4096])
     }
 
     // MARK: Faults
@@ -84,7 +84,7 @@ import Testing
         try faults(change) { _ = try openJetFile($0, maxConstituents: 6).read(rows: 10..<30) }
     }
 
-    /// What `work` throws about a changed file, the path shortened to its name.
+    /// The error about a changed file, with the path shortened to its name.
     private func faults(_ change: (inout JetFixture) -> Void, _ work: (String) throws -> Void) throws
         -> String
     {
@@ -107,7 +107,7 @@ import Testing
         #expect(message.contains("/nowhere/train.h5") && message.contains("no such file"))
     }
 
-    /// Replaces one dataset by another of that shape and type.
+    /// The error after a dataset is replaced by one of the given shape and type.
     private func replacing(_ name: String, shape: [Int], type: ElementType) throws -> String {
         var fixture = JetFixture(jets: 30)
         fixture.missing = [name]

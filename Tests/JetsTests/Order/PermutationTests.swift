@@ -33,7 +33,7 @@ import Testing
         #expect(counts.values.reduce(0.0) { $0 + (Double($1) - 200) * (Double($1) - 200) / 200 } < 62)
     }
 
-    /// Where an element goes says nothing about where its neighbour goes.
+    /// The positions of adjacent elements are uncorrelated.
     @Test func neighboursPart() {
         let count = 10_000
         let permutation = Permutation(count: count, key: 11)

@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    /// Without a track there is nothing to say of impact parameters, in any jet.
+    /// The impact parameters of constituents without a track are 0 in any jet.
     @Test func neutralConstituentsHaveNoImpactParameters() throws {
         let stored = (0..<21).map { Float($0 % 7 + 1) }
         let values = apply(try some(), stored, identities: [0, 2, 5])

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct PackedFileTests {
-    /// Writes the jets in both layouts and opens them.
+    /// Writes the jets in both formats and opens the files.
     private func withBoth<R>(
         _ fixture: JetFixture, maxConstituents: Int = 128, _ body: (any JetFile, any JetFile) throws -> R
     ) throws -> R {
@@ -20,7 +20,7 @@ import Testing
     @Test(arguments: [1, 3, 6, 128])
     func bothLayoutsGiveTheSameBlocks(maxConstituents: Int) throws {
         var fixture = JetFixture(jets: 45)
-        // A hole in the mask takes a slot of the padded layout, so that it counts when slots are cut.
+        // A hole in the mask occupies a slot of the padded format and counts towards the maximum.
         if maxConstituents >= 6 { fixture.mask[6 * 6 + 1] = 0 }
         try withBoth(fixture, maxConstituents: maxConstituents) { padded, packed in
             #expect(padded is PaddedFile && packed is PackedFile)
@@ -108,7 +108,7 @@ import Testing
                 + "write the file again with those")
         #expect(
             try fault { $0.labels[29] = 3 }.hasPrefix("train.h5: /labels, row 29 is 3, but the file names"))
-        // What is cut off is not looked at.
+        // Constituents beyond the maximum are not checked.
         let cut = try fault({ $0.features[(26 * 6 + 2) * 7] = .nan }) {
             _ = try openJetFile($0, maxConstituents: 2).read(rows: 10..<30)
         }

@@ -15,7 +15,7 @@ import TestSupport
         return summary
     }
 
-    /// Adds datasets a jet and a constituent, whose values tell where they belong.
+    /// Adds datasets with a row for each jet and for each constituent, numbered consecutively.
     private func addDatasets(to path: String, jets: Int, slots: Int) throws {
         let file = try File(opening: path, .readWrite)
         try file.root.write((0..<jets * 5).map { Float($0) }, shape: [jets, 5], as: "jets")

@@ -1,14 +1,14 @@
 import HDF5
 
 /// Rules for files of jets of any format.
-package enum JetStructure {
+package enum JetFileRules {
     /// The permitted types of identities, labels and offsets.
     static let integers: [ElementType] = [
         .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64,
     ]
 
     /// The largest number of constituents of a jet in a file, so that blocks of such jets fit into memory.
-    static let mostConstituents = 16384
+    static let maxConstituents = 16384
 
     /// The number of jets to read at once: whole chunks of about a thousand jets in total if chunks are small, at most
     /// 4096 jets if they are large, because a rank caches many blocks.
@@ -39,7 +39,7 @@ package enum JetStructure {
         _ path: String, _ root: borrowing Group, _ name: String, shape: [Int]
     ) throws {
         guard root.contains(name) else {
-            throw JetError("\(path) has no dataset '\(name)', which this task learns; write the file with it")
+            throw JetError("\(path) has no dataset '\(name)', which holds the targets of this task; write the file with it")
         }
         let dataset = try root.dataset(name)
         guard dataset.shape == shape else { throw misfit(path, dataset, "\(shape) as in /csts") }

@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    /// What the loader gives is what the files hold of the chosen jets.
+    /// The batches of a choice contain the same jets as the files.
     @Test func batchesHoldTheChosenJets() throws {
         try withDataset(JetChoice(jets: 500, seed: 1)) { dataset in
             let all = JetLoader(
@@ -90,9 +90,9 @@ import Testing
                 == "data.classes: there is no class 'Z' in the files; they have QCD, top, W")
         #expect(
             message(JetChoice(jets: 5000))
-                == "data.jets asks for 1667 jets of class 'top', but the files have 1666: lower data.jets, or "
+                == "data.jets requires 1667 jets of class 'top', but the files have 1666: lower data.jets, or "
                 + "leave the class out of data.classes"
-                || message(JetChoice(jets: 5000)).hasPrefix("data.jets asks for 1666 jets of class 'W', but"))
+                || message(JetChoice(jets: 5000)).hasPrefix("data.jets requires 1666 jets of class 'W', but"))
         try withScratchFile { path in
             var fixture = JetFixture(jets: 10)
             fixture.classNames = nil

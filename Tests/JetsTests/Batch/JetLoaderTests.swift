@@ -33,7 +33,7 @@ import TestSupport
         }
     }
 
-    /// The parts of 2, 3 and 8 ranks together are the batch of one, to the bit.
+    /// The concatenated parts of 2, 3 and 8 ranks are bit-identical to the batch of a single rank.
     @Test(arguments: [2, 3, 8])
     func theBatchIsTheSameForAnyNumberOfRanks(size: Int) throws {
         let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: alone)

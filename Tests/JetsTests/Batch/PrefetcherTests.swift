@@ -25,7 +25,7 @@ import Testing
             #expect(try prefetcher.value(for: request, thenPreparing: request + 1) == "value \(request)")
         }
         #expect(log.requests.withLock { Array($0.prefix(10)) } == Array(0..<10))
-        // The first value was not announced; the others are made elsewhere, if there is a thread.
+        // The first value was not prepared; the others are produced on the thread, if there is one.
         let caller = ObjectIdentifier(Thread.current)
         let elsewhere = log.threads.withLock { $0.prefix(10).count { $0 != caller } }
         #expect(elsewhere == (isThreaded ? 9 : 0))
@@ -59,7 +59,7 @@ import Testing
         #expect(try prefetcher.value(for: 14) == "value 14")
     }
 
-    /// The thread ends with the prefetcher, after the value that it works on, and holds on to nothing.
+    /// The thread ends with the prefetcher, after the value in progress, and retains nothing.
     @Test func endsWithItsOwner() throws {
         final class Token: Sendable {}
         weak var weakToken: Token?

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct MaskingTests {
-    /// Jets with those numbers of constituents, whose momenta depend on the jet's index alone.
+    /// Jets with the given numbers of constituents, whose momenta depend only on the index of the jet.
     private static func batch(_ jets: [Int], counts: [Int], epoch: Int = 1) -> JetBatch {
         let offsets = Offsets(counts: counts)
         var momenta: [SIMD3<Float>] = []
@@ -70,7 +70,7 @@ import Testing
         #expect(counts.values.reduce(0.0) { $0 + (Double($1) - 500) * (Double($1) - 500) / 500 } < 40)
     }
 
-    /// What is dropped carries the fraction, and would not without one of its constituents.
+    /// The dropped constituents carry at least the fraction of pT, and less than it without the last of them.
     @Test(arguments: [0, 0.3, 0.6, 1])
     func momentumDropsAFractionOfThePT(fraction: Double) {
         let (batch, jets) = dropped(MomentumMasking(fraction: fraction))
@@ -102,7 +102,7 @@ import Testing
         #expect(abs(histogram[4] - 200) < 70 && abs(histogram[14] - 200) < 70)
     }
 
-    /// The dropped constituents are the nearest to one of them, whichever that is.
+    /// The dropped constituents are the nearest ones to one of them.
     @Test(arguments: [0, 0.4, 1])
     func nearestDropsANeighbourhood(fraction: Double) {
         let (batch, jets) = dropped(NearestMasking(fraction: fraction))
