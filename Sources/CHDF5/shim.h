@@ -3,7 +3,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Swift does not import macros that cast or call H5open(): each one used becomes a function of the same name.
+// Swift does not import macros that expand to casts or calls of H5open(). A function wraps each of them.
 #define KAON_WRAP(type, name) static inline type kaon_##name(void) { return name; }
 
 KAON_WRAP(hid_t, H5T_NATIVE_FLOAT)
@@ -34,13 +34,14 @@ KAON_WRAP(hid_t, H5E_DEFAULT)
 
 #undef KAON_WRAP
 
-// The communicator travels as a plain pointer: Swift sees one type for it, whichever module it came from.
+// Takes the communicator as a void pointer, because the modules CHDF5 and COpenMPI import MPI_Comm as different types.
 static inline herr_t kaon_H5Pset_fapl_mpio(hid_t list, void *communicator)
 {
     return H5Pset_fapl_mpio(list, (MPI_Comm)communicator, MPI_INFO_NULL);
 }
 
-// Swift does not import functions with variable arguments either. A file in memory; negative where there is none.
+// The descriptor of a new file in memory, or -1 if the system does not support it. syscall() is variadic, which Swift
+// does not import.
 static inline int kaon_memory_file(void)
 {
 #ifdef SYS_memfd_create

@@ -1,7 +1,7 @@
 #pragma once
 #include <mpi.h>
 
-// Swift does not import macros that expand to casts: each one used becomes a function of the same name.
+// Swift does not import macros that expand to casts. A function wraps each of them.
 #define KAON_WRAP(type, name) static inline type _Nonnull kaon_##name(void) { return name; }
 
 KAON_WRAP(MPI_Comm, MPI_COMM_WORLD)

@@ -5,10 +5,10 @@ import Jets
 import NN
 import Runs
 
-/// A checkpoint, for `inspect` and for a run that goes on.
+/// A checkpoint, for `inspect` and for a run that is continued.
 ///
-/// Half of the inputs are damaged, and have to be noticed. In the others the checksums are made right again,
-/// for the readers behind them.
+/// Half of the inputs are damaged, which has to be detected. In the others the checksums are recomputed after the
+/// damage, to test the readers behind them.
 struct CheckpointSubject: Subject {
     private let path: String
     private let valid: [UInt8]
@@ -50,10 +50,10 @@ struct CheckpointSubject: Subject {
     func tryInput(_ random: inout SplitMix) throws {
         var bytes = valid
         Mutation.apply(to: &bytes, &random)
-        let isMended = random.oneIn(2)
-        if isMended { HDF5Checksums.mend(&bytes) }
+        let isRepaired = random.oneIn(2)
+        if isRepaired { HDF5Checksums.repair(&bytes) }
         try Data(bytes).write(to: URL(fileURLWithPath: path))
-        if isMended { try FileSeal.write(to: path) }
+        if isRepaired { try FileSeal.write(to: path) }
 
         var complaints: [any Error] = []
         do { _ = try inspect([path]) } catch { complaints.append(error) }
@@ -65,12 +65,12 @@ struct CheckpointSubject: Subject {
                 order = try $0.stringAttribute("order")
             }
             _ = try Checkpoint.configuration(of: path)
-            guard isMended || bytes == valid else { throw Fault(description: "damage was not noticed") }
+            guard isRepaired || bytes == valid else { throw Fault(description: "the damage was not detected") }
             guard
-                isMended
+                isRepaired
                     || found == state && order.hasPrefix("6 jets")
                         && Self.bits(parameters, optimizer) == values
-            else { throw Fault(description: "not what was written") }
+            else { throw Fault(description: "the contents differ from those that were written") }
         } catch let fault as Fault {
             throw fault
         } catch { complaints.append(error) }

@@ -2,9 +2,9 @@ import Configuration
 import Foundation
 import Runs
 
-/// A configuration file with overrides after it.
+/// A configuration file with overrides.
 ///
-/// One that is taken, with all defaults written out, says the same when it is read again.
+/// If it is accepted, the resolved configuration, with all defaults, is accepted too and resolves to itself.
 struct ConfigurationSubject: Subject {
     private let path: String
     private let texts: [String]
@@ -49,14 +49,14 @@ struct ConfigurationSubject: Subject {
         do {
             again = try RunOptions(Configuration(yaml: options.resolved), name: "x")
         } catch {
-            throw Fault(description: "taken, but not with all defaults written out: \(error)")
+            throw Fault(description: "accepted, but its resolved form is refused: \(error)")
         }
         guard again.resolved == options.resolved else {
-            throw Fault(description: "not the same when it is read again")
+            throw Fault(description: "the resolved form changes when it is read again")
         }
         for step in [0, 1, options.training.steps / 2, options.training.steps] {
             guard options.schedule.factor(step: step).isFinite else {
-                throw Fault(description: "no finite learning rate at step \(step)")
+                throw Fault(description: "the learning rate is not finite at step \(step)")
             }
         }
     }
@@ -71,7 +71,7 @@ struct ConfigurationSubject: Subject {
         return text
     }
 
-    /// The dotted paths of all keys, in block style with two spaces a level.
+    /// The dotted paths of all keys in a YAML text in block style with two spaces per level.
     private static func paths(in yaml: String) -> [String] {
         var stack: [String] = []
         return yaml.split(separator: "\n").compactMap { line in

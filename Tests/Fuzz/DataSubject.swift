@@ -3,8 +3,7 @@ import Foundation
 import Jets
 import System
 
-/// A file of jets, padded or packed, in the old and the new format of HDF5, for `inspect`, `pack` and
-/// training.
+/// A data file, padded or packed, in the old and the new format of HDF5, for `inspect`, `pack` and training.
 struct DataSubject: Subject {
     private let folder: String
     private let valid: [[UInt8]]
@@ -12,9 +11,9 @@ struct DataSubject: Subject {
     init(_ folder: String) throws {
         self.folder = folder
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        let old = ["Fixtures/fuzz/padded.h5", "Fixtures/fuzz/packed.h5", "HDF5Tests/Fixtures/h5py.h5"]
-        var paths = old.map { tests.appendingPathComponent($0).path }
-        // The product's own, compressed and not.
+        let fixtures = ["Fixtures/fuzz/padded.h5", "Fixtures/fuzz/packed.h5", "HDF5Tests/Fixtures/h5py.h5"]
+        var paths = fixtures.map { tests.appendingPathComponent($0).path }
+        // Files written by kaon, without and with compression.
         for (name, compression) in [("zero.h5", 0), ("four.h5", 4)] {
             paths.append(folder + "/" + name)
             _ = try pack(
@@ -28,7 +27,7 @@ struct DataSubject: Subject {
     func tryInput(_ random: inout SplitMix) throws {
         var bytes = random.element(valid)
         Mutation.apply(to: &bytes, &random)
-        if random.oneIn(2) { HDF5Checksums.mend(&bytes) }
+        if random.oneIn(2) { HDF5Checksums.repair(&bytes) }
         let path = folder + "/input.h5"
         try Data(bytes).write(to: URL(fileURLWithPath: path))
 
@@ -44,14 +43,14 @@ struct DataSubject: Subject {
                 overwrites: true,
                 console: Console(isSilent: true))
         }
-        // Each has to be in words; the last stands for all.
+        // All messages are checked; the last error is rethrown for the count of refused inputs.
         for error in complaints {
             if let fault = complaint(about: "\(error)") { throw Fault(description: fault) }
         }
         if let last = complaints.last { throw last }
     }
 
-    /// Reads as training does: block by block.
+    /// Reads the first blocks, as training does.
     private static func readAll(_ path: String) throws {
         let file = try openJetFile(path, maxConstituents: 128)
         let rows = file.blockRows

@@ -1,22 +1,20 @@
 import Foundation
 import HDF5
 
-/// Feeds one reader of kaon with inputs that are made from seeds, each a damaged or hostile variant of a
-/// valid one.
+/// Tests one reader of kaon with damaged and hostile variants of valid inputs, generated from seeds.
 ///
 ///     fuzz SUBJECT FIRST END FOLDER
 ///
-/// takes the seeds FIRST ..< END. FOLDER holds what the inputs are made from, the input of the moment, and
-/// `progress`: its seed, and how many before it were taken and refused. An input that crashes or hangs the
-/// reader ends the process; whoever started it looks there, and starts it again behind that seed.
-/// `scripts/fuzz.sh` does.
+/// uses the seeds FIRST ..< END. FOLDER holds the valid inputs, the current input, and `progress`: the current seed and
+/// the counts of accepted and refused inputs. An input that crashes or hangs the reader ends the process;
+/// `scripts/fuzz.sh` reads `progress` and restarts after that seed.
 ///
-/// Every input is taken, or refused with one sentence; other complaints are faults, told on standard output.
+/// Every input must be accepted or refused with one sentence. Anything else is a fault, printed on standard output.
 @main
 enum Fuzz {
-    /// Seconds that an input may take: of the processor, which other programs do not shorten, and by the clock.
+    /// Limits for one input: processor time, which is independent of other programs, and wall-clock time [s].
     static let limits: (processor: Int, clock: UInt32) = (10, 300)
-    /// A small file must not take more memory [bytes].
+    /// Limit of the address space; the inputs are small [bytes].
     static let memory: rlim_t = 6 << 30
 
     static func main() throws {
@@ -35,7 +33,7 @@ enum Fuzz {
             case "safetensors": try SafetensorsSubject(folder)
             case "data": try DataSubject(folder)
             case "checkpoint": try CheckpointSubject(folder)
-            default: fail("there is no subject \(arguments[1])")
+            default: fail("unknown subject \(arguments[1])")
             }
         let progress = Progress(folder + "/progress")
         for seed in first..<end {
@@ -44,13 +42,13 @@ enum Fuzz {
             setTimer(processor: limits.processor, clock: limits.clock)
             do {
                 try subject.tryInput(&random)
-                progress.taken += 1
+                progress.accepted += 1
             } catch let fault as Fault {
-                tell("seed \(seed): \(fault.description)")
+                report("seed \(seed): \(fault.description)")
                 progress.faults += 1
             } catch {
                 if let fault = complaint(about: "\(error)") {
-                    tell("seed \(seed): \(fault)")
+                    report("seed \(seed): \(fault)")
                     progress.faults += 1
                 } else {
                     progress.refused += 1
@@ -61,15 +59,15 @@ enum Fuzz {
         progress.begin(end)
     }
 
-    /// Has signals end the process after some seconds; 0 for no end.
+    /// Sets timers whose signals end the process [s]; 0 for none.
     private static func setTimer(processor: Int, clock: UInt32) {
         var time = itimerval(it_interval: timeval(), it_value: timeval(tv_sec: processor, tv_usec: 0))
         setitimer(__itimer_which_t(ITIMER_PROF.rawValue), &time, nil)
         alarm(clock)
     }
 
-    /// At once: the next input may end the process.
-    private static func tell(_ text: String) { FileHandle.standardOutput.write(Data("\(text)\n".utf8)) }
+    /// Prints without buffering, because the next input may end the process.
+    private static func report(_ text: String) { FileHandle.standardOutput.write(Data("\(text)\n".utf8)) }
 
     private static func fail(_ text: String) -> Never {
         FileHandle.standardError.write(Data("fuzz: \(text)\n".utf8))
@@ -77,23 +75,23 @@ enum Fuzz {
     }
 }
 
-/// A reader and what its inputs are made from.
+/// A reader and its valid inputs.
 protocol Subject {
-    /// Makes an input and has it read. Throws what the reader throws, or `Fault` where it did wrong.
+    /// Generates an input and reads it. Throws the errors of the reader, or `Fault` if it fails in another way.
     func tryInput(_ random: inout SplitMix) throws
 }
 
-/// Something that a reader must not do.
+/// Incorrect behaviour of a reader.
 struct Fault: Error {
     let description: String
 }
 
-/// What is wrong with the words of a refusal; nil if they are one sentence. (Several unknown keys of a
-/// configuration come one a line.)
+/// The fault in the message of an error; nil if the message is one sentence. (Unknown keys of a configuration are
+/// listed one per line.)
 func complaint(about text: String) -> String? {
     let shown = text.prefix(300)
-    if text.isEmpty { return "refused without a word" }
-    if text.utf8.count > 4000 { return "a refusal of \(text.utf8.count) bytes: \(shown)" }
+    if text.isEmpty { return "refused without a message" }
+    if text.utf8.count > 4000 { return "a message of \(text.utf8.count) bytes: \(shown)" }
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     if lines.count > 1, !lines.allSatisfy({ $0.contains("unknown key") }) { return "several lines: \(shown)" }
     if text.unicodeScalars.contains(where: { $0.value < 0x20 && $0 != "\n" || $0.value == 0x7f }) {
@@ -105,9 +103,9 @@ func complaint(about text: String) -> String? {
     return nil
 }
 
-/// Where the work stands, in a file that outlives the process.
+/// The progress, in a file that survives a crash.
 final class Progress {
-    var taken = 0, refused = 0, faults = 0
+    var accepted = 0, refused = 0, faults = 0
     private let file: Int32
 
     init(_ path: String) {
@@ -115,15 +113,15 @@ final class Progress {
     }
 
     func begin(_ seed: UInt64) {
-        // Equally long, so that no rest of an older line is left.
+        // Of constant length, so that it replaces the previous line completely.
         let line =
-            [Int(seed), taken, refused, faults].map { String(format: "%019d", $0) }.joined(separator: " ")
+            [Int(seed), accepted, refused, faults].map { String(format: "%019d", $0) }.joined(separator: " ")
             + "\n"
         _ = line.withCString { pwrite(file, $0, strlen($0), 0) }
     }
 }
 
-/// Random numbers of a seed (SplitMix64).
+/// A seeded generator of random numbers (SplitMix64).
 struct SplitMix: RandomNumberGenerator {
     private var state: UInt64
 
@@ -139,7 +137,7 @@ struct SplitMix: RandomNumberGenerator {
 
     mutating func below(_ count: Int) -> Int { Int.random(in: 0..<max(1, count), using: &self) }
 
-    /// True once in `count` times.
+    /// True with probability 1 / `count`.
     mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
 
     mutating func element<T>(_ values: [T]) -> T { values[below(values.count)] }

@@ -1,11 +1,11 @@
-/// The checksums of HDF5's own metadata, made right again after a change, so that the change is read at all.
+/// Recomputes the checksums of HDF5's metadata after a change, so that the library reads the changed metadata.
 enum HDF5Checksums {
-    /// Mends the superblock (version 2 and 3) and all object headers (version 2) that can be found.
-    static func mend(_ bytes: inout [UInt8]) {
-        // Behind a seal, if there is one.
+    /// Repairs the superblock (versions 2 and 3) and all object headers (version 2) that are found.
+    static func repair(_ bytes: inout [UInt8]) {
+        // After the seal, if there is one.
         let base = bytes.starts(with: "kaonseal".utf8) ? 512 : 0
         if bytes.count >= base + 48, bytes[base + 8] == 2 || bytes[base + 8] == 3 {
-            mend(base..<base + 44, &bytes)
+            repair(base..<base + 44, &bytes)
         }
         var start = 0
         while start + 16 < bytes.count {
@@ -13,18 +13,18 @@ enum HDF5Checksums {
             guard bytes[start] == UInt8(ascii: "O"), bytes[start..<start + 4].elementsEqual("OHDR".utf8),
                 bytes[start + 4] == 2
             else { continue }
-            // The flags tell whether times and limits come before the size, and how many bytes that has.
+            // The flags encode whether times and limits precede the size, and the number of bytes of the size.
             let flags = bytes[start + 5]
             let place = start + 6 + (flags & 0x20 != 0 ? 16 : 0) + (flags & 0x10 != 0 ? 4 : 0)
             let width = 1 << Int(flags & 3)
             guard place + width <= bytes.count else { continue }
             let size = (0..<min(width, 7)).reduce(0) { $0 | Int(bytes[place + $1]) << (8 * $1) }
             let end = place + width + size
-            if end + 4 <= bytes.count { mend(start..<end, &bytes) }
+            if end + 4 <= bytes.count { repair(start..<end, &bytes) }
         }
     }
 
-    private static func mend(_ range: Range<Int>, _ bytes: inout [UInt8]) {
+    private static func repair(_ range: Range<Int>, _ bytes: inout [UInt8]) {
         let sum = lookup3(bytes[range])
         for i in 0..<4 { bytes[range.upperBound + i] = UInt8(truncatingIfNeeded: sum >> UInt32(8 * i)) }
     }

@@ -1,13 +1,12 @@
-/// Damage to bytes: what disks and networks do, and what somebody with an intent does.
+/// Damage to bytes, as caused by disks and networks or made on purpose.
 enum Mutation {
-    /// Numbers at which programs stumble.
+    /// Numbers at the limits of integer types.
     private static let numbers: [UInt64] = [
-        0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32,
-        1 << 40,
+        0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32, 1 << 40,
         1 << 61, 1 << 62, 0x7fff_ffff_ffff_ffff, 1 << 63, .max - 1, .max,
     ]
 
-    /// Changes bytes in one to four ways.
+    /// Applies one to four changes.
     static func apply(to bytes: inout [UInt8], _ random: inout SplitMix) {
         for _ in 0...random.below(4) { change(&bytes, &random) }
     }
@@ -24,12 +23,12 @@ enum Mutation {
                 &random)
         case 8: bytes.removeLast(random.below(bytes.count))
         case 9:
-            // A block that was never written.
+            // A block that was not written.
             let start = random.below(bytes.count)
             let filling: UInt8 = random.element([0, 0xff, UInt8(truncatingIfNeeded: random.next())])
             for i in start..<min(bytes.count, start + random.element([4, 16, 64, 512])) { bytes[i] = filling }
         case 10:
-            // A range at another place: over what is there, or pushing it away.
+            // A range copied to another place, overwriting or inserted.
             let range = range(bytes, &random)
             let copy = Array(bytes[range])
             let start = place(bytes, &random)
@@ -39,7 +38,7 @@ enum Mutation {
         }
     }
 
-    /// A place where something stands: files are mostly zeros, which mean little.
+    /// A random place, preferably of a non-zero byte: most bytes of a file are zeros without meaning.
     private static func place(_ bytes: [UInt8], _ random: inout SplitMix) -> Int {
         for _ in 0..<8 {
             let place = random.below(bytes.count)

@@ -1,7 +1,7 @@
 import Foundation
 import Safetensors
 
-/// A safetensors file. One that is taken gives as many values as its shapes say.
+/// A safetensors file. If it is accepted, its tensors have as many values as their shapes require.
 struct SafetensorsSubject: Subject {
     private let path: String
     private let valid: Data
@@ -28,7 +28,7 @@ struct SafetensorsSubject: Subject {
             var header = String(decoding: bytes[8..<8 + length], as: UTF8.self)
             mutation.apply(to: &header, &random)
             let body = bytes[(8 + length)...]
-            // With the right length, mostly, or nothing but the length would ever be looked at.
+            // Mostly with the correct length, because a wrong length is refused before the header is read.
             let count = header.utf8.count + (random.oneIn(8) ? random.below(9) - 4 : 0)
             bytes = (0..<8).map { UInt8(truncatingIfNeeded: count >> (8 * $0)) } + Array(header.utf8) + body
         }

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Damage to text with a structure: other words and numbers, endless nesting, lines that come twice.
+/// Damage to structured text: other words and numbers, deep nesting, duplicate lines.
 struct TextMutation {
-    /// Words to put in place of others, the file's own among them.
+    /// Replacements for words, including words of the file.
     let words: [String]
 
     init(words: [String]) {
@@ -33,7 +33,7 @@ struct TextMutation {
         let line = random.below(lines.count)
         switch random.below(12) {
         case 0...4:
-            // Another word or number in place of one.
+            // Replace a word or number.
             var parts = pieces(of: lines[line])
             guard !parts.isEmpty else { return }
             parts[random.below(parts.count)] = random.element(words)
@@ -58,7 +58,7 @@ struct TextMutation {
         text = lines.joined(separator: "\n")
     }
 
-    /// Deep, wide, or both: aliases of aliases.
+    /// Deep or wide structures, or both (aliases of aliases).
     private func nesting(_ random: inout SplitMix) -> String {
         let depth = random.element([20, 100, 1000, 20_000, 200_000])
         switch random.below(7) {
@@ -75,7 +75,7 @@ struct TextMutation {
         }
     }
 
-    /// Words, and what stands between them.
+    /// Words and the text between them.
     private func pieces(of line: String) -> [String] {
         var pieces: [String] = []
         var isWord: Bool?

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct AttributeTests {
-    @Test func everyKindComesBack() throws {
+    @Test func everyTypeIsRestored() throws {
         try withScratchFile { path in
             let root = try File(creating: path).root
             try root.setAttribute("text", to: "√s = 13 TeV")
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func largeOnesFit() throws {
+    @Test func largeAttributesFit() throws {
         try withScratchFile { path in
             let text = String(repeating: "seed: 0 # Δη\n", count: 100_000)
             let texts = (0..<10_000).map { "parameter \($0)" }

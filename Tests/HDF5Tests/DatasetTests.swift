@@ -6,7 +6,7 @@ import Testing
 @Suite struct DatasetTests {
     // MARK: Types
 
-    @Test func everyTypeComesBack() throws {
+    @Test func everyTypeIsRestored() throws {
         func check<T: HDF5Scalar & Equatable>(_ values: [T], _ type: ElementType) throws {
             try withScratchFile { path in
                 let file = try File(creating: path)
@@ -90,7 +90,7 @@ import Testing
                 "a", of: .int32, shape: [rows, columns, features], chunks: chunks)
             #expect(dataset.chunks == chunks)
             let all = (0..<Int32(rows * columns * features)).map { $0 }
-            // In uneven parts, out of order.
+            // In parts of different sizes, out of order.
             for part in [7..<12, 0..<1, 1..<7] {
                 try dataset.write(Array(all[part.lowerBound * 15..<part.upperBound * 15]), rows: part)
             }
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    @Test func filtersFindChunksOfTheirOwn() throws {
+    @Test func filtersHaveDefaultChunks() throws {
         try withScratchFile { path in
             let root = try File(creating: path).root
             let large = try root.createDataset(
@@ -151,7 +151,7 @@ import Testing
         }
     }
 
-    @Test func threadsReadTogether() throws {
+    @Test func threadsReadConcurrently() throws {
         let csts = try File(opening: fixture("h5py.h5")).root.dataset("csts")
         DispatchQueue.concurrentPerform(iterations: 8) { thread in
             for step in 0..<100 {
@@ -180,7 +180,7 @@ import Testing
         #expect(error?.operation == "read /csts in \(path), start [0, 4, 0], count [1, 2, 1]")
     }
 
-    @Test func otherTypesAreRefused() throws {
+    @Test func unsupportedTypesAreRefused() throws {
         let path = fixture("h5py.h5")
         let file = try File(opening: path)
         let text = #expect(throws: HDF5Error.self) { _ = try file.root.read("types/text", as: Float.self) }
@@ -210,7 +210,7 @@ import Testing
             #expect(dataset.filters == filters)
             try dataset.write((0..<5000).map { Int32($0 * $0 % 9973) }, rows: 0..<5000)
             try file.close()
-            // The chunk is by far the largest thing in the file, so that it covers the middle.
+            // The chunk is by far the largest part of the file, so the middle of the file belongs to it.
             var bytes = try Data(contentsOf: URL(filePath: path))
             let middle = bytes.count / 2
             bytes.replaceSubrange(middle..<middle + 100, with: Data(repeating: 0xFF, count: 100))

@@ -8,7 +8,7 @@ import Testing
         #expect(HDF5Library.version.wholeMatch(of: /\d+\.\d+\.\d+/) != nil)
     }
 
-    @Test func whatIsWrittenIsThereAfterwards() throws {
+    @Test func aWrittenFileIsRestored() throws {
         try withScratchFile { path in
             let file = try File(creating: path)
             try file.root.write([1, 2, 3] as [Int32], as: "numbers")
@@ -94,14 +94,14 @@ import Testing
     }
 
     @Test func aFullDiskIsReported() async {
-        // In a process of its own: the library keeps what it cannot write.
+        // In a separate process, because the library keeps the data that it cannot write.
         await #expect(processExitsWith: .success) {
             let error = #expect(throws: HDF5Error.self) { _ = try File(creating: "/dev/full") }
             #expect(error?.description == "HDF5 create /dev/full: no space left on device")
         }
     }
 
-    /// The library buffers, so that it may notice only in the end.
+    /// Because of its buffers, the library may detect the error only when the file is closed.
     @Test func aFileThatCannotGrowIsReported() async {
         await #expect(processExitsWith: .success) {
             try withScratchFile { path in
@@ -144,7 +144,7 @@ import Testing
         #expect(try types.read("f4", as: Float.self) == [1, 2, 3])
     }
 
-    /// The library prints its error stack unless it is told not to.
+    /// By default, the library prints its error stack.
     @Test func nothingIsPrinted() async throws {
         let result = try await #require(
             processExitsWith: .success, observing: [\.standardErrorContent, \.standardOutputContent]

@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    @Test func childrenAreSortedAndOfAKind() throws {
+    @Test func childrenAreSortedAndHaveKinds() throws {
         let file = try File(opening: fixture("h5py.h5"))
         let expected: [Group.Child] = [
             .init(name: "alias", kind: .dataset), .init(name: "csts", kind: .dataset),
@@ -65,7 +65,7 @@ import Testing
         #expect(throws: HDF5Error.self) { _ = try file.root.group("labels") }
     }
 
-    @Test func namesAreTakenOnce() throws {
+    @Test func namesAreUnique() throws {
         try withScratchFile { path in
             let file = try File(creating: path)
             try file.root.write([1] as [Float], as: "a")

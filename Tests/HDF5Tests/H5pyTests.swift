@@ -1,7 +1,7 @@
 import HDF5
 import Testing
 
-/// Files that h5py wrote, by Fixtures/make_h5py.py.
+/// Files written by h5py (Fixtures/make_h5py.py).
 @Suite struct H5pyTests {
     let rows = (0..<12 * 5 * 3).map { $0 }
 

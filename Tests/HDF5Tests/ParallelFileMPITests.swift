@@ -7,12 +7,12 @@ import Testing
 
 private let world = makeWorld()
 
-/// Files shared by all ranks. Every test is collective, and holds for any number of ranks.
+/// Files shared by all ranks. Every test is collective, and valid for any number of ranks.
 @Suite(.serialized) struct ParallelFileMPITests {
     let rank = world.rank
     let size = world.size
 
-    /// Gives `body` the path of a file that is the same on every rank, in a directory removed afterwards.
+    /// Calls `body` with a path that is the same on every rank, in a folder that is removed afterwards.
     func withSharedFile(_ body: (String) throws -> Void) throws {
         let name = try world.broadcast("kaon-\(UUID().uuidString)")
         let directory = FileManager.default.temporaryDirectory.appending(path: name)
@@ -26,7 +26,7 @@ private let world = makeWorld()
         try body(directory.appending(path: "shared.h5").path)
     }
 
-    /// The rows of a rank, uneven: rank r has r + 2.
+    /// The rows of a rank: rank r has r + 2.
     func part(_ rank: Int) -> Range<Int> {
         let start = (0..<rank).reduce(0) { $0 + $1 + 2 }
         return start..<start + rank + 2
@@ -53,7 +53,7 @@ private let world = makeWorld()
             #expect(try again.readAll() == values(0..<rowCount))
             let next = part((rank + 1) % size)
             #expect(try again.rows(next, transfer: transfer) == values(next))
-            // Alone, as a Python program would see it.
+            // Opened by one process, like a Python program.
             #expect(try File(opening: path).root.read("model/a", as: Float.self) == values(0..<rowCount))
         }
     }
@@ -69,7 +69,7 @@ private let world = makeWorld()
             #expect(
                 error?.description == "HDF5 write /a in \(path), rows \(part(rank)): "
                     + "the ranks that share a file must write a dataset with filters collectively")
-            // Chunks that two ranks share, too.
+            // Including chunks with rows of two ranks.
             try dataset.write(values(part(rank)), rows: part(rank), transfer: .collective)
             try file.close()
 
@@ -82,7 +82,7 @@ private let world = makeWorld()
     @Test func ranksReadOnTheirOwn() throws {
         let file = try File(opening: fixture("h5py.h5"), on: world)
         let csts = try file.root.dataset("csts")
-        // A different number of reads on every rank, of compressed chunks.
+        // A different number of reads of compressed chunks on every rank.
         for step in 0...rank {
             let rows = (step + rank) % 12..<12
             #expect(try csts.rows(rows) == (15 * rows.lowerBound..<180).map { Float($0) / 4 })
@@ -90,7 +90,7 @@ private let world = makeWorld()
         #expect(try csts.stringsAttribute("names") == ["pt", "Δη", "Δφ"])
     }
 
-    @Test func aRankMayHaveNothing() throws {
+    @Test func aRankMayHaveNoRows() throws {
         try withSharedFile { path in
             let file = try File(creating: path, on: world)
             let dataset = try file.root.createDataset(
@@ -147,7 +147,7 @@ private let world = makeWorld()
         }
     }
 
-    @Test func partsOfTheRanksHaveFilesOfTheirOwn() throws {
+    @Test func groupsOfRanksHaveSeparateFiles() throws {
         try withSharedFile { path in
             let half = try world.split(color: rank % 2, key: rank)
             let file = try File(creating: "\(path).\(rank % 2)", on: half)
@@ -160,8 +160,8 @@ private let world = makeWorld()
         }
     }
 
-    /// A thread reads ahead while the ranks reduce: what a loader does.
-    @Test func readingAndReducingGoTogether() async throws {
+    /// A thread reads ahead while the ranks reduce, as the loader does.
+    @Test func readingAndReducingRunConcurrently() async throws {
         let file = try File(opening: fixture("h5py.h5"), on: world)
         let csts = try file.root.dataset("csts")
         let reader = Task.detached { [rank] in
@@ -174,8 +174,8 @@ private let world = makeWorld()
         #expect(try await reader.value == 200 * 15)
     }
 
-    /// A rank that fails must get out, to say why, while the others are elsewhere.
-    @Test func oneRankDropsItsFile() throws {
+    /// A rank that fails must not wait for the others when it releases its file.
+    @Test func oneRankReleasesItsFile() throws {
         try withSharedFile { path in
             do {
                 let file = try File(creating: path, on: world)
@@ -189,7 +189,7 @@ private let world = makeWorld()
 
     // MARK: Errors
 
-    @Test func missingFilesAreKnownToAll() throws {
+    @Test func missingFilesAreReportedOnAllRanks() throws {
         let error = #expect(throws: AgreedError.self) {
             _ = try File(opening: "/nowhere/train.h5", on: world)
         }
@@ -198,7 +198,7 @@ private let world = makeWorld()
         #expect(other?.message == "HDF5 open \(#filePath): not an HDF5 file")
     }
 
-    @Test func onlyOneRankIsWithoutItsFile() throws {
+    @Test func aFileMissingOnOneRankIsReported() throws {
         let missing = "/nowhere/train.h5"
         let path = rank == size - 1 ? missing : fixture("h5py.h5")
         let error = #expect(throws: AgreedError.self) { _ = try File(opening: path, on: world) }

@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func singleValuesAndNothingAreNotParted() {
+    @Test func singleValuesAndEmptyBoxesAreNotDivided() {
         #expect(Selection(all: []).parts(of: 1) == [Selection(all: [])])
         let nothing = Selection(rows: 3..<3, of: [10, 2])
         #expect(nothing.parts(of: 1) == [nothing])

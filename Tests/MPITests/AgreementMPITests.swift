@@ -11,11 +11,11 @@ extension CommunicatorMPITests {
             #expect(try world.agree { rank } == rank)
         }
 
-        @Test func oneFailureIsThrownEverywhere() throws {
+        @Test func aFailureIsThrownOnAllRanks() throws {
             let error = #expect(throws: AgreedError.self) {
                 try world.agree { if rank == last { throw Failure(description: "no data ☹") } }
             }
-            // Where the last rank is the only one, all failed alike.
+            // If there is only one rank, all have failed with the same message.
             #expect(error?.message == (last == 0 ? "no data ☹" : "rank \(last): no data ☹"))
         }
 
@@ -26,7 +26,7 @@ extension CommunicatorMPITests {
             #expect(error?.message == (last == 0 ? "failure 0" : "rank 0: failure 0"))
         }
 
-        @Test func aFailureOfAllNamesNoRank() throws {
+        @Test func aCommonFailureNamesNoRank() throws {
             let error = #expect(throws: AgreedError.self) {
                 try world.agree { throw Failure(description: "no such file") }
             }
@@ -42,7 +42,7 @@ extension CommunicatorMPITests {
             #expect(error?.message == (last == 0 ? "deep" : "rank \(last): deep"))
         }
 
-        @Test func theRootWorksForAll() throws {
+        @Test func onlyTheRootRunsTheWork() throws {
             #expect(try world.onRoot { "done by \(rank)" } == (rank == 0 ? "done by 0" : nil))
             let error = #expect(throws: AgreedError.self) {
                 try world.onRoot { throw Failure(description: "not an HDF5 file") }
@@ -50,7 +50,7 @@ extension CommunicatorMPITests {
             #expect(error?.message == "not an HDF5 file")
         }
 
-        @Test func goesOnAfterAFailure() throws {
+        @Test func collectivesWorkAfterAFailure() throws {
             for _ in 0..<20 {
                 _ = try? world.agree { if rank == last { throw Failure(description: "again") } }
                 _ = try? world.onRoot { throw Failure(description: "again") }

@@ -2,7 +2,7 @@ import MPI
 import TestSupport
 import Testing
 
-/// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks.
+/// Every test is collective: all ranks run the same test at a time. The tests are valid for any number of ranks.
 @Suite(.serialized) struct CommunicatorMPITests {
     var rank: Int { world.rank }
     var size: Int { world.size }
@@ -85,10 +85,10 @@ import Testing
         }
     }
 
-    @Test func broadcastsWhatOnlyTheRootKnows() throws {
+    @Test func broadcastsValuesOfTheRoot() throws {
         for root in ranks {
-            let known: [Double] = rank == root ? [1, 2, .pi] : []
-            #expect(try world.broadcast(known, from: root) == [1, 2, .pi])
+            let values: [Double] = rank == root ? [1, 2, .pi] : []
+            #expect(try world.broadcast(values, from: root) == [1, 2, .pi])
             #expect(try world.broadcast(rank == root ? "Σ √s = 13 TeV" : "?", from: root) == "Σ √s = 13 TeV")
         }
         #expect(try world.broadcast(rank == 0 ? "" : "something") == "")
@@ -115,7 +115,7 @@ import Testing
     }
 
     @Test func duplicatesKeepRankAndAreFreed() throws {
-        // More than the library has room for, if none were freed.
+        // More than the library could hold if none were freed.
         for _ in 0..<100 {
             let copy = try world.duplicate()
             #expect(copy.rank == rank && copy.size == size)
@@ -123,7 +123,7 @@ import Testing
         try world.barrier()
     }
 
-    @Test func threadsUseCommunicatorsOfTheirOwn() async throws {
+    @Test func threadsUseSeparateCommunicators() async throws {
         let copies = try (0..<4).map { _ in try world.duplicate() }
         let sums = try await withThrowingTaskGroup(of: Int.self) { group in
             for (index, copy) in copies.enumerated() {
@@ -141,7 +141,7 @@ import Testing
     @Test func failuresAreThrown() throws {
         let error = #expect(throws: MPIError.self) { try world.broadcast([1.0], from: size) }
         #expect(error?.description.hasPrefix("MPI_Bcast failed: MPI_ERR_ROOT") == true)
-        // Nothing is broken by it.
+        // Communication still works.
         #expect(try world.allReduce(1) == size)
     }
 }

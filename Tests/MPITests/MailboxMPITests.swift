@@ -4,12 +4,12 @@ import Testing
 
 extension CommunicatorMPITests {
     @Suite(.serialized) struct MailboxMPITests {
-        /// Everybody writes to everybody, nobody waits; what nobody took is gone when the box closes.
+        /// Every rank sends to all ranks without waiting; `close` drops the messages that were not taken.
         @Test func messagesArriveOrAreDroppedAtTheEnd() throws {
             let mailbox = try Mailbox(on: world, length: 2)
             for to in 0..<world.size { try mailbox.post([Int64(world.rank), Int64(to)], to: to) }
             try world.barrier()
-            // One to oneself has come for certain.
+            // The message of a rank to itself has arrived for certain.
             var found: [Int] = []
             while let (values, from) = try mailbox.take() {
                 #expect(values == [Int64(from), Int64(world.rank)])
@@ -22,9 +22,9 @@ extension CommunicatorMPITests {
             #expect(try mailbox.take() == nil)
         }
 
-        @Test func everyRankGivesToEach() throws {
-            let got = try world.exchangeWithAll((0..<world.size).map { 10 * world.rank + $0 })
-            #expect(got == (0..<world.size).map { 10 * $0 + world.rank })
+        @Test func everyRankExchangesWithAll() throws {
+            let received = try world.exchangeWithAll((0..<world.size).map { 10 * world.rank + $0 })
+            #expect(received == (0..<world.size).map { 10 * $0 + world.rank })
         }
     }
 }

@@ -18,22 +18,22 @@ extension CommunicatorMPITests {
             #expect(copy.values == [1, 7, 3])
         }
 
-        @Test func waitGivesTheBufferBack() throws {
+        @Test func waitReturnsTheBuffer() throws {
             let message = Message([Float](repeating: Float(world.rank + 1), count: 100_000))
             let reduced = try world.startAllReduce(message).wait()
             #expect(reduced === message)
             #expect(reduced.values.allSatisfy { $0 == sumOfNumbers })
         }
 
-        @Test func testTellsWhenItIsDone() throws {
+        @Test func testIsTrueAtTheEnd() throws {
             let pending = try world.startAllReduce(Message([world.rank]), .maximum)
             while try !pending.test() {}
             #expect(try pending.test())
             #expect(try pending.wait().values[0] == size - 1)
         }
 
-        @Test func manyAreUnderWayAtOnce() throws {
-            // Buckets of uneven size, finished in another order than they were started.
+        @Test func severalMayBePendingAtOnce() throws {
+            // Buckets of different sizes, finished in reverse order.
             let pending = try (1...8).map { bucket in
                 try world.startAllReduce(
                     Message([Float](repeating: Float(world.rank + 1), count: bucket * 1000)))
@@ -51,13 +51,13 @@ extension CommunicatorMPITests {
             #expect(try pending.wait().values == [Double(size), Double(2 * size)])
         }
 
-        @Test func oneThatIsGivenUpDoesNotTrap() throws {
+        @Test func anAbandonedOneDoesNotTrap() throws {
             try world.startAllReduce(Message([1.0, 2.0])).abandon()
             #expect(try world.allReduce(1) == size)
         }
 
-        @Test(.enabled(if: getenv("OMPI_COMM_WORLD_SIZE") == nil, "mpirun ends with a process that traps"))
-        func oneThatIsDroppedTraps() async {
+        @Test(.enabled(if: getenv("OMPI_COMM_WORLD_SIZE") == nil, "mpirun ends when a process traps"))
+        func aReleasedOneTraps() async {
             await #expect(processExitsWith: .failure) {
                 try MPIEnvironment.initialize()
                 _ = try Communicator.world.startAllReduce(Message([1.0, 2.0]))

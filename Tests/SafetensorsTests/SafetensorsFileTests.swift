@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct SafetensorsFileTests {
-    /// A file of any header and a number of bytes after it.
+    /// A file with a header and a number of zero bytes after it.
     private func file(_ header: String, body: Int = 0, length: UInt64? = nil) -> Data {
         var data = Data()
         withUnsafeBytes(of: (length ?? UInt64(header.utf8.count)).littleEndian) {
@@ -22,7 +22,7 @@ import Testing
         "{\"dtype\":\"\(type)\",\"shape\":\(shape),\"data_offsets\":\(offsets)}"
     }
 
-    @Test func comesBackToTheBit() throws {
+    @Test func valuesAreRestoredExactly() throws {
         let patterns: [UInt32] = [
             0, 0x8000_0000, 1, 0x7f80_0000, 0xff80_0000, 0x7fc0_1234, 0x3f80_0001, 0x7f7f_ffff,
         ]
@@ -47,14 +47,14 @@ import Testing
             #expect(try file.floats("none") == [] && file.shape("none") == [3, 0])
             #expect(try file.floats("one") == [2.5] && file.shape("one") == [])
             #expect(file.metadata.filter { $0.key != "crc32" } == writer.metadata)
-            // As Python's reader wants it: the values begin at a multiple of eight.
+            // As Python's reader requires, the values begin at a multiple of 8 bytes.
             let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             #expect(bytes == writer.encoded && bytes[0] % 8 == 0)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["t.safetensors"])
         }
     }
 
-    /// CRC-32 of "123456789" is the known check value of the algorithm.
+    /// The CRC-32 of "123456789" is the check value of the algorithm.
     @Test func damagedValuesAreFound() throws {
         let digits = "123456789"
         func file(_ checksum: String) -> Data {
@@ -74,11 +74,11 @@ import Testing
         }
     }
 
-    @Test func aFileWithoutTensorsIsOne() throws {
+    @Test func aFileWithoutTensorsIsValid() throws {
         #expect(try SafetensorsFile(SafetensorsWriter().encoded, path: "x").names == [])
     }
 
-    /// A slice of a larger buffer does not begin at 0.
+    /// The indices of a slice of a larger buffer do not begin at 0.
     @Test func readsASlice() throws {
         var writer = SafetensorsWriter()
         writer.add("w", [1, 2, 3], shape: [3])
@@ -86,7 +86,7 @@ import Testing
         #expect(try SafetensorsFile(data, path: "x").integers("w") == [1, 2, 3])
     }
 
-    @Test func otherTypesAreKnownButNotRead() throws {
+    @Test func otherTypesAreRecognisedButNotRead() throws {
         let file = try SafetensorsFile(file("{\"w\":\(entry("BF16", "[2]", "[0,4]"))}", body: 4), path: "x")
         #expect(try file.type("w") == .bfloat16)
         #expect(failure { _ = try file.floats("w") } == "x: the tensor 'w' is of type BF16, not F32")
@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    @Test func whatOverlapsOrLeavesGapsIsRefused() {
+    @Test func overlapsAndGapsAreRefused() {
         func two(_ first: String, _ second: String) -> String {
             complaint(
                 file("{\"a\":\(entry("F32", "[2]", first)),\"b\":\(entry("F32", "[2]", second))}", body: 20))
@@ -168,18 +168,18 @@ import Testing
         ("{} x", "the end of the header is missing"),
         ("{\"w", "the end of a string is missing"),
     ])
-    func otherJSONIsRefused(header: String, problem: String) {
+    func invalidJSONIsRefused(header: String, problem: String) {
         let text = complaint(file(header))
         #expect(text.contains(problem), "\(text)")
     }
 
-    @Test func aKeyThatComesTwiceIsRefused() {
+    @Test func aDuplicateKeyIsRefused() {
         let text = complaint(
             file("{\"w\":\(entry("F32", "[0]", "[0,0]")),\"w\":\(entry("F32", "[0]", "[0,0]"))}"))
         #expect(text == "x.safetensors: the header has the key 'w' twice")
     }
 
-    @Test func nestingAndOtherThanUTF8AreRefused() {
+    @Test func nestingAndInvalidUTF8AreRefused() {
         #expect(complaint(file(String(repeating: "{\"a\":", count: 100_000))).contains("unknown field 'a'"))
         #expect(complaint(file(String(repeating: "[", count: 100_000))).contains("'{' is missing"))
         var data = file("{\"__metadata__\":{\"a\":\"xx\"}}")
@@ -187,7 +187,7 @@ import Testing
         #expect(complaint(data) == "x.safetensors: the header contains text that is not UTF-8")
     }
 
-    @Test func whatIsNoFileIsRefused() throws {
+    @Test func onlyRegularFilesAreRead() throws {
         try withScratchFolder { folder in
             func complaint(_ path: String) -> String { failure { _ = try SafetensorsFile(contentsOf: path) } }
             #expect(complaint(folder + "/none") == "\(folder)/none: no such file")

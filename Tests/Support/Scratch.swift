@@ -8,7 +8,7 @@ package func sample(_ name: String) -> String {
 
 /// A new folder, removed when `body` returns.
 package func withScratchFolder<R>(_ body: (String) throws -> R) throws -> R {
-    // Alone, MPI starts a daemon, which inherits open files and with them their locks: it must come first.
+    // Without mpirun, MPI starts a daemon, which inherits open files with their locks: start it before any are open.
     startMPI()
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -21,7 +21,7 @@ package func withScratchFile<R>(_ name: String = "scratch.h5", _ body: (String) 
     try withScratchFolder { try body($0 + "/" + name) }
 }
 
-/// What an operation throws, in words; "" where it does not throw.
+/// The message of the error that `work` throws; "" if it does not throw.
 package func failure(_ work: () throws -> Void) -> String {
     do {
         try work()

@@ -1,4 +1,4 @@
-"""Makes h5py.h5: what Python programs write, to be read by HDF5Tests. Run it here: python3 make_h5py.py"""
+"""Writes h5py.h5 for HDF5Tests, with the types and layouts of Python programs. Run it in this folder: python3 make_h5py.py"""
 
 import h5py
 import numpy as np
@@ -9,7 +9,7 @@ with h5py.File("h5py.h5", "w") as f:
     f["csts"].attrs["names"] = ["pt", "Δη", "Δφ"]
     f.create_dataset("mask", data=rows[:, :, 0] % 2 == 0, chunks=(4, 5))
     f["labels"] = np.arange(12) % 3
-    f["labels"].attrs["names"] = np.array([b"QCD", b"Tbqq", b"Wqq"])  # of fixed length, filled up with zeros
+    f["labels"].attrs["names"] = np.array([b"QCD", b"Tbqq", b"Wqq"])  # of fixed length, padded with zeros
 
     for name in ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]:
         f[f"types/{name}"] = np.array([1, 2, 3], name)

@@ -1,6 +1,6 @@
 internal import CHDF5
 
-/// The HDF5 library, of which a process has one.
+/// The HDF5 library of the process.
 package enum HDF5Library {
     /// The version of the library: `1.10.8`.
     package static var version: String {
@@ -9,10 +9,10 @@ package enum HDF5Library {
         return "\(major).\(minor).\(release)"
     }
 
-    /// Starts the library; otherwise its first use does.
+    /// Starts the library, which its first use does otherwise.
     ///
-    /// A program that uses MPI calls this before `MPIEnvironment.initialize()`. A library that starts later
-    /// ends itself in `MPIEnvironment.finalize()`, and crashes there if a file could not be written.
+    /// To be called before `MPIEnvironment.initialize()`: a library that is started later ends in
+    /// `MPIEnvironment.finalize()`, and crashes there if a file could not be written.
     package static func start() { locked {} }
 
     /// Held during every call: the library is not thread-safe.
@@ -37,7 +37,9 @@ package enum HDF5Library {
         return try work()
     }
 
-    /// The result of a call to the library; a negative one, its sign of failure, is thrown as `HDF5Error`.
+    /// The result of a call to the library. Throws `HDF5Error` if it is negative, which means failure.
+    ///
+    ///     try HDF5Library.call("close \(path)") { H5Fclose(id) }
     @discardableResult
     static func call<Result: SignedInteger>(
         _ operation: @autoclosure () -> String, _ function: () -> Result
