@@ -25,16 +25,20 @@ package enum BLAS {
     /// Runs before the first product: OpenBLAS' threads do not survive the fork in MPI_Init.
     private static let singleThreaded: Void = useCallingThreadOnly()
 
-    /// C = op(A) op(B) + β C in single precision on the calling thread.
-    static func multiply(
-        _ a: ck_matrix, _ transposeA: Bool, _ b: ck_matrix, _ transposeB: Bool, addingTo c: ck_matrix, _ beta: Float,
-        m: Int64, n: Int64, k: Int64
-    ) {
+    /// Computes a block of a single-precision product on the calling thread.
+    static func multiply(_ product: MatrixProduct, rows: Range<Int>, columns: Range<Int>) {
         _ = singleThreaded
+        let a = product.a.part(row: rows.lowerBound, column: 0)
+        let b = product.b.part(row: 0, column: columns.lowerBound)
+        let c = product.c.part(row: rows.lowerBound, column: columns.lowerBound)
+        // sgemm adds to C, which holds the other terms already.
+        let accumulates = !product.epilogue.isIdentity
+        if accumulates { product.epilogue.writeInitialValues(into: product.c, rows: rows, columns: columns) }
         cblas_sgemm(
-            CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasint(m),
-            blasint(n), blasint(k), 1, a.floats, blasint(a.stride), b.floats, blasint(b.stride), beta, c.floats,
-            blasint(c.stride))
+            CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
+            product.b.isTransposed ? CblasTrans : CblasNoTrans, blasint(rows.count), blasint(columns.count),
+            blasint(product.k), 1, a.floats, blasint(a.stride), b.floats, blasint(b.stride), accumulates ? 1 : 0,
+            c.floats, blasint(c.stride))
     }
 
     /// The rate of OpenBLAS' product C = A Bᵀ with M = 4096, N = K = 512 on all threads of the pool: the best of the

@@ -37,6 +37,7 @@ enum ProductKernel {
         let a = product.a.part(row: row, column: 0)
         let b = product.b.part(row: 0, column: column)
         let c = product.c.part(row: row, column: column)
+        let start = product.epilogue.part(row: row, column: column)
         let (m, n, k) = (Int64(rows.count), Int64(columns.count), Int64(product.k))
         let transposeA: Int32 = product.a.isTransposed ? 1 : 0
         let transposeB: Int32 = product.b.isTransposed ? 1 : 0
@@ -45,23 +46,19 @@ enum ProductKernel {
             product.checkSinglePrecision()
             withScratch(ck_product_scratch(transposeA, n, k)) { scratch in
                 ck_product(
-                    c.floats, c.stride, product.epilogue.part(row: row, column: column), a.floats, a.stride, transposeA,
-                    b.floats, b.stride, transposeB, m, n, k, scratch)
+                    c.floats, c.stride, start, a.floats, a.stride, transposeA, b.floats, b.stride, transposeB, m, n, k,
+                    scratch)
             }
         case .openBLAS:
             product.checkSinglePrecision()
-            let isIdentity = product.epilogue.isIdentity
-            if !isIdentity { product.epilogue.writeInitialValues(into: product.c, rows: rows, columns: columns) }
-            BLAS.multiply(a, transposeA != 0, b, transposeB != 0, addingTo: c, isIdentity ? 0 : 1, m: m, n: n, k: k)
+            BLAS.multiply(product, rows: rows, columns: columns)
         case .avx512BFloat16:
             withScratch(ck_narrow_product_scratch(c.is_narrow, transposeA, n, k)) { scratch in
-                ck_narrow_product(
-                    c, product.epilogue.part(row: row, column: column), a, transposeA, b, transposeB, m, n, k, scratch)
+                ck_narrow_product(c, start, a, transposeA, b, transposeB, m, n, k, scratch)
             }
         case .amx:
             withScratch(ck_tile_product_scratch(c.is_narrow, n, k)) { scratch in
-                ck_tile_product(
-                    c, product.epilogue.part(row: row, column: column), a, transposeA, b, transposeB, m, n, k, scratch)
+                ck_tile_product(c, start, a, transposeA, b, transposeB, m, n, k, scratch)
             }
         }
     }

@@ -43,7 +43,7 @@ struct AttentionBlocks {
     ///
     /// Heads of bfloat16 tensors are computed in single precision, on copies.
     func attend(_ inputs: AttentionOperands, size: Int, probabilities: Tensor, into y: HeadColumns) {
-        let copies = y.isNarrow ? 2 * (longest.queries + longest.keys) * size : 0
+        let copies = y.isBFloat16 ? 2 * (longest.queries + longest.keys) * size : 0
         forEachHead(size: size, copies: copies) { rows, context, head, block, scratch in
             let part = inputs.head(head, size: size, rows, context)
             var free = scratch + self.scratch(size: size)
@@ -62,7 +62,7 @@ struct AttentionBlocks {
         _ dy: HeadColumns, through inputs: AttentionOperands, size: Int, probabilities: Tensor,
         into gradients: AttentionOperands
     ) {
-        let copies = dy.isNarrow ? (3 * longest.queries + 4 * longest.keys) * size : 0
+        let copies = dy.isBFloat16 ? (3 * longest.queries + 4 * longest.keys) * size : 0
         forEachHead(size: size, copies: copies) { rows, context, head, block, scratch in
             let (n, m) = (rows.count, context.count)
             var free = scratch + self.scratch(size: size)

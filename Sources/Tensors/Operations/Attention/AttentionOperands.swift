@@ -45,11 +45,11 @@ struct HeadColumns {
     }
 
     /// True if the elements are bfloat16.
-    var isNarrow: Bool { elementType == .bfloat16 }
+    var isBFloat16: Bool { elementType == .bfloat16 }
 
     /// The elements of a single-precision matrix.
     var pointer: UnsafeMutablePointer<Float> {
-        invariant(!isNarrow, "attention in single precision was given bfloat16 elements")
+        invariant(!isBFloat16, "attention in single precision was given bfloat16 elements")
         return address.assumingMemoryBound(to: Float.self)
     }
 
@@ -62,7 +62,7 @@ struct HeadColumns {
     func copy(
         _ rows: Int, _ columns: Int, _ free: inout UnsafeMutablePointer<Float>, read: Bool
     ) -> HeadColumns {
-        guard isNarrow else { return self }
+        guard isBFloat16 else { return self }
         defer { free += rows * columns }
         if read { ck_widen(free, Int64(columns), bits, Int64(stride), Int64(rows), Int64(columns)) }
         return HeadColumns(free, stride: columns, .float32)
@@ -70,7 +70,7 @@ struct HeadColumns {
 
     /// Rounds the elements of a copy that was written into these columns.
     func store(_ copy: HeadColumns, _ rows: Int, _ columns: Int) {
-        guard isNarrow else { return }
+        guard isBFloat16 else { return }
         ck_narrow(bits, Int64(stride), copy.pointer, Int64(copy.stride), Int64(rows), Int64(columns))
     }
 

@@ -13,8 +13,8 @@ import System
 package struct NearestRows: Sendable {
     /// The centroids, `[clusters, features]`.
     package let centroids: Tensor
-    /// The columns [c_k | −‖c_k‖²/2], up to three vectors of them side by side in each panel, `[features + 1, width]`.
-    private let panels: [Tensor]
+    /// The columns [c_k | −‖c_k‖²/2] as consecutive panels `[features + 1, width]` of up to three vectors side by side.
+    private let panels: Tensor
     /// The number of columns in all panels: whole vectors. Copies of the first centroid fill the last one.
     private let columns: Int
 
@@ -22,14 +22,12 @@ package struct NearestRows: Sendable {
         let (clusters, features) = (centroids.rows, centroids.columns)
         self.centroids = centroids
         columns = (clusters + 15) / 16 * 16
-        var panels: [Tensor] = []
-        var first = 0
-        while first < columns {
-            let width = 16 * Int(ck_tile_vectors(Int64(columns - first)))
-            let panel = Tensor(shape: [features + 1, width])
+        panels = Tensor(shape: [columns * (features + 1)])
+        Self.forEachPanel(of: columns) { first, width in
+            let panel = panels.pointer + first * (features + 1)
             for column in 0..<width {
                 let from = centroids.pointer + (first + column < clusters ? first + column : 0) * features
-                let to = panel.pointer + column
+                let to = panel + column
                 var norm: Double = 0
                 for f in 0..<features {
                     to[f * width] = from[f]
@@ -37,10 +35,7 @@ package struct NearestRows: Sendable {
                 }
                 to[features * width] = Float(-norm / 2)
             }
-            panels.append(panel)
-            first += width
         }
-        self.panels = panels
     }
 
     /// The nearest centroid of every point, the first of equals; points are `[points, features]`.
@@ -61,13 +56,11 @@ package struct NearestRows: Sendable {
                         (rows.pointer + i * (features + 1)).update(
                             from: points.pointer + (start + i) * features, count: features)
                     }
-                    var first = 0
-                    for panel in panels {
-                        let width = Int64(panel.columns)
+                    Self.forEachPanel(of: columns) { first, width in
                         ck_block_product(
                             scores.pointer + first, Int64(columns), ck_start(), rows.pointer, Int64(features + 1), 1,
-                            panel.pointer, width, Int64(n), width, Int64(features + 1), nil)
-                        first += panel.columns
+                            panels.pointer + first * (features + 1), Int64(width), Int64(n), Int64(width),
+                            Int64(features + 1), nil)
                     }
                     ck_argmax_rows(result! + start, maxima.pointer, scores.pointer, Int64(n), Int64(columns))
                     // A copy of the first centroid never wins; a score that is not a number selects the last column.
@@ -75,6 +68,16 @@ package struct NearestRows: Sendable {
                 }
             }
             initialized = count
+        }
+    }
+
+    /// Runs `body` for every panel: its first column and its width.
+    private static func forEachPanel(of columns: Int, _ body: (_ first: Int, _ width: Int) -> Void) {
+        var first = 0
+        while first < columns {
+            let width = 16 * Int(ck_tile_vectors(Int64(columns - first)))
+            body(first, width)
+            first += width
         }
     }
 }
