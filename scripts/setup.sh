@@ -2,6 +2,8 @@
 # Prepares the machine for building kaon: installs Open MPI, OpenBLAS and parallel HDF5 from the distribution if they
 # are missing, and checks the version of Swift. Safe to run again at any time.
 set -euo pipefail
+# shellcheck source=scripts/packages.sh
+source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
 packages=(libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-openmpi-dev pkg-config)
 check="pkg-config --exists ompi-c openblas hdf5-openmpi"
@@ -22,16 +24,7 @@ install_libraries() {
     command -v apt-get >/dev/null ||
         fail "apt-get not found; install Open MPI, OpenBLAS and HDF5 built with Open MPI with your system's package" \
             "manager, so that mpirun is in PATH and '$check' succeeds"
-    local as_root=()
-    if ((EUID != 0)); then
-        command -v sudo >/dev/null ||
-            fail "needs root or sudo; ask an administrator to run: apt-get install ${packages[*]}"
-        as_root=(sudo)
-    fi
-    echo "setup: installing ${packages[*]}"
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${packages[@]}"
+    install_packages "${packages[@]}"
     libraries_present ||
         fail "the packages are installed, but mpirun is not in PATH or '$check' fails;" \
             "check whether another pkg-config comes first in PATH"

@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/checks.sh
 source scripts/checks.sh
+# shellcheck source=scripts/packages.sh
+source scripts/packages.sh
 
 environment=$PWD/.build/python
 log=$PWD/.build/test-logs/python.log
@@ -13,16 +15,7 @@ log=$PWD/.build/test-logs/python.log
 install_python() {
     command -v apt-get >/dev/null ||
         fail "Python 3 with the module venv not found; install it with your system's package manager"
-    local as_root=()
-    if ((EUID != 0)); then
-        command -v sudo >/dev/null ||
-            fail "needs root or sudo; ask an administrator to run: apt-get install python3-venv"
-        as_root=(sudo)
-    fi
-    echo "test-python: installing python3-venv"
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends python3 python3-venv
+    install_packages python3 python3-venv
 }
 
 make_environment() {

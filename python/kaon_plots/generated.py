@@ -1,13 +1,9 @@
 """Comparison of generated jets with data: distributions of constituents and jets, and their distances."""
 
 import awkward as ak
-import matplotlib
 import numpy as np
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-import mplhep  # noqa: E402
+from .style import drawing
 
 _PANELS = [
     ("pt", r"constituent $p_\mathrm{T}$ [GeV]", "log"),
@@ -18,10 +14,6 @@ _PANELS = [
     ("jet_mass", "jet mass [GeV]", "linear"),
 ]
 _BINS = 50
-_STYLE = {
-    "font.size": 12, "axes.labelsize": 13, "xtick.labelsize": 11, "ytick.labelsize": 11, "legend.fontsize": 12,
-    "xaxis.labellocation": "center", "yaxis.labellocation": "center",
-}
 
 
 def quantities(jets):
@@ -44,8 +36,7 @@ def wasserstein(a, b):
 def plot_generated(generated, data, path):
     """Draws two arrays of jets; returns name, distance and standard deviation of the data for each quantity."""
     made, real = quantities(generated), quantities(data)
-    with plt.style.context([mplhep.style.ATLAS, _STYLE]):
-        figure, axes = plt.subplots(2, 3, figsize=(12, 7), constrained_layout=True)
+    with drawing(path, 2, 3, size=(4, 3.5)) as (_, axes):
         for (name, label, scale), axis in zip(_PANELS, axes.flat):
             edges = _edges(real[name], name, scale)
             for values, title, style in [
@@ -59,8 +50,6 @@ def plot_generated(generated, data, path):
             axis.set_xlabel(label)
             axis.set_ylabel("fraction per bin")
         axes.flat[0].legend(frameon=False)
-        figure.savefig(path, dpi=120)
-        plt.close(figure)
     return [(name, wasserstein(made[name], real[name]), float(np.std(real[name]))) for name, _, _ in _PANELS]
 
 

@@ -1,16 +1,12 @@
 """pT and mass of jets before and after a VQ-VAE, in the style of figure 1.2 of the MPM thesis."""
 
 import h5py
-import matplotlib
 import numpy as np
 
 from kaon_data import DataError
 from kaon_results.predictions import predictions_path
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-import mplhep  # noqa: E402
+from .style import drawing
 
 _OBSERVABLES = {"jet_pt": r"jet $p_\mathrm{T}$ [GeV]", "jet_mass": "jet mass [GeV]"}
 _BINS = 40
@@ -32,19 +28,13 @@ def plot_observables(predictions, path):
     Returns the name and both medians of every observable.
     """
     values = read(predictions)
-    style = {"font.size": 12, "axes.labelsize": 13, "xaxis.labellocation": "center", "yaxis.labellocation": "center"}
-    with plt.style.context([mplhep.style.ATLAS, style]):
-        figure, axes = plt.subplots(
-            2, len(values), figsize=(4.8 * len(values), 5), height_ratios=[3, 1], sharex="col", squeeze=False,
-            constrained_layout=True)
+    with drawing(path, 2, len(values), size=(4.8, 2.5), height_ratios=[3, 1], sharex="col") as (_, axes):
         for (above, below), (name, (before, after)) in zip(axes.T, values.items()):
             _draw(above, below, before, after)
             below.set_xlabel(_OBSERVABLES[name])
         axes[0, 0].set_ylabel("fraction of jets")
         axes[1, 0].set_ylabel("ratio")
         axes[0, -1].legend(frameon=False)
-        figure.savefig(path, dpi=120)
-        plt.close(figure)
     return [(name, np.median(before), np.median(after)) for name, (before, after) in values.items()]
 
 

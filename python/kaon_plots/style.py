@@ -20,11 +20,15 @@ _STYLE = {
 
 
 @contextmanager
-def drawing(path, rows=1, columns=1, size=(6, 4.5)):
-    """Yields a figure and its axes `[rows, columns]`, with panels of this size in inches, and saves it at the end."""
+def drawing(path, rows=1, columns=1, size=(6, 4.5), **options):
+    """Yields a figure and its axes `[rows, columns]`, with panels of this size in inches, and saves it at the end.
+
+    `options` are passed to `matplotlib.pyplot.subplots`.
+    """
     with plt.style.context([mplhep.style.ATLAS, _STYLE]):
         figure, axes = plt.subplots(
-            rows, columns, figsize=(columns * size[0], rows * size[1]), constrained_layout=True, squeeze=False)
+            rows, columns, figsize=(columns * size[0], rows * size[1]), constrained_layout=True, squeeze=False,
+            **options)
         try:
             yield figure, axes
             figure.savefig(path, dpi=120)
