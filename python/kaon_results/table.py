@@ -30,8 +30,8 @@ def tables(runs, measures=None, by=None):
         if not wanted:
             continue
         keys = by if by is not None else differing_keys(own)
-        groups, told = group(own, keys)
-        warnings += told
+        groups, more = group(own, keys)
+        warnings += more
         rows = [[*each.values, each.seeds, *(each.summary(name) for name in wanted)] for each in groups]
         result.append((objective, [*keys, "seeds", *wanted], rows))
     if not result:
