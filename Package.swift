@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// The vectorised loops are optimised in debug builds too, or the tests would crawl; and clang uses but half of the width of
-// AVX-512 unless it is told.
+// CKernels is optimised in debug builds too; otherwise the tests would be too slow. By default clang uses only 256-bit
+// vectors on AVX-512 processors.
 #if arch(x86_64)
     let vectorWidth = ["-mprefer-vector-width=512"]
 #else

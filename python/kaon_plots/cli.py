@@ -57,7 +57,7 @@ def _parser():
         "reconstruction", _reconstruction, "reconstruction of dropped constituents by each task",
         "Draws jets from files of 'kaon generate --reconstruct': the distributions of pT, Δη and Δφ of the "
         "constituents of each jet, of the survivors, and of the survivors with the reconstruction by each task.",
-        "FILE", "of one model, or of several models with the same jets")
+        "FILE", "a file of 'kaon generate --reconstruct', or several files of the same jets by different models")
     reconstruction.add_argument("--plane", action="store_true",
                                 help="draw the constituents as circles in the Δη–Δφ plane instead")
     reconstruction.add_argument("--jets", nargs="+", type=int, metavar="N",

@@ -1,5 +1,5 @@
-"""Makes padded.h5 and packed.h5: small files in the oldest format of HDF5, which h5py writes unless it is asked for
-another, and in which no metadata has a checksum. Run it here: python3 make.py"""
+"""Writes padded.h5 and packed.h5: small files in the oldest HDF5 format, the default of h5py, whose metadata has no
+checksums. Run it in this folder: python3 make.py"""
 
 import h5py
 import numpy as np
