@@ -74,7 +74,7 @@ struct GoldenLayerTests {
                         .replacingOccurrences(
                             of: "output", with: "lin2"))
             }
-        ) { block($0, offsets: $1, context: $2, contextOffsets: $3, on: $4) }
+        ) { block($0, packing: Packing($1), context: $2, contextOffsets: $3, on: $4) }
     }
 
     @Test(arguments: Precision.tested) func modulatedDecoderBlock(precision: Precision) throws {
@@ -98,7 +98,7 @@ struct GoldenLayerTests {
             }
         ) {
             block(
-                $0, offsets: $1, context: $2, contextOffsets: $3, condition: $4.silu(condition), on: $4)
+                $0, packing: Packing($1), context: $2, contextOffsets: $3, condition: $4.silu(condition), on: $4)
         }
         try expect(condition.gradient, "grad.in.condition", in: file, precision: precision)
     }

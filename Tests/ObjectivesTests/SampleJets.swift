@@ -9,14 +9,14 @@ import TestSupport
 enum SampleJets {
     static let maxConstituents = 20
 
-    /// The features spread by quantiles, in batches of 50 jets; read by one rank.
+    /// Jets with quantile preprocessing, in batches of 50; read by one rank.
     static func loader(batchSize: Int = 50) throws -> JetLoader {
         JetLoader(
             dataset: try dataset.get(), preprocessing: try preprocessing.get(),
             order: .init(batchSize: batchSize, seed: 5, shuffle: false))
     }
 
-    /// The same 32 jets whenever it is called.
+    /// The first 32 jets.
     static func batch() throws -> JetBatch { try loader().batch(jets: Array(0..<32), epoch: 0) }
 
     private static let dataset = Result {
@@ -27,7 +27,7 @@ enum SampleJets {
     }
 }
 
-/// Synthetic jets, for what only depends on their numbers of constituents; without files and MPI.
+/// Synthetic jets with the given numbers of constituents, without files and MPI.
 func syntheticBatch(_ counts: [Int], firstJet: Int = 0) -> JetBatch {
     let offsets = Offsets(counts: counts)
     var random = RandomSequence(RandomKey(seed: 7, stream: .sampling))
@@ -38,14 +38,14 @@ func syntheticBatch(_ counts: [Int], firstJet: Int = 0) -> JetBatch {
         labels: [Int32](repeating: 0, count: counts.count))
 }
 
-/// A batch of given constituents.
+/// A batch of the given constituents.
 func batch(_ jets: Constituents) -> JetBatch {
     JetBatch(
         jets: Array(0..<jets.offsets.jets), epoch: 0, offsets: jets.offsets, values: jets.values,
         identities: jets.identities, labels: [Int32](repeating: 0, count: jets.offsets.jets))
 }
 
-/// A model small enough for tests, whose residual branches count from the start.
+/// A small model without tasks, whose residual branches contribute from the start.
 func smallOptions() -> MaskedParticleOptions {
     var options = MaskedParticleOptions()
     options.encoder = TransformerShape(width: 48, layers: 2, heads: 4, registers: 2, layerScale: 0.5)
@@ -76,7 +76,7 @@ func fewCodes() -> VQVAETraining.Options {
 }
 
 extension MaskedParticleModelling {
-    /// Gives the tokens of a VQ-VAE, where they are needed, the codes that an untrained one begins with.
+    /// Sets the weights of the VQ-VAE, if there is one, to an untrained VQ-VAE with fitted codes.
     func useFittedTokenizer(_ options: VQVAETraining.Options, _ jets: JetShape) throws {
         guard let weights = tokenizerParameters else { return }
         let trained = VQVAETraining(options, jets, seed: 3)
@@ -84,7 +84,7 @@ extension MaskedParticleModelling {
         weights.values.pointer.update(from: trained.parameters.values.pointer, count: weights.values.count)
     }
 
-    /// What makes the tokens of the task `kmeans`.
+    /// The tokenizer of the task `kmeans`.
     var kmeans: KMeansTokenizer? {
         tasks.lazy.compactMap { ($0 as? TokenClassification)?.tokenizer as? KMeansTokenizer }.first
     }

@@ -48,7 +48,7 @@ package struct Backbone {
     package func callAsFunction(
         _ jets: Constituents, keys: TokenKeys? = nil, on tape: Tape
     ) -> (output: Variable, offsets: Offsets) {
-        encode(embed(jets, on: tape), offsets: jets.offsets, keys: keys, on: tape)
+        encode(embed(jets, on: tape), of: jets, keys: keys, on: tape)
     }
 
     /// Embeds the constituents, `[tokens, width]`.
@@ -58,14 +58,15 @@ package struct Backbone {
         return tape.add(values, tape.embedding(identity.variable, index: jets.identities))
     }
 
-    /// Encodes embedded constituents, some of which may have been replaced.
+    /// Encodes the embedded constituents of jets, some of which may have been replaced.
     package func encode(
-        _ embedded: Variable, offsets: Offsets, keys: TokenKeys?, on tape: Tape
+        _ embedded: Variable, of jets: Constituents, keys: TokenKeys?, on tape: Tape
     ) -> (output: Variable, offsets: Offsets) {
-        let x = position?(embedded, offsets: offsets, on: tape) ?? embedded
+        let packing = Packing(jets.offsets)
+        let x = position?(embedded, offsets: jets.offsets, on: tape) ?? embedded
         switch stack {
-        case .transformer(let encoder): return encoder(x, offsets: offsets, on: tape)
-        case .normformer(let encoder): return (encoder(x, offsets: offsets, keys: keys, on: tape), offsets)
+        case .transformer(let encoder): return encoder(x, packing: packing, on: tape)
+        case .normformer(let encoder): return (encoder(x, packing: packing, keys: keys, on: tape), jets.offsets)
         }
     }
 }

@@ -58,7 +58,7 @@ package struct MaskedParticleModel: MaskedNetwork {
         let sequence = DecoderSequence(
             encoded: encoded.offsets, dropped: jets.dropped.offsets, nullTokens: shape.maxConstituents)
         let input = tape.gatherRows([mapped, nullTokens.variable], index: sequence.index)
-        let decoded = decoder(input, offsets: sequence.offsets, on: tape).output
+        let decoded = decoder(input, packing: Packing(sequence.offsets), on: tape).output
         return tape.gatherRows([decoded], index: sequence.droppedRows)
     }
 }

@@ -59,7 +59,7 @@ package struct MaskedParticleModelV1: MaskedNetwork {
         let index = jets.mask.enumerated().map { $1 ? maskRow : Int32($0) }
         let input = tape.gatherRows([embedded, maskToken.variable], index: index)
         let offsets = jets.all.offsets
-        let encoded = backbone.encode(input, offsets: offsets, keys: keys, on: tape)
+        let encoded = backbone.encode(input, of: jets.all, keys: keys, on: tape)
         var (rows, positions): ([Int32], [Int32]) = ([], [])
         rows.reserveCapacity(jets.dropped.offsets.tokens)
         positions.reserveCapacity(jets.dropped.offsets.tokens)

@@ -48,8 +48,8 @@ package struct NormformerEncoder {
     ///
     /// - Parameter keys: random numbers of dropout, one key for each token; nil for no dropout.
     package func callAsFunction(
-        _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
+        _ x: Variable, packing: Packing, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {
-        finalNorm(blocks.reduce(x) { $1($0, offsets: offsets, keys: keys, on: tape) }, on: tape)
+        finalNorm(blocks.reduce(x) { $1($0, packing: packing, keys: keys, on: tape) }, on: tape)
     }
 }

@@ -54,11 +54,11 @@ package struct TransformerEncoder {
 
     /// Encodes tokens `[tokens, width]` to `[tokens + registers · jets, width]`, the registers first in each jet.
     package func callAsFunction(
-        _ x: Variable, offsets: Offsets, on tape: Tape
+        _ x: Variable, packing: Packing, on tape: Tape
     ) -> (output: Variable, offsets: Offsets) {
-        var (x, offsets) = (x, offsets)
+        var (x, packing) = (x, packing)
         if let registers {
-            let count = shape.registers
+            let (count, offsets) = (shape.registers, packing.offsets)
             var index: [Int32] = []
             index.reserveCapacity(offsets.tokens + count * offsets.jets)
             for jet in 0..<offsets.jets {
@@ -66,16 +66,9 @@ package struct TransformerEncoder {
                 index.append(contentsOf: offsets[jet].lazy.map { Int32(count + $0) })
             }
             x = tape.gatherRows([registers.variable, x], index: index)
-            offsets = offsets.adding(count)
+            packing = packing.prepending(count)
         }
-        for block in blocks { x = block(x, offsets: offsets, on: tape) }
-        return (finalNorm?(x, on: tape) ?? x, offsets)
-    }
-}
-
-extension Offsets {
-    /// Offsets of the same jets with `count` more tokens in each.
-    package func adding(_ count: Int) -> Offsets {
-        Offsets(values.enumerated().map { $1 + Int32(count * $0) })
+        for block in blocks { x = block(x, packing: packing, on: tape) }
+        return (finalNorm?(x, on: tape) ?? x, packing.offsets)
     }
 }

@@ -100,6 +100,6 @@ package struct VQVAE {
     }
 
     private func decode(_ vectors: Variable, offsets: Offsets, keys: TokenKeys?, on tape: Tape) -> Variable {
-        output(decoder(fromLatent(vectors, on: tape), offsets: offsets, keys: keys, on: tape), on: tape)
+        output(decoder(fromLatent(vectors, on: tape), packing: Packing(offsets), keys: keys, on: tape), on: tape)
     }
 }

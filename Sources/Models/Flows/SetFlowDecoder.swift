@@ -84,10 +84,11 @@ package struct SetFlowDecoder {
         invariant(times.count == offsets.jets, "\(times.count) times for \(offsets.jets) jets")
         let time = Variable(constant: timeEncoding(times, features: shape.timeFeatures))
         let condition = tape.silu(timeOutput(tape.silu(timeInput(time, on: tape)), on: tape))
+        let packing = Packing(offsets)
         var h = input(x, on: tape)
         for block in blocks {
             h = block(
-                h, offsets: offsets, context: context, contextOffsets: contextOffsets, condition: condition,
+                h, packing: packing, context: context, contextOffsets: contextOffsets, condition: condition,
                 on: tape)
         }
         let modulations = finalModulation(condition, on: tape)

@@ -36,17 +36,16 @@ package struct DecoderBlock {
     ///   - x: `[tokens, width]`.
     ///   - context: `[context tokens, width]`.
     package func callAsFunction(
-        _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, on tape: Tape
+        _ x: Variable, packing: Packing, context: Variable, contextOffsets: Offsets, on tape: Tape
     ) -> Variable {
         let type = tape.activationType
         var x = x
         x = selfAttention(
-            selfAttentionNorm(x, on: tape, output: type), offsets: offsets, addedTo: x, scale: selfAttentionScale,
+            selfAttentionNorm(x, on: tape, output: type), packing: packing, addedTo: x, scale: selfAttentionScale,
             on: tape)
         x = crossAttention(
-            crossAttentionNorm(x, on: tape, output: type), offsets: offsets, context: context,
-            contextOffsets: contextOffsets,
-            addedTo: x, scale: crossAttentionScale, on: tape)
+            crossAttentionNorm(x, on: tape, output: type), offsets: packing.offsets, context: context,
+            contextOffsets: contextOffsets, addedTo: x, scale: crossAttentionScale, on: tape)
         return feedForward(
             feedForwardNorm(x, on: tape, output: type), addedTo: x, scale: feedForwardScale, on: tape)
     }

@@ -30,9 +30,10 @@ package struct ModulatedDecoderBlock {
     ///   - context: `[context tokens, width]`.
     ///   - condition: SiLU of the condition, `[jets, channels]`; the same for all blocks.
     package func callAsFunction(
-        _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, condition: Variable,
+        _ x: Variable, packing: Packing, context: Variable, contextOffsets: Offsets, condition: Variable,
         on tape: Tape
     ) -> Variable {
+        let offsets = packing.offsets
         let modulations = modulation(condition, on: tape)
         func norm(_ x: Variable, _ branch: Int) -> Variable {
             tape.modulatedNorm(
@@ -42,7 +43,7 @@ package struct ModulatedDecoderBlock {
             tape.gatedResidual(x, output, modulations: modulations, gate: 3 * branch + 2, offsets: offsets)
         }
         var x = x
-        x = join(x, selfAttention(norm(x, 0), offsets: offsets, on: tape), 0)
+        x = join(x, selfAttention(norm(x, 0), packing: packing, on: tape), 0)
         x = join(
             x,
             crossAttention(

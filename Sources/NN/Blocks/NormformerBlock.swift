@@ -52,12 +52,12 @@ package struct NormformerBlock {
 
     /// - Parameter keys: keys of the random numbers for dropout, one for each token; nil outside training.
     package func callAsFunction(
-        _ x: Variable, offsets: Offsets, keys: TokenKeys? = nil, on tape: Tape
+        _ x: Variable, packing: Packing, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {
         let type = tape.activationType
         let projected = qkv(attentionNorm(x, on: tape, output: type), on: tape, output: type)
         let attended = headsNorm(
-            tape.selfAttention(projected, offsets: offsets, heads: heads), on: tape, output: type)
+            tape.selfAttention(projected, packing: packing, heads: heads), on: tape, output: type)
         let x = attentionOutput(
             attentionDropout(attended, keys: keys, on: tape), addedTo: x, scale: nil, on: tape)
         let projectedHidden = input(feedForwardNorm(x, on: tape, output: type), on: tape, output: type)

@@ -26,10 +26,10 @@ package struct TransformerBlock {
     }
 
     /// Output of the block for packed jets `[tokens, width]`, with the same shape.
-    package func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
+    package func callAsFunction(_ x: Variable, packing: Packing, on tape: Tape) -> Variable {
         let type = tape.activationType
         let x = attention(
-            attentionNorm(x, on: tape, output: type), offsets: offsets, addedTo: x, scale: attentionScale, on: tape)
+            attentionNorm(x, on: tape, output: type), packing: packing, addedTo: x, scale: attentionScale, on: tape)
         return feedForward(
             feedForwardNorm(x, on: tape, output: type), addedTo: x, scale: feedForwardScale, on: tape)
     }

@@ -20,18 +20,18 @@ package struct SelfAttention {
     }
 
     /// attention(x), from `[tokens, width]` to the same shape.
-    package func callAsFunction(_ x: Variable, offsets: Offsets, on tape: Tape) -> Variable {
-        output(attended(x, offsets, tape), on: tape)
+    package func callAsFunction(_ x: Variable, packing: Packing, on tape: Tape) -> Variable {
+        output(attended(x, packing, tape), on: tape)
     }
 
     /// residual + scale ⊙ attention(x).
     package func callAsFunction(
-        _ x: Variable, offsets: Offsets, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
+        _ x: Variable, packing: Packing, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
     ) -> Variable {
-        output(attended(x, offsets, tape), addedTo: residual, scale: scale, on: tape)
+        output(attended(x, packing, tape), addedTo: residual, scale: scale, on: tape)
     }
 
-    private func attended(_ x: Variable, _ offsets: Offsets, _ tape: Tape) -> Variable {
-        tape.selfAttention(qkv(x, on: tape, output: tape.activationType), offsets: offsets, heads: heads)
+    private func attended(_ x: Variable, _ packing: Packing, _ tape: Tape) -> Variable {
+        tape.selfAttention(qkv(x, on: tape, output: tape.activationType), packing: packing, heads: heads)
     }
 }

@@ -7,11 +7,10 @@ import System
 extension Tape {
     /// Scaled dot-product attention among the tokens of each jet (Vaswani et al., arXiv:1706.03762).
     ///
-    /// - Parameters:
-    ///   - projected: queries, keys and values of every token, `[tokens, 3 · width]`, of either element type.
-    ///   - offsets: the tokens of each jet.
+    /// - Parameter projected: queries, keys and values of every token, `[tokens, 3 · width]`, of either element type.
     /// - Returns: the attended values, `[tokens, width]`, heads side by side, in the same element type.
-    package func selfAttention(_ projected: Variable, offsets: Offsets, heads: Int) -> Variable {
+    package func selfAttention(_ projected: Variable, packing: Packing, heads: Int) -> Variable {
+        let offsets = packing.offsets
         let (tokens, width) = (projected.value.rows, projected.value.columns / 3)
         invariant(projected.value.columns == 3 * width, "queries, keys and values differ in width")
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
@@ -35,5 +34,9 @@ extension Tape {
             }
             count(m: 4, n: blocks.products, k: size)
         }
+    }
+    /// Attention within jets that are described by their offsets alone.
+    package func selfAttention(_ projected: Variable, offsets: Offsets, heads: Int) -> Variable {
+        selfAttention(projected, packing: Packing(offsets), heads: heads)
     }
 }

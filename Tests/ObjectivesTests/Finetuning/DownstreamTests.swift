@@ -1,0 +1,123 @@
+import Configuration
+import Foundation
+import Jets
+import NN
+import Objectives
+import Tensors
+import Testing
+import TestSupport
+
+/// Every downstream task overfits one batch, backbone and head from initial weights, and its measures show it.
+@Suite struct DownstreamTests {
+    private func options(_ yaml: String) throws -> DownstreamOptions {
+        var configuration = try Configuration(yaml: yaml)
+        try configuration.override(
+            "model={encoder: {width: 32, layers: 2, heads: 4, registers: 2, layer_scale: 0.5}}")
+        let root = configuration.section()
+        guard case .downstream(_, let options) = try ObjectiveOptions(from: root) else {
+            throw ObjectiveError("\(yaml) is no downstream task")
+        }
+        try root.finish()
+        return options
+    }
+
+    /// Jets of the BTag sample with the labels of their tracks, or of the ten classes.
+    private func batch(_ options: DownstreamOptions, names: [String]) throws -> (batch: JetBatch, loader: JetLoader) {
+        let tracks = names.contains("light")
+        let dataset = try JetDataset(
+            paths: [sample(tracks ? "btag" : "val")], maxConstituents: 20,
+            choice: JetChoice(classes: tracks ? nil : names),
+            constituentLabels: tracks ? ["vtx_id", "track_type"] : [], on: alone)
+        let loader = JetLoader(
+            dataset: dataset,
+            preprocessing: try QuantilePreprocessing.fit(dataset, jets: 300, quantiles: 50, on: alone),
+            order: .init(batchSize: 40, seed: 5, shuffle: false),
+            contents: .init(classOfLabel: try JetClasses(names).indices(in: dataset)))
+        let batch = try loader.batch(epoch: 0, step: 0)
+        guard tracks else { return (batch, loader) }
+        // The batch of a task has only the labels of that task.
+        let index = options.task is Vertexing.Options ? 0 : 1
+        return (
+            JetBatch(
+                jets: batch.jets, epoch: 0, offsets: batch.offsets, values: batch.values,
+                identities: batch.identities, labels: batch.labels,
+                constituentLabels: [batch.constituentLabels[index]]), loader
+        )
+    }
+
+    /// Means of the terms before and after training, and the measures after it.
+    private func learn(
+        _ yaml: String, names: [String], steps: Int = 120
+    ) throws -> (first: [Double], last: [Double], measures: [String: Double]) {
+        BLAS.useCallingThreadOnly()
+        let options = try options(yaml)
+        let (batch, loader) = try batch(options, names: names)
+        let objective = DownstreamObjective(
+            options, JetShape(features: 7, maxConstituents: 20, classes: JetClasses(names)), seed: 3)
+        let part = objective.prepare(batch, phase: .training(step: 0))
+        let optimizer = AdamW(objective.parameters)
+        let scales = zip(objective.terms, part.counts).map { Float($0.weight / $1) }
+        func means() -> [Double] {
+            let still = objective.prepare(batch, phase: .validation)
+            return zip(still.evaluate([0, 0], Tape(recording: false)), still.counts).map { $0 / $1 }
+        }
+        let first = means()
+        for step in 0..<steps { optimizer.learn(part, scales, of: objective, step: step, of: steps) }
+        let measures = objective.measures(of: objective.predict(batch, loader.preprocessing))
+        return (first, means(), Dictionary(uniqueKeysWithValues: measures.map { ($0.name, $0.value) }))
+    }
+
+    @Test(arguments: [
+        "{name: class_attention, width: 16, heads: 2, dropout: 0, label_smoothing: 0}",
+        "{name: weighted_pooling, label_smoothing: 0}",
+    ])
+    func classification(head: String) throws {
+        let result = try learn("{objective: classification, head: \(head)}", names: ["QCD", "Tbqq", "Hbb", "Wqq"])
+        #expect(result.first[0] > 1.2 && result.last[0] < 0.2 * result.first[0] && result.last[1] > 0.95)
+        #expect(result.measures["balanced_accuracy"]! > 0.95 && result.measures["auc"]! > 0.99)
+        #expect(result.measures["rejection_Tbqq_at_50"]! > 5)
+    }
+
+    @Test func vertexing() throws {
+        let result = try learn("{objective: vertexing, head: {width: 32}}", names: ["light", "c", "b"], steps: 250)
+        #expect(result.last[0] < 0.3 * result.first[0] && result.last[1] > 0.93)
+        #expect(result.measures["ari"]! > 0.7 && result.measures["raw_pair_index"]! > 0.7)
+    }
+
+    @Test func trackOrigin() throws {
+        let result = try learn("{objective: track_origin, head: {width: 32}}", names: ["light", "c", "b"], steps: 250)
+        #expect(result.first[0] > 1.2 && result.last[0] < 0.2 * result.first[0])
+        #expect(result.measures["balanced_accuracy"]! > 0.9)
+    }
+
+    /// The model overfits the random samples, not the true classes.
+    @Test func weakSupervision() throws {
+        let result = try learn(
+            "{objective: cwola, cwola: {background: [QCD, Wqq], signal: [Tbqq]}, "
+                + "head: {width: 16, heads: 2, dropout: 0}}",
+            names: ["QCD", "Wqq", "Tbqq"])
+        #expect(result.measures["sic_half"] != nil && result.measures["auc"]! > 0.4)
+    }
+
+    /// The training files are reduced to the chosen classes and numbers of jets.
+    @Test func backgroundFallsIntoBothSamples() throws {
+        let options = try options("{objective: cwola, cwola: {background: [QCD, Wqq], signal: [Tbqq], signal_jets: 7}}")
+        let names = ["QCD", "Wqq", "Tbqq"]
+        let choice = try #require(ObjectiveOptions.downstream(.cwola, options).choice(seed: 5))
+        #expect(choice.classes == names && choice.counts == ["Tbqq": 7])
+        let dataset = try JetDataset(paths: [sample("val")], choice: choice, on: alone)
+        let all = try JetDataset(paths: [sample("val")], choice: JetChoice(classes: ["QCD", "Wqq"]), on: alone)
+        #expect(dataset.count == all.count + 7)
+    }
+
+    @Test(arguments: [
+        ("{objective: cwola, cwola: {background: [QCD], signal: [QCD]}}", "cwola.signal"),
+        ("{objective: classification, backbone_mode: fixed}", "backbone: backbone_mode is fixed"),
+        ("{objective: classification, head: {width: 10, heads: 4}}", "a width of 10 cannot be divided among 4 heads"),
+        ("{objective: vertexing, head: {gamma: -1}}", "head.gamma"),
+    ])
+    func badValuesAreNamed(yaml: String, message: String) throws {
+        let text = failure { _ = try ObjectiveOptions(from: Configuration(yaml: yaml).section()) }
+        #expect(text.contains(message), "\(text)")
+    }
+}
