@@ -18,6 +18,7 @@ package struct TransformerShape: Sendable, Equatable {
     /// True if a layer norm follows the last block.
     package var finalNorm: Bool
 
+    /// One argument for each hyperparameter, with the defaults of version 2 (arXiv:2409.12589).
     package init(
         width: Int, layers: Int, heads: Int, feedForwardMultiplier: Int = 2, registers: Int = 0,
         layerScale: Double? = 1e-3, finalNorm: Bool = true

@@ -122,8 +122,8 @@ private struct CouplingLayer {
         derivatives = slot("derivatives", form.bins - 1, one)
         transformed = (0..<shape.features).filter { $0 % 2 == transforms }
         network = ContextNetwork(
-            inputs: kept.count, context: shape.context, width: shape.width, depth: shape.depth,
-            outputs: transformed.count * form.parameters, outputBias: one, in: scope.scope("network"))
+            shape, inputs: kept.count, outputs: transformed.count * form.parameters, outputBias: one,
+            in: scope.scope("network"))
         // Keeps the scale of widths and heights independent of the number of hidden channels.
         scale = 1 / Float(shape.width).squareRoot()
         (self.kept, self.form) = (kept, form)
@@ -158,12 +158,10 @@ private struct ContextNetwork {
     private let hidden: [Linear]
     private let output: Linear
 
-    init(
-        inputs: Int, context: Int, width: Int, depth: Int, outputs: Int, outputBias: Float,
-        in scope: ParameterScope
-    ) {
+    init(_ shape: CouplingFlow.Shape, inputs: Int, outputs: Int, outputBias: Float, in scope: ParameterScope) {
+        let (width, context) = (shape.width, shape.context)
         input = Linear(inputs: inputs, outputs: width, in: scope.scope("input"))
-        hidden = (0..<depth - 1).map {
+        hidden = (0..<shape.depth - 1).map {
             Linear(inputs: width + context, outputs: width, in: scope.scope("hidden.\($0)"))
         }
         output = Linear(

@@ -25,6 +25,7 @@ package struct SetFlowDecoder {
         /// Number of cosines that encode the time.
         package var timeFeatures: Int
 
+        /// One argument for each hyperparameter, with the defaults of arXiv:2409.12589.
         package init(
             channels: Int, context: Int, width: Int = 256, layers: Int = 4, heads: Int = 8,
             feedForwardMultiplier: Int = 2, timeFeatures: Int = 16

@@ -18,6 +18,7 @@ package struct SetFlowModel {
         /// Its channels and context follow from the other values.
         package var decoder: SetFlowDecoder.Shape
 
+        /// One argument for each hyperparameter of the model and its decoder.
         package init(
             features: Int, identities: Int, encoder: TransformerShape, width: Int = 256, layers: Int = 4,
             heads: Int = 8, feedForwardMultiplier: Int = 2

@@ -25,6 +25,7 @@ package struct ClassAttentionPooling {
         /// Dropout rate at the end of every residual branch.
         package var dropout: Float
 
+        /// One argument for each hyperparameter, with the defaults of version 2 (arXiv:2409.12589).
         package init(
             inputs: Int, outputs: Int, width: Int = 128, layers: Int = 2, heads: Int = 4,
             feedForwardMultiplier: Int = 1, dropout: Float = 0.2

@@ -39,6 +39,7 @@ package final class BinClassification: ReconstructionTask {
     private let head: Linear
     /// The bins; nil before `fit`.
     package private(set) var bins: FeatureBins?
+
     package init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
         weight = options.weight
         self.options = options
