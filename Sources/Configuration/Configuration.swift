@@ -1,15 +1,18 @@
 import Foundation
 
-/// A tree of settings from a YAML file and `key=value` arguments, each with the place where it was written.
+/// A tree of settings from a YAML file and `key=value` arguments, each with its source position.
 ///
-/// The tree knows no field. A `Section` hands its values to whoever knows what they mean, and complains about
-/// those that nobody asked for.
+/// The tree has no schema. Its values are decoded through a `Section`, which reports the keys that were not read.
+///
+///     var configuration = try Configuration(contentsOf: "configs/quickstart.yaml")
+///     try configuration.override("training.steps=100")
+///     let root = configuration.section()
 package struct Configuration: Sendable {
-    /// The name of the file, as errors give it.
+    /// The name of the file in error messages.
     package let name: String
     private var entries: [Value.Entry]
 
-    /// Reads a file. Throws `ConfigurationError` if there is none, or if it is not a mapping in valid YAML.
+    /// Reads a file. Throws `ConfigurationError` if it does not exist or is not a mapping in valid YAML.
     package init(contentsOf path: String) throws {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
@@ -27,7 +30,10 @@ package struct Configuration: Sendable {
         try self.init(yaml: text, name: path)
     }
 
-    /// Reads YAML text, in which an empty document is an empty mapping; errors call the text `name`.
+    /// Parses YAML text; an empty document is an empty mapping.
+    ///
+    /// - Parameter name: the name of the text in error messages.
+    ///
     /// Throws `ConfigurationError`.
     package init(yaml: String, name: String = "configuration") throws {
         self.name = name
@@ -36,17 +42,17 @@ package struct Configuration: Sendable {
         case .null: entries = []
         case .map(let entries): self.entries = entries
         default:
-            throw ConfigurationError(root.place, "", "expected keys with values, found \(root.content.found)")
+            throw ConfigurationError(root.place, "", "expected keys with values, found \(root.content.phrase)")
         }
     }
 
-    /// Applies one argument of the command line; later ones win.
+    /// Applies a command-line argument; later ones win.
     ///
     /// - `optimizer.learning_rate=3e-4` sets a key to a value written in YAML (`[a.h5, b.h5]`, `null`,
-    ///   `{name: sgd}`), making the sections on the way; a section is replaced, not merged. Any path may be
-    ///   set: one that nobody knows is found, like a misspelt key of the file, when the tree is decoded.
-    /// - `+key=value` and `++key=value` are the same, for those used to Hydra.
-    /// - `~tasks.regression` deletes a key, which must be there.
+    ///   `{name: sgd}`), creating sections as needed; a section is replaced, not merged. Any path may be set: an
+    ///   unknown one is reported when the tree is decoded, like a misspelt key of the file.
+    /// - `+key=value` and `++key=value` do the same, as in Hydra.
+    /// - `~tasks.regression` deletes a key, which must exist.
     ///
     /// Throws `ConfigurationError` if the argument has another form or its value is not valid YAML.
     package mutating func override(_ assignment: String) throws {
@@ -71,24 +77,39 @@ package struct Configuration: Sendable {
         try Self.set(path[...], of: path, to: value, in: &entries)
     }
 
-    /// The tree as it stands, overrides included, as YAML.
+    /// The tree with its overrides, as YAML.
     package var yaml: String { YAML.text(of: entries) }
 
-    /// The root of a fresh decoding: a section in which nothing has been asked for yet.
+    /// The values by dotted key, in the order of the file.
+    package var settings: [Setting] { Self.settings(of: entries, in: "") }
+
+    private static func settings(of entries: [Value.Entry], in section: String) -> [Setting] {
+        entries.flatMap { entry in
+            let key = section.isEmpty ? entry.key : "\(section).\(entry.key)"
+            if case .map(let children) = entry.value.content, !children.isEmpty {
+                return settings(of: children, in: key)
+            }
+            return [Setting(key: key, value: YAML.inlineText(of: entry.value.content))]
+        }
+    }
+
+    /// The root section of a new decoding, in which no key has been read.
     package func section() -> Section {
         Section(path: "", entries: entries, place: .file(name, line: nil))
     }
 
-    /// The complete configuration as YAML: every value that was asked for under `section`, given or default,
-    /// in the order of asking. Reading it again gives the same answers.
-    package func resolved(from section: Section) -> String {
-        YAML.text(of: section.answers)
+    /// The complete configuration: every value that was read under `section`, given or default, in the order of
+    /// reading. Decoding it again gives the same values.
+    package func resolved(from section: Section) -> Configuration {
+        var resolved = self
+        resolved.entries = section.resolved
+        return resolved
     }
 
     // MARK: - Paths
 
-    /// The most parts of a dotted key.
-    private static let deepest = 64
+    /// The maximum number of parts of a dotted key.
+    private static let maximumDepth = 64
 
     private static func path(_ text: Substring, in assignment: String) throws -> [String] {
         let path = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
@@ -96,8 +117,8 @@ package struct Configuration: Sendable {
             let message = "'\(text)' in '\(assignment)' is not a key; write section.key=value"
             throw ConfigurationError(.commandLine, "", message)
         }
-        guard path.count <= deepest else {
-            let message = "'\(text)' has more than \(deepest) parts; no key is that deep"
+        guard path.count <= maximumDepth else {
+            let message = "'\(text)' has more than \(maximumDepth) parts; no key is that deep"
             throw ConfigurationError(.commandLine, "", message)
         }
         return path
@@ -155,7 +176,7 @@ package struct Configuration: Sendable {
         _ rest: ArraySlice<String>, of path: [String], _ content: Value.Content
     ) -> ConfigurationError {
         let section = path[...rest.startIndex].joined(separator: ".")
-        let message = "'\(section)' is not a section, it is \(content.found)"
+        let message = "'\(section)' is not a section, it is \(content.phrase)"
         return ConfigurationError(.commandLine, path.joined(separator: "."), message)
     }
 }

@@ -1,16 +1,16 @@
-/// What is wrong with a configuration, in words for the person who wrote it:
+/// An error in a configuration, in words for the person who wrote it:
 /// `configs/x.yaml:12: model.encoder.widht: unknown key; did you mean 'width'?`
 ///
 /// Several unknown keys are reported together, one line each.
 package struct ConfigurationError: Error, CustomStringConvertible, Equatable {
-    /// Place, dotted key and complaint, ready to be printed.
+    /// Place, dotted key and message, ready to print.
     package let description: String
 
-    /// Several complaints about one file, as one.
-    init(_ complaints: [ConfigurationError]) {
+    /// Combines several errors about one file.
+    init(_ errors: [ConfigurationError]) {
         let limit = 20
-        let lines = complaints.prefix(limit).map(\.description)
-        let rest = complaints.count - lines.count
+        let lines = errors.prefix(limit).map(\.description)
+        let rest = errors.count - lines.count
         description = lines.joined(separator: "\n") + (rest > 0 ? " (and \(rest) more unknown keys)" : "")
     }
 

@@ -1,24 +1,54 @@
-/// A key that was asked for while a configuration was decoded, and what was expected of it.
+/// Properties of a key that decide in which generated files it appears.
+package struct KeyTraits: OptionSet, Sendable {
+    /// The default suits nearly every run: `kaon init` leaves the key out.
+    package static let advanced = KeyTraits(rawValue: 1)
+    /// A downstream task takes the value from the checkpoint of its backbone: `kaon init` leaves the key out there.
+    package static let inherited = KeyTraits(rawValue: 2)
+
+    package let rawValue: Int
+
+    package init(rawValue: Int) { self.rawValue = rawValue }
+}
+
+/// A key that was read while a configuration was decoded, with its description.
 package struct ConfigurationKey: Sendable, Equatable {
     /// The dotted path from the root.
     package let path: String
-    /// The kind of value with its article, such as `an integer`; empty where nobody asked for the value.
+    /// The sentence about the key, in Markdown; empty if only its presence was checked.
+    package let help: String
+    /// The traits of the key and of the sections around it.
+    package let traits: KeyTraits
+    /// The type with its article, such as `an integer`; empty for a section and if only presence was checked.
     package let expected: String
-    /// What must be true of the value, in words that follow "must be"; empty where nothing must.
+    /// The condition on the value, in words that follow "must be"; empty if there is none.
     package let requirement: String
-    /// The words that it may be; empty where it is no enumeration.
+    /// The words of an enumeration; empty for other types.
     package let choices: [String]
-    /// What it is where it is left out, in YAML; nil where it has to be given.
-    package internal(set) var usual: String?
-    /// Whether it is a section that may be left out.
+    /// The default as YAML; nil if the key is required.
+    package internal(set) var defaultText: String?
+    /// The value as YAML on one line; empty for a section that is present.
+    package let valueText: String
+    /// True for an optional section.
     package let isSection: Bool
-    /// Whether it was left out or `null`.
+    /// True if the value is null, given or by default.
     package let isNull: Bool
 
     /// The same key with another default.
-    package func with(usual: String?) -> ConfigurationKey {
+    package func with(defaultText: String?) -> ConfigurationKey {
         var key = self
-        key.usual = usual
+        key.defaultText = defaultText
         return key
     }
+}
+
+/// The meaning of a key and the values it takes, as stated where it is decoded.
+struct KeyDescription {
+    var help = ""
+    var traits: KeyTraits = []
+    var expected = ""
+    var requirement = ""
+    var choices: [String] = []
+    /// nil if the key is required.
+    var defaultValue: Value.Content?
+    var isSection = false
 }

@@ -1,9 +1,9 @@
-/// Text from a file or the command line as part of a sentence: control characters and the like as `\u{7}`,
-/// and of what is longer than `limit` characters the beginning and the end.
+/// Text from a file or the command line for use in a sentence: control characters are escaped as `\u{7}`, and text of
+/// more than `limit` characters is reduced to its beginning and end.
 package func printable(_ text: String, limit: Int = 300) -> String {
     var shown = text[...]
     var end = ""[...]
-    // Scalars, because a single character may have any number of them.
+    // Count scalars: a single character may consist of any number of them.
     if text.unicodeScalars.count > limit {
         shown = Substring(text.unicodeScalars.prefix(limit * 2 / 3))
         end = Substring(text.unicodeScalars.suffix(limit / 3))

@@ -1,75 +1,92 @@
-/// The typed questions. Each throws `ConfigurationError` if the value is of another type or out of bounds,
-/// and, where there is no default, if it is missing. The optional forms give `nil` for a missing key, for
-/// `null`, and for the word `absent` (as in `threads: auto`), which is what the resolved configuration shows.
+/// Typed values by key. Each method takes the description of the key that the reference and `kaon init` show, and
+/// throws `ConfigurationError` if the value has another type, is out of range, or is missing without a default.
+///
+///     steps = try section.int("steps", default: 1_000_000, in: .nonNegative, help: "optimizer steps of the run")
+///
+/// The optional methods return nil for a missing key, for `null`, and for the word `absent` (as in `threads: auto`),
+/// which is then shown in the resolved configuration.
 extension Section {
     /// A whole number.
     package func int(
-        _ key: String, default: Int? = nil, in bounds: ClosedRange<Int>? = nil
+        _ key: String, default: Int? = nil, in range: ClosedRange<Int>? = nil, _ traits: KeyTraits = [], help: String
     ) throws -> Int {
-        try answer(key, .integer.bounded(bounds), default: `default`)
+        try value(key, .integer.limited(to: range), default: `default`, traits, help)
     }
 
-    /// A whole number or none.
+    /// A whole number or nil.
     package func optionalInt(
-        _ key: String, in bounds: ClosedRange<Int>? = nil, absent: String? = nil
+        _ key: String, in range: ClosedRange<Int>? = nil, absent: String? = nil, _ traits: KeyTraits = [], help: String
     ) throws -> Int? {
-        try optionalAnswer(key, .integer.bounded(bounds), absent: absent)
+        try optionalValue(key, .integer.limited(to: range), absent: absent, traits, help)
     }
 
-    /// A list of whole numbers, each within the bounds, or none.
+    /// A list of whole numbers, each within the range, or nil.
     package func optionalInts(
-        _ key: String, in bounds: ClosedRange<Int>? = nil, absent: String? = nil
+        _ key: String, in range: ClosedRange<Int>? = nil, absent: String? = nil, _ traits: KeyTraits = [], help: String
     ) throws -> [Int]? {
-        try optionalAnswer(key, Kind.integer.bounded(bounds).list(named: "a list of integers"), absent: absent)
+        let codec = ValueCodec.integer.limited(to: range).list(typeName: "a list of integers")
+        return try optionalValue(key, codec, absent: absent, traits, help)
     }
 
     /// A finite number; integers are numbers.
     package func double(
-        _ key: String, default: Double? = nil, in bounds: ClosedRange<Double>? = nil
+        _ key: String, default: Double? = nil, in range: ClosedRange<Double>? = nil, _ traits: KeyTraits = [],
+        help: String
     ) throws -> Double {
-        try answer(key, .number.bounded(bounds), default: `default`)
+        try value(key, .number.limited(to: range), default: `default`, traits, help)
     }
 
-    /// A finite number or none.
+    /// A finite number or nil. With a default, which applies to a missing key, only `null` and `absent` give nil.
     package func optionalDouble(
-        _ key: String, in bounds: ClosedRange<Double>? = nil, absent: String? = nil
+        _ key: String, default: Double? = nil, in range: ClosedRange<Double>? = nil, absent: String? = nil,
+        _ traits: KeyTraits = [], help: String
     ) throws -> Double? {
-        try optionalAnswer(key, .number.bounded(bounds), absent: absent)
+        let codec = ValueCodec.number.limited(to: range)
+        if let `default`, entry(key) == nil { return try value(key, codec, default: `default`, traits, help) }
+        return try optionalValue(key, codec, absent: absent, default: `default`, traits, help)
     }
 
-    /// A list of finite numbers, each within the bounds.
+    /// A list of finite numbers, each within the range.
     package func doubles(
-        _ key: String, default: [Double]? = nil, in bounds: ClosedRange<Double>? = nil
+        _ key: String, default: [Double]? = nil, in range: ClosedRange<Double>? = nil, _ traits: KeyTraits = [],
+        help: String
     ) throws -> [Double] {
-        let item = Kind.number.bounded(bounds)
-        return try answer(key, item.list(named: "a list of numbers"), default: `default`)
+        let codec = ValueCodec.number.limited(to: range).list(typeName: "a list of numbers")
+        return try value(key, codec, default: `default`, traits, help)
     }
 
-    /// A list of finite numbers, each within the bounds, or none.
+    /// A list of finite numbers, each within the range, or nil.
     package func optionalDoubles(
-        _ key: String, in bounds: ClosedRange<Double>? = nil, absent: String? = nil
+        _ key: String, in range: ClosedRange<Double>? = nil, absent: String? = nil, _ traits: KeyTraits = [],
+        help: String
     ) throws -> [Double]? {
-        try optionalAnswer(key, Kind.number.bounded(bounds).list(named: "a list of numbers"), absent: absent)
+        let codec = ValueCodec.number.limited(to: range).list(typeName: "a list of numbers")
+        return try optionalValue(key, codec, absent: absent, traits, help)
     }
 
-    /// A time in seconds or none, given as in `23:50:00`, `1-12:00:00`, `90m`, `2h`, or as a number of seconds.
-    package func optionalDuration(_ key: String) throws -> Double? {
-        try optionalAnswer(key, .duration, absent: nil)
+    /// A time in seconds or nil, given as in `23:50:00`, `1-12:00:00`, `90m`, `2h`, or as a number of seconds.
+    package func optionalDuration(_ key: String, _ traits: KeyTraits = [], help: String) throws -> Double? {
+        try optionalValue(key, .duration, absent: nil, traits, help)
     }
 
     /// `true` or `false`.
-    package func bool(_ key: String, default: Bool? = nil) throws -> Bool {
-        try answer(key, .boolean, default: `default`)
+    package func bool(
+        _ key: String, default: Bool? = nil, _ traits: KeyTraits = [], help: String
+    ) throws -> Bool {
+        try value(key, .boolean, default: `default`, traits, help)
     }
 
-    /// A text.
-    package func string(_ key: String, default: String? = nil) throws -> String {
-        try answer(key, .string, default: `default`)
+    /// A string.
+    package func string(
+        _ key: String, default: String? = nil, _ traits: KeyTraits = [], help: String
+    ) throws -> String {
+        try value(key, .string, default: `default`, traits, help)
     }
 
-    /// A text in which `{word}` stands for the value of a word; the resolved configuration has the value.
+    /// A string in which `{word}` is replaced by the value of a word; the resolved configuration has the value.
     package func template(
-        _ key: String, default: String, words: KeyValuePairs<String, () throws -> String>
+        _ key: String, default: String, words: KeyValuePairs<String, () throws -> String>, _ traits: KeyTraits = [],
+        help: String
     ) throws -> String {
         func filled(_ text: String) throws -> String {
             var result = ""
@@ -84,72 +101,90 @@ extension Section {
             }
             return result + rest
         }
-        let kind = Kind<String>(
-            name: Kind.string.name, read: { try filled(Kind.string.read($0)) }, write: Kind.string.write)
-        return try answer(
-            key, kind, default: filled(`default`), note: note(Kind.string, .string(`default`)))
+        let codec = ValueCodec<String>(
+            typeName: ValueCodec.string.typeName, decode: { try filled(ValueCodec.string.decode($0)) },
+            encode: ValueCodec.string.encode)
+        let description = description(of: ValueCodec.string, default: .string(`default`), traits, help)
+        return try value(key, codec, default: filled(`default`), description)
     }
 
-    /// A text or none.
-    package func optionalString(_ key: String, absent: String? = nil) throws -> String? {
-        try optionalAnswer(key, .string, absent: absent)
+    /// A string or nil.
+    package func optionalString(
+        _ key: String, absent: String? = nil, _ traits: KeyTraits = [], help: String
+    ) throws -> String? {
+        try optionalValue(key, .string, absent: absent, traits, help)
     }
 
-    /// A list of texts; a single text is a list of one.
-    package func strings(_ key: String, default: [String]? = nil) throws -> [String] {
-        try answer(key, Self.texts, default: `default`)
+    /// A list of strings; a single string is a list of one.
+    package func strings(
+        _ key: String, default: [String]? = nil, _ traits: KeyTraits = [], help: String
+    ) throws -> [String] {
+        try value(key, Self.strings, default: `default`, traits, help)
     }
 
-    /// A list of texts or none; a single text is a list of one, unless it is the word `absent`.
-    package func optionalStrings(_ key: String, absent: String? = nil) throws -> [String]? {
-        try optionalAnswer(key, Self.texts, absent: absent)
+    /// A list of strings or nil; a single string is a list of one, unless it is the word `absent`.
+    package func optionalStrings(
+        _ key: String, absent: String? = nil, _ traits: KeyTraits = [], help: String
+    ) throws -> [String]? {
+        try optionalValue(key, Self.strings, absent: absent, traits, help)
     }
 
     /// One of the words of an enumeration.
     package func choice<C: RawRepresentable & CaseIterable>(
-        _ key: String, of type: C.Type = C.self, default: C? = nil
+        _ key: String, of type: C.Type = C.self, default: C? = nil, _ traits: KeyTraits = [], help: String
     ) throws -> C where C.RawValue == String {
-        try answer(key, .choice, default: `default`)
+        try value(key, .choice, default: `default`, traits, help)
     }
 
-    private static var texts: Kind<[String]> {
-        Kind.string.list(named: "a list of strings")
+    private static var strings: ValueCodec<[String]> {
+        ValueCodec.string.list(typeName: "a list of strings")
     }
 
-    private func answer<T>(_ key: String, _ kind: Kind<T>, default: T?) throws -> T {
-        try answer(key, kind, default: `default`, note: note(kind, `default`.map(kind.write)))
+    private func value<T>(
+        _ key: String, _ codec: ValueCodec<T>, default: T?, _ traits: KeyTraits, _ help: String
+    ) throws -> T {
+        let description = description(of: codec, default: `default`.map(codec.encode), traits, help)
+        return try value(key, codec, default: `default`, description)
     }
 
-    private func answer<T>(_ key: String, _ kind: Kind<T>, default: T?, note: Note) throws -> T {
-        guard let given = given(key) else {
-            guard let `default` else { throw error(key, "missing; expected \(kind.name)") }
-            record(key, kind.write(`default`), note)
+    private func value<T>(
+        _ key: String, _ codec: ValueCodec<T>, default: T?, _ description: KeyDescription
+    ) throws -> T {
+        guard let entry = entry(key) else {
+            guard let `default` else { throw error(key, "missing; expected \(codec.typeName)") }
+            record(key, codec.encode(`default`), description)
             return `default`
         }
-        let content = given.value.content
+        let content = entry.value.content
         do {
-            let value = try kind.read(content)
-            record(key, kind.write(value), note)
+            let value = try codec.decode(content)
+            record(key, codec.encode(value), description)
             return value
         } catch let mismatch as Mismatch {
-            throw error(key, mismatch.message(expected: kind.name, found: content))
+            throw error(key, mismatch.message(expected: codec.typeName, found: content))
         }
     }
 
-    private func optionalAnswer<T>(_ key: String, _ kind: Kind<T>, absent: String?) throws -> T? {
+    private func optionalValue<T>(
+        _ key: String, _ codec: ValueCodec<T>, absent: String?, default: T? = nil, _ traits: KeyTraits, _ help: String
+    ) throws -> T? {
         let none = absent.map(Value.Content.string) ?? .null
-        var kind = kind
-        if let absent { kind.name += " or '\(absent)'" }
-        let note = note(kind, none)
-        switch given(key)?.value.content {
+        var codec = codec
+        if let absent { codec.typeName += " or '\(absent)'" }
+        let description = description(of: codec, default: `default`.map(codec.encode) ?? none, traits, help)
+        switch entry(key)?.value.content {
         case nil, .null, none:
-            record(key, none, note)
+            record(key, none, description)
             return nil
-        default: return try answer(key, kind, default: nil, note: note)
+        default: return try value(key, codec, default: nil, description)
         }
     }
 
-    private func note<T>(_ kind: Kind<T>, _ usual: Value.Content?) -> Note {
-        Note(expected: kind.name, requirement: kind.requirement, choices: kind.choices, usual: usual)
+    private func description<T>(
+        of codec: ValueCodec<T>, default: Value.Content?, _ traits: KeyTraits, _ help: String
+    ) -> KeyDescription {
+        KeyDescription(
+            help: help, traits: traits, expected: codec.typeName, requirement: codec.requirement,
+            choices: codec.choices, defaultValue: `default`)
     }
 }

@@ -1,112 +1,119 @@
-/// A part of a configuration that is being decoded.
+/// A section of a configuration during decoding.
 ///
-/// It answers questions for keys, with defaults, and remembers which were asked, so that `finish()` can name
-/// the keys that nobody asked for, and the whole configuration can be written with every default. A key that
-/// is asked for twice must be asked for alike.
+/// Values are read by key, with defaults. The section records the keys that were read, so that `finish()` can report
+/// the others as unknown, the complete configuration can be written with all defaults, and the reference can list every
+/// key. Reading a key twice requires the same type and default.
+///
+///     let section = try root.section("optimizer")
+///     learningRate = try section.double("learning_rate", default: 1e-3, in: .nonNegative, help: "peak learning rate")
+///     try root.finish()
 package final class Section {
     /// The dotted path from the root; empty at the root.
     package let path: String
     private let entries: [Value.Entry]
     private let place: Place
-    private var answered: [(key: String, answer: Answer)] = []
+    private var traits: KeyTraits
+    private var decoded: [(key: String, value: Decoded)] = []
     private var absent: [String] = []
-    private var notes: [String: Note] = [:]
+    private var descriptions: [String: KeyDescription] = [:]
 
-    /// How a key was asked for.
-    struct Note {
-        var expected = ""
-        var requirement = ""
-        var choices: [String] = []
-        var usual: Value.Content?
-        var isSection = false
-    }
-
-    private enum Answer {
+    private enum Decoded {
         case value(Value.Content)
         case section(Section)
     }
 
-    init(path: String, entries: [Value.Entry], place: Place) {
+    init(path: String, entries: [Value.Entry], place: Place, traits: KeyTraits = []) {
         self.path = path
         self.entries = entries
         self.place = place
+        self.traits = traits
     }
 
     // MARK: - Keys
 
-    /// The keys that were given, in the order of the file.
+    /// The keys that are present, in the order of the file.
     package var keys: [String] { entries.map(\.key) }
 
-    /// Whether the key was given, be it as `null`. Does not count as asking for its value.
+    /// True if the key is present, even as `null`. Does not mark the key as read.
     package func has(_ key: String) -> Bool {
-        let isGiven = given(key) != nil
-        if !isGiven { absent.append(key) }
-        return isGiven
+        let isPresent = entry(key) != nil
+        if !isPresent, !absent.contains(key) { absent.append(key) }
+        return isPresent
     }
 
-    /// Whether the key is missing or `null`, which settles it; a value that is there is yet to be asked for.
-    package func isNull(_ key: String) -> Bool {
-        guard given(key).map({ $0.value.content == .null }) ?? true else { return false }
-        record(key, .null)
+    /// True if the key is missing or `null`, which marks it as read; any other value remains to be read.
+    ///
+    /// - Parameter help: the sentence about the key, if it is not given where its value is read.
+    package func isNull(_ key: String, _ traits: KeyTraits = [], help: String? = nil) -> Bool {
+        guard entry(key).map({ $0.value.content == .null }) ?? true else { return false }
+        record(key, .null, help.map { KeyDescription(help: $0, traits: traits, defaultValue: .null) })
         return true
     }
 
     // MARK: - Sections
 
     /// The section of a key; a missing or `null` one is empty, so that its defaults apply.
-    /// Throws `ConfigurationError` if the key holds something else.
-    package func section(_ key: String) throws -> Section {
-        for case (key, .section(let section)) in answered { return section }
-        let section: Section
-        switch given(key)?.value.content {
-        case .map(let entries):
-            section = Section(path: dotted(key), entries: entries, place: given(key)?.place ?? place)
-        case .null, nil:
-            section = Section(path: dotted(key), entries: [], place: given(key)?.place ?? place)
-        case let other?:
-            throw error(key, "expected a section, found \(other.found)")
+    ///
+    /// - Parameter traits: apply to all keys of the section.
+    ///
+    /// Throws `ConfigurationError` if the key has another value.
+    package func section(_ key: String, _ traits: KeyTraits = []) throws -> Section {
+        for case (key, .section(let section)) in decoded {
+            section.traits.formUnion(traits)
+            return section
         }
-        // A section that was first found to be missing by isNull is now wanted for its defaults.
-        answered.removeAll { $0.key == key }
-        answered.append((key, .section(section)))
+        let children: [Value.Entry]
+        switch entry(key)?.value.content {
+        case .map(let entries): children = entries
+        case .null, nil: children = []
+        case let other?: throw error(key, "expected a section, found \(other.phrase)")
+        }
+        let section = Section(
+            path: dotted(key), entries: children, place: entry(key)?.place ?? place, traits: traits)
+        // `isNull` may have recorded the key as null before.
+        decoded.removeAll { $0.key == key }
+        decoded.append((key, .section(section)))
         return section
     }
 
-    /// The section of a key, `nil` if it is missing or `null`.
-    /// Throws `ConfigurationError` if the key holds something else.
-    package func optionalSection(_ key: String) throws -> Section? {
-        if notes[key] == nil { notes[key] = Note(usual: .null, isSection: true) }
-        return isNull(key) ? nil : try section(key)
-    }
-
-    // MARK: - Complaints
-
-    /// An error about a key, for checks of the caller's own, with the place and the path of the key.
-    package func error(_ key: String, _ message: String) -> ConfigurationError {
-        ConfigurationError(given(key)?.place ?? place, dotted(key), message)
-    }
-
-    /// Throws `ConfigurationError` naming every key that was given but not asked for, in this section and in
-    /// those it handed out, with the place and the most likely meaning of each.
-    package func finish() throws {
-        var homes: [String: [String]] = [:]
-        visit { section in
-            for (key, _) in section.answered { homes[key, default: []].append(section.dotted(key)) }
+    /// The section of a key, nil if it is missing or `null`.
+    ///
+    /// Throws `ConfigurationError` if the key has another value.
+    package func optionalSection(_ key: String, _ traits: KeyTraits = [], help: String) throws -> Section? {
+        if descriptions[key] == nil {
+            descriptions[key] = KeyDescription(help: help, traits: traits, defaultValue: .null, isSection: true)
         }
-        var complaints: [ConfigurationError] = []
+        return isNull(key) ? nil : try section(key, traits)
+    }
+
+    // MARK: - Errors
+
+    /// An error about a key, with its place and path, for further checks by the caller.
+    package func error(_ key: String, _ message: String) -> ConfigurationError {
+        ConfigurationError(entry(key)?.place ?? place, dotted(key), message)
+    }
+
+    /// Throws a `ConfigurationError` that names every key that was given but not read, in this section and those below,
+    /// with its place and the most likely intended key.
+    package func finish() throws {
+        var pathsOfKey: [String: [String]] = [:]
         visit { section in
-            for entry in section.entries where !section.answered.contains(where: { $0.key == entry.key }) {
-                let hint = section.hint(for: entry.key, homes: homes[entry.key] ?? [])
-                complaints.append(section.error(entry.key, "unknown key\(hint)"))
+            for (key, _) in section.decoded { pathsOfKey[key, default: []].append(section.dotted(key)) }
+        }
+        var errors: [ConfigurationError] = []
+        visit { section in
+            for entry in section.entries where !section.decoded.contains(where: { $0.key == entry.key }) {
+                let hint = section.hint(for: entry.key, elsewhere: pathsOfKey[entry.key] ?? [])
+                errors.append(section.error(entry.key, "unknown key\(hint)"))
             }
         }
-        guard complaints.isEmpty else { throw ConfigurationError(complaints) }
+        guard errors.isEmpty else { throw ConfigurationError(errors) }
     }
 
-    private func hint(for key: String, homes: [String]) -> String {
-        let known = answered.map(\.key) + absent
+    private func hint(for key: String, elsewhere paths: [String]) -> String {
+        let known = decoded.map(\.key) + absent.filter { key in !decoded.contains { $0.key == key } }
         if let candidate = nearest(to: key, among: known) { return "; did you mean '\(candidate)'?" }
-        if homes.count == 1 { return "; did you mean '\(homes[0])'?" }
+        if paths.count == 1 { return "; did you mean '\(paths[0])'?" }
         if key.contains(".") { return "; only the command line takes dotted keys" }
         if known.isEmpty { return "; this section takes no keys" }
         return "; known here: \(known.joined(separator: ", "))"
@@ -114,51 +121,60 @@ package final class Section {
 
     private func visit(_ body: (Section) -> Void) {
         body(self)
-        for case (_, .section(let section)) in answered { section.visit(body) }
+        for case (_, .section(let section)) in decoded { section.visit(body) }
     }
 
     private func dotted(_ key: String) -> String {
         path.isEmpty ? key : "\(path).\(key)"
     }
 
-    // MARK: - Answers
+    // MARK: - Decoded values
 
-    func given(_ key: String) -> Value.Entry? {
+    func entry(_ key: String) -> Value.Entry? {
         entries.first { $0.key == key }
     }
 
-    func record(_ key: String, _ content: Value.Content, _ note: Note? = nil) {
-        if let note { notes[key] = note }
-        if !answered.contains(where: { $0.key == key }) { answered.append((key, .value(content))) }
+    func record(_ key: String, _ content: Value.Content, _ description: KeyDescription? = nil) {
+        if let description { descriptions[key] = description }
+        if !decoded.contains(where: { $0.key == key }) { decoded.append((key, .value(content))) }
     }
 
-    /// All that was asked for, in the order of asking.
-    var answers: [Value.Entry] {
-        answered.map { key, answer in
+    /// All values that were read, in the order of reading.
+    var resolved: [Value.Entry] {
+        decoded.map { key, value in
             let content =
-                switch answer {
+                switch value {
                 case .value(let content): content
-                case .section(let section): Value.Content.map(section.answers)
+                case .section(let section): Value.Content.map(section.resolved)
                 }
             return Value.Entry(key: key, place: place, value: Value(content: content, place: place))
         }
     }
 
-    /// All keys that were asked for here and in the sections below, in the order of asking, with what was expected.
-    package var askedKeys: [ConfigurationKey] {
-        answered.flatMap { key, answer in
-            let note = notes[key] ?? Note(usual: .null)
-            switch answer {
+    /// All keys that were read here and in the sections below, in the order of reading.
+    package var keysRead: [ConfigurationKey] { keysRead(inheriting: []) }
+
+    private func keysRead(inheriting inherited: KeyTraits) -> [ConfigurationKey] {
+        let traits = traits.union(inherited)
+        return decoded.flatMap { key, value in
+            let description = descriptions[key] ?? KeyDescription(defaultValue: .null)
+            switch value {
             case .section(let section):
-                return (note.isSection ? [self.key(key, note, isNull: false)] : []) + section.askedKeys
-            case .value(let content): return [self.key(key, note, isNull: content == .null)]
+                return (description.isSection ? [self.key(key, description, traits, value: nil)] : [])
+                    + section.keysRead(inheriting: traits)
+            case .value(let content): return [self.key(key, description, traits, value: content)]
             }
         }
     }
 
-    private func key(_ key: String, _ note: Note, isNull: Bool) -> ConfigurationKey {
+    private func key(
+        _ key: String, _ description: KeyDescription, _ traits: KeyTraits, value: Value.Content?
+    ) -> ConfigurationKey {
         ConfigurationKey(
-            path: dotted(key), expected: note.expected, requirement: note.requirement, choices: note.choices,
-            usual: note.usual.map { YAML.inlineText(of: $0) }, isSection: note.isSection, isNull: isNull)
+            path: dotted(key), help: description.help, traits: traits.union(description.traits),
+            expected: description.expected, requirement: description.requirement, choices: description.choices,
+            defaultText: description.defaultValue.map { YAML.inlineText(of: $0) },
+            valueText: value.map { YAML.inlineText(of: $0) } ?? "", isSection: description.isSection,
+            isNull: value == .null)
     }
 }

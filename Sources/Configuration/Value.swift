@@ -1,6 +1,6 @@
-/// Where a value was written.
+/// The source position of a value.
 package enum Place: Sendable, Equatable, CustomStringConvertible {
-    /// A line of a file, counted from 1; `nil` stands for the file as a whole.
+    /// A line of a file, counted from 1; nil for the file as a whole.
     case file(String, line: Int?)
     /// A `key=value` argument.
     case commandLine
@@ -15,9 +15,9 @@ package enum Place: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// One node of a configuration tree, with the place where it was written.
+/// A node of a configuration tree, with its source position.
 package struct Value: Sendable, Equatable {
-    /// What a node holds.
+    /// The content of a node.
     package enum Content: Sendable, Equatable {
         /// `null`, `~` or nothing after the colon.
         case null
@@ -27,11 +27,11 @@ package struct Value: Sendable, Equatable {
         case integer(Int)
         /// A finite number with a point or an exponent.
         case number(Double)
-        /// Anything else, and everything in quotes.
+        /// Any other plain scalar, and every quoted one.
         case string(String)
-        /// Values in order.
+        /// An ordered list of values.
         case list([Value])
-        /// Keys with their values, in the order of the file; each key once.
+        /// Keys with their values, in the order of the file; keys are unique.
         case map([Entry])
     }
 
@@ -39,31 +39,31 @@ package struct Value: Sendable, Equatable {
     package struct Entry: Sendable, Equatable {
         /// The key as written.
         package let key: String
-        /// Where the key stands.
+        /// The source position of the key.
         package let place: Place
-        /// What the key is set to.
+        /// The value of the key.
         package var value: Value
 
-        /// Whether key and value agree, wherever they were written.
+        /// True if key and value are equal, wherever they were written.
         package static func == (left: Entry, right: Entry) -> Bool {
             left.key == right.key && left.value == right.value
         }
     }
 
-    /// What the node holds.
+    /// The content of the node.
     package var content: Content
-    /// Where the node was written.
+    /// The source position of the node.
     package let place: Place
 
-    /// Whether two nodes hold the same, wherever they were written.
+    /// True if the contents are equal, wherever they were written.
     package static func == (left: Value, right: Value) -> Bool {
         left.content == right.content
     }
 }
 
 extension Value.Content {
-    /// The node as an error message names it: `the string '100k'`.
-    var found: String {
+    /// The node as named in an error message: `the string '100k'`.
+    var phrase: String {
         switch self {
         case .null: "null"
         case .boolean(let flag): "\(flag)"
@@ -75,13 +75,13 @@ extension Value.Content {
         }
     }
 
-    // Made once: a list may have ten thousand files, and to make them takes longer than to match. Never changed.
+    // Compiled once: a list may have ten thousand files, and compiling takes longer than matching. Immutable.
     private nonisolated(unsafe) static let notFinite = /[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)/
     private nonisolated(unsafe) static let decimal =
         /[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d+)?/
 
-    /// The content of a plain scalar, by the core schema of YAML 1.2 with underscores between digits, so that
-    /// `1e-3` is a number and `no` is a string; `nil` where a number is not finite.
+    /// The content of a plain scalar by the core schema of YAML 1.2 with underscores between digits: `1e-3` is a number
+    /// and `no` a string. nil for a number that is not finite.
     init?(plain text: String) {
         switch text {
         case "", "~", "null", "Null", "NULL":

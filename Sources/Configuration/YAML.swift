@@ -2,10 +2,13 @@ import Foundation
 import System
 import Yams
 
-/// Text to tree and back. Yams does the syntax; the meaning of scalars is decided in `Value.Content`.
+/// Conversion between YAML text and a tree. Yams parses the syntax; `Value.Content` interprets scalars.
 enum YAML {
-    /// The tree of one YAML document; an empty document is `null`. `place` gives the place of a line.
-    /// Throws `ConfigurationError` for bad syntax, repeated keys, tags, and numbers that are not finite.
+    /// The tree of one YAML document; an empty document is `null`.
+    ///
+    /// - Parameter place: returns the source position of a line.
+    ///
+    /// Throws `ConfigurationError` for bad syntax, repeated keys, tags and numbers that are not finite.
     static func parse(_ text: String, place: (_ line: Int?) -> Place) throws -> Value {
         do {
             guard let root = try Yams.compose(yaml: text) else {
@@ -18,7 +21,7 @@ enum YAML {
         }
     }
 
-    /// The text of a map, one key a line, lists of scalars in brackets.
+    /// The text of a map, one key per line, with lists of scalars in brackets.
     static func text(of entries: [Value.Entry]) -> String {
         guard !entries.isEmpty else { return "{}\n" }
         do {
@@ -31,14 +34,14 @@ enum YAML {
 
     // MARK: - Reading
 
-    /// The most values of a configuration: aliases of aliases make any number out of a few lines.
-    private static let mostValues = 100_000
+    /// The maximum number of values: nested aliases can expand a few lines without bound.
+    private static let maximumValues = 100_000
 
     private static func value(of node: Node, _ count: inout Int, place: (Int?) -> Place) throws -> Value {
         let here = place(node.mark?.line)
         count += 1
-        guard count <= mostValues else {
-            let message = "there are more than \(mostValues) values, aliases counted as what they mean"
+        guard count <= maximumValues else {
+            let message = "there are more than \(maximumValues) values, counting aliases as their contents"
             throw ConfigurationError(here, "", message)
         }
         switch node {
@@ -57,7 +60,7 @@ enum YAML {
                 guard let key = keyNode.scalar?.string, !key.isEmpty else {
                     throw ConfigurationError(keyPlace, "", "not valid YAML: a key must be a word")
                 }
-                // Yams tells the key 1 from the key "1"; a section does not.
+                // Yams distinguishes the keys 1 and "1"; a section does not.
                 guard keys.insert(key).inserted else {
                     throw repeated(key, keyPlace)
                 }
@@ -66,7 +69,7 @@ enum YAML {
             }
             return Value(content: .map(entries), place: here)
         case .alias:
-            unreachable("Yams resolves aliases while it composes")
+            unreachable("an alias that Yams did not resolve")
         }
     }
 
@@ -108,13 +111,15 @@ enum YAML {
 
     // MARK: - Writing
 
-    /// A value on one line.
+    /// The text of a value on one line.
     static func inlineText(of content: Value.Content) -> String {
         switch content {
         case .list(let values): "[\(values.map { inlineText(of: $0.content) }.joined(separator: ", "))]"
-        case .map(let entries): "{\(entries.map { "\($0.key): \(inlineText(of: $0.value.content))" }.joined(separator: ", "))}"
-        default: text(of: [Value.Entry(key: "k", place: .commandLine, value: Value(content: content, place: .commandLine))])
-            .dropFirst(3).trimmingCharacters(in: .newlines)
+        case .map(let entries):
+            "{\(entries.map { "\($0.key): \(inlineText(of: $0.value.content))" }.joined(separator: ", "))}"
+        default:
+            text(of: [Value.Entry(key: "k", place: .commandLine, value: Value(content: content, place: .commandLine))])
+                .dropFirst(3).trimmingCharacters(in: .newlines)
         }
     }
 
@@ -138,15 +143,15 @@ enum YAML {
         }
     }
 
-    /// The shortest text that reads back as the same number, with a point, without which YAML 1.1 readers
-    /// (PyYAML, for one) take `1e-05` for a string.
+    /// The shortest text that reads back as the same number. It has a point, because YAML 1.1 readers such as PyYAML
+    /// take `1e-05` for a string.
     private static func spelled(_ number: Double) -> String {
         let text = number.description
         guard !text.contains("."), let exponent = text.firstIndex(of: "e") else { return text }
         return text[..<exponent] + ".0" + text[exponent...]
     }
 
-    /// Quotes a string that this reader or one for YAML 1.1 would take for something else.
+    /// A string, quoted if this reader or one for YAML 1.1 would take it for another type.
     private static func node(of text: String) -> Node {
         let bare = Node(text)
         let isPlain = Value.Content(plain: text) == .string(text)

@@ -19,17 +19,17 @@ package struct WatchdogOptions: Sendable, Equatable {
     package var saving: Double
 
     package init(from section: Section) throws {
-        func seconds(_ key: String, _ standard: Double) throws -> Double {
-            try section.double(key, default: standard, in: 0.1...1e9)
+        func seconds(_ key: String, _ standard: Double, _ help: String) throws -> Double {
+            try section.double(key, default: standard, in: 0.1...1e9, help: help)
         }
-        enabled = try section.bool("enabled", default: true)
-        silence = try seconds("silence", 60)
-        startUp = try seconds("start_up", 3600)
-        reading = try seconds("reading", 900)
-        computing = try seconds("computing", 900)
-        summing = try seconds("summing", 900)
-        validation = try seconds("validation", 900)
-        saving = try seconds("saving", 1800)
+        enabled = try section.bool("enabled", default: true, help: "end the job when a rank hangs")
+        silence = try seconds("silence", 60, "seconds without a sign of life from a process")
+        startUp = try seconds("start_up", 3600, "seconds for one part of the start")
+        reading = try seconds("reading", 900, "seconds of waiting for the jets of a step")
+        computing = try seconds("computing", 900, "seconds for a micro-batch")
+        summing = try seconds("summing", 900, "seconds for a sum over the ranks")
+        validation = try seconds("validation", 900, "seconds for one batch of a validation")
+        saving = try seconds("saving", 1800, "seconds for writing a checkpoint")
     }
 
     /// The limit of an activity [s].

@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import HDF5
 import Jets
@@ -104,7 +105,8 @@ package struct PreparedRun {
             self.state = state
             console.say("continuing from \(checkpoint) at step \(state.step)")
             let changes = try communicator.agree {
-                configurationChanges(from: try Checkpoint.configuration(of: checkpoint), to: options.resolved)
+                try Configuration(yaml: Checkpoint.configuration(of: checkpoint), name: checkpoint)
+                    .changes(to: options.configuration)
             }
             Self.report(changes, console: console)
             return
@@ -206,16 +208,14 @@ package struct PreparedRun {
     }
 
     /// Tells what is no longer as it was when the checkpoint was written.
-    private static func report(_ changes: [String], console: Console) {
-        let changes = changes.filter { !$0.hasPrefix("run.") }
-        if !changes.isEmpty { console.say("changed since then: " + changes.joined(separator: "; ")) }
-        let kept = changes.filter {
-            $0.hasPrefix("preprocessing.") || $0.contains(/^tasks\.kmeans\.(fit_jets|iterations):/)
-        }
+    private static func report(_ changes: [ConfigurationChange], console: Console) {
+        let changes = changes.filter { !$0.isIn(["run"]) }
+        if !changes.isEmpty { console.say("changed since then: " + changes.map(\.description).joined(separator: "; ")) }
+        let kept = changes.filter { $0.isIn(["preprocessing", "tasks.kmeans.fit_jets", "tasks.kmeans.iterations"]) }
         if !kept.isEmpty {
             console.warn(
                 "the checkpoint's preprocessing and tokens are kept; without effect: "
-                    + kept.joined(separator: "; "))
+                    + kept.map(\.description).joined(separator: "; "))
         }
     }
 }

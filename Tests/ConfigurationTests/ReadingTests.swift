@@ -39,7 +39,7 @@ import Testing
         let lines = ["x0: &x0 [a, a]"] + (1..<40).map { "x\($0): &x\($0) [*x\($0 - 1), *x\($0 - 1)]" }
         let message = complaint { _ = try section(lines.joined(separator: "\n")) }
         #expect(
-            message.hasSuffix("there are more than 100000 values, aliases counted as what they mean"),
+            message.hasSuffix("there are more than 100000 values, counting aliases as their contents"),
             "\(message)")
     }
 

@@ -1,3 +1,4 @@
+import Configuration
 import Runs
 import RunSupport
 import Testing
@@ -6,12 +7,12 @@ import Testing
     private let yaml = "{data: {train: [a.h5, b.h5]}, tasks: {kmeans: {}}}"
 
     @Test func equalConfigurationsDifferInNothing() throws {
-        let text = try runOptions(yaml).resolved
-        #expect(configurationChanges(from: text, to: text) == [])
+        let configuration = try runOptions(yaml).configuration
+        #expect(configuration.changes(to: configuration) == [])
     }
 
     @Test func changesAreNamedByTheirKeys() throws {
-        let before = try runOptions(yaml, ["tasks.regression={}"]).resolved
+        let before = try runOptions(yaml, ["tasks.regression={}"]).configuration
         let after = try runOptions(
             yaml,
             [
@@ -19,9 +20,9 @@ import Testing
                 "optimizer.gradient_clip=null",
                 "tasks.particle_id={weight: 2}",
             ]
-        ).resolved
+        ).configuration
         #expect(
-            Set(configurationChanges(from: before, to: after)) == [
+            Set(before.changes(to: after).map(\.description)) == [
                 "training.steps: 1000000 → 40", "model.encoder.layers: 8 → 2",
                 "data.train: [a.h5, b.h5] → [a.h5]",
                 "optimizer.gradient_clip: 1.0 → null", "tasks.particle_id.weight: null → 2.0",
@@ -32,9 +33,9 @@ import Testing
 
     @Test func longListsAreFollowed() throws {
         let many = (0..<40).map { "data/part-\($0).h5" }.joined(separator: ", ")
-        let before = try runOptions("{data: {train: [\(many)]}, tasks: {kmeans: {}}}").resolved
-        let after = try runOptions("{data: {train: [\(many), last.h5]}, tasks: {kmeans: {}}}").resolved
-        let changes = configurationChanges(from: before, to: after)
+        let before = try runOptions("{data: {train: [\(many)]}, tasks: {kmeans: {}}}").configuration
+        let after = try runOptions("{data: {train: [\(many), last.h5]}, tasks: {kmeans: {}}}").configuration
+        let changes = before.changes(to: after).map(\.description)
         #expect(changes.count == 1)
         #expect(changes.first?.hasPrefix("data.train: [data/part-0.h5, ") == true)
         #expect(changes.first?.hasSuffix("data/part-39.h5, last.h5]") == true)

@@ -103,8 +103,8 @@ import Training
     }
 
     @Test(arguments: [
-        ("[5, 3]", "expected a step or the first and the last of some, as in [100, 110], found [5, 3]"),
-        ("[]", "expected a step or the first and the last of some, as in [100, 110], found []"),
+        ("[5, 3]", "expected a step, or the first and the last step as in [100, 110], found [5, 3]"),
+        ("[]", "expected a step, or the first and the last step as in [100, 110], found []"),
         ("[31, 40]", "begins at step 31, but training.steps is 30"),
     ])
     func stepsThatDoNotFitAreRefused(value: String, complaint: String) {

@@ -18,7 +18,7 @@ import Testing
 
             let before = try Data(contentsOf: URL(fileURLWithPath: path))
             let again = try kaon(["init", path, "--objective", "vqvae"])
-            #expect(again.code != 0 && again.complaints == ["Error: \(path) is there already; give another name"])
+            #expect(again.code != 0 && again.complaints == ["Error: \(path) already exists; choose another name"])
             #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
         }
     }

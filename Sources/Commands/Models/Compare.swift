@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Foundation
 import Runs
 import System
@@ -35,7 +36,7 @@ struct Compare: ParsableCommand {
 package func compare(_ first: String, _ second: String, showsCurves: Bool) throws -> String {
     let runs = try [first, second].map(RunResults.init)
     var parts = zip(["A", "B"], runs).map { "\($0)  \($1.path): \($1.progress)" }.joined(separator: "\n")
-    let changes = configurationDifferences(runs[0].configuration, runs[1].configuration)
+    let changes = runs[0].configuration.changes(to: runs[1].configuration)
     parts += "\n\n"
     if changes.isEmpty {
         parts += "the configurations are the same"
@@ -101,7 +102,7 @@ private func rounded(_ value: Double, digits: Int) -> String { String(format: "%
 /// What a run has left in its folder.
 private struct RunResults {
     let path: String
-    let configuration: String
+    let configuration: Configuration
     /// The columns of `metrics.csv` that have a value and do not say where in the run it stands.
     private(set) var columns: [String] = []
     private(set) var steps: [Int] = []
@@ -109,10 +110,10 @@ private struct RunResults {
 
     init(_ path: String) throws {
         self.path = path
-        guard let text = try? String(contentsOfFile: path + "/config.yaml", encoding: .utf8) else {
+        guard FileManager.default.fileExists(atPath: path + "/config.yaml") else {
             throw KaonError("\(path) is not the folder of a run: it has no config.yaml")
         }
-        configuration = text
+        configuration = try Configuration(contentsOf: path + "/config.yaml")
         guard let metrics = try? String(contentsOfFile: path + "/metrics.csv", encoding: .utf8) else { return }
         // What follows the last line break is still being written.
         let lines = metrics.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map {
@@ -135,7 +136,7 @@ private struct RunResults {
 
     /// `60 of 100 steps`.
     var progress: String {
-        let wanted = settings(in: configuration).first { $0.key == "training.steps" }?.value ?? "?"
+        let wanted = configuration.settings.first { $0.key == "training.steps" }?.value ?? "?"
         return "\(steps.last ?? 0) of \(wanted) steps"
     }
 

@@ -50,9 +50,12 @@ package struct JetFeatures: Sendable, Equatable {
         self.indices = indices
     }
 
-    /// Reads `key` of a configuration: `all` or a list of names.
-    package init(from section: Section, key: String = "features", default: JetFeatures = .all) throws {
-        let names = try section.strings(key, default: `default` == .all ? ["all"] : `default`.names)
+    /// Decodes the key `features`: `all` or a list of names. Throws `ConfigurationError`.
+    package init(from section: Section, default: JetFeatures = .all) throws {
+        let key = "features"
+        let names = try section.strings(
+            key, default: `default` == .all ? ["all"] : `default`.names, .inherited,
+            help: "features of a constituent: `all`, or a list of `pt`, `deta`, `dphi`, `d0`, `d0err`, `dz`, `dzerr`")
         do {
             try self.init(names)
         } catch let error as JetError {

@@ -28,15 +28,28 @@ package enum MaskingStrategy: Sendable, Equatable {
     package init(
         from section: Section, strategy usual: Name = .random, fraction standard: Double = 0.4
     ) throws {
-        let name = try section.choice("strategy", of: Name.self, default: usual)
-        func fraction() throws -> Double { try section.double("fraction", default: standard, in: .zeroToOne) }
+        let name = try section.choice(
+            "strategy", of: Name.self, default: usual,
+            help: "how the masked constituents are chosen: at random, at random up to a fraction of the pT, at "
+                + "random with a fraction drawn for each jet, one constituent and its nearest neighbours, or all "
+                + "within a radius of one")
+        func fraction() throws -> Double {
+            try section.double(
+                "fraction", default: standard, in: .zeroToOne,
+                help: "fraction of the constituents, or of the pT, that is masked")
+        }
         switch name {
         case .random: self = .random(fraction: try fraction())
         case .momentum: self = .momentum(fraction: try fraction())
         case .nearest: self = .nearest(fraction: try fraction())
-        case .radius: self = .radius(try section.double("radius", default: 0.2, in: .positive))
+        case .radius:
+            self = .radius(
+                try section.double(
+                    "radius", default: 0.2, in: .positive,
+                    help: "radius of the masked region in the plane of Δη and Δφ"))
         case .uniform:
-            let range = try section.doubles("range", default: [0.2, 1], in: .zeroToOne)
+            let range = try section.doubles(
+                "range", default: [0.2, 1], in: .zeroToOne, help: "smallest and largest fraction")
             guard range.count == 2, range[0] <= range[1] else {
                 throw section.error(
                     "range", "expected the lowest and the highest fraction, such as [0.2, 1.0]")

@@ -30,8 +30,10 @@ package struct JetChoice: Sendable, Equatable {
 
     /// Decodes `classes` and `jets` of the section `data`. Throws `ConfigurationError`.
     package init(from section: Section, seed: UInt64) throws {
-        classes = try section.optionalStrings("classes", absent: "all")
-        jets = try section.optionalInt("jets", in: .positive, absent: "all")
+        classes = try section.optionalStrings("classes", absent: "all", help: "names of the jet classes to use")
+        jets = try section.optionalInt(
+            "jets", in: .positive, absent: "all",
+            help: "number of training jets, balanced over the classes; the same jets for the same seed")
         counts = [:]
         self.seed = seed
         if let classes {

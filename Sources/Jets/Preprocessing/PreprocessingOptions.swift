@@ -32,10 +32,16 @@ package struct PreprocessingOptions: Sendable, Equatable {
     /// - Parameter defaults: values of the keys that are left out.
     package init(from section: Section, defaults: PreprocessingOptions = .init()) throws {
         self = defaults
-        name = try section.choice("name", of: Name.self, default: name)
-        jets = try section.int("jets", default: jets, in: 1...Int(Int32.max))
+        name = try section.choice(
+            "name", of: Name.self, default: name,
+            help: "map of each feature: by quantiles to a standard normal distribution (version 2), or to mean 0 and "
+                + "variance 1 (version 1)")
+        jets = try section.int(
+            "jets", default: jets, in: 1...Int(Int32.max), help: "maximum number of jets that it is fitted to")
         switch name {
-        case .quantile: quantiles = try section.int("quantiles", default: quantiles, in: 2...100_000)
+        case .quantile:
+            quantiles = try section.int(
+                "quantiles", default: quantiles, in: 2...100_000, help: "number of quantiles of each feature")
         case .standard: break
         }
     }

@@ -36,14 +36,16 @@ package struct BackboneOptions: Sendable, Equatable {
         case .transformer(let shape): (transformer, name) = (shape, .transformer)
         case .normformer(let shape): (normformer, name) = (shape, .normformer)
         }
-        switch try encoder.choice("block", of: BlockName.self, default: name) {
+        switch try encoder.choice(
+            "block", of: BlockName.self, default: name, help: "type of the backbone's blocks: version 2 or version 1") {
         case .transformer:
             shape.blocks = .transformer(
                 try TransformerShape(from: encoder, defaults: transformer, hasRegisters: true))
         case .normformer:
             shape.blocks = .normformer(try NormformerShape(from: encoder, defaults: normformer))
         }
-        shape.usesIdentity = try section.bool("identity", default: shape.usesIdentity)
+        shape.usesIdentity = try section.bool(
+            "identity", default: shape.usesIdentity, help: "feed the particle identities to the model")
         inputs = try InputOptions(from: section.section("inputs"), defaults: inputs, tokenizer: tokenizer)
     }
 
@@ -53,7 +55,9 @@ package struct BackboneOptions: Sendable, Equatable {
     /// - Parameter pretrained: the backbone of a checkpoint, which gives the values of keys that are left out.
     package init(from section: Section, pretrained: BackboneOptions?, tokenizer: VQVAEOptions?) throws {
         var defaults = pretrained ?? BackboneOptions()
-        defaults.shape.hasPosition = try section.bool("position_in_backbone", default: defaults.shape.hasPosition)
+        defaults.shape.hasPosition = try section.bool(
+            "position_in_backbone", default: defaults.shape.hasPosition, .advanced,
+            help: "feed the order in pT to the backbone")
         try self.init(from: section, defaults: defaults, tokenizer: tokenizer)
         if let pretrained, pretrained != self {
             throw section.error("encoder", "the model differs from that of the backbone; leave the section out")

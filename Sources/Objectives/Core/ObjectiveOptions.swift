@@ -33,6 +33,13 @@ package enum ObjectiveOptions: Sendable {
 
         /// True for a task that learns labels on a backbone.
         package var isDownstream: Bool { downstreamTask != nil }
+
+        /// Decodes the key `objective` of the root of a configuration. Throws `ConfigurationError`.
+        package init(from root: Section) throws {
+            self = try root.choice(
+                "objective", default: .mpmV2,
+                help: "training objective ([pre-training](objectives.md), [downstream tasks](downstream.md))")
+        }
     }
 
     /// The name in the configuration.
@@ -119,7 +126,7 @@ package enum ObjectiveOptions: Sendable {
     ///   - backbone: the objective of the checkpoint that `backbone` names.
     ///   - tokenizer: the VQ-VAE of the checkpoint that `tokenizer.checkpoint` names.
     package init(from root: Section, backbone: ObjectiveOptions? = nil, tokenizer: VQVAEOptions? = nil) throws {
-        let name = try root.choice("objective", of: Name.self, default: .mpmV2)
+        let name = try Name(from: root)
         if !name.isDownstream, !root.isNull("backbone") {
             throw root.error(
                 "backbone", "\(name.rawValue) pre-trains from fresh weights; leave the key out, or set "
@@ -127,7 +134,7 @@ package enum ObjectiveOptions: Sendable {
         }
         let shape = tokenizer ?? backbone?.inputTokenizer
         let vqvae = shape == nil && root.isNull("tokenizer")
-            ? nil : try VQVAEOptions(from: root.section("tokenizer"), defaults: shape ?? .init())
+            ? nil : try VQVAEOptions(from: root.section("tokenizer", .inherited), defaults: shape ?? .init())
         if let shape, shape != vqvae {
             throw root.error("tokenizer", "the shape differs from that of the VQ-VAE; name its checkpoint alone")
         }

@@ -21,18 +21,22 @@ package struct ClassifierOptions: Sendable, Equatable {
 
     /// Decodes the section. Throws `ConfigurationError`.
     package init(from section: Section) throws {
-        name = try section.choice("name", of: Name.self, default: name)
+        name = try section.choice(
+            "name", of: Name.self, default: name,
+            help: "classification head: attention of a class token, or a weighted mean and a linear map")
         guard name == .classAttention else { return }
-        attention.width = try section.int("width", default: attention.width, in: 1...4096)
-        attention.layers = try section.int("layers", default: attention.layers, in: 1...8)
-        attention.heads = try section.int("heads", default: attention.heads, in: 1...1024)
+        attention.width = try section.int("width", default: attention.width, in: 1...4096, help: "channels")
+        attention.layers = try section.int("layers", default: attention.layers, in: 1...8, help: "number of blocks")
+        attention.heads = try section.int(
+            "heads", default: attention.heads, in: 1...1024, help: "attention heads; they divide the width")
         guard attention.width % attention.heads == 0 else {
             throw section.error(
                 "heads", "a width of \(attention.width) cannot be divided among \(attention.heads) heads")
         }
         attention.feedForwardMultiplier = try section.int(
-            "feedforward_multiplier", default: attention.feedForwardMultiplier, in: 1...64)
-        attention.dropout = Float(try section.double("dropout", default: 0.2, in: .belowOne))
+            "feedforward_multiplier", default: attention.feedForwardMultiplier, in: 1...64,
+            help: "hidden width of the feed-forward networks relative to `width`")
+        attention.dropout = Float(try section.double("dropout", default: 0.2, in: .belowOne, help: "dropout rate"))
     }
 }
 

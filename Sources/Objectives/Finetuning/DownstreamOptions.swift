@@ -17,7 +17,7 @@ package struct DownstreamOptions: Sendable {
     ) throws {
         fineTuning = try FineTuning(from: root)
         self.backbone = try BackboneOptions(
-            from: root.section("model"), pretrained: backbone, tokenizer: tokenizer)
+            from: root.section("model", .inherited), pretrained: backbone, tokenizer: tokenizer)
         self.task = try task.init(root: root)
     }
 }

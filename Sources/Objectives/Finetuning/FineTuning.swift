@@ -33,17 +33,25 @@ package struct FineTuning: Sendable, Equatable {
     /// Decodes the keys from the root of a configuration. Throws `ConfigurationError`.
     package init(from root: Section) throws {
         let hasBackbone = root.has("backbone") && !root.isNull("backbone")
-        mode = try root.choice("backbone_mode", of: Mode.self, default: hasBackbone ? .fineTuned : .scratch)
+        mode = try root.choice(
+            "backbone_mode", of: Mode.self, default: hasBackbone ? .fineTuned : .scratch, .inherited,
+            help: "training of the backbone: none, fine-tuning after `fine_tuning.frozen_steps`, or from scratch")
         guard hasBackbone || mode == .scratch else {
             throw root.error(
                 "backbone", "backbone_mode is \(mode.rawValue), but there is no backbone; name the checkpoint of a "
                     + "pre-training, or set backbone_mode=scratch")
         }
         let section = try root.section("fine_tuning")
-        frozenSteps = try section.int("frozen_steps", default: frozenSteps, in: .nonNegative)
-        catchUpSteps = try section.int("catch_up_steps", default: catchUpSteps, in: .nonNegative)
-        cache = try section.choice("cache", of: Cache.self, default: cache)
-        cacheLimit = try section.int("cache_limit", default: cacheLimit, in: 0...(1 << 30))
+        frozenSteps = try section.int(
+            "frozen_steps", default: frozenSteps, in: .nonNegative, help: "steps in which only the head is trained")
+        catchUpSteps = try section.int(
+            "catch_up_steps", default: catchUpSteps, in: .nonNegative,
+            help: "steps over which the learning rate of the backbone then rises to that of the head")
+        cache = try section.choice(
+            "cache", of: Cache.self, default: cache,
+            help: "keep the outputs of a fixed backbone in memory, up to `cache_limit`")
+        cacheLimit = try section.int(
+            "cache_limit", default: cacheLimit, in: 0...(1 << 30), help: "memory for the cache on each rank, in MiB")
     }
 
     /// True if encodings are cached, which requires that they are the same in every epoch.

@@ -18,8 +18,10 @@ package final class TrackOrigin: DownstreamTask {
 
         /// Decodes the section. Throws `ConfigurationError`.
         package init(from section: Section) throws {
-            width = try section.int("width", default: width, in: 1...4096)
-            fitJets = try section.int("fit_jets", default: fitJets, in: .positive)
+            width = try section.int("width", default: width, in: 1...4096, help: "channels")
+            fitJets = try section.int(
+                "fit_jets", default: fitJets, in: .positive,
+                help: "jets in which the frequencies of the origins are counted at the start")
         }
     }
 

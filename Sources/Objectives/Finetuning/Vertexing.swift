@@ -21,10 +21,12 @@ package final class Vertexing: DownstreamTask {
 
         /// Decodes the section. Throws `ConfigurationError`.
         package init(from section: Section) throws {
-            width = try section.int("width", default: width, in: 1...4096)
-            layers = try section.int("layers", default: layers, in: 1...16)
-            gamma = try section.double("gamma", default: gamma, in: .nonNegative)
-            positiveWeight = try section.double("positive_weight", default: positiveWeight, in: .nonNegative)
+            width = try section.int("width", default: width, in: 1...4096, help: "channels")
+            layers = try section.int("layers", default: layers, in: 1...16, help: "number of layers")
+            gamma = try section.double("gamma", default: gamma, in: .nonNegative, help: "exponent of the focal loss")
+            positiveWeight = try section.double(
+                "positive_weight", default: positiveWeight, in: .nonNegative,
+                help: "weight of pairs from the same vertex in the loss")
         }
     }
 

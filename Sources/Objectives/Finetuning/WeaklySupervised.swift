@@ -23,13 +23,17 @@ package final class WeaklySupervised: DownstreamTask {
         /// Decodes the sections. Throws `ConfigurationError`.
         package init(from root: Section) throws {
             let section = try root.section("cwola")
-            background = try section.strings("background", default: background)
-            signal = try section.strings("signal", default: signal)
+            background = try section.strings("background", default: background, help: "classes of both samples")
+            signal = try section.strings(
+                "signal", default: signal, help: "classes that are added to one of the samples")
             guard !background.isEmpty, !signal.isEmpty, Set(background).isDisjoint(with: signal) else {
                 throw section.error("signal", "signal and background need classes, and none that is both")
             }
-            backgroundJets = try section.optionalInt("background_jets", in: .positive, absent: "all")
-            signalJets = try section.optionalInt("signal_jets", in: .nonNegative, absent: "all")
+            backgroundJets = try section.optionalInt(
+                "background_jets", in: .positive, absent: "all",
+                help: "number of background jets, divided between the samples")
+            signalJets = try section.optionalInt(
+                "signal_jets", in: .nonNegative, absent: "all", help: "number of signal jets that are added")
             classifier = try ClassifierOptions(from: root.section("head"))
         }
 

@@ -36,7 +36,10 @@ package struct InputOptions: Sendable, Equatable {
     ///   - defaults: gives the name if the key is left out.
     ///   - tokenizer: the VQ-VAE of the configuration.
     init(from section: Section, defaults: InputOptions = .raw, tokenizer vqvae: VQVAEOptions?) throws {
-        name = try section.choice("name", of: Name.self, default: defaults.name)
+        name = try section.choice(
+            "name", of: Name.self, default: defaults.name,
+            help: "input for each constituent: its features, the centroid of its cluster, or the vector of its code "
+                + "in the VQ-VAE of `tokenizer`")
         tokenizer = try name.tokenizer.map { try $0.init(inputs: section, vqvae: vqvae) }
     }
 

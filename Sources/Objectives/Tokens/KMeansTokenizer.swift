@@ -20,9 +20,13 @@ package final class KMeansTokenizer: Tokenizer {
         package init() {}
 
         package init(from section: Section, clusters: Int = 16384) throws {
-            self.clusters = try section.int("clusters", default: clusters, in: 2...1_000_000)
-            fitJets = try section.int("fit_jets", default: fitJets, in: 1...Int(Int32.max))
-            iterations = try section.int("iterations", default: iterations, in: 1...10_000)
+            self.clusters = try section.int(
+                "clusters", default: clusters, in: 2...1_000_000, help: "number of centroids")
+            fitJets = try section.int(
+                "fit_jets", default: fitJets, in: 1...Int(Int32.max),
+                help: "number of jets that the centroids are fitted to")
+            iterations = try section.int(
+                "iterations", default: iterations, in: 1...10_000, help: "iterations of k-means")
         }
     }
 

@@ -19,11 +19,19 @@ package struct VQVAEOptions: Sendable, Equatable {
         let section = try section.section("quantiser")
         let quantiser = defaults.quantiser
         self.quantiser = VectorQuantiser.Shape(
-            codes: try section.int("codes", default: quantiser.codes, in: 2...1_000_000),
-            dimension: try section.int("dimension", default: quantiser.dimension, in: 1...4096),
-            beta: try section.double("beta", default: quantiser.beta, in: .zeroToOne),
-            synchronisation: try section.double("synchronisation", default: quantiser.synchronisation, in: .nonNegative),
-            affineRate: try section.double("affine_rate", default: quantiser.affineRate, in: .nonNegative))
+            codes: try section.int("codes", default: quantiser.codes, in: 2...1_000_000, help: "number of codes"),
+            dimension: try section.int(
+                "dimension", default: quantiser.dimension, in: 1...4096,
+                help: "channels of a latent vector and of a code"),
+            beta: try section.double(
+                "beta", default: quantiser.beta, in: .zeroToOne,
+                help: "fraction of the commitment loss that moves the codes"),
+            synchronisation: try section.double(
+                "synchronisation", default: quantiser.synchronisation, in: .nonNegative, .advanced,
+                help: "weight of the gradient of the reconstruction loss for the codes"),
+            affineRate: try section.double(
+                "affine_rate", default: quantiser.affineRate, in: .nonNegative, .advanced,
+                help: "learning rate of the affine map of all codes, relative to the other parameters"))
     }
 
     func shape(features: Int) -> VQVAE.Shape {

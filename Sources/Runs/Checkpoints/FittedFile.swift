@@ -1,11 +1,12 @@
+import Configuration
 import Foundation
 import HDF5
 import Jets
 import MPI
 import Objectives
 
-/// `fitted.h5` of a run: what was learned from the data, so that a restart before the first checkpoint need
-/// not learn it again. It is used only while the settings that it depends on are unchanged.
+/// `fitted.h5` of a run: everything fitted to the data at the start, so that a restart before the first checkpoint can
+/// skip the fits. Valid only as long as the configuration keys and files that the fits depend on are unchanged.
 package struct FittedFile {
     private let path: String
     private let fingerprint: String
@@ -13,25 +14,29 @@ package struct FittedFile {
 
     package init(_ options: RunOptions, _ train: JetDataset, on communicator: Communicator) {
         path = options.run.directory + "/fitted.h5"
-        // Rank 0 alone compares; the others need not ask for the dates of a thousand files.
+        // Only rank 0 compares fingerprints, so only it reads the dates of what may be a thousand files.
         let files = (communicator.rank == 0 ? train.paths : []).map { path in
             let attributes = try? FileManager.default.attributesOfItem(atPath: path)
             return "\(path) of \(attributes?[.modificationDate] ?? "no date")"
         }
-        let settings: [Any] = [
-            options.seed, files, train.count, options.choice, options.data.features.names,
-            options.data.maxConstituents,
-            options.data.shuffle, options.preprocessing, options.backbone as Any, options.training.batchSize,
-            options.objective,
-        ]
-        fingerprint = settings.map { "\($0)" }.joined(separator: "; ")
+        let settings = options.configuration.settings.filter(Self.affectsFit).map { "\($0.key): \($0.value)" }
+        fingerprint = (settings + ["\(train.count) jets"] + files).joined(separator: "; ")
         self.communicator = communicator
     }
 
-    /// What an earlier start found; nil where it has to be found anew.
+    /// True for keys that the fits depend on. Of the training files, names and dates are compared instead of the key.
+    private static func affectsFit(_ setting: Configuration.Setting) -> Bool {
+        setting.key == "training.batch_size"
+            || !setting.isIn([
+                "run", "data.train", "data.validation", "data.test", "model.initial_weights", "optimizer", "schedule",
+                "training", "parallel",
+            ])
+    }
+
+    /// The results of an earlier start; nil if they are missing, damaged or no longer valid. Collective.
     package func read() throws -> FittedState? {
         let isUsable = try communicator.onRoot { () -> Int in
-            // Whatever is wrong with the file, it can be made again.
+            // A damaged file is no error: it is written again.
             guard let file = try? openSealed(path), (try? file.root.verify()) != nil else { return 0 }
             return (try? file.root.stringAttribute("fingerprint")) == fingerprint ? 1 : 0
         }
@@ -53,8 +58,8 @@ package struct FittedFile {
     }
 }
 
-/// What a run knows besides parameters and optimizer: the preprocessing, the classes that it tells apart, and what the
-/// objective keeps.
+/// The state of a run that is fitted to the data before the first step: preprocessing, classes and the fitted parts of
+/// the objective.
 package struct FittedState: Sendable {
     package var preprocessing: any Preprocessing
     package var classes: JetClasses?

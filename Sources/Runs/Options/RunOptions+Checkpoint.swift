@@ -34,13 +34,12 @@ extension RunOptions {
         package init(for configuration: Configuration, name: String, date: Date = Date()) throws {
             let root = configuration.section()
             let run = try RunOptions.Run(from: root, name: name, date: date)
-            backbone = try root.optionalString("backbone").map { path in
+            backbone = try root.backboneCheckpoint().map { path in
                 try Self.read(path, key: "backbone", for: run) {
                     $0.backbone == nil ? "which has no backbone; name that of another pre-training" : nil
                 }
             }
-            guard !root.isNull("tokenizer") else { return }
-            tokenizer = try root.section("tokenizer").optionalString("checkpoint").map { path in
+            tokenizer = try root.tokenizerCheckpoint().map { path in
                 try Self.read(path, key: "tokenizer.checkpoint", for: run) {
                     $0.vqvae == nil ? "not of a VQ-VAE; name one that was trained with objective vqvae" : nil
                 }

@@ -27,20 +27,28 @@ extension RunOptions {
 extension RunOptions.Optimizer {
     package init(from section: Section) throws {
         enum Name: String, CaseIterable { case adamw }
-        let name = try section.choice("name", of: Name.self, default: .adamw)
-        learningRate = try section.double("learning_rate", default: 1e-3, in: .nonNegative)
+        let name = try section.choice(
+            "name", of: Name.self, default: .adamw, .advanced, help: "optimizer; AdamW is the only one")
+        learningRate = try section.double(
+            "learning_rate", default: 1e-3, in: .nonNegative, help: "peak learning rate, which `schedule` scales")
         switch name {
         case .adamw:
             rule = .adamW(
                 AdamW.Options(
-                    weightDecay: try section.double("weight_decay", default: 1e-5, in: .nonNegative),
-                    beta1: try section.double("beta1", default: 0.9, in: .belowOne),
-                    beta2: try section.double("beta2", default: 0.999, in: .belowOne),
-                    epsilon: try section.double("epsilon", default: 1e-8, in: .positive)))
+                    weightDecay: try section.double(
+                        "weight_decay", default: 1e-5, in: .nonNegative,
+                        help: "decoupled weight decay λ: each step scales parameters by 1 − lr·λ"),
+                    beta1: try section.double(
+                        "beta1", default: 0.9, in: .belowOne, .advanced,
+                        help: "decay rate of the moving average of the gradient"),
+                    beta2: try section.double(
+                        "beta2", default: 0.999, in: .belowOne, .advanced,
+                        help: "decay rate of the moving average of the squared gradient"),
+                    epsilon: try section.double(
+                        "epsilon", default: 1e-8, in: .positive, .advanced,
+                        help: "ε in the denominator of the update")))
         }
-        gradientClip =
-            section.has("gradient_clip")
-            ? try section.optionalDouble("gradient_clip", in: .nonNegative)
-            : try section.double("gradient_clip", default: 1, in: .nonNegative)
+        gradientClip = try section.optionalDouble(
+            "gradient_clip", default: 1, in: .nonNegative, help: "maximum norm of the gradient; `null` for no limit")
     }
 }

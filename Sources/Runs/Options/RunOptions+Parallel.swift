@@ -35,12 +35,24 @@ extension RunOptions {
 
 extension RunOptions.Parallel {
     package init(from section: Section) throws {
-        threads = try section.optionalInt("threads", in: 1...1024, absent: "auto")
-        precision = try section.choice("precision", default: .single)
-        reducePrecision = try section.choice("reduce_precision", default: .single)
-        overlap = try section.bool("overlap", default: true)
-        deterministic = try section.bool("deterministic", default: false)
-        virtualShards = try section.int("virtual_shards", default: 4, in: 1...65536)
+        threads = try section.optionalInt(
+            "threads", in: 1...1024, absent: "auto", help: "threads of each rank; `auto`: the cores that it may use")
+        precision = try section.choice(
+            "precision", default: .single,
+            help: "number format of the factors of matrix products; sums are in single precision. `bf16` needs "
+                + "processors with AVX512-BF16 on all ranks and otherwise warns and uses `fp32`; `auto` does the same "
+                + "without a warning")
+        reducePrecision = try section.choice(
+            "reduce_precision", default: .single,
+            help: "precision in which gradients travel between ranks; they are added in single precision")
+        overlap = try section.bool(
+            "overlap", default: true, .advanced, help: "send gradients while the backward pass is still running")
+        deterministic = try section.bool(
+            "deterministic", default: false, .advanced,
+            help: "bit-identical results on any number of ranks that divides `virtual_shards`")
+        virtualShards = try section.int(
+            "virtual_shards", default: 4, in: 1...65536, .advanced,
+            help: "parts of a batch that a deterministic run adds in a fixed order; a power of two")
         guard virtualShards.nonzeroBitCount == 1 else {
             throw section.error("virtual_shards", "expected a power of two, found \(virtualShards)")
         }
@@ -48,6 +60,6 @@ extension RunOptions.Parallel {
             throw section.error(
                 "reduce_precision", "a deterministic run adds its gradients in single precision: leave it at fp32")
         }
-        watchdog = try WatchdogOptions(from: section.section("watchdog"))
+        watchdog = try WatchdogOptions(from: section.section("watchdog", .advanced))
     }
 }

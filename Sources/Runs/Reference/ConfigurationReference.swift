@@ -1,91 +1,88 @@
 import Configuration
 import Objectives
 
-/// The page of all keys of a configuration, docs/configuration.md, made from what the program asks for.
+/// The page of all configuration keys, `docs/configuration.md`, generated from the decoders.
 package struct ConfigurationReference: Sendable {
-    /// A key with what it is for each objective that has it.
+    /// A key as it is read for each objective that has it.
     package struct Entry: Sendable {
         package let path: String
-        package var variants: [(objective: ObjectiveOptions.Name, found: KeyExplorer.Found)]
+        package var variants: [(objective: ObjectiveOptions.Name, explored: KeyExplorer.ExploredKey)]
 
-        /// The path of the section that it stands in.
-        package var home: String { path.split(separator: ".").dropLast().joined(separator: ".") }
+        /// The dotted path of the section that contains the key.
+        package var parent: String { path.split(separator: ".").dropLast().joined(separator: ".") }
 
-        /// The first part of the path; empty for a key of the root.
+        /// The first component of the path; empty for a key of the root.
         package var section: String { path.contains(".") ? String(path.prefix { $0 != "." }) : "" }
     }
 
     package let entries: [Entry]
 
-    /// Sections in the order of the page; others come last.
+    /// Sections in the order of the page; any others follow.
     private static let order = [
         "", "run", "data", "preprocessing", "model", "masking", "tasks", "tokenizer", "vqvae", "set_flow", "fine_tuning",
         "head", "cwola", "optimizer", "schedule", "training", "parallel",
     ]
 
+    /// Throws `ConfigurationError` if the minimal configuration of an objective cannot be decoded.
     package init() throws {
         var entries: [Entry] = []
         var index: [String: Int] = [:]
         for objective in ObjectiveOptions.Name.allCases {
-            for found in try KeyExplorer(objective).found {
-                let path = found.key.path
+            for explored in try KeyExplorer(objective).keys {
+                let path = explored.key.path
                 if let place = index[path] {
-                    entries[place].variants.append((objective, found))
+                    entries[place].variants.append((objective, explored))
                 } else {
                     index[path] = entries.count
-                    entries.append(Entry(path: path, variants: [(objective, found)]))
+                    entries.append(Entry(path: path, variants: [(objective, explored)]))
                 }
             }
         }
         self.entries = entries
     }
 
-    /// The keys that nothing is said of, and what is said of keys that are none.
-    package var faults: [String] {
-        let paths = entries.map(\.path)
-        let mute = paths.filter { KeyDescriptions.text(of: $0) == nil }.map { "\($0) has no description" }
-        let used = Set(paths.compactMap { KeyDescriptions.name(of: $0) })
-        return mute + KeyDescriptions.texts.keys.filter { !used.contains($0) }.sorted().map { "\($0) describes no key" }
+    /// The paths of keys without a description.
+    package var undescribed: [String] {
+        entries.filter { $0.variants.contains { $0.explored.key.help.isEmpty } }.map(\.path)
     }
 
-    /// The page.
+    /// The page in Markdown.
     package var page: String {
         let names = Set(entries.map(\.section))
         let sections = Self.order.filter(names.contains) + names.subtracting(Self.order).sorted()
         return """
             # Configuration: every key
 
-            This page is printed by `kaon reference`, from the types that read the keys; the tests compare the two. Any key can be
-            given in a YAML file, or on the command line by its dotted path (`optimizer.learning_rate=3e-4`). An unknown key is an
-            error. `kaon init NAME --objective OBJECTIVE` writes a file with the main keys and these words. Where defaults differ,
-            the objective is named; where only some objectives have a key, or other keys decide, it is said in *italics*.
-            Downstream are `classification`, `cwola`, `vertexing` and `track_origin`; a downstream task takes the keys of `model`,
-            `data.features` and `preprocessing` from its backbone.
+            `kaon reference` generates this page from the code that decodes the keys, and a test compares the two. A key is
+            set in a YAML file, or on the command line by its dotted path (`optimizer.learning_rate=3e-4`). An unknown key is
+            an error. `kaon init NAME --objective OBJECTIVE` writes a file with the main keys and these descriptions. A
+            default or range that differs between objectives is listed with their names; *italics* state which objectives and
+            settings a key requires. The downstream tasks are `classification`, `cwola`, `vertexing` and `track_origin`; they
+            take the keys of `model`, `data.features` and `preprocessing` from their backbone.
 
             """ + sections.map(table).joined(separator: "\n")
     }
 
-    /// Keys of one section of a section side by side, in the order in which the sections come.
+    /// Groups keys by section, those closer to the root first, otherwise in the order of reading.
     private func sorted(_ entries: [Entry]) -> [Entry] {
-        var homes: [String] = []
-        for entry in entries where !homes.contains(entry.home) { homes.append(entry.home) }
-        // Those of the section itself first.
-        let depths = Set(homes.map { $0.split(separator: ".").count }).sorted()
-        homes = depths.flatMap { depth in homes.filter { $0.split(separator: ".").count == depth } }
-        return homes.flatMap { home in entries.filter { $0.home == home } }
+        var parents: [String] = []
+        for entry in entries where !parents.contains(entry.parent) { parents.append(entry.parent) }
+        let depths = Set(parents.map { $0.split(separator: ".").count }).sorted()
+        parents = depths.flatMap { depth in parents.filter { $0.split(separator: ".").count == depth } }
+        return parents.flatMap { parent in entries.filter { $0.parent == parent } }
     }
 
     private func table(_ section: String) -> String {
         let rows = sorted(entries.filter { $0.section == section }).map { entry in
             let name = section.isEmpty ? entry.path : String(entry.path.dropFirst(section.count + 1))
-            let text = KeyDescriptions.text(of: entry.path) ?? ""
-            return "| `\(name)` | \(entry.value) | \(entry.usual) | \([text, entry.scope].filter { !$0.isEmpty }.joined(separator: " ")) |"
+            let description = [entry.help, entry.scope].filter { !$0.isEmpty }.joined(separator: " ")
+            return "| `\(name)` | \(entry.value) | \(entry.defaults) | \(description) |"
         }
         return """
 
             ## \(section.isEmpty ? "At the root" : "`\(section)`")
 
-            | key | value | default | what it says |
+            | key | value | default | description |
             |---|---|---|---|
             \(rows.joined(separator: "\n"))
 
@@ -96,54 +93,71 @@ package struct ConfigurationReference: Sendable {
 extension ConfigurationReference.Entry {
     private typealias Name = ObjectiveOptions.Name
 
-    /// The kind of value.
+    /// The type and range of the value.
     fileprivate var value: String {
         byObjective { key in
             if key.isSection || key.expected.isEmpty { return "section" }
             if !key.choices.isEmpty { return key.choices.map { "`\($0)`" }.joined(separator: ", ") }
-            let kind = key.expected.replacing(#/^an? /#, with: "").replacing("'", with: "`")
-            guard !key.requirement.isEmpty else { return kind }
-            return kind + ", " + key.requirement.replacing(#/from (\d+) to 2147483647/#) { "at least \($0.1)" }
+            let type = key.expected.replacing(#/^an? /#, with: "").replacing("'", with: "`")
+            guard !key.requirement.isEmpty else { return type }
+            return type + ", " + key.requirement.replacing(#/from (\d+) to 2147483647/#) { "at least \($0.1)" }
         }
     }
 
-    fileprivate var usual: String { byObjective { $0.usual.map { "`\($0)`" } ?? "to be given" } }
+    fileprivate var defaults: String { byObjective { $0.defaultText.map { "`\($0)`" } ?? "required" } }
 
-    /// What most objectives have, then others, then what comes of other keys.
+    fileprivate var help: String {
+        let (common, others) = groups { $0.help }
+        return ([common] + others).joined(separator: "; ")
+    }
+
+    /// The text of most objectives, then those of the others, then those under other settings.
     private func byObjective(_ text: (ConfigurationKey) -> String) -> String {
-        var groups: [(text: String, names: [Name])] = []
-        func add(_ new: String, _ name: Name, to groups: inout [(text: String, names: [Name])]) {
-            if let place = groups.firstIndex(where: { $0.text == new }) {
-                groups[place].names.append(name)
-            } else {
-                groups.append((new, [name]))
-            }
-        }
-        var others: [(text: String, names: [Name])] = []
-        for (objective, found) in variants {
-            add(text(found.key), objective, to: &groups)
-            for (setting, key) in found.others where text(key) != text(found.key) {
+        let (common, others) = groups(text)
+        var conditional = Groups()
+        for (objective, explored) in variants {
+            for (setting, key) in explored.variants where text(key) != text(explored.key) {
                 let path = setting.prefix { $0 != "=" }
                 let isPath = setting.hasSuffix(".h5")
                 let shown = isPath ? "`\(path)`" : "`\(setting.replacing("=", with: ": "))`"
-                add("with \(shown): \(text(key))", objective, to: &others)
+                conditional.add(objective, "with \(shown): \(text(key))")
             }
         }
-        let most = groups.max { $0.names.count < $1.names.count }!.text
-        let rest = groups.filter { $0.text != most }.map { "\(Self.list($0.names)): \($0.text)" }
-        let all = others.map { other in
-            other.names.count == variants.count ? other.text : "\(Self.list(other.names)) \(other.text)"
+        let conditionalTexts = conditional.all.map { group in
+            group.names.count == variants.count ? group.text : "\(Self.list(group.names)) \(group.text)"
         }
-        // What has been said of all need not be said again.
-        let kind = most.prefix { $0 != "," } + ", "
-        return ([most] + (rest + all).map { $0.replacing(kind, with: "") }).joined(separator: "; ")
+        // The type is not repeated.
+        let type = common.prefix { $0 != "," } + ", "
+        return ([common] + (others + conditionalTexts).map { $0.replacing(type, with: "") }).joined(separator: "; ")
     }
 
-    /// Which objectives have the key, and what else it takes.
+    /// The text of most objectives, and the others after the names of their objectives.
+    private func groups(_ text: (ConfigurationKey) -> String) -> (common: String, others: [String]) {
+        var groups = Groups()
+        for (objective, explored) in variants { groups.add(objective, text(explored.key)) }
+        let common = groups.all.max { $0.names.count < $1.names.count }!.text
+        let others = groups.all.filter { $0.text != common }.map { "\(Self.list($0.names)): \($0.text)" }
+        return (common, others)
+    }
+
+    /// Objectives by equal text, in the order of their first appearance.
+    private struct Groups {
+        var all: [(text: String, names: [Name])] = []
+
+        mutating func add(_ name: Name, _ text: String) {
+            if let place = all.firstIndex(where: { $0.text == text }) {
+                all[place].names.append(name)
+            } else {
+                all.append((text, [name]))
+            }
+        }
+    }
+
+    /// The objectives and settings that the key requires; empty if there are no conditions.
     fileprivate var scope: String {
         var groups: [(condition: [String], names: [Name])] = []
-        for (objective, found) in variants {
-            let condition = found.condition
+        for (objective, explored) in variants {
+            let condition = explored.condition
             if let place = groups.firstIndex(where: { $0.condition == condition }) {
                 groups[place].names.append(objective)
             } else {

@@ -3,53 +3,72 @@ import Foundation
 import Objectives
 import System
 
-/// `kaon init`: writes a configuration of an objective with its main keys, their defaults, and what they say.
+/// `kaon init`: writes a configuration file for an objective with its main keys, their defaults and descriptions.
+/// Returns the path of the file.
 ///
-/// Throws `KaonError` where the file is there already or cannot be written. The path of the file.
+/// Throws `KaonError` if the file already exists or cannot be written.
 package func writeTemplate(_ name: String, for objective: ObjectiveOptions.Name) throws -> String {
     let path = name.hasSuffix(".yaml") || name.hasSuffix(".yml") ? name : name + ".yaml"
     guard !FileManager.default.fileExists(atPath: path) else {
-        throw KaonError("\(path) is there already; give another name")
+        throw KaonError("\(path) already exists; choose another name")
     }
     let run = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
-    guard !run.isEmpty, !run.hasPrefix(".") else { throw KaonError("'\(name)' names no file") }
+    guard !run.isEmpty, !run.hasPrefix(".") else { throw KaonError("'\(name)' is not a file name") }
     try writeAtomically(try configurationTemplate(path: path, for: objective), to: path)
     return path
 }
 
-/// The text of a configuration of an objective, each main key with its default and a comment; what a downstream task
-/// takes over from its backbone is left out.
+/// The text of a configuration file for an objective: each main key with its default and a comment. Keys that a
+/// downstream task takes from its backbone are left out.
 package func configurationTemplate(path file: String, for objective: ObjectiveOptions.Name) throws -> String {
     var configuration = try Configuration(yaml: "", name: "the template")
-    for setting in KeyExplorer.start(objective) { try configuration.override(setting) }
+    for setting in KeyExplorer.minimalSettings(objective) { try configuration.override(setting) }
     let root = configuration.section()
+    // The placeholder is the name of the run, so that it stays in the template.
     _ = try RunOptions(from: root, of: configuration, name: "{name}")
-    let keys = Dictionary(root.askedKeys.map { ($0.path, $0) }) { first, _ in first }
+    let omitted: KeyTraits = objective.isDownstream ? [.advanced, .inherited] : .advanced
     let command = objective.isDownstream ? "finetune \(file) backbone=CHECKPOINT" : "pretrain \(file)"
     var lines = [
-        "# \(objective.rawValue), with the defaults. configs/ has the numbers of the papers, configs/small/ small models,",
-        "# docs/configuration.md every key.",
+        "# \(objective.rawValue) with its defaults. See configs/ for the models of the papers, configs/small/ for small",
+        "# models and docs/configuration.md for every key.",
         "#",
         "#   kaon \(command) data.train=[train.h5] data.validation=[val.h5]",
         "",
     ]
-    // The sections that a line stands in, by their indentation of two spaces each.
-    var place: [String] = []
-    for line in configuration.resolved(from: root).split(separator: "\n") {
-        let depth = line.prefix { $0 == " " }.count / 2
-        let key = String(line.drop { $0 == " " }.prefix { $0 != ":" })
-        place = place.prefix(depth) + [key]
-        let path = place.joined(separator: ".")
-        guard !KeyDescriptions.isRare(path), !objective.isDownstream || !KeyDescriptions.isOfBackbone(path) else {
-            continue
+    var section: [Substring] = []
+    for key in root.keysRead where key.traits.isDisjoint(with: omitted) {
+        let components = key.path.split(separator: ".")
+        for depth in components.indices.dropLast() where !section.starts(with: components[...depth]) {
+            lines += header(components[depth], depth: depth)
         }
-        if depth == 0, line.hasSuffix(":") { lines.append("") }
-        lines += commented(String(line), KeyDescriptions.comment(on: path, keys[path]))
+        section = components.dropLast()
+        if key.isSection, !key.isNull {
+            lines += header(components.last!, depth: section.count, comment: comment(on: key))
+            section = components
+        } else {
+            let line = "\(indentation(section.count))\(components.last!): \(key.valueText)"
+            lines += commented(line, comment(on: key))
+        }
     }
     return lines.joined(separator: "\n") + "\n"
 }
 
-/// A line with a comment at its right, which goes on below where it is long.
+private func indentation(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
+
+/// The line that opens a section, after an empty line at the root.
+private func header(_ name: Substring, depth: Int, comment: String = "") -> [String] {
+    (depth == 0 ? [""] : []) + commented("\(indentation(depth))\(name):", comment)
+}
+
+/// The description of a key as plain text, with the values that it takes.
+private func comment(on key: ConfigurationKey) -> String {
+    var comment = key.help.replacing(#/ \(\[[^)]*\)(, \[[^)]*\))*\)/#, with: "").replacing("`", with: "")
+    if !key.choices.isEmpty { comment += " (\(key.choices.joined(separator: ", ")))" }
+    if key.isSection, key.isNull { comment += "; {} enables it" }
+    return comment
+}
+
+/// A line with a comment to its right, wrapped into comment lines below.
 private func commented(_ line: String, _ comment: String) -> [String] {
     let (column, width) = (40, 110)
     guard !comment.isEmpty else { return [line] }
@@ -63,29 +82,4 @@ private func commented(_ line: String, _ comment: String) -> [String] {
         text += " " + word
     }
     return lines + [text]
-}
-
-extension KeyDescriptions {
-    /// Whether a template leaves a key out, or the section that it stands in.
-    fileprivate static func isRare(_ path: String) -> Bool { stands(path, in: rare) }
-
-    /// Whether a downstream task takes a key over from its backbone.
-    fileprivate static func isOfBackbone(_ path: String) -> Bool {
-        stands(
-            path, in: ["backbone_mode", "tokenizer", "model", "preprocessing", "data.features", "data.max_constituents"])
-    }
-
-    private static func stands(_ path: String, in places: [String]) -> Bool {
-        places.contains { path == $0 || path.hasPrefix($0 + ".") }
-    }
-
-    /// What is said of a key, as plain text.
-    fileprivate static func comment(on path: String, _ key: ConfigurationKey?) -> String {
-        // A section without a key of its own has no comment, nor what has the same name elsewhere.
-        guard let key, let text = text(of: path) else { return "" }
-        var comment = text.replacing(#/ \(\[[^)]*\)(, \[[^)]*\))*\)/#, with: "").replacing("`", with: "")
-        if !key.choices.isEmpty { comment += " (\(key.choices.joined(separator: ", ")))" }
-        if key.isSection, key.isNull { comment += "; {} takes it" }
-        return comment
-    }
 }

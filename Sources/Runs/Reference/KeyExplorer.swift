@@ -1,38 +1,41 @@
 import Configuration
 import Objectives
 
-/// All keys that the configuration of an objective may have, found by decoding: what is asked for is a key.
+/// All keys that the configuration of an objective may have, found by decoding configurations and collecting the keys
+/// that were read.
 ///
-/// Every word of every enumeration is tried, and every section that may be left out, and what they bring with them, so
-/// that no key is known to the reference alone, and none to the program alone.
+/// Every word of every enumeration and every optional section is tried, together with the keys that they add, so that
+/// the reference and the decoders cannot disagree.
 package struct KeyExplorer {
-    /// A key, the settings without which nobody asks for it, and what it is with others.
-    package struct Found: Sendable {
+    /// A key with the settings under which it exists.
+    package struct ExploredKey: Sendable {
         package var key: ConfigurationKey
+        /// Settings, `key=value`, without which the key is not read.
         package let condition: [String]
-        /// Settings that change its default or its bounds, with the key as it is then.
-        package var others: [(setting: String, key: ConfigurationKey)] = []
+        /// Settings that change the default or the requirement, with the key as it is then.
+        package var variants: [(setting: String, key: ConfigurationKey)] = []
     }
 
-    /// In the order of asking.
-    private(set) var found: [Found] = []
+    /// The keys in the order of reading.
+    private(set) var keys: [ExploredKey] = []
     private var index: [String: Int] = [:]
 
-    /// What a configuration of an objective has at least: the training files, and for a downstream task a backbone.
-    package static func start(_ objective: ObjectiveOptions.Name) -> [String] {
+    /// The shortest configuration of an objective: the training files and, for masked particle modelling, two tasks.
+    package static func minimalSettings(_ objective: ObjectiveOptions.Name) -> [String] {
         let tasks = objective == .mpmV1 || objective == .mpmV2 ? ["tasks={particle_id: {}, kmeans: {}}"] : []
         return ["objective=\(objective.rawValue)", "data.train=[train.h5]"] + tasks
     }
 
-    /// Settings that enumerations and sections do not lead to.
-    private static let others = [
+    /// Settings that no enumeration or optional section leads to.
+    private static let additionalSettings = [
         "backbone=backbone.h5", "tokenizer.checkpoint=vqvae.h5", "tasks.particle_id.class_weights=balanced",
     ]
 
-    /// Throws `ConfigurationError` where the start does not decode.
+    /// Throws `ConfigurationError` if the minimal configuration cannot be decoded.
     package init(_ objective: ObjectiveOptions.Name) throws {
-        let start = Self.start(objective)
-        try add(Self.keys(start), condition: [])
+        let minimal = Self.minimalSettings(objective)
+        let minimalKeys = try Self.keysRead(minimal)
+        add(minimalKeys, condition: [])
         var (queue, seen): ([[String]], Set<String>) = ([], [])
         func enqueue(_ keys: [ConfigurationKey], after settings: [String]) {
             for key in keys where key.path != "objective" {
@@ -42,54 +45,54 @@ package struct KeyExplorer {
                 }
             }
         }
-        enqueue(try Self.keys(start), after: [])
-        for setting in Self.others { queue.append([setting]) }
+        enqueue(minimalKeys, after: [])
+        for setting in Self.additionalSettings { queue.append([setting]) }
         while !queue.isEmpty {
             let settings = queue.removeFirst()
-            // Codes need the VQ-VAE that makes them, and a backbone goes with labels alone.
+            // Codes require a VQ-VAE. Settings that do not decode, such as a backbone in pre-training, are skipped.
             guard
-                let keys = (try? Self.keys(start + settings))
-                    ?? (try? Self.keys(start + settings + ["tokenizer.checkpoint=vqvae.h5"]))
+                let keys = (try? Self.keysRead(minimal + settings))
+                    ?? (try? Self.keysRead(minimal + settings + ["tokenizer.checkpoint=vqvae.h5"]))
             else { continue }
-            try add(keys, condition: settings)
+            add(keys, condition: settings)
             enqueue(keys, after: settings)
         }
     }
 
-    /// The keys that are asked for with some settings. Throws `ConfigurationError`.
-    private static func keys(_ settings: [String]) throws -> [ConfigurationKey] {
+    /// The keys that are read with some settings. Throws `ConfigurationError`.
+    private static func keysRead(_ settings: [String]) throws -> [ConfigurationKey] {
         var configuration = try Configuration(yaml: "", name: "the reference")
         for setting in settings { try configuration.override(setting) }
         let root = configuration.section()
         _ = try RunOptions(from: root, of: configuration, name: "NAME")
-        return root.askedKeys
+        return root.keysRead
     }
 
-    private mutating func add(_ keys: [ConfigurationKey], condition: [String]) throws {
-        for key in keys {
+    private mutating func add(_ newKeys: [ConfigurationKey], condition: [String]) {
+        for key in newKeys {
             guard let place = index[key.path] else {
-                index[key.path] = found.count
-                found.append(Found(key: key, condition: Self.needed(condition, for: key.path)))
+                index[key.path] = keys.count
+                keys.append(ExploredKey(key: key, condition: Self.required(condition, for: key.path)))
                 continue
             }
-            let known = found[place].key
+            let known = keys[place].key
             if known.expected.isEmpty, !key.expected.isEmpty {
-                // It had been looked at before anybody asked for its value.
-                found[place].key = key.with(usual: known.usual)
+                // So far only the absence of the key was checked.
+                keys[place].key = key.with(defaultText: known.defaultText)
             } else if let setting = condition.last, condition.count == 1, !key.expected.isEmpty,
-                (key.usual, key.requirement) != (known.usual, known.requirement),
+                (key.defaultText, key.requirement) != (known.defaultText, known.requirement),
                 !setting.hasPrefix("\(key.path)=")
             {
-                found[place].others.append((setting, key))
+                keys[place].variants.append((setting, key))
             }
         }
     }
 
-    /// The settings of a condition that a key needs; one of a section that is not left out needs none for that.
-    private static func needed(_ condition: [String], for path: String) -> [String] {
+    /// The settings that a key requires; those that merely make its optional section present are left out.
+    private static func required(_ condition: [String], for path: String) -> [String] {
         condition.filter { setting in
             let section = setting.prefix { $0 != "=" }
-            return !path.hasPrefix("tokenizer.") && !others.contains(setting)
+            return !path.hasPrefix("tokenizer.") && !additionalSettings.contains(setting)
                 && !(setting.hasSuffix("={}") && path.hasPrefix("\(section)."))
         }
     }

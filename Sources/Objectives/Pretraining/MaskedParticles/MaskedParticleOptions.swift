@@ -22,10 +22,10 @@ package struct MaskedParticleOptions: Sendable {
 
     /// Decodes the sections from the root of a configuration. Throws `ConfigurationError`.
     package init(from root: Section, tokenizer: VQVAEOptions?) throws {
-        let model = try root.section("model")
+        let model = try root.section("model", .inherited)
         encoder = try TransformerShape(from: model.section("encoder"), defaults: encoder, hasRegisters: true)
         decoder = try TransformerShape(from: model.section("decoder"), defaults: decoder, hasRegisters: false)
-        usesIdentity = try model.bool("identity", default: true)
+        usesIdentity = try model.bool("identity", default: true, help: "feed the particle identities to the model")
         masking = try MaskingStrategy(from: root.section("masking"))
         tasks = try ReconstructionTasks(from: root, version: .v2)
         self.tokenizer = try tasks.required(tokenizer, root)

@@ -19,11 +19,15 @@ package struct MaskedParticleOptionsV1: Sendable {
 
     /// Decodes the sections from the root of a configuration. Throws `ConfigurationError`.
     package init(from root: Section, tokenizer: VQVAEOptions?) throws {
-        let model = try root.section("model")
-        position = try model.choice("position", of: PositionPlace.self, default: position)
+        let model = try root.section("model", .inherited)
+        position = try model.choice(
+            "position", of: PositionPlace.self, default: position,
+            help: "network that receives the order in pT: the head, the backbone, or none")
         backbone.shape.hasPosition = position == .backbone
         backbone = try BackboneOptions(from: model, defaults: backbone, tokenizer: tokenizer)
-        headWidth = try model.optionalInt("head_width", in: 1...65536, absent: "auto")
+        headWidth = try model.optionalInt(
+            "head_width", in: 1...65536, absent: "auto",
+            help: "hidden width of the head that recovers constituents; `auto`: the width of the backbone")
         masking = try MaskingStrategy(from: root.section("masking"), fraction: 0.3)
         tasks = try ReconstructionTasks(from: root, version: .v1)
         self.tokenizer = try tasks.required(tokenizer, root)

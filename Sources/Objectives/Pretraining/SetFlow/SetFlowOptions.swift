@@ -21,7 +21,7 @@ package struct SetFlowOptions: Sendable {
 
     /// Decodes the sections from the root of a configuration. Throws `ConfigurationError`.
     package init(from root: Section) throws {
-        let model = try root.section("model")
+        let model = try root.section("model", .inherited)
         encoder = try TransformerShape(from: model.section("encoder"), defaults: encoder, hasRegisters: true)
         guard encoder.registers > 0 else {
             throw try model.section("encoder").error(
@@ -29,16 +29,19 @@ package struct SetFlowOptions: Sendable {
                 "set_flow needs at least one: of a jet that is dropped whole, registers are all that is left")
         }
         let decoder = try model.section("decoder")
-        width = try decoder.int("width", default: width, in: 1...65536)
-        layers = try decoder.int("layers", default: layers, in: 0...1000)
-        heads = try decoder.int("heads", default: heads, in: 1...1024)
+        width = try decoder.int("width", default: width, in: 1...65536, help: "channels")
+        layers = try decoder.int("layers", default: layers, in: 0...1000, help: "number of blocks")
+        heads = try decoder.int("heads", default: heads, in: 1...1024, help: "attention heads; they divide the width")
         guard width % heads == 0 else {
             throw decoder.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
         }
         feedForwardMultiplier = try decoder.int(
-            "feedforward_multiplier", default: feedForwardMultiplier, in: 1...64)
+            "feedforward_multiplier", default: feedForwardMultiplier, in: 1...64,
+            help: "hidden width of the feed-forward networks relative to `width`")
         masking = try MaskingStrategy(from: root.section("masking"), strategy: .uniform)
-        fitJets = try root.section("set_flow").int("fit_jets", default: fitJets, in: .positive)
+        fitJets = try root.section("set_flow").int(
+            "fit_jets", default: fitJets, in: .positive,
+            help: "number of jets whose multiplicities are stored for `kaon generate`")
     }
 
     func shape(features: Int) -> SetFlowModel.Shape {

@@ -21,11 +21,18 @@ package final class BinClassification: ReconstructionTask {
         package init() {}
 
         package init(from section: Section, labelSmoothing: Double = 0.1) throws {
-            weight = try section.double("weight", default: weight, in: 0...(.infinity))
-            self.labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: 0...1)
-            bins = try section.int("bins", default: bins, in: 2...65536)
-            spacing = try section.choice("spacing", of: FeatureBins.Spacing.self, default: spacing)
-            fitJets = try section.int("fit_jets", default: fitJets, in: 1...Int(Int32.max))
+            weight = try section.double(
+                "weight", default: weight, in: 0...(.infinity), help: "weight of the loss in the total loss")
+            self.labelSmoothing = try section.double(
+                "label_smoothing", default: labelSmoothing, in: 0...1,
+                help: "part of the target that is spread evenly over all classes")
+            bins = try section.int("bins", default: bins, in: 2...65536, help: "number of bins of each feature")
+            spacing = try section.choice(
+                "spacing", of: FeatureBins.Spacing.self, default: spacing,
+                help: "bins with equal numbers of values, or bins of equal width")
+            fitJets = try section.int(
+                "fit_jets", default: fitJets, in: 1...Int(Int32.max),
+                help: "number of jets that the bins are fitted to")
         }
     }
 
@@ -121,6 +128,7 @@ package final class BinClassification: ReconstructionTask {
 
 extension BinClassification.Options: ReconstructionTaskOptions {
     package static let name = "bins"
+    package static let help = "reconstruct the bin of each feature"
 
     package init(from section: Section, version: MaskedParticleVersion) throws {
         try self.init(from: section, labelSmoothing: version == .v1 ? 0 : 0.1)

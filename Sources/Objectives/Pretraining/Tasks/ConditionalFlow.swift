@@ -30,14 +30,20 @@ package final class ConditionalFlow: ReconstructionTask {
         package init() {}
 
         package init(from section: Section) throws {
-            weight = try section.double("weight", default: weight, in: .nonNegative)
-            context = try section.int("context", default: context, in: 1...65536)
-            layers = try section.int("layers", default: layers, in: 1...1000)
-            width = try section.int("width", default: width, in: 1...65536)
-            depth = try section.int("depth", default: depth, in: 1...100)
-            bins = try section.int("bins", default: bins, in: 2...SplineForm.maximumBins)
-            tailBound = try section.double("tail_bound", default: tailBound, in: .positive)
-            noise = try section.double("noise", default: noise, in: .nonNegative)
+            weight = try section.double(
+                "weight", default: weight, in: .nonNegative, help: "weight of the loss in the total loss")
+            context = try section.int(
+                "context", default: context, in: 1...65536, help: "channels of the linear map of the condition")
+            layers = try section.int("layers", default: layers, in: 1...1000, help: "number of coupling layers")
+            width = try section.int("width", default: width, in: 1...65536, help: "hidden width of their networks")
+            depth = try section.int("depth", default: depth, in: 1...100, help: "hidden layers of their networks")
+            bins = try section.int("bins", default: bins, in: 2...SplineForm.maximumBins, help: "bins of the splines")
+            tailBound = try section.double(
+                "tail_bound", default: tailBound, in: .positive,
+                help: "half-width of the interval of the splines; the map is the identity outside")
+            noise = try section.double(
+                "noise", default: noise, in: .nonNegative,
+                help: "standard deviation of the noise added to the impact parameters")
         }
     }
 
@@ -105,6 +111,7 @@ package final class ConditionalFlow: ReconstructionTask {
 
 extension ConditionalFlow.Options: ReconstructionTaskOptions {
     package static let name = "flow"
+    package static let help = "learn the density of the features with a normalising flow"
 
     package init(from section: Section, version: MaskedParticleVersion) throws {
         try self.init(from: section)

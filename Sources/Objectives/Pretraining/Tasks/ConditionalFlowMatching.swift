@@ -25,13 +25,18 @@ package final class ConditionalFlowMatching: ReconstructionTask {
         package init() {}
 
         package init(from section: Section) throws {
-            weight = try section.double("weight", default: weight, in: .nonNegative)
-            condition = try section.int("condition", default: condition, in: 1...65536)
-            width = try section.int("width", default: width, in: 1...65536)
-            layers = try section.int("layers", default: layers, in: 1...100)
+            weight = try section.double(
+                "weight", default: weight, in: .nonNegative, help: "weight of the loss in the total loss")
+            condition = try section.int(
+                "condition", default: condition, in: 1...65536, help: "channels of the linear map of the condition")
+            width = try section.int("width", default: width, in: 1...65536, help: "hidden width of the MLP")
+            layers = try section.int("layers", default: layers, in: 1...100, help: "layers of the MLP")
             // Faster cosines than exp(20) have no meaning in single precision.
-            timeFeatures = try section.int("time_features", default: timeFeatures, in: 1...20)
-            decay = try section.double("decay", default: decay, in: .belowOne)
+            timeFeatures = try section.int(
+                "time_features", default: timeFeatures, in: 1...20, help: "number of cosines that encode the time")
+            decay = try section.double(
+                "decay", default: decay, in: .belowOne,
+                help: "decay rate of the moving average of the head, which is used for sampling")
         }
     }
 
@@ -107,6 +112,7 @@ package final class ConditionalFlowMatching: ReconstructionTask {
 
 extension ConditionalFlowMatching.Options: ReconstructionTaskOptions {
     package static let name = "flow_matching"
+    package static let help = "learn the distribution of the features with flow matching"
 
     package init(from section: Section, version: MaskedParticleVersion) throws {
         try self.init(from: section)

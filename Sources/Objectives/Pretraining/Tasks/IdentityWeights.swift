@@ -13,13 +13,15 @@ package enum IdentityWeights: Sendable, Equatable {
     case balanced
 
     /// Decodes the key. Throws `ConfigurationError`.
-    init(from section: Section, key: String = "class_weights") throws {
-        guard !section.isNull(key) else {
+    init(from section: Section) throws {
+        let key = "class_weights"
+        let help = "weights of the eight identities in the loss, or weights inverse to their frequencies"
+        guard !section.isNull(key, help: help) else {
             self = .equal
             return
         }
         let word = "balanced"
-        guard let weights = try section.optionalDoubles(key, in: .nonNegative, absent: word) else {
+        guard let weights = try section.optionalDoubles(key, in: .nonNegative, absent: word, help: help) else {
             self = .balanced
             return
         }

@@ -16,7 +16,8 @@ package final class LinearProbe {
         package init() {}
 
         package init(from section: Section) throws {
-            interval = try section.int("interval", default: interval, in: .positive)
+            interval = try section.int(
+                "interval", default: interval, in: .positive, help: "steps between two updates of the probe")
         }
     }
 

@@ -16,8 +16,11 @@ package final class ParticleIdentification: ReconstructionTask {
         package init() {}
 
         package init(from section: Section, labelSmoothing: Double = 0.1) throws {
-            weight = try section.double("weight", default: weight, in: 0...(.infinity))
-            self.labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: 0...1)
+            weight = try section.double(
+                "weight", default: weight, in: 0...(.infinity), help: "weight of the loss in the total loss")
+            self.labelSmoothing = try section.double(
+                "label_smoothing", default: labelSmoothing, in: 0...1,
+                help: "part of the target that is spread evenly over all classes")
             classWeights = try IdentityWeights(from: section)
         }
     }
@@ -88,6 +91,7 @@ package final class ParticleIdentification: ReconstructionTask {
 
 extension ParticleIdentification.Options: ReconstructionTaskOptions {
     package static let name = "particle_id"
+    package static let help = "reconstruct the particle identity"
 
     package init(from section: Section, version: MaskedParticleVersion) throws {
         try self.init(from: section, labelSmoothing: version == .v1 ? 0 : 0.1)

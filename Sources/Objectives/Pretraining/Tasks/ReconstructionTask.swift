@@ -57,6 +57,8 @@ package enum MaskedParticleVersion: Sendable {
 package protocol ReconstructionTaskOptions: Sendable {
     /// Key in the section `tasks`, name of the task, and prefix of its parameters and its state: `tasks.<name>`.
     static var name: String { get }
+    /// The sentence about the section in the reference.
+    static var help: String { get }
     /// True if the targets are codes of the VQ-VAE that the section `tokenizer` names.
     static var needsVQVAE: Bool { get }
 

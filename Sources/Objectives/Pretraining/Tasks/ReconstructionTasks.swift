@@ -52,9 +52,10 @@ package struct ReconstructionTasks: Sendable {
     init(from root: Section, version: MaskedParticleVersion) throws {
         let section = try root.section("tasks")
         tasks = try Self.table.compactMap { row in
-            try section.optionalSection(row.name).map { try row.init(from: $0, version: version) }
+            try section.optionalSection(row.name, help: row.help).map { try row.init(from: $0, version: version) }
         }
-        probe = try section.optionalSection("probe").map { try .init(from: $0) }
+        probe = try section.optionalSection("probe", help: "monitor the encoder with a linear probe of the jet classes")
+            .map { try .init(from: $0) }
         guard tasks.isEmpty else { return }
         // Reports a misspelt task as an unknown key, which is the more helpful message.
         try section.finish()

@@ -17,8 +17,9 @@ package final class Regression: ReconstructionTask {
         package init() {}
 
         package init(from section: Section, loss: Loss = .l1) throws {
-            weight = try section.double("weight", default: weight, in: 0...(.infinity))
-            self.loss = try section.choice("loss", of: Loss.self, default: loss)
+            weight = try section.double(
+                "weight", default: weight, in: 0...(.infinity), help: "weight of the loss in the total loss")
+            self.loss = try section.choice("loss", of: Loss.self, default: loss, help: "absolute or squared error")
         }
     }
 
@@ -50,6 +51,7 @@ package final class Regression: ReconstructionTask {
 
 extension Regression.Options: ReconstructionTaskOptions {
     package static let name = "regression"
+    package static let help = "reconstruct the features"
 
     package init(from section: Section, version: MaskedParticleVersion) throws {
         try self.init(from: section, loss: version == .v1 ? .mse : .l1)

@@ -18,8 +18,11 @@ package final class TokenClassification: ReconstructionTask {
         }
 
         package init(from section: Section, labelSmoothing: Double = 0.1) throws {
-            weight = try section.double("weight", default: weight, in: 0...(.infinity))
-            self.labelSmoothing = try section.double("label_smoothing", default: labelSmoothing, in: 0...1)
+            weight = try section.double(
+                "weight", default: weight, in: 0...(.infinity), help: "weight of the loss in the total loss")
+            self.labelSmoothing = try section.double(
+                "label_smoothing", default: labelSmoothing, in: 0...1,
+                help: "part of the target that is spread evenly over all classes")
         }
     }
 
@@ -72,6 +75,7 @@ package final class TokenClassification: ReconstructionTask {
 /// `tasks.kmeans`: the tokens are k-means clusters of the features.
 package struct KMeansTaskOptions: ReconstructionTaskOptions {
     package static let name = "kmeans"
+    package static let help = "reconstruct the nearest k-means centroid"
 
     package var task = TokenClassification.Options()
     package var tokens = KMeansTokenizer.Options()
@@ -93,6 +97,7 @@ package struct KMeansTaskOptions: ReconstructionTaskOptions {
 /// `tasks.vqvae`: the tokens are codes of the VQ-VAE that the section `tokenizer` names.
 package struct VQVAETaskOptions: ReconstructionTaskOptions {
     package static let name = "vqvae"
+    package static let help = "reconstruct the code in the VQ-VAE of `tokenizer`"
     package static let needsVQVAE = true
 
     package var task: TokenClassification.Options

@@ -32,13 +32,22 @@ package final class VQVAETraining: Objective {
 
         /// Decodes the sections from the root. Throws `ConfigurationError`.
         package init(from root: Section) throws {
-            model = try VQVAEOptions(from: root.section("model"))
+            model = try VQVAEOptions(from: root.section("model", .inherited))
             let section = try root.section("vqvae")
-            commitmentWeight = try section.double("commitment_weight", default: commitmentWeight, in: .nonNegative)
-            commitmentInterval = try section.int("commitment_interval", default: commitmentInterval, in: .positive)
-            revivalSteps = try section.int("revival_steps", default: revivalSteps, in: .positive)
-            fitJets = try section.int("fit_jets", default: fitJets, in: .positive)
-            iterations = try section.int("iterations", default: iterations, in: .positive)
+            commitmentWeight = try section.double(
+                "commitment_weight", default: commitmentWeight, in: .nonNegative,
+                help: "weight of the commitment loss")
+            commitmentInterval = try section.int(
+                "commitment_interval", default: commitmentInterval, in: .positive,
+                help: "steps between commitment losses")
+            revivalSteps = try section.int(
+                "revival_steps", default: revivalSteps, in: .positive,
+                help: "number of steps without use after which a code is reset to a latent vector of the batch")
+            fitJets = try section.int(
+                "fit_jets", default: fitJets, in: .positive,
+                help: "number of jets whose latent vectors initialise the codebook")
+            iterations = try section.int(
+                "iterations", default: iterations, in: .positive, help: "iterations of k-means")
         }
     }
 

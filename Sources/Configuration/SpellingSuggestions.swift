@@ -1,14 +1,14 @@
-/// The candidate that `word` is most likely a misspelling of, or `nil` when none is near.
+/// The candidate that `word` most likely misspells, nil if none is near.
 ///
-/// Near is an edit distance (insertions, deletions, substitutions, swaps of neighbours) of at most a third of
-/// the longer word's length, at least one; case and the choice between `-` and `_` do not count.
+/// Near is an edit distance (insertions, deletions, substitutions, swaps of neighbours) of at most a third of the
+/// longer word's length, and at least one; case and the choice between `-` and `_` are ignored.
 func nearest(to word: String, among candidates: [String]) -> String? {
     let target = folded(word)
     var best: (candidate: String, distance: Int)?
     for candidate in candidates where candidate != word {
         let other = folded(candidate)
         let limit = max(1, max(target.count, other.count) / 3)
-        // Words of very different length, one perhaps without end, are not near, and take long to compare.
+        // Words of very different lengths cannot be near, and a very long one would take long to compare.
         guard abs(target.count - other.count) <= limit else { continue }
         let distance = editDistance(target, other)
         if distance <= limit, distance < min(other.count, best?.distance ?? .max) {
@@ -18,7 +18,7 @@ func nearest(to word: String, among candidates: [String]) -> String? {
     return best?.candidate
 }
 
-/// The question that ends a complaint about `word`; empty when no candidate is near.
+/// The question at the end of an error about `word`; empty if no candidate is near.
 func suggestion(for word: String, among candidates: [String]) -> String {
     nearest(to: word, among: candidates).map { "; did you mean '\($0)'?" } ?? ""
 }

@@ -16,26 +16,26 @@ extension ClosedRange<Double> {
     package static var belowOne: ClosedRange<Double> { 0...1.0.nextDown }
 }
 
-/// Bounds in words that follow "must be": `at least 1`, `greater than 0`, `from 0 to 1`.
-func inWords<T>(_ bounds: ClosedRange<T>) -> String {
-    let (lower, upper) = (spelled(bounds.lowerBound), spelled(bounds.upperBound))
+/// Describes a range in words that follow "must be": `at least 1`, `greater than 0`, `from 0 to 1`.
+func phrase<T>(for range: ClosedRange<T>) -> String {
+    let (lower, upper) = (spelled(range.lowerBound), spelled(range.upperBound))
     guard lower != upper else { return lower }
-    // A bound one step beside a round number, such as 1.0.nextDown, means that number excluded.
-    let excludedLower = (bounds.lowerBound as? Double).flatMap { rounder($0.nextDown, than: $0) }
-    let excludedUpper = (bounds.upperBound as? Double).flatMap { rounder($0.nextUp, than: $0) }
-    let least = excludedLower.map { "greater than \($0)" } ?? "at least \(lower)"
-    let most = excludedUpper.map { "less than \($0)" } ?? "at most \(upper)"
-    switch (isUnlimited(bounds.lowerBound), isUnlimited(bounds.upperBound)) {
-    case (false, true): return least
-    case (true, false): return most
+    // A bound one floating-point step from a round number, such as 1.0.nextDown, excludes that number.
+    let excludedLower = (range.lowerBound as? Double).flatMap { rounder($0.nextDown, than: $0) }
+    let excludedUpper = (range.upperBound as? Double).flatMap { rounder($0.nextUp, than: $0) }
+    let minimum = excludedLower.map { "greater than \($0)" } ?? "at least \(lower)"
+    let maximum = excludedUpper.map { "less than \($0)" } ?? "at most \(upper)"
+    switch (isUnlimited(range.lowerBound), isUnlimited(range.upperBound)) {
+    case (false, true): return minimum
+    case (true, false): return maximum
     case (true, true): return "finite"
     case (false, false):
         let isClosed = excludedLower == nil && excludedUpper == nil
-        return isClosed ? "from \(lower) to \(upper)" : "\(least) and \(most)"
+        return isClosed ? "from \(lower) to \(upper)" : "\(minimum) and \(maximum)"
     }
 }
 
-/// A number as a person writes it: `1`, not `1.0`.
+/// The text of a number, without a fraction for a whole number: `1`, not `1.0`.
 func spelled<T>(_ value: T) -> String {
     (value as? Double).flatMap { Int(exactly: $0) }.map(String.init) ?? "\(value)"
 }

@@ -1,0 +1,36 @@
+import Configuration
+import Jets
+
+extension RunOptions {
+    /// `data`: files, folders or patterns with `*`, and the parts of them that are read.
+    package struct Data: Sendable {
+        package var train: [String]
+        package var validation: [String]
+        package var test: [String]
+        package var features: JetFeatures
+        package var maxConstituents: Int
+        /// Selection of the training jets. For the other files, only its classes apply.
+        package var choice: JetChoice
+        package var shuffle: Bool
+    }
+}
+
+extension RunOptions.Data {
+    package init(from section: Section, seed: UInt64, pretrained: RunOptions.Data?) throws {
+        train = try section.strings("train", help: "HDF5 files of jets, folders of them, or patterns with `*`")
+        guard !train.isEmpty else { throw section.error("train", "no training file is given") }
+        validation = try section.strings("validation", default: [], help: "the same for validation")
+        test = try section.strings("test", default: [], help: "the same for `kaon evaluate` and `kaon encode`")
+        features = try JetFeatures(from: section, default: pretrained?.features ?? .all)
+        if let pretrained, pretrained.features != features {
+            let names = pretrained.features.names.joined(separator: ", ")
+            throw section.error(
+                "features", "the checkpoint that this run builds on was trained on \(names); leave the key out")
+        }
+        maxConstituents = try section.int(
+            "max_constituents", default: pretrained?.maxConstituents ?? 128, in: 1...4096, .inherited,
+            help: "maximum number of constituents of a jet; those with the lowest pT are dropped")
+        choice = try JetChoice(from: section, seed: seed)
+        shuffle = try section.bool("shuffle", default: true, help: "shuffle the training jets")
+    }
+}
