@@ -1,4 +1,6 @@
-"""Writes h5py.h5 for HDF5Tests, with the types and layouts of Python programs. Run it in this folder: python3 make_h5py.py"""
+"""Writes h5py.h5 for HDF5Tests, with the types and layouts of Python programs.
+
+Run it in this folder: python3 make_h5py.py"""
 
 import h5py
 import numpy as np
