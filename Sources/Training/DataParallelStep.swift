@@ -87,7 +87,8 @@ package final class DataParallelStep {
         self.communicator = communicator
         self.instruments = instruments
         let parameters = objective.parameters
-        anomalies = settings.detectsAnomalies
+        anomalies =
+            settings.detectsAnomalies
             ? AnomalyDetector { parameters.index(of: $0).map { parameters.parameters[$0].name } } : nil
         gradientSum = try makeGradientSum(
             of: parameters, settings.gradientSum, on: communicator, observer: instruments.trace)

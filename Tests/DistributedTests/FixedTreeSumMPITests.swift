@@ -5,15 +5,15 @@ import Tensors
 import Testing
 import TestSupport
 
-/// The sum of the gradients of shards is the same to the bit, however many ranks share them.
+/// The sum of the gradients of shards is bit-identical for any number of ranks.
 @Suite(.serialized) struct FixedTreeSumMPITests {
-    /// The gradient of a shard: numbers of very different size, whose sum depends on the order.
+    /// Gradient of a shard: numbers of very different magnitude, whose sum depends on the order of additions.
     private func gradient(_ shard: Int, count: Int) -> [Float] {
         var random = RandomSequence(RandomKey(seed: UInt64(shard), stream: .sampling))
         return (0..<count).map { _ in random.normal() * Float(1 << random.below(24)) }
     }
 
-    /// The sum in the tree, as its definition says: neighbours first, then neighbouring sums.
+    /// The sum by definition: neighbouring shards are added first, then neighbouring sums.
     private func expected(shards: Int, count: Int) -> [Float] {
         var sums = (0..<shards).map { gradient($0, count: count) }
         while sums.count > 1 {
@@ -28,7 +28,7 @@ import TestSupport
         let store = parameters([[count]])
         let tree = FixedTreeSum(store, on: communicator)
         let own = shards / communicator.size
-        // More than once: what a step leaves behind must not enter the next.
+        // Twice: a step must not contribute to the next.
         for _ in 0..<2 {
             for index in 0..<own {
                 store.resetGradients()
@@ -47,15 +47,14 @@ import TestSupport
         #expect(try sum(shards: shards, count: count, on: alone) == expected(shards: shards, count: count))
     }
 
-    /// The order does matter to these numbers, or the other tests would show nothing.
+    /// The sum of these numbers depends on the order, which the other tests rely on.
     @Test func anotherOrderGivesAnotherSum() {
         var inARow = [Float](repeating: 0, count: 1001)
         for shard in 0..<8 { inARow = zip(inARow, gradient(shard, count: 1001)).map { $0 + $1 } }
         #expect(inARow != expected(shards: 8, count: 1001))
     }
 
-    /// Also where there are fewer elements than ranks, so that some have none to add.
-    // Three ranks share no tree.
+    /// Also with fewer elements than ranks. Requires a power of two of ranks.
     @Test(.enabled(if: world.size.nonzeroBitCount == 1), arguments: [8, 16], [1, 2, 3, 64, 1001])
     func theRanksAddInTheSameTree(shards: Int, count: Int) throws {
         #expect(try sum(shards: shards, count: count, on: world) == expected(shards: shards, count: count))

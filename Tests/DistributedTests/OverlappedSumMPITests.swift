@@ -5,12 +5,11 @@ import Tensors
 import Testing
 import TestSupport
 
-/// Whatever the buckets and the order in which gradients become complete, the sum over the ranks is the
-/// same.
+/// The sum over the ranks does not depend on the size of buckets or the order in which gradients become complete.
 @Suite(.serialized) struct OverlappedSumMPITests {
     private let shapes = [[3, 7], [1], [40], [2, 2], [17, 3], [5]]
 
-    /// The gradient of one element on one rank: small integers, which sums do not round.
+    /// Gradient of an element on a rank: a small integer, so that sums are exact.
     private func share(_ element: Int, rank: Int) -> Float { Float(element % 50 + 1) * Float(rank + 1) }
 
     private func total(_ element: Int) -> Float {
@@ -29,7 +28,7 @@ import TestSupport
         parameter.variable.add(gradient: Tensor(values, shape: parameter.shape))
     }
 
-    /// As bfloat16 numbers, too: the small integers are of their number, up to 256.
+    /// bfloat16 represents integers up to 256 exactly.
     @Test(arguments: [1, 30, 64, 1 << 20], [Precision.single, .bfloat16])
     func gradientsAreSummed(bucketElements: Int, precision: Precision) throws {
         let store = parameters(shapes)
@@ -37,10 +36,10 @@ import TestSupport
         for step in 0..<3 {
             store.resetGradients()
             for parameter in store.parameters { setGradient(parameter) }
-            // Before the last micro-batch nothing may leave.
+            // Before the last micro-batch, nothing is sent.
             for parameter in store.parameters { sum.gradientIsComplete(parameter.variable) }
             sum.begin(frozenGroups: [])
-            // Each rank in an order of its own.
+            // In a different order on each rank.
             let count = store.parameters.count
             for i in 0..<count {
                 let index = (i * (world.rank % 2 == 0 ? 1 : count - 1) + step) % count
@@ -58,12 +57,12 @@ import TestSupport
         }
     }
 
-    /// What travels as bfloat16 numbers is rounded once on its way and once as a sum, which is made in single
-    /// precision: many small shares are not lost beside a large one. All ranks have the same bits.
-    @Test(.enabled(if: world.size > 1)) func narrowSumsAreMadeInSinglePrecision() throws {
+    /// With bfloat16 messages, numbers are rounded before they are sent and after they are added in single precision, so
+    /// that small terms are not lost next to a large one. The result is bit-identical on all ranks.
+    @Test(.enabled(if: world.size > 1)) func bfloat16MessagesAreAddedInSinglePrecision() throws {
         let store = parameters([[70]])
         let sum = try makeSum(store, precision: .bfloat16)
-        // 1.003 is between two of these numbers, 1 and 1.0078; 0.002 is less than half of their distance.
+        // 1.003 lies between the bfloat16 numbers 1 and 1.0078; 0.002 is less than half of their distance.
         let share: Float = world.rank == 0 ? 1.003 : 0.002
         store.parameters[0].variable.add(gradient: Tensor(repeating: share, shape: [70]))
         sum.begin(frozenGroups: [])
@@ -75,8 +74,7 @@ import TestSupport
         #expect(try world.allGather(store.gradients.array).allSatisfy { $0 == store.gradients.array })
     }
 
-    /// A parameter that no operation reached, here or anywhere, counts as zero, whatever was in its
-    /// place.
+    /// A parameter that no operation reached, on this rank or any, contributes zero whatever its buffer contains.
     @Test func unusedParametersCountAsZero() throws {
         let store = parameters(shapes)
         let sum = try makeSum(store, bucketElements: 16)
@@ -97,7 +95,7 @@ import TestSupport
         }
     }
 
-    /// A rank without jets has nothing to say, and enters the same collectives.
+    /// A rank without jets contributes zero and takes part in all collectives.
     @Test func aRankWithoutJetsTakesPart() throws {
         let store = parameters(shapes)
         let sum = try makeSum(store, bucketElements: 16)
@@ -114,8 +112,8 @@ import TestSupport
         }
     }
 
-    /// Sums arrive while gradients still become complete: nothing but the last bucket is left for the end,
-    /// and far more messages than may be on their way at a time come in order.
+    /// Messages are summed during the backward pass, so that only the last bucket is left for `finish`, also where there are
+    /// far more messages than may be in flight at a time.
     @Test(.enabled(if: world.size > 1), arguments: [Precision.single, .bfloat16])
     func sumsArriveDuringTheBackwardPass(precision: Precision) throws {
         let store = parameters([[1], [2000]] + Array(repeating: [40], count: 30))
@@ -130,7 +128,7 @@ import TestSupport
             }
             sum.gradientIsComplete(store.parameters[1].variable)
             #expect(all > 40)
-            // What a long operation of the backward pass would do in between: nothing but wait and ask.
+            // In place of a long operation of the backward pass.
             let deadline = ContinuousClock.now + .seconds(20)
             while sum.outstanding > 1, ContinuousClock.now < deadline { sum.poll() }
             #expect(sum.outstanding <= 1, "step \(step)")

@@ -11,7 +11,7 @@ import Testing
         return store
     }
 
-    /// A value in double through the formula of the class.
+    /// Reference: the formula of `AdamW` in double precision.
     private struct Reference {
         var p: Double
         var m = 0.0
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    /// Many steps of a changing rate, at lengths with a vector's tail, against the formula in double.
+    /// Many steps with varying learning rates, for lengths that are not multiples of a vector, compared with the formula.
     @Test(arguments: [1, 15, 16, 17, 33]) func theFormula(count: Int) {
         let options = AdamW.Options(weightDecay: 0.05, beta1: 0.8, beta2: 0.99, epsilon: 1e-3)
         let start = (0..<count).map { Float($0) / 7 - 1 }
@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    /// The first update has the size of the learning rate, whatever the size of the gradient.
+    /// The first update equals the learning rate for gradients of any size.
     @Test func theFirstStepHasTheSizeOfTheRate() {
         let store = store([1, 1, 1, 1])
         _ = store.gradients.buffer.update(fromContentsOf: [1e-4, -1, 1e4, 0])
@@ -59,7 +59,7 @@ import Testing
         for (move, expected) in zip(moves, [-0.01, 0.01, -0.01, 0]) { #expect(abs(move - expected) < 2e-6) }
     }
 
-    /// Decay acts on the parameter itself, not through the moments.
+    /// Weight decay acts on the parameter directly, not through the moments.
     @Test func decayIsDecoupled() {
         let store = store([2, -4])
         let optimizer = AdamW(store, AdamW.Options(weightDecay: 0.5))
@@ -68,7 +68,7 @@ import Testing
         #expect(optimizer.firstMoment.array == [0, 0] && optimizer.secondMoment.array == [0, 0])
     }
 
-    /// Another optimizer that takes over moments and count continues bit for bit.
+    /// Moments and update counts are the whole state: an optimizer with a copy of them continues bit for bit.
     @Test func stateIsCompleteForAResume() {
         func gradient(_ store: ParameterStore, _ step: Int) {
             for i in 0..<20 { store.gradients.buffer[i] = Float(sin(Double(7 * step + i))) }
@@ -94,7 +94,7 @@ import Testing
         #expect(other.state.updates == [6])
     }
 
-    /// Updates of two parts of the buffers are those of the whole.
+    /// Updating two parts of the buffers separately is equivalent to updating the whole.
     @Test func partsAreUpdatedAlone() {
         let (whole, parts) = (store((0..<40).map(Float.init)), store((0..<40).map(Float.init)))
         for store in [whole, parts] { for i in 0..<40 { store.gradients.buffer[i] = Float(sin(Double(i))) } }
@@ -107,7 +107,7 @@ import Testing
         #expect(parts.values.array == whole.values.array)
     }
 
-    /// A value that is not a number stays visible.
+    /// NaN in a gradient propagates to its parameter only.
     @Test func nanIsNotLost() {
         let store = store([1, 1, 1])
         _ = store.gradients.buffer.update(fromContentsOf: [0, .nan, 0])
@@ -115,7 +115,7 @@ import Testing
         #expect(store.values.array.map(\.isNaN) == [false, true, false])
     }
 
-    /// As PyTorch's `clip_grad_norm_`: limit / (norm + 10⁻⁶), never more than one.
+    /// Same as PyTorch's `clip_grad_norm_`: limit / (norm + 10⁻⁶), at most 1.
     @Test func clipping() {
         #expect(clippingFactor(norm: 100, limit: nil) == 1)
         #expect(clippingFactor(norm: 0, limit: 1) == 1)
@@ -133,7 +133,7 @@ import Testing
             (0, 0.5), (5, 0.75), (10, 1), (30, 0.5), (50, 0.25), (70, 0.125), (90, 0.1), (10_000, 0.1),
         ]
         for (step, factor) in expected { #expect(abs(schedule.factor(step: step) - factor) < 1e-12) }
-        // Without a warm-up the first step has the peak.
+        // Without warm-up, the first step has the peak learning rate.
         #expect(Schedule.warmupExponential(warmupSteps: 0, halfLife: 5).factor(step: 0) == 1)
     }
 }

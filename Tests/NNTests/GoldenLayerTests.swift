@@ -4,7 +4,7 @@ import NN
 import Tensors
 import Testing
 
-/// Layers that attend to a context.
+/// Layers with attention to a context.
 @Suite("Golden layers")
 struct GoldenLayerTests {
     private func expect(
@@ -14,7 +14,7 @@ struct GoldenLayerTests {
         #expect(error <= precision.goldenTolerance, "\(key) is off by \(error)")
     }
 
-    /// The part of the fused map `[3 · width, width]` of the reference that a parameter is.
+    /// The rows of the reference's fused weight `[3 · width, width]` that correspond to a parameter.
     private func fused(_ name: String, _ attention: String) -> GoldenPlace? {
         for (ours, theirs) in [("weight", "attn_in_w"), ("bias", "attn_in_b")] {
             if name == "query.\(ours)" { return GoldenPlace(attention + theirs, after: 0, of: 3) }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Golden optimization")
 struct GoldenOptimizationTests {
-    /// PyTorch's AdamW after `clip_grad_norm_`, step by step.
+    /// Comparison with PyTorch's AdamW after `clip_grad_norm_`, step by step.
     @Test func adamWTrace() throws {
         let file = try GoldenFile("adamw_trace")
         let builder = ParameterBuilder()
@@ -55,7 +55,7 @@ struct GoldenOptimizationTests {
             warmupSteps: file.integer("warmup_steps"), totalSteps: file.integer("total_steps"),
             initialFactor: file.number("initial_factor"), finalFactor: file.number("final_factor"))
         try expect(schedule, file)
-        // Beyond its end it stays where it was.
+        // Constant after the last step.
         let end = try file.integer("total_steps")
         #expect(try schedule.factor(step: 2 * end) == file.number("final_factor"))
         #expect(Schedule.warmupCosine(warmupSteps: 5, totalSteps: 5).factor(step: 5) == 1)

@@ -25,7 +25,7 @@ import Testing
         #expect(values(.constant(0.125)) == [Float](repeating: 0.125, count: 40_000))
     }
 
-    /// Five standard errors everywhere: mean ±σ/√n, deviation ±σ/√2n, kurtosis ±√(24/n).
+    /// Tolerance of five standard errors: mean ±σ/√n, deviation ±σ/√2n, kurtosis ±√(24/n).
     @Test(arguments: [1, 1e-3] as [Float]) func normal(deviation: Float) {
         let found = moments(values(.normal(deviation: deviation)))
         #expect(abs(found.mean) < 5 * Double(deviation) / 200)
@@ -50,7 +50,7 @@ import Testing
         expectUniform(.xavier(inputs: 100, outputs: 300), bound: (6.0 / 400).squareRoot())
     }
 
-    /// Adding a parameter anywhere does not change the others.
+    /// Adding a parameter does not change the values of others.
     @Test func numbersDependOnSeedAndNameAlone() {
         for initialization in [Initialization.normal(deviation: 1), .uniform(bound: 1)] {
             let alone = values(initialization)
@@ -61,10 +61,10 @@ import Testing
         }
     }
 
-    /// No sequence comes twice: not in another part of a long parameter, nor under another name or seed.
+    /// Sequences are distinct: in each part of a long parameter, and for each name and seed.
     @Test func numbersDoNotRepeat() {
         let long = values(.uniform(bound: 1), count: 65_536)
-        // 2²⁴ steps and 65 536 numbers: about 130 coincide by chance.
+        // With 2²⁴ possible values and 65 536 numbers, about 130 coincide by chance.
         #expect(Set(long).count > 65_000)
         let heads = ["a", "b", "layers.1.weight", "layers.2.weight"].flatMap { name in
             [1, 2, 3].map { values(.normal(deviation: 1), count: 10, name: name, seed: $0) }
@@ -73,7 +73,7 @@ import Testing
         #expect(Set(heads.joined()).count > 115)
     }
 
-    /// What the layers start from: PyTorch's defaults, and Xavier with a zero bias before attention.
+    /// Initial values of the layers: PyTorch's defaults, and Xavier with zero bias in attention.
     @Test func layersStartAsInPyTorch() throws {
         let builder = ParameterBuilder()
         _ = TransformerBlock(width: 64, heads: 4, multiplier: 2, layerScale: 1e-3, in: builder.root)

@@ -3,7 +3,7 @@ import Tensors
 import Testing
 
 @Suite struct ParameterStoreTests {
-    /// Sizes that leave gaps of every kind between parameters.
+    /// Parameters of sizes that need different amounts of padding.
     private func odd(seed: UInt64 = 1) -> ParameterStore {
         let builder = ParameterBuilder()
         let scope = builder.root.scope("a").scope("layers.0")
@@ -15,7 +15,7 @@ import Testing
         return builder.build(seed: seed)
     }
 
-    /// The elements that no parameter holds.
+    /// Indices of the elements that belong to no parameter.
     private func padding(_ store: ParameterStore) -> [Int] {
         let held = Set(store.parameters.flatMap { Array($0.range) })
         return (0..<store.values.count).filter { !held.contains($0) }
@@ -74,7 +74,7 @@ import Testing
         #expect(padding(store).count == 15 + 1 + 15)
     }
 
-    /// Between parameters there is nothing, whatever the optimizer does.
+    /// Padding stays zero through updates of the optimizer.
     @Test func paddingStaysZero() {
         let store = odd()
         let optimizer = AdamW(store, AdamW.Options(weightDecay: 0.1))
@@ -94,7 +94,7 @@ import Testing
         #expect(held.allSatisfy { store.values.buffer[$0] != before[$0] })
     }
 
-    /// The flat buffer is what the variables see, both ways.
+    /// Gradients of variables are views of the flat buffer.
     @Test func gradientsStandInTheFlatBuffer() throws {
         let store = odd()
         let last = try #require(store["last"])
@@ -108,7 +108,7 @@ import Testing
         #expect(Array(store.gradients.buffer[last.range]) == [Float](repeating: 1, count: 33))
     }
 
-    /// What no operation reached in this step must not carry the gradient of an earlier one.
+    /// A parameter that no operation reached in this step does not keep the gradient of an earlier one.
     @Test func unusedGradientsAreZeroed() throws {
         let store = odd()
         for parameter in store.parameters {

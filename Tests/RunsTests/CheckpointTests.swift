@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 
 @Suite struct CheckpointTests {
-    /// A model in the middle of its training.
+    /// Parameters and optimizer of a run after some steps.
     private struct Model {
         let parameters: ParameterStore
         let optimizer: AdamW
@@ -39,7 +39,7 @@ import TestSupport
             try Checkpoint.read(from: path, into: optimizer, readState: readState)
         }
 
-        /// The bits of all that training changes.
+        /// Bits of parameters and optimizer state.
         var bits: [[UInt32]] {
             [parameters.values, optimizer.firstMoment, optimizer.secondMoment].map {
                 $0.array.map(\.bitPattern)
@@ -109,7 +109,7 @@ import TestSupport
         }
     }
 
-    /// A second optimizer, with a single state tensor.
+    /// An optimizer with a single state tensor.
     private final class Momentum: Optimizer {
         let parameters: ParameterStore
         var state: OptimizerState
@@ -186,7 +186,7 @@ import TestSupport
         }
     }
 
-    /// A change of any byte is noticed before HDF5 sees the file.
+    /// A change of any byte is detected before HDF5 opens the file.
     @Test func anyChangedByteIsFound() throws {
         try withScratchFolder { folder in
             let path = folder + "/c.h5"
@@ -204,7 +204,7 @@ import TestSupport
         }
     }
 
-    /// Behind that, every dataset of weights has a checksum: a changed bit is an error that names the dataset.
+    /// In addition, each dataset of weights has a checksum: a flipped bit is an error that names the dataset.
     @Test(arguments: ["/model/b", "/optimizer/first_moment/b", "/optimizer/second_moment/b"])
     func aFlippedBitIsFound(dataset: String) throws {
         try withScratchFolder { folder in
@@ -223,7 +223,7 @@ import TestSupport
         }
     }
 
-    /// Texts have no checksum of HDF5's own.
+    /// HDF5 has no checksums for strings; attributes are covered by the seal of their group.
     @Test(arguments: ["the configuration of a run", "the order of its jets"])
     func aChangedTextIsFound(text: String) throws {
         try withScratchFolder { folder in
@@ -245,7 +245,7 @@ import TestSupport
         }
     }
 
-    /// A checkpoint without checksums of attributes and values is read as it is.
+    /// A checkpoint without checksums of attributes and values can be read.
     @Test func aCheckpointWithoutChecksumsIsRead() throws {
         try withScratchFolder { folder in
             let path = folder + "/c.h5"
@@ -285,7 +285,7 @@ import TestSupport
         }
     }
 
-    /// A failure leaves the file that was there, and nothing else.
+    /// After a failure, the earlier file is unchanged and no other file is left.
     @Test func aFailureLeavesNoTrace() throws {
         struct Failure: Error {}
         try withScratchFolder { folder in
@@ -302,7 +302,7 @@ import TestSupport
             }
             #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["c.h5"])
-            // A folder in the way of the last step.
+            // A folder of the same name prevents the final rename.
             try FileManager.default.createDirectory(
                 atPath: folder + "/d.h5", withIntermediateDirectories: false)
             #expect(
@@ -314,12 +314,13 @@ import TestSupport
         }
     }
 
-    /// The folder of a run is easily given for its checkpoint.
+    /// A run folder in place of a checkpoint is an error that says so.
     @Test func aRunIsNoCheckpoint() throws {
         try withScratchFolder { folder in
             try FileManager.default.createDirectory(atPath: folder + "/checkpoints", withIntermediateDirectories: true)
             try Data().write(to: URL(fileURLWithPath: folder + "/checkpoints/latest"))
-            let said = "\(folder) is the folder of a run; name one of its checkpoints, such as \(folder)/checkpoints/latest"
+            let said =
+                "\(folder) is the folder of a run; name one of its checkpoints, such as \(folder)/checkpoints/latest"
             #expect(failure { _ = try Checkpoint.configuration(of: folder) } == said)
             #expect(failure { _ = try inspect([folder]) } == said)
         }

@@ -46,9 +46,7 @@ package final class CheckpointSaver: Sendable {
         self.console = console
         // Estimate for a slow disk, until a save has been measured.
         record = Mutex(
-            Record(
-                best: state.best, copy: values.copy(),
-                seconds: Double(values.bytes) / 50e6))
+            Record(best: state.best, copy: values.copy(), seconds: Double(values.bytes) / 50e6))
     }
 
     /// Time of the slowest save [s].
@@ -90,7 +88,7 @@ package final class CheckpointSaver: Sendable {
     private func save(_ content: Content) throws {
         let begin = ContinuousClock.now
         guard content.values.isFinite else {
-            throw KaonError("the parameters or the optimizer's averages are not finite")
+            throw KaonError("the parameters or the optimizer's state are not finite")
         }
         try directory.checkIsOwn()
         // A resumed run keeps the rows of metrics up to its checkpoint.

@@ -19,7 +19,8 @@ package struct TrainedValues: Sendable {
     /// A copy with tensors of its own, or in the tensors of an earlier copy that is no longer needed.
     package func copy(reusing memory: TrainedValues? = nil) -> TrainedValues {
         TrainedValues(
-            parameters: parameters.copy(into: memory?.parameters), optimizer: optimizer.copy(reusing: memory?.optimizer))
+            parameters: parameters.copy(into: memory?.parameters),
+            optimizer: optimizer.copy(reusing: memory?.optimizer))
     }
 
     /// True if all values are finite.
