@@ -52,7 +52,7 @@ package enum Launch {
     ///
     /// An `AgreedError` ends all ranks; rank 0 prints it. Any other error, a broken invariant, exhausted memory and the
     /// end of the launcher end the whole job from the rank that encounters them.
-    package static func onAllRanks(_ body: (Communicator, Console) throws -> RunOutcome) -> Never {
+    package static func onAllRanks(_ body: (RunContext) throws -> RunOutcome) -> Never {
         _ = begin
         let launcher = LauncherMonitor()
         do {
@@ -64,6 +64,7 @@ package enum Launch {
         }
         let communicator = Communicator.world
         let console = Console(isSilent: communicator.rank != 0)
+        let context = RunContext(communicator, console)
         launcher?.start {
             // SIGALRM ends the rank if the write to the console blocks.
             alarm(10)
@@ -72,7 +73,7 @@ package enum Launch {
         }
         installFatalErrorHandler(on: communicator, console: console)
         do {
-            let outcome = try body(communicator, console)
+            let outcome = try body(context)
             MPIEnvironment.finalize()
             guard outcome == .stopped, communicator.rank == 0 else { exit(0) }
             // One rank returns the code, after the others have ended: mpirun and srun kill the remaining processes when
@@ -84,7 +85,7 @@ package enum Launch {
             MPIEnvironment.finalize()
             exit(1)
         } catch {
-            end(after: error, on: communicator, console: console)
+            end(after: error, in: context)
         }
     }
 
@@ -106,8 +107,9 @@ package enum Launch {
     ///
     /// - Parameter progress: that of this rank, for the message.
     package static func end(
-        after error: any Error, at progress: RankProgress? = nil, on communicator: Communicator, console: Console
+        after error: any Error, at progress: RankProgress? = nil, in context: RunContext
     ) -> Never {
+        let (communicator, console) = (context.communicator, context.console)
         let text = "\(error)"
         if communicator.size == 1 {
             console.fail(text)

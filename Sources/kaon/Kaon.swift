@@ -9,15 +9,15 @@ struct Kaon: ParsableCommand {
         commandName: "kaon",
         abstract: "Trains foundation models of particle jets on CPU clusters.",
         discussion: """
-            The same program runs alone and on many ranks under mpirun or srun. Overrides change any key of \
-            the configuration by its dotted path.
+            Runs on a single process, or on many ranks under mpirun or srun. KEY=VALUE arguments override keys of the \
+            configuration by their dotted paths.
 
               kaon init first --objective mpm_v2
               kaon pretrain configs/quickstart.yaml
               mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
               kaon finetune configs/finetune-classification.yaml backbone=runs/quickstart/checkpoints/latest
-              kaon evaluate runs/finetune-classification/checkpoints/best data.test=[test.h5]
-              kaon encode runs/quickstart/checkpoints/latest data.test=[test.h5] --output encoded.h5
+              kaon evaluate runs/finetune-classification/checkpoints/best 'data.test=[test.h5]'
+              kaon encode runs/quickstart/checkpoints/latest 'data.test=[test.h5]' --output encoded.h5
               kaon export runs/quickstart/checkpoints/latest --output backbone.safetensors
               kaon generate runs/set-flow/checkpoints/best --jets 10000 --output generated.h5
               kaon pack train.h5 --output train-packed.h5

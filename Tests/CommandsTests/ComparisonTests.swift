@@ -37,7 +37,7 @@ import TestSupport
                     valid/accuracy  0.75    0.75 (30)      –       –
                     learning_rate   0.3                    0.1
                     """)
-            #expect(try compare(a, a, showsCurves: true).contains("the configurations are the same"))
+            #expect(try compare(a, a, showsCurves: true).contains("the configurations are equal"))
             #expect(try compare(a, a, showsCurves: true).contains("train/a_loss    A"))
         }
     }
@@ -55,7 +55,7 @@ import TestSupport
         try withScratchFolder { folder in
             #expect(
                 failure { _ = try compare(folder, folder, showsCurves: false) }
-                    == "\(folder) is not the folder of a run: it has no config.yaml")
+                    == "\(folder) is not a run directory: it has no config.yaml")
             let run = try makeRun(folder + "/a", width: 8, ["10,0,100,3,,"])
             #expect(
                 failure { _ = try compare(run, run, showsCurves: false) }

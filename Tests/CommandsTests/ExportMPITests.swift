@@ -14,9 +14,7 @@ import Training
     private func export(
         _ checkpoint: String, to output: String, part: ExportedPart = .backbone, names: ParameterNames = .kaon
     ) throws {
-        try Commands.export(
-            checkpoint, output: output, part: part, names: names, overwrites: false, on: world,
-            console: Console(isSilent: true))
+        try Commands.export(checkpoint, to: OutputFile(output), part: part, names: names, in: silentContext())
         try world.barrier()
     }
 
@@ -32,8 +30,8 @@ import Training
 
     private func encodings(_ model: String, _ output: String) throws -> [UInt32] {
         try encode(
-            model, overrides: ["data.test=[\(sample("test"))]"], output: output, pool: .none, overwrites: false,
-            on: world, console: Console(isSilent: true))
+            model, overrides: ["data.test=[\(sample("test"))]"], to: OutputFile(output), pool: .none,
+            in: silentContext())
         try world.barrier()
         return try File(opening: output).root.read("encodings", as: Float.self).map(\.bitPattern)
     }
@@ -125,8 +123,7 @@ import Training
             for model in [trained, whole] {
                 try evaluate(
                     model, overrides: ["data.test=[\(sample("test"))]"],
-                    output: folder + "/" + URL(fileURLWithPath: model).pathExtension, on: world,
-                    console: Console(isSilent: true))
+                    output: folder + "/" + URL(fileURLWithPath: model).pathExtension, in: silentContext())
             }
             try world.barrier()
             let metrics = try ["h5", "safetensors"].map {
@@ -198,9 +195,9 @@ import Training
             #expect(
                 failure { _ = try encodings(file + ".safetensors", folder + "/e.h5") }
                     == "\(file).safetensors: no such file")
-            #expect(failure { try export(trained, to: folder + "/x.h5") }.contains("has to end in .safetensors"))
-            #expect(failure { try export(file, to: folder + "/x.safetensors") }.contains("exported model already"))
-            #expect(failure { try export(trained, to: file) }.contains("is there already"))
+            #expect(failure { try export(trained, to: folder + "/x.h5") }.contains("must end in .safetensors"))
+            #expect(failure { try export(file, to: folder + "/x.safetensors") }.contains("already an exported model"))
+            #expect(failure { try export(trained, to: file) }.contains("already exists"))
             #expect(
                 failure { try export(trained, to: folder + "/x.safetensors", part: .model, names: .jetssl) }
                     .contains("leave out --all"))

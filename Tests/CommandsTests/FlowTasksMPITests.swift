@@ -114,9 +114,8 @@ import Training
             try train(options("set_flow", folder + "/run"))
             let model = checkpoint(folder + "/run", step: 8)
             let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
-            let console = Console(isSilent: true)
-            try generate(model, overrides: [], output: all, generation(61), on: world, console: console)
-            try generate(model, overrides: [], output: alone, generation(61), on: .selfOnly, console: console)
+            try generate(model, overrides: [], to: OutputFile(all), generation(61), in: silentContext())
+            try generate(model, overrides: [], to: OutputFile(alone), generation(61), in: silentContext(.selfOnly))
             try world.barrier()
             try expectSame(["csts", "csts_id", "offsets", "labels"], all, alone)
             // kaon reads it; constituents fall in pT, and neutral ones have no impact parameters.
@@ -131,8 +130,8 @@ import Training
                 #expect(block.values[7 * token + 3..<7 * token + 7].allSatisfy { $0 == 0 })
             }
             var five = generation(4)
-            (five.constituents, five.overwrites) = (5, true)
-            try generate(model, overrides: [], output: all, five, on: world, console: console)
+            five.constituents = 5
+            try generate(model, overrides: [], to: OutputFile(all, overwrites: true), five, in: silentContext())
             try world.barrier()
             #expect(try contents(all, ["offsets"])[0] == [0, 5, 10, 15, 20])
         }
@@ -146,9 +145,8 @@ import Training
             let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
             for (output, ranks) in [(all, world), (alone, Communicator.selfOnly)] {
                 try reconstruct(
-                    model, overrides: ["data.test=[\(sample("test"))]"], output: output, generation(50),
-                    on: ranks,
-                    console: Console(isSilent: true))
+                    model, overrides: ["data.test=[\(sample("test"))]"], to: OutputFile(output), generation(50),
+                    in: silentContext(ranks))
             }
             try world.barrier()
             let found = name == "set_flow" ? ["set_flow"] : ["kmeans", "flow_matching"]
@@ -175,12 +173,11 @@ import Training
         try withSharedFolder { folder in
             try train(options("set_flow", folder + "/run"))
             let model = checkpoint(folder + "/run", step: 8)
-            let console = Console(isSilent: true)
             let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
             for (output, ranks) in [(all, world), (alone, Communicator.selfOnly)] {
                 try encode(
-                    model, overrides: ["data.test=[\(sample("test"))]"], output: output, pool: .none,
-                    overwrites: false, on: ranks, console: console)
+                    model, overrides: ["data.test=[\(sample("test"))]"], to: OutputFile(output), pool: .none,
+                    in: silentContext(ranks))
             }
             try world.barrier()
             try expectSame(["encodings", "offsets", "labels"], all, alone)
@@ -193,9 +190,8 @@ import Training
 
             let pooled = folder + "/pooled.h5"
             try encode(
-                model, overrides: ["data.test=[\(sample("test"))]"], output: pooled, pool: .mean,
-                overwrites: false,
-                on: world, console: console)
+                model, overrides: ["data.test=[\(sample("test"))]"], to: OutputFile(pooled), pool: .mean,
+                in: silentContext())
             try world.barrier()
             let means = try contents(pooled, ["encodings"])[0]
             #expect(means.count == 16 * jets)

@@ -17,7 +17,8 @@ enum FatalErrors {
             FileHandle.standardError.write(Data("usage: fatal invariant|thread|memory RANK\n".utf8))
             exit(64)
         }
-        Launch.onAllRanks { communicator, console in
+        Launch.onAllRanks { context in
+            let (communicator, console) = (context.communicator, context.console)
             console.say("\(communicator.size) ranks")
             if communicator.rank == rank {
                 switch arguments[1] {

@@ -16,10 +16,11 @@ struct DataSubject: Subject {
         // Files written by kaon, without and with compression.
         for (name, compression) in [("zero.h5", 0), ("four.h5", 4)] {
             paths.append(folder + "/" + name)
+            var options = JetPacker.Options()
+            (options.compression, options.maxConstituents) = (compression, 8)
             _ = try pack(
-                [paths[0]], to: paths[paths.count - 1], compression: compression, maxConstituents: 8,
-                jets: nil,
-                overwrites: true, console: Console(isSilent: true))
+                [paths[0]], to: OutputFile(paths[paths.count - 1], overwrites: true), options,
+                console: Console(isSilent: true))
         }
         valid = try paths.map { Array(try Data(contentsOf: URL(fileURLWithPath: $0))) }
     }
@@ -38,9 +39,10 @@ struct DataSubject: Subject {
         attempt { _ = try inspect([path]) }
         attempt { try Self.readAll(path) }
         attempt {
+            var options = JetPacker.Options()
+            (options.compression, options.maxConstituents, options.jets) = (1, 4, 5)
             _ = try pack(
-                [path], to: folder + "/packed.h5", compression: 1, maxConstituents: 4, jets: 5,
-                overwrites: true,
+                [path], to: OutputFile(folder + "/packed.h5", overwrites: true), options,
                 console: Console(isSilent: true))
         }
         // All messages are checked; the last error is rethrown for the count of refused inputs.

@@ -16,12 +16,20 @@ package func withSharedFolder(_ body: (String) throws -> Void) throws {
     if world.rank == 0 { try? FileManager.default.removeItem(atPath: folder) }
 }
 
+/// A context without output.
+package func silentContext(
+    _ communicator: Communicator = world, stopRequested: @escaping () -> Bool = { false }
+) -> RunContext {
+    RunContext(communicator, Console(isSilent: true), stopRequested: stopRequested)
+}
+
 @discardableResult
 package func train(
     _ options: RunOptions, on communicator: Communicator = world, shouldStop: () -> Bool = { false }
 ) throws -> RunOutcome {
-    let outcome = try Training.train(
-        options, on: communicator, console: Console(isSilent: true), shouldStop: shouldStop)
+    let outcome = try withoutActuallyEscaping(shouldStop) {
+        try Training.train(options, in: silentContext(communicator, stopRequested: $0))
+    }
     // Rank 0 has written when the others read.
     try communicator.barrier()
     return outcome

@@ -246,8 +246,9 @@ import Training
             try world.barrier()
             for (ranks, name) in [(world, "all"), (Communicator.selfOnly, "alone-\(world.rank)")] {
                 try evaluate(
-                    checkpoint(run, step: 16), overrides: ["data.test=[\(sample("test"))]"], output: folder + "/" + name,
-                    on: ranks, console: Console(isSilent: true))
+                    TrainedModel(
+                        checkpoint(run, step: 16), overrides: ["data.test=[\(sample("test"))]"]),
+                    output: folder + "/" + name, in: silentContext(ranks))
             }
             try world.barrier()
             func read(_ name: String) throws -> (scores: [Float], labels: [Int]) {

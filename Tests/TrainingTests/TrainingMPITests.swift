@@ -234,7 +234,7 @@ import Training
                     "each of the 2 checkpoints of \(folder)/run is damaged: HDF5 open "
                         + checkpoint(folder + "/run", step: 4) + ": "), "\(message)")
             #expect(
-                message.hasSuffix("; bring back a copy of one, or remove the folder to begin the run anew"))
+                message.hasSuffix("; restore a copy of one, or remove the folder to start the run from scratch"))
         }
     }
 

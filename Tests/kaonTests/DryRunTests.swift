@@ -11,8 +11,8 @@ import Testing
             #expect(!FileManager.default.fileExists(atPath: run.directory))
             let text = outcome.output
             #expect(text.contains("\n  steps: 100\n"))
-            #expect(text.contains("steps of an epoch                  50\n"))
-            #expect(text.contains("steps in all                       100, 2.0 epochs\n"))
+            #expect(text.contains("steps per epoch      50\n"))
+            #expect(text.contains("total steps          100, 2.0 epochs\n"))
             let parts = try #require(
                 text.firstMatch(of: /part of the model +parameters\n((?:\S+ +\d+\n)+)all +(\d+)\n/))
             let counts = parts.1.split(separator: "\n").map { Int($0.split(separator: " ")[1])! }

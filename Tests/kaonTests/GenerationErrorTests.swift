@@ -28,14 +28,14 @@ import Testing
         try withRun([]) { folder, checkpoint in
             let output = folder + "/out.h5"
             try expectComplaint(
-                ["generate", checkpoint, "--jets", "3", "--output", output], "mpm_v2", "makes no whole jets",
+                ["generate", checkpoint, "--jets", "3", "--output", output], "mpm_v2", "does not generate whole jets",
                 "--reconstruct")
             try expectComplaint(
                 ["generate", "--reconstruct", checkpoint, "--jets", "3", "--output", output],
                 "data.test=[test.h5]")
             try expectComplaint(["encode", checkpoint, "--output", output], "data.test=[test.h5]")
             try expectComplaint(
-                ["encode", checkpoint, test, "--output", folder + "/nowhere/out.h5"], "nowhere is no folder")
+                ["encode", checkpoint, test, "--output", folder + "/nowhere/out.h5"], "nowhere is not a writable folder")
             #expect(!FileManager.default.fileExists(atPath: output))
             try "mine".write(toFile: output, atomically: true, encoding: .utf8)
             try expectComplaint(["encode", checkpoint, test, "--output", output], "--force")
@@ -51,7 +51,7 @@ import Testing
                     "generate", "--reconstruct", checkpoint, test, "--jets", "3", "--output",
                     folder + "/out.h5",
                 ],
-                "recovers features", "particle_id")
+                "reconstructs features", "particle_id")
         }
     }
 

@@ -25,7 +25,7 @@ import Testing
         }
         #expect(
             lines.contains {
-                $0.hasPrefix("The impact parameters") && $0.hasSuffix("found in all 1000 jets.")
+                $0.hasPrefix("Impact parameters") && $0.hasSuffix("from all 1000 jets.")
             })
     }
 

@@ -47,7 +47,7 @@ import Testing
             #expect(refused.code == 1)
             #expect(
                 refused.complaints == [
-                    "Error: \(output) is there already; give another name, or --force to replace it"
+                    "Error: \(output) already exists; choose another name, or --force to replace it"
                 ])
             // A source that cannot be packed leaves what was there, and nothing beside it.
             let broken = folder + "/broken.h5"

@@ -43,14 +43,14 @@ import Testing
                 "\(latest) is a checkpoint of another model: it has a parameter tasks.particle_id.head.bias")
             try expectRefusal(
                 run, ["data.features=[pt, deta, dphi]"], ranks: [nil],
-                "\(latest) was trained on the features pt, deta, dphi, d0, d0err, dz, dzerr; data.features asks for pt, "
+                "\(latest) was trained on the features pt, deta, dphi, d0, d0err, dz, dzerr; data.features is pt, "
                     + "deta, dphi")
             let now = "1000 jets, shuffled, seed 0, files of 2 blocks of up to 960 jets"
             try expectRefusal(
                 run, ["training.batch_size=50"],
-                "\(latest) was trained on batches of 20 of \(now); this run has batches of 50 of \(now), so the jets "
-                    + "cannot go on where they stopped: set model.initial_weights to the checkpoint for a new run that "
-                    + "begins with its weights")
+                "\(latest) was trained on batches of 20 of \(now); this run has batches of 50 of \(now), so it cannot "
+                    + "continue with the next jet: set model.initial_weights to the checkpoint to start a new run with "
+                    + "its weights")
             try expectRefusal(
                 run, ["run.resume=never"],
                 "run.resume is never, but \(run.directory) already holds \(latest); remove the run or give "

@@ -1,38 +1,44 @@
 import ArgumentParser
+import Distributed
+import MPI
+import NN
 import Objectives
 import Runs
 import Supervision
+import System
+import Tensors
+import Training
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures training speed on synthetic jets against the machine's own matrix product.",
+        abstract: "Benchmarks training on synthetic jets, relative to the speed of a plain matrix product.",
         discussion: """
-            Times whole training steps (forward, backward, all-reduce, clipping, optimizer). Without a \
-            configuration it takes the paper's MPMv2 k-means model. No data file is read.
+            Times whole training steps (forward, backward, all-reduce, clipping, optimizer). The default model is \
+            MPMv2 with k-means tokens in the size of the paper. No data files are read.
 
               kaon bench parallel.threads=1
               mpirun -n 2 kaon bench configs/small/mpmv2-kmeans.yaml --json bench.json
 
-            With --data it reads the training data of a configuration instead, without training:
+            With --data it measures how fast the training data of a configuration are read, without training:
 
-              mpirun -n 2 kaon bench --data configs/small/mpmv2-kmeans.yaml data.train=[train.h5]
+              mpirun -n 2 kaon bench --data configs/small/mpmv2-kmeans.yaml 'data.train=[train.h5]'
             """)
 
-    @Argument(help: "A YAML file (ending in .yaml or .yml) and overrides; both may be left out.",
+    @Argument(help: "Configuration file (.yaml or .yml) and overrides; both are optional.",
         completion: .file(extensions: ["yaml", "yml"]))
     var arguments: [String] = []
 
-    @Option(help: "Measure the reading of this configuration's training data; arguments are overrides.",
+    @Option(help: "Configuration whose training data are read; all arguments are overrides.",
         completion: .file(extensions: ["yaml", "yml"]))
     var data: String?
 
-    @Option(help: "Repeat steps for at least this many seconds.")
+    @Option(help: "Minimum duration of the measurement [s].")
     var seconds = 20.0
 
-    @Option(help: "Also write the figures to this JSON file.", completion: .file(extensions: ["json"]))
+    @Option(help: "Also write the results to this JSON file.", completion: .file(extensions: ["json"]))
     var json: String?
 
-    @Flag(help: "Print what the time of rank 0 goes to, by kind of operation.")
+    @Flag(help: "Print the time of rank 0 by kind of operation.")
     var profile = false
 
     func validate() throws {
@@ -42,25 +48,87 @@ struct Bench: ParsableCommand {
     }
 
     func run() {
-        if let data {
-            Launch.onAllRanks { communicator, console in
+        Launch.onAllRanks { context in
+            let (communicator, console) = (context.communicator, context.console)
+            if let data {
                 let options = try RunOptions.configuration(data, overrides: arguments, on: communicator)
                 console.say(try benchmarkData(options, seconds: seconds, on: communicator).table)
                 return .finished
             }
-        }
-        let isFile = arguments.first.map { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") } ?? false
-        Launch.onAllRanks { communicator, console in
+            let isFile = arguments.first.map { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") } ?? false
             let overrides = Array(arguments.dropFirst(isFile ? 1 : 0))
-            let options =
-                isFile
+            let options = isFile
                 ? try RunOptions.configuration(arguments[0], overrides: overrides, on: communicator)
                 : try RunOptions.benchmarkConfiguration(overrides: overrides, on: communicator)
-            let report = try benchmark(
-                options, seconds: seconds, showsProfile: profile, on: communicator, console: console)
+            let report = try benchmark(options, seconds: seconds, showsProfile: profile, in: context)
             console.say(report.table)
             if let json { _ = try communicator.onRoot { try report.write(to: json) } }
             return .finished
         }
     }
+}
+
+/// `kaon bench`: times training steps of a configuration's model on synthetic jets. Collective. Throws `AgreedError`.
+///
+/// - Parameters:
+///   - seconds: steps are repeated for at least this time.
+///   - showsProfile: true to print the time of rank 0 by kind of operation.
+func benchmark(
+    _ options: RunOptions, seconds: Double, showsProfile: Bool = false, in context: RunContext
+) throws -> BenchmarkReport {
+    let (communicator, console) = (context.communicator, context.console)
+    let profile = showsProfile ? OperationProfile() : nil
+    let threads = try ComputeThreads.start(options.threads, on: communicator)
+    let precision = try options.parallel.precision.precision(on: communicator, console: console)
+    let jets = SyntheticJets(options)
+    let objective = options.makeObjective(classes: jets.classes)
+    console.say(
+        "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
+            + "products in \(precision.name), OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
+            + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
+    try objective.useSyntheticTokens(jets.centroids)
+    let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
+    let step = try DataParallelStep(
+        objective, optimizer: options.optimizer.makeOptimizer(for: objective.parameters), sharding: sharding,
+        settings: .init(options, precision: precision), on: communicator, instruments: .init(profile: profile))
+
+    func run(_ number: Int, jets count: Int) throws {
+        let share = communicator.share(of: count)
+        let first = number * options.training.batchSize + share.lowerBound
+        let report = try step(
+            {
+                objective.microBatches(
+                    jets.batch(first..<first + share.count), shards: sharding.ranges(ofBatch: count),
+                    size: options.training.microBatchSize, phase: .training(step: number))
+            }, learningRate: 1e-5, number: number)
+        if let report, report.isSkipped {
+            throw AgreedError(message: step.complaint(report, number: number))
+        }
+    }
+    // The first step fills the arena.
+    try run(0, jets: min(options.training.batchSize, 8 * options.training.microBatchSize * communicator.size))
+    profile?.reset()
+
+    var gemm = BLAS.measuredGigaflops()
+    let (operations, exposed) = (step.operations, step.exposedCommunication)
+    try communicator.barrier()
+    let begin = ContinuousClock.now
+    var (steps, elapsed) = (0, 0.0)
+    while elapsed < seconds {
+        steps += 1
+        try run(steps, jets: options.training.batchSize)
+        elapsed = try communicator.allReduce(begin.duration(to: .now) / .seconds(1), .maximum)
+    }
+    if let profile { console.say(profile.table) }
+    gemm = max(gemm, BLAS.measuredGigaflops())
+    let rates = try communicator.allReduce([gemm, (step.operations - operations) / elapsed / 1e9])
+    let waited = try communicator.allReduce((step.exposedCommunication - exposed) / Double(steps), .maximum)
+    let alone = try communicator.allReduce((0..<5).map { _ in try step.measuredCommunication() }.min()!, .maximum)
+    return BenchmarkReport(
+        gemmGigaflops: rates[0], modelGigaflops: rates[1], efficiency: rates[1] / rates[0],
+        jetsPerSecond: Double(steps * options.training.batchSize) / elapsed,
+        exposedCommunicationMilliseconds: communicator.size > 1 ? 1000 * waited : nil,
+        communicationMilliseconds: communicator.size > 1 ? 1000 * alone : nil,
+        peakMemoryMiB: try communicator.allReduce(ProcessStatus.peakMemory, .maximum), threads: threads,
+        ranks: communicator.size, precision: precision.rawValue)
 }

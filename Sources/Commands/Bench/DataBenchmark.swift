@@ -5,31 +5,31 @@ import Runs
 import System
 import Training
 
-/// What `kaon bench --data` measures on one rank: reading without training.
-package struct DataBenchmarkReport: Sendable {
-    /// One rank, or all together.
-    package struct Figures: Sendable {
-        /// Jets per second, read and packed but not preprocessed.
-        package var jetsPerSecond: Double
-        /// What that is in 10⁶ bytes of packed values, identities, offsets and labels.
-        package var megabytesPerSecond: Double
-        /// Jets per second with the preprocessing, as training takes them.
-        package var preprocessedJetsPerSecond: Double
-        /// The peak of memory [MiB]; of all together, the largest.
-        package var peakMemoryMiB: Double
+/// Results of `kaon bench --data`: reading without training.
+struct DataBenchmarkReport: Sendable {
+    /// Results of one rank, or of all together.
+    struct Figures: Sendable {
+        /// Jets per second that are read and packed, without preprocessing.
+        var jetsPerSecond: Double
+        /// The same in 10⁶ bytes per second of packed values, identities, offsets and labels.
+        var megabytesPerSecond: Double
+        /// Jets per second with preprocessing, as in training.
+        var preprocessedJetsPerSecond: Double
+        /// Peak memory [MiB]; the maximum over all ranks for the total.
+        var peakMemoryMiB: Double
     }
 
-    /// The number of jets in the files that are used.
-    package let jets: Int
-    /// The number of files.
-    package let files: Int
-    /// The time to open the data, until the last rank is ready [s].
-    package let startSeconds: Double
-    /// By rank.
-    package let ranks: [Figures]
+    /// Number of jets in use.
+    let jets: Int
+    /// Number of files.
+    let files: Int
+    /// Time until the data are open on all ranks [s].
+    let startSeconds: Double
+    /// Results by rank.
+    let ranks: [Figures]
 
     /// All ranks together.
-    package var total: Figures {
+    var total: Figures {
         Figures(
             jetsPerSecond: ranks.reduce(0) { $0 + $1.jetsPerSecond },
             megabytesPerSecond: ranks.reduce(0) { $0 + $1.megabytesPerSecond },
@@ -37,8 +37,8 @@ package struct DataBenchmarkReport: Sendable {
             peakMemoryMiB: ranks.map(\.peakMemoryMiB).max()!)
     }
 
-    /// The figures, a line a rank.
-    package var table: String {
+    /// One line per rank.
+    var table: String {
         func row(_ name: String, _ figures: Figures) -> [String] {
             [
                 name, rounded(figures.jetsPerSecond, decimals: 0),
@@ -56,11 +56,11 @@ package struct DataBenchmarkReport: Sendable {
     }
 }
 
-/// Times the reading of a configuration's training data: the order of the jets, the files, and the packing
-/// into batches, for each rank its part; collective.
+/// Times how fast the ranks read the training data of a configuration: order of the jets, files, and packing into
+/// batches. Collective.
 ///
-/// - Parameter seconds: batches are read for at least this time, half of it with the preprocessing.
-package func benchmarkData(
+/// - Parameter seconds: minimum duration; half of it without and half with preprocessing.
+func benchmarkData(
     _ options: RunOptions, seconds: Double, on communicator: Communicator
 ) throws -> DataBenchmarkReport {
     let clock = Throughput.systemClock()
@@ -81,9 +81,8 @@ package func benchmarkData(
                 let (epoch, step) = request.quotientAndRemainder(dividingBy: loader.stepsPerEpoch)
                 let batch = try loader.batch(epoch: epoch, step: step)
                 jets += batch.count
-                bytes +=
-                    4
-                    * (batch.values.count + batch.identities.count + batch.offsets.values.count + batch.count)
+                bytes += 4 * (
+                    batch.values.count + batch.identities.count + batch.offsets.values.count + batch.count)
                 request += 1
             }
             let elapsed = clock() - begin
@@ -91,7 +90,7 @@ package func benchmarkData(
         }
     }
     let read = try rates(RawPreprocessing(features: options.data.features))
-    // A few jets make quantiles that cost as much as any.
+    // Quantiles of few jets take the same time to apply.
     var few = options.preprocessing
     few.jets = min(20_000, few.jets)
     let preprocessing = try few.fit(

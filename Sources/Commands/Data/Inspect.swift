@@ -7,20 +7,20 @@ import System
 
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows what data files or a checkpoint hold.",
+        abstract: "Describes data files or a checkpoint.",
         discussion: """
-            Of data: classes, distributions of the features, identities, datasets. Large sets are looked at \
-            through a random sample of their blocks.
+            For data files it prints classes, distributions of the features, identities and datasets; for large sets \
+            from a random sample of their blocks.
 
               kaon inspect train.h5
               kaon inspect data/train 'more/*.h5'
               kaon inspect runs/quickstart/checkpoints/latest
             """)
 
-    @Argument(help: "HDF5 files of jets, folders of them or patterns; or one checkpoint.", completion: .file())
+    @Argument(help: "HDF5 data files, folders or quoted patterns; or one checkpoint.", completion: .file())
     var files: [String]
 
-    @Flag(help: "Print the statistics of data as JSON.")
+    @Flag(help: "Print the statistics of data files as JSON.")
     var json = false
 
     func run() throws {
@@ -28,11 +28,11 @@ struct Inspect: ParsableCommand {
     }
 }
 
-/// A description in words and tables: of a checkpoint, its step, configuration and parameters; of data, the
-/// jets, classes and datasets, the distributions of the features, and whether kaon can train on it.
+/// `kaon inspect`: a description in words and tables. For a checkpoint: step, configuration and parameters; for data: jets,
+/// classes, datasets, distributions of the features, and whether kaon can train on them.
 ///
-/// A path may be a file, a folder of data files or a pattern with `*`. Throws `HDF5Error` or `JetError` when
-/// there is nothing to read, `KaonError` at a checkpoint of another version.
+/// A path may be a file, a folder of data files or a pattern with `*`. Throws `HDF5Error` or `JetError` if there is nothing
+/// to read, `KaonError` for a checkpoint of another version.
 package func inspect(_ paths: [String]) throws -> String {
     try paths.forEach(checkIsNoRun)
     guard paths.count == 1, isFile(paths[0]) else {
@@ -60,15 +60,14 @@ package func inspect(_ paths: [String]) throws -> String {
     return text
 }
 
-/// The distributions of the jets that some paths stand for, as JSON. Throws `HDF5Error` or `JetError`.
+/// `kaon inspect --json`: the distributions of the jets as JSON. Throws `HDF5Error` or `JetError`.
 package func inspectAsJSON(_ paths: [String]) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     return String(decoding: try encoder.encode(try JetStatistics(paths)), as: UTF8.self)
 }
 
-/// Whether a path names what is to be opened as one file: also one that is not there, so that the library
-/// says so.
+/// True if a path is to be opened as a single file: also a missing one, so that the HDF5 library reports it.
 private func isFile(_ path: String) -> Bool {
     var isFolder: ObjCBool = false
     return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
@@ -124,7 +123,7 @@ private func describeJets(_ root: borrowing Group, _ path: String) throws -> Str
     return text
 }
 
-/// A row of the table of datasets.
+/// Row of the table of datasets.
 private struct Row {
     let name: String
     let type: String
@@ -135,7 +134,7 @@ private struct Row {
 }
 
 private func datasets(under group: borrowing Group, prefix: String = "", depth: Int = 0) throws -> [Row] {
-    // A link may lead back up.
+    // A link may lead back to a parent group.
     guard depth < 32 else { return [Row(name: prefix + "…", type: "group", shape: [], storedBytes: 0)] }
     var rows: [Row] = []
     for child in try group.children {

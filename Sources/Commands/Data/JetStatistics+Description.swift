@@ -23,14 +23,14 @@ package func describe(_ statistics: JetStatistics) -> String {
     let isSample = statistics.sampledBlocks < statistics.blocks
     let sample =
         isSample
-        ? "found in a random sample: \(statistics.sampledJets) jets, \(statistics.sampledBlocks) of "
-            + "\(statistics.blocks) blocks" : "found in all \(statistics.sampledJets) jets"
+        ? "from a random sample: \(statistics.sampledJets) jets, \(statistics.sampledBlocks) of "
+            + "\(statistics.blocks) blocks" : "from all \(statistics.sampledJets) jets"
     return """
         \(columns([["class", "name", "jets", "share"]] + classes, left: 2))
         \(statistics.areAllClassesCounted ? "" : "\nThe classes are those of the sample.\n")
         \(columns([["feature", "mean", "deviation"] + heads + ["zeros"]] + distributions, left: 1))
 
-        The impact parameters (d0, d0err, dz, dzerr) are those of charged constituents; \(sample).
+        Impact parameters (d0, d0err, dz, dzerr) are those of charged constituents; \(sample).
 
         \(columns(
             [["identity", "share"]] + statistics.identities.map { [$0.name, percent($0.fraction)] }, left: 1))
@@ -41,7 +41,7 @@ package func describe(_ statistics: JetStatistics) -> String {
 /// A number in four significant digits: `0.02331`, `585.2`, `1.5e-07`.
 private func number(_ value: Double) -> String { String(format: "%.4g", value) }
 
-/// Rows in columns as wide as their widest entry; after the first `left` ones, numbers stand at the right.
+/// Rows aligned in columns; the first `left` columns are left-aligned, the others right-aligned.
 private func columns(_ rows: [[String]], left: Int) -> String {
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max()! }
     return aligned(

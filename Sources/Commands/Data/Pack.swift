@@ -7,10 +7,11 @@ import System
 
 struct Pack: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Writes files of jets into one packed file: without padding, compressed, quick to read.",
+        abstract: "Packs data files into one compressed file without padding, which is faster to read.",
         discussion: """
-            A source is a file in the padded or the packed layout, a folder of such, or a pattern with *. Jets \
-            keep their order; class names and all further datasets are kept. The file appears when it is complete.
+            Sources are data files in the padded or the packed layout, folders of such files, or quoted patterns with *. \
+            The order of the jets, the class names and all other datasets are kept. The output file appears only when it \
+            is complete.
 
               kaon pack train.h5 --output train-packed.h5
               kaon pack 'data/*.h5' --output all.h5 --compression 6
@@ -22,16 +23,16 @@ struct Pack: ParsableCommand {
     @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["h5"]))
     var output: String
 
-    @Option(help: "How hard to compress, 0 (not at all) to 9.")
+    @Option(help: "Compression level, 0 (none) to 9.")
     var compression = 4
 
-    @Option(help: "The most constituents of a jet that are kept.")
+    @Option(help: "Maximum number of constituents per jet; further ones are dropped.")
     var maxConstituents = 128
 
-    @Option(help: "Only the first jets, this many.")
+    @Option(help: "Number of jets to keep, from the first (default: all).")
     var jets: Int?
 
-    @Flag(help: "Replace the output where it is there already.")
+    @Flag(help: "Replace an existing output file.")
     var force = false
 
     func validate() throws {
@@ -46,40 +47,34 @@ struct Pack: ParsableCommand {
 
     func run() throws {
         let console = Console(isSilent: false)
-        console.say(
-            try pack(
-                sources, to: output, compression: compression, maxConstituents: maxConstituents,
-                jets: jets, overwrites: force, console: console))
+        var options = JetPacker.Options()
+        options.compression = compression
+        options.maxConstituents = maxConstituents
+        options.jets = jets
+        console.say(try pack(sources, to: OutputFile(output, overwrites: force), options, console: console))
     }
 }
 
-/// `kaon pack`: files of jets into one packed file, which is there complete or not at all.
+/// `kaon pack`: writes data files into one packed file, which is complete or absent.
 ///
-/// Returns a sentence about what was written. Throws `HDF5Error`, `JetError` at what cannot be packed, and
-/// `KaonError` where the output is there already and `overwrites` is false, or cannot be written.
+/// Returns a summary in one sentence. Throws `HDF5Error`, `JetError` if the sources cannot be packed, and `KaonError` if
+/// the output exists and must not be replaced, or cannot be written.
 package func pack(
-    _ sources: [String], to output: String, compression: Int, maxConstituents: Int, jets: Int?,
-    overwrites: Bool,
-    console: Console
+    _ sources: [String], to output: OutputFile, _ options: JetPacker.Options, console: Console
 ) throws -> String {
-    guard overwrites || !FileManager.default.fileExists(atPath: output) else {
-        throw KaonError("\(output) is there already; give another name, or --force to replace it")
-    }
-    var options = JetPacker.Options()
-    options.compression = compression
-    options.maxConstituents = maxConstituents
-    options.jets = jets
+    try output.checkIsFree()
+    var options = options
     options.creator = "kaon \(kaonVersion)"
     let packer = try JetPacker(sources, options: options)
     var summary: JetPacker.Summary?
-    try replaceFile(output) { root in
+    try replaceFile(output.path) { root in
         summary = try packer.write(to: root) { done, all in
             console.progress("packed \(done) of \(all) jets", isLogged: false)
         }
     }
     console.endProgress()
-    let (before, after) = (packer.paths.reduce(0) { $0 + fileSize($1) }, fileSize(output))
+    let (before, after) = (packer.paths.reduce(0) { $0 + fileSize($1) }, fileSize(output.path))
     return
-        "\(output): \(summary!.jets) jets with \(summary!.constituents) constituents, \(megabytes(after)) of "
+        "\(output.path): \(summary!.jets) jets with \(summary!.constituents) constituents, \(megabytes(after)) of "
         + "\(megabytes(before))"
 }

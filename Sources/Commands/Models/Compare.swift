@@ -6,21 +6,21 @@ import System
 
 struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Prints what two runs differ in: configurations, and metrics side by side.",
+        abstract: "Compares two runs: differences of their configurations, and metrics side by side.",
         discussion: """
-            Of every metric the last value, and the best with its step: the lowest of losses, the highest of \
-            measures such as accuracies. On a terminal the curves are drawn below.
+            Prints the last value of every metric and the best one with its step: the lowest loss, or the highest \
+            value of measures such as the accuracy. On a terminal it also draws the curves.
 
               kaon compare runs/quickstart runs/other
             """)
 
-    @Argument(help: "The folder of a run.", completion: .directory)
+    @Argument(help: "Run directory.", completion: .directory)
     var first: String
 
-    @Argument(help: "The folder of another.", completion: .directory)
+    @Argument(help: "Run directory to compare with.", completion: .directory)
     var second: String
 
-    @Flag(inversion: .prefixedNo, help: "Draw the curves; by default on a terminal.")
+    @Flag(inversion: .prefixedNo, help: "Draw the curves (default: on a terminal only).")
     var curves: Bool?
 
     func run() throws {
@@ -28,18 +28,18 @@ struct Compare: ParsableCommand {
     }
 }
 
-/// `kaon compare`: what the configurations of two runs differ in, and what their metrics came to.
+/// `kaon compare`: differences of the configurations of two runs, and their metrics side by side.
 ///
-/// - Parameter showsCurves: whether to draw them.
+/// Throws `KaonError` if a folder is not a run directory.
 ///
-/// Throws `KaonError` where a folder is not that of a run.
+/// - Parameter showsCurves: true to draw the metrics over the steps.
 package func compare(_ first: String, _ second: String, showsCurves: Bool) throws -> String {
     let runs = try [first, second].map(RunResults.init)
     var parts = zip(["A", "B"], runs).map { "\($0)  \($1.path): \($1.progress)" }.joined(separator: "\n")
     let changes = runs[0].configuration.changes(to: runs[1].configuration)
     parts += "\n\n"
     if changes.isEmpty {
-        parts += "the configurations are the same"
+        parts += "the configurations are equal"
     } else {
         parts += aligned([["configuration", "A", "B"]] + changes.map { [$0.key, shortened($0.old), shortened($0.new)] })
     }
@@ -53,10 +53,10 @@ package func compare(_ first: String, _ second: String, showsCurves: Bool) throw
     return parts
 }
 
-/// Long values, such as lists of files, would spoil the table.
+/// Cuts long values, such as lists of files.
 private func shortened(_ text: String) -> String { text.count > 60 ? text.prefix(59) + "…" : text }
 
-/// A line of blocks for each metric and run, on common axes: steps to the right, the value upwards.
+/// One line of block characters for each metric and run, over the steps, on common axes.
 private func curves(of names: [String], _ runs: [RunResults]) -> String {
     let last = runs.compactMap { $0.steps.last }.max() ?? 1
     let rows = names.compactMap { name -> [[String]]? in
@@ -64,7 +64,7 @@ private func curves(of names: [String], _ runs: [RunResults]) -> String {
         let values = points.joined().map(\.value)
         guard let low = values.min(), let high = values.max() else { return nil }
         let ends = [high, low].map { rounded($0, digits: 4) }
-        // What prints alike is drawn alike: rounding would fill the whole height.
+        // Values that are equal as printed are drawn as a constant, or rounding errors would fill the height.
         let height = low...(ends[0] == ends[1] ? low : high)
         let range = ends.joined(separator: " to ")
         return zip(["A", "B"], points).enumerated().map { index, run in
@@ -74,8 +74,8 @@ private func curves(of names: [String], _ runs: [RunResults]) -> String {
     return aligned([["steps 1 to \(last)", "", "", "highest to lowest"]] + rows.joined())
 }
 
-/// Forty columns, each the mean of the values at its steps, or the column before it where there is none; blank before the
-/// first value and after the last.
+/// A line of forty columns, each the mean of the values at its steps; a column without values repeats the one before. Blank
+/// before the first value and after the last.
 package func sparkline(_ points: [(step: Int, value: Double)], _ range: ClosedRange<Double>, steps: Int) -> String {
     let columns = 40
     var sums = Array(repeating: (sum: 0.0, count: 0), count: columns)
@@ -96,14 +96,14 @@ package func sparkline(_ points: [(step: Int, value: Double)], _ range: ClosedRa
     })
 }
 
-/// A number with some significant digits.
+/// A number with `digits` significant digits.
 private func rounded(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)g", value) }
 
-/// What a run has left in its folder.
+/// Configuration and metrics in a run directory.
 private struct RunResults {
     let path: String
     let configuration: Configuration
-    /// The columns of `metrics.csv` that have a value and do not say where in the run it stands.
+    /// Columns of `metrics.csv` with at least one value, without step, epoch and jets.
     private(set) var columns: [String] = []
     private(set) var steps: [Int] = []
     private var values: [String: [Double?]] = [:]
@@ -111,11 +111,11 @@ private struct RunResults {
     init(_ path: String) throws {
         self.path = path
         guard FileManager.default.fileExists(atPath: path + "/config.yaml") else {
-            throw KaonError("\(path) is not the folder of a run: it has no config.yaml")
+            throw KaonError("\(path) is not a run directory: it has no config.yaml")
         }
         configuration = try Configuration(contentsOf: path + "/config.yaml")
         guard let metrics = try? String(contentsOfFile: path + "/metrics.csv", encoding: .utf8) else { return }
-        // What follows the last line break is still being written.
+        // The text after the last line break is still being written.
         let lines = metrics.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map {
             $0.split(separator: ",", omittingEmptySubsequences: false)
         }
@@ -146,7 +146,7 @@ private struct RunResults {
 
     func last(_ name: String) -> String { points(name).last.map { rounded($0.value, digits: 5) } ?? "–" }
 
-    /// The lowest of losses, the highest of other measures of the model; what only describes the run has no best.
+    /// The lowest loss, or the highest value of other measures; columns such as jets_per_second have no best value.
     func best(_ name: String) -> String {
         guard name.contains("/") else { return "" }
         let points = points(name)

@@ -11,35 +11,33 @@ import Training
 
 struct Encode: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Writes what the backbone of a checkpoint says of the jets of data.test.",
+        abstract: "Encodes the jets of data.test with the backbone of a checkpoint.",
         discussion: """
-            The file has 'encodings', a row for every register and constituent, 'offsets', where each jet begins, \
-            and 'labels'; with --pool mean, one row a jet.
+            The output file contains 'encodings', with one row for each register and constituent, 'offsets', the first \
+            row of each jet, and 'labels'. With --pool mean there is one row for each jet, and no offsets.
 
-              mpirun -n 2 kaon encode runs/mpmv2-kmeans/checkpoints/latest data.test=[test.h5] --output encoded.h5
+              mpirun -n 2 kaon encode runs/mpmv2-kmeans/checkpoints/latest 'data.test=[test.h5]' --output encoded.h5
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
-    @Argument(help: "Overrides of the configuration in the checkpoint, such as data.test=[test.h5].")
+    @Argument(help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.")
     var overrides: [String] = []
 
     @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["h5"]))
     var output: String
 
-    @Option(help: "What is made of the encodings of a jet: none (all are written) or mean.")
+    @Option(help: "Pooling over the encodings of a jet: none or mean.")
     var pool = EncodingPool.none
 
-    @Flag(help: "Replace the output where it is there already.")
+    @Flag(help: "Replace an existing output file.")
     var force = false
 
     func run() {
-        Launch.onAllRanks { communicator, console in
-            try encode(
-                checkpoint, overrides: overrides, output: output, pool: pool, overwrites: force,
-                on: communicator,
-                console: console)
+        Launch.onAllRanks { context in
+            let file = OutputFile(output, overwrites: force)
+            try encode(checkpoint, overrides: overrides, to: file, pool: pool, in: context)
             return .finished
         }
     }
@@ -47,24 +45,23 @@ struct Encode: ParsableCommand {
 
 extension EncodingPool: ExpressibleByArgument {}
 
-/// `kaon encode`: writes what the backbone of a checkpoint says of the jets of `data.test`; collective, and
-/// the same for any number of ranks.
+/// `kaon encode`: writes the outputs of the backbone of a checkpoint for the jets of `data.test`, to the bit the same on
+/// any number of ranks. Collective.
 ///
-/// Throws `AgreedError` where there is no backbone or no jets, or where the file cannot be written.
+/// Throws `AgreedError` if there is no backbone, there are no jets, or the file cannot be written.
 package func encode(
-    _ checkpoint: String, overrides: [String], output: String, pool: EncodingPool, overwrites: Bool,
-    on communicator: Communicator, console: Console
+    _ checkpoint: String, overrides: [String], to output: OutputFile, pool: EncodingPool, in context: RunContext
 ) throws {
+    let (communicator, console) = (context.communicator, context.console)
     let model = try communicator.agree { try TrainedBackbone(checkpoint, overrides: overrides) }
-    try checkOutput(output, overwrites: overwrites, on: communicator)
+    try output.check(on: communicator)
     let options = model.options
     let dataset = try openTestJets(options, on: communicator)
     _ = try ComputeThreads.start(options.threads, on: communicator)
-    let portions = JetPortions(
-        count: dataset.count, size: options.training.microBatchSize, communicator: communicator)
+    let chunks = JetChunks(count: dataset.count, size: options.training.microBatchSize, on: communicator)
     let loader = JetLoader(
         dataset: dataset, preprocessing: model.preprocessing,
-        order: .init(batchSize: portions.size, seed: options.seed, shuffle: false), rank: 0, size: 1)
+        order: .init(batchSize: chunks.size, seed: options.seed, shuffle: false), rank: 0, size: 1)
     let constituents = try communicator.allReduce(
         try communicator.agree {
             try communicator.share(of: dataset.blockCount)
@@ -73,10 +70,10 @@ package func encode(
     let tokens = constituents + model.registers * dataset.count
     console.say("\(checkpoint): encodings of \(model.width) channels for \(dataset.count) jets")
 
-    /// All that is collective; `store` writes on rank 0.
+    /// Encodes all jets; `store` is called on rank 0 with the encodings of each round. Collective.
     func run(_ store: (Predictions) throws -> Void) throws {
-        try portions.run { jets in
-            let batch = try loader.batch(epoch: 0, step: jets.lowerBound / portions.size)
+        try chunks.run { jets in
+            let batch = try loader.batch(epoch: 0, step: jets.lowerBound / chunks.size)
             return model.encode(batch, pool: pool)
         } store: { part, done in
             try store(part)
@@ -84,7 +81,7 @@ package func encode(
         }
     }
     if communicator.rank == 0 {
-        try replaceFile(output) { root in
+        try replaceFile(output.path) { root in
             let writer = try EncodingWriter(
                 root, jets: dataset.count, tokens: pool == .none ? tokens : nil, width: model.width)
             try root.setAttribute("checkpoint", to: checkpoint)
@@ -100,15 +97,15 @@ package func encode(
     }
     try communicator.barrier()
     console.endProgress()
-    console.say("written to \(output)")
+    console.say("written to \(output.path)")
 }
 
-/// Writes encodings as they come.
+/// Appends encodings to the datasets of a file.
 private final class EncodingWriter {
     private let hasOffsets: Bool
     private var (jet, row, token) = (0, 0, 0)
 
-    /// - Parameter tokens: the number of encodings; nil where there is one a jet.
+    /// - Parameter tokens: number of encodings; nil for one encoding per jet.
     init(_ root: borrowing Group, jets: Int, tokens: Int?, width: Int) throws {
         hasOffsets = tokens != nil
         let rows = tokens ?? jets

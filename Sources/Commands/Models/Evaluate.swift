@@ -1,29 +1,41 @@
 import ArgumentParser
+import MPI
 import Supervision
 import Training
 
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures the model of a checkpoint on the jets of data.test.",
+        abstract: "Evaluates the model of a checkpoint on the jets of data.test.",
         discussion: """
-            Writes metrics.json and, for tasks that answer for every jet, predictions.h5.
+            Writes metrics.json and, for tasks that predict something for every jet, predictions.h5. Products are \
+            computed in the precision that the checkpoint was trained with (parallel.precision).
 
-              mpirun -n 2 kaon evaluate runs/finetune/checkpoints/best data.test=[test.h5]
+              mpirun -n 2 kaon evaluate runs/finetune/checkpoints/best 'data.test=[test.h5]'
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
-    @Argument(help: "Overrides of the configuration in the checkpoint, such as data.test=[test.h5].")
+    @Argument(help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.")
     var overrides: [String] = []
 
-    @Option(help: "The folder to write to; by default 'evaluation' in that of the run.", completion: .directory)
+    @Option(help: "Folder to write to (default: 'evaluation' in the run directory).", completion: .directory)
     var output: String?
 
     func run() {
-        Launch.onAllRanks { communicator, console in
-            try evaluate(checkpoint, overrides: overrides, output: output, on: communicator, console: console)
-            return .finished
-        }
+        Launch.onAllRanks { try evaluate(checkpoint, overrides: overrides, output: output, in: $0) }
     }
+}
+
+/// `kaon evaluate`: writes metrics and predictions of the model of a checkpoint for the jets of `data.test`; collective.
+/// Throws `AgreedError`.
+///
+/// - Parameter output: the folder to write to; nil for `evaluation` in the run directory.
+@discardableResult
+package func evaluate(
+    _ checkpoint: String, overrides: [String], output: String?, in context: RunContext
+) throws -> RunOutcome {
+    let model = try context.communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    _ = try ComputeThreads.start(model.options.threads, on: context.communicator)
+    return try evaluate(model, output: output, in: context)
 }

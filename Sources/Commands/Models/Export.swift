@@ -12,42 +12,41 @@ import Training
 
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Writes the model of a checkpoint as a safetensors file, for PyTorch and for other runs.",
+        abstract: "Exports the model of a checkpoint to a safetensors file, for PyTorch or for other runs.",
         discussion: """
-            The backbone is written with its preprocessing and its configuration: such a file serves wherever kaon \
-            asks for the checkpoint of a backbone, and the Python package kaon_torch loads it. With --all, so is the \
-            rest of the model. The configuration names the files that the model was trained on.
+            Writes the backbone with its preprocessing and configuration. The file can be used wherever kaon takes the \
+            checkpoint of a backbone, and the Python package kaon_torch loads it. With --all it contains the whole \
+            model. The configuration includes the paths of the training files.
 
               kaon export runs/mpmv2-kmeans/checkpoints/best --output backbone.safetensors
               kaon finetune configs/finetune-classification.yaml backbone=backbone.safetensors
               kaon pretrain configs/mpmv2-flow.yaml model.initial_weights=backbone.safetensors
 
-            --names jetssl writes the parameters of the module JetBackbone of the authors' public PyTorch code, and \
-            nothing else, for backbones of transformer blocks.
+            --names jetssl writes only the parameters, under the names of the module JetBackbone in the authors' public \
+            PyTorch code. The backbone must have transformer blocks.
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
     @Option(
-        name: .shortAndLong, help: "The file to write; its name ends in .safetensors.",
+        name: .shortAndLong, help: "The file to write; its name must end in .safetensors.",
         completion: .file(extensions: ["safetensors"]))
     var output: String
 
-    @Option(help: "Whose names the parameters have: kaon or jetssl.")
+    @Option(help: "Naming scheme of the parameters: kaon or jetssl.")
     var names = ParameterNames.kaon
 
-    @Flag(help: "Write the whole model, not its backbone alone.")
+    @Flag(help: "Write the whole model instead of its backbone.")
     var all = false
 
-    @Flag(help: "Replace the output where it is there already.")
+    @Flag(help: "Replace an existing output file.")
     var force = false
 
     func run() {
-        Launch.onAllRanks { communicator, console in
-            try Commands.export(
-                checkpoint, output: output, part: all ? .model : .backbone, names: names, overwrites: force,
-                on: communicator, console: console)
+        Launch.onAllRanks { context in
+            let file = OutputFile(output, overwrites: force)
+            try Commands.export(checkpoint, to: file, part: all ? .model : .backbone, names: names, in: context)
             return .finished
         }
     }
@@ -58,33 +57,34 @@ extension ParameterNames: ExpressibleByArgument {}
 /// `kaon export`: writes the model of a checkpoint as a safetensors file, for PyTorch and for other runs of kaon;
 /// collective.
 ///
-/// Throws `AgreedError` where the checkpoint has no backbone, or none that the names are known of, or where the file
-/// cannot be written.
+/// Throws `AgreedError` if the checkpoint has no backbone, its parameters have no such names, or the file cannot be
+/// written.
 package func export(
-    _ checkpoint: String, output: String, part: ExportedPart, names: ParameterNames, overwrites: Bool,
-    on communicator: Communicator, console: Console
+    _ checkpoint: String, to output: OutputFile, part: ExportedPart, names: ParameterNames, in context: RunContext
 ) throws {
+    let (communicator, console) = (context.communicator, context.console)
     try communicator.agree {
-        guard ExportedModel.isExport(output) else {
-            throw KaonError("\(output) has to end in .safetensors; kaon knows an exported model by that")
+        guard ExportedModel.isExport(output.path) else {
+            throw KaonError(
+                "\(output.path) must end in .safetensors: kaon recognises exported models by this extension")
         }
         guard !ExportedModel.isExport(checkpoint) else {
-            throw KaonError("\(checkpoint) is an exported model already; name the checkpoint of a run")
+            throw KaonError("\(checkpoint) is already an exported model; name the checkpoint of a run")
         }
     }
-    try checkOutput(output, overwrites: overwrites, on: communicator)
+    try output.check(on: communicator)
     _ = try communicator.onRoot {
         let options = try RunOptions(ofCheckpoint: checkpoint)
         let fitted = try Checkpoint.fittedState(of: checkpoint)
         let model = try ExportedContents(checkpoint, options, fitted, part)
         let writer = try model.writer(names: names)
-        try writer.write(to: output)
-        console.say("\(model.parameters.count) tensors of \(model.elements) parameters of \(checkpoint)")
-        console.say("written to \(output)")
+        try writer.write(to: output.path)
+        console.say("\(model.parameters.count) tensors with \(model.elements) parameters from \(checkpoint)")
+        console.say("written to \(output.path)")
     }
 }
 
-/// What goes into an exported file.
+/// Contents of an exported file.
 private struct ExportedContents {
     let parameters: [Parameter]
     private let store: ParameterStore
@@ -120,7 +120,7 @@ private struct ExportedContents {
                 writer.add(names.name(of: parameter.name)!, UnsafeBufferPointer(slice.buffer), shape: shape)
             }
         }
-        // A module of PyTorch takes a file with its own parameters and nothing else.
+        // A PyTorch module loads only files with exactly its own parameters.
         guard names == .kaon else { return writer }
         for array in fitted.preprocessing.arrays {
             writer.add("preprocessing/" + array.name, array.values, shape: array.shape)
@@ -137,7 +137,7 @@ private struct ExportedContents {
         func json(_ value: some Encodable) throws -> String {
             String(decoding: try encoder.encode(value), as: UTF8.self)
         }
-        // What other readers of the format look for, and what kaon does.
+        // "format" is what other readers of safetensors look for.
         var metadata = ["format": "pt", Key.version: kaonVersion, Key.format: ExportedModel.format]
         metadata[Key.contents] = part.rawValue
         metadata[Key.names] = names.rawValue
@@ -154,18 +154,18 @@ private struct ExportedContents {
     }
 
     private func checkHasPublicNames() throws {
-        func refuse(_ what: String) -> KaonError {
-            KaonError("\(checkpoint): the names of jetssl are those of a backbone of transformer blocks \(what)")
+        func refusal(_ reason: String) -> KaonError {
+            KaonError("\(checkpoint): --names jetssl is for backbones of transformer blocks \(reason)")
         }
-        guard part == .backbone else { throw refuse("alone; leave out --all") }
+        guard part == .backbone else { throw refusal("only; leave out --all") }
         guard let backbone = options.objective.backbone, case .transformer = backbone.shape.blocks,
             parameters.allSatisfy({ ParameterNames.jetssl.name(of: $0.name) != nil })
-        else { throw refuse("without learned positions, and this one is another") }
-        guard backbone.inputs == .raw else { throw refuse("on features, and this one sees tokens") }
+        else { throw refusal("without learned positions; this backbone is different") }
+        guard backbone.inputs == .raw else { throw refusal("with features as inputs; this backbone takes tokens") }
     }
 }
 
-/// The shape of a backbone in the metadata, for programs that do not know the configuration of kaon.
+/// Shape of a backbone in the metadata, for programs that do not read kaon's configuration.
 private struct BackboneDescription: Encodable {
     var block: String
     var width, layers, heads: Int
@@ -177,7 +177,7 @@ private struct BackboneDescription: Encodable {
     var identity, position: Bool
     var max_constituents: Int
     var inputs: String
-    /// Of the VQ-VAE that makes the inputs.
+    /// Shape of the VQ-VAE that computes the inputs.
     var tokenizer_layers, tokenizer_heads: Int?
     var tokenizer_affine_rate: Double?
 

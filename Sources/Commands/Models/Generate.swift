@@ -13,58 +13,59 @@ import Training
 
 struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Generates jets, or what was dropped of given ones.",
+        abstract: "Generates jets, or reconstructs dropped constituents.",
         discussion: """
-            A checkpoint of set_flow makes whole jets, written as a packed file that kaon reads:
+            A checkpoint of set_flow generates whole jets, written as a packed data file:
 
               mpirun -n 2 kaon generate runs/set-flow/checkpoints/best --jets 10000 --output generated.h5
 
-            With --reconstruct a part of the jets of data.test is dropped, and every task of the checkpoint \
-            recovers it; the file has the groups 'original', 'survivors', 'dropped' and one for each task:
+            With --reconstruct a fraction of the constituents in the jets of data.test is dropped and reconstructed by \
+            every task of the checkpoint. The output file has the groups 'original', 'survivors' and 'dropped', and one \
+            for each task:
 
-              kaon generate --reconstruct runs/mpmv2-flow/checkpoints/best data.test=[test.h5] --jets 100 \\
+              kaon generate --reconstruct runs/mpmv2-flow/checkpoints/best 'data.test=[test.h5]' --jets 100 \\
                 --output reconstructed.h5
 
-            The same seed makes the same jets on any number of ranks.
+            The same seed gives the same jets on any number of ranks.
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
-    @Argument(help: "Overrides of the configuration in the checkpoint, such as data.test=[test.h5].")
+    @Argument(help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.")
     var overrides: [String] = []
 
-    @Option(help: "The number of jets.")
+    @Option(help: "Number of jets.")
     var jets: Int
 
     @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["h5"]))
     var output: String
 
-    @Flag(help: "Drop a part of given jets and recover it.")
+    @Flag(help: "Drop constituents of the jets of data.test and reconstruct them.")
     var reconstruct = false
 
-    @Option(help: "With --reconstruct, the part of the constituents that is dropped.")
+    @Option(help: "With --reconstruct, the fraction of constituents that is dropped.")
     var fraction = 0.4
 
-    @Option(help: "Constituents of each generated jet; without, as many as in the data.")
+    @Option(help: "Constituents per generated jet (default: distributed as in the training data).")
     var constituents: Int?
 
-    @Option(help: "How flow matching is followed: euler, midpoint or adaptive.")
+    @Option(help: "ODE solver of flow matching: euler, midpoint or adaptive.")
     var solver = GenerationOptions.Solver.midpoint
 
-    @Option(help: "Steps of the solver; the most of an adaptive one.")
+    @Option(help: "Steps of the solver, the maximum for an adaptive one (default: 50, adaptive 1000).")
     var steps: Int?
 
-    @Option(help: "The error of a step that an adaptive solver allows.")
+    @Option(help: "Error per step that the adaptive solver allows.")
     var tolerance = 1e-4
 
-    @Flag(help: "Take the most likely class and token instead of a random one.")
+    @Flag(help: "Take the most likely class and token instead of sampling.")
     var mostLikely = false
 
-    @Option(help: "Names the random numbers; by default the seed of the run.")
+    @Option(help: "Random seed (default: that of the run).")
     var seed: UInt64?
 
-    @Flag(help: "Replace the output where it is there already.")
+    @Flag(help: "Replace an existing output file.")
     var force = false
 
     func validate() throws {
@@ -89,15 +90,14 @@ struct Generate: ParsableCommand {
         options.constituents = constituents
         options.fraction = fraction
         options.seed = seed
-        options.overwrites = force
         options.solver = solver
         options.steps = steps
         options.tolerance = tolerance
         options.takesMostLikely = mostLikely
-        let wanted = options
-        Launch.onAllRanks { communicator, console in
+        Launch.onAllRanks { [options] context in
+            let file = OutputFile(output, overwrites: force)
             let command = reconstruct ? Commands.reconstruct : Commands.generate
-            try command(checkpoint, overrides, output, wanted, communicator, console)
+            try command(checkpoint, overrides, file, options, context)
             return .finished
         }
     }
@@ -105,30 +105,28 @@ struct Generate: ParsableCommand {
 
 extension GenerationOptions.Solver: ExpressibleByArgument {}
 
-/// What is generated, and how.
+/// Options of `kaon generate`.
 package struct GenerationOptions: Sendable {
-    /// How the velocities of flow matching are followed.
+    /// ODE solver of flow matching.
     package enum Solver: String, CaseIterable, Sendable {
         case euler, midpoint, adaptive
     }
 
-    /// The number of jets.
+    /// Number of jets.
     package var jets: Int
-    /// Constituents of each generated jet; nil for numbers as in the data.
+    /// Constituents per generated jet; nil to draw the number from the distribution in the training data.
     package var constituents: Int?
-    /// The part of given jets that is dropped.
+    /// Fraction of constituents that is dropped and reconstructed.
     package var fraction = 0.4
-    /// Names the random numbers; nil for the seed of the run.
+    /// Random seed; nil for that of the run.
     package var seed: UInt64?
     package var solver = Solver.midpoint
-    /// Steps of the solver, the most of an adaptive one; nil for 50 and 1000.
+    /// Steps of the solver, the maximum for the adaptive one; nil for 50 and 1000.
     package var steps: Int?
-    /// The error of a step that an adaptive solver allows.
+    /// Error per step that the adaptive solver allows.
     package var tolerance = 1e-4
-    /// Whether the most likely class and token is taken instead of a random one.
+    /// True to take the most likely class and token instead of sampling.
     package var takesMostLikely = false
-    /// Whether a file that is there is replaced.
-    package var overwrites = false
 
     package init(jets: Int) {
         self.jets = jets
@@ -145,20 +143,21 @@ package struct GenerationOptions: Sendable {
     }
 }
 
-/// `kaon generate`: writes whole jets that the model of a checkpoint makes, as a packed file; collective, and
-/// the same for any number of ranks.
+/// `kaon generate`: generates whole jets with the model of a checkpoint and writes a packed file, to the bit the same on
+/// any number of ranks. Collective.
 ///
-/// Throws `AgreedError` where the model makes no jets, or where the file cannot be written.
+/// Throws `AgreedError` if the model does not generate jets or the file cannot be written.
 package func generate(
-    _ checkpoint: String, overrides: [String], output: String, _ options: GenerationOptions,
-    on communicator: Communicator, console: Console
+    _ checkpoint: String, overrides: [String], to output: OutputFile, _ options: GenerationOptions,
+    in context: RunContext
 ) throws {
+    let (communicator, console) = (context.communicator, context.console)
     let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
     let generator = try communicator.agree {
         guard let generator = model.objective.generator else {
             throw KaonError(
-                "\(checkpoint) is a checkpoint of \(model.options.objective.name.rawValue), which makes no whole "
-                    + "jets; set_flow does, and --reconstruct recovers the dropped part of given jets")
+                "\(checkpoint) is a checkpoint of \(model.options.objective.name.rawValue), which does not generate "
+                    + "whole jets; use one of set_flow, or --reconstruct for dropped constituents")
         }
         if let count = options.constituents, count > model.options.data.maxConstituents {
             throw KaonError(
@@ -167,18 +166,18 @@ package func generate(
         }
         return generator
     }
-    try checkOutput(output, overwrites: options.overwrites, on: communicator)
+    try output.check(on: communicator)
     _ = try ComputeThreads.start(model.options.threads, on: communicator)
     let preprocessing = model.fitted.preprocessing
     var jets = Predictions()
-    let portions = JetPortions(
-        count: options.jets, size: model.options.training.microBatchSize, communicator: communicator)
-    try portions.run { range in
-        let made = try generator.generate(
+    let chunks = JetChunks(
+        count: options.jets, size: model.options.training.microBatchSize, on: communicator)
+    try chunks.run { range in
+        let generated = try generator.generate(
             range, constituents: options.constituents, seed: options.seed ?? model.options.seed,
             options.sampling)
         return Predictions(
-            "jets", made.values, identities: made.identities, offsets: made.offsets, preprocessing)
+            "jets", generated.values, identities: generated.identities, offsets: generated.offsets, preprocessing)
     } store: { part, done in
         jets.append(part)
         console.progress("\(done) of \(options.jets) jets", isLogged: false)
@@ -186,49 +185,49 @@ package func generate(
     console.endProgress()
     _ = try communicator.onRoot {
         let block = jets.block("jets", labels: [Int32](repeating: 0, count: options.jets)).sortedByMomentum()
-        try replaceFile(output) { root in
+        try replaceFile(output.path) { root in
             try block.write(to: root, classNames: ["generated"], creator: "kaon \(kaonVersion)")
             try root.setAttribute("checkpoint", to: checkpoint)
         }
         console.say(
-            "\(output): \(options.jets) jets with \(block.identities.count) constituents, generated by "
+            "\(output.path): \(options.jets) jets with \(block.identities.count) constituents, generated by "
                 + checkpoint)
     }
 }
 
-/// `kaon generate --reconstruct`: drops a part of the jets of `data.test`, lets the model of a checkpoint
-/// recover it, and writes the jets, what was left of them, and what each task recovers; collective, and the
-/// same for any number of ranks.
+/// `kaon generate --reconstruct`: drops constituents of the jets of `data.test`, reconstructs them with the model of a
+/// checkpoint, and writes the jets, the surviving constituents, and the reconstruction of each task, to the bit the same
+/// on any number of ranks. Collective.
 ///
-/// Throws `AgreedError` where the model recovers no features, where there are no jets, or where the file
-/// cannot be written.
+/// Throws `AgreedError` if the model reconstructs no features, there are no jets, or the file cannot be written.
 package func reconstruct(
-    _ checkpoint: String, overrides: [String], output: String, _ options: GenerationOptions,
-    on communicator: Communicator, console: Console
+    _ checkpoint: String, overrides: [String], to output: OutputFile, _ options: GenerationOptions,
+    in context: RunContext
 ) throws {
+    let (communicator, console) = (context.communicator, context.console)
     let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
     let reconstructor = try communicator.agree {
         let name = model.options.objective.name.rawValue
         guard let reconstructor = model.objective.reconstructor else {
-            throw KaonError("\(checkpoint) is a checkpoint of \(name), which recovers no constituents")
+            throw KaonError("\(checkpoint) is a checkpoint of \(name), which does not reconstruct constituents")
         }
         guard !reconstructor.reconstructions.isEmpty else {
-            throw KaonError("no task of \(checkpoint) recovers features; train one beside particle_id")
+            throw KaonError("no task of \(checkpoint) reconstructs features; train one in addition to particle_id")
         }
         return reconstructor
     }
-    try checkOutput(output, overwrites: options.overwrites, on: communicator)
+    try output.check(on: communicator)
     let dataset = try openTestJets(model.options, jets: options.jets, on: communicator)
     _ = try ComputeThreads.start(model.options.threads, on: communicator)
-    let portions = JetPortions(
-        count: dataset.count, size: model.options.training.microBatchSize, communicator: communicator)
+    let chunks = JetChunks(
+        count: dataset.count, size: model.options.training.microBatchSize, on: communicator)
     let seed = options.seed ?? model.options.seed
     let loader = JetLoader(
         dataset: dataset, preprocessing: model.fitted.preprocessing,
-        order: .init(batchSize: portions.size, seed: model.options.seed, shuffle: false), rank: 0, size: 1)
+        order: .init(batchSize: chunks.size, seed: model.options.seed, shuffle: false), rank: 0, size: 1)
     var found = Predictions()
-    try portions.run { range in
-        let batch = try loader.batch(epoch: 0, step: range.lowerBound / portions.size)
+    try chunks.run { range in
+        let batch = try loader.batch(epoch: 0, step: range.lowerBound / chunks.size)
         let mask = RandomMasking(fraction: options.fraction).dropped(
             in: batch, seed: seed, stream: .validationMasking)
         let jets = MaskedJets(batch, mask: mask, phase: .validation, seed: seed)
@@ -241,7 +240,7 @@ package func reconstruct(
     console.endProgress()
     _ = try communicator.onRoot {
         let labels = found.integers("labels").map { Int32($0) }
-        try replaceFile(output) { root in
+        try replaceFile(output.path) { root in
             try root.write(labels, as: "labels")
             if !dataset.classNames.isEmpty {
                 try root.dataset("labels").setAttribute("names", to: dataset.classNames)
@@ -255,13 +254,13 @@ package func reconstruct(
             try root.setAttribute("fraction", to: options.fraction)
         }
         console.say(
-            "\(output): \(labels.count) jets, \(Int((100 * options.fraction).rounded())) % dropped, "
-                + "recovered by " + reconstructor.reconstructions.joined(separator: ", "))
+            "\(output.path): \(labels.count) jets, \(Int((100 * options.fraction).rounded())) % dropped, "
+                + "reconstructed by " + reconstructor.reconstructions.joined(separator: ", "))
     }
 }
 
 extension Predictions {
-    /// Constituents in features as stored, under a name.
+    /// Constituents under a name, with features converted back to the stored ones.
     fileprivate init(
         _ name: String, _ values: Tensor, identities: [Int32]?, offsets: Offsets,
         _ preprocessing: any Preprocessing
@@ -274,7 +273,7 @@ extension Predictions {
         self.init(columns)
     }
 
-    /// Jets, what was left and what was dropped of them, and what is recovered.
+    /// Jets with their surviving and dropped constituents and the reconstructions.
     fileprivate init(
         _ jets: MaskedJets, _ found: some Sequence<(String, Reconstruction)>,
         _ preprocessing: any Preprocessing
@@ -295,7 +294,7 @@ extension Predictions {
         }
     }
 
-    /// The constituents under a name.
+    /// The constituents that are stored under a name.
     fileprivate func block(_ name: String, labels: [Int32]) -> JetBlock {
         let values = floats(name + "/values")
         let identities = columns[name + "/identities"].map { _ in

@@ -2,15 +2,31 @@ import Foundation
 import MPI
 import System
 
-/// Throws `AgreedError` where there is a file already, or no folder for it; collective.
-package func checkOutput(_ path: String, overwrites: Bool, on communicator: Communicator) throws {
-    _ = try communicator.onRoot {
+/// A file that a command writes.
+package struct OutputFile: Sendable {
+    package let path: String
+    /// True if an existing file is replaced.
+    package let overwrites: Bool
+
+    package init(_ path: String, overwrites: Bool = false) {
+        (self.path, self.overwrites) = (path, overwrites)
+    }
+
+    /// Throws `KaonError` if the file exists and must not be replaced.
+    func checkIsFree() throws {
         guard overwrites || !FileManager.default.fileExists(atPath: path) else {
-            throw KaonError("\(path) is there already; give another name, or --force to replace it")
+            throw KaonError("\(path) already exists; choose another name, or --force to replace it")
         }
-        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        guard FileManager.default.isWritableFile(atPath: folder) else {
-            throw KaonError("cannot write \(path): \(folder) is no folder that can be written to")
+    }
+
+    /// Throws `AgreedError` if the file exists and must not be replaced, or its folder is not writable; collective.
+    func check(on communicator: Communicator) throws {
+        _ = try communicator.onRoot {
+            try checkIsFree()
+            let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            guard FileManager.default.isWritableFile(atPath: folder) else {
+                throw KaonError("cannot write \(path): \(folder) is not a writable folder")
+            }
         }
     }
 }

@@ -4,30 +4,31 @@ import Supervision
 import System
 import Training
 
-/// A configuration file and the overrides after it.
+/// Arguments of the commands that train: a configuration file and overrides.
 struct ConfigurationArguments: ParsableArguments {
-    @Argument(help: "A YAML file; configs/ has examples.", completion: .file(extensions: ["yaml", "yml"]))
+    @Argument(help: "Configuration file (YAML); see configs/ for examples.", completion: .file(extensions: ["yaml", "yml"]))
     var configuration: String
 
     @Argument(
         help: "Overrides such as training.steps=100, tasks.regression={} or ~tasks.kmeans (removes the key).")
     var overrides: [String] = []
 
-    @Flag(help: "Print the resolved configuration, sizes, memory and expected time, and write nothing.")
+    @Flag(help: "Print the resolved configuration, model size, memory and expected time without training.")
     var dryRun = false
 
-    /// Trains, or tells what training would be.
+    /// Trains, or prints the dry run.
     func train(as command: RunOptions.Command) -> Never {
         StopSignal.install()
-        Launch.onAllRanks { communicator, console in
+        Launch.onAllRanks { context in
+            var context = context
+            context.stopRequested = { StopSignal.hasArrived }
             let options = try RunOptions.configuration(
-                configuration, overrides: overrides, for: command, on: communicator)
+                configuration, overrides: overrides, for: command, on: context.communicator)
             guard !dryRun else {
-                try Commands.dryRun(options, on: communicator, console: console)
+                try Commands.dryRun(options, in: context)
                 return .finished
             }
-            return try Training.train(
-                options, on: communicator, console: console, shouldStop: { StopSignal.hasArrived })
+            return try Training.train(options, in: context)
         }
     }
 }

@@ -4,18 +4,18 @@ import Runs
 
 struct Init: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Writes a configuration for an objective, with its main keys and what they say.",
+        abstract: "Writes a configuration file with the main keys of an objective and their descriptions.",
         discussion: """
-            The file runs as it is, once it is told where the jets are:
+            The configuration is complete except for the paths of the data:
 
               kaon init first --objective mpm_v2
-              kaon pretrain first.yaml data.train=[train.h5] data.validation=[val.h5]
+              kaon pretrain first.yaml 'data.train=[train.h5]' 'data.validation=[val.h5]'
             """)
 
-    @Argument(help: "The name of the run; the file is NAME.yaml.")
+    @Argument(help: "Name of the run; the file is NAME.yaml.")
     var name: String
 
-    @Option(help: "What is trained.")
+    @Option(help: "Training objective.")
     var objective = ObjectiveOptions.Name.mpmV2
 
     func run() throws {

@@ -6,14 +6,15 @@ struct Pretrain: ParsableCommand {
         abstract: "Pre-trains a backbone on unlabelled jets.",
         discussion: """
             Writes config.yaml, metrics.csv, kaon.log, fitted.h5, event files for TensorBoard and checkpoints/ into \
-            run.directory. Started again with \
-            the same directory, the run goes on from its latest checkpoint (run.resume=auto), exactly as if it \
-            had never stopped.
+            run.directory. If the directory already contains checkpoints, the run resumes from the latest one \
+            (run.resume=auto), exactly as if it had never stopped.
 
-            SIGTERM, SIGINT (Ctrl-C) and SIGUSR1 ask the run to stop: it ends its step, writes a checkpoint \
-            and exits with code \(Launch.stoppedExitCode). Under mpirun send SIGUSR1 to mpirun, which passes \
-            it on; at SIGTERM and Ctrl-C mpirun kills the ranks a second later. Other exit codes: 0 when all \
-            steps are done, 1 after an error, 64 for a wrong command line.
+              mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
+
+            On SIGTERM, SIGINT (Ctrl-C) or SIGUSR1 the run completes its step, writes a checkpoint and exits with code \
+            \(Launch.stoppedExitCode). Under mpirun, send SIGUSR1 to mpirun, which forwards it; after SIGTERM or Ctrl-C \
+            mpirun kills the ranks within a second. Other exit codes: 0 after the last step, 1 after an error, 64 for an \
+            invalid command line.
             """)
 
     @OptionGroup var arguments: ConfigurationArguments

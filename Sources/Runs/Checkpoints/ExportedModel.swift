@@ -6,36 +6,36 @@ import Safetensors
 import System
 import Tensors
 
-/// What of a model `kaon export` writes.
+/// Part of a model that `kaon export` writes.
 package enum ExportedPart: String, Sendable {
-    /// The network that downstream tasks build on, and what turns jets into its inputs.
+    /// The network that downstream tasks build on, with the preprocessing of its inputs.
     case backbone
-    /// All parameters, and all that the objective knows besides.
+    /// All parameters and the state of the objective.
     case model
 }
 
-/// A safetensors file with a model: one that `kaon export` has written, or one with the same names from elsewhere.
+/// A model in a safetensors file, written by `kaon export` or by another program with the same names.
 ///
-/// Tensors are parameters by their names, what was learned from the data under `preprocessing/`, and what the
-/// objective knows besides its parameters under `objective/`. The metadata has the rest.
+/// The tensors are parameters under their names, the preprocessing under `preprocessing/`, and the state of the objective
+/// under `objective/`. Everything else is in the metadata.
 package struct ExportedModel {
-    /// The metadata's keys.
+    /// Keys of the metadata.
     package enum Key {
         package static let (version, format, contents, names) = ("kaon", "kaon_format", "contents", "names")
         package static let (configuration, backbone, step) = ("configuration", "backbone", "step")
         package static let (preprocessing, features, classes) = ("preprocessing", "features", "classes")
     }
 
-    /// What `kaon_format` counts.
+    /// Version of the format, `kaon_format`.
     package static let format = "1"
 
     private let file: SafetensorsFile
     private let names: ParameterNames
 
-    /// Whether a path is taken for such a file; by its name, as `kaon export` asks for it.
+    /// True if a path has the extension of such a file, which `kaon export` requires.
     package static func isExport(_ path: String) -> Bool { path.hasSuffix(".safetensors") }
 
-    /// Reads a file. Throws `SafetensorsError`, or `KaonError` at one of a later kaon.
+    /// Reads a file. Throws `SafetensorsError`, or `KaonError` for another format.
     package init(contentsOf path: String) throws {
         file = try SafetensorsFile(contentsOf: path)
         if let found = file.metadata[Key.format], found != Self.format {
@@ -44,12 +44,12 @@ package struct ExportedModel {
         names = file.names.contains("csts_emb.weight") ? .jetssl : .kaon
     }
 
-    /// The configuration that the model was trained with. Throws `KaonError` where the file has none.
+    /// Configuration of the training run. Throws `KaonError` if the file has none.
     package var configuration: String {
         get throws { try text(Key.configuration) }
     }
 
-    /// What the model knows besides its weights. Throws `KaonError`, `JetError` or `SafetensorsError`.
+    /// Fitted state besides the weights. Throws `KaonError`, `JetError` or `SafetensorsError`.
     package var fittedState: FittedState {
         get throws {
             let classes = try file.metadata[Key.classes] == nil ? nil : JetClasses(list(Key.classes))
@@ -94,21 +94,21 @@ package struct ExportedModel {
         }
     }
 
-    /// Reads all weights of a model. Throws `KaonError` unless the file has those and no others.
+    /// Reads all weights of a model. Throws `KaonError` unless the file has exactly these.
     package func readWeights(into parameters: ParameterStore) throws {
         try checkSurplus(parameters)
         for parameter in parameters.parameters { try read(parameter, into: parameters.values) }
     }
 
-    /// Reads the weights of a group of parameters, which the file may have among others.
+    /// Reads the weights of one parameter group; the file may contain others.
     package func readWeights(into parameters: ParameterStore, group: String) throws {
         for part in parameters.groups where part.name == group {
             for parameter in parameters.parameters[part.parameters] { try read(parameter, into: parameters.values) }
         }
     }
 
-    /// Reads the weights that a run begins with: those of the whole model, or those of its backbone alone. The number
-    /// of parameters that were read. Throws `KaonError` where the file has a part of either, or others.
+    /// Reads initial weights, of the whole model or of its backbone alone, and returns the number of parameters read.
+    /// Throws `KaonError` if the file has only a part of these, or others.
     package func readInitialWeights(into parameters: ParameterStore) throws -> Int {
         try checkSurplus(parameters)
         let isWhole = parameters.parameters.contains { !Self.isBackbone($0) && stored($0.name) != nil }
@@ -117,12 +117,12 @@ package struct ExportedModel {
         return wanted.count
     }
 
-    /// What a network declares under these names is its backbone, whatever the objective.
+    /// True for parameters of the backbone, which have these names for every objective.
     private static func isBackbone(_ parameter: Parameter) -> Bool {
         parameter.name.hasPrefix("embedding.") || parameter.name.hasPrefix("encoder.")
     }
 
-    /// The name in the file; nil where it is not there.
+    /// The name in the file; nil if it is missing there.
     private func stored(_ parameter: String) -> String? {
         names.name(of: parameter).flatMap { file.names.contains($0) ? $0 : nil }
     }
@@ -170,7 +170,7 @@ package struct ExportedModel {
 }
 
 extension ExportedModel: CustomStringConvertible {
-    /// What `kaon inspect` says of the file.
+    /// The description that `kaon inspect` prints.
     package var description: String {
         func shown(_ key: String) -> String? { file.metadata[key].map { "\(key): \($0)\n" } }
         let rows = file.names.map { name in

@@ -1,11 +1,11 @@
-/// Whose names parameters have in an exported file.
+/// Naming scheme of the parameters in an exported file.
 package enum ParameterNames: String, CaseIterable, Sendable {
-    /// Those of kaon: `encoder.layers.3.attention.qkv.weight`.
+    /// Names in kaon: `encoder.layers.3.attention.qkv.weight`.
     case kaon
-    /// Those of the authors' public PyTorch code, in the module `JetBackbone`: `encoder.layers.3.attn.fn.attn_in_w`.
+    /// Names in the module `JetBackbone` of the authors' public PyTorch code: `encoder.layers.3.attn.fn.attn_in_w`.
     case jetssl
 
-    /// The name of a parameter of a backbone of transformer blocks, given by its name in kaon; nil where there is none.
+    /// The name of a parameter of a backbone with transformer blocks, given its name in kaon; nil if it has none.
     package func name(of parameter: String) -> String? {
         guard self == .jetssl else { return parameter }
         let whole = [
@@ -19,7 +19,7 @@ package enum ParameterNames: String, CaseIterable, Sendable {
         return Self.blockNames[String(match.2)].map { match.1 + $0 }
     }
 
-    /// Registers have one more extent, for the jets that they are repeated for.
+    /// The shape of a parameter in the file: registers have an additional dimension of size 1 for the jets.
     package func shape(_ shape: [Int], of parameter: String) -> [Int] {
         self == .jetssl && parameter == "encoder.registers" ? [1] + shape : shape
     }

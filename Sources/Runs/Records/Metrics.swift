@@ -1,26 +1,25 @@
 import Foundation
 import System
 
-/// A row of `metrics.csv`; what was not measured at this step is nil and stays empty.
+/// A row of `metrics.csv`; values that were not measured at this step are nil and their fields empty.
 package struct MetricsRow: Equatable {
     package var step: Int
     package var epoch: Int
     package var jets: Int
     package var train: Training?
-    /// The same columns over the validation files.
+    /// Validation values of the same columns as `train.losses`.
     package var validation: [Double?]?
 
-    /// What is known from the steps since the last row.
+    /// Measurements of the steps since the last row.
     package struct Training: Equatable {
-        /// What each column is at these steps, the total first; nil where it was not asked for, or all steps were
-        /// skipped.
+        /// Mean of each column, the total first; nil if it was not computed or all steps were skipped.
         package var losses: [Double?]
         package var learningRate: Double
         package var gradientNorm: Double
         package var jetsPerSecond: Double
-        /// The mean time of a step in which a rank waited for its jets [ms].
+        /// Mean time per step that a rank waits for its jets [ms].
         package var dataWait: Double
-        /// Steps whose loss or gradient was not finite.
+        /// Number of steps whose loss or gradient was not finite.
         package var skippedSteps: Int
 
         package init(
@@ -45,30 +44,30 @@ package struct MetricsRow: Equatable {
     }
 }
 
-/// `metrics.csv` of a run: a header and complete lines only.
+/// `metrics.csv` of a run: a header line and complete rows only.
 package final class MetricsFile: Sendable {
     private let columns: Columns
     private let file: AppendedFile
-    /// The rows that were there and stay, as their fields.
+    /// Fields of the existing rows that are kept.
     package let kept: [[String]]
-    /// The step of the first row that was there and is gone; nil where all stay.
+    /// Step of the first existing row that is removed; nil if all are kept.
     package let firstGone: Int?
-    /// Rows that should have been there and were not, or could not be read.
+    /// Number of expected rows that are missing or damaged.
     package let missing: Int
 
-    /// Opens the file to append, after its first `rows` rows: those after them a resumed run writes again.
+    /// Opens the file for appending after its first `rows` rows; a resumed run writes the later ones again.
     ///
-    /// Where a part of them is damaged or gone, the others stay up to the step that the run goes on from. Throws
-    /// `KaonError` where the file cannot be read or written, or has other columns.
+    /// If some of the rows are damaged or missing, the others up to `step` are kept. Throws `KaonError` if the file cannot
+    /// be read or written, or has other columns.
     ///
     /// - Parameters:
-    ///   - columns: what training and validation tell, such as `total_loss`, which is the first.
-    ///   - step: the step that the run goes on from.
+    ///   - columns: columns of both training and validation, `total_loss` first.
+    ///   - step: the step from which the run continues.
     package init(path: String, columns: [String], keeping rows: Int, upTo step: Int) throws {
         self.columns = Columns(columns)
         let names = self.columns.names
         let header = names.joined(separator: ",")
-        // What follows the last line break is a line that was cut short.
+        // The text after the last line break is an incomplete line.
         let lines = try Self.text(of: path).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
         if rows > 0, let first = lines.first, first != header {
             throw KaonError(
@@ -85,43 +84,43 @@ package final class MetricsFile: Sendable {
         file = try AppendedFile(path: path)
     }
 
-    /// What the file says, empty where there is none; bytes that are no text are replaced. Throws `KaonError`.
+    /// Text of the file, empty if it is missing; bytes that are not UTF-8 are replaced. Throws `KaonError`.
     private static func text(of path: String) throws -> String {
         do {
             return String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
         } catch CocoaError.fileReadNoSuchFile {
             return ""
         } catch {
-            throw KaonError("cannot read \(path): \(reason(error)); mend that or move the file away")
+            throw KaonError("cannot read \(path): \(reason(error)); fix that or move the file away")
         }
     }
 
-    /// Appends a row, after those that could not be written before; one that cannot be written is kept.
+    /// Appends a row, after any that could not be written before; on failure it is kept for the next write.
     package func write(_ row: MetricsRow) throws {
         try file.write(Data((columns.fields(row).joined(separator: ",") + "\n").utf8))
     }
 
-    /// The numbers of a row under the names of their columns, without those that say where in the run it stands.
+    /// The values of a row by column name, without step, epoch and jets.
     package func scalars(_ fields: [String]) -> [(name: String, value: Double)] {
         zip(columns.names, fields).dropFirst(Columns.places).compactMap { name, field in
             Double(field).map { (name, $0) }
         }
     }
 
-    /// The same of a row that is yet to be written.
+    /// The same for a row that is not written yet.
     package func scalars(_ row: MetricsRow) -> [(name: String, value: Double)] { scalars(columns.fields(row)) }
 
     /// Writes the rows that could not be written before.
     package func flush() throws { try file.flush() }
 
-    /// Brings the rows to the disk, before a checkpoint counts on them.
+    /// Flushes the rows to disk; a checkpoint relies on them.
     package func synchronize() throws { try file.synchronize() }
 }
 
 extension MetricsFile {
     /// The columns of `metrics.csv`.
     private struct Columns {
-        /// Columns that say where in the run a row stands: step, epoch, jets.
+        /// Number of columns for the position in the run: step, epoch, jets.
         static let places = 3
         let names: [String]
         private let count: Int
@@ -132,7 +131,7 @@ extension MetricsFile {
                 + ["learning_rate", "gradient_norm", "skipped_steps", "jets_per_second", "data_wait_ms"]
         }
 
-        /// The fields of a row, empty where it has no value.
+        /// The fields of a row, empty without a value.
         func fields(_ row: MetricsRow) -> [String] {
             func texts(_ values: [Double?]?, count: Int) -> [String] {
                 invariant(

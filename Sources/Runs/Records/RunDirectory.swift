@@ -1,15 +1,14 @@
 import Foundation
 import System
 
-/// The folder of a run: `config.yaml`, `metrics.csv`, `kaon.log`, `checkpoints/`. Rank 0 alone touches it.
+/// Directory of a run: `config.yaml`, `metrics.csv`, `kaon.log`, `checkpoints/`. Only rank 0 writes to it.
 ///
-/// A lock, released by the system when the process ends however it ends, keeps a second run out.
+/// A lock, which the system releases when the process ends, keeps a second run out.
 package final class RunDirectory: Sendable {
     package let path: String
     private let lock: FileLock
 
-    /// Creates the folder where needed and takes the lock; throws `KaonError` when it cannot be written
-    /// to or another run uses it.
+    /// Creates the folder if needed and takes the lock. Throws `KaonError` if it is not writable or another run uses it.
     package init(_ path: String) throws {
         self.path = path
         do {
@@ -36,7 +35,7 @@ package final class RunDirectory: Sendable {
         removeUnfinishedFiles()
     }
 
-    /// What a killed run was about to write would only take space.
+    /// Removes temporary files of a killed run.
     private func removeUnfinishedFiles() {
         for folder in [path, path + "/checkpoints"] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
@@ -49,7 +48,7 @@ package final class RunDirectory: Sendable {
     package var metrics: String { path + "/metrics.csv" }
     package var log: String { path + "/kaon.log" }
 
-    /// The trace that a rank writes of some steps.
+    /// Path of the trace of some steps of a rank.
     package static func trace(rank: Int, steps: ClosedRange<Int>, in path: String) -> String {
         "\(path)/trace-steps-\(steps.lowerBound)-\(steps.upperBound).rank-\(rank).json"
     }
@@ -60,8 +59,8 @@ package final class RunDirectory: Sendable {
         path + "/checkpoints/step-" + String(format: "%08d", step) + ".h5"
     }
 
-    /// The checkpoint to continue from, if there is one: what `checkpoints/latest` points to, or is, where a
-    /// copy of the folder turned the link into a file; without it the one of the most steps.
+    /// The checkpoint to continue from, if any: the target of `checkpoints/latest`, or that file itself if copying the
+    /// folder has turned the link into a file; without it the checkpoint with the most steps.
     package var latestCheckpoint: String? { Self.latestCheckpoint(in: path) }
 
     private static func latestCheckpoint(in path: String) -> String? {
@@ -74,11 +73,11 @@ package final class RunDirectory: Sendable {
         return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".h5") }.max().map { folder + $0 }
     }
 
-    /// The checkpoints to continue from, the one to prefer first: `latestCheckpoint`, those of fewer steps, and
-    /// at last those of more, which an earlier course of the run may have left.
+    /// The checkpoints to continue from, in order of preference: `latestCheckpoint`, those with fewer steps, then those
+    /// with more, which may be left from an abandoned continuation of the run.
     package var checkpointCandidates: [String] { Self.checkpointCandidates(in: path) }
 
-    /// The same of any folder, which may not be there; for every rank.
+    /// The same for any folder, which may be missing; callable on every rank.
     package static func checkpointCandidates(in path: String) -> [String] {
         guard let latest = latestCheckpoint(in: path) else { return [] }
         let paths = checkpointSteps(in: path).reversed().map { checkpoint(step: $0, in: path) }
@@ -86,16 +85,16 @@ package final class RunDirectory: Sendable {
         return Array(paths[place...] + paths[..<place])
     }
 
-    /// The steps of the checkpoints in a folder, rising.
+    /// Steps of the checkpoints in a folder, ascending.
     private static func checkpointSteps(in path: String) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
         return names.compactMap { $0.wholeMatch(of: /step-(\d{8,18})\.h5/).map { Int($0.1)! } }.sorted()
     }
 
-    /// Lets `checkpoints/latest` point to a checkpoint, atomically.
+    /// Points `checkpoints/latest` to a checkpoint, atomically.
     package func setLatest(step: Int) throws { try setLink("latest", step: step) }
 
-    /// Lets `checkpoints/best` point to a checkpoint, atomically.
+    /// Points `checkpoints/best` to a checkpoint, atomically.
     package func setBest(step: Int) throws { try setLink("best", step: step) }
 
     private func setLink(_ name: String, step: Int) throws {
@@ -103,10 +102,10 @@ package final class RunDirectory: Sendable {
         try linkAtomically(path + "/checkpoints/" + name, to: target)
     }
 
-    /// Removes old checkpoints once that of `step` is complete and the latest.
+    /// Removes old checkpoints after that of `step` is complete and the latest.
     ///
-    /// There stay the last `count` up to it, those at multiples of `interval`, the best, and those of more steps,
-    /// which belong to another course of the run. A file that cannot be removed only takes space.
+    /// Kept are the last `count` up to it, those at multiples of `interval`, the best, and those with more steps, which
+    /// belong to another continuation of the run. Failures are ignored: the file only takes space.
     package func removeCheckpoints(before step: Int, keepingLast count: Int, every interval: Int?, best: Int?) {
         let old = Self.checkpointSteps(in: path).filter { $0 <= step }.dropLast(max(1, count))
         for old in old where old != best && (interval.map { old % $0 != 0 } ?? true) {
@@ -114,13 +113,12 @@ package final class RunDirectory: Sendable {
         }
     }
 
-    /// Throws `KaonError` where the folder is no longer the one that this run has locked: removed, and
-    /// perhaps made anew by another run.
+    /// Throws `KaonError` if the folder that this run has locked was removed or replaced.
     package func checkIsOwn() throws {
         guard lock.isInPlace else { throw KaonError("the run directory \(path) was removed or replaced") }
     }
 
-    /// The space that is left for checkpoints, in words.
+    /// Free space for checkpoints, in words.
     package var freeSpace: String {
         guard let bytes = System.freeSpace(at: path) else { return "the free space is not known" }
         return "\(rounded(bytes / 1e6, decimals: bytes < 1e7 ? 2 : 0)) MB are free there"

@@ -5,26 +5,29 @@ import Objectives
 import System
 import Tensors
 
-/// What rank 0 writes while a run goes on: metrics, for TensorBoard too, and checkpoints. Other ranks have one that does
-/// nothing.
+/// Output of rank 0 during a run: metrics, TensorBoard events and checkpoints. On other ranks it does nothing.
 package final class TrainingRecords {
     private let metrics: MetricsFile?
     private let tensorBoard: TensorBoardFile?
     private let histogramInterval: Int?
     private let saver: CheckpointSaver?
     private let console: Console
-    /// What the checkpoints have besides what changes from step to step.
+    private let objective: any Objective
+    private let optimizer: any Optimizer
+    /// Preprocessing and classes, which checkpoints contain.
     private let fitted: FittedState
-    private var lacksRoom = false
+    /// True after a failed write of which a warning was printed.
+    private var hasWarned = false
 
     /// - Parameters:
-    ///   - directory: the run's folder on rank 0, nil elsewhere.
-    ///   - state: where the run stands.
+    ///   - directory: the run directory on rank 0; nil on other ranks.
+    ///   - order: the order of the training jets, which checkpoints record.
     package init(
-        _ directory: RunDirectory?, _ objective: any Objective, _ optimizer: any Optimizer, _ state: TrainingState,
-        fitted: FittedState, order: JetOrder, options: RunOptions, console: Console
+        _ directory: RunDirectory?, _ options: RunOptions, _ objective: any Objective, _ run: PreparedRun,
+        order: JetOrder, console: Console
     ) throws {
-        self.fitted = fitted
+        (self.objective, self.console, optimizer, fitted) = (objective, console, run.optimizer, run.fitted)
+        let state = run.state
         let columns = ["total_loss"] + objective.terms.map(\.column) + objective.monitors
         let metrics = try directory.map {
             try MetricsFile(path: $0.metrics, columns: columns, keeping: state.rows, upTo: state.step)
@@ -33,31 +36,30 @@ package final class TrainingRecords {
         if let metrics, metrics.missing > 0 {
             console.warn(
                 "\(plural(metrics.missing, "row")) of \(directory!.metrics) before step \(state.step) "
-                    + "\(metrics.missing == 1 ? "is" : "are") damaged or gone; the others stay")
+                    + "\(metrics.missing == 1 ? "is" : "are") damaged or missing; the others are kept")
         }
-        self.console = console
         let board = options.training.tensorBoard
         histogramInterval = directory == nil || !board.enabled ? nil : board.histogramInterval
         tensorBoard = board.enabled
             ? try directory.map { try Self.tensorBoard($0, metrics!, state, configuration: options.resolved) } : nil
         saver = directory.map {
             CheckpointSaver(
-                $0, metrics!, state, TrainedValues(of: optimizer),
+                $0, metrics!, state, TrainedValues(of: run.optimizer),
                 order: order, options: options, console: console)
         }
     }
 
-    /// The rows of `metrics.csv` that were there and stay; nil on other ranks than 0.
+    /// Number of rows of `metrics.csv` from before that were kept; nil on ranks other than 0.
     package var rows: Int? { metrics?.kept.count }
 
-    /// The time that the slowest checkpoint took [s]; 0 on other ranks than 0.
+    /// Longest time that a checkpoint took [s]; 0 on ranks other than 0.
     package var slowestSave: Double { saver?.slowestSave ?? 0 }
 
-    /// Begins an event file from which on only those rows count that `metrics.csv` has kept.
+    /// Starts an event file that replaces what earlier files have after the rows that `metrics.csv` keeps.
     private static func tensorBoard(
         _ directory: RunDirectory, _ metrics: MetricsFile, _ state: TrainingState, configuration: String
     ) throws -> TensorBoardFile {
-        // A row that only the end of the run before had asked for stands at the step that it ended with.
+        // The last row of the earlier run, written only because the run ended, is at its last step.
         let first = min(metrics.firstGone ?? .max, state.step + 1)
         let file = try TensorBoardFile(in: directory.path, purging: first)
         try file.write(text: configuration, name: "configuration", step: state.step)
@@ -68,7 +70,7 @@ package final class TrainingRecords {
         return file
     }
 
-    /// Appends a row of metrics. Where there is no room for it, it waits for the next.
+    /// Appends a row of metrics; one that cannot be written is kept and written with the next.
     package func write(_ row: MetricsRow) {
         guard let metrics else { return }
         attempt([
@@ -77,9 +79,12 @@ package final class TrainingRecords {
         ])
     }
 
-    /// Writes the distributions of gradients and weights of the parameters that have learned, where they are due.
-    package func writeHistograms(_ parameters: ParameterStore, factors: [Double], step: Int) {
+    /// Writes histograms of gradients and weights, if they are due at this step.
+    ///
+    /// - Parameter factors: learning-rate factors of the parameter groups; those of factor 0 are left out.
+    package func writeHistograms(factors: [Double], step: Int) {
         guard let tensorBoard, let histogramInterval, step % histogramInterval == 0 else { return }
+        let parameters = objective.parameters
         let learning = zip(parameters.groups, factors).filter { $1 > 0 }
             .flatMap { group, _ in parameters.parameters[group.parameters] }
         func histograms(_ name: String, _ tensor: Tensor) -> [(name: String, histogram: ValueHistogram)] {
@@ -94,41 +99,32 @@ package final class TrainingRecords {
         }])
     }
 
-    /// Does each, and warns of the first that fails, once until all have succeeded again.
+    /// Runs each write; warns of the first failure, and not again before all have succeeded.
     private func attempt(_ works: [() throws -> Void]) {
         var failure: (any Error)?
         for work in works {
             do { try work() } catch { failure = failure ?? error }
         }
-        if let failure, !lacksRoom {
-            console.warn("\(failure); training goes on, and the rows wait until they can be written")
+        if let failure, !hasWarned {
+            console.warn("\(failure); training continues, and the rows will be written as soon as that is possible")
         }
-        lacksRoom = failure != nil
+        hasWarned = failure != nil
     }
 
-    /// Writes a checkpoint in the background and makes it the latest; a failure is told as a warning.
-    package func startSaving(
-        _ objective: any Objective, _ optimizer: any Optimizer, _ state: TrainingState, validationLoss: Double?
-    ) {
-        saver?.start(content(objective, optimizer, state, validationLoss))
+    /// Writes a checkpoint in the background and makes it the latest; a failure is a warning.
+    package func startSaving(_ state: TrainingState, validationLoss: Double?) {
+        saver?.start(content(state, validationLoss))
     }
 
-    /// Writes a checkpoint that nothing comes after; collective. Throws `AgreedError`.
-    package func saveLast(
-        _ objective: any Objective, _ optimizer: any Optimizer, _ state: TrainingState, validationLoss: Double?,
-        on communicator: Communicator
-    ) throws {
-        _ = try communicator.onRoot {
-            try saver?.saveNow(content(objective, optimizer, state, validationLoss))
-        }
+    /// Writes the last checkpoint before the run ends; collective. Throws `AgreedError`.
+    package func saveLast(_ state: TrainingState, validationLoss: Double?, on communicator: Communicator) throws {
+        _ = try communicator.onRoot { try saver?.saveNow(content(state, validationLoss)) }
     }
 
-    /// Waits for the checkpoint that is on its way.
+    /// Waits for the checkpoint that is being written.
     package func finishSaving() { saver?.finish() }
 
-    private func content(
-        _ objective: any Objective, _ optimizer: any Optimizer, _ state: TrainingState, _ validationLoss: Double?
-    ) -> CheckpointSaver.Content {
+    private func content(_ state: TrainingState, _ validationLoss: Double?) -> CheckpointSaver.Content {
         var fitted = fitted
         fitted.objective = objective.state
         return CheckpointSaver.Content(
@@ -139,7 +135,7 @@ package final class TrainingRecords {
 }
 
 extension JetOrder {
-    /// All that the order of the jets follows from, but the lengths of the single files.
+    /// Everything that determines the order of the jets except the lengths of the individual files.
     package var summary: String {
         "batches of \(batchSize) of \(count) jets, \(shuffle ? "shuffled" : "unshuffled"), seed \(seed), "
             + "files of \(layout.blockCount) blocks of up to \(layout.blockRows) jets"

@@ -1,9 +1,9 @@
 import Foundation
 
-/// A message in the wire format of Protocol Buffers, field by field
-/// ([the encoding](https://protobuf.dev/programming-guides/encoding)).
+/// A message in the wire format of Protocol Buffers
+/// ([encoding](https://protobuf.dev/programming-guides/encoding)).
 ///
-/// Fields that hold zero are written too, which every reader takes.
+/// Fields with value zero are written too, which every reader accepts.
 package struct ProtobufMessage {
     private(set) var bytes = Data()
 
@@ -35,7 +35,7 @@ package struct ProtobufMessage {
     /// `string` or `bytes`.
     package mutating func add(_ field: Int, _ text: String) { add(field, Data(text.utf8)) }
 
-    /// A message in a field.
+    /// An embedded message.
     package mutating func add(_ field: Int, _ message: ProtobufMessage) { add(field, message.bytes) }
 
     /// `repeated double`, packed.

@@ -1,10 +1,10 @@
 import Foundation
 import Safetensors
 
-/// The frame of a record in TensorFlow's files: its length, the masked checksum of the length, the bytes, and their
-/// masked checksum. A reader takes a record that was cut short for the end of the file.
+/// Record format of TensorFlow's files: length, masked checksum of the length, content, masked checksum of the content.
+/// Readers treat an incomplete record as the end of the file.
 package enum TFRecord {
-    /// The record with its frame.
+    /// The content as a complete record.
     package static func framed(_ content: Data) -> Data {
         func bytes(_ value: some FixedWidthInteger) -> Data { withUnsafeBytes(of: value.littleEndian) { Data($0) } }
         let length = bytes(UInt64(content.count))
@@ -18,7 +18,7 @@ package enum TFRecord {
         return sum.value
     }
 
-    /// Rotated and moved, because a checksum of bytes that hold checksums tells little.
+    /// The checksum rotated and offset, as the format requires for content that itself contains checksums.
     package static func maskedChecksum(_ bytes: Data) -> UInt32 {
         let sum = checksum(bytes)
         return (sum >> 15 | sum << 17) &+ 0xa282_ead8

@@ -1,20 +1,19 @@
 import Foundation
 import System
 
-/// An event file of TensorBoard, `events.out.tfevents.<seconds>.<host>`, which shows while a run goes on what its
-/// `metrics.csv` has, under the same names.
+/// Event file of TensorBoard, `events.out.tfevents.<seconds>.<host>`, with the values of `metrics.csv` under the same names.
 ///
-/// Every start of a run writes a file of its own, since what is in a file cannot be taken back: it begins with a note
-/// from which step on the files before it no longer count.
+/// Every start of a run creates a new file, because written events cannot be removed: it begins with an event that discards
+/// the events of earlier files from a step on.
 package final class TensorBoardFile {
     private let file: AppendedFile
     private let now: () -> Double
 
-    /// Begins a file in a folder, the last one there in the order of names, in which TensorBoard reads them.
+    /// Creates a file whose name is the last in the folder: TensorBoard reads files in the order of their names.
     ///
     /// - Parameters:
-    ///   - purging: the step from which on what earlier files have does not count.
-    ///   - now: the seconds since 1970.
+    ///   - purging: the step from which on events of earlier files are discarded.
+    ///   - now: a clock, seconds since 1970.
     package init(
         in folder: String, purging step: Int, host: String = ProcessInfo.processInfo.hostName,
         now: @escaping () -> Double = { Date().timeIntervalSince1970 }
@@ -23,7 +22,7 @@ package final class TensorBoardFile {
         let times = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap { name in
             name.prefixMatch(of: /events\.out\.tfevents\.(\d{10})\./).flatMap { Int($0.1) }
         }
-        // Clocks differ between hosts, and two starts may share a second.
+        // Clocks differ between hosts, and two starts may fall into one second.
         let time = max(Int(now()), (times.max() ?? 0) + 1)
         file = try AppendedFile(path: "\(folder)/events.out.tfevents.\(String(format: "%010d", time)).\(host)")
         try write(step: 0) { $0.add(3, "brain.Event:2") }
@@ -34,7 +33,7 @@ package final class TensorBoardFile {
         }
     }
 
-    /// Writes numbers under their names at a step.
+    /// Writes named numbers at a step.
     package func write(_ scalars: [(name: String, value: Double)], step: Int) throws {
         try write(step: step) { event in
             event.add(5, Self.summary(scalars.map { scalar in
@@ -46,9 +45,9 @@ package final class TensorBoardFile {
         }
     }
 
-    /// Writes a text, in which each line stands as it is.
+    /// Writes a text, shown verbatim.
     package func write(text: String, name: String, step: Int) throws {
-        // Four spaces are Markdown's sign for that.
+        // Lines indented by four spaces are verbatim in Markdown.
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { "    " + $0 }
         var plugin = ProtobufMessage()
         plugin.add(1, "text")
@@ -66,7 +65,7 @@ package final class TensorBoardFile {
         try write(step: step) { $0.add(5, summary) }
     }
 
-    /// Writes distributions under their names at a step.
+    /// Writes named histograms at a step.
     package func write(_ histograms: [(name: String, histogram: ValueHistogram)], step: Int) throws {
         try write(step: step) { event in
             event.add(5, Self.summary(histograms.map { entry in
@@ -87,7 +86,7 @@ package final class TensorBoardFile {
         }
     }
 
-    /// Writes what could not be written before.
+    /// Writes events that could not be written before.
     package func flush() throws { try file.flush() }
 
     private static func summary(_ values: [ProtobufMessage]) -> ProtobufMessage {
@@ -96,7 +95,7 @@ package final class TensorBoardFile {
         return summary
     }
 
-    /// Fields 3, 5 and 7 of an event are its content: the version of the file, a summary, the log of the session.
+    /// Writes an event; its content is field 3 (file version), 5 (summary) or 7 (session log).
     private func write(step: Int, _ content: (inout ProtobufMessage) -> Void) throws {
         var event = ProtobufMessage()
         event.add(1, now())

@@ -1,15 +1,15 @@
 
-/// How many of some values lie in each of thirty bins of equal width between the least and the greatest.
+/// Histogram of values in thirty bins of equal width between the minimum and the maximum.
 package struct ValueHistogram: Equatable {
     package private(set) var minimum = Double.infinity
     package private(set) var maximum = -Double.infinity
     package private(set) var sum = 0.0
     package private(set) var sumOfSquares = 0.0
-    /// One bin where all values are the same.
+    /// Counts by bin; a single bin if all values are equal.
     package private(set) var bins: [Int] = []
     package var count: Int { bins.reduce(0, +) }
 
-    /// Counts the values that are finite; nil where none is.
+    /// Counts the finite values; nil if there are none.
     package init?(_ values: UnsafeBufferPointer<Float>) {
         for value in values where value.isFinite {
             let value = Double(value)
@@ -26,7 +26,7 @@ package struct ValueHistogram: Equatable {
         }
     }
 
-    /// Where each bin ends.
+    /// Upper edge of each bin.
     package var upperEdges: [Double] {
         (1...bins.count).map { minimum + (maximum - minimum) * Double($0) / Double(bins.count) }
     }

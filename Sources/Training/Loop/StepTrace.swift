@@ -5,17 +5,17 @@ import MPI
 import System
 import Tensors
 
-/// What one rank does during some steps, as a file that chrome://tracing and Perfetto draw
-/// ([the format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU)).
+/// Timeline of one rank during some steps, in the file format of chrome://tracing and Perfetto
+/// ([description](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU)).
 ///
-/// The training loop has a row of nested bars: steps, their phases, the operations. Below it are the messages of
-/// gradients that are on their way, one row each. Only the training loop's thread may write to a trace.
+/// The training loop has one row of nested bars: steps, their phases, and operations. The rows below show the gradient
+/// messages in flight. Only the thread of the training loop may write to a trace.
 package final class StepTrace: SumObserver {
     private struct Event: Encodable {
         var name: String
         var cat: String
         var ph = "X"
-        /// Begin and duration [µs].
+        /// Start and duration [µs].
         var ts = 0.0
         var dur: Double?
         var pid: Int
@@ -41,18 +41,18 @@ package final class StepTrace: SumObserver {
         let traceEvents: [Event]
     }
 
-    /// The steps that are recorded, counted from 1.
+    /// The recorded steps, counted from 1.
     package let steps: ClosedRange<Int>
     private let rank: Int
     private let origin = ContinuousClock.now
     private var events: [Event] = []
-    /// The step that is being recorded, its begin and its first event.
+    /// The step that is being recorded, its start and the index of its first event.
     private var current: (step: Int, begin: Double, first: Int)?
-    /// Where the last bar began or ended: an operation that is noted at its end did not begin before.
+    /// Time of the last start or end of a bar; an operation, which is noted at its end, cannot start earlier.
     private var floor = 0.0
     private var begins: [Int: (time: Double, elements: Int)] = [:]
 
-    /// Where the operations of a tape are noted, while a step is recorded.
+    /// Profile for the tapes of a recorded step.
     private(set) lazy var operations: OperationProfile = {
         let profile = OperationProfile()
         profile.onLap = { [unowned self] in noteOperation($0, from: $1, to: $2, operations: $3) }
@@ -66,14 +66,14 @@ package final class StepTrace: SumObserver {
     package var isRecording: Bool { current != nil }
     package var isEmpty: Bool { events.isEmpty }
 
-    /// A step begins; it is recorded if it is one of those that were asked for.
+    /// Starts a step, which is recorded if it is in `steps`.
     package func begin(step: Int) {
         guard steps.contains(step) else { return }
         floor = time(.now)
         current = (step, floor, events.count)
     }
 
-    /// The step ends, or it is given up and leaves nothing.
+    /// Ends the step; one that is not done is discarded.
     package func end(isDone: Bool = true) {
         guard let (step, begin, first) = current else { return }
         current = nil
@@ -85,7 +85,7 @@ package final class StepTrace: SumObserver {
         }
     }
 
-    /// Does a part of a step, which is a bar of its own.
+    /// Runs a phase of a step, with a bar of its own.
     fileprivate func span<R>(_ name: String, _ work: () throws -> R) rethrows -> R {
         guard isRecording else { return try work() }
         let begin = time(.now)
@@ -97,12 +97,12 @@ package final class StepTrace: SumObserver {
         return try work()
     }
 
-    /// Message `number` of the step's gradients leaves.
+    /// Records the start of gradient message `number` of the step.
     package func sumDidBegin(_ number: Int, elements: Int) {
         if isRecording { begins[number] = (time(.now), elements) }
     }
 
-    /// The loop has noticed that the message has been summed.
+    /// Records that the loop has found the message summed.
     package func sumDidEnd(_ number: Int, inFlight rows: Int) {
         guard let (begin, elements) = begins.removeValue(forKey: number) else { return }
         append(
@@ -130,11 +130,11 @@ package final class StepTrace: SumObserver {
     }
 
     private func time(_ instant: ContinuousClock.Instant) -> Double {
-        // Nanoseconds are the resolution of the clock; a sum of rounded numbers stays within its bar.
+        // Rounded to the resolution of the clock (1 ns), so that nested bars do not exceed their parents.
         (origin.duration(to: instant) / .nanoseconds(1)).rounded() / 1000
     }
 
-    /// Writes what was recorded.
+    /// Writes the recorded steps.
     package func write(to path: String) throws {
         func name(_ kind: String, row: Int, _ text: String) -> Event {
             Event(name: kind, cat: "", ph: "M", pid: rank, tid: row, args: ["name": .text(text)])
@@ -148,7 +148,7 @@ package final class StepTrace: SumObserver {
 }
 
 extension StepTrace? {
-    /// Does a part of a step, which is a bar of its own where a trace is recorded.
+    /// Runs a phase of a step, with a bar of its own if the step is recorded.
     package func span<R>(_ name: @autoclosure () -> String, _ work: () throws -> R) rethrows -> R {
         guard let self, self.isRecording else { return try work() }
         return try self.span(name(), work)

@@ -5,11 +5,11 @@ import Runs
 import System
 import Tensors
 
-/// What `kaon encode` writes of every jet.
+/// Pooling of `kaon encode` over the encodings of a jet.
 package enum EncodingPool: String, CaseIterable, Sendable {
-    /// The output of the backbone for every register and constituent.
+    /// No pooling: the outputs for all registers and constituents.
     case none
-    /// Their mean.
+    /// Mean of the outputs.
     case mean
 }
 
@@ -28,8 +28,8 @@ package struct TrainedBackbone {
         backbone = try Self.read(checkpoint, options, fitted).backbone
     }
 
-    /// Builds the backbone of a checkpoint and reads its weights, and what turns jets into its inputs. Throws
-    /// `KaonError` where the objective has none.
+    /// Builds the backbone of a checkpoint and reads its weights and the state of its inputs. Throws `KaonError` if the
+    /// objective has no backbone.
     package static func read(
         _ checkpoint: String, _ options: RunOptions, _ fitted: FittedState
     ) throws -> (backbone: DownstreamBackbone, parameters: ParameterStore) {
@@ -63,7 +63,7 @@ package struct TrainedBackbone {
 }
 
 extension Tensor {
-    /// The mean of the rows of each jet, zero for a jet without any.
+    /// The mean of the rows of each jet; zero for a jet without rows.
     fileprivate func means(over offsets: Offsets) -> Tensor {
         let scores = Variable(constant: Tensor(repeating: 0, shape: [rows, 1]))
         return Tape(recording: false).weightedPooling(

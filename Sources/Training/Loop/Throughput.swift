@@ -1,7 +1,7 @@
 import Foundation
 import System
 
-/// Jets per second and the time that is left; validation and checkpoints do not count as training.
+/// Jets per second, without the time of validations and checkpoints, and the remaining time of a run.
 package struct Throughput {
     private let now: () -> Double
     private let begin: Double
@@ -11,7 +11,9 @@ package struct Throughput {
     private var jetsAtMark: Int
     private var latest: Double?
 
-    /// Starts to measure after `step` steps and `jets` jets; `now` is a clock in seconds.
+    /// Starts the measurement after `step` steps and `jets` jets.
+    ///
+    /// - Parameter now: a clock [s].
     package init(step: Int, jets: Int, now: @escaping () -> Double = Self.systemClock()) {
         self.now = now
         begin = now()
@@ -20,20 +22,20 @@ package struct Throughput {
         jetsAtMark = jets
     }
 
-    /// The seconds since now.
+    /// A clock that counts the seconds from this call.
     package static func systemClock() -> () -> Double {
         let start = ContinuousClock.now
         return { start.duration(to: .now) / .seconds(1) }
     }
 
-    /// Does work that is not training.
+    /// Runs work whose time does not count as training.
     package mutating func excluding<R>(_ work: () throws -> R) rethrows -> R {
         let start = now()
         defer { excluded += now() - start }
         return try work()
     }
 
-    /// The rate since this was last asked for, or since the start.
+    /// The rate since the last call, or since the start.
     package mutating func jetsPerSecond(upTo jets: Int) -> Double {
         let time = now()
         let rate = Double(jets - jetsAtMark) / max(time - since - excluded, 1e-9)
@@ -41,9 +43,9 @@ package struct Throughput {
         return rate
     }
 
-    /// `step 60/400  loss 6.5665  820 jets/s  1 min 5 s left`.
+    /// The progress line: `step 60/400  loss 6.5665  820 jets/s  1 min 5 s left`.
     package func line(step: Int, of steps: Int, loss: Double) -> String {
-        // All that a step takes, validations and checkpoints included, is expected to go on.
+        // The remaining steps are expected to take as long, including validations and checkpoints.
         let left = (now() - begin) / Double(max(1, step - firstStep)) * Double(steps - step)
         let speed = latest.map { "  \(rounded($0, decimals: $0 < 10 ? 1 : 0)) jets/s" } ?? ""
         return "step \(step)/\(steps)  loss \(rounded(loss, decimals: 4))\(speed)  "

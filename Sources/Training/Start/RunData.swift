@@ -3,12 +3,12 @@ import MPI
 import Runs
 import System
 
-/// The jets of a run: those of `data.train`, and of `data.validation` where there are any.
+/// The jets of a run: those of `data.train`, and of `data.validation` if given.
 package struct RunData {
     package let train: JetDataset
     package let validation: JetDataset?
 
-    /// Opens the files; collective. Throws `AgreedError` where they cannot be used.
+    /// Opens the files; collective. Throws `AgreedError` if they cannot be used.
     package init(_ options: RunOptions, on communicator: Communicator) throws {
         let labels = options.objective.constituentLabels
         train = try JetDataset(
@@ -22,18 +22,19 @@ package struct RunData {
     }
 }
 
-/// The jets of `data.test`; collective. Throws `AgreedError` where there are none or they cannot be used.
+/// Opens the files of `data.test`; collective. Throws `AgreedError` if there are none or they cannot be used.
 ///
 /// - Parameters:
-///   - classes: the names of the classes to look at; nil for those of the configuration.
-///   - constituentLabels: what is read of every constituent besides its features.
+///   - jets: maximum number of jets; nil for all.
+///   - classes: names of the classes to use; nil for those of the configuration.
+///   - constituentLabels: datasets with a label for each constituent to read besides the features.
 package func openTestJets(
     _ options: RunOptions, jets: Int? = nil, classes: [String]? = nil, constituentLabels: [String] = [],
     on communicator: Communicator
 ) throws -> JetDataset {
     try communicator.agree {
         guard !options.data.test.isEmpty else {
-            throw KaonError("there are no jets to look at; give data.test=[test.h5]")
+            throw KaonError("no test data are given; add data.test=[test.h5]")
         }
     }
     return try JetDataset(

@@ -1,0 +1,84 @@
+import Foundation
+import System
+import Tensors
+
+/// Results of `kaon bench`: training steps of a model on synthetic jets, compared with a plain matrix product.
+struct BenchmarkReport: Codable, Sendable {
+    /// Rate of sgemm with M = 4096, N = K = 512, summed over the ranks [GF/s].
+    var gemmGigaflops: Double
+    /// Floating-point operations of forward and backward passes, counted from shapes, per second of whole steps [GF/s].
+    var modelGigaflops: Double
+    /// `modelGigaflops / gemmGigaflops`.
+    var efficiency: Double
+    /// Jets of all ranks per second.
+    var jetsPerSecond: Double
+    /// Time per step that the slowest rank waits after its backward pass, for the gradient sums and for slower ranks
+    /// [ms]; nil on one rank.
+    var exposedCommunicationMilliseconds: Double?
+    /// Time per step of the gradient sums without overlap [ms]; nil on one rank.
+    var communicationMilliseconds: Double?
+    /// Peak memory of a rank, the largest over the ranks [MiB].
+    var peakMemoryMiB: Double
+    var threads: Int
+    var ranks: Int
+    /// Precision of the matrix products: fp32 or bf16.
+    var precision: String
+
+    enum CodingKeys: String, CodingKey {
+        case gemmGigaflops = "gemm_gflops"
+        case modelGigaflops = "model_gflops"
+        case efficiency
+        case jetsPerSecond = "jets_per_second"
+        case exposedCommunicationMilliseconds = "exposed_communication_ms"
+        case communicationMilliseconds = "communication_ms"
+        case peakMemoryMiB = "peak_memory_mib"
+        case threads, ranks, precision
+    }
+}
+
+extension BenchmarkReport {
+    /// One line per figure, under the names of the JSON file.
+    var table: String {
+        var rows: [(String, String)] = [
+            ("gemm_gflops", String(format: "%.1f", gemmGigaflops)),
+            ("model_gflops", String(format: "%.1f", modelGigaflops)),
+            ("efficiency", String(format: "%.3f", efficiency)),
+            ("jets_per_second", String(format: "%.2f", jetsPerSecond)),
+        ]
+        if let exposed = exposedCommunicationMilliseconds, let alone = communicationMilliseconds {
+            rows.append(("exposed_communication_ms", String(format: "%.1f", exposed)))
+            rows.append(("communication_ms", String(format: "%.1f", alone)))
+        }
+        rows += [
+            ("peak_memory_mib", String(format: "%.0f", peakMemoryMiB)),
+            ("threads", "\(threads)"),
+            ("ranks", "\(ranks)"),
+            ("precision", precision),
+        ]
+        return rows.map { $0.padding(toLength: 26, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")
+    }
+
+    /// Writes the figures as JSON.
+    func write(to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try writeAtomically(String(decoding: encoder.encode(self), as: UTF8.self) + "\n", to: path)
+    }
+}
+
+extension OperationProfile {
+    /// One line per kind of operation, by falling time: calls, seconds, share of the time, and the rate of its matrix
+    /// products [GF/s].
+    var table: String {
+        let total = entries.values.reduce(0) { $0 + $1.seconds }
+        func pad(_ name: String) -> String { name.padding(toLength: 26, withPad: " ", startingAt: 0) }
+        return ([pad("operation") + "   calls   seconds   share    GF/s"]
+            + entries.sorted { $0.value.seconds > $1.value.seconds }.map { name, entry in
+                let rate = entry.operations > 0
+                    ? String(format: "%7.1f", entry.operations / entry.seconds / 1e9) : ""
+                return pad(name)
+                    + String(format: "%8d  %8.3f  %5.1f%% ", entry.calls, entry.seconds, 100 * entry.seconds / total)
+                    + rate
+            }).joined(separator: "\n")
+    }
+}

@@ -1,0 +1,110 @@
+import Distributed
+import Foundation
+import HDF5
+import Jets
+import MPI
+import Objectives
+import Runs
+import Supervision
+import System
+
+/// Applies a model to the jets of `data.test` in the precision of its configuration (`parallel.precision`), and writes
+/// `metrics.json` and, for tasks that predict something for every jet, `predictions.h5`. Collective.
+///
+/// Nothing is written if `context` has a reason to stop: the outcome is `stopped`.
+///
+/// - Parameter output: the folder to write to; nil for `evaluation` in the run directory.
+@discardableResult
+package func evaluate(_ model: TrainedModel, output: String?, in context: RunContext) throws -> RunOutcome {
+    let (options, console, communicator) = (model.options, context.console, context.communicator)
+    let dataset = try openTestJets(
+        options, classes: model.fitted.classes?.names, constituentLabels: options.objective.constituentLabels,
+        on: communicator)
+    let loader = try communicator.agree { try model.loader(dataset) }
+    console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
+
+    var evaluator = Evaluator(
+        model.objective, loader, try Sharding(virtualShards: nil, on: communicator),
+        microBatchSize: options.training.microBatchSize,
+        precision: try options.parallel.precision.precision(on: communicator, console: console), in: context)
+    var slowest = 0.0
+    for step in 0..<loader.stepsPerEpoch {
+        context.progress.enter(.summing)
+        let reasons = try communicator.allGather(context.stopReason(reserving: 2 * slowest) ?? "")
+        if let reason = reasons.first(where: { !$0.isEmpty }) {
+            console.endProgress()
+            console.say("stopped by \(reason) during the evaluation; the same command will repeat it")
+            return .stopped
+        }
+        let begin = ContinuousClock.now
+        try evaluator.add(step: step, collectsPredictions: true)
+        let done = min((step + 1) * loader.order.batchSize, dataset.count)
+        console.progress("\(done) of \(dataset.count) jets", isLogged: false)
+        slowest = max(slowest, begin.duration(to: .now) / .seconds(1))
+    }
+    console.endProgress()
+
+    let objective = model.objective
+    let outcome = try evaluator.finish()
+    _ = try communicator.onRoot {
+        let predictions = evaluator.predictions
+        let measures = zip(objective.terms, outcome.means).map { Measure($0.column, $1 ?? 0) }
+            + zip(objective.monitors, outcome.monitors).map { Measure($0, $1) }
+            + objective.measures(of: predictions)
+        let folder = output ?? runFolder(of: model.checkpoint) + "/evaluation"
+        try write(EvaluationReport(model, measures, predictions, jets: dataset.count), predictions, of: model, to: folder)
+        console.say(aligned(measures.map { [$0.name, $0.value.isNaN ? "nan" : String(format: "%.5g", $0.value)] }))
+        console.say("written to \(folder)")
+    }
+    return .finished
+}
+
+/// Evaluates the checkpoint of a finished run that `run.evaluate` names, unless that was done before with the same
+/// checkpoint and jets. If it is stopped, the same command does it on the next start. Collective.
+func evaluateAtEnd(of options: RunOptions, in context: RunContext) throws -> RunOutcome {
+    guard options.run.evaluated != .never, !options.data.test.isEmpty else { return .finished }
+    let folder = options.run.directory + "/checkpoints/"
+    let found = try context.communicator.onRoot { () -> String in
+        let best = folder + "best"
+        let checkpoint = options.run.evaluated == .best && FileManager.default.fileExists(atPath: best)
+            ? best : folder + "latest"
+        let report = EvaluationReport(contentsOf: options.run.directory + "/evaluation/metrics.json")
+        let isDone = try report?.step == Checkpoint.step(of: checkpoint) && report?.test == options.data.test
+        return isDone ? "" : checkpoint
+    }
+    let checkpoint = try context.communicator.broadcast(found ?? "")
+    guard !checkpoint.isEmpty else { return .finished }
+    context.progress.enter(.startUp)
+    // The current configuration of the run counts, not that of the time when the checkpoint was written.
+    let paths = try options.data.test.map { String(decoding: try EvaluationReport.encoder.encode($0), as: UTF8.self) }
+    let overrides = [
+        "data.test=[\(paths.joined(separator: ", "))]", "training.batch_size=\(options.training.batchSize)",
+        "training.micro_batch_size=\(options.training.microBatchSize)",
+        "parallel.precision=\(options.parallel.precision.rawValue)",
+    ]
+    let model = try context.communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    return try evaluate(model, output: nil, in: context)
+}
+
+/// The directory of the run that a checkpoint belongs to, or else the folder that contains it.
+private func runFolder(of checkpoint: String) -> String {
+    let folder = URL(fileURLWithPath: checkpoint).deletingLastPathComponent()
+    return (folder.lastPathComponent == "checkpoints" ? folder.deletingLastPathComponent() : folder).relativePath
+}
+
+private func write(
+    _ report: EvaluationReport, _ predictions: Predictions, of model: TrainedModel, to folder: String
+) throws {
+    do {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+        throw KaonError("cannot create \(folder): \(reason(error))")
+    }
+    try report.write(to: folder + "/metrics.json")
+    guard !predictions.columns.isEmpty else { return }
+    try replaceFile(folder + "/predictions.h5") { root in
+        try root.setAttribute("checkpoint", to: model.checkpoint)
+        if let classes = model.fitted.classes { try root.setAttribute("classes", to: classes.names) }
+        try predictions.write(to: root)
+    }
+}

@@ -1,0 +1,52 @@
+import Foundation
+import Objectives
+import Runs
+import System
+
+/// `metrics.json`.
+struct EvaluationReport: Codable {
+    var checkpoint: String
+    /// The step of the checkpoint; nil for an exported model.
+    var step: Int?
+    /// The files of the jets.
+    var test: [String]
+    var objective: String
+    var jets: Int
+    var measures: [String: Double]
+    var tables: [String: [[Double]]]?
+    var classes: [String]?
+
+    init(_ model: TrainedModel, _ measures: [Measure], _ predictions: Predictions, jets: Int) {
+        checkpoint = model.checkpoint
+        step = try? Checkpoint.step(of: model.checkpoint)
+        test = model.options.data.test
+        objective = model.options.objective.name.rawValue
+        self.jets = jets
+        self.measures = Dictionary(measures.map { ($0.name, $0.value) }) { first, _ in first }
+        tables = predictions.columns.isEmpty ? nil : model.objective.tables(of: predictions)
+        classes = model.fitted.classes?.names
+    }
+
+    /// Reads a file; nil if it is missing or unreadable.
+    init?(contentsOf path: String) {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        guard let data = FileManager.default.contents(atPath: path),
+            let report = try? decoder.decode(EvaluationReport.self, from: data)
+        else { return nil }
+        self = report
+    }
+
+    func write(to path: String) throws {
+        try writeAtomically(String(decoding: Self.encoder.encode(self), as: UTF8.self) + "\n", to: path)
+    }
+
+    static var encoder: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return encoder
+    }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import Jets
+import Objectives
+import System
+
+/// Validation between steps, and early stopping by its loss.
+extension Trainer {
+    /// Validates and prints the losses; returns the columns of the metrics. Collective.
+    func validate(on loader: JetLoader) throws -> [Double?] {
+        let begin = ContinuousClock.now
+        let columns = try trace.span("validation") {
+            try meter.excluding {
+                var evaluation = Evaluator(
+                    objective, loader, sharding, microBatchSize: settings.microBatchSize, precision: precision,
+                    in: context)
+                for step in 0..<loader.stepsPerEpoch { try evaluation.add(step: step) }
+                let outcome = try evaluation.finish()
+                return [objective.total(outcome.means)] + outcome.means + outcome.monitors
+            }
+        }
+        durations.add(validation: begin.duration(to: .now) / .seconds(1))
+        lastValidation = (state.step, columns[0]!)
+        context.console.say(description(ofValidation: columns))
+        return columns
+    }
+
+    /// Expected duration of the validation after the next step, if one is due [s]; before the first, that of as many
+    /// steps as it has batches.
+    var nextValidationTime: Double {
+        guard let validation, (state.step + 1) % settings.validationInterval == 0 else { return 0 }
+        return durations.validation > 0
+            ? 1.5 * durations.validation : Double(validation.stepsPerEpoch) * durations.step
+    }
+
+    /// The validation loss of the current parameters, if it was measured.
+    var validationLoss: Double? { lastValidation?.step == state.step ? lastValidation?.loss : nil }
+
+    /// Updates the lowest validation loss, for early stopping.
+    func noteValidation(_ loss: Double) {
+        if loss < state.lowest ?? .infinity {
+            (state.lowest, state.sinceLowest) = (loss, 0)
+        } else {
+            state.sinceLowest += 1
+        }
+    }
+
+    /// True if the validation loss has not fallen for `early_stopping_patience` validations.
+    var isPatienceSpent: Bool {
+        settings.earlyStoppingPatience.map { state.sinceLowest >= $0 } ?? false
+    }
+
+    /// True if early stopping needs a checkpoint of the current parameters, the best so far.
+    var isBest: Bool {
+        settings.earlyStoppingPatience != nil && state.sinceLowest == 0 && lastValidation?.step == state.step
+    }
+
+    func reportEarlyStop() {
+        let lowest = state.lowest.map { "has not fallen below " + String(format: "%.4f", $0) } ?? "is not a number"
+        context.console.say(
+            "stopped early after \(state.step) of \(settings.steps) steps: the validation loss \(lowest) for "
+                + plural(state.sinceLowest, "validation"))
+    }
+
+    private func description(ofValidation columns: [Double?]) -> String {
+        let names = objective.terms.map(\.name) + objective.monitors
+        let terms = zip(names, columns.dropFirst()).compactMap { name, value in
+            value.map { "\(name) \(String(format: "%.4f", $0))" }
+        }
+        return "step \(state.step): validation loss \(String(format: "%.4f", columns[0]!)) ("
+            + terms.joined(separator: ", ") + ")"
+    }
+}

@@ -1,0 +1,152 @@
+import Configuration
+import HDF5
+import Jets
+import NN
+import Objectives
+import Runs
+import Supervision
+import System
+
+extension PreparedRun {
+    /// Restores the run from its checkpoint, or prepares its first step: initial weights, and fits to the data.
+    /// Collective. Throws `AgreedError`.
+    package init(_ setup: TrainingSetup, from start: StartingPoint, in context: RunContext) throws {
+        let optimizer = setup.options.optimizer.makeOptimizer(for: setup.objective.parameters)
+        if let checkpoint = start.checkpoint {
+            var (fitted, state) = try Self.resume(setup, optimizer, from: checkpoint, in: context)
+            // Rows of another run's metrics do not count here.
+            if !start.isOwn { state.rows = 0 }
+            self.init(fitted: fitted, optimizer: optimizer, state: state)
+        } else {
+            let fitted = try Self.fit(setup, in: context)
+            try Self.readInitialWeights(setup, in: context)
+            self.init(fitted: fitted, optimizer: optimizer, state: TrainingState())
+        }
+    }
+
+    // MARK: - From a checkpoint
+
+    /// Reads a checkpoint into model and optimizer; collective.
+    private static func resume(
+        _ setup: TrainingSetup, _ optimizer: any Optimizer, from checkpoint: String, in context: RunContext
+    ) throws -> (FittedState, TrainingState) {
+        let (options, communicator) = (setup.options, context.communicator)
+        let (fitted, state) = try communicator.agree { try read(checkpoint, setup, optimizer) }
+        context.console.say("continuing from \(checkpoint) at step \(state.step)")
+        let changes = try communicator.agree {
+            try Configuration(yaml: Checkpoint.configuration(of: checkpoint), name: checkpoint)
+                .changes(to: options.configuration)
+        }
+        report(changes, on: context.console)
+        return (fitted, state)
+    }
+
+    private static func read(
+        _ checkpoint: String, _ setup: TrainingSetup, _ optimizer: any Optimizer
+    ) throws -> (FittedState, TrainingState) {
+        let (options, objective) = (setup.options, setup.objective)
+        let order = JetOrder(
+            setup.data.train.numbering,
+            .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle))
+        var fitted: FittedState?
+        do {
+            let state = try Checkpoint.read(from: checkpoint, into: optimizer) {
+                let stored = try FittedState(from: $0)
+                let features = stored.preprocessing.features
+                guard features == options.data.features else {
+                    let names = [features, options.data.features].map { $0.names.joined(separator: ", ") }
+                    throw KaonError(
+                        "\(checkpoint) was trained on the features \(names[0]); data.features is \(names[1])")
+                }
+                guard stored.classes == setup.classes else {
+                    let names = [stored.classes, setup.classes].map { $0?.names.joined(separator: ", ") ?? "none" }
+                    throw KaonError(
+                        "\(checkpoint) was trained on the classes \(names[0]); this run has \(names[1])")
+                }
+                let trainedOn = try $0.stringAttribute("order")
+                guard trainedOn == order.summary else {
+                    throw KaonError(
+                        "\(checkpoint) was trained on \(trainedOn); this run has \(order.summary), so it cannot "
+                            + "continue with the next jet: set model.initial_weights to the checkpoint to start a new "
+                            + "run with its weights")
+                }
+                try objective.restore(stored.objective)
+                fitted = stored
+            }
+            return (fitted!, state)
+        } catch let error as ObjectiveError {
+            throw KaonError("\(checkpoint): \(error)")
+        } catch let error as HDF5Error {
+            throw KaonError("\(error); run.resume may name another checkpoint to continue from")
+        }
+    }
+
+    /// Prints how the configuration differs from that of the checkpoint.
+    private static func report(_ changes: [ConfigurationChange], on console: Console) {
+        let changes = changes.filter { !$0.isIn(["run"]) }
+        if !changes.isEmpty { console.say("changed since then: " + changes.map(\.description).joined(separator: "; ")) }
+        let ignored = changes.filter { $0.isIn(["preprocessing", "tasks.kmeans.fit_jets", "tasks.kmeans.iterations"]) }
+        if !ignored.isEmpty {
+            console.warn(
+                "the checkpoint's preprocessing and tokens are kept; without effect: "
+                    + ignored.map(\.description).joined(separator: "; "))
+        }
+    }
+
+    // MARK: - From the first step
+
+    /// Reads the weights of backbone and tokenizer, and fits preprocessing and objective to the data; collective.
+    private static func fit(_ setup: TrainingSetup, in context: RunContext) throws -> FittedState {
+        let (options, objective, train) = (setup.options, setup.objective, setup.data.train)
+        let (communicator, console) = (context.communicator, context.console)
+        if let backbone = options.backbone, options.objective.fineTuning?.mode != .scratch {
+            try communicator.agree {
+                try Checkpoint.readWeights(
+                    from: backbone, into: objective.parameters, group: DownstreamBackbone.group)
+            }
+            console.say("weights of the backbone from \(backbone)")
+        }
+        if let tokenizer = options.tokenizer, let weights = objective.tokenizerParameters {
+            try communicator.agree { try Checkpoint.readWeights(from: tokenizer, into: weights) }
+            console.say("VQ-VAE from \(tokenizer)")
+        }
+        let file = FittedFile(options, train, on: communicator)
+        if !objective.fitsParameters, let known = try file.read() {
+            try communicator.agree { try objective.restore(known.objective) }
+            console.say("preprocessing and tokens from \(options.run.directory)/fitted.h5")
+            return known
+        }
+        let preprocessing: any Preprocessing
+        if let known = try setup.adoptPretrained(on: communicator) {
+            preprocessing = known
+        } else {
+            console.say("fitting the preprocessing to up to \(options.preprocessing.jets) jets")
+            preprocessing = try options.preprocessing.fit(
+                train, features: options.data.features, seed: options.seed, on: communicator)
+        }
+        // The fits see the noise of every epoch, and no momenta.
+        let loader = JetLoader(
+            dataset: train, preprocessing: preprocessing,
+            order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle),
+            contents: .init(classOfLabel: try communicator.agree { try setup.classes?.indices(in: train) }))
+        context.progress.enter(.startUp)
+        try objective.fit(to: loader, on: communicator) { console.say($0) }
+        context.progress.enter(.startUp)
+        let fitted = FittedState(preprocessing: preprocessing, classes: setup.classes, objective: objective.state)
+        try file.write(fitted)
+        return fitted
+    }
+
+    /// Reads `model.initial_weights`, if given; collective.
+    private static func readInitialWeights(_ setup: TrainingSetup, in context: RunContext) throws {
+        guard let weights = setup.options.initialWeights else { return }
+        let parameters = setup.objective.parameters
+        let count = try context.communicator.agree {
+            try Checkpoint.readInitialWeights(from: weights, into: parameters)
+        }
+        let all = parameters.parameters.count
+        context.console.say(
+            "initial weights\(count < all ? " of the backbone, \(count) of \(all) parameters," : "") from "
+                + "\(weights); preprocessing and tokens are those of this run's data")
+    }
+}

@@ -1,0 +1,78 @@
+import Foundation
+import HDF5
+import MPI
+import Runs
+import Supervision
+import System
+
+/// The checkpoint that a run continues from, if any; the same on all ranks.
+package struct StartingPoint {
+    package let checkpoint: String?
+    /// True if the checkpoint is in the run directory itself, so that the metrics there belong to it.
+    package let isOwn: Bool
+
+    /// Searches the run directory, which only rank 0 has open; collective.
+    package init(_ options: RunOptions, _ directory: RunDirectory?, in context: RunContext) throws {
+        let communicator = context.communicator
+        let found = try communicator.onRoot { try Self.find(options, directory!, context.console) }
+        let path = try communicator.broadcast(found?.path ?? "")
+        checkpoint = path.isEmpty ? nil : path
+        isOwn = try communicator.broadcast([found?.isOwn == true ? 1 : 0])[0] == 1
+    }
+
+    private static func find(
+        _ options: RunOptions, _ directory: RunDirectory, _ console: Console
+    ) throws -> (path: String, isOwn: Bool) {
+        let latest = directory.latestCheckpoint
+        func refusal(_ resume: String, _ advice: String) -> KaonError {
+            KaonError("run.resume is \(resume), but \(options.run.directory) already holds \(latest!); \(advice)")
+        }
+        switch options.run.resume {
+        case .auto:
+            return (try findUndamaged(directory, console) ?? "", true)
+        case .checkpoint(let path):
+            guard !ExportedModel.isExport(path) else {
+                throw KaonError(
+                    "run.resume: \(path) is an exported model, which a run cannot resume from; start a new run with its "
+                        + "weights: model.initial_weights")
+            }
+            func folder(_ path: String) -> URL {
+                URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent()
+            }
+            let isOwn = folder(path) == folder(directory.checkpoint(step: 0))
+            if !isOwn, latest != nil {
+                throw refusal(path, "continue that with run.resume=auto, or give run.directory another folder")
+            }
+            return (path, isOwn)
+        case .never:
+            if latest != nil {
+                throw refusal("never", "remove the run or give run.directory another folder")
+            }
+            return ("", true)
+        }
+    }
+
+    /// The first readable checkpoint of the run, with a warning for every damaged one before it; nil if the run has none.
+    ///
+    /// Throws `KaonError` if all are damaged, and `HDF5Error` if the system cannot deliver an existing file: that may be
+    /// temporary, and an older checkpoint would throw away the training since.
+    private static func findUndamaged(_ directory: RunDirectory, _ console: Console) throws -> String? {
+        let candidates = directory.checkpointCandidates
+        var damages: [String] = []
+        for path in candidates {
+            do {
+                try Checkpoint.verify(path)
+                for damage in damages { console.warn("a checkpoint is damaged: \(damage)") }
+                if !damages.isEmpty { console.warn("the run goes back to \(path)") }
+                return path
+            } catch let error as HDF5Error where [nil, ENOENT].contains(error.systemError) {
+                damages.append("\(error)")
+            }
+        }
+        guard let damage = damages.first else { return nil }
+        let count = candidates.count
+        throw KaonError(
+            "\(count == 1 ? "the only checkpoint" : "each of the \(count) checkpoints") of \(directory.path) is "
+                + "damaged: \(damage); restore a copy of one, or remove the folder to start the run from scratch")
+    }
+}

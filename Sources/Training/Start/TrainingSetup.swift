@@ -1,0 +1,92 @@
+import Distributed
+import HDF5
+import Jets
+import MPI
+import Objectives
+import Runs
+import Supervision
+import System
+import Tensors
+
+/// Data, model and arithmetic of a run as its configuration defines them; training and dry runs begin with it.
+package struct TrainingSetup {
+    package let options: RunOptions
+    package let data: RunData
+    /// The classes that the objective learns; nil if it learns none.
+    package let classes: JetClasses?
+    /// The model, with initial weights.
+    package let objective: any Objective
+    package let sharding: Sharding
+    /// Threads of this rank.
+    package let threads: Int
+    /// Precision of the matrix products.
+    package let precision: Precision
+
+    /// Starts the threads and builds the model; collective. Throws `AgreedError`.
+    package init(
+        _ options: RunOptions, _ data: RunData, _ sharding: Sharding, in context: RunContext
+    ) throws {
+        let communicator = context.communicator
+        (self.options, self.data, self.sharding) = (options, data, sharding)
+        threads = try ComputeThreads.start(options.threads, on: communicator)
+        precision = try options.parallel.precision.precision(on: communicator, console: context.console)
+        classes = options.objective.needsClasses
+            ? try communicator.agree { try JetClasses(options.choice, in: data.train) } : nil
+        objective = options.makeObjective(classes: classes)
+    }
+
+    /// A loader of batches of the configured size; collective.
+    package func loader(
+        _ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool, on communicator: Communicator
+    ) throws -> JetLoader {
+        JetLoader(
+            dataset: dataset, preprocessing: preprocessing,
+            order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: shuffle),
+            contents: .init(
+                momenta: objective.needsMomenta,
+                noiseEpoch: options.objective.fineTuning?.keepsEncodings == true ? 0 : nil,
+                classOfLabel: try communicator.agree { try classes?.indices(in: dataset) }))
+    }
+
+    /// The preprocessing of the checkpoint that the run builds on, whose backbone state the objective takes over; nil if
+    /// the run fits its own. Collective.
+    package func adoptPretrained(on communicator: Communicator) throws -> (any Preprocessing)? {
+        guard let source = options.backbone ?? options.tokenizer else { return nil }
+        return try communicator.agree {
+            let known = try Checkpoint.fittedState(of: source)
+            if options.backbone != nil { try objective.adopt(backbone: known.objective) }
+            return known.preprocessing
+        }
+    }
+
+    /// Prints the start-up report: ranks and threads, libraries, model, data, warnings. Collective.
+    package func report(in context: RunContext) throws {
+        let (communicator, console) = (context.communicator, context.console)
+        let (train, validation) = (data.train, data.validation)
+        let hosts = Set(try communicator.allGather(MPIEnvironment.processorName)).sorted()
+        let terms = objective.terms.filter { $0.weight > 0 }.map { "\($0.weight) × \($0.name)" }
+        console.say(
+            """
+            kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), \
+            products in \(precision.name), on \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")
+            libraries: \(MPIEnvironment.libraryVersion) (threads: \(MPIEnvironment.threadLevel)), \
+            HDF5 \(HDF5Library.version), OpenBLAS for \(BLAS.coreName)
+            model: \(options.objective.name.rawValue), \(objective.parameters.count) parameters; \
+            terms: \(terms.joined(separator: ", "))
+            data: \(train.count) training jets in \(plural(train.paths.count, "file")), \
+            \(validation?.count ?? 0) validation jets; \(train.classNames.count) classes
+            run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
+            """)
+        var warnings = RankPlacement.warnings(try RankPlacement.all(threads: threads, on: communicator))
+        if let warning = EnvironmentWarnings.kernels(BLAS.coreName, better: BLAS.betterCore) { warnings.append(warning) }
+        if communicator.rank == 0, let warning = EnvironmentWarnings.locks(of: options.run.directory) {
+            warnings.append(warning)
+        }
+        if let validation, validation.classNames != train.classNames {
+            warnings.append(
+                "the validation files have the classes \(validation.classNames.joined(separator: ", ")), "
+                    + "the training files \(train.classNames.joined(separator: ", "))")
+        }
+        warnings.forEach(console.warn)
+    }
+}
