@@ -1,7 +1,7 @@
 import Commands
 import Foundation
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct ComparisonTests {
     private func makeRun(_ folder: String, width: Int, _ rows: [String]) throws -> String {

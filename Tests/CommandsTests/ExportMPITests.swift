@@ -1,12 +1,12 @@
 import Commands
 import Foundation
 import HDF5
-import Runs
 import RunSupport
+import Runs
 import Safetensors
 import System
-import Testing
 import TestSupport
+import Testing
 import Training
 
 /// What `kaon export` promises: the model comes back to the bit, on any number of ranks. Every test is collective.
@@ -75,7 +75,9 @@ import Training
             try world.barrier()
             try go(run, steps: 3)
             #expect(FileManager.default.fileExists(atPath: checkpoint(run, step: 3)))
-            #expect(failure { try go(folder + "/other", steps: 2) }.contains("model.initial_weights: there is no checkpoint"))
+            #expect(
+                failure { try go(folder + "/other", steps: 2) }.contains(
+                    "model.initial_weights: there is no checkpoint"))
         }
     }
 
@@ -99,21 +101,23 @@ import Training
                 ])
             #expect(try file.shape("encoder.registers") == [1, 2, 16])
             let text = failure {
-                _ = try runOptions(readingPretrained: "{objective: classification, data: {train: x}, backbone: \(path)}")
+                _ = try runOptions(
+                    readingPretrained: "{objective: classification, data: {train: x}, backbone: \(path)}")
             }
             #expect(text.isEmpty, "the configuration is in the metadata")
         }
     }
 
     /// With the preprocessing, and the centroids or the VQ-VAE that make the inputs.
-    @Test(arguments: ObjectiveCase.all + [
-        ObjectiveCase(
-            name: "set_flow",
-            sections: """
-                objective: set_flow
-                model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2}, decoder: {width: 16, layers: 1, heads: 2}}
-                """)
-    ])
+    @Test(
+        arguments: ObjectiveCase.all + [
+            ObjectiveCase(
+                name: "set_flow",
+                sections: """
+                    objective: set_flow
+                    model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2}, decoder: {width: 16, layers: 1, heads: 2}}
+                    """)
+        ])
     func exportsOfAllObjectivesAnswerAlike(_ objective: ObjectiveCase) throws {
         try objective.withTokenizer { folder, tokenizer in
             try train(objective.options(folder + "/run", tokenizer: tokenizer, "training.steps=2"))

@@ -3,11 +3,11 @@ import Foundation
 import HDF5
 import Jets
 import MPI
-import Runs
 import RunSupport
+import Runs
 import System
-import Testing
 import TestSupport
+import Testing
 import Training
 
 /// Flows, the probe, weights of identities and the set-to-set model in whole runs. Every test is collective.

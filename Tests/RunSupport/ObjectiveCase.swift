@@ -1,6 +1,6 @@
 import Runs
-import Testing
 import TestSupport
+import Testing
 import Training
 
 /// An objective in small, which keeps the promises to all.

@@ -3,8 +3,8 @@ import MPI
 import Runs
 import Supervision
 import System
-import Testing
 import TestSupport
+import Testing
 import Training
 
 /// A folder that all ranks see, removed by rank 0 once all have left.

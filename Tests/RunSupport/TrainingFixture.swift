@@ -3,8 +3,8 @@ import Foundation
 import HDF5
 import NN
 import Runs
-import Testing
 import TestSupport
+import Testing
 
 package let world = makeWorld()
 

@@ -2,12 +2,12 @@ import Configuration
 import Foundation
 import HDF5
 import MPI
-import Runs
 import RunSupport
+import Runs
 import Supervision
 import System
-import Testing
 import TestSupport
+import Testing
 import Training
 
 /// Downstream tasks on a backbone that was pre-trained for some steps. Every test is collective.
@@ -24,18 +24,18 @@ import Training
     private func options(_ directory: String, backbone: String, _ overrides: String...) throws -> RunOptions {
         try runOptions(
             readingPretrained: """
-            seed: 5
-            run: {directory: \(directory)}
-            data: {train: ["\(sample("val"))"], validation: ["\(sample("test"))"]}
-            objective: classification
-            backbone: \(backbone)
-            fine_tuning: {frozen_steps: 5, catch_up_steps: 5}
-            optimizer: {learning_rate: 5.0e-3}
-            schedule: {name: constant}
-            training: {steps: 16, batch_size: 37, micro_batch_size: 8, validation_interval: 8, validation_jets: 50,
-                       checkpoint_interval: 1000, log_interval: 1}
-            parallel: {threads: 1}
-            """, overrides)
+                seed: 5
+                run: {directory: \(directory)}
+                data: {train: ["\(sample("val"))"], validation: ["\(sample("test"))"]}
+                objective: classification
+                backbone: \(backbone)
+                fine_tuning: {frozen_steps: 5, catch_up_steps: 5}
+                optimizer: {learning_rate: 5.0e-3}
+                schedule: {name: constant}
+                training: {steps: 16, batch_size: 37, micro_batch_size: 8, validation_interval: 8, validation_jets: 50,
+                           checkpoint_interval: 1000, log_interval: 1}
+                parallel: {threads: 1}
+                """, overrides)
     }
 
     @Test func aFixedBackboneStaysAsItIs() throws {
@@ -105,7 +105,8 @@ import Training
                 for override in [
                     "run={directory: \(folder)/\(name)}", "backbone=\(backbone)",
                     "data={train: \(file), validation: \(file), test: \(file)}",
-                    "fine_tuning={frozen_steps: 2, catch_up_steps: 2}", "schedule={name: warmup_cosine, warmup_steps: 2}",
+                    "fine_tuning={frozen_steps: 2, catch_up_steps: 2}",
+                    "schedule={name: warmup_cosine, warmup_steps: 2}",
                     "training={steps: \(steps), batch_size: 37, micro_batch_size: 8, validation_interval: 4}",
                     "training.validation_jets=50", "training.log_interval=1", "parallel={threads: 1}",
                     "schedule.total_steps=20",
@@ -214,7 +215,8 @@ import Training
     @Test func theEvaluationIsThatOfTheLastWeights() throws {
         try withBackbone { folder, backbone in
             let run = folder + "/run"
-            func report(_ steps: Int, _ test: String, stops: Bool = false) throws -> (text: String, outcome: RunOutcome) {
+            func report(_ steps: Int, _ test: String, stops: Bool = false) throws -> (text: String, outcome: RunOutcome)
+            {
                 let outcome = try train(
                     options(
                         run, backbone: backbone, "run.evaluate=latest", "data.test=[\(sample(test))]",

@@ -2,8 +2,8 @@ import Foundation
 import HDF5
 import Objectives
 import RunSupport
-import Testing
 import TestSupport
+import Testing
 import Training
 
 /// What every objective promises. Every test is collective; alone they say little about the ranks, but all about

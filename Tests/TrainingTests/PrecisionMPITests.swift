@@ -1,8 +1,8 @@
-import Runs
 import RunSupport
+import Runs
 import Tensors
-import Testing
 import TestSupport
+import Testing
 import Training
 
 extension TrainingMPITests {

@@ -1,8 +1,8 @@
 import Foundation
 import HDF5
 import RunSupport
-import Testing
 import TestSupport
+import Testing
 import Training
 
 /// `training.profile_steps`: the file of one rank, as a viewer of Chrome traces takes it.
@@ -72,7 +72,8 @@ import Training
                 #expect(names.contains("validation") == (step.name == "step 20"))
                 #expect(names.contains("checkpoint copy") == (step.name == "step 21"))
                 let operations = loop.filter { $0.cat == "operation" && step.contains($0) }.map(\.name)
-                #expect(operations.contains("self-attention") && operations.contains("linear gradient"), "\(operations)")
+                #expect(
+                    operations.contains("self-attention") && operations.contains("linear gradient"), "\(operations)")
             }
             // A process that others interrupt between two bars must not fail the test.
             #expect(filled.max()! > 0.9 && filled.allSatisfy { $0 < 1.001 }, "\(filled)")

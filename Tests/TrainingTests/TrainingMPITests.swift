@@ -1,9 +1,9 @@
 import Foundation
 import HDF5
-import Runs
 import RunSupport
-import Testing
+import Runs
 import TestSupport
+import Testing
 import Training
 
 /// Every test is collective: all ranks run the same one at a time. They hold for any number of ranks; alone

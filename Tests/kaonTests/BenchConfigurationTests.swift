@@ -19,7 +19,8 @@ import Testing
             #expect(outcome.output.contains("\njets_per_second "))
         } else {
             #expect(outcome.code == 1 && outcome.complaints.count == 1, "\(outcome.errors)")
-            #expect(outcome.errors.contains("there is no checkpoint") || outcome.errors.contains("there is no backbone"))
+            #expect(
+                outcome.errors.contains("there is no checkpoint") || outcome.errors.contains("there is no backbone"))
         }
     }
 }

@@ -24,11 +24,13 @@ struct Bench: ParsableCommand {
               mpirun -n 2 kaon bench --data configs/small/mpmv2-kmeans.yaml 'data.train=[train.h5]'
             """)
 
-    @Argument(help: "Configuration file (.yaml or .yml) and overrides; both are optional.",
+    @Argument(
+        help: "Configuration file (.yaml or .yml) and overrides; both are optional.",
         completion: .file(extensions: ["yaml", "yml"]))
     var arguments: [String] = []
 
-    @Option(help: "Configuration whose training data are read; all arguments are overrides.",
+    @Option(
+        help: "Configuration whose training data are read; all arguments are overrides.",
         completion: .file(extensions: ["yaml", "yml"]))
     var data: String?
 
@@ -57,7 +59,8 @@ struct Bench: ParsableCommand {
             }
             let isFile = arguments.first.map { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") } ?? false
             let overrides = Array(arguments.dropFirst(isFile ? 1 : 0))
-            let options = isFile
+            let options =
+                isFile
                 ? try RunOptions.configuration(arguments[0], overrides: overrides, on: communicator)
                 : try RunOptions.benchmarkConfiguration(overrides: overrides, on: communicator)
             let report = try benchmark(options, seconds: seconds, showsProfile: profile, in: context)

@@ -72,9 +72,11 @@ extension OperationProfile {
     var table: String {
         let total = entries.values.reduce(0) { $0 + $1.seconds }
         func pad(_ name: String) -> String { name.padding(toLength: 26, withPad: " ", startingAt: 0) }
-        return ([pad("operation") + "   calls   seconds   share    GF/s"]
+        return
+            ([pad("operation") + "   calls   seconds   share    GF/s"]
             + entries.sorted { $0.value.seconds > $1.value.seconds }.map { name, entry in
-                let rate = entry.operations > 0
+                let rate =
+                    entry.operations > 0
                     ? String(format: "%7.1f", entry.operations / entry.seconds / 1e9) : ""
                 return pad(name)
                     + String(format: "%8d  %8.3f  %5.1f%% ", entry.calls, entry.seconds, 100 * entry.seconds / total)

@@ -81,8 +81,7 @@ func benchmarkData(
                 let (epoch, step) = request.quotientAndRemainder(dividingBy: loader.stepsPerEpoch)
                 let batch = try loader.batch(epoch: epoch, step: step)
                 jets += batch.count
-                bytes += 4 * (
-                    batch.values.count + batch.identities.count + batch.offsets.values.count + batch.count)
+                bytes += 4 * (batch.values.count + batch.identities.count + batch.offsets.values.count + batch.count)
                 request += 1
             }
             let elapsed = clock() - begin

@@ -41,14 +41,17 @@ package func compare(_ first: String, _ second: String, showsCurves: Bool) throw
     if changes.isEmpty {
         parts += "the configurations are equal"
     } else {
-        parts += aligned([["configuration", "A", "B"]] + changes.map { [$0.key, shortened($0.old), shortened($0.new)] })
+        parts += aligned(
+            [["configuration", "A", "B"]] + changes.map { [$0.key, shortened($0.old), shortened($0.new)] })
     }
     var names: [String] = []
     for run in runs { for name in run.columns where !names.contains(name) { names.append(name) } }
     guard !names.isEmpty else { return parts + "\n\nneither run has metrics yet" }
-    parts += "\n\n" + aligned(
-        [["metrics", "A last", "A best (step)", "B last", "B best (step)"]]
-            + names.map { name in [name] + runs.flatMap { [$0.last(name), $0.best(name)] } })
+    parts +=
+        "\n\n"
+        + aligned(
+            [["metrics", "A last", "A best (step)", "B last", "B best (step)"]]
+                + names.map { name in [name] + runs.flatMap { [$0.last(name), $0.best(name)] } })
     if showsCurves { parts += "\n\n" + curves(of: names.filter { $0.contains("/") }, runs) }
     return parts
 }
@@ -87,13 +90,14 @@ package func sparkline(_ points: [(step: Int, value: Double)], _ range: ClosedRa
     let width = range.upperBound - range.lowerBound
     let last = sums.lastIndex { $0.count > 0 } ?? -1
     var block: Character = " "
-    return String(sums.enumerated().map { column, mean in
-        if mean.count > 0 {
-            let height = width > 0 ? (mean.sum / Double(mean.count) - range.lowerBound) / width : 0
-            block = blocks[min(blocks.count - 1, Int(height * Double(blocks.count)))]
-        }
-        return column <= last ? block : " "
-    })
+    return String(
+        sums.enumerated().map { column, mean in
+            if mean.count > 0 {
+                let height = width > 0 ? (mean.sum / Double(mean.count) - range.lowerBound) / width : 0
+                block = blocks[min(blocks.count - 1, Int(height * Double(blocks.count)))]
+            }
+            return column <= last ? block : " "
+        })
 }
 
 /// A number with `digits` significant digits.

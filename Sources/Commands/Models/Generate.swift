@@ -2,8 +2,8 @@ import ArgumentParser
 import Foundation
 import HDF5
 import Jets
-import Models
 import MPI
+import Models
 import Objectives
 import Runs
 import Supervision

@@ -6,7 +6,8 @@ import Training
 
 /// Arguments of the commands that train: a configuration file and overrides.
 struct ConfigurationArguments: ParsableArguments {
-    @Argument(help: "Configuration file (YAML); see configs/ for examples.", completion: .file(extensions: ["yaml", "yml"]))
+    @Argument(
+        help: "Configuration file (YAML); see configs/ for examples.", completion: .file(extensions: ["yaml", "yml"]))
     var configuration: String
 
     @Argument(

@@ -67,7 +67,8 @@ private struct MemoryEstimate {
         let share = options.training.batchSize / ranks
         let jets = (train.count + (setup.data.validation?.count ?? 0)) / ranks
         // Everything else that the measured steps needed: program code, buffers of libraries, gaps between tensors.
-        let program = Int(ProcessStatus.peakMemory * 1024 * 1024) - 2 * elements - cost.optimizerBytes
+        let program =
+            Int(ProcessStatus.peakMemory * 1024 * 1024) - 2 * elements - cost.optimizerBytes
             - cost.activations - cost.jetBytes
         rows = [
             ("weights and gradients", 2 * elements), ("optimizer", cost.optimizerBytes),
@@ -104,9 +105,15 @@ private func duration(_ setup: TrainingSetup, _ cost: StepCost, ranks: Int) -> S
     return aligned([
         ["steps per epoch", "\(perEpoch)"],
         ["total steps", "\(training.steps), \(epochs) epochs"],
-        ["step (extrapolated)", rounded(1000 * step, decimals: 1) + " ms, "
-            + rounded(Double(training.batchSize) / step, decimals: 0) + " jets/s"],
-        ["expected time", clock(step * Double(training.steps))
-            + ", without fits, validation and waiting for data"],
+        [
+            "step (extrapolated)",
+            rounded(1000 * step, decimals: 1) + " ms, "
+                + rounded(Double(training.batchSize) / step, decimals: 0) + " jets/s",
+        ],
+        [
+            "expected time",
+            clock(step * Double(training.steps))
+                + ", without fits, validation and waiting for data",
+        ],
     ])
 }

@@ -61,7 +61,8 @@ package struct ExportedModel {
         get throws {
             let name = try text(Key.preprocessing)
             guard let type = PreprocessingOptions.Name(rawValue: name)?.type else {
-                throw KaonError("\(file.path) has the preprocessing '\(name)', which this version of kaon does not support")
+                throw KaonError(
+                    "\(file.path) has the preprocessing '\(name)', which this version of kaon does not support")
             }
             do {
                 let arrays = try type.arrayNames.map { name in
@@ -140,7 +141,8 @@ package struct ExportedModel {
             throw KaonError(
                 "\(file.path) is of another model: it has no tensor "
                     + (names.name(of: parameter.name) ?? parameter.name)
-                    + (isLeftOut ? " (it is the export of a backbone; 'kaon export --all' writes the whole model)" : ""))
+                    + (isLeftOut ? " (it is the export of a backbone; 'kaon export --all' writes the whole model)" : "")
+            )
         }
         let (found, wanted) = (try file.shape(name), names.shape(parameter.shape, of: parameter.name))
         guard found == wanted else {

@@ -127,7 +127,8 @@ extension MetricsFile {
 
         init(_ columns: [String]) {
             count = columns.count
-            names = ["step", "epoch", "jets"] + columns.map { "train/\($0)" } + columns.map { "valid/\($0)" }
+            names =
+                ["step", "epoch", "jets"] + columns.map { "train/\($0)" } + columns.map { "valid/\($0)" }
                 + ["learning_rate", "gradient_norm", "skipped_steps", "jets_per_second", "data_wait_ms"]
         }
 

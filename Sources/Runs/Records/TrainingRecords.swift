@@ -40,7 +40,8 @@ package final class TrainingRecords {
         }
         let board = options.training.tensorBoard
         histogramInterval = directory == nil || !board.enabled ? nil : board.histogramInterval
-        tensorBoard = board.enabled
+        tensorBoard =
+            board.enabled
             ? try directory.map { try Self.tensorBoard($0, metrics!, state, configuration: options.resolved) } : nil
         saver = directory.map {
             CheckpointSaver(
@@ -93,10 +94,13 @@ package final class TrainingRecords {
                     .map { ("\(name)/\(parameter.name)", $0) }
             }
         }
-        attempt([{
-            try tensorBoard.write(
-                histograms("gradients", parameters.gradients) + histograms("weights", parameters.values), step: step)
-        }])
+        attempt([
+            {
+                try tensorBoard.write(
+                    histograms("gradients", parameters.gradients) + histograms("weights", parameters.values), step: step
+                )
+            }
+        ])
     }
 
     /// Runs each write; warns of the first failure, and not again before all have succeeded.

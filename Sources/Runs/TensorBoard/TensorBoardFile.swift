@@ -36,12 +36,15 @@ package final class TensorBoardFile {
     /// Writes named numbers at a step.
     package func write(_ scalars: [(name: String, value: Double)], step: Int) throws {
         try write(step: step) { event in
-            event.add(5, Self.summary(scalars.map { scalar in
-                var value = ProtobufMessage()
-                value.add(1, scalar.name)
-                value.add(2, Float(scalar.value))
-                return value
-            }))
+            event.add(
+                5,
+                Self.summary(
+                    scalars.map { scalar in
+                        var value = ProtobufMessage()
+                        value.add(1, scalar.name)
+                        value.add(2, Float(scalar.value))
+                        return value
+                    }))
         }
     }
 
@@ -68,21 +71,24 @@ package final class TensorBoardFile {
     /// Writes named histograms at a step.
     package func write(_ histograms: [(name: String, histogram: ValueHistogram)], step: Int) throws {
         try write(step: step) { event in
-            event.add(5, Self.summary(histograms.map { entry in
-                let histogram = entry.histogram
-                var message = ProtobufMessage()
-                message.add(1, histogram.minimum)
-                message.add(2, histogram.maximum)
-                message.add(3, Double(histogram.count))
-                message.add(4, histogram.sum)
-                message.add(5, histogram.sumOfSquares)
-                message.add(6, histogram.upperEdges)
-                message.add(7, histogram.bins.map(Double.init))
-                var value = ProtobufMessage()
-                value.add(1, entry.name)
-                value.add(5, message)
-                return value
-            }))
+            event.add(
+                5,
+                Self.summary(
+                    histograms.map { entry in
+                        let histogram = entry.histogram
+                        var message = ProtobufMessage()
+                        message.add(1, histogram.minimum)
+                        message.add(2, histogram.maximum)
+                        message.add(3, Double(histogram.count))
+                        message.add(4, histogram.sum)
+                        message.add(5, histogram.sumOfSquares)
+                        message.add(6, histogram.upperEdges)
+                        message.add(7, histogram.bins.map(Double.init))
+                        var value = ProtobufMessage()
+                        value.add(1, entry.name)
+                        value.add(5, message)
+                        return value
+                    }))
         }
     }
 

@@ -1,4 +1,3 @@
-
 /// Histogram of values in thirty bins of equal width between the minimum and the maximum.
 package struct ValueHistogram: Equatable {
     package private(set) var minimum = Double.infinity

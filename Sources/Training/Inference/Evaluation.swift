@@ -48,11 +48,13 @@ package func evaluate(_ model: TrainedModel, output: String?, in context: RunCon
     let outcome = try evaluator.finish()
     _ = try communicator.onRoot {
         let predictions = evaluator.predictions
-        let measures = zip(objective.terms, outcome.means).map { Measure($0.column, $1 ?? 0) }
+        let measures =
+            zip(objective.terms, outcome.means).map { Measure($0.column, $1 ?? 0) }
             + zip(objective.monitors, outcome.monitors).map { Measure($0, $1) }
             + objective.measures(of: predictions)
         let folder = output ?? runFolder(of: model.checkpoint) + "/evaluation"
-        try write(EvaluationReport(model, measures, predictions, jets: dataset.count), predictions, of: model, to: folder)
+        try write(
+            EvaluationReport(model, measures, predictions, jets: dataset.count), predictions, of: model, to: folder)
         console.say(aligned(measures.map { [$0.name, $0.value.isNaN ? "nan" : String(format: "%.5g", $0.value)] }))
         console.say("written to \(folder)")
     }
@@ -66,7 +68,8 @@ func evaluateAtEnd(of options: RunOptions, in context: RunContext) throws -> Run
     let folder = options.run.directory + "/checkpoints/"
     let found = try context.communicator.onRoot { () -> String in
         let best = folder + "best"
-        let checkpoint = options.run.evaluated == .best && FileManager.default.fileExists(atPath: best)
+        let checkpoint =
+            options.run.evaluated == .best && FileManager.default.fileExists(atPath: best)
             ? best : folder + "latest"
         let report = EvaluationReport(contentsOf: options.run.directory + "/evaluation/metrics.json")
         let isDone = try report?.step == Checkpoint.step(of: checkpoint) && report?.test == options.data.test

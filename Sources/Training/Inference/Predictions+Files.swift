@@ -7,9 +7,11 @@ extension Predictions {
     package func gathered(on communicator: Communicator) throws -> Predictions? {
         guard communicator.size > 1 else { return self }
         // A rank without jets has no columns.
-        let names = Set(try communicator.allGather(columns.keys.sorted().joined(separator: "\n")).flatMap {
-            $0.split(separator: "\n").map(String.init)
-        }).sorted()
+        let names = Set(
+            try communicator.allGather(columns.keys.sorted().joined(separator: "\n")).flatMap {
+                $0.split(separator: "\n").map(String.init)
+            }
+        ).sorted()
         var result: [String: Column] = [:]
         for name in names {
             let column = columns[name]

@@ -140,7 +140,8 @@ package final class StepTrace: SumObserver {
             Event(name: kind, cat: "", ph: "M", pid: rank, tid: row, args: ["name": .text(text)])
         }
         let rows = Set(events.map(\.tid)).sorted()
-        let names = [name("process_name", row: 0, "rank \(rank) on \(MPIEnvironment.processorName)")]
+        let names =
+            [name("process_name", row: 0, "rank \(rank) on \(MPIEnvironment.processorName)")]
             + rows.map { name("thread_name", row: $0, $0 == 0 ? "training loop" : "gradient sums \($0)") }
         let file = File(traceEvents: names + events)
         try writeAtomically(String(decoding: try JSONEncoder().encode(file), as: UTF8.self) + "\n", to: path)

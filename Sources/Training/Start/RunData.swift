@@ -14,7 +14,9 @@ package struct RunData {
         train = try JetDataset(
             paths: options.data.train, maxConstituents: options.data.maxConstituents, choice: options.choice,
             constituentLabels: labels, on: communicator)
-        validation = options.data.validation.isEmpty ? nil
+        validation =
+            options.data.validation.isEmpty
+            ? nil
             : try JetDataset(
                 paths: options.data.validation, maxConstituents: options.data.maxConstituents,
                 jets: options.training.validationJets, choice: JetChoice(classes: options.choice.classes),

@@ -30,7 +30,8 @@ package struct TrainingSetup {
         (self.options, self.data, self.sharding) = (options, data, sharding)
         threads = try ComputeThreads.start(options.threads, on: communicator)
         precision = try options.parallel.precision.precision(on: communicator, console: context.console)
-        classes = options.objective.needsClasses
+        classes =
+            options.objective.needsClasses
             ? try communicator.agree { try JetClasses(options.choice, in: data.train) } : nil
         objective = options.makeObjective(classes: classes)
     }
@@ -78,7 +79,9 @@ package struct TrainingSetup {
             run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
             """)
         var warnings = RankPlacement.warnings(try RankPlacement.all(threads: threads, on: communicator))
-        if let warning = EnvironmentWarnings.kernels(BLAS.coreName, better: BLAS.betterCore) { warnings.append(warning) }
+        if let warning = EnvironmentWarnings.kernels(BLAS.coreName, better: BLAS.betterCore) {
+            warnings.append(warning)
+        }
         if communicator.rank == 0, let warning = EnvironmentWarnings.locks(of: options.run.directory) {
             warnings.append(warning)
         }
