@@ -8,8 +8,8 @@ import System
 
 /// Trains the model of a configuration: the body of `kaon pretrain` and `kaon finetune`. Collective.
 ///
-/// Throws `AgreedError` on all ranks alike; an error of this rank alone ends the job. If `context.stopRequested` becomes
-/// true on any rank, or the time limit is reached, the run stops after its step and writes a checkpoint.
+/// Throws `AgreedError` on all ranks alike; an error of this rank alone ends the job. If `context.stopRequested`
+/// becomes true on any rank, or the time limit is reached, the run stops after its step and writes a checkpoint.
 package func train(_ options: RunOptions, in context: RunContext) throws -> RunOutcome {
     let communicator = context.communicator
     try communicator.agree { try checkStart(options, ranks: communicator.size) }

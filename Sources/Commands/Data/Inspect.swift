@@ -28,11 +28,11 @@ struct Inspect: ParsableCommand {
     }
 }
 
-/// `kaon inspect`: a description in words and tables. For a checkpoint: step, configuration and parameters; for data: jets,
-/// classes, datasets, distributions of the features, and whether kaon can train on them.
+/// `kaon inspect`: a description in words and tables. For a checkpoint: step, configuration and parameters; for data:
+/// jets, classes, datasets, distributions of the features, and whether kaon can train on them.
 ///
-/// A path may be a file, a folder of data files or a pattern with `*`. Throws `HDF5Error` or `JetError` if there is nothing
-/// to read, `KaonError` for a checkpoint of another version.
+/// A path may be a file, a folder of data files or a pattern with `*`. Throws `HDF5Error` or `JetError` if there is
+/// nothing to read, `KaonError` for a checkpoint of another version.
 package func inspect(_ paths: [String]) throws -> String {
     try paths.forEach(checkIsNoRun)
     guard paths.count == 1, isFile(paths[0]) else {

@@ -9,9 +9,9 @@ struct Pack: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Packs data files into one compressed file without padding, which is faster to read.",
         discussion: """
-            Sources are data files in the padded or the packed layout, folders of such files, or quoted patterns with *. \
-            The order of the jets, the class names and all other datasets are kept. The output file appears only when it \
-            is complete.
+            Sources are data files in the padded or the packed layout, folders of such files, or quoted patterns with \
+            *. The order of the jets, the class names and all other datasets are kept. The output file appears only \
+            when it is complete.
 
               kaon pack train.h5 --output train-packed.h5
               kaon pack 'data/*.h5' --output all.h5 --compression 6
@@ -57,8 +57,8 @@ struct Pack: ParsableCommand {
 
 /// `kaon pack`: writes data files into one packed file, which is complete or absent.
 ///
-/// Returns a summary in one sentence. Throws `HDF5Error`, `JetError` if the sources cannot be packed, and `KaonError` if
-/// the output exists and must not be replaced, or cannot be written.
+/// Returns a summary in one sentence. Throws `HDF5Error`, `JetError` if the sources cannot be packed, and `KaonError`
+/// if the output exists and must not be replaced, or cannot be written.
 package func pack(
     _ sources: [String], to output: OutputFile, _ options: JetPacker.Options, console: Console
 ) throws -> String {

@@ -77,8 +77,8 @@ private func curves(of names: [String], _ runs: [RunResults]) -> String {
     return aligned([["steps 1 to \(last)", "", "", "highest to lowest"]] + rows.joined())
 }
 
-/// A line of forty columns, each the mean of the values at its steps; a column without values repeats the one before. Blank
-/// before the first value and after the last.
+/// A line of forty columns, each the mean of the values at its steps; a column without values repeats the one before.
+/// Blank before the first value and after the last.
 package func sparkline(_ points: [(step: Int, value: Double)], _ range: ClosedRange<Double>, steps: Int) -> String {
     let columns = 40
     var sums = Array(repeating: (sum: 0.0, count: 0), count: columns)

@@ -45,8 +45,8 @@ struct Encode: ParsableCommand {
 
 extension EncodingPool: ExpressibleByArgument {}
 
-/// `kaon encode`: writes the outputs of the backbone of a checkpoint for the jets of `data.test`, to the bit the same on
-/// any number of ranks. Collective.
+/// `kaon encode`: writes the outputs of the backbone of a checkpoint for the jets of `data.test`, to the bit the same
+/// on any number of ranks. Collective.
 ///
 /// Throws `AgreedError` if there is no backbone, there are no jets, or the file cannot be written.
 package func encode(

@@ -27,8 +27,8 @@ struct Evaluate: ParsableCommand {
     }
 }
 
-/// `kaon evaluate`: writes metrics and predictions of the model of a checkpoint for the jets of `data.test`; collective.
-/// Throws `AgreedError`.
+/// `kaon evaluate`: writes metrics and predictions of the model of a checkpoint for the jets of `data.test`;
+/// collective. Throws `AgreedError`.
 ///
 /// - Parameter output: the folder to write to; nil for `evaluation` in the run directory.
 @discardableResult

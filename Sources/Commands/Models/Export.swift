@@ -22,8 +22,8 @@ struct Export: ParsableCommand {
               kaon finetune configs/finetune-classification.yaml backbone=backbone.safetensors
               kaon pretrain configs/mpmv2-flow.yaml model.initial_weights=backbone.safetensors
 
-            --names jetssl writes only the parameters, under the names of the module JetBackbone in the authors' public \
-            PyTorch code. The backbone must have transformer blocks.
+            --names jetssl writes only the parameters, under the names of the module JetBackbone in the authors' \
+            public PyTorch code. The backbone must have transformer blocks.
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())

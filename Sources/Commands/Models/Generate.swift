@@ -20,8 +20,8 @@ struct Generate: ParsableCommand {
               mpirun -n 2 kaon generate runs/set-flow/checkpoints/best --jets 10000 --output generated.h5
 
             With --reconstruct a fraction of the constituents in the jets of data.test is dropped and reconstructed by \
-            every task of the checkpoint. The output file has the groups 'original', 'survivors' and 'dropped', and one \
-            for each task:
+            every task of the checkpoint. The output file has the groups 'original', 'survivors' and 'dropped', and \
+            one for each task:
 
               kaon generate --reconstruct runs/mpmv2-flow/checkpoints/best 'data.test=[test.h5]' --jets 100 \\
                 --output reconstructed.h5
@@ -143,8 +143,8 @@ package struct GenerationOptions: Sendable {
     }
 }
 
-/// `kaon generate`: generates whole jets with the model of a checkpoint and writes a packed file, to the bit the same on
-/// any number of ranks. Collective.
+/// `kaon generate`: generates whole jets with the model of a checkpoint and writes a packed file, to the bit the same
+/// on any number of ranks. Collective.
 ///
 /// Throws `AgreedError` if the model does not generate jets or the file cannot be written.
 package func generate(
@@ -196,8 +196,8 @@ package func generate(
 }
 
 /// `kaon generate --reconstruct`: drops constituents of the jets of `data.test`, reconstructs them with the model of a
-/// checkpoint, and writes the jets, the surviving constituents, and the reconstruction of each task, to the bit the same
-/// on any number of ranks. Collective.
+/// checkpoint, and writes the jets, the surviving constituents, and the reconstruction of each task, to the bit the
+/// same on any number of ranks. Collective.
 ///
 /// Throws `AgreedError` if the model reconstructs no features, there are no jets, or the file cannot be written.
 package func reconstruct(

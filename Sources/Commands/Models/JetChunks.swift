@@ -1,8 +1,8 @@
 import MPI
 import Objectives
 
-/// Distributes jets over the ranks in chunks of fixed size, each computed as one on some rank: results are to the bit the
-/// same on any number of ranks.
+/// Distributes jets over the ranks in chunks of fixed size, each computed as one on some rank: results are to the bit
+/// the same on any number of ranks.
 struct JetChunks {
     /// Number of jets.
     let count: Int
@@ -17,8 +17,8 @@ struct JetChunks {
         (self.count, self.size, self.communicator) = (count, size, communicator)
     }
 
-    /// Calls `compute` for each chunk of this rank and, on rank 0, `store` with the results of all ranks in the order of
-    /// the jets, round by round. Collective. Throws `AgreedError`.
+    /// Calls `compute` for each chunk of this rank and, on rank 0, `store` with the results of all ranks in the order
+    /// of the jets, round by round. Collective. Throws `AgreedError`.
     func run(
         _ compute: (Range<Int>) throws -> Predictions, store: (Predictions, _ done: Int) throws -> Void
     ) throws {

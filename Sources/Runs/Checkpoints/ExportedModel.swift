@@ -16,8 +16,8 @@ package enum ExportedPart: String, Sendable {
 
 /// A model in a safetensors file, written by `kaon export` or by another program with the same names.
 ///
-/// The tensors are parameters under their names, the preprocessing under `preprocessing/`, and the state of the objective
-/// under `objective/`. Everything else is in the metadata.
+/// The tensors are parameters under their names, the preprocessing under `preprocessing/`, and the state of the
+/// objective under `objective/`. Everything else is in the metadata.
 package struct ExportedModel {
     /// Keys of the metadata.
     package enum Key {

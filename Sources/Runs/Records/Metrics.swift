@@ -57,8 +57,8 @@ package final class MetricsFile: Sendable {
 
     /// Opens the file for appending after its first `rows` rows; a resumed run writes the later ones again.
     ///
-    /// If some of the rows are damaged or missing, the others up to `step` are kept. Throws `KaonError` if the file cannot
-    /// be read or written, or has other columns.
+    /// If some of the rows are damaged or missing, the others up to `step` are kept. Throws `KaonError` if the file
+    /// cannot be read or written, or has other columns.
     ///
     /// - Parameters:
     ///   - columns: columns of both training and validation, `total_loss` first.

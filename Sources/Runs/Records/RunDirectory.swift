@@ -8,7 +8,8 @@ package final class RunDirectory: Sendable {
     package let path: String
     private let lock: FileLock
 
-    /// Creates the folder if needed and takes the lock. Throws `KaonError` if it is not writable or another run uses it.
+    /// Creates the folder if needed and takes the lock. Throws `KaonError` if it is not writable or another run uses
+    /// it.
     package init(_ path: String) throws {
         self.path = path
         do {

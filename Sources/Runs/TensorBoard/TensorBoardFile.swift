@@ -1,10 +1,11 @@
 import Foundation
 import System
 
-/// Event file of TensorBoard, `events.out.tfevents.<seconds>.<host>`, with the values of `metrics.csv` under the same names.
+/// Event file of TensorBoard, `events.out.tfevents.<seconds>.<host>`, with the values of `metrics.csv` under the same
+/// names.
 ///
-/// Every start of a run creates a new file, because written events cannot be removed: it begins with an event that discards
-/// the events of earlier files from a step on.
+/// Every start of a run creates a new file, because written events cannot be removed: it begins with an event that
+/// discards the events of earlier files from a step on.
 package final class TensorBoardFile {
     private let file: AppendedFile
     private let now: () -> Double

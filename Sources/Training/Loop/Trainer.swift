@@ -117,8 +117,8 @@ package final class Trainer {
         try saveLast()
     }
 
-    /// Time that another step takes at most, with its validation and the last checkpoint [s]; nil before the first step,
-    /// so that a run with time for a single step still makes progress.
+    /// Time that another step takes at most, with its validation and the last checkpoint [s]; nil before the first
+    /// step, so that a run with time for a single step still makes progress.
     private var reservedTime: Double? {
         guard durations.step > 0 else { return nil }
         return 2 * (durations.step + records.slowestSave) + nextValidationTime

@@ -33,8 +33,8 @@ package struct StartingPoint {
         case .checkpoint(let path):
             guard !ExportedModel.isExport(path) else {
                 throw KaonError(
-                    "run.resume: \(path) is an exported model, which a run cannot resume from; start a new run with its "
-                        + "weights: model.initial_weights")
+                    "run.resume: \(path) is an exported model, which a run cannot resume from; start a new run with "
+                        + "its weights: model.initial_weights")
             }
             func folder(_ path: String) -> URL {
                 URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent()
@@ -52,10 +52,11 @@ package struct StartingPoint {
         }
     }
 
-    /// The first readable checkpoint of the run, with a warning for every damaged one before it; nil if the run has none.
+    /// The first readable checkpoint of the run, with a warning for every damaged one before it; nil if the run has
+    /// none.
     ///
-    /// Throws `KaonError` if all are damaged, and `HDF5Error` if the system cannot deliver an existing file: that may be
-    /// temporary, and an older checkpoint would throw away the training since.
+    /// Throws `KaonError` if all are damaged, and `HDF5Error` if the system cannot deliver an existing file: that may
+    /// be temporary, and an older checkpoint would throw away the training since.
     private static func findUndamaged(_ directory: RunDirectory, _ console: Console) throws -> String? {
         let candidates = directory.checkpointCandidates
         var damages: [String] = []

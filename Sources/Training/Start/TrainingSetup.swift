@@ -49,8 +49,8 @@ package struct TrainingSetup {
                 classOfLabel: try communicator.agree { try classes?.indices(in: dataset) }))
     }
 
-    /// The preprocessing of the checkpoint that the run builds on, whose backbone state the objective takes over; nil if
-    /// the run fits its own. Collective.
+    /// The preprocessing of the checkpoint that the run builds on, whose backbone state the objective takes over; nil
+    /// if the run fits its own. Collective.
     package func adoptPretrained(on communicator: Communicator) throws -> (any Preprocessing)? {
         guard let source = options.backbone ?? options.tokenizer else { return nil }
         return try communicator.agree {
