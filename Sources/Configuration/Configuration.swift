@@ -16,7 +16,7 @@ package struct Configuration: Sendable {
     package init(contentsOf path: String) throws {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-            throw ConfigurationError(path, "there is no such file")
+            throw ConfigurationError(path, "no such file")
         }
         guard !isDirectory.boolValue else {
             throw ConfigurationError(path, "is a directory, not a YAML file")
@@ -42,7 +42,8 @@ package struct Configuration: Sendable {
         case .null: entries = []
         case .map(let entries): self.entries = entries
         default:
-            throw ConfigurationError(root.place, "", "expected keys with values, found \(root.content.phrase)")
+            let message = "expected a mapping of keys to values, found \(root.content.phrase)"
+            throw ConfigurationError(root.place, "", message)
         }
     }
 
@@ -158,7 +159,7 @@ package struct Configuration: Sendable {
         guard let index = entries.firstIndex(where: { $0.key == key }) else {
             let hint = suggestion(for: key, among: entries.map(\.key))
             let missing = path[...rest.startIndex].joined(separator: ".")
-            throw ConfigurationError(.commandLine, missing, "there is no such key to delete\(hint)")
+            throw ConfigurationError(.commandLine, missing, "no such key to delete\(hint)")
         }
         let deeper = rest.dropFirst()
         guard !deeper.isEmpty else {

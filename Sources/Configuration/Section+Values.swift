@@ -94,7 +94,7 @@ extension Section {
             while let match = rest.firstMatch(of: /\{([^{}]*)\}/) {
                 guard let word = words.first(where: { $0.key == match.1 }) else {
                     let known = words.map { "{\($0.key)}" }.joined(separator: ", ")
-                    throw error(key, "there is no word {\(match.1)}; known are \(known)")
+                    throw error(key, "unknown placeholder {\(match.1)}; known are \(known)")
                 }
                 result += rest[..<match.range.lowerBound] + (try word.value())
                 rest = rest[match.range.upperBound...]

@@ -114,9 +114,9 @@ package final class Section {
         let known = decoded.map(\.key) + absent.filter { key in !decoded.contains { $0.key == key } }
         if let candidate = nearest(to: key, among: known) { return "; did you mean '\(candidate)'?" }
         if paths.count == 1 { return "; did you mean '\(paths[0])'?" }
-        if key.contains(".") { return "; only the command line takes dotted keys" }
-        if known.isEmpty { return "; this section takes no keys" }
-        return "; known here: \(known.joined(separator: ", "))"
+        if key.contains(".") { return "; dotted keys are allowed on the command line only" }
+        if known.isEmpty { return "; this section has no keys" }
+        return "; known keys: \(known.joined(separator: ", "))"
     }
 
     private func visit(_ body: (Section) -> Void) {

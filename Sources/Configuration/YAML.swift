@@ -58,7 +58,7 @@ enum YAML {
             for (keyNode, valueNode) in mapping {
                 let keyPlace = place(keyNode.mark?.line)
                 guard let key = keyNode.scalar?.string, !key.isEmpty else {
-                    throw ConfigurationError(keyPlace, "", "not valid YAML: a key must be a word")
+                    throw ConfigurationError(keyPlace, "", "not valid YAML: a key must be a scalar")
                 }
                 // Yams distinguishes the keys 1 and "1"; a section does not.
                 guard keys.insert(key).inserted else {

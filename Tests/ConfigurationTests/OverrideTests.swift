@@ -36,10 +36,10 @@ import Testing
         #expect(try root.section("optimizer").keys == ["learning_rate"])
         #expect(
             complaint { _ = try section(Self.yaml, "~tasks.kmean") }
-                == "on the command line: tasks.kmean: there is no such key to delete; did you mean 'kmeans'?")
+                == "on the command line: tasks.kmean: no such key to delete; did you mean 'kmeans'?")
         #expect(
             complaint { _ = try section(Self.yaml, "~data.train") }
-                == "on the command line: data: there is no such key to delete")
+                == "on the command line: data: no such key to delete")
     }
 
     @Test func unknownPathsAreFoundByDecoding() throws {

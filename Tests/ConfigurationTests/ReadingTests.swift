@@ -98,14 +98,14 @@ import Testing
 
     @Test func rootMustBeAMapping() {
         let list = complaint { _ = try section("- a\n- b") }
-        #expect(list == "x.yaml:1: expected keys with values, found a list")
+        #expect(list == "x.yaml:1: expected a mapping of keys to values, found a list")
         let word = complaint { _ = try section("word") }
-        #expect(word == "x.yaml:1: expected keys with values, found the string 'word'")
+        #expect(word == "x.yaml:1: expected a mapping of keys to values, found the string 'word'")
     }
 
     @Test func keysAreWordsAndTagsAreRefused() {
         let key = complaint { _ = try section("[a, b]: 1") }
-        #expect(key == "x.yaml:1: not valid YAML: a key must be a word")
+        #expect(key == "x.yaml:1: not valid YAML: a key must be a scalar")
         #expect(
             complaint { _ = try section("a: 1\nb: !secret x") }
                 == "x.yaml:2: YAML tags are not supported; remove '!secret'")
@@ -130,6 +130,6 @@ import Testing
                 == "\(directory.path): is a directory, not a YAML file")
         #expect(
             complaint { _ = try Configuration(contentsOf: "configs/nowhere.yaml") }
-                == "configs/nowhere.yaml: there is no such file")
+                == "configs/nowhere.yaml: no such file")
     }
 }

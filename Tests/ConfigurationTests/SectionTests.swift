@@ -93,11 +93,11 @@ import Testing
         #expect(!root.has("color"))
         #expect(complaint { try root.finish() } == """
             x.yaml:6: learning_rate: unknown key; did you mean 'optimizer.learning_rate'?
-            x.yaml:7: optimizer.name: unknown key; only the command line takes dotted keys
+            x.yaml:7: optimizer.name: unknown key; dotted keys are allowed on the command line only
             x.yaml:9: colour: unknown key; did you mean 'color'?
             x.yaml:4: model.encoder.widht: unknown key; did you mean 'width'?
             x.yaml:5: model.encoder.dropuot: unknown key; did you mean 'dropout'?
-            x.yaml:8: empty.thing: unknown key; this section takes no keys
+            x.yaml:8: empty.thing: unknown key; this section has no keys
             """)
     }
 
@@ -108,7 +108,7 @@ import Testing
         _ = try optimizer.string("name", default: "adamw")
         #expect(
             complaint { try root.finish() }
-                == "x.yaml:1: optimizer.momentum: unknown key; known here: learning_rate, name")
+                == "x.yaml:1: optimizer.momentum: unknown key; known keys: learning_rate, name")
     }
 
     @Test func aKeyThatWasOnlyLookedAtIsUnknown() throws {
@@ -116,7 +116,7 @@ import Testing
         #expect(root.has("a"))
         #expect(!root.isNull("a"))
         #expect(root.isNull("b"))
-        #expect(complaint { try root.finish() } == "x.yaml:1: a: unknown key; known here: b")
+        #expect(complaint { try root.finish() } == "x.yaml:1: a: unknown key; known keys: b")
     }
 
     @Test func missing() throws {

@@ -3,16 +3,16 @@ import Runs
 import RunSupport
 import Testing
 
-/// The configurations that come with kaon say what they mean to.
+/// The configurations in `configs`.
 @Suite struct ConfigurationFilesTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
 
-    /// The paths of all of them, from the root of the repository.
+    /// Their paths, relative to the root of the repository.
     static let files = ((try? FileManager.default.subpathsOfDirectory(atPath: root + "/configs")) ?? []).sorted()
         .filter { $0.hasSuffix(".yaml") }.map { "configs/" + $0 }
 
-    /// Decodes a file; what it builds on is version 1.
+    /// Decodes a file, with configurations of the repository in place of the checkpoints that it uses.
     private func options(_ file: String) throws -> RunOptions {
         let yaml = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
         var pretrained = RunOptions.Pretrained()
@@ -25,7 +25,7 @@ import Testing
 
     @Test(arguments: files) func itDecodesAndTellsItsCommand(file: String) throws {
         let options = try options(file)
-        // A run's folder follows from the place of its file.
+        // The run folder is named after the path of the file.
         let stem = file.dropFirst("configs/".count).dropLast(".yaml".count)
         #expect(options.run.directory == "runs/" + stem.replacing("small/", with: "small-"))
         let text = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)

@@ -20,7 +20,7 @@ import Testing
             committed == reference.page, "generate it again: kaon reference > docs/configuration.md")
     }
 
-    /// Keys of every part of the program are on the page, those behind words and sections among them.
+    /// Keys of all modules, including those that depend on enumerations and optional sections.
     @Test(arguments: [
         "| `encoder.hidden` | integer, from 1 to 4096 | `512`; `vqvae`: `256` |",
         "| `encoder.width` | integer, from 1 to 65536; `mpm_v1`, `vqvae`: from 1 to 4096;",
@@ -36,7 +36,7 @@ import Testing
         #expect(try Self.reference.get().page.contains(row))
     }
 
-    /// Every key of the configurations that come with kaon is on the page.
+    /// Every key of the files in `configs` is on the page.
     @Test func theConfigurationsHaveNoOtherKeys() throws {
         let page = try Self.reference.get().page
         let folder = root.appendingPathComponent("configs").path
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    /// A template says what the defaults are: with it and without it, the same is decoded.
+    /// A template decodes to the defaults.
     @Test(arguments: ObjectiveOptions.Name.allCases) func aTemplateIsTheDefaults(_ objective: ObjectiveOptions.Name) throws {
         let text = try configurationTemplate(path: "x.yaml", for: objective)
         let tasks = objective == .mpmV1 || objective == .mpmV2 ? "tasks: {particle_id: {}, kmeans: {}}" : ""
@@ -58,7 +58,7 @@ import Testing
         #expect(text.contains("  batch_size: 1000                      # jets per step over all ranks\n"))
         #expect(!text.contains("wait_for_debugger") && !text.contains("`"))
         #expect(text.contains("  directory: runs/{name} "))
-        // What the backbone decides stays open.
+        // Keys that a downstream task takes from its backbone are left out.
         #expect(text.contains("\nmodel:") != objective.isDownstream)
     }
 }

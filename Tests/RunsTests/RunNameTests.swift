@@ -33,10 +33,11 @@ import TestSupport
     @Test func wordsThatStandForNothingAreRefused() {
         #expect(
             failure { _ = try options(#"{directory: "runs/{nmae}"}"#) }
-                == "x.yaml:1: run.directory: there is no word {nmae}; known are {name}, {objective}, {seed}, {date}, {slurm_job_id}")
+                == "x.yaml:1: run.directory: unknown placeholder {nmae}; known are {name}, {objective}, {seed}, {date}, "
+                    + "{slurm_job_id}")
         #expect(
             failure { _ = try options(#"{directory: "runs/{slurm_job_id}"}"#) }
-                == "x.yaml:1: run.directory: {slurm_job_id} stands for nothing outside a job of Slurm")
+                == "x.yaml:1: run.directory: {slurm_job_id} has no value outside a Slurm job")
         #expect(failure { _ = try options("{name: ''}") } == "x.yaml:1: run.name: is empty; give the run a name")
     }
 }

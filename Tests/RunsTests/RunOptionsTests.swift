@@ -107,6 +107,14 @@ import TestSupport
         #expect(complaint.contains(key) && complaint.contains("cwola.signal_jets"), "\(complaint)")
     }
 
+    /// A downstream task takes `null` over from its backbone, too.
+    @Test func layerScaleIsTakenFromTheBackbone() throws {
+        let pretrained = RunOptions.Pretrained(backbone: try runOptions(shortest, ["model.encoder.layer_scale=null"]))
+        let yaml = "{objective: classification, backbone: x.h5, data: {train: train.h5}}"
+        let options = try runOptions(yaml, [], pretrained: pretrained)
+        #expect(options.resolved.contains("layer_scale: null"))
+    }
+
     @Test func everySectionCanBeChanged() throws {
         let options = try runOptions(
             shortest,
@@ -147,7 +155,7 @@ import TestSupport
         ("training.batchsize=4", "training.batchsize: unknown key; did you mean 'batch_size'?"),
         (
             "run.dir=x",
-            "run.dir: unknown key; known here: name, directory, resume, log_ranks, wait_for_debugger, time_limit"
+            "run.dir: unknown key; known keys: name, directory, resume, log_ranks, wait_for_debugger, time_limit"
         ),
         ("parallel.ranks=2", "parallel.ranks: unknown key"),
     ])

@@ -19,7 +19,7 @@ import Testing
         ),
         (
             "~tasks.kmean",
-            "on the command line: tasks.kmean: there is no such key to delete; did you mean 'kmeans'?"
+            "on the command line: tasks.kmean: no such key to delete; did you mean 'kmeans'?"
         ),
     ])
     func wrongOverridesAreNamed(override: String, message: String) throws {
@@ -51,7 +51,7 @@ import Testing
     func aMissingConfigurationIsNamed(ranks: Int?) throws {
         let outcome = try kaon(["pretrain", "/nowhere/x.yaml"], ranks: ranks)
         #expect(outcome.code == 1)
-        #expect(outcome.complaints == ["Error: /nowhere/x.yaml: there is no such file"])
+        #expect(outcome.complaints == ["Error: /nowhere/x.yaml: no such file"])
     }
 
     @Test func aBatchNeedsAJetForEveryRank() throws {

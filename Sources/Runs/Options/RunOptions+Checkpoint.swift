@@ -5,16 +5,16 @@ import Objectives
 import System
 
 extension RunOptions {
-    /// The configurations of the checkpoints that a run builds on.
+    /// Configurations of the checkpoints that a run builds on.
     package struct Pretrained: Sendable {
-        /// Of `backbone`.
+        /// Configuration of the checkpoint `backbone`.
         package var backbone: RunOptions?
-        /// Of `tokenizer.checkpoint`.
+        /// Configuration of the checkpoint `tokenizer.checkpoint`.
         package var tokenizer: RunOptions?
 
-        /// What features and preprocessing are taken from.
+        /// The configuration that determines features and preprocessing.
         package var source: RunOptions? { backbone ?? tokenizer }
-        /// The VQ-VAE of `tokenizer`, or that which it uses itself.
+        /// The VQ-VAE that `tokenizer` contains: the trained one, or the one whose codes it uses.
         package var vqvae: VQVAEOptions? { tokenizer.flatMap { $0.objective.vqvae ?? $0.objective.usedTokenizer } }
 
         package init(backbone: RunOptions? = nil, tokenizer: RunOptions? = nil) {
@@ -22,15 +22,15 @@ extension RunOptions {
             self.tokenizer = tokenizer
         }
 
-        /// Reads the configurations of the checkpoints that a configuration names; where one is gone, that of the
-        /// run's own checkpoint stands in for it, which has all that the run has taken over.
+        /// Reads the configurations of the checkpoints that a configuration names. If such a file no longer exists, the
+        /// configuration of the run's own checkpoint is used, which includes all inherited values.
         ///
-        /// Throws `KaonError` where there is none, or one of another kind, and `ConfigurationError` where the keys
-        /// cannot be read.
+        /// Throws `KaonError` if neither exists or the checkpoint has the wrong objective, and `ConfigurationError` if
+        /// the keys cannot be decoded.
         ///
         /// - Parameters:
-        ///   - name: that of the run.
-        ///   - date: when it was started.
+        ///   - name: the default name of the run.
+        ///   - date: the start of the run.
         package init(for configuration: Configuration, name: String, date: Date = Date()) throws {
             let root = configuration.section()
             let run = try RunOptions.Run(from: root, name: name, date: date)
@@ -46,9 +46,11 @@ extension RunOptions {
             }
         }
 
-        /// - Parameter complaint: what is wrong with an objective, if anything.
+        /// Reads the configuration of a checkpoint.
+        ///
+        /// - Parameter problem: the reason why an objective is not suitable; nil if it is.
         private static func read(
-            _ path: String, key: String, for run: RunOptions.Run, complaint: (ObjectiveOptions) -> String?
+            _ path: String, key: String, for run: RunOptions.Run, problem: (ObjectiveOptions) -> String?
         ) throws -> RunOptions {
             guard FileManager.default.fileExists(atPath: path) else {
                 for own in run.checkpointCandidates {
@@ -57,18 +59,18 @@ extension RunOptions {
                 throw KaonError("\(key): there is no checkpoint \(path); name one that 'kaon pretrain' has written")
             }
             let options = try RunOptions(ofCheckpoint: path)
-            if let complaint = complaint(options.objective) {
+            if let problem = problem(options.objective) {
                 throw KaonError(
-                    "\(key): \(path) is a checkpoint of \(options.objective.name.rawValue), \(complaint)")
+                    "\(key): \(path) is a checkpoint of \(options.objective.name.rawValue), \(problem)")
             }
             return options
         }
     }
 
-    /// The configuration that a checkpoint was trained with, changed by overrides.
+    /// The configuration that a checkpoint was trained with, with overrides.
     ///
-    /// Throws `HDF5Error` or `KaonError` where there is no checkpoint, `ConfigurationError` where the overrides do
-    /// not fit.
+    /// Throws `HDF5Error` or `KaonError` if the checkpoint cannot be read, and `ConfigurationError` for invalid
+    /// overrides.
     package init(ofCheckpoint path: String, overrides: [String] = []) throws {
         var configuration = try Configuration(yaml: Checkpoint.configuration(of: path), name: path)
         for override in overrides { try configuration.override(override) }
@@ -77,7 +79,7 @@ extension RunOptions {
 }
 
 extension RunOptions.Run {
-    /// The checkpoints that the run may continue from, the one to prefer first.
+    /// The checkpoints that the run may continue from, in order of preference.
     package var checkpointCandidates: [String] {
         switch resume {
         case .auto: RunDirectory.checkpointCandidates(in: directory)
@@ -88,13 +90,12 @@ extension RunOptions.Run {
 }
 
 extension ObjectiveOptions.Name {
-    /// What is evaluated at the end unless the configuration says otherwise: weak supervision cannot tell its best
-    /// weights.
+    /// Default of `run.evaluate`. Weak supervision has no validation loss that identifies the best weights.
     package var evaluated: RunOptions.Run.Evaluated {
         self == .cwola ? .latest : isDownstream ? .best : .never
     }
 
-    /// How the features are preprocessed unless the configuration says otherwise.
+    /// Default preprocessing of the features.
     package var preprocessing: PreprocessingOptions {
         var options = PreprocessingOptions()
         if self == .mpmV1 || self == .vqvae { options.name = .standard }

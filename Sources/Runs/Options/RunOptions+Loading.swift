@@ -5,19 +5,19 @@ import Supervision
 import System
 
 extension RunOptions {
-    /// The commands that train.
+    /// Commands that train.
     package enum Command: String, Sendable {
         case pretrain, finetune
     }
 
-    /// Reads a configuration with its overrides on every rank; all fail alike. The name of the file without
-    /// its extension names the run.
+    /// Reads a configuration file with its overrides. The default name of the run is that of the file without
+    /// extension. Collective; all ranks throw the same error.
     ///
-    /// - Parameter command: the command that has to fit the objective; nil where any does.
+    /// - Parameter command: the command that must match the objective; nil for any.
     package static func configuration(
         _ path: String, overrides: [String], for command: Command? = nil, on communicator: Communicator
     ) throws -> RunOptions {
-        // A folder may be named after the day, which must not begin for some ranks only.
+        // The run folder may be named after the date, which must be the same on all ranks.
         let date = Date(timeIntervalSince1970: try communicator.broadcast([Launch.begin.timeIntervalSince1970])[0])
         return try communicator.agree {
             var configuration = try Configuration(contentsOf: path)
@@ -26,16 +26,16 @@ extension RunOptions {
             let options = try RunOptions(
                 configuration, name: name, pretrained: RunOptions.Pretrained(for: configuration, name: name, date: date),
                 date: date)
-            let fitting = options.objective.name.isDownstream ? Command.finetune : .pretrain
-            guard command == nil || command == fitting else {
+            let expected = options.objective.name.isDownstream ? Command.finetune : .pretrain
+            guard command == nil || command == expected else {
                 throw KaonError(
-                    "\(path): objective \(options.objective.name.rawValue) is trained by 'kaon \(fitting)'")
+                    "\(path): objective \(options.objective.name.rawValue) is trained by 'kaon \(expected)'")
             }
             return options
         }
     }
 
-    /// The paper's k-means model with overrides, for a benchmark without a file.
+    /// The k-means model of the paper with overrides, for `kaon bench` without a file. Collective.
     package static func benchmarkConfiguration(
         overrides: [String], on communicator: Communicator
     ) throws -> RunOptions {

@@ -61,7 +61,7 @@ extension RunOptions.Run {
                 "date": { date.formatted(Date.ISO8601FormatStyle(timeZone: .current).year().month().day()) },
                 "slurm_job_id": {
                     guard let job = ProcessInfo.processInfo.environment["SLURM_JOB_ID"] else {
-                        throw section.error("directory", "{slurm_job_id} stands for nothing outside a job of Slurm")
+                        throw section.error("directory", "{slurm_job_id} has no value outside a Slurm job")
                     }
                     return job
                 },

@@ -60,8 +60,8 @@ package struct RunOptions: Sendable {
         if objective.choice(seed: seed) != nil, data.choice.classes != nil || data.choice.jets != nil {
             throw try root.section("data").error(
                 data.choice.jets != nil ? "jets" : "classes",
-                "the section cwola says which jets are used: cwola.background_jets and cwola.signal_jets, and their "
-                    + "classes; leave the key out")
+                "cwola selects the training jets by cwola.background_jets, cwola.signal_jets and their classes; "
+                    + "leave the key out")
         }
         preprocessing = try PreprocessingOptions(
             from: root.section("preprocessing", .inherited),
