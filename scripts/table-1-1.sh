@@ -102,7 +102,7 @@ for ((seed = 0; seed < value[seeds]; seed++)); do
         # A probe is evaluated at its end, but not again after it was continued for more steps.
         best=$folder/probe/checkpoints/best
         if [[ ! $folder/probe/evaluation/metrics.json -nt $best ]]; then
-            run "$place, test" evaluate "$best" "data.test=[${value[data]}/test.h5]"
+            run "$place, test" evaluate "$best" --force "data.test=[${value[data]}/test.h5]"
         fi
     done
 done

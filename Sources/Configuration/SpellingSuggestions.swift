@@ -19,7 +19,7 @@ func nearest(to word: String, among candidates: [String]) -> String? {
 }
 
 /// The question at the end of an error about `word`; empty if no candidate is near.
-func suggestion(for word: String, among candidates: [String]) -> String {
+package func suggestion(for word: String, among candidates: [String]) -> String {
     nearest(to: word, among: candidates).map { "; did you mean '\($0)'?" } ?? ""
 }
 

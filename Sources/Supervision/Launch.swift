@@ -36,8 +36,8 @@ package enum Launch {
         unsetenv(variable)
     }
 
-    /// Returns in the first process of a job and ends the others with `code`, so that an error of all processes before
-    /// MPI has started, such as a mistake in the arguments, is printed once.
+    /// Returns in the first process of a job and ends the others with `code`, before MPI has started: an error of all
+    /// processes, such as a mistake in the arguments, is printed once, and a command without MPI runs once.
     package static func leaveToFirstProcess(code: Int32) {
         let environment = ProcessInfo.processInfo.environment
         let rank =

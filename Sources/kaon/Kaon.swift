@@ -31,6 +31,7 @@ struct Kaon: ParsableCommand {
     static func main() {
         Launch.useBestKernels()
         do {
+            try checkSubcommand(Array(CommandLine.arguments.dropFirst()))
             var command = try parseAsRoot()
             try command.run()
         } catch {

@@ -39,6 +39,19 @@ import Testing
         return result
     }
 
+    /// The ranks must not compete for the output file.
+    @Test func packsOnceOnSeveralRanks() throws {
+        try withScratchFolder { folder in
+            let output = folder + "/out.h5"
+            let packed = try kaon(["pack", sample("val"), "--output", output], ranks: 2)
+            #expect(packed.code == 0 && packed.complaints.isEmpty, "\(packed.errors)")
+            #expect(packed.output.split(separator: "\n").count == 1)
+            let refused = try kaon(["pack", sample("val"), "--output", output], ranks: 2)
+            #expect(refused.code == 1)
+            #expect(refused.complaints.filter { $0.contains("already exists") }.count == 1)
+        }
+    }
+
     @Test func nothingIsOverwritten() throws {
         try withScratchFolder { folder in
             let output = folder + "/out.h5"

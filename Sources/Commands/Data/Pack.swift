@@ -3,6 +3,7 @@ import Foundation
 import HDF5
 import Jets
 import Runs
+import Supervision
 import System
 
 struct Pack: ParsableCommand {
@@ -46,6 +47,8 @@ struct Pack: ParsableCommand {
     }
 
     func run() throws {
+        // Packing is serial and needs no MPI: under mpirun, rank 0 packs.
+        Launch.leaveToFirstProcess(code: 0)
         let console = Console(isSilent: false)
         var options = JetPacker.Options()
         options.compression = compression

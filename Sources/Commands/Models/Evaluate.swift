@@ -1,6 +1,8 @@
 import ArgumentParser
+import Foundation
 import MPI
 import Supervision
+import System
 import Training
 
 struct Evaluate: ParsableCommand {
@@ -22,20 +24,34 @@ struct Evaluate: ParsableCommand {
     @Option(help: "Folder to write to (default: 'evaluation' in the run directory).", completion: .directory)
     var output: String?
 
+    @Flag(help: "Replace an existing metrics.json.")
+    var force = false
+
     func run() {
-        Launch.onAllRanks { try evaluate(checkpoint, overrides: overrides, output: output, in: $0) }
+        Launch.onAllRanks {
+            try evaluate(checkpoint, overrides: overrides, output: output, overwrites: force, in: $0)
+        }
     }
 }
 
 /// `kaon evaluate`: writes metrics and predictions of the model of a checkpoint for the jets of `data.test`;
 /// collective. Throws `AgreedError`.
 ///
-/// - Parameter output: the folder to write to; nil for `evaluation` in the run directory.
+/// - Parameters:
+///   - output: the folder to write to; nil for `evaluation` in the run directory.
+///   - overwrites: true to replace an existing `metrics.json`.
 @discardableResult
 package func evaluate(
-    _ checkpoint: String, overrides: [String], output: String?, in context: RunContext
+    _ checkpoint: String, overrides: [String], output: String?, overwrites: Bool = false, in context: RunContext
 ) throws -> RunOutcome {
+    let folder = output ?? evaluationFolder(of: checkpoint)
+    _ = try context.communicator.onRoot {
+        let file = folder + "/metrics.json"
+        guard overwrites || !FileManager.default.fileExists(atPath: file) else {
+            throw KaonError("\(file) already exists; choose another folder with --output, or --force to replace it")
+        }
+    }
     let model = try context.communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
     _ = try ComputeThreads.start(model.options.threads, on: context.communicator)
-    return try evaluate(model, output: output, in: context)
+    return try evaluate(model, output: folder, in: context)
 }

@@ -1,3 +1,4 @@
+import System
 import Tensors
 
 /// Statistics of the jets in files, from a random sample of blocks.

@@ -13,9 +13,9 @@ import System
 ///
 /// Nothing is written if `context` has a reason to stop: the outcome is `stopped`.
 ///
-/// - Parameter output: the folder to write to; nil for `evaluation` in the run directory.
+/// - Parameter output: the folder to write to.
 @discardableResult
-package func evaluate(_ model: TrainedModel, output: String?, in context: RunContext) throws -> RunOutcome {
+package func evaluate(_ model: TrainedModel, output: String, in context: RunContext) throws -> RunOutcome {
     let (options, console, communicator) = (model.options, context.console, context.communicator)
     let dataset = try openTestJets(
         options, classes: model.fitted.classes?.names, constituentLabels: options.objective.constituentLabels,
@@ -52,11 +52,10 @@ package func evaluate(_ model: TrainedModel, output: String?, in context: RunCon
             zip(objective.terms, outcome.means).map { Measure($0.column, $1 ?? 0) }
             + zip(objective.monitors, outcome.monitors).map { Measure($0, $1) }
             + objective.measures(of: predictions)
-        let folder = output ?? runFolder(of: model.checkpoint) + "/evaluation"
         try write(
-            EvaluationReport(model, measures, predictions, jets: dataset.count), predictions, of: model, to: folder)
+            EvaluationReport(model, measures, predictions, jets: dataset.count), predictions, of: model, to: output)
         console.say(aligned(measures.map { [$0.name, $0.value.isNaN ? "nan" : String(format: "%.5g", $0.value)] }))
-        console.say("written to \(folder)")
+        console.say("written to \(output)")
     }
     return .finished
 }
@@ -86,13 +85,14 @@ func evaluateAtEnd(of options: RunOptions, in context: RunContext) throws -> Run
         "parallel.precision=\(options.parallel.precision.rawValue)",
     ]
     let model = try context.communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
-    return try evaluate(model, output: nil, in: context)
+    return try evaluate(model, output: evaluationFolder(of: checkpoint), in: context)
 }
 
-/// The directory of the run that a checkpoint belongs to, or else the folder that contains it.
-private func runFolder(of checkpoint: String) -> String {
+/// The folder `evaluation` of the run that a checkpoint belongs to, or else beside the checkpoint.
+package func evaluationFolder(of checkpoint: String) -> String {
     let folder = URL(fileURLWithPath: checkpoint).deletingLastPathComponent()
-    return (folder.lastPathComponent == "checkpoints" ? folder.deletingLastPathComponent() : folder).relativePath
+    let run = folder.lastPathComponent == "checkpoints" ? folder.deletingLastPathComponent() : folder
+    return run.relativePath + "/evaluation"
 }
 
 private func write(

@@ -84,4 +84,14 @@ import TestSupport
         #expect(found.last[0] < 0.5 * found.first[0], "\(found.first) to \(found.last)")
         #expect(found.monitors[0] > 0.5 && found.monitors[1] > 10, "\(found.monitors)")
     }
+
+    /// Like `numpy.median` for an even number of jets.
+    @Test func vqvaeMediansAreMeansOfTheMiddleValues() {
+        let measures = VQVAETraining(vqvae, jets, seed: 3).measures(
+            of: Predictions([
+                "jet_pt": .init([8, 1, 4, 2] as [Float]), "decoded_jet_pt": .init([1, 2, 3, 4] as [Float]),
+                "jet_mass": .init([1, 2, 3] as [Float]), "decoded_jet_mass": .init([1, 2, 3] as [Float]),
+            ] as [String: Predictions.Column]))
+        #expect(measures.prefix(3).map(\.value) == [3, 2.5, 2.5 / 3])
+    }
 }

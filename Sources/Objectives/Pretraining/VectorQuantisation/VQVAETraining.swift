@@ -3,6 +3,7 @@ import Jets
 import Models
 import MPI
 import NN
+import System
 import Tensors
 
 /// Trains a VQ-VAE whose codes are tokens of constituents (Golling et al., arXiv:2401.13537):
@@ -187,7 +188,7 @@ package final class VQVAETraining: Objective {
     package func measures(of predictions: Predictions) -> [Measure] {
         func median(_ name: String) -> Double {
             let values = predictions.floats(name).sorted()
-            return values.isEmpty ? 0 : Double(values[values.count / 2])
+            return values.isEmpty ? 0 : quantile(0.5, ofSorted: values)
         }
         return ["jet_pt", "jet_mass"].flatMap { name in
             let (before, after) = (median(name), median("decoded_" + name))
