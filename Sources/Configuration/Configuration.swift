@@ -37,7 +37,9 @@ package struct Configuration: Sendable {
     /// Throws `ConfigurationError`.
     package init(yaml: String, name: String = "configuration") throws {
         self.name = name
-        let root = try YAML.parse(yaml) { .file(name, line: $0) }
+        // A byte-order mark, which some editors write, is not part of the text.
+        let text = yaml.unicodeScalars.first == "\u{FEFF}" ? String(yaml.unicodeScalars.dropFirst()) : yaml
+        let root = try YAML.parse(text) { .file(name, line: $0) }
         switch root.content {
         case .null: entries = []
         case .map(let entries): self.entries = entries

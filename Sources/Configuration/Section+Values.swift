@@ -83,7 +83,8 @@ extension Section {
         try value(key, .string, default: `default`, traits, help)
     }
 
-    /// A string in which `{word}` is replaced by the value of a word; the resolved configuration has the value.
+    /// A path in which variables, as in `optionalPath`, and `{word}` are replaced by their values; the resolved configuration has
+    /// the values.
     package func template(
         _ key: String, default: String, words: KeyValuePairs<String, () throws -> String>, _ traits: KeyTraits = [],
         help: String
@@ -102,10 +103,23 @@ extension Section {
             return result + rest
         }
         let codec = ValueCodec<String>(
-            typeName: ValueCodec.string.typeName, decode: { try filled(ValueCodec.string.decode($0)) },
+            typeName: ValueCodec.string.typeName, decode: { try filled(ValueCodec.path.decode($0)) },
             encode: ValueCodec.string.encode)
         let description = description(of: ValueCodec.string, default: .string(`default`), traits, help)
         return try value(key, codec, default: filled(`default`), description)
+    }
+
+    /// A path or nil. `~` at the start, `$NAME` and `${NAME}` are replaced by the values of environment variables; the
+    /// resolved configuration has the values.
+    package func optionalPath(_ key: String, _ traits: KeyTraits = [], help: String) throws -> String? {
+        try optionalValue(key, .path, absent: nil, traits, help)
+    }
+
+    /// A list of paths, with variables as in `optionalPath`; a single path is a list of one.
+    package func paths(
+        _ key: String, default: [String]? = nil, _ traits: KeyTraits = [], help: String
+    ) throws -> [String] {
+        try value(key, ValueCodec.path.list(typeName: Self.strings.typeName), default: `default`, traits, help)
     }
 
     /// A string or nil.

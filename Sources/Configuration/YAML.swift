@@ -55,6 +55,7 @@ enum YAML {
             try refuse(mapping.tag, here)
             var entries: [Value.Entry] = []
             var keys: Set<String> = []
+            var merged: [Value.Entry] = []
             for (keyNode, valueNode) in mapping {
                 let keyPlace = place(keyNode.mark?.line)
                 guard let key = keyNode.scalar?.string, !key.isEmpty else {
@@ -65,11 +66,29 @@ enum YAML {
                     throw repeated(key, keyPlace)
                 }
                 let value = try value(of: valueNode, &count, place: place)
+                if key == "<<", keyNode.scalar?.style == .plain {
+                    merged = try mergedEntries(value, keyPlace)
+                    continue
+                }
                 entries.append(Value.Entry(key: key, place: keyPlace, value: value))
             }
+            for entry in merged where keys.insert(entry.key).inserted { entries.append(entry) }
             return Value(content: .map(entries), place: here)
         case .alias:
             unreachable("an alias that Yams did not resolve")
+        }
+    }
+
+    /// The entries of the value of a merge key `<<`: a map, or a list of maps, of which earlier ones have precedence.
+    private static func mergedEntries(_ value: Value, _ place: Place) throws -> [Value.Entry] {
+        let maps: [Value]
+        if case .list(let values) = value.content { maps = values } else { maps = [value] }
+        return try maps.flatMap { map in
+            guard case .map(let entries) = map.content else {
+                let message = "'<<' merges a section or a list of sections, found \(map.content.phrase)"
+                throw ConfigurationError(place, "", message)
+            }
+            return entries
         }
     }
 

@@ -34,6 +34,43 @@ import Testing
         #expect(try root.strings("test") == ["a.h5"])
     }
 
+    @Test func aByteOrderMarkIsIgnored() throws {
+        #expect(try section("\u{FEFF}x: 1").int("x") == 1)
+    }
+
+    /// The section's own keys win, then those of earlier sections in a list.
+    @Test(arguments: ["<<: *a\n  y: 4", "y: 4\n  <<: *a", "<<: [*a, *b]\n  y: 4"])
+    func anchorsAreMerged(text: String) throws {
+        let root = try section("a: &a {x: 1, y: 2}\nb: &b {x: 7}\nc:\n  \(text)")
+        let merged = try root.section("c")
+        #expect(try merged.int("x") == 1)
+        #expect(try merged.int("y") == 4)
+        #expect(try section("'<<': 3").int("<<") == 3)
+        #expect(
+            complaint { _ = try section("a: 1\n<<: 3") }
+                == "x.yaml:2: '<<' merges a section or a list of sections, found the integer 3")
+    }
+
+    @Test(arguments: [("~/x.h5", "HOME"), ("$HOME/x.h5", "HOME"), ("${HOME}/x.h5", "HOME")])
+    func pathsHaveVariables(text: String, variable: String) throws {
+        let path = try #require(ProcessInfo.processInfo.environment[variable]) + "/x.h5"
+        let root = try section("a: ['\(text)']\nb: '\(text)'\nc: a~b$/x.h5")
+        #expect(try root.paths("a") == [path])
+        #expect(try root.optionalPath("b") == path)
+        #expect(try root.optionalPath("c") == "a~b$/x.h5")
+        #expect(try root.template("b", default: "", words: [:], help: "a key") == path)
+    }
+
+    @Test func undefinedVariablesAreNamed() throws {
+        let root = try section("a: [a.h5, $KAON_NO_SUCH/x.h5]\nb: '${oc.env:DATA}/x.h5'")
+        #expect(
+            complaint { _ = try root.paths("a") } == "x.yaml:1: a: item 2: the environment variable 'KAON_NO_SUCH' in "
+                + "'$KAON_NO_SUCH/x.h5' is not set")
+        #expect(
+            complaint { _ = try root.optionalPath("b") }
+                == "x.yaml:2: b: the environment variable 'oc.env:DATA' in '${oc.env:DATA}/x.h5' is not set")
+    }
+
     /// Forty lines that mean 2^40 values.
     @Test func aliasesOfAliasesHaveAnEnd() {
         let lines = ["x0: &x0 [a, a]"] + (1..<40).map { "x\($0): &x\($0) [*x\($0 - 1), *x\($0 - 1)]" }

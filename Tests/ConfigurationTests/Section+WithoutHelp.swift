@@ -46,6 +46,14 @@ extension Section {
         try optionalStrings(key, absent: absent, help: "a key")
     }
 
+    func optionalPath(_ key: String) throws -> String? {
+        try optionalPath(key, help: "a key")
+    }
+
+    func paths(_ key: String) throws -> [String] {
+        try paths(key, help: "a key")
+    }
+
     func choice<C: RawRepresentable & CaseIterable>(
         _ key: String, of type: C.Type = C.self, default: C? = nil
     ) throws -> C where C.RawValue == String {

@@ -17,10 +17,10 @@ extension RunOptions {
 
 extension RunOptions.Data {
     package init(from section: Section, seed: UInt64, pretrained: RunOptions.Data?) throws {
-        train = try section.strings("train", help: "HDF5 files of jets, folders of them, or patterns with `*`")
+        train = try section.paths("train", help: "HDF5 files of jets, folders of them, or patterns with `*`")
         guard !train.isEmpty else { throw section.error("train", "no training file is given") }
-        validation = try section.strings("validation", default: [], help: "the same for validation")
-        test = try section.strings("test", default: [], help: "the same for `kaon evaluate` and `kaon encode`")
+        validation = try section.paths("validation", default: [], help: "the same for validation")
+        test = try section.paths("test", default: [], help: "the same for `kaon evaluate` and `kaon encode`")
         features = try JetFeatures(from: section, default: pretrained?.features ?? .all)
         if let pretrained, pretrained.features != features {
             let names = pretrained.features.names.joined(separator: ", ")

@@ -74,7 +74,7 @@ package struct RunOptions: Sendable {
         run.evaluated = try root.section("run").choice(
             "evaluate", default: objective.name.evaluated,
             help: "checkpoint to evaluate on `data.test` after the last step")
-        initialWeights = try root.section("model").optionalString(
+        initialWeights = try root.section("model").optionalPath(
             "initial_weights",
             help: "a checkpoint or a safetensors file with the initial weights ([export](export.md))")
         optimizer = try Optimizer(from: root.section("optimizer"))
@@ -96,12 +96,12 @@ extension Section {
     }
 
     func backboneCheckpoint() throws -> String? {
-        try optionalString("backbone", help: "a checkpoint or an exported model whose backbone is used")
+        try optionalPath("backbone", help: "a checkpoint or an exported model whose backbone is used")
     }
 
     func tokenizerCheckpoint() throws -> String? {
         guard !isNull("tokenizer", .inherited, help: "the VQ-VAE whose codes are inputs or targets") else { return nil }
-        return try section("tokenizer", .inherited).optionalString(
+        return try section("tokenizer", .inherited).optionalPath(
             "checkpoint", help: "checkpoint or export of the VQ-VAE; it determines the other keys of the section")
     }
 }

@@ -60,6 +60,9 @@ package struct ConfigurationReference: Sendable {
             settings a key requires. The downstream tasks are `classification`, `cwola`, `vertexing` and `track_origin`; they
             take the keys of `model`, `data.features` and `preprocessing` from their backbone.
 
+            In paths of data files, checkpoints and the run folder, `~` at the start, `$NAME` and `${NAME}` are replaced by the
+            values of environment variables. YAML anchors may be merged with `<<`.
+
             """ + sections.map(table).joined(separator: "\n")
     }
 

@@ -1,0 +1,33 @@
+import Foundation
+
+extension ValueCodec<String> {
+    /// A path, in which `~` at the start and `$NAME` or `${NAME}` are replaced by their values.
+    static var path: ValueCodec {
+        ValueCodec(typeName: string.typeName, decode: { try expanded(string.decode($0)) }, encode: string.encode)
+    }
+}
+
+/// Replaces `~` at the start of a path by the home folder, and environment variables by their values.
+///
+/// Throws `Mismatch` if a variable is not set.
+private func expanded(_ path: String) throws -> String {
+    guard path.contains("$") || path.hasPrefix("~") else { return path }
+    let environment = ProcessInfo.processInfo.environment
+    func value(_ name: Substring) throws -> String {
+        guard let value = environment[String(name)] else {
+            throw Mismatch.invalidValue("the environment variable '\(name)' in '\(path)' is not set")
+        }
+        return value
+    }
+    var result = ""
+    var rest = path[...]
+    if path == "~" || path.hasPrefix("~/") {
+        result = try value("HOME")
+        rest = rest.dropFirst()
+    }
+    while let match = rest.firstMatch(of: /\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([^{}]*)\})/) {
+        result += try rest[..<match.range.lowerBound] + value(match.1 ?? match.2 ?? "")
+        rest = rest[match.range.upperBound...]
+    }
+    return result + rest
+}
