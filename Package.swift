@@ -112,7 +112,8 @@ let package = Package(
         .testTarget(
             name: "RunsTests",
             dependencies: [
-                "Commands", "Configuration", "HDF5", "NN", "Objectives", "Runs", "RunSupport", "System", "Tensors", "TestSupport",
+                "Commands", "Configuration", "HDF5", "NN", "Objectives", "Runs", "RunSupport", "Safetensors", "System",
+                "Tensors", "TestSupport",
             ]),
         .testTarget(
             name: "TrainingTests",

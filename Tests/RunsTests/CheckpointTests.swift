@@ -4,6 +4,7 @@ import HDF5
 import NN
 import Runs
 import RunSupport
+import Safetensors
 import Testing
 import TestSupport
 
@@ -90,6 +91,31 @@ import TestSupport
             try Checkpoint.readWeights(from: path, into: other.parameters)
             #expect(other.bits[0] == model.bits[0])
             #expect(other.bits[1...] == before[1...] && other.optimizer.state.updates == [42])
+        }
+    }
+
+    /// From a run that diverged; every step would be skipped.
+    @Test func initialWeightsAreFinite() throws {
+        try withScratchFolder { folder in
+            let model = Model()
+            let second = model.parameters.parameters[1]
+            model.parameters.values.pointer[second.range.lowerBound + 3] = .nan
+            let (path, export) = (folder + "/c.h5", folder + "/c.safetensors")
+            try model.write(to: path)
+            var writer = SafetensorsWriter()
+            for parameter in model.parameters.parameters {
+                let slice = model.parameters.values.slice(parameter.range, shape: parameter.shape)
+                writer.add(parameter.name, slice.array, shape: parameter.shape)
+            }
+            try writer.write(to: export)
+            for file in [path, export] {
+                let message = "\(file): the tensor b has values that are not finite; use weights from before the "
+                    + "training diverged"
+                #expect(failure { _ = try Checkpoint.readInitialWeights(from: file, into: Model().parameters) } == message)
+                let group = model.parameters.groups[0].name
+                #expect(
+                    failure { try Checkpoint.readWeights(from: file, into: Model().parameters, group: group) } == message)
+            }
         }
     }
 

@@ -99,14 +99,19 @@ package enum Checkpoint {
     }
 
     /// Reads initial weights: those of all parameters, or of the backbone only from an exported backbone. Returns the number
-    /// of parameters read.
+    /// of parameters read. Throws `KaonError` if one has values that are not finite.
     package static func readInitialWeights(from path: String, into parameters: ParameterStore) throws -> Int {
         if let export = try export(path) { return try export.readInitialWeights(into: parameters) }
         try readWeights(from: path, into: parameters)
+        for parameter in parameters.parameters {
+            let slice = parameters.values.slice(parameter.range, shape: parameter.shape)
+            try checkIsFinite(slice, of: parameter.name, in: path)
+        }
         return parameters.parameters.count
     }
 
-    /// Reads the weights of one parameter group from a checkpoint that may have others as well.
+    /// Reads the weights of one parameter group from a checkpoint that may have others as well. Throws `KaonError` if one
+    /// has values that are not finite.
     package static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
         if let export = try export(path) { return try export.readWeights(into: parameters, group: group) }
         let file = try openSealed(path)
@@ -118,7 +123,17 @@ package enum Checkpoint {
                     throw KaonError("\(path) has no backbone like that of model: it lacks \(parameter.name)")
                 }
                 try read(parameter, into: parameters.values, from: model, path)
+                let slice = parameters.values.slice(parameter.range, shape: parameter.shape)
+                try checkIsFinite(slice, of: parameter.name, in: path)
             }
+        }
+    }
+
+    /// Throws `KaonError` if a tensor, which training would start from, has values that are not finite.
+    static func checkIsFinite(_ values: Tensor, of name: String, in path: String) throws {
+        guard values.buffer.allSatisfy(\.isFinite) else {
+            throw KaonError(
+                "\(path): the tensor \(name) has values that are not finite; use weights from before the training diverged")
         }
     }
 

@@ -104,7 +104,9 @@ package struct ExportedModel {
     /// Reads the weights of one parameter group; the file may contain others.
     package func readWeights(into parameters: ParameterStore, group: String) throws {
         for part in parameters.groups where part.name == group {
-            for parameter in parameters.parameters[part.parameters] { try read(parameter, into: parameters.values) }
+            for parameter in parameters.parameters[part.parameters] {
+                try readFinite(parameter, into: parameters.values)
+            }
         }
     }
 
@@ -114,7 +116,7 @@ package struct ExportedModel {
         try checkSurplus(parameters)
         let isWhole = parameters.parameters.contains { !Self.isBackbone($0) && stored($0.name) != nil }
         let wanted = isWhole ? parameters.parameters : parameters.parameters.filter(Self.isBackbone)
-        for parameter in wanted { try read(parameter, into: parameters.values) }
+        for parameter in wanted { try readFinite(parameter, into: parameters.values) }
         return wanted.count
     }
 
@@ -133,6 +135,13 @@ package struct ExportedModel {
         if let surplus = file.names.first(where: { !wanted.contains($0) && !$0.contains("/") }) {
             throw KaonError("\(file.path) is of another model: this model has no tensor \(surplus)")
         }
+    }
+
+    /// Reads a parameter. Throws `KaonError` if it has values that are not finite.
+    private func readFinite(_ parameter: Parameter, into values: Tensor) throws {
+        try read(parameter, into: values)
+        let slice = values.slice(parameter.range, shape: parameter.shape)
+        try Checkpoint.checkIsFinite(slice, of: stored(parameter.name) ?? parameter.name, in: file.path)
     }
 
     private func read(_ parameter: Parameter, into values: Tensor) throws {
