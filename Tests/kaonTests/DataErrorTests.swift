@@ -187,6 +187,24 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("Tbl", "the classes 1 and 2 are both named 'Tbl'"),
+        ("", "the name of class 2 is empty (QCD, Tbl, , Wqq, Zqq, Hbb, Hcc, Hgg, H4q, Hqql)"),
+    ])
+    func namesIdentifyClasses(name: String, message: String) throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let path = folder + "/names.h5"
+            var table = try JetTable()
+            table.names[2] = name
+            try table.write(to: path)
+            let refused = try kaon(run.arguments(["data.train=[\(path)]"]))
+            #expect(refused.code == 1)
+            #expect(
+                refused.complaints == ["Error: \(path): \(message): correct the attribute 'names' of /labels"])
+        }
+    }
+
     @Test func otherClassesAreTold() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)

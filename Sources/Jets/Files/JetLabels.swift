@@ -14,9 +14,26 @@ struct JetLabels: ~Copyable, Sendable {
             throw JetFileRules.misfit(path, dataset, "\([count]) as in \(other)")
         }
         try JetFileRules.require(path, dataset, JetFileRules.integers, "integers")
-        classNames = dataset.hasAttribute("names") ? try dataset.stringsAttribute("names") : []
+        let names = dataset.hasAttribute("names") ? try dataset.stringsAttribute("names") : []
+        try Self.check(names, path)
+        classNames = names
         self.path = path
         self.dataset = dataset
+    }
+
+    /// Throws `JetError` if the name of a class is empty or repeated: names identify classes.
+    private static func check(_ names: [String], _ path: String) throws {
+        let remedy = "correct the attribute 'names' of /labels"
+        var labels: [String: Int] = [:]
+        for (label, name) in names.enumerated() {
+            guard !name.isEmpty else {
+                throw JetError(
+                    "\(path): the name of class \(label) is empty (\(names.joined(separator: ", "))): \(remedy)")
+            }
+            if let other = labels.updateValue(label, forKey: name) {
+                throw JetError("\(path): the classes \(other) and \(label) are both named '\(name)': \(remedy)")
+            }
+        }
     }
 
     /// The number of labels in a chunk; 1 if the dataset is not chunked.
