@@ -44,6 +44,19 @@ import Testing
         }
     }
 
+    @Test func numbersOfJetsAreKept() throws {
+        try withRun([]) { folder, checkpoint in
+            let output = folder + "/out.h5"
+            try expectComplaint(
+                ["encode", checkpoint, test, "data.jets=100", "--output", output],
+                "data.jets selects training jets; kaon encode writes all jets of data.test: leave the key out")
+            try expectComplaint(
+                ["generate", "--reconstruct", checkpoint, test, "--jets", "100000", "--output", output],
+                "--jets is 100000, but data.test has only 1000 jets")
+            #expect(!FileManager.default.fileExists(atPath: output))
+        }
+    }
+
     @Test func identitiesAloneAreNoJets() throws {
         try withRun(["~tasks.kmeans"]) { folder, checkpoint in
             try expectComplaint(

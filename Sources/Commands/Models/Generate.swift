@@ -218,6 +218,11 @@ package func reconstruct(
     }
     try output.check(on: communicator)
     let dataset = try openTestJets(model.options, jets: options.jets, on: communicator)
+    try communicator.agree {
+        guard dataset.count == options.jets else {
+            throw KaonError("--jets is \(options.jets), but data.test has only \(plural(dataset.count, "jet"))")
+        }
+    }
     _ = try ComputeThreads.start(model.options.threads, on: communicator)
     let chunks = JetChunks(
         count: dataset.count, size: model.options.training.microBatchSize, on: communicator)
