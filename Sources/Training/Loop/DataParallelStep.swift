@@ -1,4 +1,5 @@
 import Distributed
+import Foundation
 import Jets
 import MPI
 import NN
@@ -133,11 +134,12 @@ package final class DataParallelStep {
 
     /// Describes the values of a skipped step.
     package func complaint(_ report: Report, number: Int) -> String {
+        func shown(_ value: Double) -> String { String(format: "%.6g", value) }
         let terms = zip(objective.terms, report.losses).compactMap { term, loss in
-            loss.map { "\(term.name) loss \($0)" }
+            loss.map { "\(term.name) loss \(shown($0))" }
         }
         return "step \(number): the loss or the gradient is not finite (\(terms.joined(separator: ", ")), "
-            + "gradient norm \(report.gradientNorm))"
+            + "gradient norm \(shown(report.gradientNorm)))"
     }
 
     /// Time of a gradient sum that does not overlap with a backward pass [s]; collective.

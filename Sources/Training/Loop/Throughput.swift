@@ -44,11 +44,11 @@ package struct Throughput {
     }
 
     /// The progress line: `step 60/400  loss 6.5665  820 jets/s  1 min 5 s left`.
-    package func line(step: Int, of steps: Int, loss: Double) -> String {
+    package func line(step: Int, of steps: Int, loss: Double?) -> String {
         // The remaining steps are expected to take as long, including validations and checkpoints.
         let left = (now() - begin) / Double(max(1, step - firstStep)) * Double(steps - step)
         let speed = latest.map { "  \(rounded($0, decimals: $0 < 10 ? 1 : 0)) jets/s" } ?? ""
-        return "step \(step)/\(steps)  loss \(rounded(loss, decimals: 4))\(speed)  "
+        return "step \(step)/\(steps)  loss \(loss.map { rounded($0, decimals: 4) } ?? "none")\(speed)  "
             + (step < steps ? "\(clock(left)) left" : "done in \(clock(now() - begin))")
     }
 }

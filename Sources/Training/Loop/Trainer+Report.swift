@@ -35,7 +35,7 @@ extension Trainer {
         var validated: [Double?]?
         if let validation, isValidationDue || isLast {
             validated = try validate(on: validation)
-            if isValidationDue { noteValidation(validated![0]!) }
+            if isValidationDue { noteValidation(validated![0]) }
         }
 
         context.progress.enter(.saving)
@@ -53,7 +53,7 @@ extension Trainer {
     /// Means of the losses since the last row of metrics, the total first; nil if all steps were skipped.
     private func meanLosses() -> [Double?] {
         let means = zip(state.lossSums, state.lossSteps).map { $1 > 0 ? $0 / Double($1) : nil }
-        return [means.contains { $0 != nil } ? objective.total(means) : nil] + means
+        return [objective.total(means)] + means
     }
 
     func resetLosses() {
@@ -110,8 +110,9 @@ extension Trainer {
 }
 
 extension Objective {
-    /// The total loss of the means of all terms.
-    func total(_ means: [Double?]) -> Double {
-        zip(terms, means).reduce(0) { $0 + $1.0.weightInTotal * ($1.1 ?? 0) }
+    /// The total loss of the means of all terms; nil if no term that counts in it has one.
+    func total(_ means: [Double?]) -> Double? {
+        guard zip(terms, means).contains(where: { $0.weightInTotal != 0 && $1 != nil }) else { return nil }
+        return zip(terms, means).reduce(0) { $0 + $1.0.weightInTotal * ($1.1 ?? 0) }
     }
 }

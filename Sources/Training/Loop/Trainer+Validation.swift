@@ -19,7 +19,7 @@ extension Trainer {
             }
         }
         durations.add(validation: begin.duration(to: .now) / .seconds(1))
-        lastValidation = (state.step, columns[0]!)
+        lastValidation = (state.step, columns[0])
         context.console.say(description(ofValidation: columns))
         return columns
     }
@@ -36,8 +36,10 @@ extension Trainer {
     var validationLoss: Double? { lastValidation?.step == state.step ? lastValidation?.loss : nil }
 
     /// Updates the lowest validation loss, for early stopping.
-    func noteValidation(_ loss: Double) {
-        if loss < state.lowest ?? .infinity {
+    ///
+    /// - Parameter loss: nil if no term of the loss had a target.
+    func noteValidation(_ loss: Double?) {
+        if let loss, loss < state.lowest ?? .infinity {
             (state.lowest, state.sinceLowest) = (loss, 0)
         } else {
             state.sinceLowest += 1
@@ -66,7 +68,7 @@ extension Trainer {
         let terms = zip(names, columns.dropFirst()).compactMap { name, value in
             value.map { "\(name) \(String(format: "%.4f", $0))" }
         }
-        return "step \(state.step): validation loss \(String(format: "%.4f", columns[0]!)) ("
+        return "step \(state.step): validation loss \(columns[0].map { String(format: "%.4f", $0) } ?? "none") ("
             + terms.joined(separator: ", ") + ")"
     }
 }

@@ -28,8 +28,8 @@ package final class Trainer {
     var durations = Durations()
     /// Time that this rank has waited for jets since the last row of metrics.
     var dataWait = (seconds: 0.0, steps: 0)
-    /// Step and total loss of the last validation.
-    var lastValidation: (step: Int, loss: Double)?
+    /// Step and total loss of the last validation; without a loss if no term had a target.
+    var lastValidation: (step: Int, loss: Double?)?
     /// Set on the rank whose steps are recorded.
     let trace: StepTrace?
     /// True if a step was recorded, on any rank, that is not in a file yet.
