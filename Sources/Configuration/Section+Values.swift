@@ -83,8 +83,8 @@ extension Section {
         try value(key, .string, default: `default`, traits, help)
     }
 
-    /// A path in which variables, as in `optionalPath`, and `{word}` are replaced by their values; the resolved configuration has
-    /// the values.
+    /// A path in which variables, as in `optionalPath`, and `{word}` are replaced by their values; the resolved
+    /// configuration has the values.
     package func template(
         _ key: String, default: String, words: KeyValuePairs<String, () throws -> String>, _ traits: KeyTraits = [],
         help: String

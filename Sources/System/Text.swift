@@ -8,6 +8,11 @@ package func rounded(_ value: Double, decimals: Int) -> String {
     String(format: "%.\(decimals)f", value)
 }
 
+/// Formats a number with at most `digits` significant digits.
+package func rounded(_ value: Double, digits: Int) -> String {
+    value.isNaN ? "nan" : String(format: "%.\(digits)g", value)
+}
+
 /// Formats a number of bytes in kB or MB (powers of ten).
 package func megabytes(_ bytes: Int) -> String {
     bytes < 1_000_000

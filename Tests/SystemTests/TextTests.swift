@@ -5,6 +5,8 @@ import Testing
     @Test func numbersAreFormatted() {
         #expect(plural(1, "rank") == "1 rank" && plural(0, "rank") == "0 ranks" && plural(2, "rank") == "2 ranks")
         #expect(rounded(2.675, decimals: 1) == "2.7")
+        #expect(rounded(123456.789, digits: 4) == "1.235e+05" && rounded(0.25, digits: 6) == "0.25")
+        #expect(rounded(-Double.nan, digits: 6) == "nan" && rounded(.infinity, digits: 6) == "inf")
         #expect(megabytes(999) == "1.0 kB" && megabytes(4_200_000) == "4.2 MB")
         #expect(clock(59.4) == "59 s" && clock(125) == "2 min 5 s" && clock(7500) == "2 h 5 min")
         #expect(clock(90_000) == "1 d 1 h" && clock(.infinity) == "ages")

@@ -100,9 +100,6 @@ package func sparkline(_ points: [(step: Int, value: Double)], _ range: ClosedRa
         })
 }
 
-/// A number with `digits` significant digits.
-private func rounded(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)g", value) }
-
 /// Configuration and metrics in a run directory.
 private struct RunResults {
     let path: String

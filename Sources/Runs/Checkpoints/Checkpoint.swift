@@ -110,8 +110,8 @@ package enum Checkpoint {
         return parameters.parameters.count
     }
 
-    /// Reads the weights of one parameter group from a checkpoint that may have others as well. Throws `KaonError` if one
-    /// has values that are not finite.
+    /// Reads the weights of one parameter group from a checkpoint that may have others as well. Throws `KaonError` if
+    /// one has values that are not finite.
     package static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
         if let export = try export(path) { return try export.readWeights(into: parameters, group: group) }
         let file = try openSealed(path)
@@ -133,7 +133,8 @@ package enum Checkpoint {
     static func checkIsFinite(_ values: Tensor, of name: String, in path: String) throws {
         guard values.buffer.allSatisfy(\.isFinite) else {
             throw KaonError(
-                "\(path): the tensor \(name) has values that are not finite; use weights from before the training diverged")
+                "\(path): the tensor \(name) has values that are not finite; use weights from before the training "
+                    + "diverged")
         }
     }
 

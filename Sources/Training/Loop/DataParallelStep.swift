@@ -1,5 +1,4 @@
 import Distributed
-import Foundation
 import Jets
 import MPI
 import NN
@@ -134,12 +133,11 @@ package final class DataParallelStep {
 
     /// Describes the values of a skipped step.
     package func complaint(_ report: Report, number: Int) -> String {
-        func shown(_ value: Double) -> String { String(format: "%.6g", value) }
         let terms = zip(objective.terms, report.losses).compactMap { term, loss in
-            loss.map { "\(term.name) loss \(shown($0))" }
+            loss.map { "\(term.name) loss \(rounded($0, digits: 6))" }
         }
         return "step \(number): the loss or the gradient is not finite (\(terms.joined(separator: ", ")), "
-            + "gradient norm \(shown(report.gradientNorm)))"
+            + "gradient norm \(rounded(report.gradientNorm, digits: 6)))"
     }
 
     /// Time of a gradient sum that does not overlap with a backward pass [s]; collective.
