@@ -112,8 +112,8 @@ let package = Package(
         .testTarget(
             name: "RunsTests",
             dependencies: [
-                "Commands", "Configuration", "HDF5", "NN", "Objectives", "Runs", "RunSupport", "Safetensors", "System",
-                "Tensors", "TestSupport",
+                "Commands", "Configuration", "HDF5", "Jets", "NN", "Objectives", "Runs", "RunSupport", "Safetensors",
+                "System", "Tensors", "TestSupport",
             ]),
         .testTarget(
             name: "TrainingTests",

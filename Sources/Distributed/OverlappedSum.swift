@@ -33,7 +33,7 @@ package final class OverlappedSum: GradientSum {
     private var failure: (any Error)?
     /// Notified of the messages of a step.
     package weak var observer: (any SumObserver)?
-    /// Messages of this step that the observer knows to be started and summed.
+    /// Messages of this step that were reported to the observer as started and as summed.
     private var observed = (begun: 0, summed: 0)
 
     /// Number of messages of this step that have not been summed yet.

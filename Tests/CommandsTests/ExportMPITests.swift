@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 import Training
 
-/// What `kaon export` promises: the model comes back to the bit, on any number of ranks. Every test is collective.
+/// `kaon export`: the model is read back bit-identically, on any number of ranks. Every test is collective.
 @Suite(.serialized) struct ExportMPITests {
     private func export(
         _ checkpoint: String, to output: String, part: ExportedPart = .backbone, names: ParameterNames = .kaon
@@ -61,7 +61,7 @@ import Training
         }
     }
 
-    /// A run that goes on has its weights in its checkpoint; one that begins says at once what is not there.
+    /// A resumed run has its weights in its checkpoint; a new one reports missing files at once.
     @Test func initialWeightsAreNeededOnce() throws {
         try withSharedFolder { folder in
             let (weights, run) = (folder + "/model.safetensors", folder + "/run")

@@ -6,7 +6,7 @@ import Tensors
 ///
 /// The folder is `GOLDEN_DIR` when that is set, otherwise `Tests/Fixtures/golden`.
 package struct GoldenFile {
-    /// What is missing in a file, in words.
+    /// Error that names what is missing in a file.
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
     }

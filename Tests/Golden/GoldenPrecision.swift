@@ -1,7 +1,7 @@
 import Tensors
 
 extension Precision {
-    /// What the reference values are compared in.
+    /// Precision in which reference values are compared.
     package static var tested: [Precision] { hasBFloat16 ? [.single, .bfloat16] : [.single] }
 
     /// How far results may be from the reference values: in single precision 2e-4 of the largest magnitude of each tensor.

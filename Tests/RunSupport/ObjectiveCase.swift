@@ -6,7 +6,7 @@ import Training
 /// An objective in small, which keeps the promises to all.
 package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
     package let name: String
-    /// Its sections of a configuration; TOKENIZER stands for the checkpoint of a VQ-VAE.
+    /// Its sections of a configuration; TOKENIZER is replaced by the checkpoint of a VQ-VAE.
     package let sections: String
 
     package var testDescription: String { name }
@@ -91,7 +91,7 @@ package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
                 """ + sections.replacing("TOKENIZER", with: tokenizer), overrides)
     }
 
-    /// Trains a VQ-VAE where one is asked for, and hands its checkpoint to `body`.
+    /// Trains a VQ-VAE if the case needs one, and passes its checkpoint to `body`.
     package func withTokenizer(_ body: (_ folder: String, _ tokenizer: String) throws -> Void) throws {
         try withSharedFolder { folder in
             let tokenizer = folder + "/tokenizer"

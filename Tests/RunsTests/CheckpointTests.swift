@@ -112,10 +112,10 @@ import TestSupport
                 let message = "\(file): the tensor b has values that are not finite; use weights from before the "
                     + "training diverged"
                 let parameters = Model().parameters
-                #expect(failure { _ = try Checkpoint.readInitialWeights(from: file, into: parameters) } == message)
+                #expect(failure { _ = try ModelFile.readInitialWeights(from: file, into: parameters) } == message)
                 let group = model.parameters.groups[0].name
                 #expect(
-                    failure { try Checkpoint.readWeights(from: file, into: parameters, group: group) } == message)
+                    failure { try ModelFile.readWeights(from: file, into: parameters, group: group) } == message)
             }
         }
     }

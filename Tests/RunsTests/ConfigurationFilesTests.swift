@@ -1,4 +1,6 @@
 import Foundation
+import Jets
+import Objectives
 import Runs
 import RunSupport
 import Testing
@@ -31,6 +33,14 @@ import Testing
         let text = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
         let comment = text.split(separator: "\n").prefix { $0.hasPrefix("#") }.joined()
         #expect(comment.contains(" \(file)"), "the command names another file")
+    }
+
+    @Test(arguments: files) func itsObjectiveIsCreated(file: String) throws {
+        let options = try options(file)
+        // The classes of JetClass; weak supervision names its own.
+        let names = ["QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl"]
+        let objective = options.makeObjective(classes: JetClasses(names))
+        #expect(objective.parameters.count > 1000 && !objective.terms.isEmpty)
     }
 
     /// The rows of Table 1.1 differ in inputs, targets and position alone, in the paper's size and in small.

@@ -115,6 +115,6 @@ import Testing
         }
         var (first, second) = (RandomSequence(keys[0]), RandomSequence(keys[0]))
         #expect(Tensor.normal([2, 3], from: &first).array == (0..<6).map { _ in second.normal() })
-        #expect(first.next() == second.next(), "the sequence goes on")
+        #expect(first.next() == second.next(), "the sequence continues")
     }
 }

@@ -55,7 +55,7 @@ import Testing
         #expect(weight.gradient == nil)
     }
 
-    /// Nothing is recorded where no input asks for a gradient.
+    /// Nothing is recorded if no input requires a gradient.
     @Test func constantsAreNotDifferentiated() {
         let tape = Tape()
         let x = Variable(constant: randomTensor([2, 4], seed: 1))

@@ -6,6 +6,7 @@ import RunSupport
 import Runs
 import Supervision
 import System
+import Tensors
 import TestSupport
 import Testing
 import Training
@@ -20,8 +21,18 @@ import Training
         }
     }
 
+    /// The measures of a `metrics.json`.
+    private func measures(_ path: String) throws -> [String: Double] {
+        struct Report: Codable { var measures: [String: Double] }
+        return try JSONDecoder().decode(Report.self, from: Data(contentsOf: URL(fileURLWithPath: path))).measures
+    }
+
     /// A run of 16 steps; a fine-tuned backbone rests for 5 and catches up over 5 more.
     private func options(_ directory: String, backbone: String, _ overrides: String...) throws -> RunOptions {
+        try options(directory, backbone: backbone, overrides)
+    }
+
+    private func options(_ directory: String, backbone: String, _ overrides: [String]) throws -> RunOptions {
         try runOptions(
             readingPretrained: """
                 seed: 5
@@ -90,7 +101,7 @@ import Training
         }
     }
 
-    /// What the tasks know of single constituents, of pairs and of frequencies is the same on any number of ranks, and
+    /// Outputs for constituents and pairs, and class frequencies, are the same on any number of ranks, and
     /// so are the answers.
     @Test(arguments: [
         "{objective: vertexing, head: {width: 16, layers: 1}}", "{objective: track_origin, head: {width: 16}}",
@@ -118,12 +129,9 @@ import Training
             try train(options("shared", 8))
             try train(options(one, 8), on: .selfOnly)
             #expect(try difference("train/total_loss", folder + "/shared", folder + "/" + one) < 1e-4)
-            func measures(_ name: String) throws -> [String: Double] {
-                struct Report: Codable { var measures: [String: Double] }
-                let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/\(name)/evaluation/metrics.json"))
-                return try JSONDecoder().decode(Report.self, from: data).measures
-            }
-            let (shared, alone) = (try measures("shared"), try measures(one))
+            let (shared, alone) = try (
+                measures(folder + "/shared/evaluation/metrics.json"),
+                measures(folder + "/\(one)/evaluation/metrics.json"))
             #expect(shared.keys.sorted() == alone.keys.sorted() && shared.count > 4)
             #expect(shared.allSatisfy { abs($0.value - alone[$0.key]!) <= 0.02 * abs($0.value) + 1e-3 })
             // Stopped at 5 steps, and gone on.
@@ -156,7 +164,7 @@ import Training
         }
     }
 
-    /// What a run has taken from its backbone is in its checkpoint.
+    /// A checkpoint contains everything that its run took from the backbone.
     @Test func aRunNeedsItsBackboneOnce() throws {
         try withBackbone { folder, backbone in
             try train(options(folder + "/straight", backbone: backbone, "training.steps=8"))
@@ -211,7 +219,7 @@ import Training
         }
     }
 
-    /// A run that goes on is measured anew; one that has nothing to do is not.
+    /// A run that continues is evaluated again; one that has nothing to do is not.
     @Test func theEvaluationIsThatOfTheLastWeights() throws {
         try withBackbone { folder, backbone in
             let run = folder + "/run"
@@ -235,6 +243,47 @@ import Training
             let stopped = try report(4, "val", stops: true)
             #expect(stopped.text == second && stopped.outcome == .stopped)
             #expect(try report(4, "val").text.contains("val.h5"))
+        }
+    }
+
+    /// The measures of predictions have the precision of the run, like its validation: they agree to rounding.
+    @Test(.enabled(if: Precision.hasBFloat16)) func predictionsHaveThePrecisionOfTheRun() throws {
+        try withBackbone { folder, backbone in
+            let run = folder + "/run"
+            let overrides = [
+                "run.evaluate=latest", "data.test=[\(sample("test"))]", "training.validation_jets=null",
+                "head.label_smoothing=0", "parallel.precision=bf16", "training.steps=8",
+            ]
+            try train(options(run, backbone: backbone, overrides))
+            try evaluate(
+                TrainedModel(checkpoint(run, step: 8), overrides: ["parallel.precision=fp32"]),
+                output: folder + "/single", in: silentContext(world))
+            try world.barrier()
+            let validation = try MetricsTable(run).values("valid/classification_loss").last!
+            let measures = try measures(run + "/evaluation/metrics.json")
+            let single = try self.measures(folder + "/single/metrics.json")
+            let (loss, predicted) = (measures["classification_loss"]!, measures["cross_entropy"]!)
+            #expect(abs(loss - validation) < 1e-6 * validation)
+            #expect(abs(predicted - validation) < 1e-6 * validation)
+            #expect(abs(single["cross_entropy"]! - validation) > 1e-6 * validation)
+        }
+    }
+
+    /// Validation and evaluation of a deterministic run add the same shards in the same order.
+    @Test(.enabled(if: 4 % world.size == 0)) func aDeterministicEvaluationHasTheBitsOfTheValidation() throws {
+        try withBackbone { folder, backbone in
+            let run = folder + "/run"
+            try train(
+                options(
+                    run, backbone: backbone,
+                    [
+                        "run.evaluate=latest", "data.test=[\(sample("test"))]", "training.validation_jets=null",
+                        "parallel.deterministic=true", "training.steps=8",
+                    ]))
+            try world.barrier()
+            let validation = try MetricsTable(run).values("valid/classification_loss").last!
+            let loss = try #require(measures(run + "/evaluation/metrics.json")["classification_loss"])
+            #expect(abs(loss - validation) <= 1e-9 * validation)
         }
     }
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Training
 
-/// What every objective promises. Every test is collective; alone they say little about the ranks, but all about
+/// Guarantees of every objective. Every test is collective; alone they say little about the ranks, but all about
 /// resuming.
 @Suite(.serialized) struct ObjectivesMPITests {
     @Test(arguments: ObjectiveCase.all) func anyNumberOfRanksTrainsTheSameModel(objective: ObjectiveCase) throws {
@@ -18,7 +18,7 @@ import Training
             #expect(try difference("valid/total_loss", shared, alone) < 1e-4)
             let losses = try MetricsTable(alone).values("train/total_loss")
             #expect(losses[25] < 0.99 * losses[0])
-            // What was counted and what was learned from the data are the same to the bit.
+            // Counts and the state fitted to the data are bit-identical.
             let states = try [shared, alone].map { try state(of: checkpoint($0, step: 32)) }
             #expect(states[0] == states[1])
         }
@@ -49,7 +49,7 @@ import Training
         }
     }
 
-    /// What a run has taken from a VQ-VAE is in its checkpoint: it goes on when the VQ-VAE is gone, but does not begin.
+    /// A checkpoint contains the VQ-VAE of its run: the run resumes without the file of the VQ-VAE, but cannot start.
     @Test func aRunNeedsItsTokenizerOnce() throws {
         try ObjectiveCase.tokens.withTokenizer { folder, tokenizer in
             try train(ObjectiveCase.tokens.options(folder + "/straight", tokenizer: tokenizer, "training.steps=8"))

@@ -14,7 +14,7 @@ import Training
         meter.excluding { clock.time += 50 }
         clock.time += 2
         #expect(meter.jetsPerSecond(upTo: 1400) == 100)
-        // The next rate begins anew.
+        // The next rate is measured from here.
         clock.time += 5
         #expect(meter.jetsPerSecond(upTo: 1500) == 20)
     }

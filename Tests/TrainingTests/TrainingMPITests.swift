@@ -34,7 +34,7 @@ import Training
                 }
                 #expect(pairs.count == values.count && pairs.allSatisfy { abs($0 - $1) < 1e-3 }, "\(name)")
             }
-            // What was learned from the data is the same to the bit.
+            // The state fitted to the data is bit-identical.
             for group in ["state/preprocessing", "state/objective/tasks/kmeans"] {
                 let fits = try [shared, alone].map { try bits(group, of: checkpoint($0, step: 30)) }
                 #expect(!fits[0].isEmpty && fits[0] == fits[1])
@@ -81,7 +81,7 @@ import Training
         }
     }
 
-    /// One rank alone hears of a signal; all stop together, and the run goes on as if nothing had been.
+    /// Only one rank receives a signal; all stop together, and the resumed run is that without the stop.
     @Test func aSignalToOneRankStopsAll() throws {
         try withSharedFolder { folder in
             let intervals = ["training.log_interval=4", "training.validation_interval=5"]
@@ -142,8 +142,7 @@ import Training
         }
     }
 
-    /// What one rank meets in its part of the data ends the run on all, which stay able to talk to each
-    /// other.
+    /// An error in the data of one rank ends the run on all ranks, and the communicator remains usable.
     @Test(arguments: ["train", "validation"])
     func anErrorOfOneRankEndsAll(place: String) throws {
         try withSharedFolder { folder in
@@ -197,7 +196,7 @@ import Training
         }
     }
 
-    /// What is damaged is passed over, metrics and all, as if the run had stopped before it.
+    /// Damaged checkpoints are skipped with their metrics, as if the run had stopped before them.
     @Test(arguments: ["flip", "truncate", "remove"])
     func aDamagedCheckpointIsPassedOver(damage: String) throws {
         try withSharedFolder { folder in

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A wrong configuration or command line is told once, with its place.
+/// A wrong configuration or command line gives one message with its place.
 @Suite(.serialized) struct ConfigurationErrorTests {
     @Test(arguments: [
         (

@@ -2,7 +2,7 @@ import Foundation
 import HDF5
 import Testing
 
-/// What a person sees while kaon trains, and what is left in files.
+/// Output on the console during training, and in log files.
 @Suite(.serialized) struct ConsoleTests {
     private let wholeRun = [
         #"kaon [0-9.]+: RANKS × 1 thread, products in fp32, on .+"#,
@@ -26,7 +26,7 @@ import Testing
         _ lines: [String], match patterns: [String], at location: SourceLocation = #_sourceLocation
     ) throws {
         #expect(lines.count == patterns.count, "\(lines.joined(separator: "\n"))", sourceLocation: location)
-        // A checkpoint that is written while training goes on is told when it is complete.
+        // A checkpoint that is written during training is reported when it is complete.
         let inBackground = "step 4: checkpoint"
         let saved = (
             lines.filter { $0.contains(inBackground) }, patterns.filter { $0.contains(inBackground) }
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    /// What was learned from the data is kept before the first checkpoint, as long as it is what would be
+    /// State fitted to the data is kept before the first checkpoint, as long as it is what would be
     /// learned again.
     @Test func aRestartDoesNotLearnTheDataAgain() throws {
         try withScratchFolder { folder in

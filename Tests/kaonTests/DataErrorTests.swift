@@ -1,14 +1,14 @@
 import Foundation
 import Testing
 
-/// What is wrong with the data ends the job at once, on one rank and on two, with a sentence that names the
+/// Faulty data ends the job at once, on one rank and on two, with a sentence that names the
 /// object, and writes nothing.
 @Suite(.serialized) struct DataErrorTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let name: String
-        /// What the sentence says after "Error: "; FILE stands for the path.
+        /// The message after "Error: "; FILE is replaced by the path.
         let message: String
-        /// Whether only one of two ranks meets it.
+        /// True if only one of two ranks reads the fault.
         var isLocal = false
         let make: @Sendable (String) throws -> Void
 
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    /// Network file systems may have no locks, where a user asks for them.
+    /// Network file systems may have no locks even if the user requests them.
     @Test func aLockThatIsNotToBeHad() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)

@@ -10,7 +10,7 @@ import Testing
                 "training.overfit_batches=2", "training.log_interval=2", "optimizer.learning_rate=1e-2",
                 "schedule.warmup_steps=0",
             ]
-            // The run goes on where it stopped, with the same two batches.
+            // The run resumes where it stopped, with the same two batches.
             for steps in [31, 60] {
                 let outcome = try kaon(run.arguments(settings + ["training.steps=\(steps)"]))
                 #expect(outcome.code == 0, "\(outcome.errors)")

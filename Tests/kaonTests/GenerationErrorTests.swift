@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What cannot be encoded or generated is told once, with what to do.
+/// Models that cannot encode or generate: one message with the remedy.
 @Suite(.serialized) struct GenerationErrorTests {
     /// Trains for a few steps and hands the folder and the latest checkpoint to `body`.
     private func withRun(_ overrides: [String], _ body: (String, String) throws -> Void) throws {
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    /// Generated jets are a file like any other; more constituents than the model knows are refused.
+    /// Generated jets are an ordinary file; more constituents than the model supports are rejected.
     @Test func generatedJetsAreInspected() throws {
         let overrides = ["objective=set_flow", "~tasks", "~model.decoder.layer_scale"]
         try withRun(overrides) { folder, checkpoint in

@@ -81,7 +81,7 @@ struct KaonProcess {
 
     var isRunning: Bool { process.isRunning }
 
-    /// What it has said on standard error so far.
+    /// Its standard error so far.
     var errors: String { text("errors") }
 
     private func text(_ name: String) -> String {

@@ -8,7 +8,7 @@ import Testing
         return (text ?? "").split(separator: " ").compactMap { Int32($0) }
     }
 
-    /// Whether a process runs, or is stopped: one that has ended may wait for whoever asks how.
+    /// True if a process is running or stopped; an ended one may remain as a zombie.
     private func runs(_ process: Int32) -> Bool {
         let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
         return status.map { !$0.contains(/State:\s*Z/) } ?? false

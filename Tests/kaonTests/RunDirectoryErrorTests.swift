@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    /// What the checkpoint has learned from the data stays, whatever the configuration says now.
+    /// The fitted state of a checkpoint is kept, whatever the current configuration is.
     @Test func otherPreprocessingIsTold() throws {
         try withFinishedRun { run in
             let outcome = try kaon(run.arguments(["preprocessing.quantiles=60", "training.steps=8"]))
@@ -115,7 +115,7 @@ import Testing
             let whole = try Data(contentsOf: URL(fileURLWithPath: path))
             try whole.prefix(whole.count / 2).write(to: URL(fileURLWithPath: path))
             let before = try run.contents()
-            // One that is asked for by name is not replaced by another.
+            // A checkpoint that is named explicitly is not replaced by another.
             let refused = try kaon(run.arguments(["training.steps=9", "run.resume=\(path)"]))
             #expect(refused.code == 1)
             #expect(

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Checkpoints that cannot be written: what is there stays, and the run goes on as long as it has steps.
+/// Checkpoints that cannot be written: earlier ones are kept, and the run continues for its remaining steps.
 @Suite(.serialized) struct SavingTests {
     /// From some moment on, the files of the process may have no more bytes than a part of a checkpoint, and it
     /// hears of that as of a full disk.
@@ -23,20 +23,20 @@ import Testing
             process.send(SIGTERM)
             let outcome = try process.outcome()
             #expect(outcome.code == 1)
-            let told = try #require(
+            let warning = try #require(
                 text().firstMatch(
-                    of: /warning: step (\d+): no checkpoint was written: HDF5 [^\n]*: file too large \(\d+ MB are free there\); the last checkpoint is [^\n]*step-0*(\d+)\.h5; training goes on, and step (\d+) tries again/
+                    of: /warning: step (\d+): no checkpoint was written: HDF5 [^\n]*: file too large \(\d+ MB are free there\); the last checkpoint is [^\n]*step-0*(\d+)\.h5; training continues, and the next attempt is at step (\d+)/
                 ), "\(text())")
-            #expect(Int(told.1)! + 100 == Int(told.3)!)
+            #expect(Int(warning.1)! + 100 == Int(warning.3)!)
             #expect(outcome.complaints.count == 1, "\(outcome.errors)")
             #expect(
                 outcome.complaints.first?.contains(/Error: step \d+: no checkpoint was written: HDF5/) == true,
                 "\(outcome.errors)")
-            // Nothing is left of what failed; what was there goes on.
+            // No temporary file is left, and the last checkpoint can be resumed.
             let names = try FileManager.default.contentsOfDirectory(atPath: run.directory + "/checkpoints")
             #expect(names.allSatisfy { !$0.hasSuffix(".tmp") }, "\(names)")
-            let again = try kaon(run.arguments(["training.steps=\(Int(told.2)! + 3)"]))
-            #expect(again.code == 0 && again.output.contains("at step \(told.2)\n"), "\(again.errors)")
+            let again = try kaon(run.arguments(["training.steps=\(Int(warning.2)! + 3)"]))
+            #expect(again.code == 0 && again.output.contains("at step \(warning.2)\n"), "\(again.errors)")
         }
     }
 

@@ -13,7 +13,7 @@ import Testing
             ((try? String(contentsOfFile: metrics, encoding: .utf8)) ?? "").count { $0 == "\n" }
         }
         let before = rows()
-        // A run that goes on first cuts its metrics to where it stands.
+        // A resumed run first truncates its metrics to its step.
         try process.wait("the first rows", at: location) {
             rows() > before + 2 && FileManager.default.fileExists(atPath: run.latest)
         }
@@ -39,7 +39,7 @@ import Testing
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
             try expectStopped(run, stop(run, ranks: nil, signals))
-            // The same command goes on, and may be stopped again.
+            // The same command resumes, and can be stopped again.
             let again = try stop(run, ranks: nil, signals)
             #expect(again.output.contains("continuing from \(run.directory)/checkpoints/step-"))
             try expectStopped(run, again)
@@ -114,7 +114,7 @@ import Testing
         }
     }
 
-    /// A kill leaves a run that goes on.
+    /// A killed run can be resumed.
     @Test(arguments: [nil, 2])
     func aKilledRunGoesOn(ranks: Int?) throws {
         try withScratchFolder { folder in

@@ -52,7 +52,7 @@ import Testing
                 outcome.complaints.first?.wholeMatch(of: sentence), "\(outcome.errors)")
             #expect(match.1 == "\(rank)")
             #expect(processes(of: run).isEmpty)
-            // What was saved is there to go on from.
+            // The saved checkpoint can be resumed.
             #expect(FileManager.default.fileExists(atPath: run.latest))
         }
     }

@@ -33,7 +33,7 @@ def test_features_that_a_model_did_not_know_are_left_out(run, sources, tmp_path,
     assert "expected 7 features per constituent" in capsys.readouterr().err
 
 
-def test_observables_are_drawn_and_their_medians_told(tmp_path, capsys):
+def test_observables_are_drawn_and_their_medians_printed(tmp_path, capsys):
     random = np.random.default_rng(1)
     predictions, picture = tmp_path / "predictions.h5", tmp_path / "observables.png"
     with h5py.File(predictions, "w") as file:

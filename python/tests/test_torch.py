@@ -165,7 +165,7 @@ def test_trains_on(tmp_path, jets):
     assert all(torch.equal(value, tuned[name]) for name, value in backbone.state_dict().items())
 
 
-def test_bad_files_are_told(tmp_path):
+def test_bad_files_are_reported(tmp_path):
     with pytest.raises(kaon_torch.FormatError, match="cannot be read"):
         kaon_torch.load(tmp_path / "none.safetensors")
     (tmp_path / "text.safetensors").write_text("not a file of tensors")

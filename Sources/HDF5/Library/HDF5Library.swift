@@ -1,4 +1,5 @@
 internal import CHDF5
+import System
 
 /// The HDF5 library of the process.
 package enum HDF5Library {

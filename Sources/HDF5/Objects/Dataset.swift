@@ -55,6 +55,8 @@ package struct Dataset: ~Copyable, Sendable, AttributeHolder {
             place)
     }
 
+    /// Creates a dataset. There are more than six parameters because the place, type and layout of a dataset are fixed
+    /// at its creation.
     init(
         creating name: String, in location: hid_t, _ place: Place, links: hid_t, of type: ElementType,
         shape: [Int], chunks: [Int]?, filters: Filters

@@ -80,8 +80,8 @@ package struct VQVAE {
     }
 
     /// The code of each constituent.
-    package func codes(of jets: Constituents) -> [Int32] {
-        quantiser.nearestCodes(latents(of: jets))
+    package func codes(of jets: Constituents, on tape: Tape = Tape(recording: false)) -> [Int32] {
+        quantiser.nearestCodes(encode(jets, keys: nil, on: tape).value)
     }
 
     /// Vectors of codes, `[tokens, dimension]`, as the input of another network.
@@ -90,9 +90,9 @@ package struct VQVAE {
     }
 
     /// Decodes the codes of some jets to features, `[tokens, features]`.
-    package func decode(_ codes: [Int32], offsets: Offsets) -> Tensor {
+    package func decode(_ codes: [Int32], offsets: Offsets, on tape: Tape = Tape(recording: false)) -> Tensor {
         let vectors = Variable(constant: vectors(of: codes))
-        return decode(vectors, offsets: offsets, keys: nil, on: Tape(recording: false)).value
+        return decode(vectors, offsets: offsets, keys: nil, on: tape).value
     }
 
     private func encode(_ jets: Constituents, keys: TokenKeys?, on tape: Tape) -> Variable {

@@ -49,8 +49,10 @@ package protocol Objective: AnyObject {
 
     /// Predictions for some jets, with the truth to compare them with; empty for an objective without predictions.
     ///
-    /// - Parameter preprocessing: the map from stored features to the model's inputs.
-    func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions
+    /// - Parameters:
+    ///   - preprocessing: the map from stored features to the model's inputs.
+    ///   - tape: one that does not record; its precision is that of the products.
+    func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions
     /// Figures of merit of the predictions for all jets.
     func measures(of predictions: Predictions) -> [Measure]
     /// Figures of merit that are tables, row by row.
@@ -74,7 +76,9 @@ extension Objective {
     package func restore(_ state: ObjectiveState) throws {}
     package func stepDidEnd(_ step: Int, isSkipped: Bool, on communicator: Communicator) throws -> [Double] { [] }
     package func validationDidEnd(on communicator: Communicator) throws -> [Double] { [] }
-    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions { Predictions() }
+    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions {
+        Predictions()
+    }
     package func measures(of predictions: Predictions) -> [Measure] { [] }
     package func tables(of predictions: Predictions) -> [String: [[Double]]] { [:] }
     package var generator: (any JetGenerator)? { nil }

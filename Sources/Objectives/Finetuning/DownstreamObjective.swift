@@ -26,8 +26,8 @@ package final class DownstreamObjective: Objective {
         }
     }
 
-    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions {
-        task.predict(backbone(batch, phase: .validation, on: Tape(recording: false)), batch)
+    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions {
+        task.predict(backbone(batch, phase: .validation, on: tape), batch, on: tape)
     }
 
     package func measures(of predictions: Predictions) -> [Measure] { task.measures(of: predictions) }

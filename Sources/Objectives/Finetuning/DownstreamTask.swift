@@ -16,7 +16,7 @@ package protocol DownstreamTask: AnyObject {
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
     ) -> [Double]
     /// Predictions for some jets, with the truth to compare them with.
-    func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions
+    func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions
     /// Figures of merit of the predictions for all jets.
     func measures(of predictions: Predictions) -> [Measure]
     /// Figures of merit that are tables, row by row.

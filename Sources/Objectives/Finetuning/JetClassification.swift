@@ -47,8 +47,8 @@ package final class JetClassification: DownstreamTask {
         return [loss, Double(right)]
     }
 
-    package func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
-        let logits = head(encoded, batch, phase: .validation, on: Tape(recording: false))
+    package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {
+        let logits = head(encoded, batch, phase: .validation, on: tape)
         return Predictions([
             "scores": .init(logits.value.softmaxOfRows()), "labels": .init(batch.labels.map { Int($0) }),
         ])

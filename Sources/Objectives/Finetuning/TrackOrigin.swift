@@ -58,8 +58,7 @@ package final class TrackOrigin: DownstreamTask {
         return [loss, Double(right)]
     }
 
-    package func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
-        let tape = Tape(recording: false)
+    package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {
         return Predictions([
             "constituents": .init((0..<batch.count).map { batch.offsets[$0].count }),
             "labels": .init(batch.labels.map { Int($0) }),

@@ -62,8 +62,7 @@ package final class Vertexing: DownstreamTask {
         return [loss, Double(right)]
     }
 
-    package func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
-        let tape = Tape(recording: false)
+    package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {
         let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, on: tape).value
         let pairs = batch.offsets.pairs
         var found: [Int] = []

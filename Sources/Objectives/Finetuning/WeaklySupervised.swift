@@ -83,8 +83,8 @@ package final class WeaklySupervised: DownstreamTask {
         return [tape.crossEntropy(logits, target: targets, scale: scales[0]), Double(right)]
     }
 
-    package func predict(_ encoded: EncodedJets, _ batch: JetBatch) -> Predictions {
-        let scores = head(encoded, batch, phase: .validation, on: Tape(recording: false)).value.softmaxOfRows()
+    package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {
+        let scores = head(encoded, batch, phase: .validation, on: tape).value.softmaxOfRows()
         return Predictions([
             "scores": .init((0..<batch.count).map { scores.buffer[2 * $0 + 1] }),
             "labels": .init(targets(batch, phase: .validation).map { Int($0) }),

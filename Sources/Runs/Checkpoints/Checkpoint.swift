@@ -1,4 +1,3 @@
-import Foundation
 import HDF5
 import NN
 import System
@@ -90,30 +89,25 @@ package enum Checkpoint {
         optimizer.state.updates = updates
     }
 
-    /// Reads the weights only, from a checkpoint or an exported model.
+    /// Reads the weights only.
     package static func readWeights(from path: String, into parameters: ParameterStore) throws {
-        if let export = try export(path) { return try export.readWeights(into: parameters) }
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         try readModel(file.root, path, parameters)
     }
 
-    /// Reads initial weights: those of all parameters, or of the backbone only from an exported backbone. Returns the number
-    /// of parameters read. Throws `KaonError` if one has values that are not finite.
-    package static func readInitialWeights(from path: String, into parameters: ParameterStore) throws -> Int {
-        if let export = try export(path) { return try export.readInitialWeights(into: parameters) }
+    /// Reads the weights to start a training from. Throws `KaonError` if one has values that are not finite.
+    package static func readInitialWeights(from path: String, into parameters: ParameterStore) throws {
         try readWeights(from: path, into: parameters)
         for parameter in parameters.parameters {
             let slice = parameters.values.slice(parameter.range, shape: parameter.shape)
             try checkIsFinite(slice, of: parameter.name, in: path)
         }
-        return parameters.parameters.count
     }
 
     /// Reads the weights of one parameter group from a checkpoint that may have others as well. Throws `KaonError` if
     /// one has values that are not finite.
     package static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
-        if let export = try export(path) { return try export.readWeights(into: parameters, group: group) }
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         let model = try file.root.group("model")
@@ -129,18 +123,8 @@ package enum Checkpoint {
         }
     }
 
-    /// Throws `KaonError` if a tensor, which training would start from, has values that are not finite.
-    static func checkIsFinite(_ values: Tensor, of name: String, in path: String) throws {
-        guard values.buffer.allSatisfy(\.isFinite) else {
-            throw KaonError(
-                "\(path): the tensor \(name) has values that are not finite; use weights from before the training "
-                    + "diverged")
-        }
-    }
-
     /// Preprocessing, classes and objective state of a checkpoint.
     package static func fittedState(of path: String) throws -> FittedState {
-        if let export = try export(path) { return try export.fittedState }
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         return try FittedState(from: file.root.group("state"))
@@ -148,7 +132,6 @@ package enum Checkpoint {
 
     /// The configuration with which a checkpoint was trained, as YAML.
     package static func configuration(of path: String) throws -> String {
-        if let export = try export(path) { return try export.configuration }
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         return try file.root.stringAttribute("configuration")
@@ -159,12 +142,6 @@ package enum Checkpoint {
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         return try file.root.group("state").intAttribute("step")
-    }
-
-    /// The exported model at this path, which can replace a checkpoint where only the model is needed; nil for a file that
-    /// is not an export.
-    private static func export(_ path: String) throws -> ExportedModel? {
-        ExportedModel.isExport(path) ? try ExportedModel(contentsOf: path) : nil
     }
 
     /// Throws `KaonError` unless the file is a checkpoint in a format that this version reads.
@@ -222,19 +199,4 @@ package enum Checkpoint {
         let slice = values.slice(parameter.range, shape: parameter.shape)
         try dataset.readVerified(into: slice.buffer)
     }
-}
-
-/// Opens a sealed HDF5 file after comparing all of its bytes with its checksum. Throws `HDF5Error`, and `KaonError` for a
-/// run folder.
-package func openSealed(_ path: String) throws -> File {
-    try checkIsNoRun(path)
-    try FileSeal.verify(path)
-    return try File(opening: path)
-}
-
-/// Throws `KaonError` if a path is a run folder, which is easily confused with its checkpoints.
-package func checkIsNoRun(_ path: String) throws {
-    let latest = path + "/checkpoints/latest"
-    guard FileManager.default.fileExists(atPath: latest) else { return }
-    throw KaonError("\(path) is the folder of a run; name one of its checkpoints, such as \(latest)")
 }

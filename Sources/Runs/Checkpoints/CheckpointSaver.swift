@@ -6,7 +6,7 @@ import System
 
 /// Writes the checkpoints of a run on rank 0, from a copy, in the background, one at a time.
 ///
-/// A save that fails leaves earlier checkpoints unchanged and prints a warning; the next save tries again.
+/// A save that fails leaves earlier checkpoints unchanged and prints a warning; the next save is a new attempt.
 package final class CheckpointSaver: Sendable {
     /// Contents of a checkpoint.
     package struct Content: @unchecked Sendable {
@@ -36,8 +36,8 @@ package final class CheckpointSaver: Sendable {
     private let record: Mutex<Record>
 
     package init(
-        _ directory: RunDirectory, _ metrics: MetricsFile, _ state: TrainingState,
-        _ values: TrainedValues, order: JetOrder, options: RunOptions, console: Console
+        _ directory: RunDirectory, _ metrics: MetricsFile, _ run: PreparedRun, order: JetOrder, options: RunOptions,
+        console: Console
     ) {
         self.directory = directory
         self.metrics = metrics
@@ -45,8 +45,9 @@ package final class CheckpointSaver: Sendable {
         self.options = options
         self.console = console
         // Estimate for a slow disk, until a save has been measured.
+        let values = TrainedValues(of: run.optimizer)
         record = Mutex(
-            Record(best: state.best, copy: values.copy(), seconds: Double(values.bytes) / 50e6))
+            Record(best: run.state.best, copy: values.copy(), seconds: Double(values.bytes) / 50e6))
     }
 
     /// Time of the slowest save [s].
@@ -122,7 +123,7 @@ package final class CheckpointSaver: Sendable {
     private func warn(_ step: Int, _ error: any Error) {
         let interval = options.training.checkpointInterval
         console.warn(
-            failure(step, error) + "; training goes on, and step \((step / interval + 1) * interval) tries again")
+            failure(step, error) + "; training continues, and the next attempt is at step \((step / interval + 1) * interval)")
     }
 
     private func failure(_ step: Int, _ error: any Error) -> String {

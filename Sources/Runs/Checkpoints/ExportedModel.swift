@@ -141,7 +141,7 @@ package struct ExportedModel {
     private func readFinite(_ parameter: Parameter, into values: Tensor) throws {
         try read(parameter, into: values)
         let slice = values.slice(parameter.range, shape: parameter.shape)
-        try Checkpoint.checkIsFinite(slice, of: stored(parameter.name) ?? parameter.name, in: file.path)
+        try checkIsFinite(slice, of: stored(parameter.name) ?? parameter.name, in: file.path)
     }
 
     private func read(_ parameter: Parameter, into values: Tensor) throws {

@@ -44,9 +44,7 @@ package final class TrainingRecords {
             board.enabled
             ? try directory.map { try Self.tensorBoard($0, metrics!, state, configuration: options.resolved) } : nil
         saver = directory.map {
-            CheckpointSaver(
-                $0, metrics!, state, TrainedValues(of: run.optimizer),
-                order: order, options: options, console: console)
+            CheckpointSaver($0, metrics!, run, order: order, options: options, console: console)
         }
     }
 

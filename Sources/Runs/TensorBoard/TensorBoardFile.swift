@@ -13,7 +13,7 @@ package final class TensorBoardFile {
     /// Creates a file whose name is the last in the folder: TensorBoard reads files in the order of their names.
     ///
     /// - Parameters:
-    ///   - purging: the step from which on events of earlier files are discarded.
+    ///   - step: the step from which on events of earlier files are discarded.
     ///   - now: a clock, seconds since 1970.
     package init(
         in folder: String, purging step: Int, host: String = ProcessInfo.processInfo.hostName,

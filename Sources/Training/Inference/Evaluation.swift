@@ -23,8 +23,10 @@ package func evaluate(_ model: TrainedModel, output: String, in context: RunCont
     let loader = try communicator.agree { try model.loader(dataset) }
     console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
 
+    // An evaluation runs on any number of ranks; where the virtual shards allow it, it has the bits of a validation.
+    let shards = options.parallel.shards.flatMap { $0.isMultiple(of: communicator.size) ? $0 : nil }
     var evaluator = Evaluator(
-        model.objective, loader, try Sharding(virtualShards: nil, on: communicator),
+        model.objective, loader, try Sharding(virtualShards: shards, on: communicator),
         microBatchSize: options.training.microBatchSize,
         precision: try options.parallel.precision.precision(on: communicator, console: console), in: context)
     var slowest = 0.0
@@ -83,6 +85,8 @@ func evaluateAtEnd(of options: RunOptions, in context: RunContext) throws -> Run
         "data.test=[\(paths.joined(separator: ", "))]", "training.batch_size=\(options.training.batchSize)",
         "training.micro_batch_size=\(options.training.microBatchSize)",
         "parallel.precision=\(options.parallel.precision.rawValue)",
+        "parallel.deterministic=\(options.parallel.deterministic)",
+        "parallel.virtual_shards=\(options.parallel.virtualShards)",
     ]
     let model = try context.communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
     return try evaluate(model, output: evaluationFolder(of: checkpoint), in: context)

@@ -22,7 +22,7 @@ package struct TrainedBackbone {
 
     package init(_ checkpoint: String, overrides: [String]) throws {
         options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
-        let fitted = try Checkpoint.fittedState(of: checkpoint)
+        let fitted = try ModelFile.fittedState(of: checkpoint)
         preprocessing = fitted.preprocessing
         registers = options.objective.backbone?.shape.registers ?? 0
         backbone = try Self.read(checkpoint, options, fitted).backbone
@@ -44,7 +44,7 @@ package struct TrainedBackbone {
             shape, tuning, JetShape(options.data.features, maxConstituents: options.data.maxConstituents),
             seed: options.seed, in: builder)
         let parameters = builder.build(seed: options.seed)
-        try Checkpoint.readWeights(from: checkpoint, into: parameters, group: DownstreamBackbone.group)
+        try ModelFile.readWeights(from: checkpoint, into: parameters, group: DownstreamBackbone.group)
         try backbone.restore(fitted.objective)
         return (backbone, parameters)
     }

@@ -15,9 +15,9 @@ package struct TrainedModel {
     package init(_ checkpoint: String, overrides: [String]) throws {
         self.checkpoint = checkpoint
         options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
-        fitted = try Checkpoint.fittedState(of: checkpoint)
+        fitted = try ModelFile.fittedState(of: checkpoint)
         objective = options.makeObjective(classes: fitted.classes)
-        try Checkpoint.readWeights(from: checkpoint, into: objective.parameters)
+        try ModelFile.readWeights(from: checkpoint, into: objective.parameters)
         try objective.restore(fitted.objective)
     }
 

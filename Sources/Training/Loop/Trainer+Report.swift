@@ -12,7 +12,7 @@ extension Trainer {
 
     /// Measures and writes what is due after a step, and after the last step also what is not due. Collective.
     ///
-    /// Values that only the end of the run asks for get a row of their own that is not counted: a run that is resumed
+    /// Values that only the end of the run requires get a row of their own that is not counted: a run that is resumed
     /// with more steps then has the same rows as one that never ended here.
     func report(_ result: DataParallelStep.Report, epoch: Int, learningRate: Double) throws {
         let isLast = state.step == settings.steps

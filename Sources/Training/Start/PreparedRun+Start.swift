@@ -34,7 +34,7 @@ extension PreparedRun {
         let (fitted, state) = try communicator.agree { try read(checkpoint, setup, optimizer) }
         context.console.say("continuing from \(checkpoint) at step \(state.step)")
         let changes = try communicator.agree {
-            try Configuration(yaml: Checkpoint.configuration(of: checkpoint), name: checkpoint)
+            try Configuration(yaml: ModelFile.configuration(of: checkpoint), name: checkpoint)
                 .changes(to: options.configuration)
         }
         report(changes, on: context.console)
@@ -101,13 +101,13 @@ extension PreparedRun {
         let (communicator, console) = (context.communicator, context.console)
         if let backbone = options.backbone, options.objective.fineTuning?.mode != .scratch {
             try communicator.agree {
-                try Checkpoint.readWeights(
+                try ModelFile.readWeights(
                     from: backbone, into: objective.parameters, group: DownstreamBackbone.group)
             }
             console.say("weights of the backbone from \(backbone)")
         }
         if let tokenizer = options.tokenizer, let weights = objective.tokenizerParameters {
-            try communicator.agree { try Checkpoint.readWeights(from: tokenizer, into: weights) }
+            try communicator.agree { try ModelFile.readWeights(from: tokenizer, into: weights) }
             console.say("VQ-VAE from \(tokenizer)")
         }
         let file = FittedFile(options, train, on: communicator)
@@ -142,7 +142,7 @@ extension PreparedRun {
         guard let weights = setup.options.initialWeights else { return }
         let parameters = setup.objective.parameters
         let count = try context.communicator.agree {
-            try Checkpoint.readInitialWeights(from: weights, into: parameters)
+            try ModelFile.readInitialWeights(from: weights, into: parameters)
         }
         let all = parameters.parameters.count
         context.console.say(

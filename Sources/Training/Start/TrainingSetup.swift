@@ -54,7 +54,7 @@ package struct TrainingSetup {
     package func adoptPretrained(on communicator: Communicator) throws -> (any Preprocessing)? {
         guard let source = options.backbone ?? options.tokenizer else { return nil }
         return try communicator.agree {
-            let known = try Checkpoint.fittedState(of: source)
+            let known = try ModelFile.fittedState(of: source)
             if options.backbone != nil { try objective.adopt(backbone: known.objective) }
             return known.preprocessing
         }

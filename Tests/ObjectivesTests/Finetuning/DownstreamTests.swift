@@ -63,7 +63,8 @@ import TestSupport
         }
         let first = means()
         for step in 0..<steps { optimizer.learn(part, scales, of: objective, step: step, of: steps) }
-        let measures = objective.measures(of: objective.predict(batch, loader.preprocessing))
+        let measures = objective.measures(
+            of: objective.predict(batch, loader.preprocessing, on: Tape(recording: false)))
         return (first, means(), Dictionary(uniqueKeysWithValues: measures.map { ($0.name, $0.value) }))
     }
 

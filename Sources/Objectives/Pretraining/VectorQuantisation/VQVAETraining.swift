@@ -168,9 +168,9 @@ package final class VQVAETraining: Objective {
     }
 
     /// pT and mass [GeV] of every jet, original and decoded.
-    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing) -> Predictions {
+    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions {
         let jets = Constituents(batch)
-        let decoded = model.decode(model.codes(of: jets), offsets: jets.offsets)
+        let decoded = model.decode(model.codes(of: jets, on: tape), offsets: jets.offsets, on: tape)
         func observables(_ values: Tensor) -> JetObservables {
             let stored = preprocessing.inverse(values.array)
             return JetObservables(

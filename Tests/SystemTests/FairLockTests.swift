@@ -1,6 +1,6 @@
 import Foundation
-import HDF5
 import Synchronization
+import System
 import Testing
 
 @Suite struct FairLockTests {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Recursive lock that threads acquire in the order in which they asked for it.
+/// Recursive lock that threads acquire in the order of their requests.
 ///
 /// A thread that releases an `NSRecursiveLock` and takes it again at once precedes threads that are already waiting, so
 /// that one that makes many short calls in a row can keep the others out.

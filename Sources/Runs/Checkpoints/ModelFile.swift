@@ -1,0 +1,42 @@
+import NN
+
+/// A file with a trained model: a checkpoint, or an exported model where only the model is needed.
+package enum ModelFile {
+    /// Reads the weights of all parameters. Throws `KaonError` if the file is of another model.
+    package static func readWeights(from path: String, into parameters: ParameterStore) throws {
+        if let export = try export(path) { return try export.readWeights(into: parameters) }
+        try Checkpoint.readWeights(from: path, into: parameters)
+    }
+
+    /// Reads initial weights: those of all parameters, or of the backbone only from an exported backbone. Returns the
+    /// number of parameters read. Throws `KaonError` if one has values that are not finite.
+    package static func readInitialWeights(from path: String, into parameters: ParameterStore) throws -> Int {
+        if let export = try export(path) { return try export.readInitialWeights(into: parameters) }
+        try Checkpoint.readInitialWeights(from: path, into: parameters)
+        return parameters.parameters.count
+    }
+
+    /// Reads the weights of one parameter group; the file may have others as well. Throws `KaonError` if one has
+    /// values that are not finite.
+    package static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
+        if let export = try export(path) { return try export.readWeights(into: parameters, group: group) }
+        try Checkpoint.readWeights(from: path, into: parameters, group: group)
+    }
+
+    /// Preprocessing, classes and objective state.
+    package static func fittedState(of path: String) throws -> FittedState {
+        if let export = try export(path) { return try export.fittedState }
+        return try Checkpoint.fittedState(of: path)
+    }
+
+    /// The configuration with which the model was trained, as YAML.
+    package static func configuration(of path: String) throws -> String {
+        if let export = try export(path) { return try export.configuration }
+        return try Checkpoint.configuration(of: path)
+    }
+
+    /// The exported model at this path; nil for a file that is not an export.
+    private static func export(_ path: String) throws -> ExportedModel? {
+        ExportedModel.isExport(path) ? try ExportedModel(contentsOf: path) : nil
+    }
+}
