@@ -21,7 +21,7 @@ package struct JetFeatures: Sendable, Equatable {
     /// The number of columns.
     package var count: Int { indices.count }
     /// The columns of impact parameters.
-    package var impactParameterColumns: [Int] {
+    var impactParameterColumns: [Int] {
         indices.indices.filter { Self.impactParameters.contains(indices[$0]) }
     }
 

@@ -39,7 +39,8 @@ package enum JetFileRules {
         _ path: String, _ root: borrowing Group, _ name: String, shape: [Int]
     ) throws {
         guard root.contains(name) else {
-            throw JetError("\(path) has no dataset '\(name)', which holds the targets of this task; write the file with it")
+            throw JetError(
+                "\(path) has no dataset '\(name)', which holds the targets of this task; write the file with it")
         }
         let dataset = try root.dataset(name)
         guard dataset.shape == shape else { throw misfit(path, dataset, "\(shape) as in /csts") }

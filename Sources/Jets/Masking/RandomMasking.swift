@@ -12,7 +12,7 @@ package struct RandomMasking: Masking, Equatable {
     }
 
     /// The number of constituents to drop of `count`.
-    package func droppedCount(of count: Int) -> Int {
+    func droppedCount(of count: Int) -> Int {
         Int((fraction * Double(count)).rounded(.down))
     }
 

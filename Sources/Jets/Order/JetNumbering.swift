@@ -23,7 +23,7 @@ package struct JetNumbering: Sendable, Equatable {
     package func block(at index: Int) -> Int { selection?.blocks[index] ?? index }
 
     /// The number of jets in use of the block at `index`.
-    package func jetCount(at index: Int) -> Int {
+    func jetCount(at index: Int) -> Int {
         selection?.count(at: index) ?? layout.jets(ofBlock: index).count
     }
 
