@@ -16,14 +16,14 @@ package enum HDF5Library {
     /// `MPIEnvironment.finalize()`, and crashes there if a file could not be written.
     package static func start() { locked {} }
 
-    /// Held during every call: the library is not thread-safe.
+    /// Held during every call, because the library is not thread-safe.
     ///
-    /// A collective operation holds it until all ranks have come, so that a rank must not wait for others in
-    /// one thread while another of its threads is in a collective operation on a file.
+    /// A collective operation holds it until all ranks have called it. While one thread of a rank is in a collective
+    /// operation on a file, its other threads must therefore not wait for other ranks.
     private static let lock: FairLock = {
-        // At the end of the process it would close what is open, and crash on what cannot be written.
+        // At exit, the library would close open files, and crash if one cannot be written.
         _ = H5dont_atexit()
-        // It would print every error, also those that are caught.
+        // By default, the library prints all errors, including those that are caught.
         _ = H5Eset_auto2(kaon_H5E_DEFAULT(), nil, nil)
         return FairLock()
     }()
