@@ -47,19 +47,22 @@ let package = Package(
         .target(
             name: "Runs",
             dependencies: [
-                "System", "MPI", "HDF5", "Safetensors", "Configuration", "Tensors", "NN", "Distributed", "Jets", "Models",
+                "System", "MPI", "HDF5", "Safetensors", "Configuration", "Tensors", "NN", "Distributed", "Jets",
+                "Models",
                 "Objectives", "Supervision",
             ]),
         .target(
             name: "Training",
             dependencies: [
-                "System", "MPI", "HDF5", "Configuration", "Tensors", "NN", "Distributed", "Jets", "Models", "Objectives",
+                "System", "MPI", "HDF5", "Configuration", "Tensors", "NN", "Distributed", "Jets", "Models",
+                "Objectives",
                 "Supervision", "Runs",
             ]),
         .target(
             name: "Commands",
             dependencies: [
-                "System", "MPI", "HDF5", "Safetensors", "Configuration", "Tensors", "NN", "Distributed", "Jets", "Models",
+                "System", "MPI", "HDF5", "Safetensors", "Configuration", "Tensors", "NN", "Distributed", "Jets",
+                "Models",
                 "Objectives", "Supervision", "Runs", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -83,7 +86,8 @@ let package = Package(
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "Commands", "Configuration", "HDF5", "Jets", "MPI", "NN", "Objectives", "Runs", "Safetensors", "Supervision",
+                "Commands", "Configuration", "HDF5", "Jets", "MPI", "NN", "Objectives", "Runs", "Safetensors",
+                "Supervision",
                 "System", "Tensors",
             ],
             path: "Tests/Fuzz"),
@@ -98,7 +102,8 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Golden"]),
         .testTarget(name: "NNTests", dependencies: ["NN", "Tensors", "Golden"]),
         .testTarget(
-            name: "DistributedTests", dependencies: ["Distributed", "MPI", "NN", "RunSupport", "Tensors", "TestSupport"]),
+            name: "DistributedTests",
+            dependencies: ["Distributed", "MPI", "NN", "RunSupport", "Tensors", "TestSupport"]),
         .testTarget(
             name: "JetsTests",
             dependencies: ["Configuration", "HDF5", "Jets", "MPI", "Tensors", "Golden", "TestSupport"]),
@@ -106,7 +111,8 @@ let package = Package(
         .testTarget(
             name: "ObjectivesTests",
             dependencies: [
-                "Configuration", "HDF5", "Jets", "Models", "MPI", "NN", "Objectives", "Tensors", "Golden", "TestSupport",
+                "Configuration", "HDF5", "Jets", "Models", "MPI", "NN", "Objectives", "Tensors", "Golden",
+                "TestSupport",
             ]),
         .testTarget(name: "SupervisionTests", dependencies: ["Configuration", "RunSupport", "Supervision"]),
         .testTarget(
@@ -124,7 +130,8 @@ let package = Package(
         .testTarget(
             name: "CommandsTests",
             dependencies: [
-                "Commands", "HDF5", "Jets", "MPI", "Runs", "RunSupport", "Safetensors", "System", "TestSupport", "Training",
+                "Commands", "HDF5", "Jets", "MPI", "Runs", "RunSupport", "Safetensors", "System", "TestSupport",
+                "Training",
             ]),
         .testTarget(name: "kaonTests", dependencies: ["HDF5"]),
     ],

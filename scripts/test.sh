@@ -135,7 +135,7 @@ bundle=$(echo "$(swift build -c release --show-bin-path)"/*PackageTests.xctest)
 rm -rf "$logs"
 mkdir -p "$logs"
 
-# run_script "lint" scripts/lint.sh
+run_script "lint" scripts/lint.sh
 run_alone
 run_vectors
 run_ranks 2

@@ -173,7 +173,8 @@ enum YAML {
     /// A string, quoted if this reader or one for YAML 1.1 would take it for another type.
     private static func node(of text: String) -> Node {
         let bare = Node(text)
-        let isPlain = Value.Content(plain: text) == .string(text)
+        let isPlain =
+            Value.Content(plain: text) == .string(text)
             && bare.tag.description == Tag.Name.str.rawValue && !text.contains(where: \.isNewline)
         return isPlain ? bare : Node(text, .implicit, .doubleQuoted)
     }

@@ -4,9 +4,9 @@ import Tensors
 
 /// Sums gradients that travel as bfloat16 numbers: `parallel.reduce_precision: bf16`.
 ///
-/// Each rank receives one part of the message from all ranks, adds them in single precision in the order of the ranks, and
-/// sends the sum of its part to all. A number is thus rounded twice, before it is sent and as a sum, whatever the number of
-/// ranks, and the sum is the same on all ranks.
+/// Each rank receives one part of the message from all ranks, adds them in single precision in the order of the ranks,
+/// and sends the sum of its part to all. A number is thus rounded twice, before it is sent and as a sum, whatever the
+/// number of ranks, and the sum is the same on all ranks.
 final class BFloat16Transport: GradientTransport {
     /// Ranks must start collectives of one communicator in the same order, so each kind has a communicator of its own.
     fileprivate struct Communicators {

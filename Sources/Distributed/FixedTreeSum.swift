@@ -5,10 +5,10 @@ import Tensors
 
 /// Adds the gradients of shards in one fixed binary tree, first within a rank, then over the ranks.
 ///
-/// Shards 0 and 1 are added, 2 and 3, then these sums, and so on. Since a + b = b + a bit for bit, two ranks that exchange
-/// their sums and add them get the same result, which is also that of one rank with both shards.
-/// Over the ranks, each pair exchanges halves, then quarters, …, and gathers the results in reverse (Rabenseifner's
-/// algorithm): each element is added once, and a rank sends at most twice the size of the gradients.
+/// Shards 0 and 1 are added, 2 and 3, then these sums, and so on. Since a + b = b + a bit for bit, two ranks that
+/// exchange their sums and add them get the same result, which is also that of one rank with both shards. Over the
+/// ranks, each pair exchanges halves, then quarters, …, and gathers the results in reverse (Rabenseifner's algorithm):
+/// each element is added once, and a rank sends at most twice the size of the gradients.
 package final class FixedTreeSum: GradientSum {
     private let store: ParameterStore
     private let communicator: Communicator

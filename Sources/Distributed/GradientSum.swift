@@ -16,8 +16,8 @@ package protocol GradientSum: AnyObject {
     /// Announces the last backward pass of a shard, or that the shard has no micro-batches: gradients reported from now
     /// on are final.
     ///
-    /// - Parameter frozenGroups: indices of the parameter groups that are not trained in this step, whose gradients need
-    ///   not be summed.
+    /// - Parameter frozenGroups: indices of the parameter groups that are not trained in this step, whose gradients
+    ///   need not be summed.
     func begin(frozenGroups: Set<Int>)
 
     /// Notes that the gradient of a parameter is final for this shard.

@@ -4,9 +4,10 @@ import Tensors
 
 /// Sums the gradients of all ranks in buckets, while the backward pass is still running.
 ///
-/// Buckets are runs of consecutive parameters in the flat gradient buffer, last first, because the backward pass reaches
-/// the last layers first. They are sent in this order on all ranks, in whatever order they become complete, as messages of
-/// bounded size of which few are in flight at a time, because MPI copies what it sums. A rank has one shard.
+/// Buckets are runs of consecutive parameters in the flat gradient buffer, last first, because the backward pass
+/// reaches the last layers first. They are sent in this order on all ranks, in whatever order they become complete, as
+/// messages of bounded size of which few are in flight at a time, because MPI copies what it sums. A rank has one
+/// shard.
 package final class OverlappedSum: GradientSum {
     private struct Bucket {
         let parameters: Range<Int>

@@ -3,9 +3,9 @@ import System
 
 /// Division of a global batch into shards that are summed separately, and the sum of numbers over the shards.
 ///
-/// By default each rank's share of the batch is one shard. In a deterministic run, the batch has a fixed number of virtual
-/// shards, the same number on each rank, whose results are added in one fixed binary tree: the order of additions does not
-/// depend on the number of ranks.
+/// By default each rank's share of the batch is one shard. In a deterministic run, the batch has a fixed number of
+/// virtual shards, the same number on each rank, whose results are added in one fixed binary tree: the order of
+/// additions does not depend on the number of ranks.
 package struct Sharding {
     private let communicator: Communicator
     private let isDeterministic: Bool

@@ -31,8 +31,7 @@ struct SafetensorsHeader: Sendable {
         try checkCover(bodyBytes)
     }
 
-    private static func entry(_ name: String, _ scanner: inout JSONScanner, _ bodyBytes: Int) throws -> Entry
-    {
+    private static func entry(_ name: String, _ scanner: inout JSONScanner, _ bodyBytes: Int) throws -> Entry {
         let tensor = "the tensor \(SafetensorsError.quoted(name))"
         var (typeName, shape, offsets) = (String?.none, [Int]?.none, [Int]?.none)
         try scanner.object { scanner, key in

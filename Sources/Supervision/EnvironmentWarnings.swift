@@ -6,7 +6,8 @@ package enum EnvironmentWarnings {
     /// A warning if Slurm and MPI differ in the number of ranks; most often each process is an MPI job of its own.
     package static func slurm(_ environment: [String: String], ranks: Int) -> String? {
         // Processes of srun have the number of tasks of their step, those of a batch script that of the job.
-        let isStep = environment["SLURM_STEP_NUM_TASKS"] != nil && environment["SLURM_PROCID"] != nil
+        let isStep =
+            environment["SLURM_STEP_NUM_TASKS"] != nil && environment["SLURM_PROCID"] != nil
             && environment["OMPI_COMM_WORLD_SIZE"] == nil
         let value = isStep ? environment["SLURM_STEP_NUM_TASKS"] : environment["SLURM_NTASKS"]
         guard let tasks = value.flatMap({ Int($0) }), tasks != ranks else { return nil }

@@ -67,7 +67,8 @@ package struct RankPlacement: Sendable {
         }
         return summary(oversubscribed, "they will wait for each other")
             + summary(
-                bound, "give each rank its own (mpirun --map-by slot:pe=N, srun --cpus-per-task=N), "
+                bound,
+                "give each rank its own (mpirun --map-by slot:pe=N, srun --cpus-per-task=N), "
                     + "or lower parallel.threads")
     }
 

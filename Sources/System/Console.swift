@@ -6,7 +6,8 @@ import Logging
 package final class Console: @unchecked Sendable {
     private let isSilent: Bool
     private let isTerminal: Bool
-    private static let hasColour = ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
+    private static let hasColour =
+        ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
         && ProcessInfo.processInfo.environment["TERM"] != "dumb"
     private let state = NSLock()
     private var file: FileHandle?

@@ -15,7 +15,8 @@ package struct ProcessStatus {
                 line.firstIndex(of: ":").map {
                     (line[..<$0], line[line.index(after: $0)...].drop { $0 == " " || $0 == "\t" })
                 }
-            }) { first, _ in first }
+            }
+        ) { first, _ in first }
     }
 
     /// The value of a field, such as `VmHWM`.

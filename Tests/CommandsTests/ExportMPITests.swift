@@ -115,7 +115,8 @@ import Training
                 name: "set_flow",
                 sections: """
                     objective: set_flow
-                    model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2}, decoder: {width: 16, layers: 1, heads: 2}}
+                    model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2},
+                            decoder: {width: 16, layers: 1, heads: 2}}
                     """)
         ])
     func exportsOfAllObjectivesAnswerAlike(_ objective: ObjectiveCase) throws {

@@ -10,7 +10,8 @@ import Testing
     }
 
     @Test func changesAreThoseOfValues() throws {
-        let new = try Configuration(yaml: "# other layout\nb:\n  d:\n    e: false\n  c: [1,\n      x]\n  f: {}\n  g: ~\n")
+        let new = try Configuration(
+            yaml: "# other layout\nb:\n  d:\n    e: false\n  c: [1,\n      x]\n  f: {}\n  g: ~\n")
         let changes = try Configuration(yaml: old).changes(to: new)
         #expect(changes.map(\.description) == ["b.d.e: \"true\" → false", "a: 1 → null"])
         #expect(changes.filter { $0.isIn(["b.d"]) }.map(\.key) == ["b.d.e"])

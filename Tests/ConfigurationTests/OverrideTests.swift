@@ -48,10 +48,11 @@ import Testing
         let optimizer = try root.section("optimizer")
         _ = try (optimizer.double("learning_rate"), optimizer.string("name"))
         _ = try root.section("tasks").section("kmeans").double("weight")
-        #expect(complaint { try root.finish() } == """
-            on the command line: optimzer: unknown key; did you mean 'optimizer'?
-            on the command line: optimizer.learning_rat: unknown key; did you mean 'learning_rate'?
-            """)
+        #expect(
+            complaint { try root.finish() } == """
+                on the command line: optimzer: unknown key; did you mean 'optimizer'?
+                on the command line: optimizer.learning_rat: unknown key; did you mean 'learning_rate'?
+                """)
     }
 
     @Test func illTypedValueNamesTheCommandLine() throws {
@@ -77,10 +78,13 @@ import Testing
             "optimizer.name.first.x: 'optimizer.name' is not a section, it is the string 'adamw'"
         ),
         ("seed=.nan", "seed: .nan is not a finite number"),
-        ("data.train=[a", """
+        (
+            "data.train=[a",
+            """
             data.train: not valid YAML: did not find expected ',' or ']' \
             (while parsing a flow sequence that begins on line 1)
-            """),
+            """
+        ),
     ])
     func badArguments(argument: String, message: String) {
         #expect(complaint { _ = try section(Self.yaml, argument) } == "on the command line: \(message)")

@@ -118,15 +118,17 @@ import Testing
 
     @Test func badSyntaxNamesItsLine() {
         let unclosed = complaint { _ = try section("seed: 1\ndata:\n  train: [a.h5, b.h5\n  test: c.h5\n") }
-        #expect(unclosed == """
-            x.yaml:4: not valid YAML: did not find expected ',' or ']' \
-            (while parsing a flow sequence that begins on line 3)
-            """)
+        #expect(
+            unclosed == """
+                x.yaml:4: not valid YAML: did not find expected ',' or ']' \
+                (while parsing a flow sequence that begins on line 3)
+                """)
         let tab = complaint { _ = try section("data:\n\ttrain: a.h5\n") }
-        #expect(tab == """
-            x.yaml:2: not valid YAML: found character that cannot start any token \
-            (while scanning for the next token that begins on line 2)
-            """)
+        #expect(
+            tab == """
+                x.yaml:2: not valid YAML: found character that cannot start any token \
+                (while scanning for the next token that begins on line 2)
+                """)
         let control = complaint { _ = try section("a: 1\nb: \u{1}\n") }
         #expect(control == "x.yaml:2: not valid YAML: control characters are not allowed")
         let documents = complaint { _ = try section("a: 1\n---\nb: 1\n") }

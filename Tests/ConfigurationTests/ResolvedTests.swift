@@ -7,7 +7,7 @@ import Testing
         let encoder = try root.section("model").section("encoder")
         let answers: [Any?] = [
             try root.int("seed", default: 0), try root.string("note", default: "true"),
-            try data.strings("train"), try data.optionalStrings("classes", absent: "all"), 
+            try data.strings("train"), try data.optionalStrings("classes", absent: "all"),
             try encoder.double("rate", default: 1e-5),
             try encoder.double("scale", default: 1), try encoder.optionalInt("heads"),
             try root.optionalSection("tasks")?.path, try root.section("logging").keys,
@@ -23,22 +23,23 @@ import Testing
         let root = configuration.section()
         let answers = try decode(root)
         let text = configuration.resolved(from: root).yaml
-        #expect(text == """
-            data:
-              train: [a.h5]
-              classes: all
-            model:
-              encoder:
-                rate: 1.0e-05
-                scale: 3.0
-                heads: null
-                width: 512
-            seed: 5
-            note: "true"
-            tasks: null
-            logging: {}
+        #expect(
+            text == """
+                data:
+                  train: [a.h5]
+                  classes: all
+                model:
+                  encoder:
+                    rate: 1.0e-05
+                    scale: 3.0
+                    heads: null
+                    width: 512
+                seed: 5
+                note: "true"
+                tasks: null
+                logging: {}
 
-            """)
+                """)
         let again = try Configuration(yaml: text)
         let rootAgain = again.section()
         #expect(try decode(rootAgain) == answers)
@@ -70,9 +71,10 @@ import Testing
         #expect(try again.string("y") == text)
     }
 
-    @Test(arguments: [
-        0.1, 1e-5, 1e22, -2.5e-308, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 3, -0.0, 1 / 3,
-    ] as [Double])
+    @Test(
+        arguments: [
+            0.1, 1e-5, 1e22, -2.5e-308, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 3, -0.0, 1 / 3,
+        ] as [Double])
     func numbersSurvive(number: Double) throws {
         let configuration = try Configuration(yaml: "{}")
         let root = configuration.section()

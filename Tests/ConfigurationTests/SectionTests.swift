@@ -73,7 +73,8 @@ import Testing
     }
 
     @Test func unknownKeys() throws {
-        let root = try section("""
+        let root = try section(
+            """
             seed: 1
             model:
               encoder:
@@ -91,14 +92,15 @@ import Testing
         _ = try root.section("optimizer").double("learning_rate", default: 1)
         _ = try root.section("empty")
         #expect(!root.has("color"))
-        #expect(complaint { try root.finish() } == """
-            x.yaml:6: learning_rate: unknown key; did you mean 'optimizer.learning_rate'?
-            x.yaml:7: optimizer.name: unknown key; dotted keys are allowed on the command line only
-            x.yaml:9: colour: unknown key; did you mean 'color'?
-            x.yaml:4: model.encoder.widht: unknown key; did you mean 'width'?
-            x.yaml:5: model.encoder.dropuot: unknown key; did you mean 'dropout'?
-            x.yaml:8: empty.thing: unknown key; this section has no keys
-            """)
+        #expect(
+            complaint { try root.finish() } == """
+                x.yaml:6: learning_rate: unknown key; did you mean 'optimizer.learning_rate'?
+                x.yaml:7: optimizer.name: unknown key; dotted keys are allowed on the command line only
+                x.yaml:9: colour: unknown key; did you mean 'color'?
+                x.yaml:4: model.encoder.widht: unknown key; did you mean 'width'?
+                x.yaml:5: model.encoder.dropuot: unknown key; did you mean 'dropout'?
+                x.yaml:8: empty.thing: unknown key; this section has no keys
+                """)
     }
 
     @Test func unknownKeyWithoutNeighbour() throws {
@@ -133,7 +135,8 @@ import Testing
     }
 
     @Test func illTyped() throws {
-        let root = try section("""
+        let root = try section(
+            """
             steps: 100k
             rate: fast
             shuffle: yes
@@ -150,10 +153,12 @@ import Testing
         ) {
             #expect(complaint(body, at: location) == text, sourceLocation: location)
         }
-        expect("""
+        expect(
+            """
             x.yaml:1: steps: expected an integer, found the string '100k'; \
             write numbers out, as in 100_000 or 1e5
-            """) { _ = try root.int("steps") }
+            """
+        ) { _ = try root.int("steps") }
         expect("x.yaml:2: rate: expected a number, found the string 'fast'") { _ = try root.double("rate") }
         expect("x.yaml:3: shuffle: expected true or false, found the string 'yes'") {
             _ = try root.bool("shuffle")
@@ -170,15 +175,19 @@ import Testing
             _ = try root.optionalInt("threads", absent: "auto")
         }
         expect("x.yaml:9: seed: expected an integer, found null") { _ = try root.int("seed", default: 0) }
-        expect("""
+        expect(
+            """
             x.yaml:10: schedule: expected one of constant, warmup_cosine, warmup_exponential, \
             found the string 'warmup_exp'
-            """) { _ = try root.choice("schedule", of: Schedule.self) }
+            """
+        ) { _ = try root.choice("schedule", of: Schedule.self) }
         let near = try section("schedule: warmup_cosin", "+schedule=warmup-cosine")
-        expect("""
+        expect(
+            """
             on the command line: schedule: expected one of constant, warmup_cosine, warmup_exponential, \
             found the string 'warmup-cosine'; did you mean 'warmup_cosine'?
-            """) { _ = try near.choice("schedule", of: Schedule.self) }
+            """
+        ) { _ = try near.choice("schedule", of: Schedule.self) }
     }
 
     @Test(arguments: [

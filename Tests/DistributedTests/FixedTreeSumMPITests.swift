@@ -2,8 +2,8 @@ import Distributed
 import MPI
 import RunSupport
 import Tensors
-import Testing
 import TestSupport
+import Testing
 
 /// The sum of the gradients of shards is bit-identical for any number of ranks.
 @Suite(.serialized) struct FixedTreeSumMPITests {

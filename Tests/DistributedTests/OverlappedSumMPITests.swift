@@ -2,8 +2,8 @@ import Distributed
 import NN
 import RunSupport
 import Tensors
-import Testing
 import TestSupport
+import Testing
 
 /// The sum over the ranks does not depend on the size of buckets or the order in which gradients become complete.
 @Suite(.serialized) struct OverlappedSumMPITests {
@@ -57,8 +57,8 @@ import TestSupport
         }
     }
 
-    /// With bfloat16 messages, numbers are rounded before they are sent and after they are added in single precision, so
-    /// that small terms are not lost next to a large one. The result is bit-identical on all ranks.
+    /// With bfloat16 messages, numbers are rounded before they are sent and after they are added in single precision,
+    /// so that small terms are not lost next to a large one. The result is bit-identical on all ranks.
     @Test(.enabled(if: world.size > 1)) func bfloat16MessagesAreAddedInSinglePrecision() throws {
         let store = parameters([[70]])
         let sum = try makeSum(store, precision: .bfloat16)
@@ -112,8 +112,8 @@ import TestSupport
         }
     }
 
-    /// Messages are summed during the backward pass, so that only the last bucket is left for `finish`, also where there are
-    /// far more messages than may be in flight at a time.
+    /// Messages are summed during the backward pass, so that only the last bucket is left for `finish`, also where
+    /// there are far more messages than may be in flight at a time.
     @Test(.enabled(if: world.size > 1), arguments: [Precision.single, .bfloat16])
     func sumsArriveDuringTheBackwardPass(precision: Precision) throws {
         let store = parameters([[1], [2000]] + Array(repeating: [40], count: 30))

@@ -1,8 +1,8 @@
 import Distributed
 import RunSupport
 import Tensors
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct RequestedPrecisionTests {
     @Test func whereAllProcessorsSupportIt() {

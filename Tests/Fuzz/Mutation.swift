@@ -52,8 +52,7 @@ enum Mutation {
         return start..<min(bytes.count, start + 1 + random.below(random.element([8, 64, 1024])))
     }
 
-    private static func write(_ number: UInt64, _ size: Int, _ bytes: inout [UInt8], _ random: inout SplitMix)
-    {
+    private static func write(_ number: UInt64, _ size: Int, _ bytes: inout [UInt8], _ random: inout SplitMix) {
         let start = min(place(bytes, &random), bytes.count - size)
         for i in 0..<size { bytes[start + i] = UInt8(truncatingIfNeeded: number >> UInt64(8 * i)) }
     }

@@ -21,7 +21,8 @@ package struct GoldenFile {
     /// Opens `<name>.safetensors` in the folder of reference values.
     package init(_ name: String) throws {
         self.name = name
-        let folder = ProcessInfo.processInfo.environment["GOLDEN_DIR"].map { URL(fileURLWithPath: $0) }
+        let folder =
+            ProcessInfo.processInfo.environment["GOLDEN_DIR"].map { URL(fileURLWithPath: $0) }
             ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("Fixtures/golden")
         file = try SafetensorsFile(contentsOf: folder.appendingPathComponent("\(name).safetensors").path)

@@ -65,10 +65,13 @@ extension ParameterStore {
         for parameter in parameters {
             let expected = try file.floats(prefix + naming(parameter.name))
             let vanishes = expected.allSatisfy { abs($0) < 1e-9 }
-            let error = parameter.variable.gradient.map {
-                vanishes ? $0.array.reduce(0) { max($0, abs($1)) } : precision.error($0.array, expected)
-            } ?? .infinity
-            if !(error <= precision.goldenTolerance) { errors.append("the gradient of \(parameter.name) is off by \(error)") }
+            let error =
+                parameter.variable.gradient.map {
+                    vanishes ? $0.array.reduce(0) { max($0, abs($1)) } : precision.error($0.array, expected)
+                } ?? .infinity
+            if !(error <= precision.goldenTolerance) {
+                errors.append("the gradient of \(parameter.name) is off by \(error)")
+            }
         }
         let expected = file.names.filter { $0.hasPrefix("param.") }.count
         if parameters.count != expected { errors.append("\(parameters.count) parameters, \(expected) in the file") }

@@ -46,7 +46,8 @@ extension ParameterStore {
 
     /// The gradients that are missing, or off by more than the tolerance, in words; empty when all agree. A
     /// part of a fused tensor is held against the largest magnitude of the whole.
-    package func gradientErrors(_ file: GoldenFile, places: (String) -> GoldenPlace, precision: Precision = .single) throws
+    package func gradientErrors(_ file: GoldenFile, places: (String) -> GoldenPlace, precision: Precision = .single)
+        throws
         -> [String]
     {
         try parameters.compactMap { parameter in

@@ -29,7 +29,8 @@ import Testing
         }
     }
 
-    /// Many steps with varying learning rates, for lengths that are not multiples of a vector, compared with the formula.
+    /// Many steps with varying learning rates, for lengths that are not multiples of a vector, compared with the
+    /// formula.
     @Test(arguments: [1, 15, 16, 17, 33]) func theFormula(count: Int) {
         let options = AdamW.Options(weightDecay: 0.05, beta1: 0.8, beta2: 0.99, epsilon: 1e-3)
         let start = (0..<count).map { Float($0) / 7 - 1 }

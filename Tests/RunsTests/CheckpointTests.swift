@@ -2,11 +2,11 @@ import Commands
 import Foundation
 import HDF5
 import NN
-import Runs
 import RunSupport
+import Runs
 import Safetensors
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct CheckpointTests {
     /// Parameters and optimizer of a run after some steps.
@@ -109,7 +109,8 @@ import TestSupport
             }
             try writer.write(to: export)
             for file in [path, export] {
-                let message = "\(file): the tensor b has values that are not finite; use weights from before the "
+                let message =
+                    "\(file): the tensor b has values that are not finite; use weights from before the "
                     + "training diverged"
                 let parameters = Model().parameters
                 #expect(failure { _ = try ModelFile.readInitialWeights(from: file, into: parameters) } == message)

@@ -1,6 +1,6 @@
 import Configuration
-import Runs
 import RunSupport
+import Runs
 import Testing
 
 @Suite struct ConfigurationChangesTests {

@@ -1,8 +1,8 @@
 import Foundation
 import Jets
 import Objectives
-import Runs
 import RunSupport
+import Runs
 import Testing
 
 /// The configurations in `configs`.

@@ -1,8 +1,8 @@
 import Configuration
 import Foundation
 import Objectives
-import Runs
 import RunSupport
+import Runs
 import Testing
 
 @Suite struct ConfigurationReferenceTests {
@@ -49,7 +49,9 @@ import Testing
     }
 
     /// A template decodes to the defaults.
-    @Test(arguments: ObjectiveOptions.Name.allCases) func aTemplateIsTheDefaults(_ objective: ObjectiveOptions.Name) throws {
+    @Test(arguments: ObjectiveOptions.Name.allCases) func aTemplateIsTheDefaults(_ objective: ObjectiveOptions.Name)
+        throws
+    {
         let text = try configurationTemplate(path: "x.yaml", for: objective)
         let tasks = objective == .mpmV1 || objective == .mpmV2 ? "tasks: {particle_id: {}, kmeans: {}}" : ""
         let bare = "objective: \(objective.rawValue)\ndata: {train: [train.h5]}\n\(tasks)"

@@ -1,7 +1,7 @@
 import Foundation
 import Runs
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct MetricsFileTests {
     private func row(_ step: Int) -> MetricsRow {
@@ -117,7 +117,9 @@ import TestSupport
 
     @Test func aPlaceThatCannotBeWrittenToIsNamed() {
         #expect(
-            failure { _ = try MetricsFile(path: "/proc/kaon/metrics.csv", columns: ["total_loss"], keeping: 0, upTo: .max) }
+            failure {
+                _ = try MetricsFile(path: "/proc/kaon/metrics.csv", columns: ["total_loss"], keeping: 0, upTo: .max)
+            }
                 == "cannot write /proc/kaon/metrics.csv: No such file or directory")
     }
 }

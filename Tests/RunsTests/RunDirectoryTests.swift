@@ -1,8 +1,8 @@
 import Foundation
-import Runs
 import RunSupport
-import Testing
+import Runs
 import TestSupport
+import Testing
 
 @Suite struct RunDirectoryTests {
     @Test func foldersAreMade() throws {
@@ -111,11 +111,12 @@ import TestSupport
         }
     }
 
-    @Test(arguments: [
-        (1, nil, nil, [40, 50]), (2, nil, nil, [30, 40, 50]), (9, nil, nil, [10, 20, 30, 40, 50]),
-        (0, nil, nil, [40, 50]), (1, 20, nil, [20, 40, 50]), (1, nil, 10, [10, 40, 50]),
-        (2, 30, 10, [10, 30, 40, 50]),
-    ] as [(Int, Int?, Int?, [Int])])
+    @Test(
+        arguments: [
+            (1, nil, nil, [40, 50]), (2, nil, nil, [30, 40, 50]), (9, nil, nil, [10, 20, 30, 40, 50]),
+            (0, nil, nil, [40, 50]), (1, 20, nil, [20, 40, 50]), (1, nil, 10, [10, 40, 50]),
+            (2, 30, 10, [10, 30, 40, 50]),
+        ] as [(Int, Int?, Int?, [Int])])
     func oldCheckpointsGo(count: Int, interval: Int?, best: Int?, kept: [Int]) throws {
         try withCheckpoints([10, 20, 30, 40, 50]) { directory in
             // That of step 50 is not of this course of the run, which has come to step 40.

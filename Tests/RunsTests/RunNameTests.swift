@@ -1,8 +1,8 @@
 import Configuration
 import Foundation
 import Runs
-import Testing
 import TestSupport
+import Testing
 
 /// `run.name`, and folders that are named after keys.
 @Suite struct RunNameTests {
@@ -33,8 +33,8 @@ import TestSupport
     @Test func wordsThatStandForNothingAreRefused() {
         #expect(
             failure { _ = try options(#"{directory: "runs/{nmae}"}"#) }
-                == "x.yaml:1: run.directory: unknown placeholder {nmae}; known are {name}, {objective}, {seed}, {date}, "
-                    + "{slurm_job_id}")
+                == "x.yaml:1: run.directory: unknown placeholder {nmae}; known are {name}, {objective}, {seed}, "
+                + "{date}, {slurm_job_id}")
         #expect(
             failure { _ = try options(#"{directory: "runs/{slurm_job_id}"}"#) }
                 == "x.yaml:1: run.directory: {slurm_job_id} has no value outside a Slurm job")

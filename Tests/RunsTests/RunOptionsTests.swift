@@ -2,10 +2,10 @@ import Configuration
 import Foundation
 import NN
 import Objectives
-import Runs
 import RunSupport
-import Testing
+import Runs
 import TestSupport
+import Testing
 
 @Suite struct RunOptionsTests {
     private let shortest = "{data: {train: train.h5}, tasks: {kmeans: {}}}"
@@ -88,10 +88,11 @@ import TestSupport
         #expect(try runOptions(shortest, [override]).run.resume == expected)
     }
 
-    @Test(arguments: [
-        ("23:50:00", 85_800), ("2h", 7200), ("90m", 5400), ("1.5d", 129_600), ("45 s", 45), ("600", 600),
-        ("0.5", 0.5), ("1-12:00:00", 129_600), ("null", nil),
-    ] as [(String, Double?)])
+    @Test(
+        arguments: [
+            ("23:50:00", 85_800), ("2h", 7200), ("90m", 5400), ("1.5d", 129_600), ("45 s", 45), ("600", 600),
+            ("0.5", 0.5), ("1-12:00:00", 129_600), ("null", nil),
+        ] as [(String, Double?)])
     func timeLimit(text: String, seconds: Double?) throws {
         let options = try runOptions(shortest, ["run.time_limit=\(text)"])
         #expect(options.run.timeLimit == seconds)

@@ -1,7 +1,7 @@
 import Foundation
 import Runs
-import Testing
 import TestSupport
+import Testing
 
 /// The frame, the checksums and the names of event files; what is in them TensorBoard's own package reads in
 /// `python/tests/test_tensorboard.py`.

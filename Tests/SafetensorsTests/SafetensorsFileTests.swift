@@ -17,8 +17,7 @@ import Testing
         failure { _ = try SafetensorsFile(data, path: "x.safetensors") }
     }
 
-    private func entry(_ type: String = "F32", _ shape: String = "[2]", _ offsets: String = "[0,8]") -> String
-    {
+    private func entry(_ type: String = "F32", _ shape: String = "[2]", _ offsets: String = "[0,8]") -> String {
         "{\"dtype\":\"\(type)\",\"shape\":\(shape),\"data_offsets\":\(offsets)}"
     }
 

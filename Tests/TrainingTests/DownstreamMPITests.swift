@@ -131,7 +131,8 @@ import Training
             #expect(try difference("train/total_loss", folder + "/shared", folder + "/" + one) < 1e-4)
             let (shared, alone) = try (
                 measures(folder + "/shared/evaluation/metrics.json"),
-                measures(folder + "/\(one)/evaluation/metrics.json"))
+                measures(folder + "/\(one)/evaluation/metrics.json")
+            )
             #expect(shared.keys.sorted() == alone.keys.sorted() && shared.count > 4)
             #expect(shared.allSatisfy { abs($0.value - alone[$0.key]!) <= 0.02 * abs($0.value) + 1e-3 })
             // Stopped at 5 steps, and gone on.

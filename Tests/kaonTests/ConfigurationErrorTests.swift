@@ -61,7 +61,8 @@ import Testing
             #expect(outcome.code == 1)
             #expect(
                 outcome.complaints == [
-                    "Error: training.batch_size is 2, but each of the 3 ranks needs a jet; raise it or start fewer ranks"
+                    "Error: training.batch_size is 2, but each of the 3 ranks needs a jet; raise it or start fewer "
+                        + "ranks"
                 ])
             #expect(!FileManager.default.fileExists(atPath: run.directory))
         }

@@ -88,9 +88,11 @@ import Testing
     }
 
     /// Colour is for eyes: not in a file, and not for those who refuse it.
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/script")), arguments: [
-        ("TERM=xterm NO_COLOR=", true), ("TERM=xterm NO_COLOR=1", false), ("TERM=dumb NO_COLOR=", false),
-    ])
+    @Test(
+        .enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/script")),
+        arguments: [
+            ("TERM=xterm NO_COLOR=", true), ("TERM=xterm NO_COLOR=1", false), ("TERM=dumb NO_COLOR=", false),
+        ])
     func errorsHaveAColourOnATerminal(environment: String, hasColour: Bool) throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
@@ -99,7 +101,9 @@ import Testing
                 command: ["script", "-qec", "env \(environment) \(KaonProcess.program) \(arguments)", "/dev/null"]
             ).outcome()
             #expect(outcome.code == 1)
-            #expect(outcome.output.hasPrefix((hasColour ? "\u{1b}[1;31mError: \u{1b}[0m" : "Error: ") + "on the command line"))
+            #expect(
+                outcome.output.hasPrefix(
+                    (hasColour ? "\u{1b}[1;31mError: \u{1b}[0m" : "Error: ") + "on the command line"))
             let redirected = try kaon(run.arguments(["nope=1"]))
             #expect(redirected.errors.hasPrefix("Error: on the command line"))
         }

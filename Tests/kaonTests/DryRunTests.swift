@@ -25,8 +25,10 @@ import Testing
     @Test func theMemoryIsThatOfTheRun() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
-            let wider = ["model.encoder.width=64", "model.decoder.width=64", "training.batch_size=200",
-                "training.micro_batch_size=100"]
+            let wider = [
+                "model.encoder.width=64", "model.decoder.width=64", "training.batch_size=200",
+                "training.micro_batch_size=100",
+            ]
             let dryRun = try kaon(run.arguments(wider + ["--dry-run"]))
             let estimate = try #require(dryRun.output.firstMatch(of: /\nall +([0-9.]+) MB\n/).flatMap { Double($0.1) })
             let watch = #"""

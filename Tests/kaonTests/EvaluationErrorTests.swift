@@ -13,8 +13,9 @@ struct EvaluationErrorTests {
             try "precious".write(toFile: metrics, atomically: true, encoding: .utf8)
             let refused = try kaon(arguments)
             #expect(refused.code == 1)
-            #expect(refused.errors.contains(
-                "\(metrics) already exists; choose another folder with --output, or --force to replace it"))
+            #expect(
+                refused.errors.contains(
+                    "\(metrics) already exists; choose another folder with --output, or --force to replace it"))
             #expect(try String(contentsOfFile: metrics, encoding: .utf8) == "precious")
             #expect(try kaon(arguments + ["--output", folder + "/other"]).code == 0)
             #expect(try kaon(arguments + ["--force"]).code == 0)

@@ -18,7 +18,7 @@ import Testing
         #expect(outcome.output == "\(job.ranks ?? 1) ranks\n")
         try #require(outcome.complaints.count == 1, "\(outcome.errors)")
         let sentence =
-            #/Error: rank (\d) on \S+: internal error: the batch has 12 jets \(fatal/FatalErrors\.swift:\d+\); please report it/#
+            #/Error: rank (\d) on \S+: internal error: the batch has 12 jets \(fatal/\S+:\d+\); please report it/#
         let match = try #require(outcome.complaints[0].wholeMatch(of: sentence), "\(outcome.errors)")
         #expect(match.1 == "\(job.rank)")
     }

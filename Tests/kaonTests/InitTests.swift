@@ -27,7 +27,9 @@ import Testing
         try withScratchFolder { folder in
             let outcome = try kaon(["init", folder + "/x", "--objective", "mpm"])
             #expect(outcome.code == 64)
-            for name in ["mpm_v1", "mpm_v2", "vqvae", "set_flow", "classification", "cwola", "vertexing", "track_origin"] {
+            for name in [
+                "mpm_v1", "mpm_v2", "vqvae", "set_flow", "classification", "cwola", "vertexing", "track_origin",
+            ] {
                 #expect(outcome.errors.contains("- \(name)\n"))
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)

@@ -90,8 +90,8 @@ import Testing
             #expect(
                 try refusal(["run.resume=\(latest)"]) == [
                     "Error: run.resume is \(latest), but \(other.directory) already holds "
-                        + "\(other.directory)/checkpoints/step-00000008.h5; continue that with run.resume=auto, or give "
-                        + "run.directory another folder"
+                        + "\(other.directory)/checkpoints/step-00000008.h5; continue that with run.resume=auto, or "
+                        + "give run.directory another folder"
                 ])
         }
     }

@@ -23,10 +23,12 @@ import Testing
             process.send(SIGTERM)
             let outcome = try process.outcome()
             #expect(outcome.code == 1)
-            let warning = try #require(
-                text().firstMatch(
-                    of: /warning: step (\d+): no checkpoint was written: HDF5 [^\n]*: file too large \(\d+ MB are free there\); the last checkpoint is [^\n]*step-0*(\d+)\.h5; training continues, and the next attempt is at step (\d+)/
-                ), "\(text())")
+            let sentence = try Regex(
+                #"warning: step (\d+): no checkpoint was written: HDF5 [^\n]*: file too large "#
+                    + #"\(\d+ MB are free there\); the last checkpoint is [^\n]*step-0*(\d+)\.h5; "#
+                    + #"training continues, and the next attempt is at step (\d+)"#,
+                as: (Substring, Substring, Substring, Substring).self)
+            let warning = try #require(text().firstMatch(of: sentence), "\(text())")
             #expect(Int(warning.1)! + 100 == Int(warning.3)!)
             #expect(outcome.complaints.count == 1, "\(outcome.errors)")
             #expect(
@@ -43,7 +45,8 @@ import Testing
     @Test func aDirectoryThatIsReplacedIsLeftAlone() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
-            let process = try KaonProcess(run.arguments(["training.steps=1000000", "training.checkpoint_interval=2000"]))
+            let process = try KaonProcess(
+                run.arguments(["training.steps=1000000", "training.checkpoint_interval=2000"]))
             // The link to the best is the last thing that a save makes.
             try process.wait("a checkpoint") {
                 FileManager.default.fileExists(atPath: run.directory + "/checkpoints/best")

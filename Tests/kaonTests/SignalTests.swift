@@ -69,7 +69,9 @@ import Testing
     func theTimeLimitStopsARun(ranks: Int?) throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
-            let arguments = ["training.steps=1000000", "training.log_interval=1000", "training.checkpoint_interval=1000"]
+            let arguments = [
+                "training.steps=1000000", "training.log_interval=1000", "training.checkpoint_interval=1000",
+            ]
             let outcome = try kaon(run.arguments(arguments + ["run.time_limit=4s"]), ranks: ranks)
             #expect(outcome.code == 75, "\(outcome.errors)")
             #expect(outcome.output.contains(/stopped by run\.time_limit after \d+ of/), "\(outcome.output)")

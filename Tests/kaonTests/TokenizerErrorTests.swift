@@ -3,7 +3,8 @@ import Testing
 
 /// A VQ-VAE that is missing, or that does not fit, is named.
 @Suite(.serialized) struct TokenizerErrorTests {
-    /// Runs version 1 with some sections on jets that are there, and expects it to be refused before it writes anything.
+    /// Runs version 1 with some sections on jets that are there, and expects it to be refused before it writes
+    /// anything.
     private func expectRefusal(
         _ sections: String, _ overrides: [String], ranks: Int? = nil, _ message: String,
         at location: SourceLocation = #_sourceLocation
@@ -35,7 +36,8 @@ import Testing
         """
     private let vqvae = """
         objective: vqvae
-        model: {encoder: {width: 16, layers: 1, heads: 2, hidden: 16}, decoder: {width: 16, layers: 1, heads: 2, hidden: 16},
+        model: {encoder: {width: 16, layers: 1, heads: 2, hidden: 16},
+                decoder: {width: 16, layers: 1, heads: 2, hidden: 16},
                 quantiser: {codes: 16, dimension: 4}}
         vqvae: {fit_jets: 40, iterations: 2}
         """
@@ -74,8 +76,8 @@ import Testing
             let tokenizer = "tokenizer.checkpoint=\(trained)"
             try expectRefusal(
                 version1, [tokenizer, "data.features=all"],
-                "on the command line: data.features: the checkpoint that this run builds on was trained on pt, deta, dphi; "
-                    + "leave the key out")
+                "on the command line: data.features: the checkpoint that this run builds on was trained on pt, deta, "
+                    + "dphi; leave the key out")
             try expectRefusal(
                 version1, [tokenizer, "preprocessing.name=quantile"],
                 "on the command line: preprocessing: the VQ-VAE was trained with the preprocessing standard; leave the "

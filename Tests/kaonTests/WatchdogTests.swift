@@ -11,7 +11,8 @@ import Testing
         }
         var result: [Int: Int32] = [:]
         for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-            guard let process = Int32(name), text("/proc/\(name)/cmdline").first.map(String.init) == KaonProcess.program,
+            guard let process = Int32(name),
+                text("/proc/\(name)/cmdline").first.map(String.init) == KaonProcess.program,
                 text("/proc/\(name)/cmdline").contains(where: { $0.hasPrefix(run.folder) })
             else { continue }
             let variable = "OMPI_COMM_WORLD_RANK="
@@ -47,7 +48,8 @@ import Testing
             #expect(begin.duration(to: .now) < .seconds(20))
             #expect(outcome.code != 0)
             #expect(outcome.complaints.count == 1)
-            let sentence = #/Error: rank (\d) on \S+: no sign of life for \d(\.\d)? s, last seen in [a-z ]+ of step \d+; the job ends/#
+            let sentence =
+                #/Error: rank (\d) on \S+: no sign of life for \d(\.\d)? s, last seen in .+ of step \d+; the job ends/#
             let match = try #require(
                 outcome.complaints.first?.wholeMatch(of: sentence), "\(outcome.errors)")
             #expect(match.1 == "\(rank)")

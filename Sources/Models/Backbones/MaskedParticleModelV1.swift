@@ -47,7 +47,8 @@ package struct MaskedParticleModelV1: MaskedNetwork {
             features: shape.features, identities: shape.identities, maxConstituents: shape.maxConstituents, in: scope)
         maskToken = scope.parameter("mask_token", shape: [1, backbone.width], .normal(deviation: 0.02))
         let headScope = scope.scope("head")
-        headPosition = shape.hasHeadPosition
+        headPosition =
+            shape.hasHeadPosition
             ? LearnedPosition(positions: shape.maxConstituents, width: backbone.width, in: headScope) : nil
         hidden = Linear(inputs: backbone.width, outputs: shape.headWidth, in: headScope.scope("hidden"))
         width = shape.headWidth

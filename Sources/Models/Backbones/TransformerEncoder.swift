@@ -42,7 +42,8 @@ package struct TransformerEncoder {
 
     package init(_ shape: TransformerShape, in scope: ParameterScope) {
         self.shape = shape
-        registers = shape.registers == 0
+        registers =
+            shape.registers == 0
             ? nil
             : scope.parameter("registers", shape: [shape.registers, shape.width], .normal(deviation: 1e-3))
         blocks = (0..<shape.layers).map { layer in

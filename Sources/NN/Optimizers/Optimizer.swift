@@ -2,8 +2,8 @@ import System
 
 /// Update rule for the parameters of a store.
 ///
-/// An optimizer implements the update of one range of elements; `step` calls it for each parameter group. Checkpoints and
-/// memory estimates depend only on `state`.
+/// An optimizer implements the update of one range of elements; `step` calls it for each parameter group. Checkpoints
+/// and memory estimates depend only on `state`.
 package protocol Optimizer: AnyObject {
     /// The parameters that are updated, with their gradients.
     var parameters: ParameterStore { get }
@@ -28,8 +28,8 @@ extension Optimizer {
     /// Updates all parameters from their gradients.
     ///
     /// - Parameters:
-    ///   - factors: factor on the learning rate for each parameter group; a group with factor 0 is frozen, and neither its
-    ///     parameters nor its state change.
+    ///   - factors: factor on the learning rate for each parameter group; a group with factor 0 is frozen, and neither
+    ///     its parameters nor its state change.
     ///   - gradientScale: factor on the gradients, applied first.
     ///   - elements: the part of the flat buffers to update; nil for all.
     package func step(

@@ -85,8 +85,8 @@ package final class ParameterStore {
         for parameter in parameters { parameter.variable.resetGradient() }
     }
 
-    /// Sets the gradient to zero for each parameter that no operation reached, so that the flat buffer holds no gradients
-    /// of earlier steps.
+    /// Sets the gradient to zero for each parameter that no operation reached, so that the flat buffer holds no
+    /// gradients of earlier steps.
     package func zeroUnusedGradients() {
         for parameter in parameters where parameter.variable.gradient == nil {
             (gradients.pointer + parameter.range.lowerBound).update(repeating: 0, count: parameter.range.count)

@@ -4,8 +4,8 @@ import Foundation
 package enum Schedule: Sendable, Equatable {
     /// Factor 1 at every step.
     case constant
-    /// Linear warm-up from `initialFactor` to 1 over `warmupSteps`, then exponential decay with a half-life of `halfLife`
-    /// steps, bounded below by `finalFactor`.
+    /// Linear warm-up from `initialFactor` to 1 over `warmupSteps`, then exponential decay with a half-life of
+    /// `halfLife` steps, bounded below by `finalFactor`.
     case warmupExponential(warmupSteps: Int, halfLife: Double, initialFactor: Double = 0, finalFactor: Double = 1e-3)
     /// Linear warm-up from `initialFactor` to 1 over `warmupSteps`, then cosine decay to zero at `totalSteps`, bounded
     /// below by `finalFactor`.

@@ -129,11 +129,13 @@ package enum ObjectiveOptions: Sendable {
         let name = try Name(from: root)
         if !name.isDownstream, !root.isNull("backbone") {
             throw root.error(
-                "backbone", "\(name.rawValue) pre-trains from fresh weights; leave the key out, or set "
+                "backbone",
+                "\(name.rawValue) pre-trains from fresh weights; leave the key out, or set "
                     + "model.initial_weights to begin with those of a checkpoint")
         }
         let shape = tokenizer ?? backbone?.inputTokenizer
-        let vqvae = shape == nil && root.isNull("tokenizer")
+        let vqvae =
+            shape == nil && root.isNull("tokenizer")
             ? nil : try VQVAEOptions(from: root.section("tokenizer", .inherited), defaults: shape ?? .init())
         if let shape, shape != vqvae {
             throw root.error("tokenizer", "the shape differs from that of the VQ-VAE; name its checkpoint alone")

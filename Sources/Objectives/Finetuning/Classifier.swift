@@ -75,7 +75,8 @@ struct Classifier {
         switch head {
         case .weightedPooling(let head): return head(encoded.output, offsets: encoded.offsets, on: tape)
         case .classAttention(let head):
-            let keys = hasDropout && phase.isTraining
+            let keys =
+                hasDropout && phase.isTraining
                 ? TokenKeys(
                     seed: seed, epoch: batch.epoch, jets: batch.jets,
                     offsets: Offsets(counts: repeatElement(1, count: batch.count))) : nil

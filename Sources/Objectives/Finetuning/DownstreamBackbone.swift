@@ -44,7 +44,8 @@ package struct DownstreamBackbone {
             return EncodedJets(
                 output: Variable(constant: encoded.output), offsets: encoded.offsets, registers: backbone.registers)
         }
-        let keys = hasDropout
+        let keys =
+            hasDropout
             ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
         let encoded = backbone(inputs(Constituents(batch)), keys: keys, on: tape)
         return EncodedJets(output: encoded.output, offsets: encoded.offsets, registers: backbone.registers)

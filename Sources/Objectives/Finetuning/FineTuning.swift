@@ -38,7 +38,8 @@ package struct FineTuning: Sendable, Equatable {
             help: "training of the backbone: none, fine-tuning after `fine_tuning.frozen_steps`, or from scratch")
         guard hasBackbone || mode == .scratch else {
             throw root.error(
-                "backbone", "backbone_mode is \(mode.rawValue), but there is no backbone; name the checkpoint of a "
+                "backbone",
+                "backbone_mode is \(mode.rawValue), but there is no backbone; name the checkpoint of a "
                     + "pre-training, or set backbone_mode=scratch")
         }
         let section = try root.section("fine_tuning")

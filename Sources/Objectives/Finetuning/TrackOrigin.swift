@@ -59,7 +59,7 @@ package final class TrackOrigin: DownstreamTask {
     }
 
     package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {
-        return Predictions([
+        Predictions([
             "constituents": .init((0..<batch.count).map { batch.offsets[$0].count }),
             "labels": .init(batch.labels.map { Int($0) }),
             "origin": .init(targets(batch).map { Int($0) }),

@@ -1,6 +1,6 @@
 import Jets
-import Models
 import MPI
+import Models
 import Tensors
 
 /// Map from jets to the inputs of a backbone: the features, or the vectors of tokens in their place.

@@ -118,7 +118,8 @@ package enum KMeans {
                 occupancy[k] = Int(count)
                 for f in 0..<features {
                     let i = k * features + f
-                    updated.pointer[i] = count == 0
+                    updated.pointer[i] =
+                        count == 0
                         ? centroids.pointer[i] : Float(Double(reduced[i]) / resolution / count)
                 }
             }

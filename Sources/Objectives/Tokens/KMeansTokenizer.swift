@@ -1,8 +1,8 @@
 import Configuration
 import Foundation
 import Jets
-import Models
 import MPI
+import Models
 import System
 import Tensors
 

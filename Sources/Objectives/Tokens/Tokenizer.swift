@@ -1,7 +1,7 @@
 import Configuration
 import Jets
-import Models
 import MPI
+import Models
 import NN
 import Tensors
 

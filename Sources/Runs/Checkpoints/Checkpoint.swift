@@ -5,12 +5,12 @@ import Tensors
 
 /// One file with everything that a run needs to continue: `/model`, `/optimizer`, `/state` and the configuration.
 ///
-/// All contents carry checksums that are compared on reading: Fletcher-32 for stored chunks, and one each for the values of
-/// a dataset and the attributes of a group. A file is written under a temporary name, synchronised and renamed: it is
-/// complete or absent.
+/// All contents carry checksums that are compared on reading: Fletcher-32 for stored chunks, and one each for the
+/// values of a dataset and the attributes of a group. A file is written under a temporary name, synchronised and
+/// renamed: it is complete or absent.
 ///
-/// `/optimizer` has a group for each state tensor, an attribute `updates`, and an attribute `name` unless the optimizer is
-/// AdamW, which older checkpoints do not name.
+/// `/optimizer` has a group for each state tensor, an attribute `updates`, and an attribute `name` unless the optimizer
+/// is AdamW, which older checkpoints do not name.
 package enum Checkpoint {
     private static let format = 2
     /// The optimizer of checkpoints that do not name theirs.
@@ -54,8 +54,8 @@ package enum Checkpoint {
         try checkFormat(file.root, path)
     }
 
-    /// Reads a checkpoint into an optimizer and its parameters, and returns the position of the run; `readState` reads from
-    /// `/state` before any parameter is read.
+    /// Reads a checkpoint into an optimizer and its parameters, and returns the position of the run; `readState` reads
+    /// from `/state` before any parameter is read.
     ///
     /// Throws `KaonError` if the file is not a checkpoint, or one of another model or optimizer; `HDF5Error` if it is
     /// damaged; and the errors of `readState`.

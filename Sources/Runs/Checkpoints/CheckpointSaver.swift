@@ -53,7 +53,8 @@ package final class CheckpointSaver: Sendable {
     /// Time of the slowest save [s].
     package var slowestSave: Double { record.withLock { $0.seconds } }
 
-    /// Copies the values and writes them in the background, after the previous save has ended; prints a warning on failure.
+    /// Copies the values and writes them in the background, after the previous save has ended; prints a warning on
+    /// failure.
     package func start(_ content: Content) {
         finish()
         do {
@@ -123,7 +124,8 @@ package final class CheckpointSaver: Sendable {
     private func warn(_ step: Int, _ error: any Error) {
         let interval = options.training.checkpointInterval
         console.warn(
-            failure(step, error) + "; training continues, and the next attempt is at step \((step / interval + 1) * interval)")
+            failure(step, error)
+                + "; training continues, and the next attempt is at step \((step / interval + 1) * interval)")
     }
 
     private func failure(_ step: Int, _ error: any Error) -> String {

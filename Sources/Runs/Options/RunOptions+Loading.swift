@@ -24,7 +24,8 @@ extension RunOptions {
             for override in overrides { try configuration.override(override) }
             let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
             let options = try RunOptions(
-                configuration, name: name, pretrained: RunOptions.Pretrained(for: configuration, name: name, date: date),
+                configuration, name: name,
+                pretrained: RunOptions.Pretrained(for: configuration, name: name, date: date),
                 date: date)
             let expected = options.objective.name.isDownstream ? Command.finetune : .pretrain
             guard command == nil || command == expected else {

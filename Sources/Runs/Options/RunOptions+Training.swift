@@ -89,7 +89,8 @@ extension RunOptions.Training {
         {
             guard let first = profiled.first, profiled.count < 3, first <= profiled.last! else {
                 throw section.error(
-                    "profile_steps", "expected a step, or the first and the last step as in [100, 110], found "
+                    "profile_steps",
+                    "expected a step, or the first and the last step as in [100, 110], found "
                         + "\(profiled)")
             }
             guard first <= steps else {

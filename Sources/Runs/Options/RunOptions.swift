@@ -68,7 +68,8 @@ package struct RunOptions: Sendable {
             defaults: pretrained.source?.preprocessing ?? objective.name.preprocessing)
         if let source = pretrained.source, source.preprocessing.name != preprocessing.name {
             throw root.error(
-                "preprocessing", "\(pretrained.backbone == nil ? "the VQ-VAE" : "the backbone") was trained with the "
+                "preprocessing",
+                "\(pretrained.backbone == nil ? "the VQ-VAE" : "the backbone") was trained with the "
                     + "preprocessing \(source.preprocessing.name.rawValue); leave the section out")
         }
         run.evaluated = try root.section("run").choice(

@@ -19,7 +19,8 @@ package struct ConfigurationReference: Sendable {
 
     /// Sections in the order of the page; any others follow.
     private static let order = [
-        "", "run", "data", "preprocessing", "model", "masking", "tasks", "tokenizer", "vqvae", "set_flow", "fine_tuning",
+        "", "run", "data", "preprocessing", "model", "masking", "tasks", "tokenizer", "vqvae", "set_flow",
+        "fine_tuning",
         "head", "cwola", "optimizer", "schedule", "training", "parallel",
     ]
 
@@ -53,14 +54,19 @@ package struct ConfigurationReference: Sendable {
         return """
             # Configuration: every key
 
-            `kaon reference` generates this page from the code that decodes the keys, and a test compares the two. A key is
-            set in a YAML file, or on the command line by its dotted path (`optimizer.learning_rate=3e-4`). An unknown key is
+            `kaon reference` generates this page from the code that decodes the keys, and a test compares the two. A \
+            key is
+            set in a YAML file, or on the command line by its dotted path (`optimizer.learning_rate=3e-4`). An \
+            unknown key is
             an error. `kaon init NAME --objective OBJECTIVE` writes a file with the main keys and these descriptions. A
-            default or range that differs between objectives is listed with their names; *italics* state which objectives and
-            settings a key requires. The downstream tasks are `classification`, `cwola`, `vertexing` and `track_origin`; they
+            default or range that differs between objectives is listed with their names; *italics* state which \
+            objectives and
+            settings a key requires. The downstream tasks are `classification`, `cwola`, `vertexing` and \
+            `track_origin`; they
             take the keys of `model`, `data.features` and `preprocessing` from their backbone.
 
-            In paths of data files, checkpoints and the run folder, `~` at the start, `$NAME` and `${NAME}` are replaced by the
+            In paths of data files, checkpoints and the run folder, `~` at the start, `$NAME` and `${NAME}` are \
+            replaced by the
             values of environment variables. YAML anchors may be merged with `<<`.
 
             """ + sections.map(table).joined(separator: "\n")
@@ -171,7 +177,8 @@ extension ConfigurationReference.Entry {
         let texts = groups.map { condition, names in
             let settings = condition.map { "`\($0.replacing("=", with: ": "))`" }.joined(separator: " and ")
             let objectives = names.count == Name.allCases.count ? "" : Self.list(names)
-            return [objectives, settings.isEmpty ? "" : "with \(settings)"].filter { !$0.isEmpty }.joined(separator: " ")
+            return [objectives, settings.isEmpty ? "" : "with \(settings)"].filter { !$0.isEmpty }.joined(
+                separator: " ")
         }
         return "*(\(texts.joined(separator: "; ")))*"
     }

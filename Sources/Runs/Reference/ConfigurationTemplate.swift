@@ -29,8 +29,8 @@ package func configurationTemplate(path file: String, for objective: ObjectiveOp
     let omitted: KeyTraits = objective.isDownstream ? [.advanced, .inherited] : .advanced
     let command = objective.isDownstream ? "finetune \(file) backbone=CHECKPOINT" : "pretrain \(file)"
     var lines = [
-        "# \(objective.rawValue) with its defaults. See configs/ for the models of the papers, configs/small/ for small",
-        "# models and docs/configuration.md for every key.",
+        "# \(objective.rawValue) with its defaults. See configs/ for the models of the papers, configs/small/ for",
+        "# small models and docs/configuration.md for every key.",
         "#",
         "#   kaon \(command) data.train=[train.h5] data.validation=[val.h5]",
         "",

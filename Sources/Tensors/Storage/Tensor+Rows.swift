@@ -1,6 +1,5 @@
-import Foundation
-
 internal import CKernels
+import Foundation
 
 extension Tensor {
     /// The position of the largest value of every row of `[rows, columns]`; the first one among equals.

@@ -1,5 +1,14 @@
 internal import CKernels
 
+/// The sum of `body` over contiguous parts of `0 ..< count`, added in the order of the parts.
+func parallelSum(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Double) -> Double {
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: ThreadPool.shared.threads) { partials in
+        partials.initialize(repeating: 0)
+        parallelParts(count, grain: grain) { part, range in partials[part] = body(range) }
+        return partials.reduce(0, +)
+    }
+}
+
 /// Runs `body` over parts of the rows in parallel, for loops that also sum over rows: each part adds to a zeroed buffer
 /// of `width` floats, and the buffers are added to `total` in the order of the parts.
 func parallelSum(

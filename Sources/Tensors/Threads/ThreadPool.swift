@@ -131,12 +131,3 @@ func parallelParts(_ count: Int, grain: Int, _ body: (Int, Range<Int>) -> Void) 
 func parallel(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
     parallelParts(count, grain: grain) { body($1) }
 }
-
-/// The sum of `body` over contiguous parts of `0 ..< count`, added in the order of the parts.
-func parallelSum(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Double) -> Double {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: ThreadPool.shared.threads) { partials in
-        partials.initialize(repeating: 0)
-        parallelParts(count, grain: grain) { part, range in partials[part] = body(range) }
-        return partials.reduce(0, +)
-    }
-}

@@ -8,8 +8,8 @@ import Supervision
 import System
 import Tensors
 
-/// One training step on all ranks: forward and backward passes of this rank's micro-batches, sums of gradients and losses
-/// over the ranks, gradient clipping, and the update of the optimizer, which is the same on all ranks.
+/// One training step on all ranks: forward and backward passes of this rank's micro-batches, sums of gradients and
+/// losses over the ranks, gradient clipping, and the update of the optimizer, which is the same on all ranks.
 package final class DataParallelStep {
     /// Result of a step, equal on all ranks.
     package struct Report {
@@ -96,9 +96,9 @@ package final class DataParallelStep {
 
     /// Runs step `number` (counted from 1) on this rank's micro-batches; collective.
     ///
-    /// Returns nil, on all ranks and with nothing done, when `shouldStop` is true on any rank. If the loss or the gradient
-    /// is not finite, all ranks leave parameters and optimizer unchanged. Throws `AgreedError` when the micro-batches of
-    /// any rank cannot be prepared.
+    /// Returns nil, on all ranks and with nothing done, when `shouldStop` is true on any rank. If the loss or the
+    /// gradient is not finite, all ranks leave parameters and optimizer unchanged. Throws `AgreedError` when the
+    /// micro-batches of any rank cannot be prepared.
     ///
     /// - Parameters:
     ///   - microBatches: prepares the micro-batches of each shard, of which there may be none.

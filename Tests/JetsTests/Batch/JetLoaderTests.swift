@@ -1,6 +1,6 @@
 import Jets
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct JetLoaderTests {
     private func loader(

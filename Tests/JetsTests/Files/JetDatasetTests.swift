@@ -1,7 +1,7 @@
 import Foundation
 import Jets
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct JetDatasetTests {
     @Test func filesFollowEachOther() throws {

@@ -1,7 +1,7 @@
 import HDF5
 import Jets
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct JetPackerTests {
     private func pack(

@@ -1,6 +1,6 @@
 import Jets
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct QuantileFitTests {
     /// All values of each feature, rising; of charged constituents only for impact parameters.

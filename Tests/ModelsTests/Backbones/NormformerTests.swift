@@ -70,7 +70,8 @@ import Testing
             let offsets = Offsets(counts: counts)
             let keys = isTraining ? TokenKeys(seed: 1, epoch: 0, jets: jets, offsets: offsets) : nil
             return encoder(
-                Variable(constant: x), packing: Packing(offsets), keys: keys, on: Tape(recording: false)).value
+                Variable(constant: x), packing: Packing(offsets), keys: keys, on: Tape(recording: false)
+            ).value
         }
         let together = encode(x, jets, counts)
         #expect(together.array.allSatisfy { $0.isFinite })

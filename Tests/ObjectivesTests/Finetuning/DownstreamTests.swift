@@ -4,8 +4,8 @@ import Jets
 import NN
 import Objectives
 import Tensors
-import Testing
 import TestSupport
+import Testing
 
 /// Every downstream task overfits one batch, backbone and head from initial weights, and its measures show it.
 @Suite struct DownstreamTests {

@@ -1,8 +1,8 @@
 import NN
 import Objectives
 import Tensors
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct BinClassificationTests {
     private func task(bins: Int, features: Int = 2) -> BinClassification {

@@ -2,8 +2,8 @@ import Jets
 import Models
 import Objectives
 import Tensors
-import Testing
 import TestSupport
+import Testing
 
 /// Flows, the set-to-set model and the probe, each on one batch of 32 jets: training and sampling.
 @Suite struct FlowObjectiveTests {
@@ -116,11 +116,12 @@ import TestSupport
     /// Times and noise depend on seed, epoch, jet, constituent and phase, not on the other jets of the batch.
     @Test(arguments: ["flow", "flow_matching", "set_flow"])
     func lossesAddUp(name: String) throws {
-        let objective: any Objective = switch name {
-        case "flow": objective { $0[ConditionalFlow.Options.self] = Self.smallFlow() }
-        case "flow_matching": objective { $0[ConditionalFlowMatching.Options.self] = Self.smallMatching() }
-        default: setFlow()
-        }
+        let objective: any Objective =
+            switch name {
+            case "flow": objective { $0[ConditionalFlow.Options.self] = Self.smallFlow() }
+            case "flow_matching": objective { $0[ConditionalFlowMatching.Options.self] = Self.smallMatching() }
+            default: setFlow()
+            }
         _ = try Overfitting(objective, steps: 5)  // a new decoder answers zero
         let batch = try SampleJets.batch()
         func sums(_ parts: [Range<Int>], _ phase: Phase) -> (loss: Double, count: Double) {

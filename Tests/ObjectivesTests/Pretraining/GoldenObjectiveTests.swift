@@ -1,7 +1,7 @@
 import Golden
 import Jets
-import Models
 import MPI
+import Models
 import Objectives
 import Tensors
 import Testing

@@ -1,8 +1,8 @@
 import Jets
 import Models
 import Objectives
-import Testing
 import TestSupport
+import Testing
 
 /// Version 1 overfits one batch of 32 jets with all combinations of inputs and targets.
 @Suite struct OverfittingV1Tests {
@@ -88,10 +88,11 @@ import TestSupport
     /// Like `numpy.median` for an even number of jets.
     @Test func vqvaeMediansAreMeansOfTheMiddleValues() {
         let measures = VQVAETraining(vqvae, jets, seed: 3).measures(
-            of: Predictions([
-                "jet_pt": .init([8, 1, 4, 2] as [Float]), "decoded_jet_pt": .init([1, 2, 3, 4] as [Float]),
-                "jet_mass": .init([1, 2, 3] as [Float]), "decoded_jet_mass": .init([1, 2, 3] as [Float]),
-            ] as [String: Predictions.Column]))
+            of: Predictions(
+                [
+                    "jet_pt": .init([8, 1, 4, 2] as [Float]), "decoded_jet_pt": .init([1, 2, 3, 4] as [Float]),
+                    "jet_mass": .init([1, 2, 3] as [Float]), "decoded_jet_mass": .init([1, 2, 3] as [Float]),
+                ] as [String: Predictions.Column]))
         #expect(measures.prefix(3).map(\.value) == [3, 2.5, 2.5 / 3])
     }
 }

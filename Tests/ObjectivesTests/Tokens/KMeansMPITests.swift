@@ -3,8 +3,8 @@ import Jets
 import MPI
 import Objectives
 import Tensors
-import Testing
 import TestSupport
+import Testing
 
 /// The ranks of this test run: those of `mpirun`, or a single one. The duplicated communicator separates these tests
 /// from others in the same process.

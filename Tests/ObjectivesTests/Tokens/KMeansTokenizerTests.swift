@@ -4,8 +4,8 @@ import Models
 import NN
 import Objectives
 import Tensors
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct KMeansTokenizerTests {
     private func tokenizer(clusters: Int = 16, features: Int = 7) -> KMeansTokenizer {

@@ -1,6 +1,6 @@
 import Jets
-import Models
 import MPI
+import Models
 import NN
 import System
 import Tensors
@@ -93,7 +93,8 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
         let mask = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
-        let keys = hasDropout && phase.isTraining
+        let keys =
+            hasDropout && phase.isTraining
             ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
         return prepare(MaskedJets(batch, mask: mask, phase: phase, seed: seed), keys: keys)
     }

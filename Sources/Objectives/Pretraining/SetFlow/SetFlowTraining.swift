@@ -1,6 +1,6 @@
 import Jets
-import Models
 import MPI
+import Models
 import NN
 import System
 import Tensors

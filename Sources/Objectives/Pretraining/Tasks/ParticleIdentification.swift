@@ -69,9 +69,10 @@ package final class ParticleIdentification: ReconstructionTask {
         guard options.classWeights == .balanced else { return }
         let weights = try IdentityWeights.balanced(in: jets, on: communicator)
         report(
-            "particle_id: weights " + zip(JetFeatures.identityNames, weights.array).map { name, weight in
-                "\(name) \((weight * 1000).rounded() / 1000)"
-            }.joined(separator: ", "))
+            "particle_id: weights "
+                + zip(JetFeatures.identityNames, weights.array).map { name, weight in
+                    "\(name) \((weight * 1000).rounded() / 1000)"
+                }.joined(separator: ", "))
         classWeights = weights
     }
 

@@ -1,7 +1,7 @@
 import Configuration
 import Jets
-import Models
 import MPI
+import Models
 import NN
 import System
 import Tensors
@@ -83,11 +83,13 @@ package final class VQVAETraining: Objective {
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
         let jets = Constituents(batch)
-        let isCommitted = switch phase {
-        case .training(let step): step % options.commitmentInterval == 0
-        case .validation: true
-        }
-        let keys = hasDropout && phase.isTraining
+        let isCommitted =
+            switch phase {
+            case .training(let step): step % options.commitmentInterval == 0
+            case .validation: true
+            }
+        let keys =
+            hasDropout && phase.isTraining
             ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
         let counts = [Double(jets.values.count), isCommitted ? Double(batch.tokenCount) : 0]
         return MicroBatch(counts: counts) { [self] scales, tape in

@@ -1,5 +1,5 @@
-import Foundation
 internal import CKernels
+import Foundation
 
 extension Tensor {
     /// One AdamW step on flat buffers in a single pass (Loshchilov and Hutter, arXiv:1711.05101):
