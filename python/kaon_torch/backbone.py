@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .packing import pack, pad
+from .packing import front_first, pack, pad, take_slots
 
 
 class Attention(nn.Module):
@@ -162,7 +162,7 @@ class Backbone(nn.Module):
 
         Packed: `csts [tokens, 7]`, `csts_id [tokens]`, `offsets [jets + 1]`; returns encodings
         `[tokens + R · jets, C]` and their offsets, as written by `kaon encode`. Padded: `csts [J, L, 7]`,
-        `csts_id [J, L]`, `mask [J, L]`, with the padding after the constituents; returns `[J, R + L, C]` and a mask,
+        `csts_id [J, L]`, `mask [J, L]`, with constituents numbered by used slots; returns `[J, R + L, C]` and a mask,
         with the registers first in each jet.
 
         `noise` replaces the impact parameters of neutral constituents, if the preprocessing requires it: "kaon", the
@@ -175,14 +175,25 @@ class Backbone(nn.Module):
             (csts, padded_mask), (csts_id, _) = pad(csts, offsets), pad(csts_id, offsets)
         else:
             padded_mask = mask.bool()
+        slots = front_first(padded_mask)
+        csts, csts_id, front_mask = (take_slots(x, slots) for x in (csts, csts_id, padded_mask))
         values = csts.float()
         if self.preprocessing is not None:
             values = self.preprocessing(csts, csts_id, jets, noise)
-        encodings, padded_mask = self.encode(values, csts_id, padded_mask)
+        encodings, padded_mask = self._encode(values, csts_id, front_mask, slots)
         return (encodings, padded_mask) if offsets is None else pack(encodings, padded_mask)
 
     def encode(self, values, csts_id, mask):
         """Encodes padded, already preprocessed jets: `values [J, L, features]`."""
+        mask = mask.bool()
+        slots = front_first(mask)
+        return self._encode(*(take_slots(x, slots) for x in (values, csts_id, mask)), slots)
+
+    def _encode(self, values, csts_id, mask, slots):
+        """Encodes jets whose constituents come first, and moves the results back to their slots."""
         if self.inputs is not None:
             values = self.inputs(values, mask)
-        return self.encoder(self.embedding(values, csts_id.long()), mask)
+        encodings, mask = self.encoder(self.embedding(values, csts_id.long()), mask)
+        registers = torch.arange(self.registers, device=slots.device).expand(len(slots), -1)
+        back = torch.cat([registers, self.registers + slots.argsort(1)], 1)
+        return take_slots(encodings, back), take_slots(mask, back)

@@ -16,6 +16,16 @@ def pad(x, offsets):
     return padded, mask
 
 
+def front_first(mask):
+    """The slots of each jet `[jets, slots]`, used slots first, otherwise in order."""
+    return torch.argsort((~mask).to(torch.uint8), dim=1, stable=True)
+
+
+def take_slots(x, slots):
+    """Reorders the slots of each jet of `[jets, slots, ...]`."""
+    return torch.take_along_dim(x, slots.reshape(*slots.shape, *[1] * (x.dim() - 2)), dim=1)
+
+
 def pack(x, mask):
     """The inverse of `pad`: the concatenated rows where the mask is true, and the offsets of the jets."""
     counts = mask.sum(1)

@@ -187,3 +187,25 @@ def test_embeddings_that_do_not_fit_are_refused(tmp_path):
         with pytest.raises(ValueError, match="do not divide"):
             kaon_torch.write_embeddings(tmp_path / "x.h5", np.zeros((3, 4)), [0, 1], offsets)
     assert list(tmp_path.iterdir()) == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["version 2", "version 1"])
+def test_masks_with_holes(tmp_path, jets, name):
+    """Constituents are numbered by used slots, as in kaon."""
+    checkpoint = pretrain(tmp_path, "run", RUNS[name])
+    csts, csts_id, mask = (x.clone() for x in jets)
+    mask[:, ::3] = False
+    mask[:, 1] = True
+    with h5py.File(JETS / "test.h5") as source, h5py.File(tmp_path / "holes.h5", "w") as file:
+        for key, values in (("csts", csts), ("csts_id", csts_id), ("mask", mask)):
+            file[key] = values.numpy()
+        source.copy("labels", file)
+    kaon("export", checkpoint, "--output", tmp_path / "b.safetensors")
+    kaon("encode", checkpoint, f"data.test=[{tmp_path}/holes.h5]", "--output", tmp_path / "encoded.h5")
+    expected = kaon_torch.read_embeddings(tmp_path / "encoded.h5")
+    backbone = kaon_torch.load(tmp_path / "b.safetensors")
+    padded, padded_mask = backbone(csts, csts_id, mask=mask)
+    assert torch.equal(padded_mask[:, backbone.registers:], mask.bool())
+    encodings, offsets = kaon_torch.pack(padded, padded_mask)
+    assert np.array_equal(offsets, expected.offsets) and differences(encodings, expected) < 1e-5
