@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kaon_data import DataError
 
-from .runs import nearest
+from .runs import DOWNSTREAM, nearest
 
 
 def mean_and_deviation(values):
@@ -46,15 +46,16 @@ _MAIN = ("objective", "backbone", "backbone_mode", "data.jets", "cwola.signal_je
 
 def differing_keys(runs):
     """The keys other than the seed in which runs differ, without those determined by earlier keys, as the shape of the
-    model is determined by the backbone."""
+    model is determined by the backbone. Pre-trainings have no such key: all keys in which they differ are returned."""
     keys = list(dict.fromkeys(key for run in runs for key in run.settings))
     keys.sort(key=lambda key: _MAIN.index(key) if key in _MAIN else len(_MAIN))
+    is_pretraining = not any(run.objective in DOWNSTREAM for run in runs)
     found, told_apart = [], [()] * len(runs)
     for key in keys:
         values = [_hashable(run.settings.get(key)) for run in runs]
         further = [(*old, value) for old, value in zip(told_apart, values)]
         adds = len(set(further)) > len(set(told_apart))
-        if adds or (key in _MAIN and len(set(values)) > 1):
+        if adds or ((is_pretraining or key in _MAIN) and len(set(values)) > 1):
             found.append(key)
             told_apart = further
     return found
@@ -156,6 +157,19 @@ def _order(value):
     if isinstance(value, (int, float)):
         return (1, value, "")
     return (2, 0, show(value))
+
+
+def test_set_warnings(runs):
+    """A warning if runs were evaluated on different test sets."""
+    examples = {}
+    for run in runs:
+        if run.test_set is not None:
+            examples.setdefault(run.test_set, run)
+    if len(examples) > 1:
+        sets = "; ".join(
+            f"{run.folder} on {', '.join(files) or 'unnamed files'} ({jets} jets)"
+            for (files, jets), run in examples.items())
+        yield f"runs were evaluated on different test sets and cannot be compared: {sets}"
 
 
 def _warnings(group, keys):

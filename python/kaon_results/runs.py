@@ -23,6 +23,8 @@ _INCIDENTAL = re.compile(
     r"tensorboard\..*|profile_.*)"
 )
 
+_STOPPED = re.compile(r"\bstopped by .* after (\d+) of \d+ steps")
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -105,9 +107,33 @@ class Run:
             return None
 
     @cached_property
+    def last_step(self):
+        """The last completed step, from `metrics.csv`, the checkpoints and the message in `kaon.log` when the run was
+        stopped, since a run may stop between two rows of `metrics.csv`."""
+        steps = [int(step) for step in self.curves.get("step", [])]
+        for path in (self.folder / "checkpoints").glob("step-*.h5"):
+            if match := re.fullmatch(r"step-(\d+)\.h5", path.name):
+                steps.append(int(match[1]))
+        try:
+            with open(self.folder / "kaon.log", encoding="utf-8", errors="replace") as file:
+                steps += [int(match[1]) for line in file if (match := _STOPPED.search(line))]
+        except OSError:
+            pass
+        return max(steps, default=0)
+
+    @cached_property
+    def test_set(self):
+        """The files on which the run was evaluated and their number of jets; None without an evaluation."""
+        if not self.evaluation:
+            return None
+        files = self.evaluation.get("test", self.config.get("data.test"))
+        files = files if isinstance(files, list) else [files] if files else []
+        return tuple(map(str, files)), self.evaluation.get("jets")
+
+    @cached_property
     def what_is_missing(self):
         """A short reason why the run is excluded; None if it is finished."""
-        steps, wanted = int(max(self.curves.get("step", []), default=0)), self.config.get("training.steps", 0)
+        steps, wanted = self.last_step, self.config.get("training.steps", 0)
         if steps < wanted and not self._stopped_early:
             return f"{steps} of {wanted} steps"
         if self.objective in DOWNSTREAM and not self.evaluation:

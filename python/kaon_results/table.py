@@ -6,7 +6,7 @@ import math
 
 from kaon_data import DataError
 
-from .groups import check_measures, differing_keys, group, show
+from .groups import check_measures, differing_keys, group, show, test_set_warnings
 
 #: The default measures of each objective.
 DEFAULT_MEASURES = {
@@ -31,7 +31,7 @@ def tables(runs, measures=None, by=None):
             continue
         keys = by if by is not None else differing_keys(own)
         groups, more = group(own, keys)
-        warnings += more
+        warnings += [*more, *test_set_warnings(own)]
         rows = [[*each.values, each.seeds, *(each.summary(name) for name in wanted)] for each in groups]
         result.append((objective, [*keys, "seeds", *wanted], rows))
     if not result:

@@ -257,3 +257,39 @@ def test_an_evaluation_from_before_the_run_went_on_does_not_count(tmp_path, caps
     (row,) = rows(said.out)
     assert row["accuracy"] == "0.5"
     assert "is from step 50, but best is now step-00000100.h5" in said.err
+
+
+@pytest.mark.parametrize("source", ["log", "checkpoint"])
+def test_the_last_step_of_a_stopped_run_is_named(tmp_path, capsys, source):
+    make_run(tmp_path / "good", {"accuracy": 0.5})
+    run = make_run(tmp_path / "other", {}, seed=1, steps=4000, done=60, evaluated=False)
+    if source == "log":
+        with open(run / "kaon.log", "a") as file:
+            file.write("2026-01-01T00:00:00Z info: stopped by SIGTERM after 72 of 4000 steps\n")
+    else:
+        (run / "checkpoints").mkdir()
+        (run / "checkpoints" / "step-00000072.h5").touch()
+    assert main([str(tmp_path)]) == 0
+    assert f"unfinished: {run} (72 of 4000 steps)" in capsys.readouterr().err
+
+
+def test_all_keys_in_which_pretrainings_differ_are_shown(tmp_path, capsys):
+    for number in range(2):
+        make_run(tmp_path / str(number), {}, objective="mpm_v2", evaluated=False, mode=None, backbone=None,
+                 masking__fraction=0.3 + number / 10, optimizer__learning_rate=0.1 + number)
+    assert main([str(tmp_path), "--format", "csv"]) == 0
+    found = rows(capsys.readouterr().out)
+    assert [(row["masking.fraction"], row["optimizer.learning_rate"]) for row in found] == [
+        ("0.3", "0.1"), ("0.4", "1.1")]
+
+
+@pytest.mark.parametrize("change", [{"test": ["b.h5"]}, {"jets": 400}])
+def test_different_test_sets_are_reported(tmp_path, capsys, change):
+    for number in range(2):
+        path = make_run(tmp_path / str(number), {"accuracy": 0.5}, seed=number) / "evaluation" / "metrics.json"
+        report = json.loads(path.read_text()) | {"test": ["a.h5"]} | (change if number else {})
+        path.write_text(json.dumps(report))
+    assert main([str(tmp_path)]) == 0
+    error = capsys.readouterr().err
+    assert "different test sets" in error
+    assert f"{tmp_path / '1'} on {report['test'][0]} ({report['jets']} jets)" in error
