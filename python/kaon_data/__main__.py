@@ -3,13 +3,21 @@
 import sys
 
 from . import cli
+from .console import program_version
 
 _COMMANDS = {"convert-jetclass": cli.convert_jetclass, "convert-btag": cli.convert_btag}
 
 
 def main():
+    usage = f"usage: python -m kaon_data {{{','.join(_COMMANDS)}}} ..."
+    if sys.argv[1:2] in (["--help"], ["-h"]):
+        print(usage)
+        return 0
+    if sys.argv[1:2] == ["--version"]:
+        print(f"kaon_data {program_version() or 'unknown'}")
+        return 0
     if len(sys.argv) < 2 or sys.argv[1] not in _COMMANDS:
-        print(f"usage: python -m kaon_data {{{','.join(_COMMANDS)}}} …", file=sys.stderr)
+        print(usage, file=sys.stderr)
         return 2
     return _COMMANDS[sys.argv[1]](sys.argv[2:])
 

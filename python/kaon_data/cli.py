@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 
+from .console import add_version, run_command
 from .convert import convert
 from .errors import DataError
 from .formats import FORMATS
@@ -18,11 +19,11 @@ _SUBJECTS = {
 
 
 def convert_jetclass(arguments=None):
-    return _main("jetclass", arguments)
+    return run_command(lambda given: _main("jetclass", given), arguments)
 
 
 def convert_btag(arguments=None):
-    return _main("btag", arguments)
+    return run_command(lambda given: _main("btag", given), arguments)
 
 
 def _parser(name):
@@ -31,6 +32,7 @@ def _parser(name):
         description=f"Converts ROOT files of {_SUBJECTS[name]} to HDF5 files for kaon, with the jets of all sources "
         "mixed. The same command continues an interrupted conversion.",
     )
+    add_version(parser)
     add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="ROOT files, or folders that are searched for *.root")
     add("--output", required=True, metavar="DIR", help="output folder; one for each conversion")

@@ -18,13 +18,13 @@ import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from . import btag, buckets, jetclass
+from .console import program_version
 from .errors import DataError
 from .layouts import LayoutWriter, synchronize
 from .plan import Plan, difference, format_split
@@ -267,10 +267,8 @@ def provenance(plan, output):
 
 
 def creator():
-    try:
-        return f"kaon_data {version('kaon-python')}"
-    except PackageNotFoundError:
-        return "kaon_data"
+    number = program_version()
+    return f"kaon_data {number}" if number else "kaon_data"
 
 
 def summary(record):

@@ -31,8 +31,11 @@ def read(paths, start=0, stop=None):
             passed += jets
             if low >= high and parts:
                 continue
-            parts.append(_read(file, path, low, max(low, high)))
-            named = _names(file["labels"])
+            try:
+                parts.append(_read(file, path, low, max(low, high)))
+                named = _names(file["labels"])
+            except OSError as error:
+                raise DataError(f"{path} cannot be read ({' '.join(str(error).split())}): give another file") from error
             if names is not None and named != names:
                 raise DataError(f"{path} has the classes {named}, but the previous files have {names}")
             names = named
@@ -53,9 +56,10 @@ def files(paths):
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         path = os.fspath(path)
         if os.path.isdir(path):
-            matches = sorted(glob(os.path.join(glob_escape(path), "*.h5")))
+            matches = sorted(
+                name for suffix in ("h5", "hdf5") for name in glob(os.path.join(glob_escape(path), f"*.{suffix}")))
             if not matches:
-                raise DataError(f"the folder {path} contains no *.h5 files: give jet files")
+                raise DataError(f"the folder {path} contains no *.h5 or *.hdf5 files: give jet files")
         else:
             matches = [path] if os.path.exists(path) else sorted(glob(path))
         if not matches:
@@ -65,38 +69,56 @@ def files(paths):
 
 
 def _read(file, path, low, high):
+    def values(name, rows):
+        # NumPy and awkward compute with the byte order of the machine.
+        stored = file[name][rows]
+        return stored.astype(stored.dtype.newbyteorder("="), copy=False)
+
+    csts, identities = _dataset(file, "csts", path), _dataset(file, "csts_id", path)
+    constituent_shape = identities.shape
+    if csts.ndim != len(constituent_shape) + 1 or csts.shape != (*constituent_shape, len(FEATURES)):
+        raise DataError(
+            f"{path}: /csts has the shape {csts.shape}, expected {len(FEATURES)} features per constituent of /csts_id, "
+            f"which has the shape {constituent_shape}")
     if "offsets" in file:
-        offsets = file["offsets"][low:high + 1]
+        offsets = values("offsets", slice(low, high + 1))
         rows = slice(int(offsets[0]), int(offsets[-1])) if len(offsets) else slice(0, 0)
         counts = np.diff(offsets)
 
         def flat(name):
-            return file[name][rows]
+            return values(name, rows)
     else:
-        mask = _dataset(file, "mask", path)[low:high].astype(bool)
+        stored = _dataset(file, "mask", path)
+        if stored.ndim != 2 or stored.shape != constituent_shape:
+            raise DataError(
+                f"{path}: /mask has the shape {stored.shape}, expected that of /csts_id, {constituent_shape}")
+        mask = stored[low:high].astype(bool)
         counts = mask.sum(axis=1)
 
         def flat(name):
-            return file[name][low:high][mask]
+            return values(name, slice(low, high))[mask]
 
-    csts = flat(_dataset(file, "csts", path).name)
-    if csts.ndim != 2 or csts.shape[1] != len(FEATURES):
-        raise DataError(
-            f"{path}: /csts has the shape {file['csts'].shape}, expected {len(FEATURES)} features per constituent")
+    csts = flat("csts")
     columns = {name: csts[:, index] for index, name in enumerate(FEATURES)}
-    columns["id"] = flat(_dataset(file, "csts_id", path).name).astype(np.uint8)
+    columns["id"] = flat("csts_id").astype(np.uint8)
     for name in _PER_CONSTITUENT:
-        if name in file:
+        if is_dataset(file, name):
             columns[name] = flat(name)
     fields = {"label": file["labels"][low:high].astype(np.int64)}
-    if "jets" in file:
-        jets = file["jets"][low:high]
+    if is_dataset(file, "jets"):
+        jets = values("jets", slice(low, high))
+        if jets.ndim != 2 or jets.shape[1] < 4:
+            raise DataError(
+                f"{path}: /jets has the shape {file['jets'].shape}, expected pt, eta, phi, mass of each jet")
         fields |= {name: jets[:, index] for index, name in enumerate(("pt", "eta", "phi", "mass"))}
     fields["constituents"] = ak.unflatten(ak.zip(columns), counts)
     known = {"labels", "jets", "csts", "csts_id", "mask", "offsets", *_PER_CONSTITUENT}
     for name in file:
-        if name not in known and file[name].shape[:1] == file["labels"].shape:
-            fields[name] = ak.from_numpy(file[name][low:high])
+        if name in known or not is_dataset(file, name):
+            continue
+        # Awkward arrays cannot hold the Python objects of strings of variable length.
+        if file[name].shape[:1] == file["labels"].shape and file[name].dtype.kind != "O":
+            fields[name] = ak.from_numpy(values(name, slice(low, high)))
     return ak.zip(fields, depth_limit=1)
 
 
@@ -108,9 +130,17 @@ def _open(path):
 
 
 def _dataset(file, name, path):
-    if name not in file:
+    if not is_dataset(file, name):
         raise DataError(f"dataset /{name} is missing in {path}: is this a jet file?")
     return file[name]
+
+
+def is_dataset(file, name):
+    """False for groups and for links to objects that do not exist."""
+    try:
+        return isinstance(file[name], h5py.Dataset)
+    except (KeyError, OSError):
+        return False
 
 
 def _names(dataset):

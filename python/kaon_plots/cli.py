@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import kaon_data
+from kaon_data.console import add_version, run_command
 from kaon_results.cli import add_where, finished, names as split_names
 from kaon_results.runs import find_runs
 
@@ -12,6 +13,10 @@ KEYS = ["backbone", "backbone_mode"]
 
 
 def main(arguments=None):
+    return run_command(_main, arguments)
+
+
+def _main(arguments):
     options = _parser().parse_args(arguments)
     try:
         if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
@@ -22,6 +27,8 @@ def main(arguments=None):
             raise kaon_data.DataError(f"{error.name} is missing: pip install './python[plots]'") from error
         try:
             options.run(options)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             # An error of HDF5 while reading an open file has neither an error number nor a file name.
             reason = f"{options.output} cannot be written: {error.strerror}" if error.strerror else \
@@ -35,6 +42,7 @@ def main(arguments=None):
 
 def _parser():
     parser = argparse.ArgumentParser(prog="kaon-plot", description="Draws figures of kaon's files and runs.")
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, run, summary, description, inputs, meaning):

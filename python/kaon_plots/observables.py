@@ -18,7 +18,7 @@ def read(path):
     try:
         with h5py.File(path) as file:
             return {name: (file[name][:], file[f"decoded_{name}"][:]) for name in _OBSERVABLES}
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a predictions.h5 of 'kaon evaluate' on a VQ-VAE: {error}") from error
 
 

@@ -76,7 +76,7 @@ def _read(path, numbers):
                 "original": part("original"), "survivors": part("survivors"),
                 "tasks": {name: part(name) for name in map(_text, file.attrs["reconstructions"])},
             }
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not a file of 'kaon generate --reconstruct': {error}") from error
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from kaon_data import DataError
+from kaon_data.console import add_version, run_command
 
 from .groups import select
 from .lines import read_lines
@@ -14,12 +15,17 @@ _FORMATS = {"text": as_text, "csv": as_csv, "markdown": as_markdown}
 
 
 def main(arguments=None):
+    return run_command(_main, arguments)
+
+
+def _main(arguments):
     parser = argparse.ArgumentParser(
         prog="kaon-results",
         description="Prints the results of all runs below the folders: mean ± standard deviation over seeds of the "
         "measures of their evaluations, one row for all runs that differ only in the seed. Unfinished runs are listed "
         "and excluded.",
     )
+    add_version(parser)
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="a run, or a folder that contains runs")
     parser.add_argument("--lines", action="append", default=[], metavar="FILE",
                         help="the lines of a sweep: includes their runs, and lists those not started; repeatable")

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 from kaon_data import DataError
+from kaon_data.reader import is_dataset
 
 #: Names of the numbers in the dataset `origin`.
 ORIGINS = ["primary", "c", "b", "other"]
@@ -42,7 +43,7 @@ def read_predictions(path):
     try:
         with h5py.File(path) as file:
             names = [each.decode() if isinstance(each, bytes) else str(each) for each in file.attrs.get("classes", [])]
-            columns = {name: dataset[()] for name, dataset in file.items()}
+            columns = {name: file[name][()] for name in file if is_dataset(file, name)}
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     try:

@@ -1,0 +1,113 @@
+"""Jet files that other programs write: byte orders, further objects, links, suffixes."""
+
+import awkward as ak
+import h5py
+import numpy as np
+import pytest
+
+import kaon_data
+from kaon_plots.cli import main as plot
+
+
+def write(path, order="<", mask_size=1, **further):
+    rng = np.random.default_rng(1)
+    mask = np.zeros((20, 5), f"{order}i{mask_size}")
+    mask[:, :3] = 1
+    with h5py.File(path, "w") as file:
+        file["csts"] = rng.uniform(1, 2, (20, 5, 7)).astype(f"{order}f4")
+        file["csts_id"] = np.ones((20, 5), f"{order}i4")
+        file["mask"] = mask
+        file["labels"] = (np.arange(20) % 2).astype(f"{order}i8")
+        file["jets"] = rng.uniform(100, 200, (20, 4)).astype(f"{order}f8")
+        file["weight"] = np.arange(20).astype(f"{order}f4")
+        for name, value in further.items():
+            file[name] = value
+    return path
+
+
+def test_big_endian_files(tmp_path):
+    little, big = write(tmp_path / "little.h5"), write(tmp_path / "big.h5", ">", mask_size=4)
+    assert ak.array_equal(kaon_data.read(little), kaon_data.read(big))
+    assert plot(["features", str(big), "--labels", "--output", str(tmp_path / "f.png")]) == 0
+
+
+def test_big_endian_packed_files(tmp_path):
+    padded = write(tmp_path / "padded.h5")
+    with h5py.File(padded) as source, h5py.File(tmp_path / "packed.h5", "w") as file:
+        file["offsets"] = np.arange(0, 61, 3).astype(">i8")
+        file["csts"] = source["csts"][:, :3].reshape(-1, 7).astype(">f8")
+        file["csts_id"] = np.ones(60, ">i4")
+        file["labels"] = source["labels"][:].astype(">u4")
+    jets = kaon_data.read(tmp_path / "packed.h5", 5, 15)
+    expected = kaon_data.read(padded, 5, 15)
+    assert ak.all(jets.constituents.pt == expected.constituents.pt)
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        h5py.SoftLink("/nowhere"), h5py.ExternalLink("missing.h5", "/x"), np.array(["text"] * 20, dtype=object),
+    ],
+)
+def test_further_objects_are_left_out(tmp_path, further):
+    path = write(tmp_path / "a.h5", further=further)
+    with h5py.File(path, "a") as file:
+        file.create_group("group")["labels"] = np.zeros(20)
+    assert kaon_data.read(path).fields == ["label", "pt", "eta", "phi", "mass", "constituents", "weight"]
+
+
+@pytest.mark.parametrize("name", ["labels", "mask", "csts", "csts_id"])
+@pytest.mark.parametrize("link", [h5py.SoftLink("/nowhere"), h5py.ExternalLink("missing.h5", "/x"), None])
+def test_needed_datasets_behind_dangling_links_are_named(tmp_path, capsys, name, link):
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        del file[name]
+        if link is None:
+            file.create_group(name)
+        else:
+            file[name] = link
+    assert plot(["features", str(path), "--output", str(tmp_path / "f.png")]) == 1
+    error = capsys.readouterr().err
+    assert f"dataset /{name} is missing in {path}" in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("csts", (20, 7, 5)), ("csts_id", (20,)), ("mask", (20, 4)), ("jets", (20,))])
+def test_other_shapes_are_named(tmp_path, name, shape):
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        del file[name]
+        file[name] = np.ones(shape, "i4")
+    with pytest.raises(kaon_data.DataError, match="a.h5: /.* has the shape"):
+        kaon_data.read(path)
+
+
+def test_both_suffixes_in_a_folder(tmp_path):
+    write(tmp_path / "b.h5"), write(tmp_path / "a.hdf5")
+    assert kaon_data.files(tmp_path) == [str(tmp_path / "a.hdf5"), str(tmp_path / "b.h5")]
+    (tmp_path / "b.h5").unlink()
+    assert len(kaon_data.read(tmp_path)) == 20
+
+
+@pytest.mark.parametrize("command", ["roc", "confusion", "observables", "reconstruction"])
+@pytest.mark.parametrize("is_link", [True, False])
+def test_other_figures_name_files_without_datasets(tmp_path, capsys, command, is_link):
+    path = tmp_path / "predictions.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("scores", "labels", "jet_pt", "original"):
+            if is_link:
+                file[name] = h5py.SoftLink("/nowhere")
+            else:
+                file.create_group(name)
+    assert plot([command, str(path), "--output", str(tmp_path / "f.png")]) == 1
+    error = capsys.readouterr().err
+    assert str(path) in error and len(error.splitlines()) == 1
+
+
+def test_predictions_beside_further_objects(tmp_path):
+    path = tmp_path / "predictions.h5"
+    with h5py.File(path, "w") as file:
+        file["scores"], file["labels"] = np.array([0.2, 0.7], ">f4"), np.array([0, 1], ">i4")
+        file.create_group("group")
+        file["dangling"] = h5py.SoftLink("/nowhere")
+    assert plot(["roc", str(path), "--output", str(tmp_path / "f.png")]) == 0
