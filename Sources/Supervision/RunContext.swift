@@ -7,7 +7,7 @@ import System
 package struct RunContext {
     package var communicator: Communicator
     package var console: Console
-    /// Where the rank notes its current activity, for its watchdog.
+    /// The current activity of the rank, which its watchdog monitors.
     package var progress: ProgressTracker
     /// The time limit of the run; set on rank 0 only, nil for no limit.
     package var budget: TimeBudget?

@@ -284,7 +284,7 @@ import Training
             try world.barrier()
             let validation = try MetricsTable(run).values("valid/classification_loss").last!
             let loss = try #require(measures(run + "/evaluation/metrics.json")["classification_loss"])
-            #expect(abs(loss - validation) <= 1e-9 * validation)
+            #expect(loss == validation)
         }
     }
 

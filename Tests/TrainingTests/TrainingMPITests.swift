@@ -183,8 +183,6 @@ import Training
             let message = failure { try train(options) }
             #expect(
                 message.hasPrefix("step 7: the loss or the gradient is not finite (particle_id loss"), "\(message)")
-            let digits = message.matches(of: /\d+\.?\d*/).map { $0.output.count { $0.isNumber } }
-            #expect(digits.allSatisfy { $0 <= 6 }, "\(message)")
             #expect(message.contains("training.max_skipped_steps allows 4 such steps in a row"), "\(message)")
             #expect(try world.allGather(message) == Array(repeating: message, count: world.size))
             try world.barrier()

@@ -1,4 +1,3 @@
-import System
 import Tensors
 
 /// Statistics of the jets in files, from a random sample of blocks.

@@ -6,7 +6,7 @@ package struct PreparedRun {
     /// Preprocessing, classes and the objective's fitted state.
     package let fitted: FittedState
     package let optimizer: any Optimizer
-    /// Where the run stands.
+    /// The position of the run: steps, epoch and jets so far.
     package let state: TrainingState
 
     package init(fitted: FittedState, optimizer: any Optimizer, state: TrainingState) {

@@ -43,7 +43,7 @@ package final class DataParallelStep {
     package struct Instruments {
         package var profile: OperationProfile?
         package var trace: StepTrace?
-        /// Where the rank notes its current activity, for its watchdog.
+        /// The current activity of the rank, which its watchdog monitors.
         package var progress: ProgressTracker
 
         package init(

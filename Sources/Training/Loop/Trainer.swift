@@ -20,7 +20,7 @@ package final class Trainer {
     let validation: JetLoader?
     let step: DataParallelStep
     let records: TrainingRecords
-    /// Where the run stands.
+    /// The position of the run: steps, epoch and jets so far.
     var state: TrainingState
     /// Jets per second and the remaining time.
     var meter: Throughput

@@ -3,7 +3,6 @@ import Jets
 import MPI
 import Models
 import NN
-import System
 import Tensors
 
 /// Trains a VQ-VAE whose codes are tokens of constituents (Golling et al., arXiv:2401.13537):

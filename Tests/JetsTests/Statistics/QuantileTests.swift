@@ -1,4 +1,4 @@
-import System
+import Jets
 import Testing
 
 struct QuantileTests {
