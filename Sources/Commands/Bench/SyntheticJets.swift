@@ -31,6 +31,7 @@ struct SyntheticJets {
         }
         let offsets = Offsets(counts: counts)
         let values = Tensor(shape: [offsets.tokens, features])
+        let elements = values.buffer
         var identities: [Int32] = []
         var momenta: [SIMD3<Float>] = []
         identities.reserveCapacity(offsets.tokens)
@@ -38,7 +39,7 @@ struct SyntheticJets {
         for (position, jet) in jets.enumerated() {
             var random = sequence(jet)
             for token in offsets[position] {
-                random.fillNormal(values.rows(token..<token + 1).buffer)
+                random.fillNormal(.init(rebasing: elements[token * features..<(token + 1) * features]))
                 identities.append(Int32(random.below(JetFeatures.identityNames.count)))
                 momenta.append(SIMD3(exp(random.normal()), random.normal() / 5, random.normal() / 5))
             }
