@@ -8,7 +8,8 @@ from .curves import Styles, curves_along_key, curves_of_series, draw_curves, kno
 from .scan import draw_scan
 from .style import drawing
 
-_VERTICES = re.compile(r"ari_(\d+)(_or_more)?_secondary_vertices")
+#: The numbers of secondary vertices in figure 1.10b of the thesis.
+_VERTICES = re.compile(r"ari_([1-6])_secondary_vertices")
 _TRACKS = re.compile(r"balanced_accuracy_(\d+)_tracks")
 
 
@@ -31,7 +32,8 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
         flavour, vertices, tracks = axes[0]
         draw_scan(flavour, panels[0], styles, "data.jets", "accuracy")
         draw_curves(vertices, panels[1], styles)
-        _name_vertices(vertices, of["vertexing"])
+        vertices.set_xticks(sorted({place for curve in panels[1] for place in curve.points}))
+        vertices.tick_params(axis="x", which="minor", bottom=False, top=False)
         vertices.set_xlabel("secondary vertices")
         vertices.set_ylabel("adjusted Rand index")
         draw_curves(tracks, panels[2], styles)
@@ -39,7 +41,8 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
         tracks.set_ylabel("balanced accuracy")
         for axis, curves, name in zip(axes[0], panels, of):
             if not curves:
-                axis.text(0.5, 0.5, f"no runs of {name}", ha="center", va="center", transform=axis.transAxes)
+                reason = "evaluated by an earlier version" if name == "vertexing" and of[name] else f"no runs of {name}"
+                axis.text(0.5, 0.5, reason, ha="center", va="center", transform=axis.transAxes)
         if drawn:
             legend_above(figure, drawn, styles)
 
@@ -56,14 +59,3 @@ def _with_most_jets(runs):
         return runs
     most = max(number(run, "data.jets") for run in runs)
     return [run for run in runs if number(run, "data.jets") == most]
-
-
-def _name_vertices(axis, runs):
-    """Integer ticks; the last one may include all larger numbers."""
-    names = {}
-    for run in runs:
-        for match in filter(None, map(_VERTICES.fullmatch, run.measures)):
-            names[int(match[1])] = f"≥ {match[1]}" if match[2] else match[1]
-    if names:
-        axis.set_xticks(sorted(names), [names[place] for place in sorted(names)])
-        axis.tick_params(axis="x", which="minor", bottom=False, top=False)

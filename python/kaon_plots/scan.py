@@ -16,6 +16,8 @@ AXES = {
     "balanced_accuracy": "balanced accuracy",
     "auc": "area under the ROC curve",
     "ari": "adjusted Rand index",
+    "ari_components": "adjusted Rand index of the vertices",
+    "hubert_arabie": "adjusted Rand index (Hubert–Arabie)",
     "cross_entropy": "cross-entropy",
     "sic_half": "significance improvement, threshold 0.5",
     "sic_99": "significance improvement, 99 % rejection",

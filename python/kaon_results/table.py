@@ -12,7 +12,7 @@ from .groups import check_measures, differing_keys, group, show, test_set_warnin
 DEFAULT_MEASURES = {
     "classification": ["accuracy", "auc", "cross_entropy"],
     "cwola": ["auc", "sic_half", "sic_99", "sic_max"],
-    "vertexing": ["ari", "raw_pair_index", "pair_accuracy"],
+    "vertexing": ["ari", "ari_components", "hubert_arabie", "pair_accuracy"],
     "track_origin": ["balanced_accuracy", "auc", "accuracy"],
 }
 _OTHERS = ["valid/total_loss"]

@@ -89,16 +89,17 @@ def test_btag_has_a_panel_for_each_task(tmp_path, drawn):
         for jets in (100, 1000):
             make_run(tmp_path / f"runs/flavour-{mode}-{jets}", {"accuracy": 0.5}, mode=mode, jets=jets)
             make_run(tmp_path / f"runs/vertexing-{mode}-{jets}", {
-                "ari": 0.5, "ari_0_secondary_vertices": 0.9, "ari_1_secondary_vertices": jets / 2000,
-                "ari_4_or_more_secondary_vertices": 0.3}, objective="vertexing", mode=mode, jets=jets)
+                "ari": 0.5, "ari_components": 0.5, "ari_0_secondary_vertices": 0.9,
+                "ari_1_secondary_vertices": jets / 2000, "ari_6_secondary_vertices": 0.3,
+                "ari_7_or_more_secondary_vertices": 0.1}, objective="vertexing", mode=mode, jets=jets)
         make_run(tmp_path / f"runs/origin-{mode}", {
             "balanced_accuracy": 0.5, **{f"balanced_accuracy_{n}_tracks": n / 20 for n in (2, 10, 3)}},
             objective="track_origin", mode=mode)
     flavour, vertices, tracks = drawn("btag", tmp_path / "runs")
     assert list(lines(flavour)["fine-tuned"].get_xdata()) == [100, 1000]
-    # Only the runs with the most jets.
-    assert lines(vertices)["from scratch"].get_xydata().tolist() == [[0, 0.9], [1, 0.5], [4, 0.3]]
-    assert [text.get_text() for text in vertices.get_xticklabels()] == ["0", "1", "≥ 4"]
+    # Only the runs with the most jets, and one to six vertices.
+    assert lines(vertices)["from scratch"].get_xydata().tolist() == [[1, 0.5], [6, 0.3]]
+    assert list(vertices.get_xticks()) == [1, 6]
     assert lines(tracks)["fine-tuned"].get_xydata().tolist() == [[2, 0.1], [3, 0.15], [10, 0.5]]
     (legend,) = flavour.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["fine-tuned", "from scratch"]
@@ -109,6 +110,12 @@ def test_btag_says_which_task_is_missing(tmp_path, drawn):
     make_run(tmp_path / "runs/flavour", {"accuracy": 0.5})
     _, vertices, _ = drawn("btag", tmp_path / "runs")
     assert vertices.texts[0].get_text() == "no runs of vertexing"
+
+
+def test_btag_does_not_draw_the_index_of_an_earlier_version(tmp_path, drawn):
+    make_run(tmp_path / "runs/vertexing", {"ari": 0.5, "ari_1_secondary_vertices": 0.4}, objective="vertexing")
+    _, vertices, _ = drawn("btag", tmp_path / "runs")
+    assert not lines(vertices) and vertices.texts[0].get_text() == "evaluated by an earlier version"
 
 
 @pytest.fixture

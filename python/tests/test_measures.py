@@ -4,6 +4,9 @@
 the measures of the same predictions.
 """
 
+import json
+import math
+from math import comb
 from pathlib import Path
 
 import h5py
@@ -89,10 +92,25 @@ def test_cwola():
     assert report("cwola")[1] == pytest.approx(expected, rel=1e-9)
 
 
+def bell(items):
+    """The number of partitions of so many items."""
+    return sum(comb(items - 1, rest) * bell(rest) for rest in range(items)) if items else 1
+
+
+def one_sided_index(accepted, together, items):
+    """The adjusted Rand index over all partitions, arXiv:1701.06508; NaN without a pair."""
+    if items < 2:
+        return math.nan
+    joined, true = bell(items - 1) / bell(items), np.mean(together)
+    expected = joined * true + (1 - joined) * (1 - true)
+    return (np.mean(accepted == together) - expected) / (1 - expected)
+
+
 def test_vertexing():
     data = columns("vertexing")
     together = same_vertex(data)
     accepted = data["pair_scores"] > 0.5
+    joined = same_vertex({**data, "vertex": data["predicted_vertex"]})
     sums = {}
     token = pair = 0
     for count in data["constituents"]:
@@ -104,18 +122,32 @@ def test_vertexing():
         graph[np.triu_indices(count, 1)] = accepted[pairs]
         _, components = connected_components(graph, directed=False)
         assert metrics.adjusted_rand_score(components, found) == 1
-        index = metrics.adjusted_rand_score(vertices, found)
-        # The formula of the adjusted Rand index applied to pairs is Cohen's kappa of the pair decisions.
+        # The formula of Hubert and Arabie applied to pairs is Cohen's kappa of the pair decisions.
         raw = 1.0
         if np.any(accepted[pairs] != together[pairs]):
             raw = metrics.cohen_kappa_score(accepted[pairs], together[pairs], labels=[0, 1])
-        secondary = len(set(vertices) - {0})
-        group = f"ari_{secondary if secondary < 4 else '4_or_more'}_secondary_vertices"
-        for name, value in (("ari", index), ("raw_pair_index", raw), (group, index)):
+        index = one_sided_index(accepted[pairs], together[pairs], count)
+        secondary = max(vertices)
+        values = {
+            "ari": index,
+            f"ari_{secondary if secondary < 7 else '7_or_more'}_secondary_vertices": index,
+            "ari_components": one_sided_index(joined[pairs], together[pairs], count),
+            "hubert_arabie": metrics.adjusted_rand_score(vertices, found),
+            "raw_pair_index": raw,
+        }
+        for name, value in values.items():
             sums.setdefault(name, []).append(value)
-    expected = {name: np.mean(values) for name, values in sums.items()}
+    expected = {name: np.nanmean(values) for name, values in sums.items()}
     expected["pair_accuracy"] = metrics.accuracy_score(together, accepted)
     assert report("vertexing")[1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_vertexing_of_earlier_versions(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text(json.dumps({"objective": "vertexing", "measures": {
+        "ari": 0.4, "ari_1_secondary_vertices": 0.3, "raw_pair_index": 0.2}}))
+    assert read_metrics(path)["measures"] == {
+        "hubert_arabie": 0.4, "hubert_arabie_1_secondary_vertices": 0.3, "raw_pair_index": 0.2}
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")

@@ -53,11 +53,11 @@ def test_text_and_markdown(sweep, capsys):
 
 
 def test_objectives_have_tables_of_their_own(sweep, tmp_path, capsys):
-    make_run(sweep / "v", {"ari": 0.5, "raw_pair_index": 0.4, "pair_accuracy": 0.8}, objective="vertexing")
+    make_run(sweep / "v", {"ari": 0.5, "ari_components": 0.4, "pair_accuracy": 0.8}, objective="vertexing")
     make_run(sweep / "pre", {}, objective="mpm_v2", evaluated=False, mode=None, backbone=None)
     assert main([str(sweep)]) == 0
     out = capsys.readouterr().out
-    assert "raw_pair_index" in out and "valid/total_loss" in out
+    assert "ari_components" in out and "valid/total_loss" in out
     assert main([str(sweep), "--measure", "ari"]) == 0
     assert "classification" not in capsys.readouterr().out
 

@@ -79,28 +79,39 @@ package final class Vertexing: DownstreamTask {
         ])
     }
 
-    /// The adjusted Rand index of the vertices, averaged over all jets and by the number of secondary vertices, and the
-    /// same index of the decisions on pairs.
+    /// Means over the jets of `ari`, the one-sided adjusted Rand index of the decisions on pairs, also by the number of
+    /// secondary vertices (the largest number of a true vertex), and of `ari_components`, the same for the vertices.
+    /// Jets with a single track have no pair and no index. `hubert_arabie` is the index of Hubert and Arabie for the
+    /// vertices, and `raw_pair_index` its formula for the decisions.
     package func measures(of predictions: Predictions) -> [Measure] {
         let (counts, scores) = (predictions.integers("constituents"), predictions.floats("pair_scores"))
         let (truth, found) = (predictions.integers("vertex"), predictions.integers("predicted_vertex"))
         var sums: [String: (sum: Double, jets: Double)] = [:]
+        for name in ["ari", "ari_components", "hubert_arabie", "raw_pair_index"] { sums[name] = (0, 0) }
+        func add(_ value: Double, to names: String...) {
+            for name in names {
+                let (sum, jets) = sums[name, default: (0, 0)]
+                sums[name] = (sum + value, jets + 1)
+            }
+        }
         var (token, pair) = (0, 0)
         for count in counts {
             let (tokens, pairs) = (token..<token + count, pair..<pair + count * (count - 1) / 2)
             (token, pair) = (tokens.upperBound, pairs.upperBound)
+            let offsets = Offsets(counts: [count])
+            func together(_ vertices: [Int]) -> [Bool] {
+                offsets.mapPairs { vertices[tokens.lowerBound + $0] == vertices[tokens.lowerBound + $1] }
+            }
+            let (accepted, isTogether) = (scores[pairs].map { $0 > 0.5 }, together(truth))
+            add(adjustedRandIndex(found[tokens], truth[tokens]), to: "hubert_arabie")
+            add(rawPairIndex(accepted, isTogether), to: "raw_pair_index")
+            guard count > 1 else { continue }
             // Vertex 0 is the primary vertex.
-            let secondary = Set(truth[tokens]).subtracting([0]).count
-            let index = adjustedRandIndex(found[tokens], truth[tokens])
-            let isTogether = Offsets(counts: [count]).mapPairs {
-                truth[tokens.lowerBound + $0] == truth[tokens.lowerBound + $1]
-            }
-            let raw = rawPairIndex(scores[pairs].map { $0 > 0.5 }, isTogether)
-            let group = "ari_\(secondary < 4 ? "\(secondary)" : "4_or_more")_secondary_vertices"
-            for (name, value) in [("ari", index), ("raw_pair_index", raw), (group, index)] {
-                sums[name, default: (0, 0)].sum += value
-                sums[name]!.jets += 1
-            }
+            let secondary = max(0, truth[tokens].max() ?? 0)
+            add(
+                oneSidedRandIndex(accepted, isTogether, items: count),
+                to: "ari", "ari_\(secondary < 7 ? "\(secondary)" : "7_or_more")_secondary_vertices")
+            add(oneSidedRandIndex(together(found), isTogether, items: count), to: "ari_components")
         }
         return sums.sorted { $0.key < $1.key }.map { Measure($0.key, $0.value.sum / $0.value.jets) }
     }

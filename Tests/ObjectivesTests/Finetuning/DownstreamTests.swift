@@ -82,7 +82,35 @@ import Testing
     @Test func vertexing() throws {
         let result = try learn("{objective: vertexing, head: {width: 32}}", names: ["light", "c", "b"], steps: 250)
         #expect(result.last[0] < 0.3 * result.first[0] && result.last[1] > 0.93)
-        #expect(result.measures["ari"]! > 0.7 && result.measures["raw_pair_index"]! > 0.7)
+        for name in ["ari", "ari_components", "hubert_arabie", "raw_pair_index"] {
+            #expect(result.measures[name]! > 0.7, "\(name)")
+        }
+    }
+
+    /// The index by the largest number of a vertex, without jets of a single track.
+    @Test func vertexingMeasures() throws {
+        let task = DownstreamObjective(
+            try options("{objective: vertexing}"), JetShape(features: 7, maxConstituents: 20), seed: 0)
+        func measures(_ counts: [Int], _ truth: [Int], _ found: [Int], _ scores: [Float]) -> [String: Double] {
+            let predictions = Predictions([
+                "constituents": .init(counts), "vertex": .init(truth), "predicted_vertex": .init(found),
+                "pair_scores": .init(scores),
+            ])
+            return Dictionary(uniqueKeysWithValues: task.measures(of: predictions).map { ($0.name, $0.value) })
+        }
+        // One track; a right and a wrong pair; three tracks, of which two of three pairs are right.
+        let result = measures(
+            [1, 2, 2, 3], [4, 0, 0, 8, 0, 0, 2, 2], [0, 0, 0, 0, 0, 0, 0, 0], [0.9, 0.8, 0.9, 0.1, 0.9])
+        // Of 5 partitions of three items, 2 join a pair: E = 2/5 · 1/3 + 3/5 · 2/3.
+        let (expected, rand) = (8.0 / 15, 2.0 / 3)
+        let last = (rand - expected) / (1 - expected)
+        #expect(result["ari_0_secondary_vertices"] == 1 && result["ari_7_or_more_secondary_vertices"] == -1)
+        #expect(abs(result["ari_2_secondary_vertices"]! - last) < 1e-12)
+        #expect(abs(result["ari"]! - last / 3) < 1e-12)
+        #expect(result["ari_4_secondary_vertices"] == nil)
+        #expect(abs(result["hubert_arabie"]! - 0.5) < 1e-12)
+        // Without a pair there is nothing to measure.
+        #expect(measures([1], [0], [0], [])["ari"]!.isNaN)
     }
 
     @Test func trackOrigin() throws {

@@ -1,6 +1,7 @@
 import Foundation
 import Golden
 import Objectives
+import Tensors
 import Testing
 
 @Suite("Golden metrics")
@@ -18,6 +19,35 @@ struct GoldenMetricTests {
         for (jet, expected) in try file.floats("out.ari").enumerated() {
             #expect(abs(indices[jet] - Double(expected)) <= 1e-6, "jet \(jet)")
         }
+    }
+
+    @Test func oneSidedRandIndices() throws {
+        let file = try GoldenFile("adjusted_rand_index_one_sided")
+        let (logits, vertices) = try (file.floats("in.logits"), file.integers("in.vertex"))
+        let (index, ofComponents) = try (file.floats("out.ari"), file.floats("out.ari_components"))
+        let (components, defined) = try (file.integers("out.components"), file.integers("out.defined"))
+        let offsets = try file.offsets()
+        var pair = 0
+        for jet in 0..<offsets.jets {
+            let (tokens, count) = (offsets[jet], offsets[jet].count)
+            let pairs = pair..<pair + count * (count - 1) / 2
+            pair = pairs.upperBound
+            func together(_ parts: [Int]) -> [Bool] {
+                Offsets(counts: [count]).mapPairs { parts[tokens.lowerBound + $0] == parts[tokens.lowerBound + $1] }
+            }
+            let (accepted, truth) = (logits[pairs].map { $0 > 0 }, together(vertices))
+            let found = connectedComponents(of: count, accepted: accepted)
+            #expect(Offsets(counts: [count]).mapPairs { found[$0] == found[$1] } == together(components))
+            let value = oneSidedRandIndex(accepted, truth, items: count)
+            let componentsValue = oneSidedRandIndex(together(components), truth, items: count)
+            guard defined[jet] == 1 else {
+                #expect(value.isNaN && componentsValue.isNaN, "jet \(jet)")
+                continue
+            }
+            #expect(abs(value - Double(index[jet])) <= 1e-6, "jet \(jet)")
+            #expect(abs(componentsValue - Double(ofComponents[jet])) <= 1e-6, "jet \(jet)")
+        }
+        #expect(pair == logits.count)
     }
 
     @Test func binary() throws {

@@ -53,6 +53,32 @@ import Testing
             connectedComponents(of: 4, accepted: [true, false, false, false, true, true]) == [0, 0, 0, 0])
     }
 
+    /// The expected index over all partitions, written out, is 0; a pair without others gives ±1.
+    @Test func oneSidedIndexOverAllPartitions() {
+        // All 15 partitions of four items, as restricted growth strings.
+        var partitions: [[Int]] = [[0]]
+        for _ in 1..<4 { partitions = partitions.flatMap { head in (0...head.max()! + 1).map { head + [$0] } } }
+        #expect(partitions.count == 15)
+        func pairs(_ parts: [Int]) -> [Bool] { Offsets(counts: [4]).mapPairs { parts[$0] == parts[$1] } }
+        for truth in [[0, 0, 1, 1], [0, 0, 0, 0], [0, 1, 2, 3], [0, 0, 0, 1]] {
+            let indices = partitions.map { oneSidedRandIndex(pairs($0), pairs(truth), items: 4) }
+            #expect(abs(indices.reduce(0, +)) < 1e-12 && indices.max() == 1)
+        }
+        #expect(oneSidedRandIndex([true], [true], items: 2) == 1)
+        #expect(oneSidedRandIndex([true], [false], items: 2) == -1)
+        #expect(oneSidedRandIndex([], [], items: 1).isNaN && oneSidedRandIndex([], [], items: 0).isNaN)
+    }
+
+    /// Ratios of Bell numbers, also of those that no floating-point number holds.
+    @Test func bellNumbers() {
+        let bell: [Double] = [1, 1, 2, 5, 15, 52, 203, 877, 4140, 21147, 115_975]
+        for n in 1..<bell.count {
+            #expect(abs(probabilityOfPair(inPartitionsOf: n) * bell[n] / bell[n - 1] - 1) < 1e-14)
+        }
+        // B(n) / B(n - 1) is close to n / W(n), with Lambert's W(1000) = 5.2496.
+        #expect(abs(probabilityOfPair(inPartitionsOf: 1000) * 1000 / 5.2496 - 1) < 0.02)
+    }
+
     // MARK: Two classes
 
     /// Scores with many ties, compared with the definitions pair by pair and threshold by threshold.
