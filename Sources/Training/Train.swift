@@ -93,11 +93,8 @@ private func run(
             "nothing to do: the run has \(run.state.step) steps, training.steps is \(options.training.steps)")
         return .finished
     }
-    let loader = try setup.loader(
-        data.train, run.fitted.preprocessing, shuffle: options.data.shuffle, on: communicator)
-    let validation = try data.validation.map {
-        try setup.loader($0, run.fitted.preprocessing, shuffle: false, on: communicator)
-    }
+    let loader = setup.loader(data.train, run.fitted.preprocessing, shuffle: options.data.shuffle)
+    let validation = data.validation.map { setup.loader($0, run.fitted.preprocessing, shuffle: false) }
     let records = try communicator.agree {
         try directory?.write(configuration: options.resolved)
         return try TrainingRecords(

@@ -119,7 +119,7 @@ import Training
             try world.barrier()
             try expectSame(["csts", "csts_id", "offsets", "labels"], all, alone)
             // kaon reads it; constituents fall in pT, and neutral ones have no impact parameters.
-            let block = try openJetFile(all, maxConstituents: 128).read(rows: 0..<61)
+            let block = try openJetFile(all, reading: JetReading(maxConstituents: 128)).read(rows: 0..<61)
             #expect(try JetStatistics([all]).jets == 61)
             for jet in 0..<61 {
                 let tokens = block.offsets[jet]
@@ -158,7 +158,7 @@ import Training
             #expect(try count("original") == count("survivors") + count("dropped"))
             for part in found { #expect(try count(part) == count("dropped")) }
             // The jets are those of the file, in its units.
-            let file = try openJetFile(sample("test"), maxConstituents: 128).read(rows: 0..<50)
+            let file = try openJetFile(sample("test"), reading: JetReading(maxConstituents: 128)).read(rows: 0..<50)
             let original = try contents(all, ["original/csts"])[0]
             #expect(original.count == file.values.count)
             let close = stride(from: 0, to: original.count, by: 7).count {
@@ -183,7 +183,7 @@ import Training
             try expectSame(["encodings", "offsets", "labels"], all, alone)
             let read = try contents(all, ["encodings", "offsets", "labels"])
             let jets = read[2].count
-            let counts = try openJetFile(sample("test"), maxConstituents: 128)
+            let counts = try openJetFile(sample("test"), reading: JetReading(maxConstituents: 128))
                 .constituentCounts(rows: 0..<jets)
             #expect(zip(read[1], read[1].dropFirst()).map { Int($1 - $0) } == counts.map { $0 + 2 })
             #expect(read[0].count == 16 * Int(read[1][jets]))

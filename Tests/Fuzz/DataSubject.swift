@@ -54,7 +54,7 @@ struct DataSubject: Subject {
 
     /// Reads the first blocks, as training does.
     private static func readAll(_ path: String) throws {
-        let file = try openJetFile(path, maxConstituents: 128)
+        let file = try openJetFile(path, reading: JetReading(maxConstituents: 128))
         let rows = file.blockRows
         for start in stride(from: 0, to: min(file.count, 4 * rows), by: rows) {
             let range = start..<min(start + rows, file.count)

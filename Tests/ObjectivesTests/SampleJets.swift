@@ -20,7 +20,7 @@ enum SampleJets {
     static func batch() throws -> JetBatch { try loader().batch(jets: Array(0..<32), epoch: 0) }
 
     private static let dataset = Result {
-        try JetDataset(paths: [sample("val")], maxConstituents: maxConstituents, on: alone)
+        try JetDataset(paths: [sample("val")], reading: JetReading(maxConstituents: maxConstituents), on: alone)
     }
     private static let preprocessing = Result {
         try QuantilePreprocessing.fit(try dataset.get(), jets: 500, quantiles: 50, on: alone)

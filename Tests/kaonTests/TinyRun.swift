@@ -39,6 +39,15 @@ struct TinyRun {
         ["pretrain", folder + "/tiny.yaml"] + overrides
     }
 
+    /// The arguments of `kaon` for another objective with some overrides; a downstream task is trained from scratch.
+    func arguments(_ objective: String, _ overrides: [String] = []) -> [String] {
+        if objective == "mpm_v2" { return arguments(overrides) }
+        return [
+            "finetune", folder + "/tiny.yaml", "objective=\(objective)", "backbone_mode=scratch", "~tasks",
+            "~model.decoder",
+        ] + overrides
+    }
+
     /// All files of the run with their contents, but the log and the lock.
     func contents() throws -> [String: Data] {
         var result: [String: Data] = [:]
@@ -72,13 +81,13 @@ struct JetTable {
         names = try file.root.dataset("labels").stringsAttribute("names")
     }
 
-    func write(to path: String) throws {
+    func write(to path: String, hasNames: Bool = true) throws {
         let file = try File(creating: path)
         try write("csts", cstsType, [count, constituents, features], csts, to: file.root)
         try write("csts_id", .int32, [count, constituents], identities, to: file.root)
         try write("mask", .boolean, [count, constituents], mask, to: file.root)
         try write("labels", .int64, [labels.count], labels, to: file.root)
-        if missing != "labels" { try file.root.dataset("labels").setAttribute("names", to: names) }
+        if missing != "labels", hasNames { try file.root.dataset("labels").setAttribute("names", to: names) }
         try file.close()
     }
 

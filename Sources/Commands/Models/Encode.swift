@@ -57,7 +57,8 @@ package func encode(
     let model = try communicator.agree { try TrainedBackbone(checkpoint, overrides: overrides) }
     try output.check(on: communicator)
     let options = model.options
-    let dataset = try openTestJets(options, on: communicator)
+    let test = try AppliedJets(testing: options, on: communicator)
+    let dataset = test.dataset
     _ = try ComputeThreads.start(options.threads, on: communicator)
     let chunks = JetChunks(count: dataset.count, size: options.training.microBatchSize, on: communicator)
     let loader = JetLoader(
@@ -70,6 +71,7 @@ package func encode(
         })
     let tokens = constituents + model.registers * dataset.count
     console.say("\(checkpoint): encodings of \(model.width) channels for \(dataset.count) jets")
+    test.report(on: console)
 
     /// Encodes all jets; `store` is called on rank 0 with the encodings of each round. Collective.
     func run(_ store: (Predictions) throws -> Void) throws {

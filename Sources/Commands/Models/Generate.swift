@@ -217,7 +217,9 @@ package func reconstruct(
         return reconstructor
     }
     try output.check(on: communicator)
-    let dataset = try openTestJets(model.options, jets: options.jets, on: communicator)
+    let test = try AppliedJets(testing: model.options, jets: options.jets, on: communicator)
+    let dataset = test.dataset
+    test.report(on: console)
     try communicator.agree {
         guard dataset.count == options.jets else {
             throw KaonError("--jets is \(options.jets), but data.test has only \(plural(dataset.count, "jet"))")

@@ -33,7 +33,7 @@ struct StepCost {
                 shuffle: options.data.shuffle),
             contents: .init(
                 momenta: objective.needsMomenta,
-                classOfLabel: try communicator.agree { try setup.classes?.indices(in: setup.data.train) }))
+                classOfLabel: setup.classes?.indices(in: setup.data.train)))
         let batch = try communicator.agree { try loader.batch(epoch: 0, step: 0) }
         (jets, constituents) = (max(1, batch.count), batch.identities.count)
         jetBytes = 4 * (batch.values.count + constituents)

@@ -12,21 +12,14 @@ package struct JetClasses: Sendable, Equatable {
     package init(_ choice: JetChoice, in dataset: JetDataset) throws {
         guard !dataset.classNames.isEmpty else {
             throw JetError(
-                "\(dataset.paths[0]) does not name its classes: write their names into the attribute 'names' of "
-                    + "/labels")
+                "\(dataset.paths[0]) does not name its classes: list the names of its labels in data.class_names, or "
+                    + "write them into the attribute 'names' of /labels")
         }
         names = choice.classes ?? dataset.classNames
     }
 
-    /// The class of each label of a dataset; −1 for labels of other classes. Throws `JetError` if the dataset lacks a
-    /// class.
-    package func indices(in dataset: JetDataset) throws -> [Int32] {
-        for name in names where !dataset.classNames.contains(name) {
-            throw JetError(
-                "\(dataset.paths[0]) has no class '\(name)': "
-                    + (dataset.classNames.isEmpty
-                        ? "it does not name its classes" : "it has " + dataset.classNames.joined(separator: ", ")))
-        }
-        return dataset.classNames.map { name in Int32(names.firstIndex(of: name) ?? -1) }
+    /// The class of each label of a dataset; −1 for labels of other classes, whose jets must not be in use.
+    package func indices(in dataset: JetDataset) -> [Int32] {
+        dataset.classNames.map { name in Int32(names.firstIndex(of: name) ?? -1) }
     }
 }

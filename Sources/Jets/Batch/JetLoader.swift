@@ -109,7 +109,7 @@ package final class JetLoader: Sendable {
     }
 
     private func constituentLabels(of parts: [Part], tokens: Int) -> [[Int32]] {
-        dataset.constituentLabels.indices.map { index in
+        dataset.reading.constituentLabels.indices.map { index in
             var labels: [Int32] = []
             labels.reserveCapacity(tokens)
             for part in parts {

@@ -4,14 +4,17 @@ import MPI
 package final class JetDataset: Sendable {
     /// The files in the order of the numbering.
     package let paths: [String]
-    /// Constituents of a jet beyond this number are not read.
-    package let maxConstituents: Int
+    /// What is read of every jet.
+    package let reading: JetReading
     /// The numbering of the jets in use and of the blocks that contain them.
     package let numbering: JetNumbering
-    /// The datasets with an integer for each constituent that are read as well, such as `vtx_id`.
-    package let constituentLabels: [String]
     /// The names of the classes by label; empty if the files do not name them.
     package let classNames: [String]
+    /// True if a file does not name its classes, so that their names are those of `reading`.
+    package let hasUnnamedClasses: Bool
+    /// The number of jets that are left out because they are of other classes than the chosen ones; 0 if the choice
+    /// is by number as well.
+    package let otherJets: Int
     /// The ranks that read the dataset.
     package let communicator: Communicator
     private let files: JetFilePool
@@ -32,28 +35,27 @@ package final class JetDataset: Sendable {
     ///     let train = try JetDataset(paths: ["train/*.h5"], choice: JetChoice(classes: ["QCD", "top"]), on: world)
     ///
     /// - Parameters:
+    ///   - reading: what is read of every jet.
     ///   - jets: largest number of jets; the first ones are used.
     ///   - choice: the jets to use.
-    ///   - constituentLabels: datasets with an integer for each constituent that are read as well.
     package init(
-        paths: [String], maxConstituents: Int = 128, jets: Int? = nil, choice: JetChoice = .all,
-        constituentLabels: [String] = [], on communicator: Communicator
+        paths: [String], reading: JetReading = JetReading(), jets: Int? = nil, choice: JetChoice = .all,
+        on communicator: Communicator
     ) throws {
         try communicator.agree {
-            guard maxConstituents > 0 else {
-                throw JetError("max_constituents is \(maxConstituents); it must be at least 1")
+            guard reading.maxConstituents > 0 else {
+                throw JetError("max_constituents is \(reading.maxConstituents); it must be at least 1")
             }
             if let jets, jets <= 0 { throw JetError("the number of jets is \(jets); it must be at least 1") }
         }
-        let list = try JetFileList(
-            paths, maxConstituents: maxConstituents, constituentLabels: constituentLabels, on: communicator)
+        let list = try JetFileList(paths, reading: reading, on: communicator)
         // Its own communicator, because another dataset may be read in another thread.
         let files = JetFilePool(
-            list, maxConstituents: maxConstituents, constituentLabels: constituentLabels,
-            on: communicator.size > 1 ? try Communicator.selfOnly.duplicate() : nil)
+            list, reading: reading, on: communicator.size > 1 ? try Communicator.selfOnly.duplicate() : nil)
         // Fail early if a rank cannot see the files.
         try communicator.agree { _ = try files.file(0) }
 
+        let choice = try communicator.agree { try choice.resolved(for: list.classNames) }
         var left = choice == .all ? jets ?? .max : .max
         let lengths = list.counts.map { count in
             let taken = min(count, left)
@@ -67,11 +69,11 @@ package final class JetDataset: Sendable {
         numbering = JetNumbering(
             layout: layout, selection: jets.flatMap { selection?.prefix($0, of: layout) } ?? selection)
         self.paths = list.paths
-        self.maxConstituents = maxConstituents
-        self.constituentLabels = constituentLabels
+        self.reading = reading
         self.communicator = communicator
         self.files = files
-        classNames = list.classNames
+        otherJets = selection.map { choice.jets == nil && choice.counts.isEmpty ? layout.count - $0.count : 0 } ?? 0
+        (classNames, hasUnnamedClasses) = (list.classNames, list.hasUnnamedClasses)
     }
 
     /// Reads the jets of a block that are in use, independently of other ranks. Throws `HDF5Error`, or `JetError` at
@@ -81,6 +83,29 @@ package final class JetDataset: Sendable {
         let read = try files.file(file).read(rows: rows)
         guard let selection = numbering.selection else { return read }
         return read.selecting(selection.index(ofBlock: block).map { selection.rows(at: $0) } ?? [])
+    }
+
+    /// The number of jets in use of each class, by label; collective. Only labels are read.
+    ///
+    /// Throws `AgreedError` if labels cannot be read or are not those of a class. The files have to name their classes.
+    package func classCounts() throws -> [Int] {
+        var counts = [Int](repeating: 0, count: classNames.count)
+        try communicator.agree {
+            let share = communicator.share(of: numbering.blockCount)
+            // Reading many blocks at once: single reads would be dominated by overhead.
+            let step = numbering.selection == nil ? 256 : 1
+            for index in stride(from: share.lowerBound, to: share.upperBound, by: step) {
+                let first = numbering.block(at: index)
+                let blocks = first..<first + min(step, share.upperBound - index)
+                let labels = try files.labels(ofBlocks: blocks, in: layout)
+                if let selection = numbering.selection {
+                    for row in selection.rows(at: index) { counts[Int(labels[row])] += 1 }
+                } else {
+                    for label in labels { counts[Int(label)] += 1 }
+                }
+            }
+        }
+        return try communicator.allReduce(counts)
     }
 
     /// The file of a jet and the row in it.

@@ -2,6 +2,22 @@ import HDF5
 import MPI
 import System
 
+/// What is read from files of jets.
+package struct JetReading: Sendable, Equatable {
+    /// Constituents of a jet beyond this number are not read.
+    package var maxConstituents: Int
+    /// Datasets with an integer for each constituent that are read as well, such as `vtx_id`.
+    package var constituentLabels: [String]
+    /// The names of the classes by label in files that do not name them (`data.class_names`).
+    package var classNames: [String]
+
+    package init(maxConstituents: Int = 128, constituentLabels: [String] = [], classNames: [String] = []) {
+        self.maxConstituents = maxConstituents
+        self.constituentLabels = constituentLabels
+        self.classNames = classNames
+    }
+}
+
 /// A file of jets of some format.
 ///
 /// A new format is one file with a conforming class, and its entry in `JetFormats.all`.
@@ -13,11 +29,8 @@ package protocol JetFile: AnyObject, Sendable {
 
     /// Checks the structure of an open file. Throws `HDF5Error`, or `JetError` if it does not fit.
     ///
-    /// - Parameters:
-    ///   - path: the path for messages.
-    ///   - maxConstituents: constituents of a jet beyond this number are not read.
-    ///   - constituentLabels: datasets with an integer for each constituent that are read as well.
-    init(path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String]) throws
+    /// - Parameter path: the path for messages.
+    init(path: String, file: consuming File, reading: JetReading) throws
 
     /// The path as given.
     var path: String { get }
@@ -25,8 +38,10 @@ package protocol JetFile: AnyObject, Sendable {
     var count: Int { get }
     /// The number of jets to read at once: a multiple of the chunk length unless chunks are large.
     var blockRows: Int { get }
-    /// The names of the classes by label; empty if the file does not name them.
+    /// The names of the classes by label: those in the file, or else those of `JetReading`; empty if there are none.
     var classNames: [String] { get }
+    /// True if the file itself names its classes.
+    var namesClasses: Bool { get }
     /// The leading dimensions of datasets with a row for each constituent.
     var constituentShape: [Int] { get }
 
@@ -51,19 +66,14 @@ enum JetFormats {
 
 /// Opens a file of any format and checks its structure; collective if a communicator is given.
 ///
-/// - Parameters:
-///   - maxConstituents: constituents of a jet beyond this number are not read.
-///   - constituentLabels: datasets with an integer for each constituent that are read as well.
-///
 /// Throws `HDF5Error` or `AgreedError` if the file cannot be opened, and `JetError` if its structure does not fit.
 package func openJetFile(
-    _ path: String, maxConstituents: Int, constituentLabels: [String] = [], on communicator: Communicator? = nil
+    _ path: String, reading: JetReading, on communicator: Communicator? = nil
 ) throws -> any JetFile {
     // Reads are of whole chunks that are not read again, so a chunk cache would be of no use.
     let file = try File(opening: path, on: communicator, chunkCacheBytes: 128 << 10)
     for format in JetFormats.all where format.matches(file.root) {
-        return try format.init(
-            path: path, file: file, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
+        return try format.init(path: path, file: file, reading: reading)
     }
     unreachable("no format of jets matches \(path)")
 }

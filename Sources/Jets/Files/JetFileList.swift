@@ -9,17 +9,14 @@ struct JetFileList: Sendable {
     /// The number of jets to read at once.
     let blockRows: Int
     let classNames: [String]
+    /// True if a file does not name its classes.
+    let hasUnnamedClasses: Bool
 
     /// Inspects the files that match the patterns on rank 0 and broadcasts the result; collective.
     ///
     /// Throws `AgreedError` if a pattern has no match, or a file cannot be opened or does not fit.
-    init(
-        _ patterns: [String], maxConstituents: Int, constituentLabels: [String] = [],
-        on communicator: Communicator
-    ) throws {
-        let found = try communicator.onRoot {
-            try Self(patterns, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
-        }
+    init(_ patterns: [String], reading: JetReading, on communicator: Communicator) throws {
+        let found = try communicator.onRoot { try Self(patterns, reading: reading) }
         func broadcast(_ texts: [String]?) throws -> [String] {
             // Paths and names contain no zero bytes.
             let text = try communicator.broadcast(texts?.joined(separator: "\0") ?? "")
@@ -28,26 +25,25 @@ struct JetFileList: Sendable {
         paths = try broadcast(found?.paths)
         classNames = try broadcast(found?.classNames)
         counts = try communicator.broadcast(found?.counts ?? [])
-        blockRows = try communicator.broadcast([found?.blockRows ?? 0])[0]
+        let numbers = try communicator.broadcast([found?.blockRows ?? 0, found?.hasUnnamedClasses == true ? 1 : 0])
+        (blockRows, hasUnnamedClasses) = (numbers[0], numbers[1] == 1)
     }
 
     /// Inspects the files that match the patterns.
     ///
     /// Throws `HDF5Error` or `JetError` if a pattern has no match or a file does not fit.
-    init(_ patterns: [String], maxConstituents: Int, constituentLabels: [String] = []) throws {
+    init(_ patterns: [String], reading: JetReading) throws {
         paths = try patterns.flatMap(Self.expand)
         guard !paths.isEmpty else { throw JetError("no file of jets is given; name at least one") }
         var (counts, blockRows, names) = ([Int](), 0, [String]?.none)
+        var hasUnnamedClasses = false
         for path in paths {
-            let file = try openJetFile(
-                path, maxConstituents: maxConstituents, constituentLabels: constituentLabels)
+            let file = try openJetFile(path, reading: reading)
             guard file.classNames == names ?? file.classNames else {
-                throw JetError(
-                    "the classes in \(path) (\(file.classNames.joined(separator: ", "))) are not those in "
-                        + "\(paths[0]) (\(names!.joined(separator: ", "))): write the files with the same "
-                        + "names in the same order")
+                throw Self.otherClasses(path, file.classNames, than: paths[0], names!)
             }
             names = file.classNames
+            hasUnnamedClasses = hasUnnamedClasses || !file.namesClasses
             counts.append(file.count)
             blockRows = max(blockRows, file.blockRows)
         }
@@ -57,7 +53,23 @@ struct JetFileList: Sendable {
         }
         self.counts = counts
         self.blockRows = blockRows
+        self.hasUnnamedClasses = hasUnnamedClasses
         classNames = names ?? []
+    }
+
+    /// The error about files whose classes differ.
+    private static func otherClasses(
+        _ path: String, _ names: [String], than first: String, _ others: [String]
+    ) -> JetError {
+        if names.isEmpty || others.isEmpty {
+            let (named, unnamed) = others.isEmpty ? (path, first) : (first, path)
+            return JetError(
+                "\(named) names its classes (\((names + others).joined(separator: ", "))), but \(unnamed) does not: "
+                    + "list the names of its labels in data.class_names")
+        }
+        return JetError(
+            "the classes in \(path) (\(names.joined(separator: ", "))) are not those in \(first) "
+                + "(\(others.joined(separator: ", "))): write the files with the same names in the same order")
     }
 
     /// The files that a path denotes: itself, all HDF5 files in a folder, or all that match a pattern with `*`, `?` or

@@ -7,18 +7,14 @@ final class JetFilePool: Sendable {
     private static let limit = 32
 
     private let list: JetFileList
-    private let maxConstituents: Int
-    private let constituentLabels: [String]
+    private let reading: JetReading
     /// A communicator of this rank only, for parallel HDF5; nil in a job of one rank, which reads without MPI.
     private let communicator: Communicator?
     private let open = Mutex(LeastRecentlyUsed<any JetFile>(minimum: limit))
 
-    init(
-        _ list: JetFileList, maxConstituents: Int, constituentLabels: [String] = [], on communicator: Communicator?
-    ) {
+    init(_ list: JetFileList, reading: JetReading, on communicator: Communicator?) {
         self.list = list
-        self.maxConstituents = maxConstituents
-        self.constituentLabels = constituentLabels
+        self.reading = reading
         self.communicator = communicator
     }
 
@@ -31,8 +27,7 @@ final class JetFilePool: Sendable {
         let path = list.paths[number]
         let file: any JetFile
         do {
-            file = try openJetFile(
-                path, maxConstituents: maxConstituents, constituentLabels: constituentLabels, on: communicator)
+            file = try openJetFile(path, reading: reading, on: communicator)
         } catch let error as AgreedError {
             // The communicator has one rank, so the other ranks do not have this error.
             throw JetError(error.message)

@@ -2,20 +2,26 @@ import HDF5
 
 /// The dataset `/labels` of a file of jets: the class of each jet, and the names of the classes.
 struct JetLabels: ~Copyable, Sendable {
-    /// The names by label; empty if the file does not name them.
+    /// The names by label: those in the file, or else the given ones; empty if there are none.
     let classNames: [String]
+    /// True if the file names its classes.
+    let areNamed: Bool
     private let path: String
     private let dataset: Dataset
 
     /// Opens the dataset and checks that it has `count` labels, one for each jet in the dataset `other`.
-    init(path: String, root: borrowing Group, count: Int, as other: String) throws {
+    ///
+    /// - Parameter names: the names of the classes if the file does not name them.
+    init(path: String, root: borrowing Group, count: Int, as other: String, names given: [String]) throws {
         let dataset = try root.dataset("labels")
         guard dataset.shape == [count] else {
             throw JetFileRules.misfit(path, dataset, "\([count]) as in \(other)")
         }
         try JetFileRules.require(path, dataset, JetFileRules.integers, "integers")
-        let names = dataset.hasAttribute("names") ? try dataset.stringsAttribute("names") : []
+        let areNamed = dataset.hasAttribute("names")
+        let names = areNamed ? try dataset.stringsAttribute("names") : given
         try Self.check(names, path)
+        self.areNamed = areNamed
         classNames = names
         self.path = path
         self.dataset = dataset
@@ -47,13 +53,16 @@ struct JetLabels: ~Copyable, Sendable {
         let classes = classNames.isEmpty ? 0...Int(Int32.max) : 0...classNames.count - 1
         return try stored.enumerated().map { index, label in
             guard classes.contains(label) else {
+                let (source, remedy) =
+                    areNamed
+                    ? ("the file", "the attribute 'names' of /labels") : ("data.class_names", "data.class_names")
                 let known =
                     classNames.isEmpty
                     ? "classes are numbered from 0"
-                    : "the file names \(classNames.count) classes (\(classNames.joined(separator: ", ")))"
+                    : "\(source) names \(classNames.count) classes (\(classNames.joined(separator: ", ")))"
                 throw JetError(
                     "\(path): /labels, row \(rows.lowerBound + index) is \(label), but \(known): correct the "
-                        + "label or the attribute 'names' of /labels")
+                        + "label or \(classNames.isEmpty ? "the attribute 'names' of /labels" : remedy)")
             }
             return Int32(label)
         }

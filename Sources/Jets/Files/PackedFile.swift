@@ -15,6 +15,7 @@ package final class PackedFile: JetFile {
     package var count: Int { layout.count }
     package var blockRows: Int { layout.blockRows }
     package var classNames: [String] { layout.labels.classNames }
+    package var namesClasses: Bool { layout.labels.areNamed }
     package var constituentShape: [Int] { [layout.constituents] }
 
     private let maxConstituents: Int
@@ -24,12 +25,12 @@ package final class PackedFile: JetFile {
 
     package static func matches(_ root: borrowing Group) -> Bool { root.contains("offsets") }
 
-    package init(path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String]) throws {
-        invariant(maxConstituents > 0, "jets of at most \(maxConstituents) constituents")
+    package init(path: String, file: consuming File, reading: JetReading) throws {
+        invariant(reading.maxConstituents > 0, "jets of at most \(reading.maxConstituents) constituents")
         self.path = path
-        self.maxConstituents = maxConstituents
-        self.constituentLabels = constituentLabels
-        layout = try PackedLayout(path: path, root: file.root)
+        maxConstituents = reading.maxConstituents
+        constituentLabels = reading.constituentLabels
+        layout = try PackedLayout(path: path, root: file.root, reading: reading)
         for name in constituentLabels {
             try JetFileRules.checkConstituentLabels(path, file.root, name, shape: [layout.constituents])
         }

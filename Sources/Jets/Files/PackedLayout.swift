@@ -25,7 +25,7 @@ struct PackedLayout: ~Copyable, Sendable {
 
     /// Opens and checks the datasets, but of the offsets only the first and the last. Throws `JetError` if the file
     /// cannot be used.
-    init(path: String, root: borrowing Group) throws {
+    init(path: String, root: borrowing Group, reading: JetReading) throws {
         for name in PackedFile.datasetNames where !root.contains(name) {
             throw JetError(
                 "dataset /\(name) is missing in \(path); a packed file of jets has /offsets, /csts, /csts_id "
@@ -48,7 +48,7 @@ struct PackedLayout: ~Copyable, Sendable {
         guard identities.shape == [constituents] else {
             throw JetFileRules.misfit(path, identities, "\([constituents]) as in /csts")
         }
-        let labels = try JetLabels(path: path, root: root, count: jets, as: "/offsets")
+        let labels = try JetLabels(path: path, root: root, count: jets, as: "/offsets", names: reading.classNames)
         try JetFileRules.checkJets(path, root, count: jets, as: "/offsets")
         try JetFileRules.require(path, offsets, JetFileRules.integers, "integers")
         try JetFileRules.require(path, features, [.float32, .float64], "floating-point numbers")

@@ -34,7 +34,7 @@ final class PackingSource {
 
     init(_ path: String, maxConstituents: Int, jets: Int) throws {
         self.path = path
-        file = try openJetFile(path, maxConstituents: maxConstituents)
+        file = try openJetFile(path, reading: JetReading(maxConstituents: maxConstituents))
         count = min(file.count, jets)
         raw = try File(opening: path)
         features = PackingColumn(

@@ -15,6 +15,7 @@ package final class PaddedFile: JetFile {
     package var count: Int { layout.count }
     package var blockRows: Int { layout.blockRows }
     package var classNames: [String] { layout.labels.classNames }
+    package var namesClasses: Bool { layout.labels.areNamed }
     package var constituentShape: [Int] { [layout.count, layout.slots] }
 
     /// The number of slots to read.
@@ -25,12 +26,12 @@ package final class PaddedFile: JetFile {
 
     package static func matches(_ root: borrowing Group) -> Bool { true }
 
-    package init(path: String, file: consuming File, maxConstituents: Int, constituentLabels: [String]) throws {
-        invariant(maxConstituents > 0, "jets of at most \(maxConstituents) constituents")
+    package init(path: String, file: consuming File, reading: JetReading) throws {
+        invariant(reading.maxConstituents > 0, "jets of at most \(reading.maxConstituents) constituents")
         self.path = path
-        self.constituentLabels = constituentLabels
-        layout = try PaddedLayout(path: path, root: file.root)
-        slots = min(layout.slots, maxConstituents)
+        constituentLabels = reading.constituentLabels
+        layout = try PaddedLayout(path: path, root: file.root, reading: reading)
+        slots = min(layout.slots, reading.maxConstituents)
         for name in constituentLabels {
             try JetFileRules.checkConstituentLabels(path, file.root, name, shape: [layout.count, layout.slots])
         }

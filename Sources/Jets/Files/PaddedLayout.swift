@@ -24,7 +24,7 @@ struct PaddedLayout: ~Copyable, Sendable {
     }
 
     /// Opens and checks the datasets. Throws `JetError` if the file cannot be used.
-    init(path: String, root: borrowing Group) throws {
+    init(path: String, root: borrowing Group, reading: JetReading) throws {
         for name in PaddedFile.datasetNames where !root.contains(name) {
             throw JetError(
                 "dataset /\(name) is missing in \(path); a file of jets has /csts, /csts_id, /mask and "
@@ -54,7 +54,7 @@ struct PaddedLayout: ~Copyable, Sendable {
         guard mask.shape == [shape[0], shape[1]] else {
             throw JetFileRules.misfit(path, mask, "\([shape[0], shape[1]]) as in /csts")
         }
-        let labels = try JetLabels(path: path, root: root, count: shape[0], as: "/csts")
+        let labels = try JetLabels(path: path, root: root, count: shape[0], as: "/csts", names: reading.classNames)
         try JetFileRules.checkJets(path, root, count: shape[0], as: "/csts")
         try JetFileRules.require(path, features, [.float32, .float64], "floating-point numbers")
         try JetFileRules.require(path, identities, JetFileRules.integers, "integers")

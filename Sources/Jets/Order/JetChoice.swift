@@ -18,6 +18,21 @@ package struct JetChoice: Sendable, Equatable {
     package var counts: [String: Int]
     /// The seed of the random choice.
     package var seed: UInt64
+    /// The key that names each class, for messages; `data.classes` for those that are missing here.
+    package var keys: [String: String] = [:]
+    /// The end of the message about a class that the files lack.
+    package var advice = ""
+    /// True to use all jets of a class that has fewer than its share of `jets`.
+    package var acceptsFewer = false
+    /// True to use all jets, without a selection, of files that have no other classes.
+    package var omitsTrivialSelection = false
+
+    /// The same classes, without a number of jets.
+    package var classesOnly: JetChoice {
+        var choice = JetChoice(classes: classes)
+        (choice.keys, choice.advice) = (keys, advice)
+        return choice
+    }
 
     package init(
         classes: [String]? = nil, jets: Int? = nil, counts: [String: Int] = [:], seed: UInt64 = 0
@@ -49,19 +64,35 @@ package struct JetChoice: Sendable, Equatable {
     /// The labels of the chosen classes. Throws `JetError` if the files do not have them.
     private func labels(of names: [String]) throws -> [Int32] {
         guard !names.isEmpty else {
+            let keys = Set(self.keys.values).sorted().joined(separator: " and ")
             throw JetError(
-                "data.classes and data.jets need the names of the classes, which the files lack: write them into the "
-                    + "attribute 'names' of /labels")
+                (keys.isEmpty
+                    ? "data.classes and data.jets need the names of the classes, which the files lack"
+                    : "\(keys): the files do not name their classes")
+                    + ": list the names of their labels in data.class_names, or write them into the attribute "
+                    + "'names' of /labels")
         }
         return try (classes ?? names).map { name in
             guard let label = names.firstIndex(of: name) else {
                 throw JetError(
-                    "data.classes: there is no class '\(name)' in the files; they have "
-                        + names.joined(separator: ", "))
+                    "\(key(of: name)): there is no class '\(name)' in the files; they have "
+                        + names.joined(separator: ", ")
+                        + (advice.isEmpty ? suggestion(for: name, among: names) : advice))
             }
             return Int32(label)
         }
     }
+
+    /// The choice for files with some classes: all jets if these are the chosen classes and that is permitted.
+    ///
+    /// Throws `JetError` if the files lack a class.
+    func resolved(for classNames: [String]) throws -> JetChoice {
+        guard omitsTrivialSelection, let classes, jets == nil, counts.isEmpty else { return self }
+        _ = try labels(of: classNames)
+        return Set(classes).isSuperset(of: classNames) ? .all : self
+    }
+
+    private func key(of name: String) -> String { keys[name] ?? "data.classes" }
 
     /// More jets than any files have; small enough that sums over classes do not overflow.
     private static let unbounded = Int.max >> 16
@@ -78,7 +109,14 @@ package struct JetChoice: Sendable, Equatable {
         guard classes != nil || jets != nil else { return nil }
         let chosen = try communicator.agree { try self.labels(of: classNames) }
         guard jets != nil || !counts.isEmpty else {
-            return try Self.all(of: Set(chosen), in: layout, on: communicator, reading: labels)
+            let selection = try Self.all(of: Set(chosen), in: layout, on: communicator, reading: labels)
+            try communicator.agree {
+                guard selection.count == 0 else { return }
+                let keys = Set((classes ?? []).map(key)).sorted().joined(separator: " and ")
+                throw JetError(
+                    "\(keys): the files have no jet of the classes \((classes ?? []).joined(separator: ", "))")
+            }
+            return selection
         }
         var sample = StratifiedSample(
             quotas: Dictionary(
@@ -106,13 +144,14 @@ package struct JetChoice: Sendable, Equatable {
             round = min(2 * round, max(1024, communicator.size))
         }
         try communicator.agree {
+            guard !acceptsFewer else { return }
             for label in chosen where sample.missing[label]! > 0 && sample.quotas[label] != Self.unbounded {
                 let (required, found) = (sample.quotas[label]!, sample.quotas[label]! - sample.missing[label]!)
-                let (source, advice) =
-                    jets == nil ? ("the objective", "use fewer") : ("data.jets", "lower data.jets")
+                let name = classNames[Int(label)]
+                let source = jets == nil ? key(of: name) + "_jets" : "data.jets"
                 throw JetError(
-                    "\(source) requires \(required) jets of class '\(classNames[Int(label)])', but the files have "
-                        + "\(found): \(advice), or leave the class out of data.classes")
+                    "\(source) requires \(required) jets of class '\(name)', but the files have "
+                        + "\(found): lower \(source), or leave the class out of \(key(of: name))")
             }
         }
         return sample.selection
@@ -147,9 +186,6 @@ package struct JetChoice: Sendable, Equatable {
         }
         blocks = try communicator.allGather(blocks).flatMap { $0 }
         bits = try communicator.allGather(bits).flatMap { $0 }
-        try communicator.agree {
-            if blocks.isEmpty { throw JetError("data.classes: the files have no jet of these classes") }
-        }
         return JetSelection(blocks: blocks, bits: bits, of: layout)
     }
 }

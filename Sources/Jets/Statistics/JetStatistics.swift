@@ -76,8 +76,8 @@ package struct JetStatistics: Sendable, Codable {
     ///
     /// Throws `HDF5Error`, or `JetError` at values that cannot be used.
     package init(_ patterns: [String], sample: Int = 50_000, seed: UInt64 = 0) throws {
-        let list = try JetFileList(patterns, maxConstituents: .max)
-        let pool = JetFilePool(list, maxConstituents: .max, on: nil)
+        let list = try JetFileList(patterns, reading: JetReading(maxConstituents: .max))
+        let pool = JetFilePool(list, reading: JetReading(maxConstituents: .max), on: nil)
         let layout = BlockLayout(fileLengths: list.counts, blockRows: list.blockRows)
         var sequence = RandomSequence(RandomKey(seed: seed, stream: .fit))
         let order = Permutation(count: layout.blockCount, key: sequence.next())

@@ -48,7 +48,10 @@ package final class WeaklySupervised: DownstreamTask {
             }
             share(backgroundJets, among: background)
             share(signalJets, among: signal)
-            return JetChoice(classes: background + signal, counts: counts, seed: seed)
+            var choice = JetChoice(classes: background + signal, counts: counts, seed: seed)
+            for name in background { choice.keys[name] = "cwola.background" }
+            for name in signal { choice.keys[name] = "cwola.signal" }
+            return choice
         }
     }
 

@@ -9,6 +9,8 @@ extension RunOptions {
         package var test: [String]
         package var features: JetFeatures
         package var maxConstituents: Int
+        /// Names of the classes by label in files that do not name them; empty if none are given.
+        package var classNames: [String]
         /// Selection of the training jets. For the other files, only its classes apply.
         package var choice: JetChoice
         package var shuffle: Bool
@@ -30,6 +32,15 @@ extension RunOptions.Data {
         maxConstituents = try section.int(
             "max_constituents", default: pretrained?.maxConstituents ?? 128, in: 1...4096, .inherited,
             help: "maximum number of constituents of a jet; those with the lowest pT are dropped")
+        classNames =
+            try section.optionalStrings(
+                "class_names", help: "names of the classes, in the order of their labels, for files without them") ?? []
+        for (label, name) in classNames.enumerated() {
+            guard !name.isEmpty else { throw section.error("class_names", "the name of class \(label) is empty") }
+            if classNames[..<label].contains(name) {
+                throw section.error("class_names", "the class '\(name)' is named twice")
+            }
+        }
         choice = try JetChoice(from: section, seed: seed)
         shuffle = try section.bool("shuffle", default: true, help: "shuffle the training jets")
     }

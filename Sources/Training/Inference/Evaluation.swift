@@ -17,11 +17,11 @@ import System
 @discardableResult
 package func evaluate(_ model: TrainedModel, output: String, in context: RunContext) throws -> RunOutcome {
     let (options, console, communicator) = (model.options, context.console, context.communicator)
-    let dataset = try openTestJets(
-        options, classes: model.fitted.classes?.names, constituentLabels: options.objective.constituentLabels,
-        on: communicator)
-    let loader = try communicator.agree { try model.loader(dataset) }
+    let test = try AppliedJets(testing: options, .init(options, model.fitted.classes), on: communicator)
+    let dataset = test.dataset
+    let loader = model.loader(dataset)
     console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
+    test.report(on: console)
 
     // An evaluation runs on any number of ranks; where the virtual shards allow it, it has the bits of a validation.
     let shards = options.parallel.shards.flatMap { $0.isMultiple(of: communicator.size) ? $0 : nil }

@@ -22,11 +22,11 @@ package struct TrainedModel {
     }
 
     /// A loader of jets in the order of the files.
-    func loader(_ dataset: JetDataset) throws -> JetLoader {
+    func loader(_ dataset: JetDataset) -> JetLoader {
         JetLoader(
             dataset: dataset, preprocessing: fitted.preprocessing,
             order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: false),
             contents: .init(
-                momenta: objective.needsMomenta, classOfLabel: try fitted.classes?.indices(in: dataset)))
+                momenta: objective.needsMomenta, classOfLabel: fitted.classes?.indices(in: dataset)))
     }
 }

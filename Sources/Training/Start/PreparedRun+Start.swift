@@ -128,7 +128,7 @@ extension PreparedRun {
         let loader = JetLoader(
             dataset: train, preprocessing: preprocessing,
             order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle),
-            contents: .init(classOfLabel: try communicator.agree { try setup.classes?.indices(in: train) }))
+            contents: .init(classOfLabel: setup.classes?.indices(in: train)))
         context.progress.enter(.startUp)
         try objective.fit(to: loader, on: communicator) { console.say($0) }
         context.progress.enter(.startUp)

@@ -1,46 +1,173 @@
 import Jets
 import MPI
+import Objectives
 import Runs
 import System
 
-/// The jets of a run: those of `data.train`, and of `data.validation` if given.
+/// The jets of a run: those of `data.train`, of `data.validation`, and of `data.test` for the evaluation at its end.
 package struct RunData {
     package let train: JetDataset
+    /// Nil without validation files.
     package let validation: JetDataset?
+    /// Nil if the run does not end with an evaluation.
+    package let test: JetDataset?
+    /// The classes that the objective learns; nil if it learns none.
+    package let classes: JetClasses?
+    /// Sentences for the start-up report: jets that the configuration leaves out.
+    package let remarks: [String]
+    /// Warnings: jets that are left out without a choice, and classes without jets.
+    package let warnings: [String]
 
-    /// Opens the files; collective. Throws `AgreedError` if they cannot be used.
+    /// The largest number of training labels that a rank reads at the start to check them.
+    private static let labelsPerRank = 10_000_000
+
+    /// Opens the files and checks their classes; collective. Throws `AgreedError` if they cannot be used.
     package init(_ options: RunOptions, on communicator: Communicator) throws {
-        let labels = options.objective.constituentLabels
-        train = try JetDataset(
-            paths: options.data.train, maxConstituents: options.data.maxConstituents, choice: options.choice,
-            constituentLabels: labels, on: communicator)
-        validation =
-            options.data.validation.isEmpty
-            ? nil
-            : try JetDataset(
-                paths: options.data.validation, maxConstituents: options.data.maxConstituents,
-                jets: options.training.validationJets, choice: JetChoice(classes: options.choice.classes),
-                constituentLabels: labels, on: communicator)
+        let train = try JetDataset(
+            paths: options.data.train, reading: options.reading, choice: options.choice, on: communicator)
+        let classes =
+            options.objective.needsClasses
+            ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
+        var (remarks, warnings): ([String], [String]) = ([], [])
+        // A selection has read its labels already.
+        if let classes, train.numbering.selection == nil, train.count <= Self.labelsPerRank * communicator.size {
+            let missing = try train.missing(classes.names)
+            if let warning = AppliedJets.warning(aboutMissing: missing, in: "data.train") { warnings.append(warning) }
+        }
+        func open(_ paths: [String], _ key: String, jets: Int? = nil) throws -> JetDataset? {
+            guard !paths.isEmpty else { return nil }
+            let targets = AppliedJets.Targets(options, classes)
+            let jets = try AppliedJets(paths, key: key, jets: jets, targets, options, on: communicator)
+            remarks += jets.remarks
+            warnings += jets.warnings
+            return jets.dataset
+        }
+        validation = try open(options.data.validation, "data.validation", jets: options.training.validationJets)
+        test = try open(options.run.evaluated == .never ? [] : options.data.test, "data.test")
+        let opened = [train, validation, test].compactMap { $0 }
+        if !options.data.classNames.isEmpty, !opened.contains(where: \.hasUnnamedClasses) {
+            warnings.append("data.class_names has no effect: all files name their classes")
+        }
+        (self.train, self.classes, self.remarks, self.warnings) = (train, classes, remarks, warnings)
     }
 }
 
-/// Opens the files of `data.test`; collective. Throws `AgreedError` if there are none or they cannot be used.
-///
-/// - Parameters:
-///   - jets: maximum number of jets; nil for all.
-///   - classes: names of the classes to use; nil for those of the configuration.
-///   - constituentLabels: datasets with a label for each constituent to read besides the features.
-package func openTestJets(
-    _ options: RunOptions, jets: Int? = nil, classes: [String]? = nil, constituentLabels: [String] = [],
-    on communicator: Communicator
-) throws -> JetDataset {
-    try communicator.agree {
-        guard !options.data.test.isEmpty else {
-            throw KaonError("no test data are given; add data.test=[test.h5]")
+/// Jets to which a model is applied without training it: those of a validation or a test.
+package struct AppliedJets {
+    /// What a model predicts for jets, to be compared with the truth in the files.
+    package struct Targets {
+        /// Nil if no classes are predicted.
+        var classes: JetClasses?
+        var constituentLabels: [String] = []
+
+        /// No predictions: the truth is not read.
+        package init() {}
+
+        /// The targets of a configuration.
+        package init(_ options: RunOptions, _ classes: JetClasses?) {
+            (self.classes, constituentLabels) = (classes, options.objective.constituentLabels)
         }
     }
-    return try JetDataset(
-        paths: options.data.test, maxConstituents: options.data.maxConstituents, jets: jets,
-        choice: JetChoice(classes: classes ?? options.choice.classes), constituentLabels: constituentLabels,
-        on: communicator)
+
+    package let dataset: JetDataset
+    /// Sentences about jets that the configuration leaves out.
+    package let remarks: [String]
+    /// Warnings: jets that are left out without a choice, and classes without jets.
+    package let warnings: [String]
+
+    /// Opens files; collective. Jets of classes that the model does not know are left out. Throws `AgreedError` if the
+    /// files cannot be used or lack a class of the model.
+    ///
+    /// - Parameters:
+    ///   - key: the key of the paths, for messages.
+    ///   - jets: maximum number of jets; nil for all.
+    package init(
+        _ paths: [String], key: String, jets: Int? = nil, _ targets: Targets, _ options: RunOptions,
+        on communicator: Communicator
+    ) throws {
+        var choice = options.choice.classesOnly
+        if let classes = targets.classes {
+            try communicator.agree { try Self.check(choice, classes) }
+            choice.classes = choice.classes ?? classes.names
+            for name in classes.names { choice.keys[name] = key }
+            choice.advice = "; the model has the classes \(classes.names.joined(separator: ", "))"
+            choice.omitsTrivialSelection = true
+        }
+        var reading = options.reading
+        reading.constituentLabels = targets.constituentLabels
+        var dataset = try JetDataset(paths: paths, reading: reading, jets: jets, choice: choice, on: communicator)
+        var (remarks, warnings): ([String], [String]) = ([], [])
+        if dataset.otherJets > 0 {
+            let others = dataset.classNames.filter { choice.classes?.contains($0) == false }
+            let sentence =
+                "\(key): \(plural(dataset.otherJets, "jet")) of other classes (\(others.joined(separator: ", "))) "
+                + "\(dataset.otherJets == 1 ? "is" : "are") left out"
+            if options.choice.classes == nil { warnings.append(sentence) } else { remarks.append(sentence) }
+        }
+        if targets.classes != nil {
+            var missing = try dataset.missing(choice.classes!)
+            if let jets, !missing.isEmpty, dataset.layout.count >= jets {
+                // Files of one class each: the first jets are not those of all classes.
+                choice.jets = jets
+                choice.acceptsFewer = true
+                dataset = try JetDataset(paths: paths, reading: reading, choice: choice, on: communicator)
+                missing = try dataset.missing(choice.classes!)
+                warnings.append(
+                    "the first \(jets) jets of \(key) are not of all classes: \(dataset.count) are chosen evenly from "
+                        + "the classes instead")
+            }
+            if let warning = Self.warning(aboutMissing: missing, in: key) { warnings.append(warning) }
+        }
+        (self.dataset, self.remarks, self.warnings) = (dataset, remarks, warnings)
+    }
+
+    /// Prints the sentences and warnings.
+    package func report(on console: Console) {
+        remarks.forEach { console.say($0) }
+        warnings.forEach(console.warn)
+    }
+
+    /// The warning about classes without jets; nil if there are none.
+    static func warning(aboutMissing classes: [String], in key: String) -> String? {
+        guard !classes.isEmpty else { return nil }
+        return "\(key): there are no jets of the \(classes.count == 1 ? "class" : "classes") "
+            + classes.joined(separator: ", ")
+    }
+
+    /// Throws `KaonError` if a class is chosen that the model does not know.
+    private static func check(_ choice: JetChoice, _ classes: JetClasses) throws {
+        guard let name = choice.classes?.first(where: { !classes.names.contains($0) }) else { return }
+        throw KaonError(
+            "data.classes: the model has no class '\(name)'; it has \(classes.names.joined(separator: ", "))")
+    }
+
+    /// Opens the files of `data.test`; collective. Throws `AgreedError` if there are none or they cannot be used.
+    package init(
+        testing options: RunOptions, jets: Int? = nil, _ targets: Targets = Targets(), on communicator: Communicator
+    ) throws {
+        try communicator.agree {
+            guard !options.data.test.isEmpty else {
+                throw KaonError("no test data are given; add data.test=[test.h5]")
+            }
+        }
+        try self.init(
+            options.data.test, key: "data.test", jets: jets, targets, options, on: communicator)
+    }
+}
+
+extension JetDataset {
+    /// The classes without a jet in use; collective. Throws as `classCounts`.
+    func missing(_ classes: [String]) throws -> [String] {
+        let counts = try classCounts()
+        return classes.filter { counts[classNames.firstIndex(of: $0)!] == 0 }
+    }
+}
+
+extension RunOptions {
+    /// What is read of every jet.
+    package var reading: JetReading {
+        JetReading(
+            maxConstituents: data.maxConstituents, constituentLabels: objective.constituentLabels,
+            classNames: data.classNames)
+    }
 }

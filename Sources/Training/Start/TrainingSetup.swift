@@ -13,7 +13,7 @@ package struct TrainingSetup {
     package let options: RunOptions
     package let data: RunData
     /// The classes that the objective learns; nil if it learns none.
-    package let classes: JetClasses?
+    package var classes: JetClasses? { data.classes }
     /// The model, with initial weights.
     package let objective: any Objective
     package let sharding: Sharding
@@ -30,23 +30,20 @@ package struct TrainingSetup {
         (self.options, self.data, self.sharding) = (options, data, sharding)
         threads = try ComputeThreads.start(options.threads, on: communicator)
         precision = try options.parallel.precision.precision(on: communicator, console: context.console)
-        classes =
-            options.objective.needsClasses
-            ? try communicator.agree { try JetClasses(options.choice, in: data.train) } : nil
-        objective = options.makeObjective(classes: classes)
+        objective = options.makeObjective(classes: data.classes)
     }
 
-    /// A loader of batches of the configured size; collective.
+    /// A loader of batches of the configured size.
     package func loader(
-        _ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool, on communicator: Communicator
-    ) throws -> JetLoader {
+        _ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool
+    ) -> JetLoader {
         JetLoader(
             dataset: dataset, preprocessing: preprocessing,
             order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: shuffle),
             contents: .init(
                 momenta: objective.needsMomenta,
                 noiseEpoch: options.objective.fineTuning?.keepsEncodings == true ? 0 : nil,
-                classOfLabel: try communicator.agree { try classes?.indices(in: dataset) }))
+                classOfLabel: classes?.indices(in: dataset)))
     }
 
     /// The preprocessing of the checkpoint that the run builds on, whose backbone state the objective takes over; nil
@@ -64,6 +61,7 @@ package struct TrainingSetup {
     package func report(in context: RunContext) throws {
         let (communicator, console) = (context.communicator, context.console)
         let (train, validation) = (data.train, data.validation)
+        let test = data.test.map { ", \($0.count) test jets" } ?? ""
         let hosts = Set(try communicator.allGather(MPIEnvironment.processorName)).sorted()
         let terms = objective.terms.filter { $0.weight > 0 }.map { "\($0.weight) × \($0.name)" }
         console.say(
@@ -75,7 +73,7 @@ package struct TrainingSetup {
             model: \(options.objective.name.rawValue), \(objective.parameters.count) parameters; \
             terms: \(terms.joined(separator: ", "))
             data: \(train.count) training jets in \(plural(train.paths.count, "file")), \
-            \(validation?.count ?? 0) validation jets; \(train.classNames.count) classes
+            \(validation?.count ?? 0) validation jets\(test); \(classes?.count ?? train.classNames.count) classes
             run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
             """)
         var warnings = RankPlacement.warnings(try RankPlacement.all(threads: threads, on: communicator))
@@ -85,11 +83,14 @@ package struct TrainingSetup {
         if communicator.rank == 0, let warning = EnvironmentWarnings.locks(of: options.run.directory) {
             warnings.append(warning)
         }
-        if let validation, validation.classNames != train.classNames {
+        for (dataset, name) in [(validation, "validation"), (data.test, "test")] {
+            guard classes == nil, let dataset, dataset.classNames != train.classNames else { continue }
             warnings.append(
-                "the validation files have the classes \(validation.classNames.joined(separator: ", ")), "
+                "the \(name) files have the classes \(dataset.classNames.joined(separator: ", ")), "
                     + "the training files \(train.classNames.joined(separator: ", "))")
         }
+        data.remarks.forEach { console.say($0) }
+        warnings += data.warnings
         warnings.forEach(console.warn)
     }
 }

@@ -9,9 +9,10 @@ import Testing
     /// Reading part of a file, or fewer constituents, gives the same integers as reading all of it.
     @Test(arguments: [15, 4]) func bothLayoutsAgree(maxConstituents: Int) throws {
         let packed = try openJetFile(
-            sample("btag"), maxConstituents: maxConstituents, constituentLabels: names)
+            sample("btag"), reading: JetReading(maxConstituents: maxConstituents, constituentLabels: names))
         let block = try packed.read(rows: 10..<60)
-        let whole = try openJetFile(sample("btag"), maxConstituents: 15, constituentLabels: names).read(rows: 0..<100)
+        let whole = try openJetFile(sample("btag"), reading: JetReading(maxConstituents: 15, constituentLabels: names))
+            .read(rows: 0..<100)
         #expect(block.constituentLabels.count == 2)
         for (index, labels) in block.constituentLabels.enumerated() {
             #expect(labels.count == block.identities.count)
@@ -29,11 +30,14 @@ import Testing
 
     @Test func aMissingDatasetIsNamed() throws {
         let text = failure {
-            _ = try openJetFile(sample("val"), maxConstituents: 10, constituentLabels: ["vtx_id"])
+            _ = try openJetFile(sample("val"), reading: JetReading(maxConstituents: 10, constituentLabels: ["vtx_id"]))
         }
         #expect(text.contains("has no dataset 'vtx_id'") && text.contains("val.h5"), "\(text)")
         #expect(
-            failure { _ = try openJetFile(sample("btag"), maxConstituents: 10, constituentLabels: ["csts"]) }
-                .contains("/csts"))
+            failure {
+                _ = try openJetFile(
+                    sample("btag"), reading: JetReading(maxConstituents: 10, constituentLabels: ["csts"]))
+            }
+            .contains("/csts"))
     }
 }

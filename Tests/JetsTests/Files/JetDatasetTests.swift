@@ -9,7 +9,7 @@ import Testing
             let b = a.replacing("a.h5", with: "b.h5")
             try JetFixture(jets: 25).write(to: a)
             try JetFixture(jets: 14, slots: 3).write(to: b)
-            let dataset = try JetDataset(paths: [a, b, a], maxConstituents: 5, on: alone)
+            let dataset = try JetDataset(paths: [a, b, a], reading: JetReading(maxConstituents: 5), on: alone)
             #expect(dataset.count == 64 && dataset.classNames == ["QCD", "top", "W"])
             var labels: [Int32] = []
             for block in 0..<dataset.blockCount {
@@ -61,7 +61,7 @@ import Testing
         #expect(
             failure { _ = try JetDataset(paths: [sample("val")], jets: 0, on: alone) }.contains("at least 1"))
         #expect(
-            failure { _ = try JetDataset(paths: [sample("val")], maxConstituents: 0, on: alone) }
+            failure { _ = try JetDataset(paths: [sample("val")], reading: JetReading(maxConstituents: 0), on: alone) }
                 .contains("max_constituents is 0"))
     }
 }

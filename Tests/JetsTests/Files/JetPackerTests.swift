@@ -39,10 +39,10 @@ import Testing
             #expect(summary.jets == 2345 && summary.constituents == fixture.mask.count { $0 != 0 })
             #expect(try pack([packed], to: again) == summary)
 
-            let padded = try openJetFile(source, maxConstituents: 128)
+            let padded = try openJetFile(source, reading: JetReading(maxConstituents: 128))
             let slots = fixture.mask.indices.filter { fixture.mask[$0] != 0 }
             for path in [packed, again] {
-                let file = try openJetFile(path, maxConstituents: 128)
+                let file = try openJetFile(path, reading: JetReading(maxConstituents: 128))
                 #expect(file is PackedFile && file.classNames == padded.classNames)
                 let (a, b) = (try padded.read(rows: 0..<2345), try file.read(rows: 0..<2345))
                 #expect(a.offsets == b.offsets && a.values == b.values)
@@ -76,7 +76,7 @@ import Testing
             try JetFixture(jets: 14).writePacked(to: folder + "/b.h5")
             let output = folder + "/out"
             #expect(try pack([folder], to: output).jets == 44)
-            let labels = try openJetFile(output, maxConstituents: 6).labels(rows: 0..<44)
+            let labels = try openJetFile(output, reading: JetReading(maxConstituents: 6)).labels(rows: 0..<44)
             #expect(labels == [30, 14].flatMap { (0..<$0).map { Int32($0 % 3) } })
         }
     }

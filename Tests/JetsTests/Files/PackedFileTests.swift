@@ -12,8 +12,8 @@ import Testing
             try fixture.write(to: folder + "/padded.h5")
             try fixture.writePacked(to: folder + "/packed.h5")
             return try body(
-                openJetFile(folder + "/padded.h5", maxConstituents: maxConstituents),
-                openJetFile(folder + "/packed.h5", maxConstituents: maxConstituents))
+                openJetFile(folder + "/padded.h5", reading: JetReading(maxConstituents: maxConstituents)),
+                openJetFile(folder + "/packed.h5", reading: JetReading(maxConstituents: maxConstituents)))
         }
     }
 
@@ -41,7 +41,8 @@ import Testing
             try fixture.writePacked(to: folder + "/packed.h5")
             let loaders = try ["padded", "packed"].map { name in
                 JetLoader(
-                    dataset: try JetDataset(paths: ["\(folder)/\(name).h5"], maxConstituents: 4, on: alone),
+                    dataset: try JetDataset(
+                        paths: ["\(folder)/\(name).h5"], reading: JetReading(maxConstituents: 4), on: alone),
                     preprocessing: try QuantilePreprocessingTests.even(), order: .init(batchSize: 70, seed: 2))
             }
             for step in 0..<loaders[0].stepsPerEpoch {
@@ -58,7 +59,9 @@ import Testing
 
     private func fault(
         offsets: [Int]? = nil, _ change: (inout JetFixture) -> Void = { _ in },
-        _ work: (String) throws -> Void = { _ = try openJetFile($0, maxConstituents: 6).read(rows: 10..<30) }
+        _ work: (String) throws -> Void = {
+            _ = try openJetFile($0, reading: JetReading(maxConstituents: 6)).read(rows: 10..<30)
+        }
     ) throws -> String {
         var fixture = JetFixture(jets: 30)
         change(&fixture)
@@ -110,7 +113,7 @@ import Testing
             try fault { $0.labels[29] = 3 }.hasPrefix("train.h5: /labels, row 29 is 3, but the file names"))
         // Constituents beyond the maximum are not checked.
         let cut = try fault({ $0.features[(26 * 6 + 2) * 7] = .nan }) {
-            _ = try openJetFile($0, maxConstituents: 2).read(rows: 10..<30)
+            _ = try openJetFile($0, reading: JetReading(maxConstituents: 2)).read(rows: 10..<30)
         }
         #expect(cut == "")
     }
@@ -120,7 +123,7 @@ import Testing
             let file = try File(opening: path, .readWrite)
             _ = try file.root.createDataset(name, of: type, shape: shape)
             try file.close()
-            _ = try openJetFile(path, maxConstituents: 6)
+            _ = try openJetFile(path, reading: JetReading(maxConstituents: 6))
         }
     }
 

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct PaddedFileTests {
     @Test func packsTheSampleFile() throws {
-        let file = try openJetFile(sample("val"), maxConstituents: 128)
+        let file = try openJetFile(sample("val"), reading: JetReading(maxConstituents: 128))
         #expect(file.count == 1000 && file.classNames.count == 10 && file.classNames[0] == "QCD")
         #expect(file.blockRows % 120 == 0)
         let rows = 117..<263
@@ -31,14 +31,14 @@ import Testing
         let fixture = JetFixture(jets: 20)
         try withScratchFile { path in
             try fixture.write(to: path)
-            let block = try openJetFile(path, maxConstituents: 4).read(rows: 0..<20)
+            let block = try openJetFile(path, reading: JetReading(maxConstituents: 4)).read(rows: 0..<20)
             // Jet j has j mod 7 constituents, jet 0 none; their first features count from 100 j.
             for jet in 0..<20 {
                 let tokens = block.offsets[jet]
                 let first = tokens.map { Int(block.values[$0 * 7]) }
                 #expect(first == (0..<min(jet % 7, 4)).map { jet * 100 + $0 })
             }
-            let whole = try openJetFile(path, maxConstituents: 4000)
+            let whole = try openJetFile(path, reading: JetReading(maxConstituents: 4000))
             #expect(try whole.read(rows: 6..<7).offsets.values == [0, 6])
             #expect(whole.count == 20)
         }
@@ -50,7 +50,7 @@ import Testing
         fixture.mask[6 * 6 + 4] = 0
         try withScratchFile { path in
             try fixture.write(to: path)
-            let block = try openJetFile(path, maxConstituents: 6).read(rows: 5..<7)
+            let block = try openJetFile(path, reading: JetReading(maxConstituents: 6)).read(rows: 5..<7)
             #expect(block.offsets.values == [0, 5, 9])
             #expect((5..<9).map { block.values[$0 * 7] } == [600, 602, 603, 605])
         }
@@ -62,7 +62,7 @@ import Testing
         fixture.featureNames = JetFeatures.allNames
         try withScratchFile { path in
             try fixture.write(to: path)
-            let file = try openJetFile(path, maxConstituents: 6)
+            let file = try openJetFile(path, reading: JetReading(maxConstituents: 6))
             #expect(file.classNames.isEmpty)
             #expect(try file.read(rows: 0..<7).labels == [0, 1, 2, 0, 1, 2, 0])
         }
@@ -77,11 +77,11 @@ import Testing
     // MARK: Faults
 
     private func opening(_ change: (inout JetFixture) -> Void) throws -> String {
-        try faults(change) { _ = try openJetFile($0, maxConstituents: 6) }
+        try faults(change) { _ = try openJetFile($0, reading: JetReading(maxConstituents: 6)) }
     }
 
     private func reading(_ change: (inout JetFixture) -> Void) throws -> String {
-        try faults(change) { _ = try openJetFile($0, maxConstituents: 6).read(rows: 10..<30) }
+        try faults(change) { _ = try openJetFile($0, reading: JetReading(maxConstituents: 6)).read(rows: 10..<30) }
     }
 
     /// The error about a changed file, with the path shortened to its name.
@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test func missingFile() {
-        let message = failure { _ = try openJetFile("/nowhere/train.h5", maxConstituents: 6) }
+        let message = failure { _ = try openJetFile("/nowhere/train.h5", reading: JetReading(maxConstituents: 6)) }
         #expect(message.contains("/nowhere/train.h5") && message.contains("no such file"))
     }
 
@@ -116,7 +116,7 @@ import Testing
             let file = try File(opening: path, .readWrite)
             _ = try file.root.createDataset(name, of: type, shape: shape)
             try file.close()
-            return failure { _ = try openJetFile(path, maxConstituents: 6) }
+            return failure { _ = try openJetFile(path, reading: JetReading(maxConstituents: 6)) }
                 .replacing(path, with: "train.h5")
         }
     }

@@ -9,7 +9,7 @@ import Testing
         #expect(statistics.classes.map(\.jets) == [Int](repeating: 100, count: 10))
         #expect(statistics.classes[0].name == "QCD")
 
-        let file = try openJetFile(sample("val"), maxConstituents: 128)
+        let file = try openJetFile(sample("val"), reading: JetReading(maxConstituents: 128))
         let block = try file.read(rows: 0..<1000)
         let counts = (0..<1000).map { Double(block.offsets[$0].count) }
         #expect(abs(statistics.multiplicity.mean - counts.reduce(0, +) / 1000) < 1e-9)

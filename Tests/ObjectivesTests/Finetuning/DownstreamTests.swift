@@ -25,14 +25,15 @@ import Testing
     private func batch(_ options: DownstreamOptions, names: [String]) throws -> (batch: JetBatch, loader: JetLoader) {
         let tracks = names.contains("light")
         let dataset = try JetDataset(
-            paths: [sample(tracks ? "btag" : "val")], maxConstituents: 20,
-            choice: JetChoice(classes: tracks ? nil : names),
-            constituentLabels: tracks ? ["vtx_id", "track_type"] : [], on: alone)
+            paths: [sample(tracks ? "btag" : "val")],
+            reading: JetReading(
+                maxConstituents: 20, constituentLabels: tracks ? ["vtx_id", "track_type"] : []),
+            choice: JetChoice(classes: tracks ? nil : names), on: alone)
         let loader = JetLoader(
             dataset: dataset,
             preprocessing: try QuantilePreprocessing.fit(dataset, jets: 300, quantiles: 50, on: alone),
             order: .init(batchSize: 40, seed: 5, shuffle: false),
-            contents: .init(classOfLabel: try JetClasses(names).indices(in: dataset)))
+            contents: .init(classOfLabel: JetClasses(names).indices(in: dataset)))
         let batch = try loader.batch(epoch: 0, step: 0)
         guard tracks else { return (batch, loader) }
         // The batch of a task has only the labels of that task.

@@ -78,7 +78,7 @@ import Testing
     /// There are no photons or neutral hadrons among the tracks: with weights of N / 8 they would raise the smoothed
     /// loss of the others to about 100.
     @Test func anIdentityThatDoesNotOccurCountsNothing() throws {
-        let tracks = try JetDataset(paths: [sample("btag")], maxConstituents: 15, on: alone)
+        let tracks = try JetDataset(paths: [sample("btag")], reading: JetReading(maxConstituents: 15), on: alone)
         let loader = JetLoader(
             dataset: tracks,
             preprocessing: try QuantilePreprocessing.fit(tracks, jets: 200, quantiles: 20, on: alone),

@@ -1,0 +1,157 @@
+import Foundation
+import HDF5
+import Testing
+
+/// Classes of training, validation and test files that differ, and files without names of their classes.
+@Suite(.serialized) struct ClassTests {
+    /// Jets of the first ten labels of a sample, with other names; nil for no names.
+    private func write(_ path: String, names: [String]?, _ change: (inout JetTable) -> Void = { _ in }) throws {
+        var table = try JetTable()
+        change(&table)
+        table.names = names ?? []
+        try table.write(to: path, hasNames: names != nil)
+    }
+
+    private static let names = ["QCD", "Tbl", "Tbqq", "Wqq", "Zqq", "Hbb", "Hcc", "Hgg", "H4q", "Hqql"]
+
+    /// Two classes, by the parity of the label.
+    private func writeTwoClasses(_ path: String, _ names: [String] = ["QCD", "Tbl"]) throws {
+        try write(path, names: names) { $0.labels = $0.labels.map { $0 % 2 } }
+    }
+
+    private static let tasks: [(objective: String, overrides: [String])] = [
+        ("classification", []), ("cwola", ["cwola={background: [QCD], signal: [Tbl]}"]),
+        ("mpm_v2", ["tasks.probe={}"]),
+    ]
+
+    /// Validation and test jets of classes that are not trained are left out with their number.
+    @Test(arguments: tasks, [nil, 2]) func otherClassesAreLeftOut(
+        task: (objective: String, overrides: [String]), ranks: Int?
+    ) throws {
+        try withScratchFolder { folder in
+            let train = folder + "/two.h5"
+            try writeTwoClasses(train)
+            let arguments = try TinyRun(in: folder).arguments(
+                task.objective, ["data.train=[\(train)]", "data.test=[\(sample("test"))]"] + task.overrides)
+            let outcome = try kaon(arguments, ranks: ranks)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            for key in ["validation", "test"] where key == "validation" || task.objective != "mpm_v2" {
+                let pattern = try Regex("data.\(key): (\\d+) jets of other classes \\(Tbqq, Wqq, .*\\) are left out\n")
+                let match = try #require(outcome.output.firstMatch(of: pattern), "\(outcome.output)")
+                #expect(match.output[1].substring.flatMap { Int($0) } == 800)
+            }
+        }
+    }
+
+    /// A class that the files to be evaluated lack is an error at the start, also of a dry run.
+    @Test(arguments: ["validation", "test"]) func missingClassesAreRefused(key: String) throws {
+        try withScratchFolder { folder in
+            let other = folder + "/two.h5"
+            try writeTwoClasses(other, ["Tbl", "QCD"])
+            let run = try TinyRun(in: folder)
+            for (extra, ranks) in [([], nil), ([], 2), (["--dry-run"], nil)] {
+                let outcome = try kaon(
+                    run.arguments("classification", ["data.\(key)=[\(other)]"] + extra), ranks: ranks)
+                #expect(outcome.code == 1)
+                #expect(
+                    outcome.complaints == [
+                        "Error: data.\(key): there is no class 'Tbqq' in the files; they have Tbl, QCD; the model "
+                            + "has the classes " + Self.names.joined(separator: ", ")
+                    ])
+            }
+            #expect(!FileManager.default.fileExists(atPath: run.directory))
+        }
+    }
+
+    @Test func aWrongLabelOfTheTestFilesIsFoundAtTheStart() throws {
+        try withScratchFolder { folder in
+            let other = folder + "/labels.h5"
+            try write(other, names: Self.names) { $0.labels[17] = 12 }
+            let run = try TinyRun(in: folder)
+            let outcome = try kaon(run.arguments("classification", ["data.test=[\(other)]"]))
+            #expect(outcome.code == 1 && outcome.errors.contains("\(other): /labels, row 17 is 12"))
+            #expect(!FileManager.default.fileExists(atPath: run.directory))
+        }
+    }
+
+    /// Files as the authors' code writes them: one class each, no names, no chunks, double precision.
+    @Test(arguments: [
+        ("classification", []), ("classification", ["data.jets=20"]), ("classification", ["data.classes=[Hbb,QCD]"]),
+        ("cwola", ["cwola={signal: [Hbb], signal_jets: 2}"]), ("mpm_v2", ["data.classes=[Hbb]", "data.jets=3"]),
+    ])
+    func theAuthorsFilesAreUsedAsTheyAre(objective: String, overrides: [String]) throws {
+        try withScratchFolder { folder in
+            try FileManager.default.createDirectory(atPath: folder + "/files", withIntermediateDirectories: true)
+            for label in Self.names.indices {
+                try write("\(folder)/files/\(label).h5", names: nil) {
+                    $0.cstsType = .float64
+                    $0.labels = $0.labels.map { _ in label }
+                }
+            }
+            let run = try TinyRun(in: folder)
+            let files = ["train", "validation", "test"].map { "data.\($0)=[\(folder)/files]" }
+            let refused = try kaon(run.arguments(objective, files + overrides))
+            #expect(refused.code == 1 && refused.complaints.count == 1, "\(refused.errors)")
+            #expect(refused.errors.contains("data.class_names"))
+            let named = files + overrides + ["data.class_names=[\(Self.names.joined(separator: ","))]"]
+            let outcome = try kaon(run.arguments(objective, named), ranks: 2)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            if objective != "mpm_v2" {
+                // The first jets are of one class.
+                #expect(outcome.output.contains("the first 40 jets of data.validation are not of all classes: 40 are"))
+            }
+        }
+    }
+
+    @Test func namesInTheFilesAreKept() throws {
+        try withScratchFolder { folder in
+            let unnamed = folder + "/unnamed.h5"
+            try write(unnamed, names: nil)
+            let run = try TinyRun(in: folder)
+            let names = "data.class_names=[\(Self.names.joined(separator: ","))]"
+            let mixed = "data.train=[\(sample("val")),\(unnamed)]"
+            let refused = try kaon(run.arguments("classification", [mixed]))
+            #expect(
+                refused.complaints == [
+                    "Error: \(sample("val")) names its classes (\(Self.names.joined(separator: ", "))), but \(unnamed) "
+                        + "does not: list the names of its labels in data.class_names"
+                ])
+            let outcome = try kaon(run.arguments("classification", [mixed, names]))
+            #expect(outcome.code == 0 && !outcome.output.contains("no effect"), "\(outcome.errors)")
+            let superfluous = try kaon(run.arguments("classification", [names, "--dry-run"]))
+            #expect(superfluous.output.contains("data.class_names has no effect: all files name their classes\n"))
+            let short = try kaon(
+                TinyRun(in: folder + "/other").arguments(
+                    "mpm_v2", ["data.train=[\(unnamed)]", "data.class_names=[a,b]"]))
+            #expect(
+                short.errors.contains(
+                    "but data.class_names names 2 classes (a, b): correct the label or data.class_names"))
+        }
+    }
+
+    @Test func classesOfWeakSupervisionAreNamedByTheirKey() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            for (cwola, message) in [
+                (
+                    "{signal: [tbqq]}",
+                    "Error: cwola.signal: there is no class 'tbqq' in the files; they have "
+                        + Self.names.joined(separator: ", ") + "; did you mean 'Tbqq'?"
+                ),
+                (
+                    "{background: [QCD, x]}",
+                    "Error: cwola.background: there is no class 'x' in the files; they have "
+                        + Self.names.joined(separator: ", ")
+                ),
+                (
+                    "{signal_jets: 2000}",
+                    "Error: cwola.signal_jets requires 2000 jets of class 'Tbqq', but the files have "
+                        + "100: lower cwola.signal_jets, or leave the class out of cwola.signal"
+                ),
+            ] {
+                let outcome = try kaon(run.arguments("cwola", ["cwola=\(cwola)"]))
+                #expect(outcome.code == 1 && outcome.complaints == [message])
+            }
+        }
+    }
+}
