@@ -3,6 +3,7 @@ import Jets
 import Objectives
 import RunSupport
 import Runs
+import TestSupport
 import Testing
 
 /// The configurations in `configs`.
@@ -20,9 +21,9 @@ import Testing
         var pretrained = RunOptions.Pretrained()
         let version = yaml.contains("\nobjective: mpm_v1") ? "v1" : "v2"
         if yaml.contains("\ntokenizer:") { pretrained.tokenizer = try options("configs/vqvae-\(version).yaml") }
-        let isFixed = yaml.contains("\nbackbone_mode: fixed")
-        if isFixed { pretrained.backbone = try options("configs/mpmv1-regression-head.yaml") }
-        return try runOptions(yaml, isFixed ? ["backbone=x.h5"] : [], pretrained: pretrained)
+        let isDownstream = yaml.contains("\nbackbone_mode: ")
+        if isDownstream { pretrained.backbone = try options("configs/mpmv1-regression-head.yaml") }
+        return try runOptions(yaml, isDownstream ? ["backbone=x.h5"] : [], pretrained: pretrained)
     }
 
     @Test(arguments: files) func itDecodesAndTellsItsCommand(file: String) throws {
@@ -33,6 +34,14 @@ import Testing
         let text = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
         let comment = text.split(separator: "\n").prefix { $0.hasPrefix("#") }.joined()
         #expect(comment.contains(" \(file)"), "the command names another file")
+    }
+
+    /// A backbone that is forgotten is an error.
+    @Test(arguments: files.filter { $0.contains("finetune") || $0.contains("probe") })
+    func downstreamTasksNeedABackbone(file: String) throws {
+        let yaml = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
+        let complaint = failure { _ = try runOptions(yaml) }
+        #expect(complaint.contains("backbone: backbone_mode is ") && complaint.contains("but there is no backbone"))
     }
 
     @Test(arguments: files) func itsObjectiveIsCreated(file: String) throws {

@@ -25,7 +25,7 @@ import Testing
         "| `encoder.hidden` | integer, from 1 to 4096 | `512`; `vqvae`: `256` |",
         "| `encoder.width` | integer, from 1 to 65536; `mpm_v1`, `vqvae`: from 1 to 4096;",
         "| `warmup_steps` | integer, at least 0 | `50000`; with `schedule.name: warmup_cosine`: `10000` |",
-        "| `backbone_mode` | `fixed`, `fine_tuned`, `scratch` | `scratch`; with `backbone`: `fine_tuned` |",
+        "| `backbone_mode` | `fixed`, `fine_tuned`, `scratch` | required; with `backbone`: `fine_tuned` |",
         "| `bins.spacing` | `quantile`, `uniform` | `quantile` |",
         "| `train` | list of strings | required |",
         "| `radius` | number, greater than 0 | `0.2` |",
@@ -54,7 +54,8 @@ import Testing
     {
         let text = try configurationTemplate(path: "x.yaml", for: objective)
         let tasks = objective == .mpmV1 || objective == .mpmV2 ? "tasks: {particle_id: {}, kmeans: {}}" : ""
-        let bare = "objective: \(objective.rawValue)\ndata: {train: [train.h5]}\n\(tasks)"
+        let backbone = objective.isDownstream ? "{backbone: CHECKPOINT, backbone_mode: fine_tuned}" : "{}"
+        let bare = "<<: \(backbone)\nobjective: \(objective.rawValue)\ndata: {train: [train.h5]}\n\(tasks)"
         #expect(try runOptions(text).resolved == runOptions(bare).resolved)
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 110 })
         #expect(text.contains("  batch_size: 1000                      # jets per step over all ranks\n"))

@@ -102,7 +102,10 @@ import Testing
     /// A sweep over `data.jets` would train the same model again and again.
     @Test(arguments: [("data.jets=10", "data.jets"), ("data.classes=[Hbb]", "data.classes")])
     func weakSupervisionChoosesItsJetsItself(override: String, key: String) throws {
-        let cwola = "objective: cwola\ncwola: {background: [QCD], signal: [Tbqq]}\ndata: {train: [train.h5]}"
+        let cwola = """
+            {objective: cwola, backbone_mode: scratch, cwola: {background: [QCD], signal: [Tbqq]},
+             data: {train: [train.h5]}}
+            """
         _ = try runOptions(cwola)
         let complaint = failure { _ = try runOptions(cwola, [override]) }
         #expect(complaint.contains(key) && complaint.contains("cwola.signal_jets"), "\(complaint)")

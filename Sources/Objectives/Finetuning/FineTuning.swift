@@ -20,6 +20,8 @@ package struct FineTuning: Sendable, Equatable {
     }
 
     package var mode = Mode.fineTuned
+    /// True if `backbone_mode` was left out.
+    package var isDefaultMode = false
     /// Number of steps in which only the head is trained.
     package var frozenSteps = 5000
     /// Number of steps over which the backbone's learning rate then rises to that of the head.
@@ -33,8 +35,15 @@ package struct FineTuning: Sendable, Equatable {
     /// Decodes the keys from the root of a configuration. Throws `ConfigurationError`.
     package init(from root: Section) throws {
         let hasBackbone = root.has("backbone") && !root.isNull("backbone")
+        isDefaultMode = !root.has("backbone_mode")
+        guard hasBackbone || !isDefaultMode else {
+            throw root.error(
+                "backbone_mode",
+                "missing, and no backbone is given: add backbone=CHECKPOINT of a pre-training, or "
+                    + "backbone_mode=scratch to train from random initial weights")
+        }
         mode = try root.choice(
-            "backbone_mode", of: Mode.self, default: hasBackbone ? .fineTuned : .scratch, .inherited,
+            "backbone_mode", of: Mode.self, default: hasBackbone ? .fineTuned : nil,
             help: "training of the backbone: none, fine-tuning after `fine_tuning.frozen_steps`, or from scratch")
         guard hasBackbone || mode == .scratch else {
             throw root.error(
@@ -53,6 +62,15 @@ package struct FineTuning: Sendable, Equatable {
             help: "keep the outputs of a fixed backbone in memory, up to `cache_limit`")
         cacheLimit = try section.int(
             "cache_limit", default: cacheLimit, in: 0...(1 << 30), help: "memory for the cache on each rank, in MiB")
+    }
+
+    /// Number of steps of a run in which the backbone is frozen.
+    package func frozenSteps(of steps: Int) -> Int {
+        switch mode {
+        case .fixed: steps
+        case .scratch: 0
+        case .fineTuned: min(frozenSteps, steps)
+        }
     }
 
     /// True if encodings are cached, which requires that they are the same in every epoch.

@@ -22,7 +22,9 @@ package func writeTemplate(_ name: String, for objective: ObjectiveOptions.Name)
 /// downstream task takes from its backbone are left out.
 package func configurationTemplate(path file: String, for objective: ObjectiveOptions.Name) throws -> String {
     var configuration = try Configuration(yaml: "", name: "the template")
-    for setting in KeyExplorer.minimalSettings(objective) { try configuration.override(setting) }
+    for setting in KeyExplorer.minimalSettings(objective, backbone: "CHECKPOINT") {
+        try configuration.override(setting)
+    }
     let root = configuration.section()
     // The placeholder is the name of the run, so that it stays in the template.
     _ = try RunOptions(from: root, of: configuration, name: "{name}")

@@ -20,10 +20,14 @@ package struct KeyExplorer {
     private(set) var keys: [ExploredKey] = []
     private var index: [String: Int] = [:]
 
-    /// The shortest configuration of an objective: the training files and, for masked particle modelling, two tasks.
-    package static func minimalSettings(_ objective: ObjectiveOptions.Name) -> [String] {
-        let tasks = objective == .mpmV1 || objective == .mpmV2 ? ["tasks={particle_id: {}, kmeans: {}}"] : []
-        return ["objective=\(objective.rawValue)", "data.train=[train.h5]"] + tasks
+    /// The shortest configuration of an objective: the training files, two tasks for masked particle modelling, and
+    /// for a downstream task a backbone or the mode without one.
+    package static func minimalSettings(_ objective: ObjectiveOptions.Name, backbone: String? = nil) -> [String] {
+        let settings = ["objective=\(objective.rawValue)", "data.train=[train.h5]"]
+        if objective == .mpmV1 || objective == .mpmV2 { return settings + ["tasks={particle_id: {}, kmeans: {}}"] }
+        guard objective.isDownstream else { return settings }
+        guard let backbone else { return settings + ["backbone_mode=scratch"] }
+        return settings + ["backbone=\(backbone)", "backbone_mode=fine_tuned"]
     }
 
     /// Settings that no enumeration or optional section leads to.

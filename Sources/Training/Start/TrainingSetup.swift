@@ -76,6 +76,7 @@ package struct TrainingSetup {
             \(validation?.count ?? 0) validation jets\(test); \(classes?.count ?? train.classNames.count) classes
             run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
             """)
+        if let line = fineTuningLine { console.say(line) }
         var warnings = RankPlacement.warnings(try RankPlacement.all(threads: threads, on: communicator))
         if let warning = EnvironmentWarnings.kernels(BLAS.coreName, better: BLAS.betterCore) {
             warnings.append(warning)
@@ -90,7 +91,33 @@ package struct TrainingSetup {
                     + "the training files \(train.classNames.joined(separator: ", "))")
         }
         data.remarks.forEach { console.say($0) }
+        if let tuning = options.objective.fineTuning, tuning.isDefaultMode {
+            warnings.append(
+                "backbone_mode is not given: the backbone is \(tuning.mode.rawValue); set backbone_mode to fixed, "
+                    + "fine_tuned or scratch")
+        }
         warnings += data.warnings
         warnings.forEach(console.warn)
+    }
+    /// The fine-tuning in a line: backbone, mode, frozen steps, and numbers of parameters; nil for a pre-training.
+    private var fineTuningLine: String? {
+        guard let tuning = options.objective.fineTuning else { return nil }
+        let parameters = objective.parameters
+        let backbone = parameters.groups.filter { $0.name == DownstreamBackbone.group }
+            .reduce(0) { $0 + parameters.parameters[$1.parameters].reduce(0) { $0 + $1.range.count } }
+        let steps = options.training.steps
+        let frozen = tuning.frozenSteps(of: steps)
+        let isNeverTrained = frozen == steps && tuning.mode != .scratch
+        let source =
+            switch (options.backbone, tuning.mode) {
+            case (let path?, .scratch): "random initial weights, with shape and preprocessing of \(path)"
+            case (nil, _): "random initial weights"
+            case (let path?, _): path
+            }
+        return
+            "fine-tuning: backbone \(source); backbone_mode \(tuning.mode.rawValue), "
+            + "frozen for \(frozen) of \(steps) steps; "
+            + "\(isNeverTrained ? parameters.count - backbone : parameters.count) parameters are trained, "
+            + "\(isNeverTrained ? backbone : 0) stay frozen"
     }
 }

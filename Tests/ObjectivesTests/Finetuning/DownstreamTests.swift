@@ -13,6 +13,7 @@ import Testing
         var configuration = try Configuration(yaml: yaml)
         try configuration.override(
             "model={encoder: {width: 32, layers: 2, heads: 4, registers: 2, layer_scale: 0.5}}")
+        try configuration.override("backbone_mode=scratch")
         let root = configuration.section()
         guard case .downstream(_, let options) = try ObjectiveOptions(from: root) else {
             throw ObjectiveError("\(yaml) is no downstream task")
@@ -141,10 +142,18 @@ import Testing
     }
 
     @Test(arguments: [
-        ("{objective: cwola, cwola: {background: [QCD], signal: [QCD]}}", "cwola.signal"),
+        ("{objective: cwola, backbone_mode: scratch, cwola: {background: [QCD], signal: [QCD]}}", "cwola.signal"),
         ("{objective: classification, backbone_mode: fixed}", "backbone: backbone_mode is fixed"),
-        ("{objective: classification, head: {width: 10, heads: 4}}", "a width of 10 cannot be divided among 4 heads"),
-        ("{objective: vertexing, head: {gamma: -1}}", "head.gamma"),
+        (
+            "{objective: track_origin}",
+            "backbone_mode: missing, and no backbone is given: add backbone=CHECKPOINT of a pre-training, or "
+                + "backbone_mode=scratch to train from random initial weights"
+        ),
+        (
+            "{objective: classification, backbone_mode: scratch, head: {width: 10, heads: 4}}",
+            "a width of 10 cannot be divided among 4 heads"
+        ),
+        ("{objective: vertexing, backbone_mode: scratch, head: {gamma: -1}}", "head.gamma"),
     ])
     func badValuesAreNamed(yaml: String, message: String) throws {
         let text = failure { _ = try ObjectiveOptions(from: Configuration(yaml: yaml).section()) }

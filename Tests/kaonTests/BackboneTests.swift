@@ -1,0 +1,80 @@
+import Foundation
+import Testing
+
+/// The backbone of a downstream task: its mode is never implied, and the start-up lines state it.
+@Suite(.serialized) struct BackboneTests {
+    @Test func everyModeIsStated() throws {
+        try withScratchFolder { folder in
+            let backbone = try TinyRun(in: folder + "/pretrain")
+            #expect(try kaon(backbone.arguments(["training.steps=2"])).code == 0)
+            let latest = backbone.latest
+            /// The line about the backbone, and all output.
+            func run(_ overrides: [String], ranks: Int? = nil) throws -> (line: String, output: String) {
+                let run = try TinyRun(in: "\(folder)/\(UUID().uuidString)")
+                let arguments = ["finetune", run.folder + "/tiny.yaml", "objective=classification", "~tasks", "~model"]
+                let outcome = try kaon(arguments + overrides, ranks: ranks)
+                #expect(outcome.code == 0, "\(outcome.errors)")
+                let lines = outcome.output.split(separator: "\n").filter { $0.hasPrefix("fine-tuning: ") }
+                #expect(lines.count == 1)
+                return (lines.first.map(String.init) ?? "", outcome.output)
+            }
+            let given = ["backbone=\(latest)"]
+            let fixed = try run(given + ["backbone_mode=fixed"])
+            let words = try #require(
+                fixed.line.wholeMatch(
+                    of:
+                        /.*: backbone (.*); backbone_mode fixed, frozen for 6 of 6 steps; (\d+) .* trained, (\d+) .*/
+                ))
+            #expect(String(words.1) == latest)
+            let all = Int(words.2)! + Int(words.3)!
+            #expect(fixed.output.contains("model: classification, \(all) parameters"))
+            let frozen = try run(given + ["backbone_mode=fine_tuned", "--dry-run"])
+            #expect(
+                frozen.line
+                    == "fine-tuning: backbone \(latest); backbone_mode fine_tuned, frozen for 6 of 6 steps; \(words.2) "
+                    + "parameters are trained, \(words.3) stay frozen")
+            let tuned = try run(given + ["fine_tuning.frozen_steps=2"], ranks: 2)
+            #expect(
+                tuned.line
+                    == "fine-tuning: backbone \(latest); backbone_mode fine_tuned, frozen for 2 of 6 steps; \(all) "
+                    + "parameters are trained, 0 stay frozen")
+            #expect(
+                tuned.output.contains(
+                    "warning: backbone_mode is not given: the backbone is fine_tuned; set backbone_mode to fixed, "
+                        + "fine_tuned or scratch\n"))
+            #expect(!fixed.output.contains("backbone_mode is not given"))
+            let scratch = try run(given + ["backbone_mode=scratch", "--dry-run"])
+            #expect(
+                scratch.line
+                    == "fine-tuning: backbone random initial weights, with shape and preprocessing of \(latest); "
+                    + "backbone_mode scratch, frozen for 0 of 6 steps; \(all) parameters are trained, 0 stay frozen")
+        }
+    }
+
+    @Test(arguments: [nil, 2]) func aForgottenBackboneIsAnError(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let arguments = run.arguments("classification").filter { $0 != "backbone_mode=scratch" }
+            let outcome = try kaon(arguments, ranks: ranks)
+            #expect(outcome.code == 1)
+            let message =
+                "backbone_mode: missing, and no backbone is given: add backbone=CHECKPOINT of a pre-training, or "
+                + "backbone_mode=scratch to train from random initial weights"
+            #expect(outcome.complaints.count == 1 && outcome.errors.contains(message), "\(outcome.errors)")
+            #expect(!FileManager.default.fileExists(atPath: run.directory))
+        }
+    }
+
+    /// The template of a downstream task lacks nothing but the checkpoint.
+    @Test func aTemplateStatesTheMode() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/task.yaml"
+            #expect(try kaon(["init", path, "--objective", "vertexing"]).code == 0)
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            #expect(text.contains("\nbackbone_mode: fine_tuned "))
+            let outcome = try kaon(["finetune", path])
+            #expect(outcome.code == 1)
+            #expect(outcome.errors.contains("backbone: there is no checkpoint CHECKPOINT; name one that"))
+        }
+    }
+}
