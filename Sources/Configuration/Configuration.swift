@@ -109,6 +109,31 @@ package struct Configuration: Sendable {
         return resolved
     }
 
+    /// The value of a dotted key as YAML on one line; nil if it is missing or a section with keys.
+    package func value(of key: String) -> String? { settings.first { $0.key == key }?.value }
+
+    /// True if the tree has a section, even an empty one, under a dotted key.
+    package func hasSection(_ key: String) -> Bool {
+        settings.contains { $0.key.hasPrefix(key + ".") || ($0.key == key && $0.value == "{}") }
+    }
+
+    /// Gives a key another name in its section, unless that name is taken; such as `flow.context` to `condition`.
+    package mutating func rename(_ key: String, to name: String) {
+        Self.rename(key.split(separator: ".").map(String.init)[...], to: name, in: &entries)
+    }
+
+    private static func rename(_ path: ArraySlice<String>, to name: String, in entries: inout [Value.Entry]) {
+        guard let key = path.first, let index = entries.firstIndex(where: { $0.key == key }) else { return }
+        let entry = entries[index]
+        if path.count > 1 {
+            guard case .map(var children) = entry.value.content else { return }
+            rename(path.dropFirst(), to: name, in: &children)
+            entries[index].value.content = .map(children)
+        } else if !entries.contains(where: { $0.key == name }) {
+            entries[index] = Value.Entry(key: name, place: entry.place, value: entry.value)
+        }
+    }
+
     // MARK: - Paths
 
     /// The maximum number of parts of a dotted key.

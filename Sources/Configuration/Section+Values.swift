@@ -13,11 +13,12 @@ extension Section {
         try value(key, .integer.limited(to: range), default: `default`, traits, help)
     }
 
-    /// A whole number or nil.
+    /// A whole number or nil. With a default, which applies to a missing key, only `null` and `absent` give nil.
     package func optionalInt(
-        _ key: String, in range: ClosedRange<Int>? = nil, absent: String? = nil, _ traits: KeyTraits = [], help: String
+        _ key: String, default: Int? = nil, in range: ClosedRange<Int>? = nil, absent: String? = nil,
+        _ traits: KeyTraits = [], help: String
     ) throws -> Int? {
-        try optionalValue(key, .integer.limited(to: range), absent: absent, traits, help)
+        try optionalValue(key, .integer.limited(to: range), absent: absent, default: `default`, traits, help)
     }
 
     /// A list of whole numbers, each within the range, or nil.
@@ -41,9 +42,7 @@ extension Section {
         _ key: String, default: Double? = nil, in range: ClosedRange<Double>? = nil, absent: String? = nil,
         _ traits: KeyTraits = [], help: String
     ) throws -> Double? {
-        let codec = ValueCodec.number.limited(to: range)
-        if let `default`, entry(key) == nil { return try value(key, codec, default: `default`, traits, help) }
-        return try optionalValue(key, codec, absent: absent, default: `default`, traits, help)
+        try optionalValue(key, .number.limited(to: range), absent: absent, default: `default`, traits, help)
     }
 
     /// A list of finite numbers, each within the range.
@@ -187,6 +186,9 @@ extension Section {
         if let absent { codec.typeName += " or '\(absent)'" }
         let description = description(of: codec, default: `default`.map(codec.encode) ?? none, traits, help)
         switch entry(key)?.value.content {
+        case nil where `default` != nil:
+            record(key, `default`.map(codec.encode) ?? none, description)
+            return `default`
         case nil, .null, none:
             record(key, none, description)
             return nil

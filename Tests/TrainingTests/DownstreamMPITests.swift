@@ -104,9 +104,11 @@ import Training
     /// Outputs for constituents and pairs, and class frequencies, are the same on any number of ranks, and
     /// so are the answers.
     @Test(arguments: [
-        "{objective: vertexing, head: {width: 16, layers: 1}}", "{objective: track_origin, head: {width: 16}}",
+        "{objective: vertexing, head: {width: 16, layers: 1, norm: true, dropout: 0.2, distances: backbone}}",
+        "{objective: track_origin, head: {width: 16, norm: true, dropout: 0.2}}",
         "{objective: classification, head: {width: 16, heads: 2, dropout: 0.2}}",
-        "{objective: cwola, cwola: {background: [light], signal: [b], signal_jets: 30}, head: {width: 16, heads: 2}}",
+        "{objective: cwola, head: {width: 16, heads: 2}, "
+            + "cwola: {background: [light], signal: [b], signal_jets: 30, label_smoothing: 0.1}}",
     ])
     func tasksAreTheSameOnAnyNumberOfRanks(task: String) throws {
         try withBackbone { folder, backbone in

@@ -10,6 +10,14 @@ import Tensors
 /// and the context, and the other half by splines with parameters of the layer. The halves alternate from layer to
 /// layer. An untrained flow is the identity.
 package struct CouplingFlow {
+    /// Maps of each network whose input includes the context.
+    package enum ContextPlace: String, CaseIterable, Sendable {
+        /// All but the last, so that the context enters with the features.
+        case input
+        /// All but the first, as in normflows.
+        case hidden
+    }
+
     /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
         /// Number of features, at least two.
@@ -20,19 +28,22 @@ package struct CouplingFlow {
         package var layers: Int
         /// Channels of the hidden layers of each network.
         package var width: Int
-        /// Number of hidden layers of each network; the context is an input of all but the first.
+        /// Number of hidden layers of each network.
         package var depth: Int
+        package var contextPlace: ContextPlace
         package var spline: SplineForm
 
+        /// One argument for each hyperparameter, with the defaults of version 2 (arXiv:2409.12589).
         package init(
             features: Int, context: Int, layers: Int = 6, width: Int = 128, depth: Int = 2,
-            spline: SplineForm = SplineForm()
+            contextPlace: ContextPlace = .input, spline: SplineForm = SplineForm()
         ) {
             self.features = features
             self.context = context
             self.layers = layers
             self.width = width
             self.depth = depth
+            self.contextPlace = contextPlace
             self.spline = spline
         }
     }
@@ -152,26 +163,30 @@ private struct CouplingLayer {
     }
 }
 
-/// Perceptron with SiLU whose context is an input of every map but the first.
+/// Perceptron with SiLU whose context is an input of every map but the last or the first.
 private struct ContextNetwork {
+    private let contextPlace: CouplingFlow.ContextPlace
     private let input: Linear
     private let hidden: [Linear]
     private let output: Linear
 
     init(_ shape: CouplingFlow.Shape, inputs: Int, outputs: Int, outputBias: Float, in scope: ParameterScope) {
         let (width, context) = (shape.width, shape.context)
-        input = Linear(inputs: inputs, outputs: width, in: scope.scope("input"))
+        contextPlace = shape.contextPlace
+        input = Linear(
+            inputs: inputs + (contextPlace == .input ? context : 0), outputs: width, in: scope.scope("input"))
         hidden = (0..<shape.depth - 1).map {
             Linear(inputs: width + context, outputs: width, in: scope.scope("hidden.\($0)"))
         }
         output = Linear(
-            inputs: width + context, outputs: outputs, weight: .constant(0), bias: .constant(outputBias),
-            in: scope.scope("output"))
+            inputs: width + (contextPlace == .hidden ? context : 0), outputs: outputs, weight: .constant(0),
+            bias: .constant(outputBias), in: scope.scope("output"))
     }
 
     func callAsFunction(_ x: Variable, _ context: Variable, on tape: Tape) -> Variable {
-        var h = tape.silu(input(x, on: tape))
-        for layer in hidden { h = tape.silu(layer(tape.concatenateColumns([h, context]), on: tape)) }
-        return output(tape.concatenateColumns([h, context]), on: tape)
+        func withContext(_ x: Variable) -> Variable { tape.concatenateColumns([x, context]) }
+        var h = tape.silu(input(contextPlace == .input ? withContext(x) : x, on: tape))
+        for layer in hidden { h = tape.silu(layer(withContext(h), on: tape)) }
+        return output(contextPlace == .hidden ? withContext(h) : h, on: tape)
     }
 }

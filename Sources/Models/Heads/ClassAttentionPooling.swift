@@ -5,8 +5,10 @@ import Tensors
 /// arXiv:2103.17239), and a linear map of the token gives the output:
 ///
 ///     x ← embedding(x), c ← token
-///     c ← c + attention(c, x)        c ← c + feedforward(c)        in every layer
+///     c ← c + attention(norm(c), x)        c ← c + feedforward(norm(c))        in every layer
 ///     y = output(c)
+///
+/// The norms of the token are optional; the embedded set and the output have none.
 package struct ClassAttentionPooling {
     /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
@@ -24,11 +26,13 @@ package struct ClassAttentionPooling {
         package var feedForwardMultiplier: Int
         /// Dropout rate at the end of every residual branch.
         package var dropout: Float
+        /// True if the token is normalised at the start of every residual branch.
+        package var hasNorm: Bool
 
         /// One argument for each hyperparameter, with the defaults of version 2 (arXiv:2409.12589).
         package init(
             inputs: Int, outputs: Int, width: Int = 128, layers: Int = 2, heads: Int = 4,
-            feedForwardMultiplier: Int = 1, dropout: Float = 0.2
+            feedForwardMultiplier: Int = 1, dropout: Float = 0.2, hasNorm: Bool = true
         ) {
             self.inputs = inputs
             self.outputs = outputs
@@ -37,12 +41,15 @@ package struct ClassAttentionPooling {
             self.heads = heads
             self.feedForwardMultiplier = feedForwardMultiplier
             self.dropout = dropout
+            self.hasNorm = hasNorm
         }
     }
 
     private struct Layer {
+        let attentionNorm: LayerNorm?
         let attention: CrossAttention
         let attentionDropout: Dropout
+        let feedForwardNorm: LayerNorm?
         let feedForward: GatedFeedForward
         let feedForwardDropout: Dropout
     }
@@ -55,19 +62,26 @@ package struct ClassAttentionPooling {
     /// - Parameter dropoutPlace: first of the `2 · layers` dropout places of this head (`TokenKeys`).
     package init(_ shape: Shape, dropoutPlace: Int = 0, in scope: ParameterScope) {
         embedding = Linear(inputs: shape.inputs, outputs: shape.width, in: scope.scope("embedding"))
-        token = scope.parameter("token", shape: [1, shape.width], .normal(deviation: 1e-3))
+        token = scope.parameter("token", shape: [1, shape.width], .normal(deviation: 1))
         layers = (0..<shape.layers).map { layer in
             let scope = scope.scope("layers.\(layer)")
+            func norm(_ name: String) -> LayerNorm? {
+                shape.hasNorm ? LayerNorm(width: shape.width, in: scope.scope(name)) : nil
+            }
             return Layer(
+                attentionNorm: norm("attention_norm"),
                 attention: CrossAttention(
                     width: shape.width, heads: shape.heads, in: scope.scope("attention")),
                 attentionDropout: Dropout(rate: shape.dropout, place: dropoutPlace + 2 * layer),
+                feedForwardNorm: norm("feedforward_norm"),
                 feedForward: GatedFeedForward(
                     width: shape.width, multiplier: shape.feedForwardMultiplier,
                     in: scope.scope("feedforward")),
                 feedForwardDropout: Dropout(rate: shape.dropout, place: dropoutPlace + 2 * layer + 1))
         }
-        output = Linear(inputs: shape.width, outputs: shape.outputs, in: scope.scope("output"))
+        output = Linear(
+            inputs: shape.width, outputs: shape.outputs, weight: .normal(deviation: 0.01), bias: .constant(0),
+            in: scope.scope("output"))
     }
 
     /// `[tokens, inputs]` to `[jets, outputs]`.
@@ -81,10 +95,11 @@ package struct ClassAttentionPooling {
         var c = tape.gatherRows([token.variable], index: [Int32](repeating: 0, count: offsets.jets))
         for layer in layers {
             let attended = layer.attention(
-                c, offsets: single, context: context, contextOffsets: offsets, on: tape)
+                layer.attentionNorm?(c, on: tape) ?? c, offsets: single, context: context, contextOffsets: offsets,
+                on: tape)
             c = tape.add(c, layer.attentionDropout(attended, keys: keys, on: tape))
-            c = tape.add(
-                c, layer.feedForwardDropout(layer.feedForward(c, on: tape), keys: keys, on: tape))
+            let forwarded = layer.feedForward(layer.feedForwardNorm?(c, on: tape) ?? c, on: tape)
+            c = tape.add(c, layer.feedForwardDropout(forwarded, keys: keys, on: tape))
         }
         return output(c, on: tape)
     }

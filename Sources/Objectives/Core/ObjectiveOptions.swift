@@ -20,6 +20,9 @@ package enum ObjectiveOptions: Sendable {
         case classification, cwola, vertexing
         case trackOrigin = "track_origin"
 
+        /// The objective of a configuration that names none.
+        package static let `default` = Name.mpmV2
+
         /// The table of downstream tasks: a new one is a case and its row here, and a file. Nil for a pre-training.
         var downstreamTask: (any DownstreamTaskOptions.Type)? {
             switch self {
@@ -37,7 +40,7 @@ package enum ObjectiveOptions: Sendable {
         /// Decodes the key `objective` of the root of a configuration. Throws `ConfigurationError`.
         package init(from root: Section) throws {
             self = try root.choice(
-                "objective", default: .mpmV2,
+                "objective", default: .default,
                 help: "training objective ([pre-training](objectives.md), [downstream tasks](downstream.md))")
         }
     }

@@ -37,6 +37,9 @@ package struct ClassifierOptions: Sendable, Equatable {
             "feedforward_multiplier", default: attention.feedForwardMultiplier, in: 1...64,
             help: "hidden width of the feed-forward networks relative to `width`")
         attention.dropout = Float(try section.double("dropout", default: 0.2, in: .belowOne, help: "dropout rate"))
+        attention.hasNorm = try section.bool(
+            "norm", default: attention.hasNorm,
+            help: "normalise the class token before attention and feed-forward network")
     }
 }
 
@@ -48,7 +51,7 @@ struct Classifier {
     }
 
     /// First dropout place of the head, after those of any backbone (`TokenKeys`).
-    private static let dropoutPlace = 112
+    static let dropoutPlace = 112
 
     private let head: Head
     private let hasDropout: Bool

@@ -6,11 +6,14 @@ import NN
 import Tensors
 
 /// Classifies the origin of every track: a perceptron on the backbone's output at the constituent, and the
-/// cross-entropy with classes weighted by their inverse frequency in the training set.
+/// cross-entropy with weights of the classes, by default inverse to their frequencies in the training set.
 package final class TrackOrigin: DownstreamTask {
     /// Section `head`.
     package struct Options: Sendable, Equatable {
-        package var width = 128
+        package var perceptron = PerceptronOptions(layers: 2, activation: .leakyReLU)
+        package var labelSmoothing = 0.1
+        /// Weight of each class; nil for weights inverse to their frequencies.
+        package var classWeights: [Double]?
         /// Number of jets in which the frequencies of the classes are counted.
         package var fitJets = 100_000
 
@@ -18,7 +21,19 @@ package final class TrackOrigin: DownstreamTask {
 
         /// Decodes the section. Throws `ConfigurationError`.
         package init(from section: Section) throws {
-            width = try section.int("width", default: width, in: 1...4096, help: "channels")
+            perceptron = try PerceptronOptions(from: section, defaults: perceptron)
+            labelSmoothing = try section.double(
+                "label_smoothing", default: labelSmoothing, in: .zeroToOne,
+                help: "part of the target that is spread evenly over all classes")
+            classWeights = try section.optionalDoubles(
+                "class_weights", in: .positive, absent: "balanced",
+                help: "weights of the origins \(TrackOrigin.names.joined(separator: ", ")) in the loss, or weights "
+                    + "inverse to their frequencies")
+            guard classWeights?.count ?? TrackOrigin.names.count == TrackOrigin.names.count else {
+                throw section.error(
+                    "class_weights",
+                    "expected 'balanced' or a weight for each of \(TrackOrigin.names.joined(separator: ", "))")
+            }
             fitJets = try section.int(
                 "fit_jets", default: fitJets, in: .positive,
                 help: "jets in which the frequencies of the origins are counted at the start")
@@ -30,11 +45,18 @@ package final class TrackOrigin: DownstreamTask {
     package let terms = [LossTerm(name: "track_origin", weight: 1), LossTerm(measure: "accuracy")]
     private let options: Options
     private let head: MLP
+    private let seed: UInt64
     private var classWeights = Tensor(repeating: 1, shape: [names.count])
 
-    init(_ options: Options, width: Int, in scope: ParameterScope) {
-        self.options = options
-        head = MLP(widths: [width, options.width, options.width, Self.names.count], in: scope)
+    init(_ options: Options, width: Int, seed: UInt64, in scope: ParameterScope) {
+        (self.options, self.seed) = (options, seed)
+        let hidden = repeatElement(options.perceptron.width, count: options.perceptron.layers)
+        head = MLP(
+            widths: [width] + hidden + [Self.names.count], form: options.perceptron.form,
+            dropoutPlace: Classifier.dropoutPlace, in: scope)
+        if let weights = options.classWeights {
+            classWeights = Tensor(weights.map { Float($0) }, shape: [weights.count])
+        }
     }
 
     /// Origins of the tracks; an unknown value counts as `other`.
@@ -51,10 +73,13 @@ package final class TrackOrigin: DownstreamTask {
     package func evaluate(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
     ) -> [Double] {
-        let logits = head(encoded.constituents(on: tape), on: tape)
+        let keys = options.perceptron.keys(batch, phase: phase, seed: seed)
+        let logits = head(encoded.constituents(on: tape), keys: keys, on: tape)
         let targets = targets(batch)
         let right = zip(logits.value.argmaxOfRows(), targets).count { $0 == $1 }
-        let loss = tape.crossEntropy(logits, target: targets, classWeights: classWeights, scale: scales[0])
+        let loss = tape.crossEntropy(
+            logits, target: targets, smoothing: Float(options.labelSmoothing), classWeights: classWeights,
+            scale: scales[0])
         return [loss, Double(right)]
     }
 
@@ -94,6 +119,7 @@ package final class TrackOrigin: DownstreamTask {
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        guard options.classWeights == nil else { return }
         let counts = try jets.histogram(
             bins: Self.names.count, ofFirst: options.fitJets, on: communicator
         ) { targets($0).map { Int($0) } }
@@ -112,6 +138,7 @@ package final class TrackOrigin: DownstreamTask {
     }
 
     package func restore(_ state: ObjectiveState) throws {
+        guard options.classWeights == nil else { return }
         classWeights = try state.tensor(
             "class_weights", shape: [Self.names.count], wanted: "this task has \(Self.names.count) origins")
     }
@@ -123,6 +150,6 @@ extension TrackOrigin.Options: DownstreamTaskOptions {
     package var constituentLabels: [String] { ["track_type"] }
 
     package func makeTask(_ context: DownstreamContext) -> any DownstreamTask {
-        TrackOrigin(self, width: context.width, in: context.scope)
+        TrackOrigin(self, width: context.width, seed: context.seed, in: context.scope)
     }
 }

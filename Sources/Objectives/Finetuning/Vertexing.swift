@@ -10,8 +10,10 @@ import Tensors
 package final class Vertexing: DownstreamTask {
     /// Section `head`.
     package struct Options: Sendable, Equatable {
-        package var width = 128
-        package var layers = 3
+        /// Form of the network f.
+        package var perceptron = PerceptronOptions(layers: 3, activation: .silu)
+        /// Channels in which distances are taken; nil for those of the backbone.
+        package var distances: Int? = 128
         /// Exponent γ of the focal loss.
         package var gamma = 3.0
         /// Weight of pairs from the same vertex.
@@ -21,8 +23,10 @@ package final class Vertexing: DownstreamTask {
 
         /// Decodes the section. Throws `ConfigurationError`.
         package init(from section: Section) throws {
-            width = try section.int("width", default: width, in: 1...4096, help: "channels")
-            layers = try section.int("layers", default: layers, in: 1...16, help: "number of layers")
+            perceptron = try PerceptronOptions(from: section, defaults: perceptron)
+            distances = try section.optionalInt(
+                "distances", default: distances, in: 1...65536, absent: "backbone",
+                help: "channels in which the distance of two tracks is taken; `backbone`: the width of the backbone")
             gamma = try section.double("gamma", default: gamma, in: .nonNegative, help: "exponent of the focal loss")
             positiveWeight = try section.double(
                 "positive_weight", default: positiveWeight, in: .nonNegative,
@@ -33,10 +37,15 @@ package final class Vertexing: DownstreamTask {
     package let terms = [LossTerm(name: "vertexing", weight: 1), LossTerm(measure: "pair_accuracy")]
     private let head: VertexingHead
     private let options: Options
+    private let seed: UInt64
 
-    init(_ options: Options, width: Int, in scope: ParameterScope) {
-        self.options = options
-        head = VertexingHead(.init(inputs: width, width: options.width, layers: options.layers), in: scope)
+    init(_ options: Options, width: Int, seed: UInt64, in scope: ParameterScope) {
+        (self.options, self.seed) = (options, seed)
+        head = VertexingHead(
+            .init(
+                inputs: width, width: options.perceptron.width, layers: options.perceptron.layers,
+                distances: options.distances ?? width, form: options.perceptron.form),
+            dropoutPlace: Classifier.dropoutPlace, in: scope)
     }
 
     package func counts(_ batch: JetBatch, phase: Phase) -> [Double] {
@@ -53,7 +62,8 @@ package final class Vertexing: DownstreamTask {
     package func evaluate(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
     ) -> [Double] {
-        let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, on: tape)
+        let keys = options.perceptron.keys(batch, phase: phase, seed: seed)
+        let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, keys: keys, on: tape)
         let targets = targets(batch)
         let right = zip(logits.value.buffer, targets).count { ($0 > 0) == $1 }
         let loss = tape.focalLoss(
@@ -123,6 +133,6 @@ extension Vertexing.Options: DownstreamTaskOptions {
     package var constituentLabels: [String] { ["vtx_id"] }
 
     package func makeTask(_ context: DownstreamContext) -> any DownstreamTask {
-        Vertexing(self, width: context.width, in: context.scope)
+        Vertexing(self, width: context.width, seed: context.seed, in: context.scope)
     }
 }

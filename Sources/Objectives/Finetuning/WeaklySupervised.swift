@@ -16,6 +16,8 @@ package final class WeaklySupervised: DownstreamTask {
         package var backgroundJets: Int?
         /// Number of signal jets in the second sample; nil for all.
         package var signalJets: Int?
+        /// Largest part of a jet's target in training that is moved to the other sample.
+        package var labelSmoothing = 0.0
         package var classifier = ClassifierOptions()
 
         package init() {}
@@ -34,6 +36,10 @@ package final class WeaklySupervised: DownstreamTask {
                 help: "number of background jets, divided between the samples")
             signalJets = try section.optionalInt(
                 "signal_jets", in: .nonNegative, absent: "all", help: "number of signal jets that are added")
+            labelSmoothing = try section.double(
+                "label_smoothing", default: labelSmoothing, in: .zeroToOne,
+                help: "largest part of a jet's target in training that is moved to the other sample; the part of each "
+                    + "jet is random, uniform up to this")
             classifier = try ClassifierOptions(from: root.section("head"))
         }
 
@@ -58,10 +64,12 @@ package final class WeaklySupervised: DownstreamTask {
     package let terms = [LossTerm(name: "cwola", weight: 1), LossTerm(measure: "accuracy")]
     private let head: Classifier
     private let backgrounds: Int
+    private let labelSmoothing: Float
     private let seed: UInt64
 
     init(_ options: Options, width: Int, seed: UInt64, in scope: ParameterScope) {
         backgrounds = options.background.count
+        labelSmoothing = Float(options.labelSmoothing)
         self.seed = seed
         head = Classifier(options.classifier, inputs: width, classes: 2, seed: seed, in: scope)
     }
@@ -71,9 +79,17 @@ package final class WeaklySupervised: DownstreamTask {
         zip(batch.jets, batch.labels).map { jet, label in
             if label >= backgrounds { return 1 }
             guard phase.isTraining else { return 0 }
-            return Int32(RandomKey(seed: seed, stream: .noisyLabels, jet: jet).block(0).x >> 31)
+            return Int32(words(jet).x >> 31)
         }
     }
+
+    /// Label smoothing of each jet in training, such that half of it is moved to the other sample; nil for none.
+    private func smoothing(_ batch: JetBatch, phase: Phase) -> [Float]? {
+        guard labelSmoothing > 0, phase.isTraining else { return nil }
+        return batch.jets.map { 2 * labelSmoothing * Float(words($0).y >> 8) * 0x1p-24 }
+    }
+
+    private func words(_ jet: Int) -> SIMD4<UInt32> { RandomKey(seed: seed, stream: .noisyLabels, jet: jet).block(0) }
 
     package func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
 
@@ -83,7 +99,9 @@ package final class WeaklySupervised: DownstreamTask {
         let logits = head(encoded, batch, phase: phase, on: tape)
         let targets = targets(batch, phase: phase)
         let right = zip(logits.value.argmaxOfRows(), targets).count { $0 == $1 }
-        return [tape.crossEntropy(logits, target: targets, scale: scales[0]), Double(right)]
+        let loss = tape.crossEntropy(
+            logits, target: targets, rowSmoothing: smoothing(batch, phase: phase), scale: scales[0])
+        return [loss, Double(right)]
     }
 
     package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {

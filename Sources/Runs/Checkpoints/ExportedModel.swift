@@ -49,6 +49,9 @@ package struct ExportedModel {
         get throws { try text(Key.configuration) }
     }
 
+    /// The exported part; nil for a file of another program.
+    package var contents: ExportedPart? { file.metadata[Key.contents].flatMap(ExportedPart.init) }
+
     /// Fitted state besides the weights. Throws `KaonError`, `JetError` or `SafetensorsError`.
     package var fittedState: FittedState {
         get throws {

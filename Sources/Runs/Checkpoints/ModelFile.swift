@@ -35,6 +35,13 @@ package enum ModelFile {
         return try Checkpoint.configuration(of: path)
     }
 
+    /// True unless the file is an export of a backbone alone or of another program, which has no configuration of a
+    /// whole model.
+    package static func isWholeModel(_ path: String) -> Bool {
+        guard ExportedModel.isExport(path) else { return true }
+        return (try? ExportedModel(contentsOf: path))?.contents == .model
+    }
+
     /// The exported model at this path; nil for a file that is not an export.
     private static func export(_ path: String) throws -> ExportedModel? {
         ExportedModel.isExport(path) ? try ExportedModel(contentsOf: path) : nil

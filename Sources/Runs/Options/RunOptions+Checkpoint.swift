@@ -72,7 +72,7 @@ extension RunOptions {
     /// Throws `HDF5Error` or `KaonError` if the checkpoint cannot be read, and `ConfigurationError` for invalid
     /// overrides.
     package init(ofCheckpoint path: String, overrides: [String] = []) throws {
-        var configuration = try Configuration(yaml: ModelFile.configuration(of: path), name: path)
+        var configuration = try Configuration(ofCheckpoint: path)
         for override in overrides { try configuration.override(override) }
         try self.init(configuration, name: "unnamed")
     }

@@ -23,6 +23,8 @@ extension RunOptions {
             var configuration = try Configuration(contentsOf: path)
             for override in overrides { try configuration.override(override) }
             let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+            configuration = configuration.withPresentNames
+            try configuration.adoptAddedKeys(name: name, date: date)
             let options = try RunOptions(
                 configuration, name: name,
                 pretrained: RunOptions.Pretrained(for: configuration, name: name, date: date),
@@ -46,6 +48,20 @@ extension RunOptions {
                 name: "the benchmark")
             for override in overrides { try configuration.override(override) }
             return try RunOptions(configuration, name: "benchmark")
+        }
+    }
+}
+
+extension Configuration {
+    /// Takes the added keys that are left out from the checkpoint that the run continues from, or else from the whole
+    /// model that `model.initial_weights` names.
+    fileprivate mutating func adoptAddedKeys(name: String, date: Date) throws {
+        let root = section()
+        let run = try RunOptions.Run(from: root, name: name, date: date)
+        let weights = try root.section("model").initialWeights().flatMap { ModelFile.isWholeModel($0) ? $0 : nil }
+        for path in run.checkpointCandidates + [weights].compactMap({ $0 }) {
+            guard let checkpoint = try? Configuration(ofCheckpoint: path) else { continue }
+            return try adoptAddedKeys(of: checkpoint)
         }
     }
 }

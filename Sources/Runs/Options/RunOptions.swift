@@ -41,6 +41,7 @@ package struct RunOptions: Sendable {
     package init(
         _ configuration: Configuration, name: String, pretrained: Pretrained = .init(), date: Date = Date()
     ) throws {
+        let configuration = configuration.withPresentNames
         let root = configuration.section()
         try self.init(from: root, of: configuration, name: name, pretrained: pretrained, date: date)
     }
@@ -75,9 +76,7 @@ package struct RunOptions: Sendable {
         run.evaluated = try root.section("run").choice(
             "evaluate", default: objective.name.evaluated,
             help: "checkpoint to evaluate on `data.test` after the last step")
-        initialWeights = try root.section("model").optionalPath(
-            "initial_weights",
-            help: "a checkpoint or a safetensors file with the initial weights ([export](export.md))")
+        initialWeights = try root.section("model").initialWeights()
         optimizer = try Optimizer(from: root.section("optimizer"))
         training = try Training(from: root.section("training"))
         schedule = try Schedule(from: root.section("schedule"), steps: training.steps)
@@ -98,6 +97,13 @@ extension Section {
 
     func backboneCheckpoint() throws -> String? {
         try optionalPath("backbone", help: "a checkpoint or an exported model whose backbone is used")
+    }
+
+    /// Of the section `model`.
+    func initialWeights() throws -> String? {
+        try optionalPath(
+            "initial_weights",
+            help: "a checkpoint or a safetensors file with the initial weights ([export](export.md))")
     }
 
     func tokenizerCheckpoint() throws -> String? {

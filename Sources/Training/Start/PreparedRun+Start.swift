@@ -34,8 +34,7 @@ extension PreparedRun {
         let (fitted, state) = try communicator.agree { try read(checkpoint, setup, optimizer) }
         context.console.say("continuing from \(checkpoint) at step \(state.step)")
         let changes = try communicator.agree {
-            try Configuration(yaml: ModelFile.configuration(of: checkpoint), name: checkpoint)
-                .changes(to: options.configuration)
+            try Configuration(ofCheckpoint: checkpoint).changes(to: options.configuration)
         }
         report(changes, on: context.console)
         return (fitted, state)

@@ -36,8 +36,11 @@ import Testing
 
     /// Values within the bound and far outside of it; the slopes of the splines are between about 0.1 and 10, because
     /// no inverse can recover the digits that a flatter piece rounds away.
-    @Test(arguments: [2, 5, 7], [1, 3]) func forwardThenInverse(features: Int, depth: Int) {
-        let (flow, store) = flow(.init(features: features, context: 3, width: 24, depth: depth))
+    @Test(arguments: [2, 5, 7], [(1, .input), (3, .input), (1, .hidden)] as [(Int, CouplingFlow.ContextPlace)])
+    func forwardThenInverse(features: Int, network: (depth: Int, contextPlace: CouplingFlow.ContextPlace)) {
+        let (flow, store) = flow(
+            .init(
+                features: features, context: 3, width: 24, depth: network.depth, contextPlace: network.contextPlace))
         for i in 0..<store.values.count { store.values.buffer[i] *= 0.6 }
         let x = randomTensor([400, features], seed: 1)
         for i in 0..<x.count where i % 11 == 0 { x.buffer[i] *= 3 }
@@ -199,8 +202,9 @@ import Testing
     }
 
     /// A feature that no layer transforms could not be learned.
-    @Test func everyParameterHasAGradient() {
-        let (flow, store) = flow(.init(features: 5, context: 2, layers: 2, width: 8))
+    @Test(arguments: CouplingFlow.ContextPlace.allCases)
+    func everyParameterHasAGradient(contextPlace: CouplingFlow.ContextPlace) {
+        let (flow, store) = flow(.init(features: 5, context: 2, layers: 2, width: 8, contextPlace: contextPlace))
         let tape = Tape()
         let x = Variable(leaf: randomTensor([40, 5], seed: 1))
         let context = Variable(leaf: randomTensor([40, 2], seed: 2))

@@ -12,15 +12,16 @@ struct GoldenFlowTests {
         #expect(error <= goldenTolerance, "\(key) is off by \(error)")
     }
 
-    @Test func couplingFlow() throws {
-        let file = try GoldenFile("coupling_flow")
+    @Test(arguments: [("coupling_flow", CouplingFlow.ContextPlace.hidden), ("coupling_flow_input_context", .input)])
+    func couplingFlow(name: String, contextPlace: CouplingFlow.ContextPlace) throws {
+        let file = try GoldenFile(name)
         let x = try Variable(leaf: file.tensor("in.x"))
         let context = try Variable(leaf: file.tensor("in.context"))
         let builder = ParameterBuilder()
         let flow = try CouplingFlow(
             CouplingFlow.Shape(
                 features: x.value.columns, context: context.value.columns, layers: file.integer("stacks"),
-                width: file.integer("width"), depth: file.integer("depth"),
+                width: file.integer("width"), depth: file.integer("depth"), contextPlace: contextPlace,
                 spline: SplineForm(bins: file.integer("bins"), bound: Float(file.number("tail_bound")))),
             in: builder.root)
         let store = builder.build(seed: 0)
@@ -57,6 +58,12 @@ struct GoldenFlowTests {
         try expect(
             flow.logDensity(of: x.value, context: context.value).map { Float($0) }, "out.log_prob", in: file)
         try expect(flow.inverse(file.tensor("out.z"), context: context.value).array, "in.x", in: file)
+        guard contextPlace == .input else { return }
+        let sample = try flow.inverse(file.tensor("in.latent"), context: context.value)
+        try expect(sample.array, "out.sample", in: file)
+        let back = flow(Variable(constant: sample), context: context, on: Tape(recording: false))
+        let logarithms = tape.pickColumns(back, index: [x.value.columns]).value.array
+        try expect(logarithms.map { -$0 }, "out.sample_logdet", in: file)
     }
 
     @Test func flowMatchingHead() throws {

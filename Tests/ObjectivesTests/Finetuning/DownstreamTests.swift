@@ -81,8 +81,10 @@ import Testing
         #expect(result.measures["rejection_Tbqq_at_50"]! > 5)
     }
 
-    @Test func vertexing() throws {
-        let result = try learn("{objective: vertexing, head: {width: 32}}", names: ["light", "c", "b"], steps: 250)
+    /// The second head has the form of the authors' code.
+    @Test(arguments: ["{width: 32}", "{width: 32, norm: true, distances: backbone}"])
+    func vertexing(head: String) throws {
+        let result = try learn("{objective: vertexing, head: \(head)}", names: ["light", "c", "b"], steps: 250)
         #expect(result.last[0] < 0.3 * result.first[0] && result.last[1] > 0.93)
         for name in ["ari", "ari_components", "hubert_arabie", "raw_pair_index"] {
             #expect(result.measures[name]! > 0.7, "\(name)")
@@ -115,10 +117,34 @@ import Testing
         #expect(measures([1], [0], [0], [])["ari"]!.isNaN)
     }
 
-    @Test func trackOrigin() throws {
-        let result = try learn("{objective: track_origin, head: {width: 32}}", names: ["light", "c", "b"], steps: 250)
+    @Test(arguments: [
+        "{width: 32, label_smoothing: 0}",
+        "{width: 32, label_smoothing: 0, layers: 3, activation: silu, norm: true, "
+            + "class_weights: [0.4, 1.4, 3.3, 2.4]}",
+    ])
+    func trackOrigin(head: String) throws {
+        let result = try learn("{objective: track_origin, head: \(head)}", names: ["light", "c", "b"], steps: 250)
         #expect(result.first[0] > 1.2 && result.last[0] < 0.2 * result.first[0])
         #expect(result.measures["balanced_accuracy"]! > 0.9)
+    }
+
+    /// Smoothing and weights of the classes change the loss of the same model as PyTorch's cross-entropy does.
+    @Test func lossOfTrackOrigin() throws {
+        BLAS.useCallingThreadOnly()
+        func loss(_ head: String) throws -> Double {
+            let options = try options("{objective: track_origin, head: \(head)}")
+            let batch = try batch(options, names: ["light", "c", "b"]).batch
+            let objective = DownstreamObjective(options, JetShape(features: 7, maxConstituents: 20), seed: 3)
+            let part = objective.prepare(batch, phase: .validation)
+            return part.evaluate([0, 0], Tape(recording: false))[0] / part.counts[0]
+        }
+        let plain = try loss("{width: 8, label_smoothing: 0, class_weights: [1, 1, 1, 1]}")
+        #expect(try abs(loss("{width: 8, label_smoothing: 0, class_weights: [5, 5, 5, 5]}") - plain) < 1e-5)
+        #expect(try abs(loss("{width: 8, label_smoothing: 0, class_weights: [5, 1, 1, 1]}") - plain) > 1e-4)
+        // An untrained model is close to the uniform distribution, whose smoothed loss is the same.
+        let smooth = try loss("{width: 8, label_smoothing: 1, class_weights: [1, 1, 1, 1]}")
+        #expect(abs(smooth - plain) > 1e-4 && abs(smooth - log(4)) < 0.2)
+        #expect(try loss("{width: 8, dropout: 0.9, label_smoothing: 0, class_weights: [1, 1, 1, 1]}") == plain)
     }
 
     /// The model overfits the random samples, not the true classes.
@@ -128,6 +154,32 @@ import Testing
                 + "head: {width: 16, heads: 2, dropout: 0}}",
             names: ["QCD", "Wqq", "Tbqq"])
         #expect(result.measures["sic_half"] != nil && result.measures["auc"]! > 0.4)
+    }
+
+    /// The part of a target that moves to the other sample is uniform, and the same in every epoch.
+    @Test func smoothedSamples() throws {
+        BLAS.useCallingThreadOnly()
+        func losses(_ smoothing: Double, phase: Phase) throws -> Double {
+            let options = try options(
+                "{objective: cwola, cwola: {background: [QCD], signal: [Tbqq], label_smoothing: \(smoothing)}, "
+                    + "head: {width: 16, heads: 2, dropout: 0}}")
+            let batch = try batch(options, names: ["QCD", "Tbqq"]).batch
+            let objective = DownstreamObjective(
+                options, JetShape(features: 7, maxConstituents: 20, classes: JetClasses(["QCD", "Tbqq"])), seed: 3)
+            // A certain classifier of one sample: its loss is the distance of the logits times the part of each jet
+            // that belongs to the other sample.
+            for parameter in objective.parameters.parameters where parameter.name == "head.output.bias" {
+                parameter.variable.value.buffer[1] = 20
+            }
+            return objective.prepare(batch, phase: phase).evaluate([0, 0], Tape(recording: false))[0]
+        }
+        let training = Phase.training(step: 0)
+        let (plain, half, whole) = try (
+            losses(0, phase: training), losses(0.5, phase: training), losses(1, phase: training)
+        )
+        #expect(half != plain && abs(half - (plain + whole) / 2) < 1e-3)
+        #expect(try losses(0.5, phase: training) == half)
+        #expect(try losses(0.5, phase: .validation) == losses(0, phase: .validation))
     }
 
     /// The training files are reduced to the chosen classes and numbers of jets.
@@ -154,6 +206,21 @@ import Testing
             "a width of 10 cannot be divided among 4 heads"
         ),
         ("{objective: vertexing, backbone_mode: scratch, head: {gamma: -1}}", "head.gamma"),
+        (
+            "{objective: vertexing, backbone_mode: scratch, head: {distances: wide}}",
+            "expected an integer or 'backbone'"
+        ),
+        ("{objective: vertexing, backbone_mode: scratch, head: {activation: relu}}", "head.activation"),
+        ("{objective: track_origin, backbone_mode: scratch, head: {dropout: 1}}", "head.dropout"),
+        (
+            "{objective: track_origin, backbone_mode: scratch, head: {class_weights: [1, 2]}}",
+            "a weight for each of primary, c, b, other"
+        ),
+        (
+            "{objective: track_origin, backbone_mode: scratch, head: {class_weights: [1, 2, 0, 1]}}",
+            "head.class_weights"
+        ),
+        ("{objective: cwola, backbone_mode: scratch, cwola: {label_smoothing: 2}}", "cwola.label_smoothing"),
     ])
     func badValuesAreNamed(yaml: String, message: String) throws {
         let text = failure { _ = try ObjectiveOptions(from: Configuration(yaml: yaml).section()) }

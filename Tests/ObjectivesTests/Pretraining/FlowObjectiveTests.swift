@@ -34,7 +34,7 @@ import Testing
 
     private static func smallFlow() -> ConditionalFlow.Options {
         var options = ConditionalFlow.Options()
-        (options.context, options.width, options.layers) = (32, 32, 4)
+        (options.condition, options.width, options.layers) = (32, 32, 4)
         return options
     }
 

@@ -13,7 +13,9 @@ package final class ConditionalFlow: ReconstructionTask {
     package struct Options: Sendable, Equatable {
         package var weight = 1.0
         /// Channels of the context.
-        package var context = 128
+        package var condition = 128
+        /// Maps of each network whose input includes the context.
+        package var context = CouplingFlow.ContextPlace.input
         /// Coupling layers.
         package var layers = 6
         /// Channels of the hidden layers of each network.
@@ -32,8 +34,12 @@ package final class ConditionalFlow: ReconstructionTask {
         package init(from section: Section) throws {
             weight = try section.double(
                 "weight", default: weight, in: .nonNegative, help: "weight of the loss in the total loss")
-            context = try section.int(
-                "context", default: context, in: 1...65536, help: "channels of the linear map of the condition")
+            condition = try section.int(
+                "condition", default: condition, in: 1...65536, help: "channels of the linear map of the condition")
+            context = try section.choice(
+                "context", default: context,
+                help: "maps of their networks that receive the condition: the input and hidden ones (`input`), or the "
+                    + "hidden ones and the output (`hidden`, as in versions of kaon without this key)")
             layers = try section.int("layers", default: layers, in: 1...1000, help: "number of coupling layers")
             width = try section.int("width", default: width, in: 1...65536, help: "hidden width of their networks")
             depth = try section.int("depth", default: depth, in: 1...100, help: "hidden layers of their networks")
@@ -61,11 +67,12 @@ package final class ConditionalFlow: ReconstructionTask {
         weight = options.weight
         noise = Float(options.noise)
         impactParameters = jets.impactParameters
-        context = Linear(inputs: width, outputs: options.context, in: scope.scope("context"))
+        context = Linear(inputs: width, outputs: options.condition, in: scope.scope("context"))
         flow = CouplingFlow(
             CouplingFlow.Shape(
-                features: jets.features, context: options.context, layers: options.layers, width: options.width,
-                depth: options.depth, spline: SplineForm(bins: options.bins, bound: Float(options.tailBound))),
+                features: jets.features, context: options.condition, layers: options.layers, width: options.width,
+                depth: options.depth, contextPlace: options.context,
+                spline: SplineForm(bins: options.bins, bound: Float(options.tailBound))),
             in: scope.scope("flow"))
     }
 
