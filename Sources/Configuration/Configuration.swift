@@ -117,6 +117,26 @@ package struct Configuration: Sendable {
         settings.contains { $0.key.hasPrefix(key + ".") || ($0.key == key && $0.value == "{}") }
     }
 
+    /// The section under a key of the root as a configuration of its own; nil if there is none.
+    package func section(under key: String) -> Configuration? {
+        guard case .map(let entries)? = entries.first(where: { $0.key == key })?.value.content else { return nil }
+        var result = self
+        result.entries = entries
+        return result
+    }
+
+    /// The same with another configuration as the last section of the root; nil removes the section.
+    package func with(_ configuration: Configuration?, under key: String) -> Configuration {
+        var result = self
+        result.entries.removeAll { $0.key == key }
+        if let configuration {
+            let place = Place.file(configuration.name, line: nil)
+            let value = Value(content: .map(configuration.entries), place: place)
+            result.entries.append(Value.Entry(key: key, place: place, value: value))
+        }
+        return result
+    }
+
     /// Gives a key another name in its section, unless that name is taken; such as `flow.context` to `condition`.
     package mutating func rename(_ key: String, to name: String) {
         Self.rename(key.split(separator: ".").map(String.init)[...], to: name, in: &entries)

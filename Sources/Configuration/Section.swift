@@ -15,6 +15,7 @@ package final class Section {
     private var traits: KeyTraits
     private var decoded: [(key: String, value: Decoded)] = []
     private var absent: [String] = []
+    private var ignored: Set<String> = []
     private var descriptions: [String: KeyDescription] = [:]
 
     private enum Decoded {
@@ -49,6 +50,9 @@ package final class Section {
         record(key, .null, help.map { KeyDescription(help: $0, traits: traits, defaultValue: .null) })
         return true
     }
+
+    /// Accepts a key without reading it: `finish()` does not report it, and the resolved configuration leaves it out.
+    package func ignore(_ key: String) { ignored.insert(key) }
 
     // MARK: - Sections
 
@@ -102,7 +106,8 @@ package final class Section {
         }
         var errors: [ConfigurationError] = []
         visit { section in
-            for entry in section.entries where !section.decoded.contains(where: { $0.key == entry.key }) {
+            for entry in section.entries
+            where !section.ignored.contains(entry.key) && !section.decoded.contains(where: { $0.key == entry.key }) {
                 let hint = section.hint(for: entry.key, elsewhere: pathsOfKey[entry.key] ?? [])
                 errors.append(section.error(entry.key, "unknown key\(hint)"))
             }

@@ -49,6 +49,41 @@ import Training
                 """, overrides)
     }
 
+    /// The configuration of a run includes that of the training of its backbone, also after the backbone is gone, and
+    /// can be used for another run.
+    @Test func theConfigurationOfTheBackboneTravels() throws {
+        try withBackbone { folder, backbone in
+            let key = RunOptions.backboneKey
+            func check(_ configuration: Configuration, _ steps: String) {
+                let part = configuration.section(under: key)
+                #expect(configuration.value(of: "training.steps") == steps)
+                #expect(part?.value(of: "training.steps") == "4" && part?.value(of: "masking.fraction") == "0.4")
+                #expect(part?.section(under: key) == nil)
+            }
+            let run = folder + "/run"
+            let first = try options(run, backbone: backbone, "training.steps=2")
+            check(first.configuration, "2")
+            try train(first)
+            try check(Configuration(contentsOf: run + "/config.yaml"), "2")
+            try check(Configuration(ofCheckpoint: checkpoint(run, step: 2)), "2")
+            try check(RunOptions(ofCheckpoint: checkpoint(run, step: 2)).configuration, "2")
+            let copied = try RunOptions.configuration(
+                run + "/config.yaml", overrides: ["run.directory=\(folder)/copy", "training.steps=3"], on: .selfOnly)
+            check(copied.configuration, "3")
+            try world.barrier()
+            if world.rank == 0 { try FileManager.default.removeItem(atPath: folder + "/backbone") }
+            try world.barrier()
+            let resumed = try options(run, backbone: backbone, "training.steps=4")
+            check(resumed.configuration, "4")
+            try train(resumed)
+            let scratch = try runOptions(
+                "{data: {train: t.h5}, objective: classification, backbone_mode: scratch, \(key): {seed: 1}}")
+            #expect(scratch.configuration.section(under: key) == nil)
+            let text = failure { _ = try runOptions("{data: {train: t.h5}, tasks: {kmeans: {}}, \(key): {seed: 1}}") }
+            #expect(text.contains("unknown key"), "\(text)")
+        }
+    }
+
     @Test func aFixedBackboneStaysAsItIs() throws {
         try withBackbone { folder, backbone in
             try train(options(folder + "/run", backbone: backbone, "backbone_mode=fixed"))

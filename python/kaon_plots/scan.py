@@ -3,7 +3,7 @@
 import math
 
 from kaon_data import DataError
-from kaon_results.groups import check_measures
+from kaon_results.groups import check_keys, check_measures
 
 from .curves import Styles, curves_along_key, draw_curves, known_keys, legend_above, scale_axis
 from .style import drawing
@@ -12,6 +12,8 @@ AXES = {
     "data.jets": "labelled jets",
     "cwola.signal_jets": "signal jets in the mixed sample",
     "masking.fraction": "fraction of masked constituents",
+    "backbone.masking.fraction": "fraction of masked constituents",
+    "backbone.model.decoder.layers": "layers of the decoder",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "auc": "area under the ROC curve",
@@ -27,9 +29,16 @@ AXES = {
 
 
 def plot_scan(runs, path, x="data.jets", measure="accuracy", keys=("backbone", "backbone_mode")):
-    """Draws a measure of runs against one of their keys, with one curve for each combination of `keys`."""
+    """Draws a measure of runs against one of their keys, with one curve for each combination of `keys`. Along a key of
+    the pre-training, the backbones are the points of a curve, and runs from scratch have no place."""
     check_measures(runs, [measure])
     runs = [run for run in runs if run.measure(measure) is not None]
+    if x.startswith("backbone."):
+        check_keys(runs, [x])
+        keys = [key for key in keys if key != "backbone"]
+        runs = [run for run in runs if run.value(x) is not None]
+        if not runs:
+            raise DataError(f"all runs are from scratch; {x} is a key of the pre-training")
     objectives = list(dict.fromkeys(run.objective for run in runs))
     if len(objectives) > 1:
         raise DataError(f"found runs of {' and '.join(objectives)}; select one with --where objective={objectives[0]}")

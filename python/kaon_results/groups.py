@@ -64,7 +64,7 @@ def differing_keys(runs):
 def group(runs, keys):
     """Returns groups of runs with equal values of these keys, sorted by the values, and warnings if a group contains
     runs with different settings."""
-    _check_keys(runs, keys)
+    check_keys(runs, keys)
     names = backbone_names(runs)
     groups = {}
     for run in runs:
@@ -100,7 +100,7 @@ def select(runs, conditions):
         key, equals, text = condition.partition("=")
         if not equals:
             raise DataError(f"--where {condition} does not have the form key=value")
-        _check_keys(runs, [key])
+        check_keys(runs, [key])
         names = backbone_names(runs) if key == "backbone" else {}
         # The value itself may be a list with commas.
         wanted = {text, *text.split(",")}
@@ -139,9 +139,13 @@ def check_measures(runs, measures):
             raise DataError(f"no run has the measure {name}; {nearest(name, known)}")
 
 
-def _check_keys(runs, keys):
+def check_keys(runs, keys):
+    """Raises `DataError` if no run has one of the keys."""
     known = list(dict.fromkeys(key for run in runs for key in run.config))
     for key in keys:
+        if key not in known and key.startswith("backbone.") and not any(name.startswith("backbone.") for name in known):
+            raise DataError(f"no run has the key {key}: no config.yaml contains a backbone_configuration, which kaon "
+                            "writes for runs with a backbone since it has that section")
         if key not in known:
             raise DataError(f"no run has the key {key}; {nearest(key, known)}")
 

@@ -18,9 +18,9 @@ from kaon_data import DataError
 DOWNSTREAM = ("classification", "cwola", "vertexing", "track_origin")
 #: Keys that do not change what is measured, unlike the precision of products and sums.
 _INCIDENTAL = re.compile(
-    r"seed|run\..*|parallel\.(?!(reduce_)?precision$).*|fine_tuning\.cache(_limit)?|"
+    r"(?:backbone\.)*(?:seed|run\..*|parallel\.(?!(reduce_)?precision$).*|fine_tuning\.cache(_limit)?|"
     r"training\.(micro_batch_size|log_interval|checkpoint_interval|keep_last|keep_every|detect_anomaly|"
-    r"tensorboard\..*|profile_.*)"
+    r"tensorboard\..*|profile_.*))"
 )
 
 _STOPPED = re.compile(r"\bstopped by .* after (\d+) of \d+ steps")
@@ -31,7 +31,7 @@ class Run:
     """The folder of one run."""
 
     folder: Path
-    #: Every key of `config.yaml` by its dotted path.
+    #: Every key of `config.yaml` by its dotted path; those of `backbone_configuration` begin with `backbone.`.
     config: dict = field(repr=False)
 
     @property
@@ -48,8 +48,9 @@ class Run:
         return {key: self.value(key) for key in self.config if not _INCIDENTAL.fullmatch(key)}
 
     def value(self, key):
-        """The value of a key; None for the backbone in the mode scratch, which only defines the shape."""
-        if key == "backbone" and self.config.get("backbone_mode") == "scratch":
+        """The value of a key; `backbone.KEY` is that of the pre-training. None for those of the backbone in the mode
+        scratch, which only defines the shape."""
+        if (key == "backbone" or key.startswith("backbone.")) and self.config.get("backbone_mode") == "scratch":
             return None
         return self.config.get(key)
 
@@ -196,7 +197,7 @@ def _read_config(path):
         raise DataError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise DataError(f"{path} is not a configuration of kaon")
-    return dict(_flat(tree))
+    return {re.sub(r"\bbackbone_configuration\.", "backbone.", key): value for key, value in _flat(tree)}
 
 
 def _flat(tree, prefix=""):

@@ -84,6 +84,19 @@ def test_scan_of_signal_jets(tmp_path, drawn):
     assert axis.get_xscale() == "symlog"
 
 
+def test_scan_of_a_key_of_the_pretraining(tmp_path, drawn):
+    for fraction in (0.2, 0.4, 0.9):
+        for seed in (0, 1):
+            make_run(tmp_path / f"runs/{fraction}-{seed}", {"accuracy": fraction / 2 + 0.1 * seed}, mode="fixed",
+                     seed=seed, backbone=f"runs/mask-{fraction}/checkpoints/latest",
+                     backbone_configuration__masking__fraction=fraction, backbone_configuration__seed=seed)
+    make_run(tmp_path / "runs/scratch", {"accuracy": 0.1}, mode="scratch", backbone="runs/mask-0.2/checkpoints/latest",
+             backbone_configuration__masking__fraction=0.2)
+    (axis,) = drawn("scan", tmp_path / "runs", "--x", "backbone.masking.fraction")
+    (line,) = lines(axis).values()
+    assert list(line.get_xdata()) == [0.2, 0.4, 0.9] and line.get_ydata() == pytest.approx([0.15, 0.25, 0.5])
+
+
 def test_btag_has_a_panel_for_each_task(tmp_path, drawn):
     for mode in ("fine_tuned", "scratch"):
         for jets in (100, 1000):

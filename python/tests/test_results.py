@@ -70,6 +70,23 @@ def test_where_chooses_runs(sweep, capsys):
     assert len(rows(capsys.readouterr().out)) == 2
 
 
+def test_keys_of_the_pretraining(tmp_path, capsys):
+    for fraction in (0.3, 0.4):
+        make_run(tmp_path / f"runs/{fraction}", {"accuracy": fraction}, backbone=f"runs/{fraction}/checkpoints/latest",
+                 backbone_configuration__masking__fraction=fraction)
+    make_run(tmp_path / "runs/scratch", {"accuracy": 0.1}, mode="scratch",
+             backbone_configuration__masking__fraction=0.3)
+    assert main([str(tmp_path), "--by", "backbone.masking.fraction", "--format", "csv"]) == 0
+    assert [(row["backbone.masking.fraction"], row["accuracy"]) for row in rows(capsys.readouterr().out)] == [
+        ("", "0.1"), ("0.3", "0.3"), ("0.4", "0.4")]
+    # By default the backbone itself is the column.
+    assert main([str(tmp_path), "--where", "backbone.masking.fraction=0.3,0.4", "--format", "csv"]) == 0
+    assert list(rows(capsys.readouterr().out)[0])[:4] == ["objective", "backbone", "seeds", "accuracy"]
+    old = make_run(tmp_path / "old", {"accuracy": 0.5})
+    assert main([str(old), "--by", "backbone.masking.fraction"]) == 1
+    assert "no config.yaml contains a backbone_configuration" in capsys.readouterr().err
+
+
 def test_keys_of_how_a_run_was_made_can_be_named(sweep, capsys):
     assert main([str(sweep), "--where", "seed=1", "--by", "seed,backbone_mode", "--format", "csv"]) == 0
     found = rows(capsys.readouterr().out)

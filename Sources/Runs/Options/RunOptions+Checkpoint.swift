@@ -9,6 +9,8 @@ extension RunOptions {
     package struct Pretrained: Sendable {
         /// Configuration of the checkpoint `backbone`.
         package var backbone: RunOptions?
+        /// Complete configuration with which the backbone was trained.
+        package var backboneConfiguration: Configuration?
         /// Configuration of the checkpoint `tokenizer.checkpoint`.
         package var tokenizer: RunOptions?
 
@@ -19,6 +21,7 @@ extension RunOptions {
 
         package init(backbone: RunOptions? = nil, tokenizer: RunOptions? = nil) {
             self.backbone = backbone
+            backboneConfiguration = backbone?.configuration
             self.tokenizer = tokenizer
         }
 
@@ -34,27 +37,30 @@ extension RunOptions {
         package init(for configuration: Configuration, name: String, date: Date = Date()) throws {
             let root = configuration.section()
             let run = try RunOptions.Run(from: root, name: name, date: date)
-            backbone = try root.backboneCheckpoint().map { path in
-                try Self.read(path, key: "backbone", for: run) {
+            if let path = try root.backboneCheckpoint() {
+                let (options, isOwn) = try Self.read(path, key: "backbone", for: run) {
                     $0.backbone == nil ? "which has no backbone; name that of another pre-training" : nil
                 }
+                backbone = options
+                backboneConfiguration =
+                    isOwn ? options.configuration.section(under: RunOptions.backboneKey) : options.configuration
             }
             tokenizer = try root.tokenizerCheckpoint().map { path in
                 try Self.read(path, key: "tokenizer.checkpoint", for: run) {
                     $0.vqvae == nil ? "not of a VQ-VAE; name one that was trained with objective vqvae" : nil
-                }
+                }.options
             }
         }
 
-        /// Reads the configuration of a checkpoint.
+        /// Reads the configuration of a checkpoint, or that of the run's own checkpoint if the file no longer exists.
         ///
         /// - Parameter problem: the reason why an objective is not suitable; nil if it is.
         private static func read(
             _ path: String, key: String, for run: RunOptions.Run, problem: (ObjectiveOptions) -> String?
-        ) throws -> RunOptions {
+        ) throws -> (options: RunOptions, isOwn: Bool) {
             guard FileManager.default.fileExists(atPath: path) else {
                 for own in run.checkpointCandidates {
-                    if let options = try? RunOptions(ofCheckpoint: own) { return options }
+                    if let options = try? RunOptions(ofCheckpoint: own) { return (options, true) }
                 }
                 throw KaonError("\(key): there is no checkpoint \(path); name one that 'kaon pretrain' has written")
             }
@@ -63,7 +69,7 @@ extension RunOptions {
                 throw KaonError(
                     "\(key): \(path) is a checkpoint of \(options.objective.name.rawValue), \(problem)")
             }
-            return options
+            return (options, false)
         }
     }
 

@@ -81,9 +81,18 @@ package struct RunOptions: Sendable {
         training = try Training(from: root.section("training"))
         schedule = try Schedule(from: root.section("schedule"), steps: training.steps)
         parallel = try Parallel(from: root.section("parallel"))
+        if objective.name.isDownstream { root.ignore(Self.backboneKey) }
         try root.finish()
-        self.configuration = configuration.resolved(from: root)
+        // Without the checkpoint, as for the configuration of a run's own checkpoint, the section is kept.
+        let backboneConfiguration =
+            backbone == nil
+            ? nil : pretrained.backboneConfiguration ?? configuration.section(under: Self.backboneKey)
+        self.configuration = configuration.resolved(from: root).with(backboneConfiguration, under: Self.backboneKey)
     }
+
+    /// Section of the complete configuration of a downstream task with that of the training of its backbone, which
+    /// describes the run and is not read again.
+    package static let backboneKey = "backbone_configuration"
 }
 
 /// Keys of the root that are read in several places.

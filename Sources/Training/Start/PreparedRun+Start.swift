@@ -82,7 +82,7 @@ extension PreparedRun {
 
     /// Prints how the configuration differs from that of the checkpoint.
     private static func report(_ changes: [ConfigurationChange], on console: Console) {
-        let changes = changes.filter { !$0.isIn(["run"]) }
+        let changes = changes.filter { !$0.isIn(["run", RunOptions.backboneKey]) }
         if !changes.isEmpty { console.say("changed since then: " + changes.map(\.description).joined(separator: "; ")) }
         let ignored = changes.filter { $0.isIn(["preprocessing", "tasks.kmeans.fit_jets", "tasks.kmeans.iterations"]) }
         if !ignored.isEmpty {
