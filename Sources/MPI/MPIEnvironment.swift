@@ -33,8 +33,9 @@ package enum MPIEnvironment {
             }
             if !isInitialized {
                 // For shared file pointers, which kaon does not use, Open MPI would create a lock file beside every
-                // open file, also in the folders of the data, which may be read-only.
-                setenv("OMPI_MCA_sharedfp", "^lockedfile", 0)
+                // open file, also in the folders of the data, which may be read-only, or a file in shared memory, which
+                // fails without a writable /dev/shm and for file names of more than about 230 bytes.
+                setenv("OMPI_MCA_sharedfp", "^lockedfile,sm", 0)
                 var granted: Int32 = 0
                 try MPIError.check(
                     MPI_Init_thread(nil, nil, ThreadLevel.multiple.rawValue, &granted), "MPI_Init_thread")
