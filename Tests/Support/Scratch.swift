@@ -6,6 +6,12 @@ package func sample(_ name: String) -> String {
         .appendingPathComponent("Fixtures/jets/\(name).h5").path
 }
 
+/// The path of a file in `Fixtures/odd`, such as `virtual_gap`.
+package func oddFile(_ name: String) -> String {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Fixtures/odd/\(name).h5").path
+}
+
 /// A new folder, removed when `body` returns.
 package func withScratchFolder<R>(_ body: (String) throws -> R) throws -> R {
     // Without mpirun, MPI starts a daemon, which inherits open files with their locks: start it before any are open.

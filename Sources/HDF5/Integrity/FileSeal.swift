@@ -32,12 +32,20 @@ package enum FileSeal {
         let count = try file.read(into: &block, operation)
         if block.starts(with: signature) { return }
         guard count == size, block.starts(with: mark.utf8) else {
+            if !isDamagedSeal(block), file.hasSignature(signature) { return }
             throw HDF5Error(operation: operation, reason: "not an HDF5 file")
         }
         guard try block == seal(of: file, operation) else {
             throw HDF5Error(
                 operation: operation, reason: "the file is damaged or cut: its bytes do not fit its checksum")
         }
+    }
+
+    /// True if a block resembles a seal more than the user block of another program: half of the mark is right, or the
+    /// text before the length.
+    private static func isDamagedSeal(_ block: [UInt8]) -> Bool {
+        zip(block, mark.utf8).count { $0 == $1 } >= mark.utf8.count / 2
+            || block.dropFirst(mark.utf8.count + 17).starts(with: " of ".utf8)
     }
 
     /// The expected seal, computed from the other bytes of the file.
@@ -71,6 +79,17 @@ package enum FileSeal {
         }
 
         deinit { close(number) }
+
+        /// True if HDF5 data follow a user block, whose size is 512 bytes or a larger power of two.
+        func hasSignature(_ signature: [UInt8]) -> Bool {
+            var found = signature
+            var position = off_t(FileSeal.size)
+            while position > 0, pread(number, &found, signature.count, position) == signature.count {
+                if found == signature { return true }
+                position <<= 1
+            }
+            return false
+        }
 
         /// Reads up to the size of the buffer; returns the number of bytes, which is smaller at the end of the file.
         func read(into buffer: inout [UInt8], _ operation: String) throws -> Int {

@@ -35,24 +35,51 @@ extension HDF5Error {
     }
 
     /// The cause from an error stack, reworded where the library's message is obscure.
-    private static func reason(from stack: [String]) -> String {
-        guard let cause = stack.first else { return "unknown reason" }
-        if cause.contains("file signature not found") { return "not an HDF5 file" }
+    ///
+    /// The whole stack is searched, because its first line may be an attempt that failed on the way, such as the search
+    /// for the plugin of a filter.
+    static func reason(from stack: [String]) -> String {
+        for line in stack {
+            if let reason = reason(fromLine: line) { return reason }
+        }
+        // The search for plugins is not the cause.
+        return stack.first { !$0.contains("plugin") && !$0.contains("can't open directory") } ?? stack.first
+            ?? "unknown reason"
+    }
+
+    /// The cause from a line of an error stack; nil if another line has to be looked at.
+    private static func reason(fromLine line: String) -> String? {
+        if line.contains("file signature not found") { return "not an HDF5 file" }
+        // "required filter 'lzf' is not registered"; the name is empty if the file has none.
+        if let filter = line.firstMatch(of: /required filter '([^']*)' is not registered/) {
+            return missingFilter(String(filter.1))
+        }
+        // "bad version number for datatype message", "unknown filter pipeline version"
+        if line.firstMatch(of: /(bad|unknown|wrong|unsupported|invalid)\b.*\bversion/) != nil {
+            return
+                "the file is damaged, or needs a newer library than HDF5 \(HDF5Library.version) (\(line)): write it "
+                + "again in an older format, with h5py by libver='earliest'"
+        }
         // "unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'"
-        if cause.contains("unable to lock file") || cause.contains("errno = 11,") {
+        if line.contains("unable to lock file") || line.contains("errno = 11,") {
             return
                 "unable to lock the file; set HDF5_USE_FILE_LOCKING=FALSE if its file system does not support locks"
         }
         // "unable to open file: name = 'x.h5', errno = 2, error message = 'No such file or directory', …"
-        if let message = cause.firstMatch(of: /error message = '([^']*)'/) {
+        if let message = line.firstMatch(of: /error message = '([^']*)'/) {
             return String(message.1).lowercased()
         }
         // "MPI_File_open failed: MPI error string is 'MPI_ERR_NO_SUCH_FILE: no such file or directory'"
-        if let message = cause.firstMatch(of: /MPI error string is '(?:MPI_ERR_[A-Z_]+: )?([^']*)'/) {
+        if let message = line.firstMatch(of: /MPI error string is '(?:MPI_ERR_[A-Z_]+: )?([^']*)'/) {
             return String(message.1)
         }
         // MPI-IO gives no reason for an incomplete write.
-        if cause == "file write failed" { return "file write failed; the disk may be full" }
-        return cause
+        return line == "file write failed" ? "file write failed; the disk may be full" : nil
+    }
+
+    /// The reason for a failure to read chunks with a filter that the library does not have.
+    static func missingFilter(_ filter: String) -> String {
+        "the library has no filter \(filter.isEmpty ? "for this compression" : "'\(filter)'"): write the file again "
+            + "with gzip compression, or name the folder of the filter's plugin in HDF5_PLUGIN_PATH"
     }
 }

@@ -18,6 +18,8 @@ package struct Dataset: ~Copyable, Sendable, AttributeHolder {
     let place: Place
     /// True if the chunks have any filter, including those that are not in `Filters`.
     let isFiltered: Bool
+    /// How the elements are stored.
+    let layout: H5D_layout_t
 
     package var attributeOwner: AttributeOwner { AttributeOwner(id: handle.id, place: place) }
 
@@ -35,13 +37,14 @@ package struct Dataset: ~Copyable, Sendable, AttributeHolder {
         guard shape.reduce(1.0, { $0 * Double(max(1, $1)) }) < 0x1p56 else {
             throw HDF5Error(operation: operation, reason: "it has the impossible shape \(shape)")
         }
-        let isChunked = HDF5Library.locked { H5Pget_layout(creation.id) == H5D_CHUNKED }
-        let chunks = isChunked ? try extents(rank, operation) { H5Pget_chunk(creation.id, rank, $0) } : nil
+        let layout = HDF5Library.locked { H5Pget_layout(creation.id) }
+        let chunks = layout == H5D_CHUNKED ? try extents(rank, operation) { H5Pget_chunk(creation.id, rank, $0) } : nil
 
         self.handle = handle
         self.place = place
         self.shape = shape
         self.chunks = chunks
+        self.layout = layout
         elementType = ElementType(typeID: type.id)
         filters = Filters(creationList: creation.id)
         isFiltered = HDF5Library.locked { H5Pget_nfilters(creation.id) > 0 }

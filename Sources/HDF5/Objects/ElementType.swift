@@ -2,7 +2,8 @@ internal import CHDF5
 
 /// The type of the elements of a dataset or an attribute.
 package enum ElementType: Equatable, Sendable, CustomStringConvertible {
-    case float32, float64
+    /// IEEE floating-point numbers; kaon computes with those of 32 and 64 bits.
+    case float16, float32, float64
     case int8, int16, int32, int64
     case uint8, uint16, uint32, uint64
     /// The boolean type of h5py: an enumeration of FALSE and TRUE in one byte. Read and written as `UInt8`, 0 or 1.
@@ -14,6 +15,7 @@ package enum ElementType: Equatable, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
+        case .float16: "float16"
         case .float32: "float32"
         case .float64: "float64"
         case .int8: "int8"
@@ -41,7 +43,7 @@ package enum ElementType: Equatable, Sendable, CustomStringConvertible {
     /// True for integers and for booleans, which are 0 or 1.
     package var isInteger: Bool {
         switch self {
-        case .float32, .float64, .string, .other: false
+        case .float16, .float32, .float64, .string, .other: false
         default: true
         }
     }
@@ -54,7 +56,7 @@ extension ElementType {
             let size = H5Tget_size(typeID)
             switch H5Tget_class(typeID) {
             case H5T_FLOAT:
-                return [4: .float32, 8: .float64][size] ?? .other("float\(8 * size)")
+                return [2: .float16, 4: .float32, 8: .float64][size] ?? .other("float\(8 * size)")
             case H5T_INTEGER where H5Tget_sign(typeID) == H5T_SGN_NONE:
                 return [1: .uint8, 2: .uint16, 4: .uint32, 8: .uint64][size] ?? .other("uint\(8 * size)")
             case H5T_INTEGER:
@@ -83,6 +85,7 @@ extension ElementType {
     /// The library's type for elements in memory and in new datasets. Throws `HDF5Error` if kaon does not support it.
     func makeType(_ operation: @autoclosure () -> String) throws -> Handle {
         if self == .boolean { return try Self.makeBoolean(operation()) }
+        if self == .float16 { return try Self.makeHalf(operation()) }
         guard let native else {
             throw HDF5Error(operation: operation(), reason: "elements of type \(self) are not supported")
         }
@@ -101,8 +104,17 @@ extension ElementType {
         case .uint16: kaon_H5T_NATIVE_UINT16()
         case .uint32: kaon_H5T_NATIVE_UINT32()
         case .uint64: kaon_H5T_NATIVE_UINT64()
-        case .boolean, .string, .other: nil
+        case .float16, .boolean, .string, .other: nil
         }
+    }
+
+    /// IEEE binary16: a sign, 5 bits of exponent, 10 of mantissa.
+    private static func makeHalf(_ operation: @autoclosure () -> String) throws -> Handle {
+        let type = try Handle(operation(), closedBy: H5Tclose) { H5Tcopy(kaon_H5T_NATIVE_FLOAT()) }
+        try HDF5Library.call(operation()) { H5Tset_fields(type.id, 15, 10, 5, 0, 10) }
+        try HDF5Library.call(operation()) { H5Tset_size(type.id, 2) }
+        try HDF5Library.call(operation()) { H5Tset_ebias(type.id, 15) }
+        return type
     }
 
     private static func makeBoolean(_ operation: @autoclosure () -> String) throws -> Handle {

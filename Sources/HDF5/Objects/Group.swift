@@ -86,6 +86,11 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
         return true
     }
 
+    /// True if the group has a link of this name whose target does not exist or cannot be opened.
+    package func isDanglingLink(_ name: String) -> Bool {
+        !contains(name) && HDF5Library.locked { H5Lexists(id, name, kaon_H5P_DEFAULT()) > 0 }
+    }
+
     /// The objects in the group, sorted by name. Throws `HDF5Error`.
     package var children: [Child] {
         get throws {
