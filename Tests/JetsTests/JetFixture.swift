@@ -1,6 +1,12 @@
 import Foundation
 import HDF5
+import Jets
 import Tensors
+
+extension JetReading {
+    /// Reads also jets without constituents, which most fixtures have.
+    static let withEmptyJets = JetReading(allowsEmptyJets: true)
+}
 
 /// A small padded file in memory; valid until a test changes it.
 struct JetFixture {
@@ -19,8 +25,8 @@ struct JetFixture {
 
     var jets: Int { labels.count }
 
-    /// Jets with 0 … slots constituents; the first feature is 100 · jet + slot.
-    init(jets: Int, slots: Int = 6, seed: UInt64 = 1) {
+    /// Jets with 0 … slots constituents, or 1 … slots with `minimum` 1; pT is 100 · jet + 99 − slot.
+    init(jets: Int, slots: Int = 6, minimum: Int = 0, seed: UInt64 = 1) {
         self.slots = slots
         var random = RandomSequence(RandomKey(seed: seed, stream: .sampling))
         features = []
@@ -28,12 +34,12 @@ struct JetFixture {
         mask = []
         labels = []
         for jet in 0..<jets {
-            let used = jet % (slots + 1)
+            let used = minimum + jet % (slots + 1 - minimum)
             labels.append(jet % 3)
             for slot in 0..<slots {
                 mask.append(slot < used ? 1 : 0)
                 identities.append(slot < used ? Int32(random.below(8)) : -1)
-                features.append(slot < used ? Float(jet * 100 + slot) : .nan)
+                features.append(slot < used ? Float(jet * 100 + 99 - slot) : .nan)
                 for _ in 1..<7 { features.append(slot < used ? random.normal() : .infinity) }
             }
         }

@@ -18,8 +18,8 @@ let world = makeWorld()
     /// The batches of all ranks together visit each jet once and are bit-identical to the batches of a single rank.
     @Test func anEpochIsTheSameForAnyNumberOfRanks() throws {
         let paths = [sample("val"), sample("test")]
-        let mine = try loader(try JetDataset(paths: paths, on: world))
-        let single = try loader(try JetDataset(paths: paths, on: .selfOnly))
+        let mine = try loader(try JetDataset(paths: paths, reading: .withEmptyJets, on: world))
+        let single = try loader(try JetDataset(paths: paths, reading: .withEmptyJets, on: .selfOnly))
         #expect(mine.size == world.size && single.size == 1)
         var visited: [Int] = []
         for step in 0..<mine.stepsPerEpoch {
@@ -46,7 +46,8 @@ let world = makeWorld()
     ])
     func aChoiceIsTheSameForAnyNumberOfRanks(choice: JetChoice) throws {
         func dataset(on communicator: Communicator) throws -> JetDataset {
-            try JetDataset(paths: [sample("val"), sample("test")], choice: choice, on: communicator)
+            try JetDataset(
+                paths: [sample("val"), sample("test")], reading: .withEmptyJets, choice: choice, on: communicator)
         }
         let (mine, single) = (try dataset(on: world), try dataset(on: .selfOnly))
         #expect(mine.numbering == single.numbering)
@@ -70,7 +71,7 @@ let world = makeWorld()
                 if number % 2 == 0 { try fixture.writePacked(to: path) } else { try fixture.write(to: path) }
             }
         }
-        let dataset = try JetDataset(paths: [folder + "/*.h5"], on: world)
+        let dataset = try JetDataset(paths: [folder + "/*.h5"], reading: .withEmptyJets, on: world)
         #expect(dataset.count == 227)
         for batchSize in [226, 113, 10] {
             let loader = JetLoader(
@@ -85,7 +86,7 @@ let world = makeWorld()
                     where !tokens.isEmpty {
                         #expect(
                             batch.values.array[tokens.lowerBound * 7]
-                                == Float(100 * dataset.place(ofJet: jet).row))
+                                == Float(100 * dataset.place(ofJet: jet).row + 99))
                     }
                     visited += try world.allGather(batch.jets).flatMap { $0 }
                 }
@@ -100,7 +101,8 @@ let world = makeWorld()
     func aFitIsTheSameForAnyNumberOfRanks(jets: Int, valuesPerFeature: Int) throws {
         func fit(on communicator: Communicator) throws -> QuantilePreprocessing {
             try QuantilePreprocessing.fit(
-                try JetDataset(paths: [sample("val"), sample("test")], on: communicator), jets: jets,
+                try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, on: communicator),
+                jets: jets,
                 valuesPerFeature: valuesPerFeature, seed: 3, on: communicator)
         }
         let (shared, single) = (try fit(on: world), try fit(on: .selfOnly))
@@ -111,7 +113,8 @@ let world = makeWorld()
     func aStandardFitIsTheSameForAnyNumberOfRanks(jets: Int, valuesPerFeature: Int) throws {
         func fit(on communicator: Communicator) throws -> StandardPreprocessing {
             try StandardPreprocessing.fit(
-                try JetDataset(paths: [sample("val"), sample("test")], on: communicator), jets: jets,
+                try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, on: communicator),
+                jets: jets,
                 valuesPerFeature: valuesPerFeature, seed: 3, on: communicator)
         }
         #expect(try fit(on: world) == fit(on: .selfOnly))
@@ -131,7 +134,7 @@ let world = makeWorld()
 
     /// Prefetch threads read while the ranks communicate.
     @Test func prefetchingRunsBesideCollectives() throws {
-        let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: world)
+        let dataset = try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, on: world)
         let loader = try loader(dataset, batchSize: 100)
         let prefetcher = loader.prefetcher()
         var labels = 0
@@ -157,7 +160,7 @@ let world = makeWorld()
         var fixture = JetFixture(jets: 30)
         fixture.missing = ["mask"]
         _ = try world.onRoot { try fixture.write(to: path) }
-        let message = failure { _ = try JetDataset(paths: [sample("val"), path], on: world) }
+        let message = failure { _ = try JetDataset(paths: [sample("val"), path], reading: .withEmptyJets, on: world) }
         #expect(message.hasPrefix("dataset /mask is missing in \(path)"))
         #expect(try world.allGather(message) == [String](repeating: message, count: world.size))
 
@@ -166,7 +169,8 @@ let world = makeWorld()
         fixture.labels[29] = 99
         _ = try world.onRoot { try fixture.write(to: path) }
         let loader = JetLoader(
-            dataset: try JetDataset(paths: [path], on: world), preprocessing: RawPreprocessing(),
+            dataset: try JetDataset(paths: [path], reading: .withEmptyJets, on: world),
+            preprocessing: RawPreprocessing(),
             order: .init(batchSize: 30, seed: 1, shuffle: false))
         let fault = failure {
             _ = try world.agree { try loader.prefetcher().value(for: .init(epoch: 0, step: 0)) }

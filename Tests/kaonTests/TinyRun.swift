@@ -7,6 +7,12 @@ func sample(_ name: String) -> String {
         .appendingPathComponent("Fixtures/jets/\(name).h5").path
 }
 
+/// The path of a file in `Fixtures/odd`, such as `virtual_gap`.
+func oddFile(_ name: String) -> String {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Fixtures/odd/\(name).h5").path
+}
+
 /// A configuration of a small run in a folder of its own.
 struct TinyRun {
     let folder: String

@@ -34,8 +34,20 @@ package func describe(_ statistics: JetStatistics) -> String {
 
         \(columns(
             [["identity", "share"]] + statistics.identities.map { [$0.name, percent($0.fraction)] }, left: 1))
-
+        \(remarks(statistics).map { "\n\($0)" }.joined())
         """
+}
+
+/// Sentences about what is unusual.
+private func remarks(_ statistics: JetStatistics) -> [String] {
+    var remarks = statistics.warnings.map { "Note: \($0)." }
+    if statistics.emptyJets > 0 {
+        remarks.append(
+            "Note: \(statistics.emptyJets) of \(plural(statistics.sampledJets, "jet")) have no constituents; training "
+                + "refuses them unless data.allow_empty_jets is set.")
+    }
+    if statistics.unsortedJets == 0 { remarks.append("The constituents of each jet are stored by decreasing pT.") }
+    return remarks
 }
 
 /// A number in four significant digits: `0.02331`, `585.2`, `1.5e-07`.

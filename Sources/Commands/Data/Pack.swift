@@ -11,8 +11,8 @@ struct Pack: ParsableCommand {
         abstract: "Packs data files into one compressed file without padding, which is faster to read.",
         discussion: """
             Sources are data files in the padded or the packed layout, folders of such files, or quoted patterns with \
-            *. The order of the jets, the class names and all other datasets are kept. The output file appears only \
-            when it is complete.
+            *. The order of the jets, the class names and all other datasets are kept, groups are not. The output file \
+            appears only when it is complete.
 
               kaon pack train.h5 --output train-packed.h5
               kaon pack 'data/*.h5' --output all.h5 --compression 6
@@ -32,6 +32,9 @@ struct Pack: ParsableCommand {
 
     @Option(help: "Number of jets to keep, from the first (default: all).")
     var jets: Int?
+
+    @Flag(help: "Accept jets without constituents, which are errors otherwise.")
+    var allowEmptyJets = false
 
     @Flag(help: "Replace an existing output file.")
     var force = false
@@ -54,6 +57,7 @@ struct Pack: ParsableCommand {
         options.compression = compression
         options.maxConstituents = maxConstituents
         options.jets = jets
+        options.allowsEmptyJets = allowEmptyJets
         console.say(try pack(sources, to: OutputFile(output, overwrites: force), options, console: console))
     }
 }
@@ -69,6 +73,11 @@ package func pack(
     var options = options
     options.creator = "kaon \(kaonVersion)"
     let packer = try JetPacker(sources, options: options)
+    let leftOut = packer.leftOut
+    if !leftOut.isEmpty {
+        let others = leftOut.count > 5 ? " and \(leftOut.count - 5) more" : ""
+        console.warn("not copied: \(leftOut.prefix(5).joined(separator: ", "))\(others)")
+    }
     var summary: JetPacker.Summary?
     try replaceFile(output.path) { root in
         summary = try packer.write(to: root) { done, all in

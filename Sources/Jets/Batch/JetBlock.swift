@@ -13,6 +13,11 @@ package struct JetBlock: Sendable {
     package let labels: [Int32]
     /// Further integers for each constituent, such as its vertex: T values for each dataset that was requested.
     package let constituentLabels: [[Int32]]
+    /// For each constituent its number among the stored ones of the rows that were read; nil if all were taken as
+    /// stored.
+    var order: [Int32]?
+    /// The number of jets whose constituents are not stored by decreasing pT; those of this block are.
+    package internal(set) var unsortedJets = 0
 
     /// The number of jets.
     package var count: Int { labels.count }
@@ -34,7 +39,8 @@ package struct JetBlock: Sendable {
 
     /// The size of the arrays [bytes].
     var bytes: Int {
-        4 * (offsets.values.count + values.count + labels.count) + (1 + 4 * constituentLabels.count) * identities.count
+        4 * (offsets.values.count + values.count + labels.count + (order?.count ?? 0))
+            + (1 + 4 * constituentLabels.count) * identities.count
     }
 
     /// The stored features of consecutive tokens, `[tokens, 7]`.
@@ -53,8 +59,10 @@ package struct JetBlock: Sendable {
             identities += self.identities[tokens]
             for index in others.indices { others[index] += constituentLabels[index][tokens] }
         }
-        return JetBlock(
+        var selected = JetBlock(
             offsets: Offsets(counts: rows.map { offsets[$0].count }), values: values, identities: identities,
             labels: rows.map { labels[$0] }, constituentLabels: others)
+        selected.unsortedJets = min(unsortedJets, rows.count)
+        return selected
     }
 }

@@ -30,7 +30,7 @@ package struct ColumnPart {
         }
         values =
             switch dataset.elementType {
-            case .float32: .floats(try read(dataset))
+            case .float16, .float32: .floats(try read(dataset))
             case .float64: .doubles(try read(dataset))
             case .uint64: .unsigned(try read(dataset))
             default: .integers(try read(dataset))

@@ -3,13 +3,11 @@ import HDF5
 extension JetBlock {
     /// The same jets with the constituents of each in decreasing order of pT, as files have them.
     package func sortedByMomentum() -> JetBlock {
-        let width = JetFeatures.allNames.count
-        var order = Array(identities.indices)
-        for jet in 0..<count { order[offsets[jet]].sort { values[$0 * width] > values[$1 * width] } }
+        let order = ConstituentOrder(offsets, values: values, maximum: .max)
         return JetBlock(
-            offsets: offsets, values: order.flatMap { values(of: $0..<$0 + 1) },
-            identities: order.map { identities[$0] }, labels: labels,
-            constituentLabels: constituentLabels.map { labels in order.map { labels[$0] } })
+            offsets: offsets, values: order.kept(values, width: JetFeatures.allNames.count),
+            identities: order.kept(identities), labels: labels,
+            constituentLabels: constituentLabels.map { order.kept($0) })
     }
 
     /// Writes the constituents in the packed format: `offsets`, `csts` and, if identities are known, `csts_id`. Throws

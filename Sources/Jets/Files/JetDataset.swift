@@ -79,10 +79,33 @@ package final class JetDataset: Sendable {
     /// Reads the jets of a block that are in use, independently of other ranks. Throws `HDF5Error`, or `JetError` at
     /// values that cannot be used.
     package func read(block: Int) throws -> JetBlock {
-        let (file, rows) = layout.place(ofBlock: block)
-        let read = try files.file(file).read(rows: rows)
-        guard let selection = numbering.selection else { return read }
-        return read.selecting(selection.index(ofBlock: block).map { selection.rows(at: $0) } ?? [])
+        let (number, rows) = layout.place(ofBlock: block)
+        let file = try files.file(number)
+        var read = try file.read(rows: rows)
+        let used = numbering.selection.map { selection in
+            selection.index(ofBlock: block).map { selection.rows(at: $0) } ?? []
+        }
+        if !reading.allowsEmptyJets {
+            try file.checkNoJetIsEmpty(
+                in: read, firstRow: rows.lowerBound, used: used, permission: "set data.allow_empty_jets to accept them")
+        }
+        read.order = nil
+        return used.map(read.selecting) ?? read
+    }
+
+    /// A sentence about the files that are read without MPI-IO, as far as they have been opened; nil if there are none,
+    /// as in a job of one rank.
+    package var remarkOnFilesWithoutMPI: String? {
+        let files = files.filesWithoutMPI
+        guard let (path, reason) = files.first else { return nil }
+        let others = files.count > 1 ? " (and \(files.count - 1) more)" : ""
+        return "\(path)\(others) is read without MPI-IO, \(reason); the jets are the same"
+    }
+
+    /// Sentences about features that cannot be what their names say, from a random sample of jets; collective. Throws
+    /// `AgreedError` if a rank cannot read.
+    package func warnings(_ features: JetFeatures, jets: Int = 10_000, seed: UInt64) throws -> [String] {
+        try ConstituentSample.summary(of: self, jets: jets, seed: seed, on: communicator).warnings(features)
     }
 
     /// The number of jets in use of each class, by label; collective. Only labels are read.

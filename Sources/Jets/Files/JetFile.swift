@@ -4,14 +4,20 @@ import System
 
 /// What is read from files of jets.
 package struct JetReading: Sendable, Equatable {
-    /// Constituents of a jet beyond this number are not read.
+    /// The maximum number of constituents of a jet; the hardest are read.
     package var maxConstituents: Int
     /// Datasets with an integer for each constituent that are read as well, such as `vtx_id`.
     package var constituentLabels: [String]
     /// The names of the classes by label in files that do not name them (`data.class_names`).
     package var classNames: [String]
+    /// True to accept jets without constituents, which are errors otherwise (`data.allow_empty_jets`).
+    package var allowsEmptyJets: Bool
 
-    package init(maxConstituents: Int = 128, constituentLabels: [String] = [], classNames: [String] = []) {
+    package init(
+        maxConstituents: Int = 128, constituentLabels: [String] = [], classNames: [String] = [],
+        allowsEmptyJets: Bool = false
+    ) {
+        self.allowsEmptyJets = allowsEmptyJets
         self.maxConstituents = maxConstituents
         self.constituentLabels = constituentLabels
         self.classNames = classNames
@@ -45,8 +51,14 @@ package protocol JetFile: AnyObject, Sendable {
     /// The leading dimensions of datasets with a row for each constituent.
     var constituentShape: [Int] { get }
 
-    /// Reads jets, independently of other ranks. Throws `HDF5Error`, or `JetError` if a value is not finite or an
-    /// identity or a class is unknown.
+    /// True if MPI-IO can read the file: not if datasets are virtual.
+    var servesMPI: Bool { get }
+
+    /// Throws `JetError` if the file does not contain all rows of its datasets: fill values would be read for them.
+    /// For files of one process.
+    func checkStorage() throws
+    /// Reads jets, their constituents by decreasing pT, independently of other ranks. Throws `HDF5Error`, or `JetError`
+    /// if a value is not finite, pT is not positive, or an identity or a class is unknown.
     func read(rows: Range<Int>) throws -> JetBlock
     /// Reads labels only. Throws as `read(rows:)`.
     func labels(rows: Range<Int>) throws -> [Int32]
@@ -55,7 +67,9 @@ package protocol JetFile: AnyObject, Sendable {
     func constituentCounts(rows: Range<Int>) throws -> [Int]
     /// Reads the rows of a dataset with a row for each constituent: those of the constituents that `read(rows:)`
     /// returns. Throws as `read(rows:)`.
-    func readConstituents(_ dataset: borrowing Dataset, rows: Range<Int>) throws -> ColumnPart
+    ///
+    /// - Parameter order: that of the block.
+    func readConstituents(_ dataset: borrowing Dataset, rows: Range<Int>, order: [Int32]?) throws -> ColumnPart
 }
 
 /// The formats of files of jets.

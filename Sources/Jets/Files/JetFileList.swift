@@ -11,6 +11,8 @@ struct JetFileList: Sendable {
     let classNames: [String]
     /// True if a file does not name its classes.
     let hasUnnamedClasses: Bool
+    /// For each file, whether MPI-IO can read it.
+    let servesMPI: [Bool]
 
     /// Inspects the files that match the patterns on rank 0 and broadcasts the result; collective.
     ///
@@ -25,6 +27,7 @@ struct JetFileList: Sendable {
         paths = try broadcast(found?.paths)
         classNames = try broadcast(found?.classNames)
         counts = try communicator.broadcast(found?.counts ?? [])
+        servesMPI = try communicator.broadcast(found?.servesMPI.map { $0 ? 1 : 0 } ?? []).map { $0 == 1 }
         let numbers = try communicator.broadcast([found?.blockRows ?? 0, found?.hasUnnamedClasses == true ? 1 : 0])
         (blockRows, hasUnnamedClasses) = (numbers[0], numbers[1] == 1)
     }
@@ -37,11 +40,14 @@ struct JetFileList: Sendable {
         guard !paths.isEmpty else { throw JetError("no file of jets is given; name at least one") }
         var (counts, blockRows, names) = ([Int](), 0, [String]?.none)
         var hasUnnamedClasses = false
+        var servesMPI: [Bool] = []
         for path in paths {
             let file = try openJetFile(path, reading: reading)
             guard file.classNames == names ?? file.classNames else {
                 throw Self.otherClasses(path, file.classNames, than: paths[0], names!)
             }
+            try file.checkStorage()
+            servesMPI.append(file.servesMPI)
             names = file.classNames
             hasUnnamedClasses = hasUnnamedClasses || !file.namesClasses
             counts.append(file.count)
@@ -53,6 +59,7 @@ struct JetFileList: Sendable {
         }
         self.counts = counts
         self.blockRows = blockRows
+        self.servesMPI = servesMPI
         self.hasUnnamedClasses = hasUnnamedClasses
         classNames = names ?? []
     }

@@ -10,6 +10,8 @@ final class JetFilePool: Sendable {
     private let reading: JetReading
     /// A communicator of this rank only, for parallel HDF5; nil in a job of one rank, which reads without MPI.
     private let communicator: Communicator?
+    /// The files that MPI-IO could not open, and the reasons.
+    private let refused = Mutex([Int: String]())
     private let open = Mutex(LeastRecentlyUsed<any JetFile>(minimum: limit))
 
     init(_ list: JetFileList, reading: JetReading, on communicator: Communicator?) {
@@ -23,21 +25,41 @@ final class JetFilePool: Sendable {
         try open.withLock { try $0.value(number) { try open(number) } }
     }
 
+    /// The files that this rank reads without MPI-IO, and the reasons.
+    var filesWithoutMPI: [(path: String, reason: String)] {
+        guard communicator != nil else { return [] }
+        let refused = refused.withLock { $0 }
+        return list.paths.indices.compactMap { number in
+            let reason = list.servesMPI[number] ? refused[number] : "which cannot read virtual datasets"
+            return reason.map { (list.paths[number], $0) }
+        }
+    }
+
+    /// Opens a file through MPI-IO, or without it if it cannot open or read the file. The rows are the same.
     private func open(_ number: Int) throws -> any JetFile {
         let path = list.paths[number]
-        let file: any JetFile
-        do {
-            file = try openJetFile(path, reading: reading, on: communicator)
-        } catch let error as AgreedError {
-            // The communicator has one rank, so the other ranks do not have this error.
-            throw JetError(error.message)
+        var file: (any JetFile)?
+        if let communicator, list.servesMPI[number] {
+            do {
+                file = try openJetFile(path, reading: reading, on: communicator)
+            } catch let error as JetError {
+                throw error
+            } catch {
+                refused.withLock { $0[number] = "which cannot open it: \(error)" }
+            }
         }
+        let opened = try file ?? openJetFile(path, reading: reading)
+        try check(opened, number)
+        return opened
+    }
+
+    private func check(_ file: any JetFile, _ number: Int) throws {
+        let path = list.paths[number]
         guard file.count == list.counts[number], file.classNames == list.classNames else {
             throw JetError(
                 "\(path) has \(file.count) jets of \(file.classNames.count) classes, but rank 0 found "
                     + "\(list.counts[number]) of \(list.classNames.count) in it: put the files on a file "
                     + "system that all nodes share, and do not change them while a run reads them")
         }
-        return file
     }
 }

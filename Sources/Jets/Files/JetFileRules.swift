@@ -1,4 +1,5 @@
 import HDF5
+import Tensors
 
 /// Rules for files of jets of any format.
 package enum JetFileRules {
@@ -23,6 +24,18 @@ package enum JetFileRules {
                 + "write the file again")
     }
 
+    /// Throws `JetError` if a dataset is missing.
+    ///
+    /// - Parameter advice: the datasets of the format, and what to do.
+    static func checkExist(_ names: [String], _ path: String, _ root: borrowing Group, _ advice: String) throws {
+        for name in names where !root.contains(name) {
+            if root.isDanglingLink(name) {
+                throw JetError("/\(name) in \(path) is a link to an object that does not exist: restore its target")
+            }
+            throw JetError("dataset /\(name) is missing in \(path); \(advice)")
+        }
+    }
+
     /// Throws `JetError` unless the dataset has one of the types.
     static func require(
         _ path: String, _ dataset: borrowing Dataset, _ types: [ElementType], _ expected: String
@@ -32,6 +45,14 @@ package enum JetFileRules {
                 "\(dataset.path) in \(path) is of type \(dataset.elementType), not of \(expected): "
                     + "write the file again")
         }
+    }
+
+    /// Throws `JetError` if the file does not contain all rows of a dataset.
+    static func checkStorage(_ path: String, _ dataset: borrowing Dataset) throws {
+        guard let gap = try dataset.storageGap() else { return }
+        throw JetError(
+            "\(path): \(dataset.path) lacks \(gap.description): \(gap.reason); restore what is missing, or write the "
+                + "file again")
     }
 
     /// Throws `JetError` unless a dataset has an integer for each constituent.
@@ -90,18 +111,32 @@ struct ConstituentCheck {
         return stored.map { UInt8(truncatingIfNeeded: $0) }
     }
 
-    /// Throws `JetError` if a value is infinite or not a number.
-    func values(_ values: [Float]) throws {
+    /// Throws `JetError` if a value is infinite or not a number, or pT is not positive.
+    ///
+    /// - Parameter offsets: the constituents of each jet, by decreasing pT.
+    func values(_ values: [Float], _ offsets: Offsets) throws {
         var largest: UInt32 = 0
         values.withUnsafeBufferPointer { buffer in
             for value in buffer { largest = max(largest, value.bitPattern & 0x7fff_ffff) }
         }
         guard largest >= Float.infinity.bitPattern, let index = values.firstIndex(where: { !$0.isFinite })
-        else { return }
+        else { return try momenta(values, offsets) }
         let (token, feature) = index.quotientAndRemainder(dividingBy: JetFeatures.allNames.count)
         throw JetError(
             "\(path): /csts, \(describe(token)): feature '\(JetFeatures.allNames[feature])' is "
                 + "\(values[index]); write the file again without it\(alternative)")
+    }
+
+    private func momenta(_ values: [Float], _ offsets: Offsets) throws {
+        let width = JetFeatures.allNames.count
+        // The last constituent of a jet is the softest.
+        let ends = offsets.values.lazy.dropFirst().map { Int($0) }
+        guard ends.contains(where: { $0 > 0 && !(values[($0 - 1) * width] > 0) }),
+            let token = (0..<offsets.tokens).first(where: { !(values[$0 * width] > 0) })
+        else { return }
+        throw JetError(
+            "\(path): /csts, \(describe(token)): pT is \(values[token * width]), but must be positive [GeV]: write the "
+                + "file again without it\(alternative) (are the features in another order, or logarithms?)")
     }
 
     private func describe(_ token: Int) -> String {

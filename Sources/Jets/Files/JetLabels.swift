@@ -18,6 +18,7 @@ struct JetLabels: ~Copyable, Sendable {
             throw JetFileRules.misfit(path, dataset, "\([count]) as in \(other)")
         }
         try JetFileRules.require(path, dataset, JetFileRules.integers, "integers")
+        try dataset.checkFilters()
         let areNamed = dataset.hasAttribute("names")
         let names = areNamed ? try dataset.stringsAttribute("names") : given
         try Self.check(names, path)
@@ -41,6 +42,12 @@ struct JetLabels: ~Copyable, Sendable {
             }
         }
     }
+
+    /// Throws `JetError` if labels were not stored.
+    func checkStorage() throws { try JetFileRules.checkStorage(path, dataset) }
+
+    /// True if the labels are those of other files.
+    var isVirtual: Bool { dataset.isVirtual }
 
     /// The number of labels in a chunk; 1 if the dataset is not chunked.
     var chunk: Int { dataset.chunks?[0] ?? 1 }

@@ -6,7 +6,7 @@ import Tensors
 /// constituents.
 ///
 /// `offsets` [N + 1] integer: jet i has the constituents `offsets[i] ..< offsets[i + 1]` of `csts` [T, 7] float and
-/// `csts_id` [T] integer; `labels` [N] and, optionally, `jets` [N, 5] are as in the padded format. The first
+/// `csts_id` [T] integer; `labels` [N] and, optionally, `jets` [N, 5] are as in the padded format. The hardest
 /// `maxConstituents` of each jet are read.
 package final class PackedFile: JetFile {
     package static let datasetNames = ["offsets", "csts", "csts_id", "labels"]
@@ -37,20 +37,25 @@ package final class PackedFile: JetFile {
         self.file = file
     }
 
+    package var servesMPI: Bool { !layout.isVirtual }
+
+    package func checkStorage() throws {
+        try layout.checkStorage(path)
+        for name in constituentLabels { try JetFileRules.checkStorage(path, file.root.dataset(name)) }
+    }
+
     package func labels(rows: Range<Int>) throws -> [Int32] { try layout.labels.read(rows) }
 
     package func constituentCounts(rows: Range<Int>) throws -> [Int] {
         counts(of: try layout.readOffsets(rows, path: path))
     }
 
-    package func readConstituents(_ dataset: borrowing Dataset, rows: Range<Int>) throws -> ColumnPart {
+    package func readConstituents(
+        _ dataset: borrowing Dataset, rows: Range<Int>, order: [Int32]?
+    ) throws -> ColumnPart {
         let starts = try layout.readOffsets(rows, path: path)
         var part = try ColumnPart(dataset, rows: starts[0]..<starts[rows.count])
-        part.keep(
-            counts(of: starts).enumerated().flatMap { jet, count in
-                let first = starts[jet] - starts[0]
-                return first..<first + count
-            })
+        if let order { part.keep(order.map { Int($0) }) }
         return part
     }
 
@@ -71,34 +76,21 @@ package final class PackedFile: JetFile {
                 initialized = tokens.count * width
             }
         }
-        var values: [Float] = try read(layout.features, width: width)
-        var stored: [Int32] = try read(layout.identities)
-        var others = try constituentLabels.map { name in try read(file.root.dataset(name)) as [Int32] }
-
-        let offsets = Offsets(counts: counts(of: starts))
-        for jet in 0..<rows.count where offsets[jet].lowerBound != starts[jet] - starts[0] {
-            // Close the gap that constituents beyond the maximum leave in the jets before this one.
-            let (first, kept) = (starts[jet] - starts[0], offsets[jet])
-            for (index, token) in kept.enumerated() {
-                stored[token] = stored[first + index]
-                for other in others.indices { others[other][token] = others[other][first + index] }
-            }
-            for index in 0..<kept.count * width {
-                values[kept.lowerBound * width + index] = values[first * width + index]
-            }
-        }
-        stored.removeLast(stored.count - offsets.tokens)
-        values.removeLast(values.count - offsets.tokens * width)
-        for other in others.indices { others[other].removeLast(others[other].count - offsets.tokens) }
-
+        let stored: [Float] = try read(layout.features, width: width)
+        let offsets = Offsets(starts.map { Int32($0 - starts[0]) })
+        let order = ConstituentOrder(offsets, values: stored, maximum: maxConstituents)
+        let values = order.kept(stored, width: width)
         let check = ConstituentCheck(path: path) { token in
+            let token = order.stored(token)
             let jet = (0..<rows.count).first { offsets[$0].contains(token) }!
             return (rows.lowerBound + jet, token - offsets[jet].lowerBound)
         }
-        let identities = try check.identities(stored)
-        try check.values(values)
-        return JetBlock(
-            offsets: offsets, values: values, identities: identities, labels: try labels(rows: rows),
-            constituentLabels: others)
+        let identities = try check.identities(order.kept(try read(layout.identities) as [Int32]))
+        try check.values(values, order.offsets)
+        var block = JetBlock(
+            offsets: order.offsets, values: values, identities: identities, labels: try labels(rows: rows),
+            constituentLabels: try constituentLabels.map { name in order.kept(try read(file.root.dataset(name))) })
+        (block.order, block.unsortedJets) = (order.tokens, order.unsortedJets)
+        return block
     }
 }

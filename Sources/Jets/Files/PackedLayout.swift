@@ -10,6 +10,8 @@ struct PackedLayout: ~Copyable, Sendable {
     var count: Int { offsets.shape[0] - 1 }
     /// The number of constituents.
     var constituents: Int { features.shape[0] }
+    /// True if a dataset is virtual.
+    var isVirtual: Bool { offsets.isVirtual || features.isVirtual || identities.isVirtual || labels.isVirtual }
     /// See `JetFile.blockRows`. Blocks are aligned to the chunks of `labels`; chunks of constituents cannot be aligned.
     var blockRows: Int { JetFileRules.blockRows(chunk: labels.chunk) }
 
@@ -26,11 +28,10 @@ struct PackedLayout: ~Copyable, Sendable {
     /// Opens and checks the datasets, but of the offsets only the first and the last. Throws `JetError` if the file
     /// cannot be used.
     init(path: String, root: borrowing Group, reading: JetReading) throws {
-        for name in PackedFile.datasetNames where !root.contains(name) {
-            throw JetError(
-                "dataset /\(name) is missing in \(path); a packed file of jets has /offsets, /csts, /csts_id "
-                    + "and /labels: name another file, or pack this one again")
-        }
+        try JetFileRules.checkExist(
+            PackedFile.datasetNames, path, root,
+            "a packed file of jets has /offsets, /csts, /csts_id and /labels: name another file, or pack this one again"
+        )
         let offsets = try root.dataset("offsets")
         let features = try root.dataset("csts")
         let identities = try root.dataset("csts_id")
@@ -51,9 +52,12 @@ struct PackedLayout: ~Copyable, Sendable {
         let labels = try JetLabels(path: path, root: root, count: jets, as: "/offsets", names: reading.classNames)
         try JetFileRules.checkJets(path, root, count: jets, as: "/offsets")
         try JetFileRules.require(path, offsets, JetFileRules.integers, "integers")
-        try JetFileRules.require(path, features, [.float32, .float64], "floating-point numbers")
+        try JetFileRules.require(path, features, [.float16, .float32, .float64], "floating-point numbers")
         try JetFileRules.require(path, identities, JetFileRules.integers, "integers")
         try JetFileRules.checkFeatureNames(path, features)
+        try offsets.checkFilters()
+        try features.checkFilters()
+        try identities.checkFilters()
 
         var ends = [0, 0]
         try ends.withUnsafeMutableBufferPointer { ends in
@@ -92,5 +96,13 @@ struct PackedLayout: ~Copyable, Sendable {
             }
         }
         return starts
+    }
+
+    /// Throws `JetError` if rows were not stored.
+    func checkStorage(_ path: String) throws {
+        try JetFileRules.checkStorage(path, offsets)
+        try JetFileRules.checkStorage(path, features)
+        try JetFileRules.checkStorage(path, identities)
+        try labels.checkStorage()
     }
 }

@@ -6,8 +6,8 @@ import Tensors
 /// N jets.
 ///
 /// `csts` [N, C, 7] float, `csts_id` [N, C] integer, `mask` [N, C] boolean, `labels` [N] integer, with the names of the
-/// classes in the attribute `names` of `labels`, and, optionally, `jets` [N, 5]. C may be any number; the first
-/// `maxConstituents` slots are read.
+/// classes in the attribute `names` of `labels`, and, optionally, `jets` [N, 5]. C may be any number; the
+/// hardest `maxConstituents` of each jet are read.
 package final class PaddedFile: JetFile {
     package static let datasetNames = ["csts", "csts_id", "mask", "labels"]
 
@@ -18,8 +18,7 @@ package final class PaddedFile: JetFile {
     package var namesClasses: Bool { layout.labels.areNamed }
     package var constituentShape: [Int] { [layout.count, layout.slots] }
 
-    /// The number of slots to read.
-    private let slots: Int
+    private let maxConstituents: Int
     private let constituentLabels: [String]
     private let layout: PaddedLayout
     private let file: File
@@ -31,31 +30,56 @@ package final class PaddedFile: JetFile {
         self.path = path
         constituentLabels = reading.constituentLabels
         layout = try PaddedLayout(path: path, root: file.root, reading: reading)
-        slots = min(layout.slots, reading.maxConstituents)
+        maxConstituents = reading.maxConstituents
         for name in constituentLabels {
             try JetFileRules.checkConstituentLabels(path, file.root, name, shape: [layout.count, layout.slots])
         }
         self.file = file
     }
 
+    package var servesMPI: Bool { !layout.isVirtual }
+
+    package func checkStorage() throws {
+        try layout.checkStorage(path)
+        for name in constituentLabels { try JetFileRules.checkStorage(path, file.root.dataset(name)) }
+    }
+
     package func labels(rows: Range<Int>) throws -> [Int32] { try layout.labels.read(rows) }
 
     package func constituentCounts(rows: Range<Int>) throws -> [Int] {
-        let mask: [UInt8] = try read(layout.mask, rows)
-        return (0..<rows.count).map { jet in mask[jet * slots..<(jet + 1) * slots].count { $0 != 0 } }
+        counts(of: try readMask(rows), slots: layout.slots).map { min($0, maxConstituents) }
     }
 
-    package func readConstituents(_ dataset: borrowing Dataset, rows: Range<Int>) throws -> ColumnPart {
-        let mask: [UInt8] = try read(layout.mask, rows)
+    /// The number of used slots of each jet.
+    private func counts(of mask: [Int8], slots: Int) -> [Int] {
+        stride(from: 0, to: mask.count, by: slots).map { start in mask[start..<start + slots].count { $0 != 0 } }
+    }
+
+    package func readConstituents(
+        _ dataset: borrowing Dataset, rows: Range<Int>, order: [Int32]?
+    ) throws -> ColumnPart {
+        let mask = try readMask(rows)
+        let used = mask.indices.filter { mask[$0] != 0 }
         var part = try ColumnPart(dataset, rows: rows, leading: 2)
-        // The file may have more slots than are read.
-        part.keep(mask.indices.filter { mask[$0] != 0 }.map { $0 / slots * layout.slots + $0 % slots })
+        part.keep(order.map { $0.map { used[Int($0)] } } ?? used)
         return part
+    }
+
+    /// The mask of all slots of some jets. Throws `JetError` at negative values, which may mean either.
+    private func readMask(_ rows: Range<Int>) throws -> [Int8] {
+        let mask: [Int8] = try read(layout.mask, rows, slots: layout.slots)
+        if (mask.min() ?? 0) < 0, let index = mask.firstIndex(where: { $0 < 0 }) {
+            let (row, slot) = index.quotientAndRemainder(dividingBy: layout.slots)
+            throw JetError(
+                "\(path): /mask, row \(rows.lowerBound + row), slot \(slot) is negative: write the file again with 1 "
+                    + "for used slots and 0 for others")
+        }
+        return mask
     }
 
     /// Reads the first `slots` slots of some jets, `[rows, slots]`, or `[rows, slots, width]`.
     private func read<T: HDF5Scalar>(
-        _ dataset: borrowing Dataset, _ rows: Range<Int>, width: Int? = nil
+        _ dataset: borrowing Dataset, _ rows: Range<Int>, slots: Int, width: Int? = nil
     ) throws -> [T] {
         let count = rows.count * slots * (width ?? 1)
         let (start, extents) = ([rows.lowerBound, 0], [rows.count, slots])
@@ -69,30 +93,43 @@ package final class PaddedFile: JetFile {
 
     package func read(rows: Range<Int>) throws -> JetBlock {
         invariant(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) are outside 0..<\(count)")
-        let mask: [UInt8] = try read(layout.mask, rows)
-        let offsets = Offsets(
-            counts: (0..<rows.count).map { jet in mask[jet * slots..<(jet + 1) * slots].count { $0 != 0 } })
-        let runs = MaskRuns(mask: mask, tokens: offsets.tokens)
-        let stored: [Int32] = runs.packed(try read(layout.identities, rows))
-        let width = JetFeatures.allNames.count
-        let values: [Float] = runs.packed(try read(layout.features, rows, width: width), width: width)
-
-        let check = ConstituentCheck(path: path, alternative: ", or mask the constituent") { token in
-            let slot = mask.indices.filter { mask[$0] != 0 }[token]
-            return (rows.lowerBound + slot / self.slots, slot % self.slots)
+        var mask = try readMask(rows)
+        // Slots beyond the maximum are read only where they are used: they may contain the hardest constituents.
+        var slots = min(layout.slots, maxConstituents)
+        if slots < layout.slots {
+            let first = stride(from: 0, to: mask.count, by: layout.slots).flatMap { mask[$0..<$0 + slots] }
+            if first.count(where: { $0 != 0 }) == mask.count(where: { $0 != 0 }) {
+                mask = first
+            } else {
+                slots = layout.slots
+            }
         }
-        let identities = try check.identities(stored)
-        try check.values(values)
-        let others: [[Int32]] = try constituentLabels.map { runs.packed(try read(file.root.dataset($0), rows)) }
-        return JetBlock(
-            offsets: offsets, values: values, identities: identities, labels: try labels(rows: rows),
-            constituentLabels: others)
+        let offsets = Offsets(counts: counts(of: mask, slots: slots))
+        let runs = MaskRuns(mask: mask, tokens: offsets.tokens)
+        func packed<T: HDF5Scalar>(_ dataset: borrowing Dataset, width: Int? = nil) throws -> [T] {
+            runs.packed(try read(dataset, rows, slots: slots, width: width), width: width ?? 1)
+        }
+        let width = JetFeatures.allNames.count
+        let stored: [Float] = try packed(layout.features, width: width)
+        let order = ConstituentOrder(offsets, values: stored, maximum: maxConstituents)
+        let values = order.kept(stored, width: width)
+        let check = ConstituentCheck(path: path, alternative: ", or mask the constituent") { token in
+            let slot = mask.indices.filter { mask[$0] != 0 }[order.stored(token)]
+            return (rows.lowerBound + slot / slots, slot % slots)
+        }
+        let identities = try check.identities(order.kept(try packed(layout.identities) as [Int32]))
+        try check.values(values, order.offsets)
+        var block = JetBlock(
+            offsets: order.offsets, values: values, identities: identities, labels: try labels(rows: rows),
+            constituentLabels: try constituentLabels.map { name in order.kept(try packed(file.root.dataset(name))) })
+        (block.order, block.unsortedJets) = (order.tokens, order.unsortedJets)
+        return block
     }
 }
 
 /// The runs of consecutive used slots.
 private struct MaskRuns {
-    let mask: [UInt8]
+    let mask: [Int8]
     /// The number of used slots.
     let tokens: Int
 

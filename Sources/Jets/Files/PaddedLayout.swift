@@ -10,6 +10,8 @@ struct PaddedLayout: ~Copyable, Sendable {
     var count: Int { features.shape[0] }
     /// The number of slots of a jet.
     var slots: Int { features.shape[1] }
+    /// True if a dataset is virtual.
+    var isVirtual: Bool { features.isVirtual || identities.isVirtual || mask.isVirtual || labels.isVirtual }
     /// See `JetFile.blockRows`.
     var blockRows: Int { JetFileRules.blockRows(chunk: features.chunks?[0] ?? 1) }
 
@@ -25,11 +27,9 @@ struct PaddedLayout: ~Copyable, Sendable {
 
     /// Opens and checks the datasets. Throws `JetError` if the file cannot be used.
     init(path: String, root: borrowing Group, reading: JetReading) throws {
-        for name in PaddedFile.datasetNames where !root.contains(name) {
-            throw JetError(
-                "dataset /\(name) is missing in \(path); a file of jets has /csts, /csts_id, /mask and "
-                    + "/labels: name another file, or convert this one")
-        }
+        try JetFileRules.checkExist(
+            PaddedFile.datasetNames, path, root,
+            "a file of jets has /csts, /csts_id, /mask and /labels: name another file, or convert this one")
         let features = try root.dataset("csts")
         let identities = try root.dataset("csts_id")
         let mask = try root.dataset("mask")
@@ -56,10 +56,21 @@ struct PaddedLayout: ~Copyable, Sendable {
         }
         let labels = try JetLabels(path: path, root: root, count: shape[0], as: "/csts", names: reading.classNames)
         try JetFileRules.checkJets(path, root, count: shape[0], as: "/csts")
-        try JetFileRules.require(path, features, [.float32, .float64], "floating-point numbers")
+        try JetFileRules.require(path, features, [.float16, .float32, .float64], "floating-point numbers")
         try JetFileRules.require(path, identities, JetFileRules.integers, "integers")
         try JetFileRules.require(path, mask, JetFileRules.integers + [.boolean], "booleans")
         try JetFileRules.checkFeatureNames(path, features)
+        try features.checkFilters()
+        try identities.checkFilters()
+        try mask.checkFilters()
         self.init(features: features, identities: identities, mask: mask, labels: labels)
+    }
+
+    /// Throws `JetError` if rows were not stored.
+    func checkStorage(_ path: String) throws {
+        try JetFileRules.checkStorage(path, features)
+        try JetFileRules.checkStorage(path, identities)
+        try JetFileRules.checkStorage(path, mask)
+        try labels.checkStorage()
     }
 }

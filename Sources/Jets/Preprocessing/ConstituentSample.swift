@@ -18,6 +18,8 @@ struct ConstituentSample {
     private var neutral: [Bool] = []
     /// The features as stored, `[constituents, 7]`.
     private var rows: [Float] = []
+    /// All constituents that were read, kept or not; of this rank while it reads, of all ranks afterwards.
+    private(set) var summary = FeatureSummary()
 
     private init(capacity: Int, seed: UInt64) {
         self.capacity = capacity
@@ -44,8 +46,16 @@ struct ConstituentSample {
             return sample
         }
         let counts = try communicator.allReduce(sample.counts)
+        sample.summary = try sample.summary.combined(on: communicator)
         sample.thin(to: level(counts: counts, capacity: valuesPerFeature))
         return sample
+    }
+
+    /// The summary of the constituents of at least `jets` jets, if there are as many; collective. Throws as `read`.
+    static func summary(
+        of dataset: JetDataset, jets: Int, seed: UInt64, on communicator: Communicator
+    ) throws -> FeatureSummary {
+        try read(dataset, jets: jets, valuesPerFeature: 1, seed: seed, on: communicator).summary
     }
 
     /// The indices of the blocks to read, in random order, until they contain `jets` jets.
@@ -68,6 +78,10 @@ struct ConstituentSample {
         let parts = try communicator.gather(values(of: feature))
         return try communicator.onRoot {
             var all = Array(parts!.joined())
+            guard summary.constituents > 0 else {
+                throw JetError(
+                    "\(dataset.paths[0]): the preprocessing cannot be fitted, because no jet has constituents")
+            }
             guard !all.isEmpty else {
                 throw JetError(
                     "\(dataset.paths[0]): feature '\(JetFeatures.allNames[feature])' cannot be fitted, "
@@ -90,6 +104,7 @@ struct ConstituentSample {
     }
 
     private mutating func add(_ block: JetBlock, jets: BlockJets) {
+        summary.add(block)
         for jet in 0..<block.count {
             for (constituent, token) in block.offsets[jet].enumerated() {
                 let word = RandomKey(

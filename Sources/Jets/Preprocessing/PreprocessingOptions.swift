@@ -48,15 +48,20 @@ package struct PreprocessingOptions: Sendable, Equatable {
 
     /// Fits the preprocessing to a dataset; collective, and bit-identical for any number of ranks. Throws
     /// `AgreedError` if a rank cannot read.
+    ///
+    /// - Parameter warn: receives sentences about features that cannot be what their names say.
     package func fit(
-        _ dataset: JetDataset, features: JetFeatures, seed: UInt64, on communicator: Communicator
+        _ dataset: JetDataset, features: JetFeatures, seed: UInt64, on communicator: Communicator,
+        warn: (String) -> Void = { _ in }
     ) throws -> any Preprocessing {
         switch name {
         case .quantile:
             try QuantilePreprocessing.fit(
-                dataset, features: features, jets: jets, quantiles: quantiles, seed: seed, on: communicator)
+                dataset, features: features, jets: jets, quantiles: quantiles, seed: seed, on: communicator,
+                warn: warn)
         case .standard:
-            try StandardPreprocessing.fit(dataset, features: features, jets: jets, seed: seed, on: communicator)
+            try StandardPreprocessing.fit(
+                dataset, features: features, jets: jets, seed: seed, on: communicator, warn: warn)
         }
     }
 

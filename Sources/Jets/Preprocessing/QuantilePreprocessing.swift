@@ -107,11 +107,13 @@ package struct QuantilePreprocessing: Preprocessing, Equatable {
     /// read or a feature has no value.
     package static func fit(
         _ dataset: JetDataset, features: JetFeatures = .all, jets: Int = 1_000_000, quantiles: Int = 500,
-        valuesPerFeature: Int = 4_000_000, seed: UInt64 = 0, on communicator: Communicator
+        valuesPerFeature: Int = 4_000_000, seed: UInt64 = 0, on communicator: Communicator,
+        warn: (String) -> Void = { _ in }
     ) throws -> QuantilePreprocessing {
         invariant(quantiles >= 2, "\(quantiles) quantiles")
         let sample = try ConstituentSample.read(
             dataset, jets: jets, valuesPerFeature: valuesPerFeature, seed: seed, on: communicator)
+        sample.summary.warnings(features).forEach(warn)
         var table = [Double](repeating: 0, count: quantiles * features.count)
         for (column, feature) in features.indices.enumerated() {
             let values = try sample.sortedValues(of: feature, in: dataset, on: communicator)

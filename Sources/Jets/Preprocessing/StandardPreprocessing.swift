@@ -80,10 +80,12 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
     /// and `JetError` if all values of a feature are equal.
     package static func fit(
         _ dataset: JetDataset, features: JetFeatures = .all, jets: Int = 1_000_000,
-        valuesPerFeature: Int = 4_000_000, seed: UInt64 = 0, on communicator: Communicator
+        valuesPerFeature: Int = 4_000_000, seed: UInt64 = 0, on communicator: Communicator,
+        warn: (String) -> Void = { _ in }
     ) throws -> StandardPreprocessing {
         let sample = try ConstituentSample.read(
             dataset, jets: jets, valuesPerFeature: valuesPerFeature, seed: seed, on: communicator)
+        sample.summary.warnings(features).forEach(warn)
         var moments: [Double] = []
         for feature in features.indices {
             // Sorted values are summed in an order that does not depend on the number of ranks.

@@ -68,6 +68,12 @@ package struct JetStatistics: Sendable, Codable {
     /// The features of constituents; impact parameters of charged ones only.
     package let features: [Distribution]
     package let identities: [IdentityFraction]
+    /// The number of jets in the sample without constituents.
+    package let emptyJets: Int
+    /// The number of jets in the sample whose constituents are not stored by decreasing pT.
+    package let unsortedJets: Int
+    /// Sentences about features that cannot be what their names say.
+    package let warnings: [String]
 
     /// The largest number of jets of which all labels are read.
     static let labelLimit = 10_000_000
@@ -86,9 +92,11 @@ package struct JetStatistics: Sendable, Codable {
         var columns = [[Float]](repeating: [], count: width)
         var (counts, kinds, labels) = ([Float](), [Int](repeating: 0, count: 8), [Int32: Int]())
         var read = 0
+        var summary = FeatureSummary()
         while read < layout.blockCount, counts.count < sample {
             let (file, rows) = layout.place(ofBlock: order[read])
             let block = try pool.file(file).read(rows: rows)
+            summary.add(block)
             for jet in 0..<block.count { counts.append(Float(block.offsets[jet].count)) }
             for label in block.labels { labels[label, default: 0] += 1 }
             for (token, identity) in block.identities.enumerated() {
@@ -116,6 +124,7 @@ package struct JetStatistics: Sendable, Codable {
         classes = known.sorted().map {
             ClassCount(label: Int($0), name: names.isEmpty ? "" : names[Int($0)], jets: labels[$0] ?? 0)
         }
+        (emptyJets, unsortedJets, warnings) = (summary.emptyJets, summary.unsortedJets, summary.warnings())
         multiplicity = Distribution("constituents", of: &counts)
         features = (0..<width).map { Distribution(JetFeatures.allNames[$0], of: &columns[$0]) }
         let total = Double(max(1, kinds.reduce(0, +)))

@@ -11,6 +11,8 @@ extension RunOptions {
         package var maxConstituents: Int
         /// Names of the classes by label in files that do not name them; empty if none are given.
         package var classNames: [String]
+        /// True to accept jets without constituents.
+        package var allowsEmptyJets: Bool
         /// Selection of the training jets. For the other files, only its classes apply.
         package var choice: JetChoice
         package var shuffle: Bool
@@ -41,6 +43,9 @@ extension RunOptions.Data {
                 throw section.error("class_names", "the class '\(name)' is named twice")
             }
         }
+        allowsEmptyJets = try section.bool(
+            "allow_empty_jets", default: false, .advanced,
+            help: "accept jets without constituents, which are errors otherwise: usually, their data were lost")
         choice = try JetChoice(from: section, seed: seed)
         shuffle = try section.bool("shuffle", default: true, help: "shuffle the training jets")
     }

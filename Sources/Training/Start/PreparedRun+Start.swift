@@ -118,10 +118,12 @@ extension PreparedRun {
         let preprocessing: any Preprocessing
         if let known = try setup.adoptPretrained(on: communicator) {
             preprocessing = known
+            try train.warnings(options.data.features, seed: options.seed).forEach { console.warn("data.train: \($0)") }
         } else {
             console.say("fitting the preprocessing to up to \(options.preprocessing.jets) jets")
             preprocessing = try options.preprocessing.fit(
-                train, features: options.data.features, seed: options.seed, on: communicator)
+                train, features: options.data.features, seed: options.seed, on: communicator,
+                warn: { console.warn("data.train: \($0)") })
         }
         // The fits see the noise of every epoch, and no momenta.
         let loader = JetLoader(

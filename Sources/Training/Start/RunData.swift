@@ -29,6 +29,7 @@ package struct RunData {
             options.objective.needsClasses
             ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
         var (remarks, warnings): ([String], [String]) = ([], [])
+        if let remark = train.remarkOnFilesWithoutMPI { remarks.append("data.train: \(remark)") }
         // A selection has read its labels already.
         if let classes, train.numbering.selection == nil, train.count <= Self.labelsPerRank * communicator.size {
             let missing = try train.missing(classes.names)
@@ -118,6 +119,7 @@ package struct AppliedJets {
             }
             if let warning = Self.warning(aboutMissing: missing, in: key) { warnings.append(warning) }
         }
+        if let remark = dataset.remarkOnFilesWithoutMPI { remarks.append("\(key): \(remark)") }
         (self.dataset, self.remarks, self.warnings) = (dataset, remarks, warnings)
     }
 
@@ -168,6 +170,6 @@ extension RunOptions {
     package var reading: JetReading {
         JetReading(
             maxConstituents: data.maxConstituents, constituentLabels: objective.constituentLabels,
-            classNames: data.classNames)
+            classNames: data.classNames, allowsEmptyJets: data.allowsEmptyJets)
     }
 }

@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func aBatchHoldsItsJets() throws {
-        let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, on: alone)
         let raw = JetLoader(
             dataset: dataset, preprocessing: RawPreprocessing(), order: .init(batchSize: 300, seed: 4))
         let batch = try raw.batch(epoch: 2, step: 3)
@@ -36,7 +36,7 @@ import Testing
     /// The concatenated parts of 2, 3 and 8 ranks are bit-identical to the batch of a single rank.
     @Test(arguments: [2, 3, 8])
     func theBatchIsTheSameForAnyNumberOfRanks(size: Int) throws {
-        let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, on: alone)
         let one = try loader(dataset)
         let parts = try (0..<size).map { try loader(dataset, rank: $0, size: size) }
         for step in [0, 3, one.stepsPerEpoch - 1] {
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func ranksMayGoEmpty() throws {
-        let dataset = try JetDataset(paths: [sample("val")], jets: 302, on: alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, jets: 302, on: alone)
         let counts = try (0..<3).map { try loader(dataset, rank: $0, size: 3).batch(epoch: 0, step: 1).count }
         #expect(counts == [0, 1, 1])
         let empty = try loader(dataset, rank: 0, size: 3).batch(epoch: 0, step: 1)
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test func anyStepMayBeAskedForAtAnyTime() throws {
-        let dataset = try JetDataset(paths: [sample("val"), sample("test")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, on: alone)
         let straight = try loader(dataset)
         let values = try (0..<straight.stepsPerEpoch).map {
             try straight.batch(epoch: 0, step: $0).values.array
@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func slicesAreMicroBatches() throws {
-        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: alone)
         let batch = try loader(dataset, shuffle: false).batch(epoch: 0, step: 0)
         let slices = [0..<128, 128..<128, 128..<256, 256..<300].map { batch.slice(jets: $0) }
         #expect(slices.map(\.count) == [128, 0, 128, 44] && slices[1].tokenCount == 0)
@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test func withoutShufflingEveryEpochIsTheSame() throws {
-        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: alone)
         let loader = try loader(dataset, shuffle: false)
         #expect(loader.stepsPerEpoch == 4)
         #expect(try loader.batch(epoch: 0, step: 3).jets == Array(900..<1000))
@@ -90,7 +90,7 @@ import Testing
     @Test func emptyJetsAreKept() throws {
         try withScratchFile { path in
             try JetFixture(jets: 21).write(to: path)
-            let dataset = try JetDataset(paths: [path], on: alone)
+            let dataset = try JetDataset(paths: [path], reading: .withEmptyJets, on: alone)
             let batch = try loader(dataset, shuffle: false).batch(epoch: 0, step: 0)
             #expect(batch.count == 21 && (0..<21).allSatisfy { batch.offsets[$0].count == $0 % 7 })
         }
@@ -103,7 +103,7 @@ import Testing
             try fixture.write(to: path)
             let good = path.replacing("jets.h5", with: "good.h5")
             try JetFixture(jets: 30).write(to: good)
-            let dataset = try JetDataset(paths: [good, path], on: alone)
+            let dataset = try JetDataset(paths: [good, path], reading: .withEmptyJets, on: alone)
             let prefetcher = try loader(dataset, batchSize: 30, shuffle: false).prefetcher()
             _ = try prefetcher.value(for: .init(epoch: 0, step: 0), thenPreparing: .init(epoch: 0, step: 1))
             let message = failure { _ = try prefetcher.value(for: .init(epoch: 0, step: 1)) }

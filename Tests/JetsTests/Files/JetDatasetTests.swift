@@ -9,7 +9,8 @@ import Testing
             let b = a.replacing("a.h5", with: "b.h5")
             try JetFixture(jets: 25).write(to: a)
             try JetFixture(jets: 14, slots: 3).write(to: b)
-            let dataset = try JetDataset(paths: [a, b, a], reading: JetReading(maxConstituents: 5), on: alone)
+            let dataset = try JetDataset(
+                paths: [a, b, a], reading: JetReading(maxConstituents: 5, allowsEmptyJets: true), on: alone)
             #expect(dataset.count == 64 && dataset.classNames == ["QCD", "top", "W"])
             var labels: [Int32] = []
             for block in 0..<dataset.blockCount {
@@ -26,7 +27,7 @@ import Testing
 
     @Test func theNumberOfJetsCanBeBounded() throws {
         func count(_ jets: Int?) throws -> Int {
-            try JetDataset(paths: [sample("val"), sample("test")], jets: jets, on: alone).count
+            try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, jets: jets, on: alone).count
         }
         #expect(try count(nil) == 2000)
         #expect(try count(1500) == 1500)
@@ -41,7 +42,7 @@ import Testing
             var other = JetFixture(jets: 5)
             other.classNames = ["QCD", "W", "top"]
             try other.write(to: b)
-            let message = failure { _ = try JetDataset(paths: [a, b], on: alone) }
+            let message = failure { _ = try JetDataset(paths: [a, b], reading: .withEmptyJets, on: alone) }
             #expect(
                 message.hasPrefix("the classes in \(b) (QCD, W, top) are not those in \(a) (QCD, top, W): "))
         }
@@ -52,14 +53,17 @@ import Testing
             var broken = JetFixture(jets: 5)
             broken.missing = ["mask"]
             try broken.write(to: path)
-            let message = failure { _ = try JetDataset(paths: [sample("val"), path], on: alone) }
+            let message = failure {
+                _ = try JetDataset(paths: [sample("val"), path], reading: .withEmptyJets, on: alone)
+            }
             #expect(message.hasPrefix("dataset /mask is missing in \(path)"))
         }
         #expect(
-            failure { _ = try JetDataset(paths: [], on: alone) }
+            failure { _ = try JetDataset(paths: [], reading: .withEmptyJets, on: alone) }
                 == "no file of jets is given; name at least one")
         #expect(
-            failure { _ = try JetDataset(paths: [sample("val")], jets: 0, on: alone) }.contains("at least 1"))
+            failure { _ = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, jets: 0, on: alone) }
+                .contains("at least 1"))
         #expect(
             failure { _ = try JetDataset(paths: [sample("val")], reading: JetReading(maxConstituents: 0), on: alone) }
                 .contains("max_constituents is 0"))

@@ -18,7 +18,7 @@ import Testing
 
     @Test func aFolderStandsForItsFiles() throws {
         try withFolder { folder in
-            let dataset = try JetDataset(paths: [folder], on: alone)
+            let dataset = try JetDataset(paths: [folder], reading: .withEmptyJets, on: alone)
             #expect(dataset.paths == ["a.h5", "b.hdf5", "c.h5"].map { "\(folder)/\($0)" })
             #expect(dataset.count == 12)
         }
@@ -26,15 +26,16 @@ import Testing
 
     @Test func aPatternStandsForItsMatches() throws {
         try withFolder { folder in
-            let dataset = try JetDataset(paths: ["\(folder)/[ab].h*5", "\(folder)/c.h5"], on: alone)
+            let dataset = try JetDataset(
+                paths: ["\(folder)/[ab].h*5", "\(folder)/c.h5"], reading: .withEmptyJets, on: alone)
             #expect(dataset.paths == ["a.h5", "b.hdf5", "c.h5"].map { "\(folder)/\($0)" })
             #expect(
-                failure { _ = try JetDataset(paths: [folder + "/x*.h5"], on: alone) }
+                failure { _ = try JetDataset(paths: [folder + "/x*.h5"], reading: .withEmptyJets, on: alone) }
                     == "no file matches \(folder)/x*.h5; correct the pattern")
             try FileManager.default.createDirectory(
                 atPath: folder + "/empty", withIntermediateDirectories: true)
             #expect(
-                failure { _ = try JetDataset(paths: [folder + "/empty"], on: alone) }
+                failure { _ = try JetDataset(paths: [folder + "/empty"], reading: .withEmptyJets, on: alone) }
                     == "the folder \(folder)/empty has no file that ends in .h5 or .hdf5; name another folder")
         }
     }
@@ -51,7 +52,7 @@ import Testing
                 try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
             }
             let before = try descriptors()
-            let dataset = try JetDataset(paths: [folder], on: alone)
+            let dataset = try JetDataset(paths: [folder], reading: .withEmptyJets, on: alone)
             #expect(dataset.count == 14_000 && dataset.paths.count == 1000)
             let loader = JetLoader(
                 dataset: dataset, preprocessing: RawPreprocessing(), order: .init(batchSize: 500, seed: 1))
@@ -66,7 +67,7 @@ import Testing
     /// A file that is replaced during a run is an error.
     @Test func aFileThatIsReplaced() throws {
         try withFolder { folder in
-            let dataset = try JetDataset(paths: [folder], on: alone)
+            let dataset = try JetDataset(paths: [folder], reading: .withEmptyJets, on: alone)
             try FileManager.default.removeItem(atPath: folder + "/c.h5")
             try JetFixture(jets: 6).write(to: folder + "/c.h5")
             let message = failure { _ = try dataset.read(block: 2) }
@@ -90,7 +91,7 @@ import Testing
             }
             try change(bad)
             let message = failure {
-                let dataset = try JetDataset(paths: [folder], on: alone)
+                let dataset = try JetDataset(paths: [folder], reading: .withEmptyJets, on: alone)
                 for block in 0..<dataset.blockCount { _ = try dataset.read(block: block) }
             }
             try check(message, bad)

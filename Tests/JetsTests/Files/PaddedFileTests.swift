@@ -32,11 +32,11 @@ import Testing
         try withScratchFile { path in
             try fixture.write(to: path)
             let block = try openJetFile(path, reading: JetReading(maxConstituents: 4)).read(rows: 0..<20)
-            // Jet j has j mod 7 constituents, jet 0 none; their first features count from 100 j.
+            // Jet j has j mod 7 constituents, jet 0 none; their pT counts down from 100 j + 99.
             for jet in 0..<20 {
                 let tokens = block.offsets[jet]
                 let first = tokens.map { Int(block.values[$0 * 7]) }
-                #expect(first == (0..<min(jet % 7, 4)).map { jet * 100 + $0 })
+                #expect(first == (0..<min(jet % 7, 4)).map { jet * 100 + 99 - $0 })
             }
             let whole = try openJetFile(path, reading: JetReading(maxConstituents: 4000))
             #expect(try whole.read(rows: 6..<7).offsets.values == [0, 6])
@@ -52,7 +52,7 @@ import Testing
             try fixture.write(to: path)
             let block = try openJetFile(path, reading: JetReading(maxConstituents: 6)).read(rows: 5..<7)
             #expect(block.offsets.values == [0, 5, 9])
-            #expect((5..<9).map { block.values[$0 * 7] } == [600, 602, 603, 605])
+            #expect((5..<9).map { block.values[$0 * 7] } == [699, 697, 696, 694])
         }
     }
 

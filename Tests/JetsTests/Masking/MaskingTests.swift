@@ -142,7 +142,7 @@ import Testing
     }
 
     @Test func theLoaderGivesMomentaToThoseWhoAsk() throws {
-        let dataset = try JetDataset(paths: [sample("val")], on: TestSupport.alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: TestSupport.alone)
         func loader(_ carriesMomenta: Bool) -> JetLoader {
             JetLoader(
                 dataset: dataset, preprocessing: RawPreprocessing(), order: .init(batchSize: 100, seed: 1),

@@ -13,7 +13,8 @@ import Testing
             fixture.chunk = 600
             try fixture.write(to: folder + "/a.h5")
             try fixture.writePacked(to: folder + "/b.h5")
-            return try body(JetDataset(paths: [folder], jets: limit, choice: choice, on: alone))
+            return try body(
+                JetDataset(paths: [folder], reading: .withEmptyJets, jets: limit, choice: choice, on: alone))
         }
     }
 
@@ -68,7 +69,8 @@ import Testing
     @Test func batchesHoldTheChosenJets() throws {
         try withDataset(JetChoice(jets: 500, seed: 1)) { dataset in
             let all = JetLoader(
-                dataset: try JetDataset(paths: dataset.paths, on: alone), preprocessing: RawPreprocessing(),
+                dataset: try JetDataset(paths: dataset.paths, reading: .withEmptyJets, on: alone),
+                preprocessing: RawPreprocessing(),
                 order: .init(batchSize: 100, seed: 1))
             let some = JetLoader(
                 dataset: dataset, preprocessing: RawPreprocessing(), order: .init(batchSize: 100, seed: 1))
@@ -97,7 +99,9 @@ import Testing
             var fixture = JetFixture(jets: 10)
             fixture.classNames = nil
             try fixture.write(to: path)
-            let error = failure { _ = try JetDataset(paths: [path], choice: JetChoice(jets: 3), on: alone) }
+            let error = failure {
+                _ = try JetDataset(paths: [path], reading: .withEmptyJets, choice: JetChoice(jets: 3), on: alone)
+            }
             #expect(
                 error.hasPrefix("data.classes and data.jets need the names of the classes, which the files lack")
             )

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct PreprocessingOptionsTests {
     private func fitted(_ name: PreprocessingOptions.Name) throws -> any Preprocessing {
-        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: alone)
         var options = PreprocessingOptions()
         (options.name, options.jets, options.quantiles) = (name, 300, 20)
         return try options.fit(dataset, features: JetFeatures(["pt", "d0"]), seed: 1, on: alone)

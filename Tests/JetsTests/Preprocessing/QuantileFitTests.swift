@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test func quantilesAreThoseOfAllValues() throws {
-        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: alone)
         let fit = try QuantilePreprocessing.fit(dataset, quantiles: 101, on: alone)
         #expect(fit.quantileCount == 101 && fit.features == .all)
         let quantiles = fit.quantiles
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func aSelectionIsFittedAlike() throws {
-        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: alone)
         let all = try QuantilePreprocessing.fit(dataset, quantiles: 11, on: alone)
         let two = try QuantilePreprocessing.fit(
             dataset, features: try JetFeatures(["dz", "deta"]), quantiles: 11, on: alone)
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test func thinnedQuantilesAreNear() throws {
-        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: alone)
         let all = try QuantilePreprocessing.fit(dataset, quantiles: 5, on: alone)
         let few = try QuantilePreprocessing.fit(dataset, quantiles: 5, valuesPerFeature: 20_000, on: alone)
         #expect(all != few)
@@ -63,7 +63,7 @@ import Testing
     @Test func fewJetsAreReadInWholeBlocks() throws {
         try withScratchFile { path in
             try JetFixture(jets: 3000).write(to: path)
-            let dataset = try JetDataset(paths: [path], on: alone)
+            let dataset = try JetDataset(paths: [path], reading: .withEmptyJets, on: alone)
             func fit(jets: Int, seed: UInt64 = 0) throws -> QuantilePreprocessing {
                 try QuantilePreprocessing.fit(dataset, jets: jets, quantiles: 5, seed: seed, on: alone)
             }
@@ -81,7 +81,7 @@ import Testing
         fixture.identities = fixture.identities.map { _ in 2 }
         try withScratchFile { path in
             try fixture.write(to: path)
-            let dataset = try JetDataset(paths: [path], on: alone)
+            let dataset = try JetDataset(paths: [path], reading: .withEmptyJets, on: alone)
             let message = failure { _ = try QuantilePreprocessing.fit(dataset, on: alone) }
             #expect(
                 message.hasPrefix(

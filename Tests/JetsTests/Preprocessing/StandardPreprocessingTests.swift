@@ -77,7 +77,7 @@ import Testing
 
     /// A fitted feature has mean 0 and variance 1 over the jets that it was fitted to.
     @Test func fitsMeanAndVariance() throws {
-        let dataset = try JetDataset(paths: [sample("val")], on: alone)
+        let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: alone)
         let preprocessing = try StandardPreprocessing.fit(dataset, on: alone)
         let zeros = [Double](repeating: 0, count: 7)
         var (count, sums, squares) = (zeros, zeros, zeros)
@@ -104,7 +104,7 @@ import Testing
         for row in fixture.mask.indices where fixture.mask[row] != 0 { fixture.features[row * 7 + 1] = 0.1 }
         try withScratchFile { path in
             try fixture.write(to: path)
-            let dataset = try JetDataset(paths: [path], on: alone)
+            let dataset = try JetDataset(paths: [path], reading: .withEmptyJets, on: alone)
             let message = failure {
                 _ = try StandardPreprocessing.fit(dataset, features: try JetFeatures(["deta"]), on: alone)
             }

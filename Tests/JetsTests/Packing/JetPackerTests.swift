@@ -8,6 +8,7 @@ import Testing
         _ sources: [String], to path: String, _ change: (inout JetPacker.Options) -> Void = { _ in }
     ) throws -> JetPacker.Summary {
         var options = JetPacker.Options()
+        options.allowsEmptyJets = true
         change(&options)
         let file = try File(creating: path)
         let summary = try JetPacker(sources, options: options).write(to: file.root)

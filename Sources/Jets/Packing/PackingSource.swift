@@ -35,6 +35,7 @@ final class PackingSource {
     init(_ path: String, maxConstituents: Int, jets: Int) throws {
         self.path = path
         file = try openJetFile(path, reading: JetReading(maxConstituents: maxConstituents))
+        try file.checkStorage()
         count = min(file.count, jets)
         raw = try File(opening: path)
         features = PackingColumn(
@@ -59,6 +60,8 @@ final class PackingSource {
                     "\(dataset.path) in \(path), \(dataset.elementType) of shape \(dataset.shape), has no row "
                         + "of numbers for every jet or constituent: remove it from the file")
             }
+            try dataset.checkFilters()
+            try JetFileRules.checkStorage(path, dataset)
             others.append(
                 PackingColumn(
                     name: child.name, type: dataset.elementType, isPerConstituent: isPerConstituent,
@@ -92,28 +95,45 @@ final class PackingSource {
     }
 
     /// Reads rows of a column, without padding and without the constituents beyond the maximum.
-    func read(_ column: PackingColumn, rows: Range<Int>) throws -> ColumnPart {
+    ///
+    /// - Parameter order: that of the constituents in the block of these rows.
+    func read(_ column: PackingColumn, rows: Range<Int>, order: [Int32]?) throws -> ColumnPart {
         let dataset = try raw.root.dataset(column.name)
         return column.isPerConstituent
-            ? try file.readConstituents(dataset, rows: rows) : try ColumnPart(dataset, rows: rows)
+            ? try file.readConstituents(dataset, rows: rows, order: order) : try ColumnPart(dataset, rows: rows)
     }
 
-    /// Copies the text and number attributes of the root.
-    func copyAttributes(to root: borrowing Group) throws {
-        for name in try raw.root.attributeNames {
-            if let texts = try? raw.root.stringsAttribute(name) {
-                if let text = try? raw.root.stringAttribute(name) {
-                    try root.setAttribute(name, to: text)
-                } else {
-                    try root.setAttribute(name, to: texts)
-                }
-            } else if let number = try? raw.root.intAttribute(name) {
-                try root.setAttribute(name, to: number)
-            } else if let number = try? raw.root.doubleAttribute(name) {
-                try root.setAttribute(name, to: number)
-            } else if let numbers = try? raw.root.doublesAttribute(name) {
-                try root.setAttribute(name, to: numbers)
+    // MARK: Attributes and groups
+
+    /// The datasets whose attributes are copied.
+    private var copied: [String] { ["csts", "csts_id", "labels"] + others.map(\.name) }
+
+    /// Copies the attributes of the root.
+    func copyAttributes(to root: borrowing Group) throws { _ = try raw.root.copyAttributes(to: root) }
+
+    /// Copies the attributes of the datasets, except `names`, which the columns have.
+    func copyDatasetAttributes(to root: borrowing Group) throws {
+        for name in copied { _ = try raw.root.dataset(name).copyAttributes(to: root.dataset(name), except: ["names"]) }
+    }
+
+    /// What is not copied: `the group /truth`, `the attribute 'units' of /csts`.
+    ///
+    /// - Parameter copiesAttributes: true if `copyDatasetAttributes` is used.
+    func leftOut(copiesAttributes: Bool) -> [String] {
+        var names: [String] = []
+        for child in (try? raw.root.children) ?? [] where child.kind != .dataset {
+            names.append(child.kind == .group ? "the group /\(child.name)" : "/\(child.name)")
+        }
+        for attribute in raw.root.attributesThatCannotBeCopied() { names.append("the attribute '\(attribute)'") }
+        for name in copied {
+            guard let dataset = try? raw.root.dataset(name) else { continue }
+            let attributes =
+                copiesAttributes
+                ? dataset.attributesThatCannotBeCopied() : (try? dataset.attributeNames) ?? []
+            for attribute in attributes where attribute != "names" {
+                names.append("the attribute '\(attribute)' of /\(name)")
             }
         }
+        return names.map { "\($0) of \(path)" }
     }
 }

@@ -3,15 +3,18 @@ import HDF5
 /// Writes the jets of several files, padded or packed, into one packed file, block by block.
 ///
 /// Besides the datasets of the packed format it copies all datasets with a row for each jet (`jets`, …) or each
-/// constituent (`vtx_id`, …), with their attributes `names`, and the root attributes of the first source.
+/// constituent (`vtx_id`, …), with their attributes `names`, and the root attributes of the first source. Constituents
+/// are written by decreasing pT. What else the sources contain is named by `leftOut`.
 package final class JetPacker {
     package struct Options: Sendable, Equatable {
         /// The deflate level, 0 … 9.
         package var compression = 4
-        /// Constituents of a jet beyond this number are dropped.
+        /// The maximum number of constituents of a jet; the softest are dropped.
         package var maxConstituents = 128
         /// The largest number of jets to write; nil for all.
         package var jets: Int?
+        /// True to accept jets without constituents.
+        package var allowsEmptyJets = false
         /// The program and its version, for the attribute `created_by`.
         package var creator = "kaon"
 
@@ -45,6 +48,12 @@ package final class JetPacker {
         }
         self.options = options
         for source in sources.dropFirst() { try source.checkFits(sources[0]) }
+    }
+
+    /// What the sources contain and the packed file will not: groups, and attributes that cannot be copied.
+    package var leftOut: [String] {
+        let isWhole = sources.count == 1 && sources[0].count == sources[0].file.count
+        return sources.flatMap { $0.leftOut(copiesAttributes: isWhole) }
     }
 
     /// The source files in order.
@@ -81,12 +90,16 @@ package final class JetPacker {
         for source in sources {
             for rows in source.blocks {
                 let block = try source.file.read(rows: rows)
+                if !options.allowsEmptyJets {
+                    try source.file.checkNoJetIsEmpty(
+                        in: block, firstRow: rows.lowerBound, permission: "give --allow-empty-jets to accept them")
+                }
                 try write(block.offsets.values.dropFirst().map { token + Int($0) }, at: jet + 1, to: offsets)
                 try write(block.values, at: token, to: features)
                 try write(block.identities, at: token, to: identities)
                 try write(block.labels, at: jet, to: labels)
                 for column in first.others {
-                    let copy = try source.read(column, rows: rows)
+                    let copy = try source.read(column, rows: rows, order: block.order)
                     try copy.write(to: root.dataset(column.name), at: column.isPerConstituent ? token : jet)
                 }
                 jet += rows.count
@@ -95,6 +108,8 @@ package final class JetPacker {
             }
         }
         try first.copyAttributes(to: root)
+        // Attributes of datasets may describe their rows, such as counts of the classes.
+        if sources.count == 1, first.count == first.file.count { try first.copyDatasetAttributes(to: root) }
         try root.setAttribute("layout", to: "kaon packed")
         try root.setAttribute("layout_version", to: 1)
         try root.setAttribute("created_by", to: options.creator)

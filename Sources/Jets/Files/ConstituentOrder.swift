@@ -1,0 +1,80 @@
+import Tensors
+
+/// The constituents that are kept of those that are stored: of each jet the hardest, at most a maximum number, by
+/// decreasing pT; those of equal pT as stored. T stored constituents.
+struct ConstituentOrder {
+    /// The kept constituents of each jet.
+    let offsets: Offsets
+    /// The stored constituent of each kept one; nil if all are kept as stored.
+    let tokens: [Int32]?
+    /// The number of jets that are not stored by decreasing pT.
+    let unsortedJets: Int
+
+    /// Increases of pT by less than 0.1 % are accepted: values that were rounded after sorting.
+    private static let tolerance: Float = 1.001
+
+    /// - Parameters:
+    ///   - stored: the stored constituents of each jet.
+    ///   - values: their features, `[T, 7]`.
+    ///   - maximum: the maximum number of constituents of a jet.
+    init(_ stored: Offsets, values: [Float], maximum: Int) {
+        let width = JetFeatures.allNames.count
+        var isSorted = [Bool](repeating: true, count: stored.jets)
+        var (isCut, unsorted) = (false, 0)
+        values.withUnsafeBufferPointer { values in
+            for jet in 0..<stored.jets {
+                let tokens = stored[jet]
+                var (previous, descends) = (Float.infinity, true)
+                for token in tokens {
+                    let pt = values[token * width]
+                    // False for NaN, too.
+                    descends = descends && pt <= previous * Self.tolerance
+                    previous = pt
+                }
+                isSorted[jet] = descends
+                if !descends { unsorted += 1 }
+                isCut = isCut || tokens.count > maximum
+            }
+        }
+        unsortedJets = unsorted
+        guard isCut || unsorted > 0 else {
+            (offsets, tokens) = (stored, nil)
+            return
+        }
+        var kept: [Int32] = []
+        kept.reserveCapacity(stored.tokens)
+        for jet in 0..<stored.jets {
+            let tokens = stored[jet]
+            if isSorted[jet] {
+                for token in tokens.prefix(maximum) { kept.append(Int32(token)) }
+            } else {
+                // NaN counts as the softest.
+                func key(_ token: Int) -> Float {
+                    let pt = values[token * width]
+                    return pt.isNaN ? -.infinity : pt
+                }
+                let sorted = tokens.sorted { (key($1), $0) < (key($0), $1) }
+                for token in sorted.prefix(maximum) { kept.append(Int32(token)) }
+            }
+        }
+        offsets = Offsets(counts: (0..<stored.jets).map { min(stored[$0].count, maximum) })
+        tokens = kept
+    }
+
+    /// The rows of the kept constituents, `[kept, width]`, of those of all stored ones, `[T, width]`.
+    func kept<Value>(_ all: [Value], width: Int = 1) -> [Value] {
+        guard let tokens else { return all }
+        return [Value](unsafeUninitializedCapacity: tokens.count * width) { kept, initialized in
+            all.withUnsafeBufferPointer { all in
+                guard let from = all.baseAddress, let to = kept.baseAddress else { return }
+                for (index, token) in tokens.enumerated() {
+                    (to + index * width).initialize(from: from + Int(token) * width, count: width)
+                }
+            }
+            initialized = tokens.count * width
+        }
+    }
+
+    /// The stored constituent of a kept one.
+    func stored(_ token: Int) -> Int { tokens.map { Int($0[token]) } ?? token }
+}
