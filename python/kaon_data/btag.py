@@ -20,7 +20,8 @@ _TOLERANCE = 1e-6
 
 
 def read(source, start, stop, options):
-    """Returns the jets of entries start ..< stop in order, which entries are unusable, and the numbers of tracks.
+    """Returns the jets of entries start ..< stop in order, which entries are unusable, the numbers of tracks, and the
+    number of tracks of zeros only, which were removed.
 
     Track angles become relative to the jet axis; flavours 0, 4, 5 become the labels 0, 1, 2.
     """
@@ -35,6 +36,8 @@ def read(source, start, stop, options):
     checks.require("jet_flav", flavour.any(axis=1), "is not one of the flavours 0, 4, 5")
 
     tracks = Ragged(raw["trk_pt"].offsets, {name: raw[name].columns[name] for name in _TRACK})
+    # The index of the vertex may be padded with another number.
+    tracks, padding = tracks.without_padding([name for name in _TRACK if name != "trk_vtx_index"])
     owner = tracks.jet_of_row
     column = {name: tracks.columns[name].astype(np.float64) for name in _CONTINUOUS}
     jet_pt, jet_eta, jet_phi = (raw[name].astype(np.float64)[owner] for name in _JET[:3])
@@ -73,7 +76,7 @@ def read(source, start, stop, options):
     )
     jets = np.stack([raw[name] for name in _JET] + [constituents.counts], axis=1).astype(np.float32)
     labels = flavour.argmax(axis=1).astype(np.uint8)
-    return Table({"labels": labels, "jets": jets}, constituents, vertices), checks.bad, tracks.counts
+    return Table({"labels": labels, "jets": jets}, constituents, vertices), checks.bad, tracks.counts, padding
 
 
 def track_types(tracks, hadrons):

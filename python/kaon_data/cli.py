@@ -50,7 +50,9 @@ def _parser(name):
             help="compute the signs of d0 and dz like the authors' public code, which uses the stored deta as the "
             "true one")
     add("--skip-bad", action="store_true",
-        help="skip jets with non-finite or invalid values instead of stopping")
+        help="skip jets with non-finite or invalid values, or without constituents, instead of stopping")
+    add("--max-skipped", type=_fraction, default=0.1, metavar="F",
+        help="stop if a larger fraction of all jets would be skipped (default %(default)s)")
     add("--compression", choices=list(COMPRESSIONS), default="deflate", help="default %(default)s")
     add("--workers", type=_positive, default=_cores(), metavar="N",
         help="number of processes (default: the number of cores, here %(default)s); does not affect the result")
@@ -78,6 +80,7 @@ def _main(name, arguments):
                 split=parse_split(options.split),
                 as_published=getattr(options, "as_published", False),
                 skip_bad=options.skip_bad,
+                max_skipped=options.max_skipped,
                 compression=options.compression,
             ),
             options.workers,
@@ -107,6 +110,13 @@ def _positive(text):
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def _fraction(text):
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0 … 1")
     return number
 
 

@@ -139,6 +139,7 @@ class _Conversion:
             name: (max if name == "max_vertices" else sum)(tally[name] for tally in tallies)
             for name in buckets.TALLIES
         }
+        self._check_skipped()
         jets = {output: int(self.sizes[output.buckets, 0].sum()) for output in self.plan.outputs}
         for output, count in jets.items():
             if count == 0:
@@ -155,6 +156,16 @@ class _Conversion:
              self.tallies["max_vertices"], self.work / output.name)
             for output in todo
         ])
+
+    def _check_skipped(self):
+        skipped, empty = self.tallies["skipped"], self.tallies["empty"]
+        limit = self.plan.options.max_skipped
+        if skipped + empty > limit * self.plan.total:
+            raise DataError(
+                f"{skipped + empty:,} of {self.plan.total:,} jets would be skipped ({skipped:,} with unusable values, "
+                f"{empty:,} without constituents), more than the fraction {limit:g}: see what is wrong without "
+                "--skip-bad, or allow more with --max-skipped"
+            )
 
     def _publish(self):
         files, counts = {}, {}
@@ -176,6 +187,7 @@ class _Conversion:
             },
             "left_out": {name: self.tallies[name] for name in ("skipped", "empty")},
             "shortened": self.tallies["shortened"],
+            "padding": self.tallies["padding"],
             "files": files,
             "plan": self.plan.record(),
         }
@@ -209,15 +221,23 @@ def _scatter_piece(plan, piece, path):
         # Invalid values are detected by the checks, not by warnings of numpy.
         with np.errstate(invalid="ignore", over="ignore"):
             parts.append(read(plan.sources[piece.source], start, stop, options))
-    tables, bad, counts = zip(*parts)
+    tables, bad, counts, padding = zip(*parts)
     table, bad, counts = Table.concatenate(tables), np.concatenate(bad), np.concatenate(counts)
     positions, bucket_of_jet = plan.positions(piece)
     empty = (counts == 0) & ~bad
+    if empty.any() and not options.skip_bad:
+        entries = piece.start + np.flatnonzero(empty)
+        first = ", ".join(map(str, entries[:3])) + (", …" if len(entries) > 3 else "")
+        raise DataError(
+            f"{plan.sources[piece.source].path}: {len(entries):,} of the entries {piece.start}..<{piece.stop} have no "
+            f"constituents ({first}): correct the file, or skip such jets with --skip-bad"
+        )
     keep = np.flatnonzero(~bad & ~empty)
     tallies = {
         "skipped": int(bad.sum()),
         "empty": int(empty.sum()),
         "shortened": int((counts[keep] > options.max_constituents).sum()),
+        "padding": sum(padding),
         "max_vertices": int(table.vertices.counts[keep].max(initial=0)),
     }
     with _whole(path) as unfinished:
@@ -286,6 +306,7 @@ def summary(record):
     notes = [
         (record["left_out"]["skipped"], "jets with unusable values were skipped"),
         (record["left_out"]["empty"], "jets without constituents were skipped"),
+        (record.get("padding", 0), "constituents of zeros only, the padding of arrays, were removed"),
         (record["shortened"], "jets had too many constituents and lost the softest ones"),
     ]
     lines += [f"{number:,} {text}" for number, text in notes if number]

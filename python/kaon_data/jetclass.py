@@ -19,7 +19,8 @@ RADIUS = 0.8
 
 
 def read(source, start, stop, options):
-    """Returns the jets of entries start ..< stop in order, which entries are unusable, and the numbers of constituents.
+    """Returns the jets of entries start ..< stop in order, which entries are unusable, the numbers of constituents, and
+    the number of constituents of zeros only, which were removed.
 
     `deta` stays as JetClass stores it, multiplied by the sign of the jet's η, which makes both ends of the detector
     equivalent. The lifetime signs need the true Δη, so that sign is undone for them, unless `as_published` requests
@@ -35,6 +36,7 @@ def read(source, start, stop, options):
     checks.require("label_*", onehot.sum(axis=1) == 1, "has no class, or more than one")
 
     part = Ragged(raw["part_px"].offsets, {name: raw[name].columns[name] for name in _PART})
+    part, padding = part.without_padding(_PART)
     owner = part.jet_of_row
     column = {name: values.astype(np.float64) for name, values in part.columns.items() if name in _CONTINUOUS}
     pt = np.hypot(column["part_px"], column["part_py"])
@@ -65,7 +67,7 @@ def read(source, start, stop, options):
         {"labels": onehot.argmax(axis=1).astype(np.uint8), "jets": jets},
         constituents,
         Ragged(np.zeros(stop - start + 1, np.int64)),
-    ), checks.bad, part.counts
+    ), checks.bad, part.counts, padding
 
 
 def leading(constituents, limit):

@@ -27,6 +27,8 @@ class Options:
     as_published: bool = False
     skip_bad: bool = False
     compression: str = "deflate"
+    # The largest fraction of jets that are skipped. It decides only whether there is a result.
+    max_skipped: float = 0.1
 
     def spelled(self, name):
         """An option as written on the command line."""
@@ -132,7 +134,7 @@ class Plan:
         """Everything that must agree for a conversion to be continued, in JSON types."""
         record = {
             "version": VERSION,
-            "options": asdict(self.options),
+            "options": {name: value for name, value in asdict(self.options).items() if name != "max_skipped"},
             "sources": [source.identity for source in self.sources],
             "piece_jets": self.piece_jets,
             "bucket_jets": self.bucket_jets,

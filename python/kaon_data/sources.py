@@ -130,9 +130,14 @@ def _check_header(path):
         raise DataError(f"{path} is truncated to {size} of {end} bytes: download it again")
 
 
+_TREES = ("TTree", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+
+
 def _tree(file, path):
+    """The TTree or RNTuple with the jets."""
     try:
-        names = sorted({key.split(";")[0] for key in file.keys(filter_classname="TTree", recursive=False)})
+        kinds = file.classnames(recursive=False)
+        names = sorted({key.split(";")[0] for key, kind in kinds.items() if kind in _TREES})
         if "tree" in names:
             return file["tree"]
         if len(names) == 1:

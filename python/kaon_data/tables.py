@@ -34,6 +34,18 @@ class Ragged:
         counts = np.bincount(self.jet_of_row[rows], minlength=len(self.offsets) - 1)
         return Ragged(offsets_of(counts), {name: values[rows] for name, values in self.columns.items()})
 
+    def without_padding(self, names):
+        """The rows in which one of the columns `names` is not zero: arrays of fixed length are padded with zeros.
+
+        Returns also the number of rows that were removed. Columns without zeros come first for speed.
+        """
+        padding = np.ones(len(self.columns[names[0]]), bool)
+        for name in names:
+            padding &= self.columns[name] == 0
+            if not padding.any():
+                return self, 0
+        return self.keep(~padding), int(padding.sum())
+
     @staticmethod
     def concatenate(parts):
         return Ragged(

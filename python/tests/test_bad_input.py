@@ -8,6 +8,7 @@ import h5py
 import makers
 import numpy as np
 import pytest
+import uproot
 
 import kaon_data
 from kaon_data.cli import convert_jetclass
@@ -60,14 +61,84 @@ def test_a_constituent_of_no_identity_is_named(run, tmp_path):
     fails(run, makers.write_root(tmp_path / "bad.root", arrays), "entry 0 has a constituent of unknown identity")
 
 
-def test_jets_without_constituents_are_left_out_and_counted(run, tmp_path):
-    arrays = makers.jetclass_arrays(20, seed=1)
-    for name in [name for name in arrays if name.startswith("part_")]:
-        keep = ak.Array([[i != 3] * n for i, n in enumerate(ak.num(arrays[name]))])
+def without_constituents(arrays, entries):
+    """The arrays, with entries without constituents."""
+    for name in [name for name in arrays if name.startswith(("part_", "trk_"))]:
+        keep = ak.Array([[i not in entries] * n for i, n in enumerate(ak.num(arrays[name]))])
         arrays[name] = ak.to_packed(arrays[name][keep])
-    jets = kaon_data.read(run(makers.write_root(tmp_path / "in.root", arrays)) / "jets_000.h5")
+    return arrays
+
+
+def test_jets_without_constituents_are_named_or_skipped_and_counted(run, tmp_path):
+    source = makers.write_root(tmp_path / "in.root", without_constituents(makers.jetclass_arrays(20, seed=1), [3]))
+    fails(run, source, r"in.root: 1 of the entries 0..<20 have no constituents \(3\): .*--skip-bad", name="no")
+    assert not [*(tmp_path / "no").glob("*.h5")]
+    jets = kaon_data.read(run(source, skip_bad=True) / "jets_000.h5")
     assert len(jets) == 19 and ak.min(ak.num(jets.constituents)) > 0
     assert "1 jets without constituents were skipped" in run.said
+
+
+def test_jets_without_tracks_are_named(run, tmp_path):
+    source = makers.write_root(tmp_path / "in.root", without_constituents(makers.btag_arrays(50), [21, 30, 31, 38]))
+    fails(run, source, r"4 of the entries 20..<40 have no constituents \(21, 30, 31, …\)", form="btag")
+
+
+def test_many_jets_are_not_skipped(run, tmp_path):
+    arrays = makers.jetclass_arrays(40, seed=1)
+    arrays["jet_sdmass"][:3] = np.nan
+    source = makers.write_root(tmp_path / "in.root", without_constituents(arrays, [30, 31]))
+    fails(
+        run, source, r"5 of 40 jets would be skipped \(3 with unusable values, 2 without constituents\), more than the "
+        "fraction 0.1: .*--max-skipped", skip_bad=True)
+    assert not [*(tmp_path / "out").glob("*.h5")]
+    # The same conversion continues with a higher limit.
+    assert len(kaon_data.read(run(source, skip_bad=True, max_skipped=0.2))) == 35
+
+
+def padded(arrays, slots, dtype=None):
+    """The arrays with lists of equal length, filled with zeros."""
+    return {
+        name: values if isinstance(values, np.ndarray)
+        else ak.from_regular(ak.fill_none(ak.pad_none(values, slots, clip=True), 0)) for name, values in arrays.items()
+    }
+
+
+@pytest.mark.parametrize("form", ["jetclass", "btag"])
+def test_padding_with_zeros_is_removed(run, tmp_path, form):
+    arrays = makers.jetclass_arrays(50, seed=1) if form == "jetclass" else makers.btag_arrays(50, seed=1)
+    plain = run(makers.write_root(tmp_path / "plain.root", arrays), name="plain", form=form)
+    tracks = {name: values for name, values in arrays.items() if name.startswith(("part_", "trk_"))}
+    source = makers.write_root(tmp_path / "padded.root", arrays | padded(tracks, 60))
+    found = run(source, name="padded", form=form)
+    removed = 50 * 60 - ak.count(tracks["part_px" if form == "jetclass" else "trk_pt"])
+    assert f"{removed:,} constituents of zeros only, the padding of arrays, were removed" in run.said
+    assert "skipped" not in run.said
+    with h5py.File(plain / "jets_000.h5") as a, h5py.File(found / "jets_000.h5") as b:
+        for name in ("csts", "csts_id", "offsets", "labels", "jets"):
+            assert (a[name][:] == b[name][:]).all()
+
+
+def test_constituents_with_zero_momentum_are_not_padding(run, tmp_path):
+    arrays = makers.jetclass_arrays(50, seed=1)
+    for name in ("part_px", "part_py"):
+        rows = ak.to_list(arrays[name])
+        rows[7][0] = 0
+        arrays[name] = ak.values_astype(ak.Array(rows), "f4")
+    fails(run, makers.write_root(tmp_path / "in.root", arrays), "entry 7 has a constituent without transverse momentum")
+
+
+def test_rntuples_are_read(run, tmp_path):
+    arrays = makers.jetclass_arrays(50, seed=1)
+    plain = run(makers.write_root(tmp_path / "plain.root", arrays), name="plain")
+    with uproot.recreate(tmp_path / "ntuple.root") as file:
+        file.mkrntuple("tree", arrays)
+    found = run(tmp_path / "ntuple.root", name="ntuple")
+    with h5py.File(plain / "jets_000.h5") as a, h5py.File(found / "jets_000.h5") as b:
+        assert (a["csts"][:] == b["csts"][:]).all() and (a["labels"][:] == b["labels"][:]).all()
+    del arrays["part_dzerr"]
+    with uproot.recreate(tmp_path / "bad.root") as file:
+        file.mkrntuple("tree", arrays)
+    fails(run, tmp_path / "bad.root", "bad.root: tree 'tree' lacks the branch part_dzerr", name="bad")
 
 
 def test_a_missing_branch_is_named(run, tmp_path):
