@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .backbone import Backbone, Embedding, Normformer, Transformer
-from .preprocessing import QuantilePreprocessing, StandardPreprocessing
+from .preprocessing import QuantilePreprocessing, StandardPreprocessing, UnfittedPreprocessing
 from .tokens import CodeInputs, KMeansInputs
 
 
@@ -55,6 +55,10 @@ def save(module, path):
     metadata["contents"] = "backbone"
     tensors = {
         name: value.contiguous() for name, value in module.state_dict().items() if not name.startswith("inputs.")}
+    if metadata["preprocessing"] == "none" and isinstance(module.preprocessing, QuantilePreprocessing):
+        # A model that was imported without a preprocessing has got one since.
+        metadata["preprocessing"] = "quantile"
+        tensors["preprocessing/quantiles"] = module.preprocessing.quantiles.contiguous()
     save_file(tensors | module.untrained, path, metadata)
 
 
@@ -81,6 +85,8 @@ def _encoder(shape, dropout):
 
 def _preprocessing(tensors, metadata):
     features = json.loads(metadata["features"])
+    if metadata["preprocessing"] == "none":
+        return UnfittedPreprocessing(features)
     if metadata["preprocessing"] == "standard":
         return StandardPreprocessing(
             features, tensors["preprocessing/means"], tensors["preprocessing/deviations"])

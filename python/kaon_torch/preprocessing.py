@@ -87,3 +87,16 @@ class StandardPreprocessing(nn.Module):
             if name in IMPACT_PARAMETERS:
                 result[..., column] = result[..., column].masked_fill(is_neutral(identities), 0)
         return result.float()
+
+
+class UnfittedPreprocessing(nn.Module):
+    """Stands for the missing preprocessing of a model that `kaon-import` has converted without one."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.features = features
+
+    def forward(self, csts, identities, jets=None, noise=None):
+        raise RuntimeError(
+            "the model was imported without a preprocessing; assign a QuantilePreprocessing to its attribute "
+            "'preprocessing', call 'encode' with preprocessed features, or give kaon-import --preprocessor")

@@ -11,6 +11,7 @@ MODULES = {
     "kaon-results": "from kaon_results.cli import main", "kaon-plot": "from kaon_plots.cli import main",
     "convert-jetclass": "from kaon_data.cli import convert_jetclass as main",
     "convert-btag": "from kaon_data.cli import convert_btag as main",
+    "kaon-import": "from kaon_import.cli import main",
     "kaon_data": "from kaon_data.__main__ import main",
 }
 

@@ -209,3 +209,34 @@ def test_masks_with_holes(tmp_path, jets, name):
     assert torch.equal(padded_mask[:, backbone.registers:], mask.bool())
     encodings, offsets = kaon_torch.pack(padded, padded_mask)
     assert np.array_equal(offsets, expected.offsets) and differences(encodings, expected) < 1e-5
+
+
+@torch.no_grad()
+def test_imported_models(tmp_path, jets):
+    """A model of the authors' code: refused without a preprocessing, equal to `kaon encode` with one."""
+    import jetssl
+
+    from kaon_import.cli import main
+
+    model = jetssl.Model("jetssl-2024-08")
+    torch.save({name: torch.from_numpy(value) for name, value in model.tensors.items()}, tmp_path / "in.pt")
+    path = tmp_path / "imported.safetensors"
+    assert main([str(tmp_path / "in.pt"), "--output", str(path), "--heads", "2"]) == 0
+    backbone = kaon_torch.load(path)
+    csts, csts_id, mask = jets
+    with pytest.raises(RuntimeError, match="imported without a preprocessing"):
+        backbone(csts, csts_id, mask=mask)
+    values = torch.randn(4, 5, 7)
+    encodings, _ = backbone.encode(values, csts_id[:4, :5], torch.ones(4, 5))
+    expected = model.encode(values[2].double().numpy(), csts_id[2, :5].numpy())
+    assert np.abs(encodings[2].numpy() - expected).max() < 1e-5 * max(1, np.abs(expected).max())
+
+    used = csts[mask.bool()].double()
+    shares = torch.linspace(0, 1, 200, dtype=torch.float64)
+    quantiles = torch.stack([torch.quantile(column[:10_000], shares) for column in used.T], 1)
+    backbone.preprocessing = kaon_torch.QuantilePreprocessing(kaon_torch.preprocessing.FEATURES, quantiles)
+    kaon_torch.save(backbone, tmp_path / "saved.safetensors")
+    kaon("encode", tmp_path / "saved.safetensors", f"data.test=[{JETS}/test.h5]", "--output", tmp_path / "e.h5")
+    padded, padded_mask = kaon_torch.load(tmp_path / "saved.safetensors")(csts, csts_id, mask=mask)
+    found, _ = kaon_torch.pack(padded, padded_mask)
+    assert differences(found, kaon_torch.read_embeddings(tmp_path / "e.h5")) < 1e-5

@@ -62,7 +62,9 @@ package func encode(
     _ = try ComputeThreads.start(options.threads, on: communicator)
     let chunks = JetChunks(count: dataset.count, size: options.training.microBatchSize, on: communicator)
     let loader = JetLoader(
-        dataset: dataset, preprocessing: model.preprocessing,
+        dataset: dataset,
+        preprocessing: try model.state.preprocessing(
+            fittedIfMissingTo: dataset, of: checkpoint, options, in: context),
         order: .init(batchSize: chunks.size, seed: options.seed, shuffle: false), rank: 0, size: 1)
     let constituents = try communicator.allReduce(
         try communicator.agree {

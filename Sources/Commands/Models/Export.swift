@@ -22,8 +22,12 @@ struct Export: ParsableCommand {
               kaon finetune configs/finetune-classification.yaml backbone=backbone.safetensors
               kaon pretrain configs/mpmv2-flow.yaml model.initial_weights=backbone.safetensors
 
-            --names jetssl writes only the parameters, under the names of the module JetBackbone in the authors' \
-            public PyTorch code. The backbone must have transformer blocks.
+            --names jetssl writes only the tensors of the module JetBackbone in the authors' public PyTorch code, or \
+            with --all of MaskedParticleModelling, for load_state_dict. That code has changed its names twice: \
+            jetssl-2024-08 is for its versions until August 2024, jetssl-2024-10 for those of September and October \
+            2024, jetssl for the last one. kaon-import is the way back.
+
+              kaon export runs/mpmv2-kmeans/checkpoints/best --names jetssl-2024-08 --output backbone.safetensors
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
@@ -34,7 +38,7 @@ struct Export: ParsableCommand {
         completion: .file(extensions: ["safetensors"]))
     var output: String
 
-    @Option(help: "Naming scheme of the parameters: kaon or jetssl.")
+    @Option(help: "Naming scheme of the parameters: kaon, jetssl-2024-08, jetssl-2024-10 or jetssl.")
     var names = ParameterNames.kaon
 
     @Flag(help: "Write the whole model instead of its backbone.")
@@ -78,7 +82,9 @@ package func export(
         let fitted = try Checkpoint.fittedState(of: checkpoint)
         let model = try ExportedContents(checkpoint, options, fitted, part)
         let writer = try model.writer(names: names)
+        let leftOut = names == .kaon ? [] : try model.publicModel(names).leftOut
         try writer.write(to: output.path)
+        for name in leftOut { console.say("left out: \(name), which is different in that code") }
         console.say("\(model.parameters.count) tensors with \(model.elements) parameters from \(checkpoint)")
         console.say("written to \(output.path)")
     }
@@ -99,7 +105,7 @@ private struct ExportedContents {
     init(_ checkpoint: String, _ options: RunOptions, _ fitted: FittedState, _ part: ExportedPart) throws {
         switch part {
         case .backbone:
-            let (backbone, store) = try TrainedBackbone.read(checkpoint, options, fitted)
+            let (backbone, store) = try TrainedBackbone.read(checkpoint, options, fitted.objective)
             (self.store, state) = (store, backbone.state)
         case .model:
             let objective = options.makeObjective(classes: fitted.classes)
@@ -111,17 +117,17 @@ private struct ExportedContents {
     }
 
     func writer(names: ParameterNames) throws -> SafetensorsWriter {
-        if names == .jetssl { try checkHasPublicNames() }
         var writer = SafetensorsWriter(metadata: try metadata(names))
+        guard names == .kaon else {
+            try publicModel(names).add(to: &writer)
+            return writer
+        }
         for parameter in parameters {
             let slice = store.values.slice(parameter.range, shape: parameter.shape)
-            let shape = names.shape(parameter.shape, of: parameter.name)
             withExtendedLifetime(slice) {
-                writer.add(names.name(of: parameter.name)!, UnsafeBufferPointer(slice.buffer), shape: shape)
+                writer.add(parameter.name, UnsafeBufferPointer(slice.buffer), shape: parameter.shape)
             }
         }
-        // A PyTorch module loads only files with exactly its own parameters.
-        guard names == .kaon else { return writer }
         for array in fitted.preprocessing.arrays {
             writer.add("preprocessing/" + array.name, array.values, shape: array.shape)
         }
@@ -153,15 +159,28 @@ private struct ExportedContents {
         return metadata
     }
 
-    private func checkHasPublicNames() throws {
+    /// The model in the authors' public code. Throws `KaonError` if that has no such model.
+    func publicModel(_ names: ParameterNames) throws -> PublicModel {
         func refusal(_ reason: String) -> KaonError {
-            KaonError("\(checkpoint): --names jetssl is for backbones of transformer blocks \(reason)")
+            KaonError("\(checkpoint): --names \(names.rawValue) is for \(reason)")
         }
-        guard part == .backbone else { throw refusal("only; leave out --all") }
         guard let backbone = options.objective.backbone, case .transformer = backbone.shape.blocks,
-            parameters.allSatisfy({ ParameterNames.jetssl.name(of: $0.name) != nil })
-        else { throw refusal("without learned positions; this backbone is different") }
-        guard backbone.inputs == .raw else { throw refusal("with features as inputs; this backbone takes tokens") }
+            !backbone.shape.hasPosition, backbone.inputs == .raw
+        else {
+            throw refusal(
+                "backbones of transformer blocks without learned positions and with features as inputs; this backbone "
+                    + "is different")
+        }
+        guard part == .backbone || options.objective.name == .mpmV2 else {
+            throw refusal(
+                "whole models of mpm_v2; this one is of \(options.objective.name.rawValue): leave out --all")
+        }
+        do {
+            return try PublicModel(
+                store, part == .model ? state : ObjectiveState(), features: options.data.features.count, names: names)
+        } catch let error as KaonError {
+            throw KaonError("\(checkpoint): --names \(names.rawValue): \(error); leave out --all")
+        }
     }
 }
 

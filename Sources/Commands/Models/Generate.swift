@@ -168,7 +168,12 @@ package func generate(
     }
     try output.check(on: communicator)
     _ = try ComputeThreads.start(model.options.threads, on: communicator)
-    let preprocessing = model.fitted.preprocessing
+    let preprocessing = try communicator.agree {
+        guard let preprocessing = model.state.preprocessing else {
+            throw KaonError("\(checkpoint) was imported without a preprocessing; give kaon-import --preprocessor")
+        }
+        return preprocessing
+    }
     var jets = Predictions()
     let chunks = JetChunks(
         count: options.jets, size: model.options.training.microBatchSize, on: communicator)
@@ -229,8 +234,10 @@ package func reconstruct(
     let chunks = JetChunks(
         count: dataset.count, size: model.options.training.microBatchSize, on: communicator)
     let seed = options.seed ?? model.options.seed
+    let preprocessing = try model.state.preprocessing(
+        fittedIfMissingTo: dataset, of: checkpoint, model.options, in: context)
     let loader = JetLoader(
-        dataset: dataset, preprocessing: model.fitted.preprocessing,
+        dataset: dataset, preprocessing: preprocessing,
         order: .init(batchSize: chunks.size, seed: model.options.seed, shuffle: false), rank: 0, size: 1)
     var found = Predictions()
     try chunks.run { range in
@@ -239,7 +246,7 @@ package func reconstruct(
             in: batch, seed: seed, stream: .validationMasking)
         let jets = MaskedJets(batch, mask: mask, phase: .validation, seed: seed)
         let parts = try reconstructor.reconstruct(jets, options.sampling)
-        return Predictions(jets, zip(reconstructor.reconstructions, parts), model.fitted.preprocessing)
+        return Predictions(jets, zip(reconstructor.reconstructions, parts), preprocessing)
     } store: { part, done in
         found.append(part)
         console.progress("\(done) of \(dataset.count) jets", isLogged: false)

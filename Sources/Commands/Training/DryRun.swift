@@ -30,7 +30,7 @@ package func dryRun(_ options: RunOptions, in context: RunContext) throws {
         try setup.report(in: context)
         console.say("\n" + parts(of: setup.objective.parameters))
 
-        let cost = try StepCost(setup, on: communicator)
+        let cost = try StepCost(setup, in: context)
         console.say("\n" + MemoryEstimate(setup, cost, ranks: communicator.size).table)
         console.say("\n" + duration(setup, cost, ranks: communicator.size))
         let latest = RunDirectory.checkpointCandidates(in: options.run.directory).first

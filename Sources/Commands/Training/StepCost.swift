@@ -5,6 +5,7 @@ import MPI
 import NN
 import Objectives
 import Runs
+import Supervision
 import Tensors
 import Training
 
@@ -21,13 +22,14 @@ struct StepCost {
     let jetBytes, jets, constituents: Int
 
     /// Collective. Throws `AgreedError`.
-    init(_ setup: TrainingSetup, on communicator: Communicator) throws {
+    init(_ setup: TrainingSetup, in context: RunContext) throws {
+        let communicator = context.communicator
         let (options, objective, sharding) = (setup.options, setup.objective, setup.sharding)
         let size = options.training.microBatchSize
         let share = max(1, options.training.batchSize / communicator.size)
         let most = min(4, (share + size - 1) / size)
         let loader = JetLoader(
-            dataset: setup.data.train, preprocessing: try Self.preprocessing(setup, on: communicator),
+            dataset: setup.data.train, preprocessing: try Self.preprocessing(setup, in: context),
             order: .init(
                 batchSize: min(size, share) * communicator.size * most, seed: options.seed,
                 shuffle: options.data.shuffle),
@@ -74,12 +76,13 @@ struct StepCost {
     }
 
     private static func preprocessing(
-        _ setup: TrainingSetup, on communicator: Communicator
+        _ setup: TrainingSetup, in context: RunContext
     ) throws -> any Preprocessing {
-        if let known = try setup.adoptPretrained(on: communicator) { return known }
+        if let known = try setup.adoptPretrained(in: context) { return known }
         var few = setup.options.preprocessing
         few.jets = min(few.jets, 2000)
         return try few.fit(
-            setup.data.train, features: setup.options.data.features, seed: setup.options.seed, on: communicator)
+            setup.data.train, features: setup.options.data.features, seed: setup.options.seed,
+            on: context.communicator)
     }
 }

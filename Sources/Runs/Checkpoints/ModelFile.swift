@@ -1,4 +1,6 @@
+import Jets
 import NN
+import Objectives
 
 /// A file with a trained model: a checkpoint, or an exported model where only the model is needed.
 package enum ModelFile {
@@ -24,9 +26,9 @@ package enum ModelFile {
     }
 
     /// Preprocessing, classes and objective state.
-    package static func fittedState(of path: String) throws -> FittedState {
-        if let export = try export(path) { return try export.fittedState }
-        return try Checkpoint.fittedState(of: path)
+    package static func state(of path: String) throws -> ModelState {
+        if let export = try export(path) { return try export.state }
+        return ModelState(try Checkpoint.fittedState(of: path))
     }
 
     /// The configuration with which the model was trained, as YAML.
@@ -45,5 +47,23 @@ package enum ModelFile {
     /// The exported model at this path; nil for a file that is not an export.
     private static func export(_ path: String) throws -> ExportedModel? {
         ExportedModel.isExport(path) ? try ExportedModel(contentsOf: path) : nil
+    }
+}
+
+/// What a file with a trained model contains besides its weights.
+package struct ModelState: Sendable {
+    /// nil in models that were imported without one.
+    package var preprocessing: (any Preprocessing)?
+    package var classes: JetClasses?
+    package var objective: ObjectiveState
+
+    init(preprocessing: (any Preprocessing)?, classes: JetClasses?, objective: ObjectiveState) {
+        self.preprocessing = preprocessing
+        self.classes = classes
+        self.objective = objective
+    }
+
+    init(_ fitted: FittedState) {
+        self.init(preprocessing: fitted.preprocessing, classes: fitted.classes, objective: fitted.objective)
     }
 }

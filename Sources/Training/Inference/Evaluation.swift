@@ -17,9 +17,9 @@ import System
 @discardableResult
 package func evaluate(_ model: TrainedModel, output: String, in context: RunContext) throws -> RunOutcome {
     let (options, console, communicator) = (model.options, context.console, context.communicator)
-    let test = try AppliedJets(testing: options, .init(options, model.fitted.classes), on: communicator)
+    let test = try AppliedJets(testing: options, .init(options, model.state.classes), on: communicator)
     let dataset = test.dataset
-    let loader = model.loader(dataset)
+    let loader = try model.loader(dataset, in: context)
     console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
     test.report(on: console)
 
@@ -111,7 +111,7 @@ private func write(
     guard !predictions.columns.isEmpty else { return }
     try replaceFile(folder + "/predictions.h5") { root in
         try root.setAttribute("checkpoint", to: model.checkpoint)
-        if let classes = model.fitted.classes { try root.setAttribute("classes", to: classes.names) }
+        if let classes = model.state.classes { try root.setAttribute("classes", to: classes.names) }
         try predictions.write(to: root)
     }
 }

@@ -24,7 +24,7 @@ struct EvaluationReport: Codable {
         self.jets = jets
         self.measures = Dictionary(measures.map { ($0.name, $0.value) }) { first, _ in first }
         tables = predictions.columns.isEmpty ? nil : model.objective.tables(of: predictions)
-        classes = model.fitted.classes?.names
+        classes = model.state.classes?.names
     }
 
     /// Reads a file; nil if it is missing or unreadable.

@@ -16,22 +16,22 @@ package enum EncodingPool: String, CaseIterable, Sendable {
 /// The backbone of a checkpoint of any objective.
 package struct TrainedBackbone {
     package let options: RunOptions
-    package let preprocessing: any Preprocessing
+    /// Preprocessing, classes and the state of the inputs.
+    package let state: ModelState
     package let registers: Int
     private let backbone: DownstreamBackbone
 
     package init(_ checkpoint: String, overrides: [String]) throws {
         options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
-        let fitted = try ModelFile.fittedState(of: checkpoint)
-        preprocessing = fitted.preprocessing
+        state = try ModelFile.state(of: checkpoint)
         registers = options.objective.backbone?.shape.registers ?? 0
-        backbone = try Self.read(checkpoint, options, fitted).backbone
+        backbone = try Self.read(checkpoint, options, state.objective).backbone
     }
 
     /// Builds the backbone of a checkpoint and reads its weights and the state of its inputs. Throws `KaonError` if the
     /// objective has no backbone.
     package static func read(
-        _ checkpoint: String, _ options: RunOptions, _ fitted: FittedState
+        _ checkpoint: String, _ options: RunOptions, _ state: ObjectiveState
     ) throws -> (backbone: DownstreamBackbone, parameters: ParameterStore) {
         guard let shape = options.objective.backbone else {
             throw KaonError(
@@ -45,7 +45,7 @@ package struct TrainedBackbone {
             seed: options.seed, in: builder)
         let parameters = builder.build(seed: options.seed)
         try ModelFile.readWeights(from: checkpoint, into: parameters, group: DownstreamBackbone.group)
-        try backbone.restore(fitted.objective)
+        try backbone.restore(state)
         return (backbone, parameters)
     }
 

@@ -1,13 +1,15 @@
 import Jets
 import Objectives
 import Runs
+import Supervision
 
 /// The model of a checkpoint, ready for inference.
 package struct TrainedModel {
     package let checkpoint: String
     package let options: RunOptions
     package let objective: any Objective
-    package let fitted: FittedState
+    /// Preprocessing, classes and the state of the objective.
+    package let state: ModelState
 
     /// Builds the model of a checkpoint and reads its weights; overrides may change keys that do not shape the model.
     ///
@@ -15,18 +17,20 @@ package struct TrainedModel {
     package init(_ checkpoint: String, overrides: [String]) throws {
         self.checkpoint = checkpoint
         options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
-        fitted = try ModelFile.fittedState(of: checkpoint)
-        objective = options.makeObjective(classes: fitted.classes)
+        state = try ModelFile.state(of: checkpoint)
+        objective = options.makeObjective(classes: state.classes)
         try ModelFile.readWeights(from: checkpoint, into: objective.parameters)
-        try objective.restore(fitted.objective)
+        try objective.restore(state.objective)
     }
 
-    /// A loader of jets in the order of the files.
-    func loader(_ dataset: JetDataset) -> JetLoader {
+    /// A loader of jets in the order of the files; collective.
+    func loader(_ dataset: JetDataset, in context: RunContext) throws -> JetLoader {
         JetLoader(
-            dataset: dataset, preprocessing: fitted.preprocessing,
+            dataset: dataset,
+            preprocessing: try state.preprocessing(
+                fittedIfMissingTo: dataset, of: checkpoint, options, in: context),
             order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: false),
             contents: .init(
-                momenta: objective.needsMomenta, classOfLabel: fitted.classes?.indices(in: dataset)))
+                momenta: objective.needsMomenta, classOfLabel: state.classes?.indices(in: dataset)))
     }
 }

@@ -116,7 +116,7 @@ extension PreparedRun {
             return known
         }
         let preprocessing: any Preprocessing
-        if let known = try setup.adoptPretrained(on: communicator) {
+        if let known = try setup.adoptPretrained(in: context) {
             preprocessing = known
             try train.warnings(options.data.features, seed: options.seed).forEach { console.warn("data.train: \($0)") }
         } else {

@@ -47,14 +47,16 @@ package struct TrainingSetup {
     }
 
     /// The preprocessing of the checkpoint that the run builds on, whose backbone state the objective takes over; nil
-    /// if the run fits its own. Collective.
-    package func adoptPretrained(on communicator: Communicator) throws -> (any Preprocessing)? {
+    /// if the run fits its own, also because that model was imported without one. Collective.
+    package func adoptPretrained(in context: RunContext) throws -> (any Preprocessing)? {
         guard let source = options.backbone ?? options.tokenizer else { return nil }
-        return try communicator.agree {
-            let known = try ModelFile.fittedState(of: source)
+        let known = try context.communicator.agree {
+            let known = try ModelFile.state(of: source)
             if options.backbone != nil { try objective.adopt(backbone: known.objective) }
             return known.preprocessing
         }
+        if known == nil { context.console.warn(ModelState.warning(source, "the training jets of this run")) }
+        return known
     }
 
     /// Prints the start-up report: ranks and threads, libraries, model, data, warnings. Collective.

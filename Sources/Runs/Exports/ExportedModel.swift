@@ -26,6 +26,9 @@ package struct ExportedModel {
         package static let (preprocessing, features, classes) = ("preprocessing", "features", "classes")
     }
 
+    /// The value of `preprocessing` in an imported model without one.
+    package static let noPreprocessing = "none"
+
     /// Version of the format, `kaon_format`.
     package static let format = "1"
 
@@ -41,7 +44,7 @@ package struct ExportedModel {
         if let found = file.metadata[Key.format], found != Self.format {
             throw KaonError("\(path) has export format \(found); this kaon reads format \(Self.format)")
         }
-        names = file.names.contains("csts_emb.weight") ? .jetssl : .kaon
+        names = ParameterNames(ofFileWith: file.names)
     }
 
     /// Configuration of the training run. Throws `KaonError` if the file has none.
@@ -52,17 +55,18 @@ package struct ExportedModel {
     /// The exported part; nil for a file of another program.
     package var contents: ExportedPart? { file.metadata[Key.contents].flatMap(ExportedPart.init) }
 
-    /// Fitted state besides the weights. Throws `KaonError`, `JetError` or `SafetensorsError`.
-    package var fittedState: FittedState {
+    /// The state besides the weights. Throws `KaonError`, `JetError` or `SafetensorsError`.
+    package var state: ModelState {
         get throws {
             let classes = try file.metadata[Key.classes] == nil ? nil : JetClasses(list(Key.classes))
-            return FittedState(preprocessing: try preprocessing, classes: classes, objective: try objectiveState)
+            return ModelState(preprocessing: try preprocessing, classes: classes, objective: try objectiveState)
         }
     }
 
-    private var preprocessing: any Preprocessing {
+    private var preprocessing: (any Preprocessing)? {
         get throws {
             let name = try text(Key.preprocessing)
+            if name == Self.noPreprocessing { return nil }
             guard let type = PreprocessingOptions.Name(rawValue: name)?.type else {
                 throw KaonError(
                     "\(file.path) has the preprocessing '\(name)', which this version of kaon does not support")
@@ -148,6 +152,8 @@ package struct ExportedModel {
     }
 
     private func read(_ parameter: Parameter, into values: Tensor) throws {
+        // A norm without weights; the initial values are those of such a norm.
+        if names.leavesOut(parameter.name) { return }
         guard let name = stored(parameter.name) else {
             let isLeftOut = !Self.isBackbone(parameter) && file.metadata[Key.contents] == ExportedPart.backbone.rawValue
             throw KaonError(
