@@ -11,7 +11,11 @@ struct DataSubject: Subject {
     init(_ folder: String) throws {
         self.folder = folder
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        let fixtures = ["Fixtures/fuzz/padded.h5", "Fixtures/fuzz/packed.h5", "HDF5Tests/Fixtures/h5py.h5"]
+        let fixtures = [
+            "Fixtures/fuzz/padded.h5", "Fixtures/fuzz/packed.h5", "HDF5Tests/Fixtures/h5py.h5",
+            "Fixtures/odd/unwritten.h5", "Fixtures/odd/virtual.h5", "Fixtures/odd/user_block.h5",
+            "Fixtures/odd/half.h5",
+        ]
         var paths = fixtures.map { tests.appendingPathComponent($0).path }
         // Files written by kaon, without and with compression.
         for (name, compression) in [("zero.h5", 0), ("four.h5", 4)] {
@@ -21,6 +25,11 @@ struct DataSubject: Subject {
             _ = try pack(
                 [paths[0]], to: OutputFile(paths[paths.count - 1], overwrites: true), options,
                 console: Console(isSilent: true))
+        }
+        // The sources of the virtual file, which are not damaged.
+        for name in ["part_a.h5", "part_b.h5"] where !FileManager.default.fileExists(atPath: "\(folder)/\(name)") {
+            try FileManager.default.copyItem(
+                atPath: tests.appendingPathComponent("Fixtures/odd/\(name)").path, toPath: "\(folder)/\(name)")
         }
         valid = try paths.map { Array(try Data(contentsOf: URL(fileURLWithPath: $0))) }
     }

@@ -2,6 +2,17 @@ internal import CHDF5
 
 /// Rows of a dataset that are not stored: reading returns fill values, usually zeros, without an error.
 package struct StorageGap: Sendable, Equatable {
+    /// The elements of a row that need not be stored.
+    package enum Padding: Sendable {
+        /// All are needed.
+        case none
+        /// Those of unused slots, which writers may leave out: the first slot, the index 0 of the second dimension, is
+        /// needed.
+        case slots
+        /// The same, if fill values are zero, as those of a mask must be.
+        case slotsOfZeros
+    }
+
     /// The reason: `the source b.h5 cannot be used (no such file or directory)`.
     package let reason: String
     /// The rows, rising and disjoint; empty if they are not known.
@@ -38,14 +49,16 @@ extension Dataset {
     ///
     /// These are rows of a virtual dataset without a readable source, chunks that were never written, for example
     /// because the writer was killed, and missing external files. Throws `HDF5Error`.
-    package func storageGap() throws -> StorageGap? { try storageGap(depth: 0) }
+    package func storageGap(_ padding: StorageGap.Padding = .none) throws -> StorageGap? {
+        try storageGap(padding, depth: 0)
+    }
 
     /// The sources of virtual datasets may be virtual in turn; `depth` ends cycles.
-    func storageGap(depth: Int) throws -> StorageGap? {
+    func storageGap(_ padding: StorageGap.Padding, depth: Int) throws -> StorageGap? {
         guard shape.allSatisfy({ $0 > 0 }) else { return nil }
         switch layout {
-        case H5D_VIRTUAL: return try VirtualMappings(self, depth: depth).gap()
-        case H5D_CHUNKED: return try unwrittenChunks()
+        case H5D_VIRTUAL: return try VirtualMappings(self, depth: depth).gap(padding)
+        case H5D_CHUNKED: return try unwrittenChunks(needsAll: !mayLack(padding))
         case H5D_CONTIGUOUS: return try unwrittenStorage()
         default: return nil
         }
@@ -53,6 +66,24 @@ extension Dataset {
 
     /// True if the rows are those of datasets in other files, which MPI-IO cannot read.
     package var isVirtual: Bool { layout == H5D_VIRTUAL }
+
+    /// True if elements of the slots behind the first may be missing.
+    func mayLack(_ padding: StorageGap.Padding) throws -> Bool {
+        guard padding != .none, shape.count > 1 else { return false }
+        return try padding == .slots || fillsWithZeros()
+    }
+
+    private func fillsWithZeros() throws -> Bool {
+        let operation = "read \(place)"
+        let creation = try Handle(operation, closedBy: H5Pclose) { H5Dget_create_plist(handle.id) }
+        var status = H5D_FILL_VALUE_DEFAULT
+        try HDF5Library.call(operation) { H5Pfill_value_defined(creation.id, &status) }
+        guard status == H5D_FILL_VALUE_USER_DEFINED else { return status == H5D_FILL_VALUE_DEFAULT }
+        let type = try Handle(operation, closedBy: H5Tclose) { H5Dget_type(handle.id) }
+        var bytes = [UInt8](repeating: 0, count: HDF5Library.locked { H5Tget_size(type.id) })
+        try HDF5Library.call(operation) { H5Pget_fill_value(creation.id, type.id, &bytes) }
+        return bytes.allSatisfy { $0 == 0 }
+    }
 
     private var allRows: Range<Int> { 0..<(shape.first ?? 1) }
 
@@ -68,6 +99,7 @@ extension Dataset {
     }
 
     private func missingExternalFile(_ creation: hid_t, _ files: Int32) throws -> StorageGap? {
+        var remaining = storedBytes
         for index in 0..<files {
             var (offset, size): (off_t, hsize_t) = (0, 0)
             let path = try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { name in
@@ -79,12 +111,14 @@ extension Dataset {
             }
             let candidates = LinkedFile.candidates(
                 path, variable: "HDF5_EXTFILE_PREFIX", mainFile: place.file.path, isBesideMainFile: false)
-            let needed = size == hsize_t.max ? 1 : Int(clamping: size) + Int(offset)
+            // The size of the last file may be unlimited.
+            let (needed, overflows) = Int(offset).addingReportingOverflow(min(Int(clamping: size), remaining))
+            remaining -= min(Int(clamping: size), remaining)
             guard let found = candidates.compactMap(LinkedFile.size).first else {
                 return StorageGap(
                     reason: "the external file \(path) does not exist", rows: [allRows], total: allRows.count)
             }
-            if found < needed {
+            if overflows || found < needed {
                 return StorageGap(
                     reason: "the external file \(path) has \(found) of \(needed) bytes", rows: [], total: allRows.count)
             }
@@ -92,24 +126,27 @@ extension Dataset {
         return nil
     }
 
-    private func unwrittenChunks() throws -> StorageGap? {
+    /// - Parameter needsAll: false if only the chunks with the first slot are needed.
+    private func unwrittenChunks(needsAll: Bool) throws -> StorageGap? {
         guard let chunks else { return nil }
         let operation = "read \(place)"
         let space = try Handle(operation, closedBy: H5Sclose) { H5Dget_space(handle.id) }
         var written: hsize_t = 0
         try HDF5Library.call(operation) { H5Dget_num_chunks(handle.id, space.id, &written) }
-        let grid = zip(shape, chunks).map { ($0 + max($1, 1) - 1) / max($1, 1) }
+        var grid = zip(shape, chunks).map { ($0 + max($1, 1) - 1) / max($1, 1) }
         let expected = grid.reduce(1.0) { $0 * Double($1) }
         guard Double(written) < expected else { return nil }
         let reason = "\(Int(clamping: written)) of \(Int(expected)) chunks were written"
         guard written > 0 else {
             return StorageGap(reason: "they were never written", rows: [allRows], total: allRows.count)
         }
+        if !needsAll { grid[1] = 1 }
+        let searched = grid.reduce(1.0) { $0 * Double($1) }
         // The library looks for each chunk in a list.
-        guard expected <= 4096 else { return StorageGap(reason: reason, rows: [], total: allRows.count) }
+        guard searched <= 16384 else { return StorageGap(reason: reason, rows: [], total: allRows.count) }
         var rows: [Range<Int>] = []
         var place = [Int](repeating: 0, count: grid.count)
-        for _ in 0..<Int(expected) {
+        for _ in 0..<Int(searched) {
             if try !isWritten(chunk: zip(place, chunks).map { hsize_t($0 * $1) }, operation) {
                 let first = place[0] * chunks[0]
                 rows.append(first..<min(first + chunks[0], shape[0]))
@@ -123,7 +160,7 @@ extension Dataset {
                 dimension -= 1
             }
         }
-        return StorageGap(reason: reason, rows: rows, total: allRows.count)
+        return rows.isEmpty ? nil : StorageGap(reason: reason, rows: rows, total: allRows.count)
     }
 
     private func isWritten(chunk offset: [hsize_t], _ operation: String) throws -> Bool {

@@ -23,6 +23,8 @@ struct VirtualMappings: ~Copyable {
     private let place: Place
     private let shape: [Int]
     private let depth: Int
+    /// True if the elements of the slots behind the first may be missing, for each padding.
+    private let mayLack: [StorageGap.Padding: Bool]
     private let creation: Handle
     private let mappings: [Mapping]
     private let operation: String
@@ -48,8 +50,12 @@ struct VirtualMappings: ~Copyable {
                     sourceEnds: isWhole ? nil : Self.bounds(elements.id)?.map(\.upperBound),
                     wholeSource: isWhole ? count : nil))
         }
+        let mayLack = [
+            StorageGap.Padding.slots: try dataset.mayLack(.slots), .slotsOfZeros: try dataset.mayLack(.slotsOfZeros),
+        ]
         (place, shape, self.depth, self.mappings) = (dataset.place, dataset.shape, depth, mappings)
         self.operation = operation
+        self.mayLack = mayLack
         self.creation = creation
     }
 
@@ -60,18 +66,21 @@ struct VirtualMappings: ~Copyable {
             guard rank > 0 else { return nil }
             var (first, last) = ([hsize_t](repeating: 0, count: rank), [hsize_t](repeating: 0, count: rank))
             guard H5Sget_select_bounds(space, &first, &last) >= 0 else { return nil }
-            return zip(first, last).map { Int(clamping: $0)..<max(Int(clamping: $0), Int(clamping: $1)) + 1 }
+            return zip(first, last).map { first, last in
+                let start = min(Int(clamping: first), Int.max - 1)
+                return start..<max(start, min(Int(clamping: last), Int.max - 1)) + 1
+            }
         }
     }
 
     /// The rows without a readable source; nil if there are none. Throws `HDF5Error`.
-    func gap() throws -> StorageGap? {
+    func gap(_ padding: StorageGap.Padding) throws -> StorageGap? {
         let total = shape[0]
         var (rows, reason): ([Range<Int>], String?) = ([], nil)
         var known: [String: String?] = [:]
         for mapping in mappings {
             let key = "\(mapping.file)\0\(mapping.dataset)\0\(mapping.sourceEnds ?? [mapping.wholeSource ?? 0])"
-            let problem = known[key] ?? problem(with: mapping)
+            let problem = known[key] ?? problem(with: mapping, padding)
             known[key] = problem
             guard let problem else { continue }
             reason = reason ?? problem
@@ -87,13 +96,13 @@ struct VirtualMappings: ~Copyable {
             end = max(end, range.upperBound)
         }
         if end < total { unmapped.append(end..<total) }
-        if try unmapped.isEmpty && areElementsMapped() { return nil }
+        if try unmapped.isEmpty && areElementsMapped(inFirstSlotOnly: mayLack[padding] ?? false) { return nil }
         return StorageGap(reason: "no source is mapped to them", rows: unmapped, total: total)
     }
 
     /// True unless the mappings leave out elements.
-    private func areElementsMapped() throws -> Bool {
-        let elements = shape.reduce(1, *)
+    private func areElementsMapped(inFirstSlotOnly isFirst: Bool) throws -> Bool {
+        let needed = isFirst ? [shape[0], 1] + shape.dropFirst(2) : shape
         guard mappings.count <= Self.comparedMappings else { return true }
         var mapped = try Handle(operation, closedBy: H5Sclose) { H5Pget_virtual_vspace(creation.id, 0) }
         for index in 1..<max(1, mappings.count) {
@@ -103,11 +112,17 @@ struct VirtualMappings: ~Copyable {
             mapped = union
         }
         let id = mapped.id
-        return try HDF5Library.call(operation) { H5Sget_select_npoints(id) } >= elements
+        if isFirst {
+            try HDF5Library.call(operation) {
+                H5Sselect_hyperslab(
+                    id, H5S_SELECT_AND, shape.map { _ in 0 }, nil, needed.map { hsize_t($0) }, nil)
+            }
+        }
+        return try HDF5Library.call(operation) { H5Sget_select_npoints(id) } >= needed.reduce(1, *)
     }
 
     /// The reason why a source cannot be used; nil if it can.
-    private func problem(with mapping: Mapping) -> String? {
+    private func problem(with mapping: Mapping, _ padding: StorageGap.Padding) -> String? {
         guard depth < Self.maximumDepth else { return "the sources are nested without end" }
         // In names of series of sources, %b stands for the number.
         let names = [mapping.file, mapping.dataset].map {
@@ -124,7 +139,7 @@ struct VirtualMappings: ~Copyable {
             if isTooSmall {
                 return "\(source.path) in the source \(names[0]) has the shape \(source.shape), less than is mapped"
             }
-            return try source.storageGap(depth: depth + 1).map {
+            return try source.storageGap(padding, depth: depth + 1).map {
                 "the source \(names[0]) lacks \($0.description): \($0.reason)"
             }
         } catch {

@@ -48,8 +48,12 @@ package enum JetFileRules {
     }
 
     /// Throws `JetError` if the file does not contain all rows of a dataset.
-    static func checkStorage(_ path: String, _ dataset: borrowing Dataset) throws {
-        guard let gap = try dataset.storageGap() else { return }
+    ///
+    /// - Parameter padding: the elements of its rows that need not be stored.
+    static func checkStorage(
+        _ path: String, _ dataset: borrowing Dataset, _ padding: StorageGap.Padding = .none
+    ) throws {
+        guard let gap = try dataset.storageGap(padding) else { return }
         throw JetError(
             "\(path): \(dataset.path) lacks \(gap.description): \(gap.reason); restore what is missing, or write the "
                 + "file again")

@@ -41,7 +41,7 @@ package final class PaddedFile: JetFile {
 
     package func checkStorage() throws {
         try layout.checkStorage(path)
-        for name in constituentLabels { try JetFileRules.checkStorage(path, file.root.dataset(name)) }
+        for name in constituentLabels { try JetFileRules.checkStorage(path, file.root.dataset(name), .slots) }
     }
 
     package func labels(rows: Range<Int>) throws -> [Int32] { try layout.labels.read(rows) }
@@ -68,7 +68,8 @@ package final class PaddedFile: JetFile {
     /// The mask of all slots of some jets. Throws `JetError` at negative values, which may mean either.
     private func readMask(_ rows: Range<Int>) throws -> [Int8] {
         let mask: [Int8] = try read(layout.mask, rows, slots: layout.slots)
-        if (mask.min() ?? 0) < 0, let index = mask.firstIndex(where: { $0 < 0 }) {
+        // A loop that is vectorised: the sign of all values.
+        if mask.reduce(0, |) < 0, let index = mask.firstIndex(where: { $0 < 0 }) {
             let (row, slot) = index.quotientAndRemainder(dividingBy: layout.slots)
             throw JetError(
                 "\(path): /mask, row \(rows.lowerBound + row), slot \(slot) is negative: write the file again with 1 "

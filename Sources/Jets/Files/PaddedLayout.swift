@@ -68,9 +68,9 @@ struct PaddedLayout: ~Copyable, Sendable {
 
     /// Throws `JetError` if rows were not stored.
     func checkStorage(_ path: String) throws {
-        try JetFileRules.checkStorage(path, features)
-        try JetFileRules.checkStorage(path, identities)
-        try JetFileRules.checkStorage(path, mask)
+        try JetFileRules.checkStorage(path, features, .slots)
+        try JetFileRules.checkStorage(path, identities, .slots)
+        try JetFileRules.checkStorage(path, mask, .slotsOfZeros)
         try labels.checkStorage()
     }
 }

@@ -61,7 +61,7 @@ final class PackingSource {
                         + "of numbers for every jet or constituent: remove it from the file")
             }
             try dataset.checkFilters()
-            try JetFileRules.checkStorage(path, dataset)
+            try JetFileRules.checkStorage(path, dataset, isPerConstituent && leading.count == 2 ? .slots : .none)
             others.append(
                 PackingColumn(
                     name: child.name, type: dataset.elementType, isPerConstituent: isPerConstituent,

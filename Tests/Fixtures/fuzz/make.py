@@ -8,9 +8,17 @@ random = np.random.default_rng(0)
 counts = np.array([3, 8, 1, 5, 8, 2])
 names = ["QCD", "Hbb"]
 
+
+def momenta(count):
+    """Decreasing pT [GeV]."""
+    return 100 / (1 + np.arange(count))
+
+
 with h5py.File("padded.h5", "w") as f:
     mask = np.arange(8) < counts[:, None]
-    values = random.standard_normal((6, 8, 7)).astype("f4") * mask[:, :, None]
+    values = random.standard_normal((6, 8, 7)).astype("f4")
+    values[..., 0] = momenta(8)
+    values *= mask[:, :, None]
     f.create_dataset("csts", data=values, chunks=(2, 8, 7), compression="gzip", shuffle=True)
     f["csts_id"] = random.integers(8, size=(6, 8)).astype("i4") * mask
     f.create_dataset("mask", data=mask, chunks=(3, 8), fletcher32=True)
@@ -20,7 +28,9 @@ with h5py.File("padded.h5", "w") as f:
 
 with h5py.File("packed.h5", "w") as f:
     f["offsets"] = np.concatenate([[0], np.cumsum(counts)])
-    f.create_dataset("csts", data=random.standard_normal((counts.sum(), 7)).astype("f4"), chunks=(8, 7))
+    values = random.standard_normal((counts.sum(), 7)).astype("f4")
+    values[:, 0] = np.concatenate([momenta(count) for count in counts])
+    f.create_dataset("csts", data=values, chunks=(8, 7))
     identities = random.integers(8, size=counts.sum()).astype("u1")
     f.create_dataset("csts_id", data=identities, chunks=(16,), compression="gzip")
     f["labels"] = (np.arange(6) % 2).astype("i2")

@@ -28,29 +28,34 @@ def write(name, data=DATA, **options):
             file["labels"].attrs["names"] = np.array([b"QCD", b"top"])
 
 
-def virtual(name, parts, source=lambda key: key, columns=None):
-    """A virtual dataset of (file, first row, last row), and of a range of the slots."""
+def virtual(name, parts, source=lambda key: key, columns=None, features=None, fill=1):
+    """Virtual datasets of (file, first row, last row), and of the first slots or features only."""
     with h5py.File(f"{name}.h5", "w", libver=("v110", "v110")) as file:
         for key, values in DATA.items():
             layout = h5py.VirtualLayout(values.shape, values.dtype)
             for path, first, last in parts:
                 shape = (last - first, *values.shape[1:])
                 part = h5py.VirtualSource(path, source(key), shape)
-                if columns and values.ndim > 1:
+                if features and values.ndim > 2:
+                    layout[first:last, :, :features] = part[:, :, :features]
+                elif columns and values.ndim > 1:
                     layout[first:last, :columns] = part[:, :columns]
                 else:
                     layout[first:last] = part
-            file.create_virtual_dataset(key, layout, fillvalue=1)
+            file.create_virtual_dataset(key, layout, fillvalue=fill)
         file["labels"].attrs["names"] = np.array([b"QCD", b"top"])
 
 
-def unwritten(name, written, options=lambda values: {}):
-    """Rows `written` of datasets that were created with all rows."""
+def unwritten(name, written, options=lambda values: {}, slots=SLOTS):
+    """Rows `written`, and their first slots, of datasets that were created with all of them."""
     with h5py.File(f"{name}.h5", "w") as file:
         for key, values in DATA.items():
             created = file.create_dataset(key, values.shape, values.dtype, **options(values))
             for rows in written:
-                created[rows] = values[rows]
+                if values.ndim > 1:
+                    created[rows, :slots] = values[rows, :slots]
+                else:
+                    created[rows] = values[rows]
 
 
 write("whole")
@@ -65,11 +70,18 @@ virtual("virtual_too_short", [("part_a.h5", 0, 20)])
 virtual("virtual_gap", [("part_a.h5", 0, 10), ("part_b.h5", 10, 17)])
 virtual("virtual_repeated", [("part_a.h5", 0, 10), ("part_b.h5", 0, 10)])
 virtual("virtual_columns", [("part_a.h5", 0, 10), ("part_b.h5", 10, 20)], columns=6)
+virtual("virtual_padded", [("unwritten_slots.h5", 0, 20)], columns=6, fill=0)
+virtual("virtual_features", [("part_a.h5", 0, 10), ("part_b.h5", 10, 20)], features=5)
 virtual("virtual_nested", [("virtual.h5", 0, 20)])
 virtual("virtual_nested_gap", [("virtual_gap.h5", 0, 20)])
 virtual("virtual_unwritten", [("unwritten.h5", 0, 20)])
-unwritten("unwritten", [slice(0, 10), slice(15, 20)],
-    lambda values: dict(chunks=(5, *(4 for _ in values.shape[1:2]), *values.shape[2:]), compression="gzip"))
+
+
+def chunked(values):
+    return dict(chunks=(5, *(4 for _ in values.shape[1:2]), *values.shape[2:]), compression="gzip")
+
+
+unwritten("unwritten", [slice(0, 10), slice(15, 20)], chunked)
 unwritten("unwritten_contiguous", [])
 for name, filter in (("zstd", hdf5plugin.Zstd()), ("blosc", hdf5plugin.Blosc())):
     write(name, dataset=dict(chunks=True, **filter))
@@ -78,3 +90,5 @@ write("newer", libver=("v114", "v114"))
 write("user_block", userblock_size=2048)
 write("half", {**DATA, "csts": csts.astype("f2")})
 write("mask_minus1", {**DATA, "mask": -mask.astype("i4")})
+csts[:, 4:], mask[:, 4:], ids[:, 4:] = 0, False, 0
+unwritten("unwritten_slots", [slice(0, 20)], chunked, slots=4)

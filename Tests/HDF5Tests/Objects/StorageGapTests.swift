@@ -4,8 +4,10 @@ import Testing
 
 /// Rows that a file does not contain, in files of 20 rows (Fixtures/odd/make_odd.py).
 @Suite struct StorageGapTests {
-    private func gap(_ name: String, _ dataset: String = "mask") throws -> StorageGap? {
-        try File(opening: oddFile(name)).root.dataset(dataset).storageGap()
+    private func gap(
+        _ name: String, _ dataset: String = "mask", _ padding: StorageGap.Padding = .none
+    ) throws -> StorageGap? {
+        try File(opening: oddFile(name)).root.dataset(dataset).storageGap(padding)
     }
 
     @Test(arguments: ["whole", "virtual", "virtual_nested", "half", "user_block", "lzf"])
@@ -35,6 +37,24 @@ import Testing
     func missingRows(name: String, rows: [Range<Int>], reason: String) throws {
         let found = try #require(try gap(name))
         #expect(found.rows == rows && found.reason == reason && found.total == 20)
+    }
+
+    @Test func unusedSlotsNeedNotBeStored() throws {
+        // 6 of 8 slots are mapped; the fill value of the mask has to be 0.
+        #expect(try gap("virtual_columns", "csts", .slots) == nil)
+        #expect(try gap("virtual_columns", "mask", .slots) == nil)
+        #expect(try gap("virtual_columns", "mask", .slotsOfZeros) != nil)
+        #expect(try gap("virtual_padded", "mask", .slotsOfZeros) == nil)
+        #expect(try gap("virtual_padded", "mask") != nil)
+        // The chunks of the last slots were not written.
+        for (name, padding) in [("csts", StorageGap.Padding.slots), ("mask", .slotsOfZeros)] {
+            #expect(try gap("unwritten_slots", name, padding) == nil)
+            #expect(try gap("unwritten_slots", name)?.rows == [0..<20])
+            #expect(try gap("unwritten", name, padding)?.rows == [10..<15])
+        }
+        // A feature that is not mapped is missing in every slot.
+        #expect(try gap("virtual_features", "csts", .slots)?.reason == "no source is mapped to them")
+        #expect(try gap("virtual_gap", "csts", .slots)?.rows == [17..<20])
     }
 
     @Test func descriptions() throws {
