@@ -16,6 +16,11 @@ package func train(_ options: RunOptions, in context: RunContext) throws -> RunO
     if let warning = EnvironmentWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
         context.console.warn(warning)
     }
+    if options.run.timeLimit == nil,
+        let warning = TimeBudget.warning(environment: ProcessInfo.processInfo.environment)
+    {
+        context.console.warn(warning)
+    }
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
     try Debugger.wait(for: options.run.waitForDebugger, on: communicator)
     var watch = options.parallel.watchdog

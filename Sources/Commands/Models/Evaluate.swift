@@ -54,7 +54,9 @@ package func evaluate(
             throw KaonError("cannot write to \(folder): \(reason); choose another folder with --output")
         }
     }
-    let model = try context.communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    let model = try context.communicator.agree {
+        try TrainedModel(checkpoint, CheckpointKeys.evaluate.options(of: checkpoint, overrides: overrides))
+    }
     _ = try ComputeThreads.start(model.options.threads, on: context.communicator)
     return try evaluate(model, output: folder, in: context)
 }

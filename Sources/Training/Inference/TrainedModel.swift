@@ -18,8 +18,8 @@ package struct TrainedModel {
         try self.init(checkpoint, RunOptions(ofCheckpoint: checkpoint, overrides: overrides))
     }
 
-    /// The same with the options of its run, which may have changed since the checkpoint was written.
-    init(_ checkpoint: String, _ options: RunOptions) throws {
+    /// The same with other options, such as those of its run, which may have changed since the checkpoint was written.
+    package init(_ checkpoint: String, _ options: RunOptions) throws {
         (self.checkpoint, self.options) = (checkpoint, options)
         state = try ModelFile.state(of: checkpoint)
         objective = options.makeObjective(classes: state.classes)
