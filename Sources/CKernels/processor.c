@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #if defined(__linux__)
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #endif
 #include <unistd.h>
@@ -29,6 +30,14 @@ int ck_usable_cores(void) {
 int ck_signal_at_end_of_parent(int signal) {
 #if defined(__linux__)
     return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0ul, 0ul, 0ul);
+#else
+    return -1;
+#endif
+}
+
+int ck_memory_file(const char *name) {
+#if defined(__linux__)
+    return memfd_create(name, MFD_CLOEXEC);
 #else
     return -1;
 #endif

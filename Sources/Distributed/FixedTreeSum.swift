@@ -63,6 +63,9 @@ package final class FixedTreeSum: GradientSum {
         }
     }
 
+    /// In the same order of additions on any number of ranks.
+    package func sumOfSquares() -> Double { gradients.sumOfSquares }
+
     private func buffer(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Float> {
         UnsafeMutableBufferPointer(rebasing: gradients.buffer[range])
     }

@@ -1,8 +1,8 @@
-import MPI
 import NN
 import Tensors
 
-/// Sum of the gradients of one step over all shards and ranks, in place in the flat gradient buffer of the model.
+/// Sum of the gradients of one step over all shards and ranks, in place in the flat gradient buffer of the model, at
+/// least for the elements that the rank owns.
 ///
 /// A step runs its shards one after the other; usually a rank has a single shard:
 ///
@@ -29,6 +29,10 @@ package protocol GradientSum: AnyObject {
 
     /// Completes the sum; collective, also for ranks without jets. Throws `MPIError`.
     func finish() throws
+
+    /// Sum of the squares of all elements of the summed gradient, equal on all ranks; collective. When it returns, no
+    /// rank computes with the values of the parameters any more. Throws `MPIError`.
+    func sumOfSquares() throws -> Double
 }
 
 /// Settings that select a `GradientSum`.
@@ -51,13 +55,10 @@ package struct GradientSumOptions: Sendable {
 ///
 /// - Parameter observer: notified of the messages of a sum that has several.
 package func makeGradientSum(
-    of parameters: ParameterStore, _ options: GradientSumOptions, on communicator: Communicator,
-    observer: (any SumObserver)? = nil
+    of parameters: DistributedParameters, _ options: GradientSumOptions, observer: (any SumObserver)? = nil
 ) throws -> any GradientSum {
-    if options.isDeterministic { return FixedTreeSum(parameters, on: communicator) }
-    let sum = OverlappedSum(
-        parameters, over: try makeTransport(options.precision, on: communicator), ranks: communicator.size,
-        overlaps: options.overlaps)
+    if options.isDeterministic { return FixedTreeSum(parameters.store, on: parameters.ranks.all) }
+    let sum = try GroupedSum(parameters, overlaps: options.overlaps, precision: options.precision)
     sum.observer = observer
     return sum
 }

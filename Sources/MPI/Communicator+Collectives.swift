@@ -130,6 +130,24 @@ extension Communicator {
         }
     }
 
+    /// Sends elements to a rank, which calls `receive` with as many. Throws `MPIError`.
+    package func send<T: MPIScalar>(_ elements: UnsafeMutableBufferPointer<T>, to rank: Int) throws {
+        for piece in pieces(of: elements) {
+            try MPIError.check(
+                MPI_Send(piece.baseAddress, Int32(piece.count), T.mpiKind.datatype, Int32(rank), 0, handle),
+                "MPI_Send")
+        }
+    }
+
+    /// Receives the elements that a rank sends. Throws `MPIError`.
+    package func receive<T: MPIScalar>(into elements: UnsafeMutableBufferPointer<T>, from rank: Int) throws {
+        for piece in pieces(of: elements) {
+            try MPIError.check(
+                MPI_Recv(piece.baseAddress, Int32(piece.count), T.mpiKind.datatype, Int32(rank), 0, handle, nil),
+                "MPI_Recv")
+        }
+    }
+
     // MARK: Pieces
 
     /// `buffer` in pieces of at most `pieceLength` elements.

@@ -66,6 +66,16 @@ package final class Communicator: @unchecked Sendable {
         return try Communicator(part!, isOwned: true, pieceLength: pieceLength)
     }
 
+    /// The communicator of the ranks that run on the same host and can share memory, ordered by rank. Throws
+    /// `MPIError`.
+    package func splitByHost() throws -> Communicator {
+        var part: MPI_Comm?
+        try MPIError.check(
+            MPI_Comm_split_type(handle, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), kaon_MPI_INFO_NULL(), &part),
+            "MPI_Comm_split_type")
+        return try Communicator(part!, isOwned: true, pieceLength: pieceLength)
+    }
+
     /// A communicator of the same ranks, whose messages are separate from those of this one. Throws `MPIError`.
     package func duplicate() throws -> Communicator {
         try duplicate(pieceLength: pieceLength)

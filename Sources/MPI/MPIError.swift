@@ -14,8 +14,13 @@ extension MPIError {
     /// Throws if `code`, the return value of the function `call`, is not `MPI_SUCCESS`.
     static func check(_ code: Int32, _ call: String) throws {
         guard code != MPI_SUCCESS else { return }
-        let text = cString(capacity: MPI_MAX_ERROR_STRING) { MPI_Error_string(code, $0, $1) }
-        throw MPIError(call: call, message: text)
+        throw MPIError(code: code, call: call)
+    }
+
+    /// The error that the function `call` returned as `code`.
+    init(code: Int32, call: String) {
+        self.call = call
+        message = cString(capacity: MPI_MAX_ERROR_STRING) { MPI_Error_string(code, $0, $1) }
     }
 }
 

@@ -12,13 +12,8 @@ import System
 /// becomes true on any rank, or the time limit is reached, the run stops after its step and writes a checkpoint.
 package func train(_ options: RunOptions, in context: RunContext) throws -> RunOutcome {
     let communicator = context.communicator
-    try checkStart(options, on: communicator)
+    try communicator.agree { try checkStart(options, ranks: communicator.size) }
     if let warning = EnvironmentWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
-        context.console.warn(warning)
-    }
-    if options.run.timeLimit == nil,
-        let warning = TimeBudget.warning(environment: ProcessInfo.processInfo.environment)
-    {
         context.console.warn(warning)
     }
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
@@ -42,13 +37,8 @@ package func train(_ options: RunOptions, in context: RunContext) throws -> RunO
     }
 }
 
-/// Checks that a run can start, whatever its data are; collective. Throws `AgreedError`.
-package func checkStart(_ options: RunOptions, on communicator: Communicator) throws {
-    try communicator.agree { try checkStart(options, ranks: communicator.size) }
-    _ = try communicator.onRoot { try RunDirectory.check(options.run.directory) }
-}
-
-private func checkStart(_ options: RunOptions, ranks: Int) throws {
+/// Throws `KaonError` if a run cannot start, whatever its data are.
+package func checkStart(_ options: RunOptions, ranks: Int) throws {
     guard options.training.batchSize >= ranks else {
         throw KaonError(
             "training.batch_size is \(options.training.batchSize), but each of the "
@@ -93,7 +83,7 @@ private func run(
 ) throws -> RunOutcome {
     let communicator = context.communicator
     let directory = try openDirectory(options, in: context)
-    let start = try StartingPoint(options, in: context)
+    let start = try StartingPoint(options, directory, in: context)
     let setup = try TrainingSetup(options, data, sharding, in: context)
     try setup.report(in: context)
 
@@ -105,10 +95,12 @@ private func run(
     }
     let loader = setup.loader(data.train, run.fitted.preprocessing, shuffle: options.data.shuffle)
     let validation = data.validation.map { setup.loader($0, run.fitted.preprocessing, shuffle: false) }
+    let collector = communicator.size > 1 ? try OptimizerStateCollector(setup.parameters) : nil
     let records = try communicator.agree {
         try directory?.write(configuration: options.resolved)
         return try TrainingRecords(
-            directory, options, setup.objective, run, order: loader.order, console: context.console)
+            directory, options, setup.objective, run, setup.parameters, collector, order: loader.order,
+            console: context.console)
     }
     let trainer = try Trainer(setup, run, loader, validation: validation, records, in: context)
     let outcome = try trainer.run()

@@ -10,8 +10,7 @@
 
 from .backbone import Backbone, Normformer, Transformer
 from .embeddings import Embeddings, read_embeddings, write_embeddings
-from .errors import FormatError
-from .files import load, save
+from .files import FormatError, load, save
 from .packing import pack, pad
 from .preprocessing import QuantilePreprocessing, StandardPreprocessing
 

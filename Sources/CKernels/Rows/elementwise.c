@@ -5,6 +5,20 @@ CLONES void ck_add(float *restrict y, const float *restrict x, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
+CLONES void ck_sum_of_parts(float *y, const float *const *parts, int64_t count, int64_t n) {
+    enum { BLOCK = 1024 };
+    float sum[BLOCK];
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int64_t size = n - first < BLOCK ? n - first : BLOCK;
+        memcpy(sum, parts[0] + first, (size_t)size * sizeof *sum);
+        for (int64_t p = 1; p < count; p++) {
+            const float *part = parts[p] + first;
+            for (int64_t i = 0; i < size; i++) sum[i] += part[i];
+        }
+        memcpy(y + first, sum, (size_t)size * sizeof *sum);
+    }
+}
+
 CLONES double ck_sum_of_squares(const float *x, int64_t n) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)

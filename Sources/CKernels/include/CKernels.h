@@ -10,6 +10,8 @@
 
 /// y[i] += x[i]
 void ck_add(float *y, const float *x, int64_t n);
+/// y[i] = Σ_p parts[p][i], added in this order; y may be one of the parts.
+void ck_sum_of_parts(float *y, const float *const *parts, int64_t count, int64_t n);
 /// Sum of x[i]², in double.
 double ck_sum_of_squares(const float *x, int64_t n);
 /// out[c] += Σ_r x[r, c]
@@ -232,3 +234,5 @@ int ck_vector_level(void);
 int ck_usable_cores(void);
 /// Asks the system to send this process a signal when the thread that started it ends; negative where it cannot.
 int ck_signal_at_end_of_parent(int signal);
+/// Descriptor of a new, empty file in memory that has no path; negative where the system refuses it.
+int ck_memory_file(const char *name);

@@ -47,9 +47,6 @@ struct Bench: ParsableCommand {
         guard seconds > 0, seconds.isFinite else {
             throw ValidationError("--seconds must be greater than 0, found \(seconds)")
         }
-        if data != nil, json != nil || profile {
-            throw ValidationError("--\(profile ? "profile" : "json") is for training steps; leave it out with --data")
-        }
     }
 
     func run() {
@@ -94,9 +91,12 @@ func benchmark(
             + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
     try objective.useSyntheticTokens(jets.centroids)
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
+    let parameters = try DistributedParameters(
+        objective.parameters, largestGroup: options.parallel.ranksPerGroup, on: communicator, warn: console.warn)
     let step = try DataParallelStep(
-        objective, optimizer: options.optimizer.makeOptimizer(for: objective.parameters), sharding: sharding,
-        settings: .init(options, precision: precision), on: communicator, instruments: .init(profile: profile))
+        objective, parameters,
+        optimizer: options.optimizer.makeOptimizer(for: objective.parameters, elements: parameters.owned),
+        sharding: sharding, settings: .init(options, precision: precision), instruments: .init(profile: profile))
 
     func run(_ number: Int, jets count: Int) throws {
         let share = communicator.share(of: count)

@@ -3,7 +3,6 @@ import Foundation
 import HDF5
 import Jets
 import Runs
-import Supervision
 import System
 
 struct Inspect: ParsableCommand {
@@ -25,7 +24,6 @@ struct Inspect: ParsableCommand {
     var json = false
 
     func run() throws {
-        Launch.leaveToFirstProcess(code: 0)
         print(try json ? inspectAsJSON(files) : inspect(files))
     }
 }

@@ -2,7 +2,6 @@ import ArgumentParser
 import Configuration
 import Foundation
 import Runs
-import Supervision
 import System
 
 struct Compare: ParsableCommand {
@@ -25,7 +24,6 @@ struct Compare: ParsableCommand {
     var curves: Bool?
 
     func run() throws {
-        Launch.leaveToFirstProcess(code: 0)
         print(try compare(first, second, showsCurves: curves ?? (isatty(STDOUT_FILENO) == 1)))
     }
 }

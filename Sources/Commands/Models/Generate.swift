@@ -44,8 +44,8 @@ struct Generate: ParsableCommand {
     @Flag(help: "Drop constituents of the jets of data.test and reconstruct them.")
     var reconstruct = false
 
-    @Option(help: "With --reconstruct, the fraction of constituents that is dropped (default: 0.4).")
-    var fraction: Double?
+    @Option(help: "With --reconstruct, the fraction of constituents that is dropped.")
+    var fraction = 0.4
 
     @Option(help: "Constituents per generated jet (default: distributed as in the training data).")
     var constituents: Int?
@@ -56,8 +56,8 @@ struct Generate: ParsableCommand {
     @Option(help: "Steps of the solver, the maximum for an adaptive one (default: 50, adaptive 1000).")
     var steps: Int?
 
-    @Option(help: "Error per step that the adaptive solver allows (default: 1e-4).")
-    var tolerance: Double?
+    @Option(help: "Error per step that the adaptive solver allows.")
+    var tolerance = 1e-4
 
     @Flag(help: "Take the most likely class and token instead of sampling.")
     var mostLikely = false
@@ -70,21 +70,15 @@ struct Generate: ParsableCommand {
 
     func validate() throws {
         guard jets > 0 else { throw ValidationError("--jets must be at least 1, found \(jets)") }
-        if let fraction, !(0...1 ~= fraction) {
+        guard 0...1 ~= fraction else {
             throw ValidationError("--fraction must be from 0 to 1, found \(fraction)")
         }
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1, found \(steps)") }
         if let constituents, constituents < 1 {
             throw ValidationError("--constituents must be at least 1, found \(constituents)")
         }
-        if let tolerance, !(tolerance > 0 && tolerance.isFinite) {
+        guard tolerance > 0, tolerance.isFinite else {
             throw ValidationError("--tolerance must be greater than 0, found \(tolerance)")
-        }
-        if tolerance != nil, solver != .adaptive {
-            throw ValidationError("--tolerance is for --solver adaptive; leave it out with --solver \(solver.rawValue)")
-        }
-        if fraction != nil, !reconstruct {
-            throw ValidationError("--fraction is for --reconstruct; leave it out for whole jets")
         }
         if reconstruct, constituents != nil {
             throw ValidationError("--constituents is for whole jets; leave it out with --reconstruct")
@@ -94,11 +88,11 @@ struct Generate: ParsableCommand {
     func run() {
         var options = GenerationOptions(jets: jets)
         options.constituents = constituents
-        if let fraction { options.fraction = fraction }
+        options.fraction = fraction
         options.seed = seed
         options.solver = solver
         options.steps = steps
-        if let tolerance { options.tolerance = tolerance }
+        options.tolerance = tolerance
         options.takesMostLikely = mostLikely
         Launch.onAllRanks { [options] context in
             let file = OutputFile(output, overwrites: force)
@@ -158,9 +152,7 @@ package func generate(
     in context: RunContext
 ) throws {
     let (communicator, console) = (context.communicator, context.console)
-    let model = try communicator.agree {
-        try TrainedModel(checkpoint, CheckpointKeys.generate.options(of: checkpoint, overrides: overrides))
-    }
+    let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
     let generator = try communicator.agree {
         guard let generator = model.objective.generator else {
             throw KaonError(
@@ -218,9 +210,7 @@ package func reconstruct(
     in context: RunContext
 ) throws {
     let (communicator, console) = (context.communicator, context.console)
-    let model = try communicator.agree {
-        try TrainedModel(checkpoint, CheckpointKeys.reconstruct.options(of: checkpoint, overrides: overrides))
-    }
+    let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
     let reconstructor = try communicator.agree {
         let name = model.options.objective.name.rawValue
         guard let reconstructor = model.objective.reconstructor else {

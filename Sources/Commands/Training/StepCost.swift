@@ -40,12 +40,13 @@ struct StepCost {
         (jets, constituents) = (max(1, batch.count), batch.identities.count)
         jetBytes = 4 * (batch.values.count + constituents)
         try objective.useSyntheticTokens(SyntheticJets(options).centroids)
-        let optimizer = options.optimizer.makeOptimizer(for: objective.parameters)
+        let optimizer = options.optimizer.makeOptimizer(
+            for: objective.parameters, elements: setup.parameters.owned)
         optimizerBytes = optimizer.state.bytes
         let before = Arena.shared.statistics.usedBytes
         let train = try DataParallelStep(
-            objective, optimizer: optimizer, sharding: sharding,
-            settings: .init(options, precision: setup.precision), on: communicator)
+            objective, setup.parameters, optimizer: optimizer, sharding: sharding,
+            settings: .init(options, precision: setup.precision))
         // The last step of the run: a backbone that is frozen at first is trained by then.
         let number = max(1, options.training.steps)
 

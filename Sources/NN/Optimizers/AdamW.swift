@@ -32,18 +32,20 @@ package final class AdamW: Optimizer {
     /// Moving average v of the squared gradient.
     package var secondMoment: Tensor { state.entries[1].values }
 
-    package init(_ parameters: ParameterStore, _ options: Options = Options()) {
+    /// - Parameter elements: the elements to update; nil for all.
+    package init(_ parameters: ParameterStore, _ options: Options = Options(), elements: ElementRanges? = nil) {
         self.parameters = parameters
         self.options = options
-        state = OptimizerState(of: "adamw", ["first_moment", "second_moment"], for: parameters)
+        state = OptimizerState(
+            of: "adamw", ["first_moment", "second_moment"], for: parameters, elements: elements)
     }
 
-    package func update(_ elements: Range<Int>, _ update: OptimizerUpdate) {
-        func part(_ tensor: Tensor) -> Tensor { tensor.slice(elements, shape: [elements.count]) }
+    package func update(_ part: ElementRanges.Part, _ update: OptimizerUpdate) {
+        func slice(_ tensor: Tensor, _ range: Range<Int>) -> Tensor { tensor.slice(range, shape: [range.count]) }
         Tensor.adamW(
-            parameters: part(parameters.values), gradients: part(parameters.gradients),
-            firstMoment: part(firstMoment), secondMoment: part(secondMoment), gradientScale: update.gradientScale,
-            learningRate: update.learningRate, beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
-            weightDecay: options.weightDecay, update: update.number)
+            parameters: slice(parameters.values, part.elements), gradients: slice(parameters.gradients, part.elements),
+            firstMoment: slice(firstMoment, part.compact), secondMoment: slice(secondMoment, part.compact),
+            gradientScale: update.gradientScale, learningRate: update.learningRate, beta1: options.beta1,
+            beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay, update: update.number)
     }
 }

@@ -2,17 +2,18 @@ import System
 
 /// Update rule for the parameters of a store.
 ///
-/// An optimizer implements the update of one range of elements; `step` calls it for each parameter group. Checkpoints
-/// and memory estimates depend only on `state`.
+/// An optimizer implements the update of one range of elements; `step` calls it for the elements of each parameter
+/// group of which it has the state, on a rank of a job usually a share of all. Checkpoints and memory estimates depend
+/// only on `state`.
 package protocol Optimizer: AnyObject {
     /// The parameters that are updated, with their gradients.
     var parameters: ParameterStore { get }
 
-    /// Everything that a checkpoint has to keep besides the parameters, in flat buffers of their layout.
+    /// Everything that a checkpoint has to keep besides the parameters.
     var state: OptimizerState { get set }
 
-    /// Updates a range of elements of the flat buffers, which belong to one parameter group.
-    func update(_ elements: Range<Int>, _ update: OptimizerUpdate)
+    /// Updates elements of one parameter group. The compact buffers of `state` hold their state at `part.compact`.
+    func update(_ part: ElementRanges.Part, _ update: OptimizerUpdate)
 }
 
 /// Constants of one update of a parameter group.
@@ -25,25 +26,21 @@ package struct OptimizerUpdate {
 }
 
 extension Optimizer {
-    /// Updates all parameters from their gradients.
+    /// Updates the elements of which this optimizer has the state, from their gradients.
     ///
     /// - Parameters:
     ///   - factors: factor on the learning rate for each parameter group; a group with factor 0 is frozen, and neither
     ///     its parameters nor its state change.
     ///   - gradientScale: factor on the gradients, applied first.
-    ///   - elements: the part of the flat buffers to update; nil for all.
-    package func step(
-        learningRate: Double, factors: [Double]? = nil, gradientScale: Float = 1, elements: Range<Int>? = nil
-    ) {
+    package func step(learningRate: Double, factors: [Double]? = nil, gradientScale: Float = 1) {
         let groups = parameters.groups
         invariant(factors.map { $0.count == groups.count } ?? true, "expected one factor for each parameter group")
         for (index, group) in groups.enumerated() where factors?[index] != 0 {
             state.updates[index] += 1
-            let range = elements.map { group.elements.clamped(to: $0) } ?? group.elements
             let update = OptimizerUpdate(
                 learningRate: learningRate * (factors?[index] ?? 1), gradientScale: gradientScale,
                 number: state.updates[index])
-            self.update(range, update)
+            for part in state.elements.parts(in: group.elements) { self.update(part, update) }
         }
     }
 }

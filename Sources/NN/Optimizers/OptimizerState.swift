@@ -1,28 +1,37 @@
 import Tensors
 
-/// State of an optimizer: named tensors with one element for each parameter, and the number of updates of each group.
+/// State of an optimizer: named tensors with one value for each parameter element that it updates, and the number of
+/// updates of each group.
 package struct OptimizerState: Sendable {
     /// A state tensor with its name in checkpoints, such as `first_moment`.
     package struct Entry: Sendable {
         package let name: String
+        /// Compact: the values of `elements`, one after the other.
         package let values: Tensor
     }
 
     /// `optimizer.name` of the optimizer.
     package let optimizer: String
     package let entries: [Entry]
+    /// Elements of the flat buffers whose state this is.
+    package let elements: ElementRanges
     /// Number of updates of each parameter group so far.
     package var updates: [Int]
 
-    private init(_ optimizer: String, _ entries: [Entry], updates: [Int]) {
-        (self.optimizer, self.entries, self.updates) = (optimizer, entries, updates)
+    /// State tensors of zeros.
+    ///
+    /// - Parameter elements: the elements that the optimizer updates; nil for all.
+    package init(
+        of optimizer: String, _ names: [String], for parameters: ParameterStore, elements: ElementRanges? = nil
+    ) {
+        let elements = elements ?? ElementRanges(allOf: parameters)
+        self.init(
+            optimizer, names.map { Entry(name: $0, values: Tensor(repeating: 0, shape: [elements.count])) },
+            elements: elements, updates: parameters.groups.map { _ in 0 })
     }
 
-    /// State tensors of zeros.
-    package init(of optimizer: String, _ names: [String], for parameters: ParameterStore) {
-        self.init(
-            optimizer, names.map { Entry(name: $0, values: Tensor(repeating: 0, shape: parameters.values.shape)) },
-            updates: parameters.groups.map { _ in 0 })
+    private init(_ optimizer: String, _ entries: [Entry], elements: ElementRanges, updates: [Int]) {
+        (self.optimizer, self.entries, self.elements, self.updates) = (optimizer, entries, elements, updates)
     }
 
     /// Memory of the tensors [bytes].
@@ -33,7 +42,7 @@ package struct OptimizerState: Sendable {
         let copies = entries.enumerated().map { index, entry in
             Entry(name: entry.name, values: entry.values.copy(into: memory?.entries[index].values))
         }
-        return OptimizerState(optimizer, copies, updates: updates)
+        return OptimizerState(optimizer, copies, elements: elements, updates: updates)
     }
 }
 

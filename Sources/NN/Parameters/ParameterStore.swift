@@ -36,9 +36,9 @@ package final class ParameterStore {
     /// Groups of consecutive parameters, in the order of declaration.
     package let groups: [ParameterGroup]
     /// Values of all parameters, flat.
-    package let values: Tensor
+    package private(set) var values: Tensor
     /// Gradients of all parameters, flat, accumulated over the micro-batches of a step.
-    package let gradients: Tensor
+    package private(set) var gradients: Tensor
     private let indexOfVariable: [ObjectIdentifier: Int]
 
     init(_ declarations: [Declaration], seed: UInt64) {
@@ -69,6 +69,17 @@ package final class ParameterStore {
             first = index + 1
         }
         self.groups = groups
+    }
+
+    /// Moves the parameters to other flat buffers; `values` has the same elements. Gradients are discarded.
+    package func move(values: Tensor, gradients: Tensor) {
+        (self.values, self.gradients) = (values, gradients)
+        for parameter in parameters {
+            parameter.variable.resetGradient()
+            parameter.variable.move(
+                value: values.slice(parameter.range, shape: parameter.shape),
+                gradient: gradients.slice(parameter.range, shape: parameter.shape))
+        }
     }
 
     /// Number of trainable elements, without padding.

@@ -19,7 +19,7 @@ package enum Checkpoint {
     /// Writes a checkpoint; `writeState` adds what else the run needs to `/state`.
     ///
     /// - Parameters:
-    ///   - values: the values to write, of `parameters` or copied from there.
+    ///   - values: the values to write, of all elements of `parameters`.
     package static func write(
         to path: String, parameters: ParameterStore, values: TrainedValues, state: TrainingState,
         configuration: String, writeState: (borrowing Group) throws -> Void
@@ -35,6 +35,9 @@ package enum Checkpoint {
             if optimizer.optimizer != unnamedOptimizer { try group.setAttribute("name", to: optimizer.optimizer) }
             try group.setAttribute("updates", to: optimizer.updates)
             try group.sealAttributes()
+            invariant(
+                optimizer.elements == ElementRanges(allOf: parameters),
+                "a checkpoint lacks a part of the optimizer's state")
             for entry in optimizer.entries {
                 try write(parameters, values: entry.values, to: group.createGroup(entry.name))
             }
@@ -80,7 +83,10 @@ package enum Checkpoint {
             throw KaonError("\(path) is a checkpoint of optimizer \(found); this run has optimizer \(state.optimizer)")
         }
         for entry in state.entries {
-            try read(optimizer.parameters, into: entry.values, from: group.group(entry.name), path)
+            let values = try group.group(entry.name)
+            for parameter in optimizer.parameters.parameters {
+                try read(parameter, into: entry, of: state.elements, from: values, path)
+            }
         }
         let updates = try group.intsAttribute("updates")
         guard updates.count == state.updates.count else {
@@ -89,11 +95,31 @@ package enum Checkpoint {
         optimizer.state.updates = updates
     }
 
-    /// Reads the weights only. Throws `KaonError` if one has values that are not finite.
+    /// Reads the elements of a parameter whose state this rank has.
+    private static func read(
+        _ parameter: Parameter, into entry: OptimizerState.Entry, of elements: ElementRanges,
+        from group: borrowing Group, _ path: String
+    ) throws {
+        let parts = elements.parts(in: parameter.range)
+        guard !parts.isEmpty else { return }
+        let whole = Tensor(shape: parameter.shape)
+        try read(parameter, into: whole, from: group, path)
+        for part in parts {
+            (entry.values.pointer + part.compact.lowerBound).update(
+                from: whole.pointer + part.elements.lowerBound - parameter.range.lowerBound, count: part.elements.count)
+        }
+    }
+
+    /// Reads the weights only.
     package static func readWeights(from path: String, into parameters: ParameterStore) throws {
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         try readModel(file.root, path, parameters)
+    }
+
+    /// Reads the weights to start a training from. Throws `KaonError` if one has values that are not finite.
+    package static func readInitialWeights(from path: String, into parameters: ParameterStore) throws {
+        try readWeights(from: path, into: parameters)
         for parameter in parameters.parameters {
             let slice = parameters.values.slice(parameter.range, shape: parameter.shape)
             try checkIsFinite(slice, of: parameter.name, in: path)
@@ -111,8 +137,8 @@ package enum Checkpoint {
                 guard model.contains(parameter.name) else {
                     throw KaonError("\(path) has no backbone like that of model: it lacks \(parameter.name)")
                 }
-                try read(parameter, into: parameters.values, from: model, path)
                 let slice = parameters.values.slice(parameter.range, shape: parameter.shape)
+                try read(parameter, into: slice, from: model, path)
                 try checkIsFinite(slice, of: parameter.name, in: path)
             }
         }
@@ -179,11 +205,14 @@ package enum Checkpoint {
     private static func read(
         _ parameters: ParameterStore, into values: Tensor, from group: borrowing Group, _ path: String
     ) throws {
-        for parameter in parameters.parameters { try read(parameter, into: values, from: group, path) }
+        for parameter in parameters.parameters {
+            try read(
+                parameter, into: values.slice(parameter.range, shape: parameter.shape), from: group, path)
+        }
     }
 
     private static func read(
-        _ parameter: Parameter, into values: Tensor, from group: borrowing Group, _ path: String
+        _ parameter: Parameter, into tensor: Tensor, from group: borrowing Group, _ path: String
     ) throws {
         let dataset = try group.dataset(parameter.name)
         guard dataset.shape == parameter.shape else {
@@ -191,7 +220,6 @@ package enum Checkpoint {
                 "\(path) is a checkpoint of another model: \(parameter.name) has shape \(dataset.shape), "
                     + "this model has \(parameter.shape)")
         }
-        let slice = values.slice(parameter.range, shape: parameter.shape)
-        try dataset.readVerified(into: slice.buffer)
+        try dataset.readVerified(into: tensor.buffer)
     }
 }

@@ -23,6 +23,8 @@ package final class CheckpointSaver: Sendable {
         var best: TrainingState.Best?
         /// Memory of the copy, allocated in advance because allocating it takes longer than filling it.
         var copy: TrainedValues?
+        /// Memory of the state that is collected from all ranks.
+        var collected: OptimizerState?
         /// Time of the slowest save [s].
         var seconds: Double
     }
@@ -32,18 +34,22 @@ package final class CheckpointSaver: Sendable {
     private let order: String
     private let options: RunOptions
     private let console: Console
+    /// Nil in a job of one rank.
+    private let collector: OptimizerStateCollector?
     private let task = BackgroundTask()
     private let record: Mutex<Record>
 
+    /// - Parameter collector: collects the optimizer's state from all ranks; nil in a job of one rank.
     package init(
-        _ directory: RunDirectory, _ metrics: MetricsFile, _ run: PreparedRun, order: JetOrder, options: RunOptions,
-        console: Console
+        _ directory: RunDirectory, _ metrics: MetricsFile, _ run: PreparedRun, _ collector: OptimizerStateCollector?,
+        order: JetOrder, options: RunOptions, console: Console
     ) {
         self.directory = directory
         self.metrics = metrics
         self.order = order.summary
         self.options = options
         self.console = console
+        self.collector = collector
         // Estimate for a slow disk, until a save has been measured.
         let values = TrainedValues(of: run.optimizer)
         record = Mutex(
@@ -54,42 +60,54 @@ package final class CheckpointSaver: Sendable {
     package var slowestSave: Double { record.withLock { $0.seconds } }
 
     /// Copies the values and writes them in the background, after the previous save has ended; prints a warning on
-    /// failure.
+    /// failure. The other ranks send their shares of the optimizer's state at the same time.
     package func start(_ content: Content) {
         finish()
-        do {
-            let copy = content.values.copy(reusing: record.withLock { $0.copy.take() })
-            record.withLock { $0.copy = copy }
-            // Pending rows are written by this thread only.
-            try metrics.flush()
-            let content = Content(
-                parameters: content.parameters, fitted: content.fitted, values: copy, state: content.state,
-                validationLoss: content.validationLoss)
-            task.start { [self] in
-                do { try save(content) } catch { warn(content.state.step, error) }
+        let copy = content.values.copy(reusing: record.withLock { $0.copy.take() })
+        record.withLock { $0.copy = copy }
+        // The other ranks send their shares even if this rank cannot write.
+        let collected = collector?.worksInBackground == false ? Result { try collect(copy, content.parameters) } : nil
+        // Pending rows are written by this thread only.
+        let flushed = Result { try metrics.flush() }
+        task.start { [self] in
+            do {
+                let values = try (collected ?? Result { try collect(copy, content.parameters) }).get()
+                try flushed.get()
+                try save(content, values)
+            } catch {
+                warn(content.state.step, error)
             }
-        } catch {
-            warn(content.state.step, error)
         }
     }
 
-    /// Writes a checkpoint now. Throws `KaonError` with the reason and the free space.
+    /// Writes a checkpoint now, while the other ranks send their shares of the optimizer's state. Throws `KaonError`
+    /// with the reason and the free space.
     package func saveNow(_ content: Content) throws {
         finish()
         do {
+            let values = try collect(content.values, content.parameters)
             try metrics.flush()
-            try save(content)
+            try save(content, values)
         } catch {
             throw KaonError(failure(content.state.step, error))
         }
     }
 
+    /// The values of all elements.
+    private func collect(_ values: TrainedValues, _ parameters: ParameterStore) throws -> TrainedValues {
+        guard let collector else { return values }
+        let all = try collector.collect(
+            values.optimizer, for: parameters, reusing: record.withLock { $0.collected.take() })!
+        record.withLock { $0.collected = all }
+        return TrainedValues(parameters: values.parameters, optimizer: all)
+    }
+
     /// Waits for a save that is in progress.
     package func finish() { task.finish() }
 
-    private func save(_ content: Content) throws {
+    private func save(_ content: Content, _ values: TrainedValues) throws {
         let begin = ContinuousClock.now
-        guard content.values.isFinite else {
+        guard values.isFinite else {
             throw KaonError("the parameters or the optimizer's state are not finite")
         }
         try directory.checkIsOwn()
@@ -102,7 +120,7 @@ package final class CheckpointSaver: Sendable {
         }
         let path = directory.checkpoint(step: state.step)
         try Checkpoint.write(
-            to: path, parameters: content.parameters, values: content.values, state: state,
+            to: path, parameters: content.parameters, values: values, state: state,
             configuration: options.resolved
         ) { group in
             try content.fitted.save(to: group)

@@ -1,13 +1,14 @@
 import NN
 import Tensors
 
-/// Everything that training steps change: parameters and optimizer state.
+/// Everything that training steps change: parameters and optimizer state, which on a rank of a job is usually that of
+/// the elements that it owns.
 package struct TrainedValues: Sendable {
     /// Flat buffer of a `ParameterStore`.
     package let parameters: Tensor
     package let optimizer: OptimizerState
 
-    private init(parameters: Tensor, optimizer: OptimizerState) {
+    package init(parameters: Tensor, optimizer: OptimizerState) {
         (self.parameters, self.optimizer) = (parameters, optimizer)
     }
 

@@ -16,9 +16,13 @@ extension RunOptions {
         }
 
         /// Creates the optimizer of some parameters.
-        package func makeOptimizer(for parameters: ParameterStore) -> any NN.Optimizer {
+        ///
+        /// - Parameter elements: the elements that this rank updates; nil for all.
+        package func makeOptimizer(
+            for parameters: ParameterStore, elements: ElementRanges? = nil
+        ) -> any NN.Optimizer {
             switch rule {
-            case .adamW(let options): AdamW(parameters, options)
+            case .adamW(let options): AdamW(parameters, options, elements: elements)
             }
         }
     }

@@ -18,6 +18,8 @@ extension RunOptions {
         package var deterministic: Bool
         /// Shards of a global batch in a deterministic run; a power of two.
         package var virtualShards: Int
+        /// The most ranks of a host that share memory; nil for all.
+        package var ranksPerGroup: Int?
         package var watchdog: WatchdogOptions
 
         /// The sum of the gradients over shards and ranks.
@@ -60,6 +62,11 @@ extension RunOptions.Parallel {
             throw section.error(
                 "reduce_precision", "a deterministic run adds its gradients in single precision: leave it at fp32")
         }
+        ranksPerGroup = try section.optionalInt(
+            "ranks_per_group", in: 1...1_000_000, absent: "auto", .advanced,
+            help:
+                "ranks that share one copy of the weights and add each other's gradients in memory; `auto`: those of a "
+                + "host; fewer for groups of one socket; 1: no shared memory")
         watchdog = try WatchdogOptions(from: section.section("watchdog", .advanced))
     }
 }

@@ -1,3 +1,4 @@
+import Distributed
 import Jets
 import MPI
 import NN
@@ -5,12 +6,20 @@ import Objectives
 import System
 import Tensors
 
-/// Output of rank 0 during a run: metrics, TensorBoard events and checkpoints. On other ranks it does nothing.
-package final class TrainingRecords {
+/// Output of rank 0 during a run: metrics, TensorBoard events and checkpoints. Other ranks only send what rank 0 needs.
+// Unchecked, because the background thread only sends a copy.
+package final class TrainingRecords: @unchecked Sendable {
     private let metrics: MetricsFile?
     private let tensorBoard: TensorBoardFile?
     private let histogramInterval: Int?
     private let saver: CheckpointSaver?
+    private let parameters: DistributedParameters
+    /// Nil in a job of one rank.
+    private let collector: OptimizerStateCollector?
+    /// Sends the share of a rank other than 0.
+    private let sending = BackgroundTask()
+    /// Memory of the share that is being sent.
+    private var sent: OptimizerState?
     private let console: Console
     private let objective: any Objective
     private let optimizer: any Optimizer
@@ -21,11 +30,14 @@ package final class TrainingRecords {
 
     /// - Parameters:
     ///   - directory: the run directory on rank 0; nil on other ranks.
+    ///   - parameters: those of the objective.
+    ///   - collector: collects the optimizer's state from all ranks; nil in a job of one rank.
     ///   - order: the order of the training jets, which checkpoints record.
     package init(
         _ directory: RunDirectory?, _ options: RunOptions, _ objective: any Objective, _ run: PreparedRun,
-        order: JetOrder, console: Console
+        _ parameters: DistributedParameters, _ collector: OptimizerStateCollector?, order: JetOrder, console: Console
     ) throws {
+        (self.parameters, self.collector) = (parameters, collector)
         (self.objective, self.console, optimizer, fitted) = (objective, console, run.optimizer, run.fitted)
         let state = run.state
         let columns = ["total_loss"] + objective.terms.map(\.column) + objective.monitors
@@ -39,12 +51,12 @@ package final class TrainingRecords {
                     + "\(metrics.missing == 1 ? "is" : "are") damaged or missing; the others are kept")
         }
         let board = options.training.tensorBoard
-        histogramInterval = directory == nil || !board.enabled ? nil : board.histogramInterval
+        histogramInterval = board.enabled ? board.histogramInterval : nil
         tensorBoard =
             board.enabled
             ? try directory.map { try Self.tensorBoard($0, metrics!, state, configuration: options.resolved) } : nil
         saver = directory.map {
-            CheckpointSaver($0, metrics!, run, order: order, options: options, console: console)
+            CheckpointSaver($0, metrics!, run, collector, order: order, options: options, console: console)
         }
     }
 
@@ -78,14 +90,16 @@ package final class TrainingRecords {
         ])
     }
 
-    /// Writes histograms of gradients and weights, if they are due at this step.
+    /// Writes histograms of gradients and weights, if they are due at this step. Collective. Throws `MPIError`.
     ///
     /// - Parameter factors: learning-rate factors of the parameter groups; those of factor 0 are left out.
-    package func writeHistograms(factors: [Double], step: Int) {
-        guard let tensorBoard, let histogramInterval, step % histogramInterval == 0 else { return }
-        let parameters = objective.parameters
-        let learning = zip(parameters.groups, factors).filter { $1 > 0 }
-            .flatMap { group, _ in parameters.parameters[group.parameters] }
+    package func writeHistograms(factors: [Double], step: Int) throws {
+        guard let histogramInterval, step % histogramInterval == 0 else { return }
+        let gradients = try parameters.collectedGradients()
+        guard let tensorBoard, let gradients else { return }
+        let store = parameters.store
+        let learning = zip(store.groups, factors).filter { $1 > 0 }
+            .flatMap { group, _ in store.parameters[group.parameters] }
         func histograms(_ name: String, _ tensor: Tensor) -> [(name: String, histogram: ValueHistogram)] {
             learning.compactMap { parameter in
                 ValueHistogram(UnsafeBufferPointer(rebasing: tensor.buffer[parameter.range]))
@@ -95,7 +109,7 @@ package final class TrainingRecords {
         attempt([
             {
                 try tensorBoard.write(
-                    histograms("gradients", parameters.gradients) + histograms("weights", parameters.values), step: step
+                    histograms("gradients", gradients) + histograms("weights", store.values), step: step
                 )
             }
         ])
@@ -113,25 +127,47 @@ package final class TrainingRecords {
         hasWarned = failure != nil
     }
 
-    /// Writes a checkpoint in the background and makes it the latest; a failure is a warning.
+    /// Writes a checkpoint in the background and makes it the latest; a failure is a warning. Collective.
     package func startSaving(_ state: TrainingState, validationLoss: Double?) {
-        saver?.start(content(state, validationLoss))
+        if let saver { return saver.start(content(state, validationLoss)) }
+        guard let collector else { return }
+        sending.finish()
+        let share = optimizer.state.copy(reusing: sent)
+        sent = share
+        if collector.worksInBackground {
+            sending.start { [self] in send(share) }
+        } else {
+            send(share)
+        }
     }
 
     /// Writes the last checkpoint before the run ends; collective. Throws `AgreedError`.
     package func saveLast(_ state: TrainingState, validationLoss: Double?, on communicator: Communicator) throws {
+        sending.finish()
+        if saver == nil { send(optimizer.state) }
         _ = try communicator.onRoot { try saver?.saveNow(content(state, validationLoss)) }
     }
 
     /// Waits for the checkpoint that is being written.
-    package func finishSaving() { saver?.finish() }
+    package func finishSaving() {
+        saver?.finish()
+        sending.finish()
+    }
+
+    /// Sends this rank's share of the optimizer's state to rank 0.
+    private func send(_ share: OptimizerState) {
+        do {
+            _ = try collector?.collect(share, for: parameters.store, reusing: nil)
+        } catch {
+            console.warn("this rank's share of the optimizer's state could not be sent: \(error)")
+        }
+    }
 
     private func content(_ state: TrainingState, _ validationLoss: Double?) -> CheckpointSaver.Content {
         var fitted = fitted
         fitted.objective = objective.state
         return CheckpointSaver.Content(
-            parameters: objective.parameters, fitted: fitted,
-            values: TrainedValues(of: optimizer), state: state,
+            parameters: parameters.store, fitted: fitted, values: TrainedValues(of: optimizer), state: state,
             validationLoss: validationLoss)
     }
 }

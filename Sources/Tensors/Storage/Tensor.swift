@@ -44,6 +44,16 @@ package struct Tensor: @unchecked Sendable {
         pointer.update(repeating: value, count: count)
     }
 
+    /// A tensor in memory of another owner, such as memory that several processes share.
+    package init(
+        at address: UnsafeMutableRawPointer, shape: [Int], elementType: ScalarType = .float32, owner: AnyObject
+    ) {
+        (self.shape, self.elementType) = (shape, elementType)
+        count = shape.reduce(1, *)
+        start = 0
+        storage = Storage(address: address, owner: owner)
+    }
+
     private init(_ other: Tensor, start: Int, shape: [Int], count: Int) {
         storage = other.storage
         elementType = other.elementType

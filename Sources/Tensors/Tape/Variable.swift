@@ -7,13 +7,13 @@ import System
 /// rounded once, when it is complete.
 package final class Variable {
     /// The elements, of either type.
-    package let value: Tensor
+    package private(set) var value: Tensor
     /// True if the backward pass has to reach this variable.
     package let requiresGradient: Bool
 
     private var accumulated: Tensor?
     /// The place of a parameter's gradient, in which it is summed over micro-batches.
-    private let fixedGradient: Tensor?
+    private var fixedGradient: Tensor?
     private var fixedGradientIsSet = false
     var isParameter: Bool { fixedGradient != nil }
 
@@ -32,6 +32,12 @@ package final class Variable {
         invariant(
             value.shape == gradient.shape, "a gradient of shape \(gradient.shape) for a parameter of \(value.shape)")
         self.init(value, requiresGradient: true, fixedGradient: gradient)
+    }
+
+    /// Replaces the places of a parameter's value and gradient; `value` has the same elements.
+    package func move(value: Tensor, gradient: Tensor) {
+        invariant(isParameter && value.shape == shape && gradient.shape == shape, "a parameter of shape \(shape) moves")
+        (self.value, fixedGradient) = (value, gradient)
     }
 
     init(_ value: Tensor, requiresGradient: Bool, fixedGradient: Tensor? = nil) {

@@ -128,6 +128,6 @@ func parallelParts(_ count: Int, grain: Int, _ body: (Int, Range<Int>) -> Void) 
 }
 
 /// Divides `0 ..< count` into one contiguous range per thread, none shorter than `grain`, and runs `body` on each.
-func parallel(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
+package func parallel(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
     parallelParts(count, grain: grain) { body($1) }
 }

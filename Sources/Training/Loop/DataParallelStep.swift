@@ -9,7 +9,7 @@ import System
 import Tensors
 
 /// One training step on all ranks: forward and backward passes of this rank's micro-batches, sums of gradients and
-/// losses over the ranks, gradient clipping, and the update of the optimizer, which is the same on all ranks.
+/// losses over the ranks, gradient clipping, and the update of the elements that the rank owns.
 package final class DataParallelStep {
     /// Result of a step, equal on all ranks.
     package struct Report {
@@ -54,10 +54,10 @@ package final class DataParallelStep {
     }
 
     private let objective: any Objective
+    private let parameters: DistributedParameters
     private let optimizer: any Optimizer
     private let sharding: Sharding
     private let settings: Settings
-    private let communicator: Communicator
     private let instruments: Instruments
     private let gradientSum: any GradientSum
     private let anomalies: AnomalyDetector?
@@ -65,6 +65,7 @@ package final class DataParallelStep {
     /// Floating-point operations of the matrix products of this rank so far.
     package private(set) var operations = 0.0
 
+    private var communicator: Communicator { parameters.ranks.all }
     private var trace: StepTrace? { instruments.trace }
     private var progress: ProgressTracker { instruments.progress }
     private var profile: OperationProfile? {
@@ -72,26 +73,30 @@ package final class DataParallelStep {
         return instruments.profile
     }
 
-    /// Time so far that this rank has waited for gradient sums after its backward passes [s].
+    /// Time so far that this rank has waited for gradient sums after its backward passes, and for new weights [s].
     package var exposedCommunication: Double { exposed / .seconds(1) }
 
     /// Collective. Throws `MPIError`.
+    ///
+    /// - Parameters:
+    ///   - parameters: those of the objective.
+    ///   - optimizer: updates the elements that this rank owns.
     package init(
-        _ objective: any Objective, optimizer: any Optimizer, sharding: Sharding, settings: Settings,
-        on communicator: Communicator, instruments: Instruments = Instruments()
+        _ objective: any Objective, _ parameters: DistributedParameters, optimizer: any Optimizer, sharding: Sharding,
+        settings: Settings, instruments: Instruments = Instruments()
     ) throws {
+        invariant(optimizer.state.elements == parameters.owned, "an optimizer of elements that the rank does not own")
         self.objective = objective
+        self.parameters = parameters
         self.optimizer = optimizer
         self.sharding = sharding
         self.settings = settings
-        self.communicator = communicator
         self.instruments = instruments
-        let parameters = objective.parameters
+        let store = parameters.store
         anomalies =
             settings.detectsAnomalies
-            ? AnomalyDetector { parameters.index(of: $0).map { parameters.parameters[$0].name } } : nil
-        gradientSum = try makeGradientSum(
-            of: parameters, settings.gradientSum, on: communicator, observer: instruments.trace)
+            ? AnomalyDetector { store.index(of: $0).map { store.parameters[$0].name } } : nil
+        gradientSum = try makeGradientSum(of: parameters, settings.gradientSum, observer: instruments.trace)
     }
 
     /// Runs step `number` (counted from 1) on this rank's micro-batches; collective.
@@ -118,8 +123,8 @@ package final class DataParallelStep {
         let losses = try propagate(shards.get(), counts: counts, frozenGroups: frozen)
         try throwAnomaly(number: number)
 
+        let norm = try gradientSum.sumOfSquares().squareRoot()
         progress.enter(.computing)
-        let norm = objective.parameters.gradients.sumOfSquares.squareRoot()
         let isFinite = norm.isFinite && losses.allSatisfy { $0?.isFinite ?? true }
         profile?.lap("gradient norm")
         if isFinite {
@@ -127,6 +132,9 @@ package final class DataParallelStep {
                 learningRate: learningRate, factors: factors,
                 gradientScale: clippingFactor(norm: norm, limit: settings.gradientClip))
             profile?.lap("optimizer")
+            progress.enter(.summing)
+            exposed += try ContinuousClock().measure { try parameters.publish() }
+            profile?.lap("waiting for weights")
         }
         return Report(losses: losses, gradientNorm: norm, isSkipped: !isFinite)
     }
@@ -140,12 +148,14 @@ package final class DataParallelStep {
             + "gradient norm \(rounded(report.gradientNorm, digits: 6)))"
     }
 
-    /// Time of a gradient sum that does not overlap with a backward pass [s]; collective.
+    /// Time of a gradient sum that does not overlap with a backward pass, and of the exchange of weights [s];
+    /// collective.
     package func measuredCommunication() throws -> Double {
         try communicator.barrier()
         return try ContinuousClock().measure {
             gradientSum.begin(frozenGroups: [])
             try gradientSum.finish()
+            try parameters.publish()
         } / .seconds(1)
     }
 

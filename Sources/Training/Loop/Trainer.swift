@@ -9,7 +9,7 @@ import System
 import Tensors
 
 /// The data-parallel training loop: each rank computes its part of a global batch, the gradients are summed over all
-/// ranks, and every rank applies the same update.
+/// ranks, and every rank updates the parameters that it owns.
 package final class Trainer {
     let objective: any Objective
     let options: RunOptions
@@ -52,7 +52,7 @@ package final class Trainer {
         var stepSettings = DataParallelStep.Settings(options, precision: precision)
         stepSettings.detectsAnomalies = options.training.detectAnomaly
         step = try DataParallelStep(
-            objective, optimizer: run.optimizer, sharding: sharding, settings: stepSettings, on: context.communicator,
+            objective, setup.parameters, optimizer: run.optimizer, sharding: sharding, settings: stepSettings,
             instruments: .init(trace: trace, progress: context.progress))
         meter = Throughput(step: state.step, jets: state.jets)
         if state.lossSums.count != columns { resetLosses() }
@@ -92,7 +92,7 @@ package final class Trainer {
             if result.isSkipped {
                 try reportSkipped(result)
             } else {
-                meter.excluding { records.writeHistograms(factors: factors, step: state.step) }
+                try meter.excluding { try records.writeHistograms(factors: factors, step: state.step) }
             }
             if state.step == settings.steps || isPatienceSpent {
                 try trace.span("last checkpoint") { try saveLast() }

@@ -16,6 +16,8 @@ package struct TrainingSetup {
     package var classes: JetClasses? { data.classes }
     /// The model, with initial weights.
     package let objective: any Objective
+    /// Its parameters on all ranks.
+    package let parameters: DistributedParameters
     package let sharding: Sharding
     /// Threads of this rank.
     package let threads: Int
@@ -31,6 +33,9 @@ package struct TrainingSetup {
         threads = try ComputeThreads.start(options.threads, on: communicator)
         precision = try options.parallel.precision.precision(on: communicator, console: context.console)
         objective = options.makeObjective(classes: data.classes)
+        parameters = try DistributedParameters(
+            objective.parameters, largestGroup: options.parallel.ranksPerGroup, on: communicator,
+            warn: context.console.warn)
     }
 
     /// A loader of batches of the configured size.
@@ -69,7 +74,8 @@ package struct TrainingSetup {
         console.say(
             """
             kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), \
-            products in \(precision.name), on \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")
+            products in \(precision.name), on \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")\
+            \(communicator.size > 1 ? "; " + parameters.ranks.description : "")
             libraries: \(MPIEnvironment.libraryVersion) (threads: \(MPIEnvironment.threadLevel)), \
             HDF5 \(HDF5Library.version), OpenBLAS for \(BLAS.coreName)
             model: \(options.objective.name.rawValue), \(objective.parameters.count) parameters; \

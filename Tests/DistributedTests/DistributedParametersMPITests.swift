@@ -1,0 +1,76 @@
+import Distributed
+import MPI
+import NN
+import RunSupport
+import Tensors
+import TestSupport
+import Testing
+
+/// One copy of the values in each group of ranks, and one owner of each element in the job.
+@Suite(.serialized) struct DistributedParametersMPITests {
+    private let shapes = [[3, 7], [1], [40], [2, 2], [17, 3], [5]]
+
+    @Test(arguments: [nil, 1, 2, 3] as [Int?]) func groupsCoverAllRanks(largest: Int?) throws {
+        let ranks = try RankGroups(largest: largest, on: world)
+        #expect(ranks.sizes.reduce(0, +) == world.size)
+        #expect(ranks.sizes[ranks.index] == ranks.group.size)
+        // All ranks run on this host.
+        let expected = (world.size + (largest ?? world.size) - 1) / (largest ?? world.size)
+        #expect(ranks.sizes.count == expected)
+        #expect((ranks.peers == nil) == (ranks.group.rank >= ranks.places))
+        if let peers = ranks.peers {
+            #expect(peers.size == ranks.sizes.count && peers.rank == ranks.index)
+        }
+    }
+
+    @Test(arguments: GroupedSumMPITests.groups, [1, 16, 50, 1 << 20])
+    func eachElementHasOneOwner(largestGroup: Int?, messageElements: Int) throws {
+        let parameters = try DistributedParameters(
+            parameters(shapes), largestGroup: largestGroup, messageElements: messageElements, on: world)
+        var owners = Array(repeating: 0, count: parameters.store.values.count)
+        for part in parameters.owned.parts { for element in part.elements { owners[element] += 1 } }
+        #expect(try world.allReduce(owners).allSatisfy { $0 == 1 })
+    }
+
+    /// What each rank writes for its own elements is everywhere after `publish`; nothing is lost by the move.
+    @Test(arguments: GroupedSumMPITests.groups) func newValuesReachAllRanks(largestGroup: Int?) throws {
+        let original = parameters(shapes).values.array
+        let parameters = try DistributedParameters(
+            parameters(shapes), largestGroup: largestGroup, messageElements: 50, on: world)
+        let store = parameters.store
+        #expect(store.values.array == original)
+        for parameter in store.parameters {
+            #expect(parameter.variable.value.array == Array(original[parameter.range]))
+        }
+        try world.barrier()
+        for step in 1...3 {
+            for part in parameters.owned.parts {
+                for element in part.elements { store.values.pointer[element] = Float(1000 * step + element) }
+            }
+            try parameters.publish()
+            #expect(store.values.array == original.indices.map { Float(1000 * step + $0) })
+            try world.barrier()
+        }
+    }
+
+    /// The ranks of a group see each other's writes at once: there is one copy.
+    @Test(.enabled(if: world.size > 1)) func aGroupHasOneCopy() throws {
+        let parameters = try DistributedParameters(parameters(shapes), on: world)
+        if world.rank == 0 { parameters.store.values.pointer[5] = 77 }
+        try world.barrier()
+        #expect(parameters.store.values.pointer[5] == 77)
+        #expect(parameters.sharedBytes == (1 + world.size) * parameters.store.values.count * 4)
+    }
+
+    /// The sums of all owners come together on rank 0.
+    @Test(arguments: GroupedSumMPITests.groups) func gradientsAreCollected(largestGroup: Int?) throws {
+        let parameters = try DistributedParameters(
+            parameters(shapes), largestGroup: largestGroup, messageElements: 50, on: world)
+        let gradients = parameters.store.gradients
+        gradients.buffer.update(repeating: -1)
+        for part in parameters.owned.parts { for i in part.elements { gradients.pointer[i] = Float(i) } }
+        let all = try parameters.collectedGradients()
+        #expect((all == nil) == (world.rank > 0))
+        if let all { #expect(all.array == (0..<all.count).map(Float.init)) }
+    }
+}
