@@ -108,4 +108,73 @@ import Testing
             }
         }
     }
+
+    private func json(_ path: String) throws -> [String: Any] {
+        let outcome = try kaon(["inspect", "--json", path])
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        return try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    }
+
+    /// Text and JSON agree on whether a file can be trained on, and why not.
+    @Test func theVerdictIsTheSameInBothFormats() throws {
+        try withScratchFolder { folder in
+            for (name, change) in [
+                ("missing", { $0.missing = "mask" }), ("empty", { for slot in 0..<128 { $0.mask[slot] = 0 } }),
+                ("infinite", { $0.csts[3] = .infinity }), ("good", { _ in }),
+            ] as [(String, (inout JetTable) -> Void)] {
+                let path = "\(folder)/\(name).h5"
+                var table = try JetTable()
+                change(&table)
+                try table.write(to: path)
+                let text = try kaon(["inspect", path])
+                let figures = try json(path)
+                #expect(text.code == 0 && figures["kind"] as? String == "jets")
+                #expect(figures["usable"] as? Bool == (name == "good"))
+                if let reason = figures["reason"] as? String {
+                    #expect(text.output.contains(reason), "\(text.output)")
+                } else {
+                    #expect(name == "good" && !text.output.contains("not usable"))
+                }
+            }
+        }
+    }
+
+    @Test func everyFileThatKaonWritesIsDescribed() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            #expect(try kaon(run.arguments()).code == 0)
+            let (test, encoded, recovered) = ("data.test=[\(sample("test"))]", folder + "/e.h5", folder + "/r.h5")
+            let task = try TinyRun(in: folder + "/task")
+            for arguments in [
+                ["encode", run.latest, test, "--output", encoded],
+                ["generate", "--reconstruct", run.latest, test, "--jets", "20", "--output", recovered],
+                task.arguments("classification", [test]),
+            ] { #expect(try kaon(arguments).code == 0) }
+            let names = "QCD, Tbl, Tbqq, Wqq, Zqq, Hbb, Hcc, Hgg, H4q, Hqql"
+            for (path, kind, words) in [
+                (
+                    run.directory + "/fitted.h5", "fitted",
+                    ["preprocessing: quantile of pt, deta", "tasks/kmeans", "classes: none"]
+                ),
+                (encoded, "encodings", ["encodings of 1000 jets with 16 channels", "encoded by \(run.latest)", names]),
+                (
+                    recovered, "reconstructions",
+                    ["20 jets with 40 % of their constituents dropped", "by kmeans", names]
+                ),
+                (
+                    task.directory + "/evaluation/predictions.h5", "predictions",
+                    ["predictions of kaon evaluate for 1000 jets", "checkpoint: \(task.directory)/checkpoints", names]
+                ), (run.latest, "checkpoint", ["step 6, epoch 0"]),
+            ] {
+                let text = try kaon(["inspect", path])
+                let figures = try json(path)
+                #expect(text.code == 0 && figures["kind"] as? String == kind)
+                #expect(!(figures["datasets"] as? [Any] ?? []).isEmpty)
+                for word in words {
+                    #expect(text.output.contains(word), "\(word) is not in\n\(text.output)")
+                    #expect((figures["description"] as? String)?.contains(word) == true)
+                }
+            }
+        }
+    }
 }
