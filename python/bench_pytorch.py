@@ -28,17 +28,61 @@ To check that all variants compute the same gradient, and that the loss decrease
 """
 
 import argparse
+import re
 import resource
 import sys
 import time
 from contextlib import nullcontext
+from pathlib import Path
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
+ROOT = Path(__file__).resolve().parents[1]
 
-from bench_jets import (
+
+def option_parser():
+    def positive(text):
+        if int(text) < 1:
+            raise argparse.ArgumentTypeError(f"{text} is not positive")
+        return int(text)
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("--threads", type=positive, default=1, metavar="N", help="default %(default)s")
+    add("--micro-batch", type=positive, default=64, metavar="N", help="jets (default %(default)s)")
+    add("--batch", type=positive, default=1000, metavar="N", help="jets per step (default %(default)s)")
+    add("--seconds", type=float, default=20, help="repeat steps for at least this time (default %(default)s)")
+    add("--steps", type=positive, metavar="N", help="repeat this number of steps instead")
+    padding = parser.add_mutually_exclusive_group()
+    padding.add_argument("--padded", action="store_true", help="pad to the longest jet of each micro-batch")
+    padding.add_argument("--padded-to", type=positive, metavar="N", help="pad to N slots, at least 128")
+    add("--autocast", action="store_true", help="products in bfloat16")
+    for name, default, what in [
+        ("--width", 512, "of the encoder"), ("--layers", 8, "of the encoder"),
+        ("--heads", 8, "of the encoder"),
+        ("--decoder-width", 256, ""), ("--decoder-layers", 4, ""), ("--decoder-heads", 4, ""),
+        ("--clusters", 16384, "k-means tokens"),
+    ]:
+        add(name, type=positive, default=default, metavar="N", help=f"{what} (default %(default)s)".strip())
+    add("--layer-scale", type=float, default=1e-3, help="initial residual scales (default %(default)s)")
+    add("--regression", action="store_true", help="also predict the continuous features, with the L1 loss")
+    add("--check", action="store_true", help="check gradients and learning instead of measuring")
+    version = re.search('kaonVersion = "(.*)"', (ROOT / "Sources/System/Version.swift").read_text()).group(1)
+    add("--version", action="version", version=f"kaon {version}")
+    return parser
+
+
+# Before PyTorch is imported, which takes seconds and may be missing.
+if __name__ == "__main__":
+    PARSER = option_parser()
+    OPTIONS = PARSER.parse_args()
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+
+from bench_jets import (  # noqa: E402
     FEATURES, FEED_FORWARD_MULTIPLIER, IDENTITIES, MAX_CONSTITUENTS, REGISTERS,
     MicroBatch, micro_batches, synthetic_jets)
 
@@ -291,36 +335,7 @@ def check(options):
     return None if losses[-1] < 0.97 * losses[0] else "the loss does not decrease on a repeated batch"
 
 
-def main():
-    def positive(text):
-        if int(text) < 1:
-            raise argparse.ArgumentTypeError(f"{text} is not positive")
-        return int(text)
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage=argparse.SUPPRESS)
-    add = parser.add_argument
-    add("--threads", type=positive, default=1, metavar="N", help="default %(default)s")
-    add("--micro-batch", type=positive, default=64, metavar="N", help="jets (default %(default)s)")
-    add("--batch", type=positive, default=1000, metavar="N", help="jets per step (default %(default)s)")
-    add("--seconds", type=float, default=20, help="repeat steps for at least this time (default %(default)s)")
-    add("--steps", type=positive, metavar="N", help="repeat this number of steps instead")
-    padding = parser.add_mutually_exclusive_group()
-    padding.add_argument("--padded", action="store_true", help="pad to the longest jet of each micro-batch")
-    padding.add_argument("--padded-to", type=positive, metavar="N", help="pad to N slots, at least 128")
-    add("--autocast", action="store_true", help="products in bfloat16")
-    for name, default, what in [
-        ("--width", 512, "of the encoder"), ("--layers", 8, "of the encoder"),
-        ("--heads", 8, "of the encoder"),
-        ("--decoder-width", 256, ""), ("--decoder-layers", 4, ""), ("--decoder-heads", 4, ""),
-        ("--clusters", 16384, "k-means tokens"),
-    ]:
-        add(name, type=positive, default=default, metavar="N", help=f"{what} (default %(default)s)".strip())
-    add("--layer-scale", type=float, default=1e-3, help="initial residual scales (default %(default)s)")
-    add("--regression", action="store_true", help="also predict the continuous features, with the L1 loss")
-    add("--check", action="store_true", help="check gradients and learning instead of measuring")
-    options = parser.parse_args()
+def main(parser, options):
     # There are as many null tokens as constituents, and no jet may exceed its slots.
     if options.padded_to and not MAX_CONSTITUENTS <= options.padded_to <= 2 * MAX_CONSTITUENTS:
         parser.error(f"--padded-to {options.padded_to}: give {MAX_CONSTITUENTS} to {2 * MAX_CONSTITUENTS}")
@@ -331,4 +346,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(PARSER, OPTIONS))

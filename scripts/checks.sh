@@ -6,6 +6,13 @@
 #
 # The last line of output of such a script is always "N passed, N failed".
 
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    # shellcheck source=scripts/help.sh
+    source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+    print_comment "$0"
+    exit
+fi
+
 passed=0
 failed=0
 # shellcheck disable=SC2034  # used by the sourcing script

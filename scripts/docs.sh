@@ -6,6 +6,8 @@
 #     bash scripts/docs.sh                  # all modules
 #     bash scripts/docs.sh Tensors NN       # some of them
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fail() {

@@ -9,6 +9,8 @@
 # `fuzz SUBJECT SEED SEED+1 FOLDER` repeats one (Tests/Fuzz). The last line is "N passed, N failed"; failing inputs are
 # kept in .build/test-logs/fuzz.
 set -uo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 inputs=${1:-12000} first=${2:-0}

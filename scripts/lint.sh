@@ -3,6 +3,9 @@
 # `swift format -i -r -p Package.swift Sources Tests` fixes most findings of the first. The last line is
 # "N passed, N failed".
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/checks.sh
 source scripts/checks.sh

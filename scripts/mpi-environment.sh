@@ -4,6 +4,13 @@
 #     source "$(dirname "${BASH_SOURCE[0]}")/mpi-environment.sh"
 #     "${mpirun[@]}" -n 2 kaon pretrain configs/quickstart.yaml
 
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    # shellcheck source=scripts/help.sh
+    source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+    print_comment "$0"
+    exit
+fi
+
 # Open MPI runs as root only if both variables are set. In containers root is often the only user.
 if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1

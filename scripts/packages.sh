@@ -1,6 +1,13 @@
 # shellcheck shell=bash
 # Installs Debian packages. Source it from a script that defines `fail`.
 
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    # shellcheck source=scripts/help.sh
+    source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+    print_comment "$0"
+    exit
+fi
+
 # install_packages PACKAGE…: installs the packages with apt-get, through sudo if necessary.
 install_packages() {
     local as_root=()

@@ -2,6 +2,9 @@
 # From a fresh clone to a trained model in a few minutes: installs missing libraries, builds kaon, pre-trains a small
 # model on two ranks for about a minute, and resumes it for twenty more steps.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh

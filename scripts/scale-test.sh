@@ -7,6 +7,8 @@
 # numbers of ranks to read with. Prints the time until the last rank is ready, jets and megabytes per second, and the
 # peak memory of each rank, for one file and for all files: memory must not depend on the number of files.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh

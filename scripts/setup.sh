@@ -2,6 +2,9 @@
 # Prepares the machine for building kaon: installs Open MPI, OpenBLAS and parallel HDF5 from the distribution if they
 # are missing, and checks the version of Swift. Safe to run again at any time.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+refuse_arguments "$@"
 # shellcheck source=scripts/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 

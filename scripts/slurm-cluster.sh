@@ -6,6 +6,13 @@
 #     make_cluster    # sets $folder and $nodes
 #     stop_cluster    # stops the daemons and removes everything
 
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    # shellcheck source=scripts/help.sh
+    source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+    print_comment "$0"
+    exit
+fi
+
 folder=""
 bridge=""
 nodes=()

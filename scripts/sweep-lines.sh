@@ -18,20 +18,20 @@
 # The mode scratch takes only the shape and the preprocessing of the backbone, so it is run once, with the first
 # backbone.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 
 fail() {
     printf 'sweep-lines: %s\n' "$*" >&2
     exit 2
 }
 
-# Prints the comment at the top of this file.
-usage() { sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "${BASH_SOURCE[0]}"; }
 
 output="" modes="" key="" values="" seeds=0
 backbones=()
 while (($# > 0)); do
     case $1 in
-        -h | --help) usage && exit ;;
+        -h | --help) print_comment "${BASH_SOURCE[0]}" && exit ;;
         --output | --backbone | --modes | --key | --values | --seeds)
             (($# > 1)) && [[ -n $2 ]] || fail "$1 needs a value; see --help"
             case $1 in

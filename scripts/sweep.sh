@@ -18,6 +18,8 @@
 # lines are done, 1 if a line failed, 75 if steps are left. Set KAON to use another program than .build/release/kaon or
 # the kaon in PATH.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 here=$(dirname "${BASH_SOURCE[0]}")
 
 fail() {
@@ -30,8 +32,7 @@ parallel=1 ranks=1
 while [[ ${1:-} == -* ]]; do
     case $1 in
         -h | --help)
-            # Print the comment at the top of this file.
-            sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "${BASH_SOURCE[0]}"
+            print_comment "${BASH_SOURCE[0]}"
             exit
             ;;
         --parallel | --ranks)

@@ -19,6 +19,8 @@
 #     tokenizer, pretrain, probe
 #                      further overrides of the configurations, such as pretrain="model.encoder.width=64"
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh

@@ -8,6 +8,8 @@
 # "N passed, N failed". KAON is the program (default: the release build, which is built first). The tests of a full
 # disk and of a read-only folder need root and permission to mount a tmpfs; otherwise they are skipped.
 set -uo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh

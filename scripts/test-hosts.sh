@@ -9,6 +9,9 @@
 # The last line is "N passed, N failed"; logs are kept in .build/test-logs/hosts. Processes and namespaces are always
 # removed.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh

@@ -2,6 +2,9 @@
 # Runs the tests of the Python tools in the virtual environment .build/python, which is created again only when the
 # requirements change. The last line is "N passed, N failed"; an early exit counts as a failure.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/checks.sh
 source scripts/checks.sh

@@ -10,6 +10,9 @@
 # build, which is built first), KAON_TEST_LAUNCHERS the launchers (default: "srun mpirun"). The last line is
 # "N passed, N failed"; logs are kept in .build/test-logs/slurm. Daemons and temporary files are always removed.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh

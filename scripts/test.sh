@@ -4,6 +4,9 @@
 # "N passed, N failed"; a run that crashes, hangs or runs no test counts as a failure. Logs are kept in
 # .build/test-logs.
 set -euo pipefail
+# shellcheck source=scripts/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh

@@ -9,6 +9,13 @@
 #     KAON_LAUNCHER_OPTIONS  further options of the launcher, such as --network=… or --mca …
 #     KAON_MODULES           modules to load, such as "openmpi/4.1 hdf5/1.14 openblas"
 
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    # shellcheck source=scripts/help.sh
+    source "$(dirname "${BASH_SOURCE[0]}")/../scripts/help.sh"
+    print_comment "$0"
+    exit
+fi
+
 if [[ -n ${KAON_MODULES:-} ]]; then
     # shellcheck disable=SC2086  # split into one word per module
     module load $KAON_MODULES

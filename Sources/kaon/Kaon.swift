@@ -15,11 +15,16 @@ struct Kaon: ParsableCommand {
               kaon init first --objective mpm_v2
               kaon pretrain configs/quickstart.yaml
               mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
-              kaon finetune configs/finetune-classification.yaml backbone=runs/quickstart/checkpoints/latest
-              kaon evaluate runs/finetune-classification/checkpoints/best 'data.test=[test.h5]'
-              kaon encode runs/quickstart/checkpoints/latest 'data.test=[test.h5]' --output encoded.h5
-              kaon export runs/quickstart/checkpoints/latest --output backbone.safetensors
-              kaon generate runs/set-flow/checkpoints/best --jets 10000 --output generated.h5
+              kaon finetune configs/finetune-classification.yaml \\
+                backbone=runs/quickstart/checkpoints/latest
+              kaon evaluate runs/finetune-classification/checkpoints/best \\
+                'data.test=[test.h5]'
+              kaon encode runs/quickstart/checkpoints/latest \\
+                'data.test=[test.h5]' --output encoded.h5
+              kaon export runs/quickstart/checkpoints/latest \\
+                --output backbone.safetensors
+              kaon generate runs/set-flow/checkpoints/best --jets 10000 \\
+                --output generated.h5
               kaon pack train.h5 --output train-packed.h5
               kaon inspect runs/quickstart/checkpoints/latest
               kaon compare runs/quickstart runs/other

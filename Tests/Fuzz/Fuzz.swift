@@ -1,5 +1,6 @@
 import Foundation
 import HDF5
+import System
 
 /// Tests one reader of kaon with damaged and hostile variants of valid inputs, generated from seeds.
 ///
@@ -19,9 +20,19 @@ enum Fuzz {
 
     static func main() throws {
         let arguments = CommandLine.arguments
+        let usage = "usage: fuzz configuration|safetensors|data|checkpoint FIRST END FOLDER"
+        switch arguments.dropFirst().first {
+        case "-h", "--help":
+            print(usage + "\nTests the readers of kaon; scripts/fuzz.sh runs it.")
+            return
+        case "--version":
+            print("kaon \(kaonVersion)")
+            return
+        default: break
+        }
         guard arguments.count == 5, let first = UInt64(arguments[2]), let end = UInt64(arguments[3]),
             first <= end
-        else { fail("usage: fuzz configuration|safetensors|data|checkpoint FIRST END FOLDER") }
+        else { fail(usage) }
         let folder = arguments[4]
         HDF5Library.start()
         var most = rlimit(rlim_cur: memory, rlim_max: memory)

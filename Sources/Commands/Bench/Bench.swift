@@ -21,7 +21,8 @@ struct Bench: ParsableCommand {
 
             With --data it measures how fast the training data of a configuration are read, without training:
 
-              mpirun -n 2 kaon bench --data configs/small/mpmv2-kmeans.yaml 'data.train=[train.h5]'
+              mpirun -n 2 kaon bench --data configs/small/mpmv2-kmeans.yaml \\
+                'data.train=[train.h5]'
             """)
 
     @Argument(

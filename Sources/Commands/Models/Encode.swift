@@ -16,7 +16,8 @@ struct Encode: ParsableCommand {
             The output file contains 'encodings', with one row for each register and constituent, 'offsets', the first \
             row of each jet, and 'labels'. With --pool mean there is one row for each jet, and no offsets.
 
-              mpirun -n 2 kaon encode runs/mpmv2-kmeans/checkpoints/latest 'data.test=[test.h5]' --output encoded.h5
+              mpirun -n 2 kaon encode runs/mpmv2-kmeans/checkpoints/latest \\
+                'data.test=[test.h5]' --output encoded.h5
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())

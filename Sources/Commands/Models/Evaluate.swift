@@ -12,7 +12,8 @@ struct Evaluate: ParsableCommand {
             Writes metrics.json and, for tasks that predict something for every jet, predictions.h5. Products are \
             computed in the precision that the checkpoint was trained with (parallel.precision).
 
-              mpirun -n 2 kaon evaluate runs/finetune/checkpoints/best 'data.test=[test.h5]'
+              mpirun -n 2 kaon evaluate runs/finetune/checkpoints/best \\
+                'data.test=[test.h5]'
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())

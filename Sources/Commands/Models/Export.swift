@@ -19,15 +19,18 @@ struct Export: ParsableCommand {
             model. The configuration includes the paths of the training files.
 
               kaon export runs/mpmv2-kmeans/checkpoints/best --output backbone.safetensors
-              kaon finetune configs/finetune-classification.yaml backbone=backbone.safetensors
-              kaon pretrain configs/mpmv2-flow.yaml model.initial_weights=backbone.safetensors
+              kaon finetune configs/finetune-classification.yaml \\
+                backbone=backbone.safetensors
+              kaon pretrain configs/mpmv2-flow.yaml \\
+                model.initial_weights=backbone.safetensors
 
             --names jetssl writes only the tensors of the module JetBackbone in the authors' public PyTorch code, or \
             with --all of MaskedParticleModelling, for load_state_dict. That code has changed its names twice: \
             jetssl-2024-08 is for its versions until August 2024, jetssl-2024-10 for those of September and October \
             2024, jetssl for the last one. kaon-import is the way back.
 
-              kaon export runs/mpmv2-kmeans/checkpoints/best --names jetssl-2024-08 --output backbone.safetensors
+              kaon export runs/mpmv2-kmeans/checkpoints/best \\
+                --names jetssl-2024-08 --output backbone.safetensors
             """)
 
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())

@@ -17,14 +17,15 @@ struct Generate: ParsableCommand {
         discussion: """
             A checkpoint of set_flow generates whole jets, written as a packed data file:
 
-              mpirun -n 2 kaon generate runs/set-flow/checkpoints/best --jets 10000 --output generated.h5
+              mpirun -n 2 kaon generate runs/set-flow/checkpoints/best \\
+                --jets 10000 --output generated.h5
 
             With --reconstruct a fraction of the constituents in the jets of data.test is dropped and reconstructed by \
             every task of the checkpoint. The output file has the groups 'original', 'survivors' and 'dropped', and \
             one for each task:
 
-              kaon generate --reconstruct runs/mpmv2-flow/checkpoints/best 'data.test=[test.h5]' --jets 100 \\
-                --output reconstructed.h5
+              kaon generate --reconstruct runs/mpmv2-flow/checkpoints/best \\
+                'data.test=[test.h5]' --jets 100 --output reconstructed.h5
 
             The same seed gives the same jets on any number of ranks.
             """)

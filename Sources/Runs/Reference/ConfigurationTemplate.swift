@@ -34,7 +34,7 @@ package func configurationTemplate(path file: String, for objective: ObjectiveOp
         "# \(objective.rawValue) with its defaults. See configs/ for the models of the papers, configs/small/ for",
         "# small models and docs/configuration.md for every key.",
         "#",
-        "#   kaon \(command) data.train=[train.h5] data.validation=[val.h5]",
+        "#   kaon \(command) 'data.train=[train.h5]' 'data.validation=[val.h5]'",
         "",
     ]
     var section: [Substring] = []
