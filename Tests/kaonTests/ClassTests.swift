@@ -154,4 +154,30 @@ import Testing
             }
         }
     }
+
+    @Test func oneClassIsNoClassification() throws {
+        try withScratchFolder { folder in
+            let outcome = try kaon(TinyRun(in: folder).arguments("classification", ["data.classes=[Hbb]"]), ranks: 2)
+            #expect(outcome.code == 1)
+            #expect(
+                outcome.complaints == [
+                    "Error: classification needs jets of at least two classes, but data.classes names only Hbb"
+                ])
+        }
+    }
+
+    /// Origins of tracks that are none of the four are counted.
+    @Test func unknownOriginsAreCounted() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/tracks.h5"
+            try FileManager.default.copyItem(atPath: sample("btag"), toPath: path)
+            let file = try File(opening: path, .readWrite)
+            try [99, -1, 7].withUnsafeBufferPointer { try file.root.dataset("track_type").write(rows: 4..<7, from: $0) }
+            try file.close()
+            let outcome = try kaon(
+                TinyRun(in: folder).arguments("track_origin", ["data.train=[\(path)]", "data.validation=[\(path)]"]))
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            #expect(outcome.output.contains("track_type has 3 values other than 0 to 3; they count as 'other'\n"))
+        }
+    }
 }

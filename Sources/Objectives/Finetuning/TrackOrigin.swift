@@ -3,6 +3,7 @@ import Foundation
 import Jets
 import MPI
 import NN
+import System
 import Tensors
 
 /// Classifies the origin of every track: a perceptron on the backbone's output at the constituent, and the
@@ -61,8 +62,10 @@ package final class TrackOrigin: DownstreamTask {
 
     /// Origins of the tracks; an unknown value counts as `other`.
     private func targets(_ batch: JetBatch) -> [Int32] {
-        batch.constituentLabels[0].map { Self.names.indices.contains(Int($0)) ? $0 : Int32(Self.names.count - 1) }
+        batch.constituentLabels[0].map { Self.isKnown($0) ? $0 : Int32(Self.names.count - 1) }
     }
+
+    private static func isKnown(_ value: Int32) -> Bool { names.indices.contains(Int(value)) }
 
     package func counts(_ batch: JetBatch, phase: Phase) -> [Double] {
         let weights = classWeights.array
@@ -119,10 +122,20 @@ package final class TrackOrigin: DownstreamTask {
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        // The last bin counts the unknown values among those of `other`.
+        let found = try jets.histogram(
+            bins: Self.names.count + 1, ofFirst: options.fitJets, on: communicator
+        ) { batch in
+            targets(batch).map { Int($0) }
+                + batch.constituentLabels[0].lazy.filter { !Self.isKnown($0) }.map { _ in Self.names.count }
+        }
+        let (counts, unknown) = (Array(found.dropLast()), found[Self.names.count])
+        if unknown > 0 {
+            report(
+                "warning: track_type has \(plural(unknown, "value")) other than 0 to \(Self.names.count - 1); "
+                    + "\(unknown == 1 ? "it counts" : "they count") as 'other'")
+        }
         guard options.classWeights == nil else { return }
-        let counts = try jets.histogram(
-            bins: Self.names.count, ofFirst: options.fitJets, on: communicator
-        ) { targets($0).map { Int($0) } }
         let total = Double(counts.reduce(0, +))
         classWeights = .classWeights(balancing: counts)
         report(

@@ -28,6 +28,13 @@ package struct RunData {
         let classes =
             options.objective.needsClasses
             ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
+        try communicator.agree {
+            guard options.objective.name.isDownstream, let classes, classes.count < 2 else { return }
+            let source = options.choice.classes == nil ? "\(train.paths[0]) names" : "data.classes names"
+            throw KaonError(
+                "\(options.objective.name.rawValue) needs jets of at least two classes, but \(source) only "
+                    + classes.names.joined(separator: ", "))
+        }
         var (remarks, warnings): ([String], [String]) = ([], [])
         if let remark = train.remarkOnFilesWithoutMPI { remarks.append("data.train: \(remark)") }
         // A selection has read its labels already.
