@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Style checks: Swift formatting (.swift-format), line length, and the number of files in each folder of Sources.
+# Style checks: Swift formatting (.swift-format), line length, quotes in documented commands, and the number of files in
+# each folder of Sources.
 # `swift format -i -r -p Package.swift Sources Tests` fixes most findings of the first. The last line is
 # "N passed, N failed".
 set -euo pipefail
@@ -38,11 +39,20 @@ small_folders() {
     [[ -z $found ]] || { echo "$found" && return 1; }
 }
 
+# quoted_lists FILE…: values with brackets or braces are quoted in documented commands: indented lines of Markdown and
+# comments of configurations. Shells such as zsh and fish expand them.
+quoted_lists() {
+    local found
+    found=$(grep -nHE "^( {4}|# {3,}).*(^|[[:space:]])[a-z_.]+=[[{]" -- "$@" | cut -c 1-160) || true
+    [[ -z $found ]] || { echo "$found" && return 1; }
+}
+
 mapfile -t swift_files < <(sources '*.swift')
 mapfile -t c_files < <(sources '*.c' '*.h')
 mapfile -t shell_files < <(sources '*.sh' '*.sbatch' .ci/run)
 mapfile -t python_files < <(sources '*.py')
 mapfile -t markdown_files < <(sources '*.md')
+mapfile -t yaml_files < <(sources 'configs/*.yaml')
 
 check "swift format" formatted
 check "line length of Swift" within_columns "${swift_files[@]}"
@@ -50,4 +60,5 @@ check "line length of C" within_columns "${c_files[@]}"
 check "line length of shell scripts" within_columns "${shell_files[@]}"
 check "line length of Python" within_columns "${python_files[@]}"
 check "line length of Markdown" within_columns "${markdown_files[@]}"
+check "quoted lists in documented commands" quoted_lists "${markdown_files[@]}" "${yaml_files[@]}"
 check "files per folder of Sources" small_folders

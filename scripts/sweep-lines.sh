@@ -7,6 +7,13 @@
 #
 #     run.directory=runs/labels/kmeans/fixed/data.jets-100/seed-0 backbone=runs/… backbone_mode=fixed …
 #
+# With --pretrain the lines are for kaon pretrain, one for each value and seed:
+#
+#     bash scripts/sweep-lines.sh --pretrain --output runs/masking --key masking.fraction --values "0.2 0.4 0.6"
+#
+#     run.directory=runs/masking/masking.fraction-0.2/seed-0 masking.fraction=0.2 seed=0
+#
+#     --pretrain                for pre-trainings, which have no backbone and no mode
 #     --output FOLDER           parent folder of the run folders
 #     --backbone [NAME=]PATH    pre-trained checkpoint; repeatable. NAME becomes a folder name; it is optional if there
 #                               is only one backbone.
@@ -26,12 +33,15 @@ fail() {
     exit 2
 }
 
-
-output="" modes="" key="" values="" seeds=0
+output="" modes="" key="" values="" seeds=0 pretrain=""
 backbones=()
 while (($# > 0)); do
     case $1 in
         -h | --help) print_comment "${BASH_SOURCE[0]}" && exit ;;
+        --pretrain)
+            pretrain=yes
+            shift
+            ;;
         --output | --backbone | --modes | --key | --values | --seeds)
             (($# > 1)) && [[ -n $2 ]] || fail "$1 needs a value; see --help"
             case $1 in
@@ -54,7 +64,11 @@ for seed in "${seeds[@]}"; do
     [[ $seed =~ ^[0-9]+$ ]] || fail "--seeds contains '$seed'; seeds are whole numbers separated by spaces"
 done
 
-if [[ -z $modes ]]; then
+if [[ -n $pretrain ]]; then
+    ((${#backbones[@]} == 0)) || fail "--backbone is for fine-tunings; leave it out with --pretrain"
+    [[ -z $modes ]] || fail "--modes is for fine-tunings; leave it out with --pretrain"
+    modes="scratch"
+elif [[ -z $modes ]]; then
     if ((${#backbones[@]} > 0)); then modes="fixed fine_tuned scratch"; else modes="scratch"; fi
 fi
 read -ra modes <<<"$modes"
@@ -130,13 +144,14 @@ done
 
 # print_runs NAME PATH MODE: prints the lines of one backbone and mode.
 print_runs() {
-    local value seed folder overrides override line
+    local value seed folder overrides override line mode_folder=$3
+    [[ -z $pretrain ]] || mode_folder=""
     for value in "${values[@]}"; do
         for seed in "${seeds[@]}"; do
-            folder=$output/${1:+$1/}$3${key:+/$key-$(folder_name "$value")}/seed-$seed
+            folder=$output/${1:+$1/}${mode_folder:+$mode_folder/}${key:+$key-$(folder_name "$value")/}seed-$seed
             overrides=("run.directory=$folder")
             if [[ -n $2 ]]; then overrides+=("backbone=$2"); fi
-            overrides+=("backbone_mode=$3")
+            [[ -n $pretrain ]] || overrides+=("backbone_mode=$3")
             if [[ -n $key ]]; then overrides+=("$key=$value"); fi
             overrides+=("seed=$seed")
             line=""

@@ -10,7 +10,22 @@ package struct TimeBudget {
     /// kaon ends this much before Slurm kills the job [s].
     private static let slurmMargin = 30.0
 
-    /// Nil if there is no limit.
+    /// The end of the Slurm job in the environment; nil if there is none.
+    private static func slurmEnd(_ environment: [String: String]) -> Date? {
+        guard let text = environment["SLURM_JOB_END_TIME"], let seconds = Double(text), seconds > 0 else { return nil }
+        return Date(timeIntervalSince1970: seconds)
+    }
+
+    /// The warning about an end of the Slurm job that is before the start of the process, as in the environment of an
+    /// earlier job; nil if there is none.
+    package static func warning(begin: Date = Launch.begin, environment: [String: String]) -> String? {
+        guard let end = slurmEnd(environment), end <= begin else { return nil }
+        return
+            "SLURM_JOB_END_TIME is in the past (\(end.formatted(.iso8601))): it is that of another job, and ignored; "
+            + "run.time_limit sets a limit"
+    }
+
+    /// Nil if there is no limit, or the end of the Slurm job is in the past.
     ///
     /// - Parameters:
     ///   - limit: seconds after `begin`; nil for the end of the Slurm job.
@@ -22,9 +37,9 @@ package struct TimeBudget {
         if let limit {
             reason = "run.time_limit"
             end = begin + limit
-        } else if let text = environment["SLURM_JOB_END_TIME"], let seconds = Double(text), seconds > 0 {
+        } else if let slurmEnd = Self.slurmEnd(environment), slurmEnd > begin {
             reason = "the end of the Slurm job"
-            end = Date(timeIntervalSince1970: seconds - Self.slurmMargin)
+            end = slurmEnd - Self.slurmMargin
         } else {
             return nil
         }

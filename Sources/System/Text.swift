@@ -3,12 +3,12 @@ import Foundation
 /// A count with its noun: `1 rank`, `2 ranks`.
 package func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
 
-/// Formats a number with a fixed number of decimals.
+/// Formats a number with a fixed number of decimals; `nan` has no sign.
 package func rounded(_ value: Double, decimals: Int) -> String {
-    String(format: "%.\(decimals)f", value)
+    value.isNaN ? "nan" : String(format: "%.\(decimals)f", value)
 }
 
-/// Formats a number with at most `digits` significant digits.
+/// Formats a number with at most `digits` significant digits; `nan` has no sign.
 package func rounded(_ value: Double, digits: Int) -> String {
     value.isNaN ? "nan" : String(format: "%.\(digits)g", value)
 }

@@ -12,8 +12,13 @@ import System
 /// becomes true on any rank, or the time limit is reached, the run stops after its step and writes a checkpoint.
 package func train(_ options: RunOptions, in context: RunContext) throws -> RunOutcome {
     let communicator = context.communicator
-    try communicator.agree { try checkStart(options, ranks: communicator.size) }
+    try checkStart(options, on: communicator)
     if let warning = EnvironmentWarnings.slurm(ProcessInfo.processInfo.environment, ranks: communicator.size) {
+        context.console.warn(warning)
+    }
+    if options.run.timeLimit == nil,
+        let warning = TimeBudget.warning(environment: ProcessInfo.processInfo.environment)
+    {
         context.console.warn(warning)
     }
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
@@ -37,8 +42,13 @@ package func train(_ options: RunOptions, in context: RunContext) throws -> RunO
     }
 }
 
-/// Throws `KaonError` if a run cannot start, whatever its data are.
-package func checkStart(_ options: RunOptions, ranks: Int) throws {
+/// Checks that a run can start, whatever its data are; collective. Throws `AgreedError`.
+package func checkStart(_ options: RunOptions, on communicator: Communicator) throws {
+    try communicator.agree { try checkStart(options, ranks: communicator.size) }
+    _ = try communicator.onRoot { try RunDirectory.check(options.run.directory) }
+}
+
+private func checkStart(_ options: RunOptions, ranks: Int) throws {
     guard options.training.batchSize >= ranks else {
         throw KaonError(
             "training.batch_size is \(options.training.batchSize), but each of the "
@@ -83,7 +93,7 @@ private func run(
 ) throws -> RunOutcome {
     let communicator = context.communicator
     let directory = try openDirectory(options, in: context)
-    let start = try StartingPoint(options, directory, in: context)
+    let start = try StartingPoint(options, in: context)
     let setup = try TrainingSetup(options, data, sharding, in: context)
     try setup.report(in: context)
 

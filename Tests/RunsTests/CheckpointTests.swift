@@ -114,6 +114,7 @@ import Testing
                     + "training diverged"
                 let parameters = Model().parameters
                 #expect(failure { _ = try ModelFile.readInitialWeights(from: file, into: parameters) } == message)
+                #expect(failure { try ModelFile.readWeights(from: file, into: parameters) } == message)
                 let group = model.parameters.groups[0].name
                 #expect(
                     failure { try ModelFile.readWeights(from: file, into: parameters, group: group) } == message)

@@ -53,4 +53,76 @@ import Testing
             #expect(!FileManager.default.fileExists(atPath: run.directory))
         }
     }
+
+    /// What a run needs later is read at its start and in a dry run: both refuse with the same sentence, on any number
+    /// of ranks, before the fits, and leave the folder as it was.
+    @Test func whatIsNeededLaterIsCheckedAtTheStart() throws {
+        try withScratchFolder { folder in
+            let backbone = try TinyRun(in: folder + "/backbone")
+            #expect(try kaon(backbone.arguments(["training.steps=2"])).code == 0)
+            let run = try TinyRun(in: folder)
+            let (file, damaged) = (folder + "/file", folder + "/damaged.h5")
+            let checkpoint = try Data(contentsOf: URL(fileURLWithPath: backbone.latest))
+            try checkpoint.prefix(checkpoint.count / 2).write(to: URL(fileURLWithPath: damaged))
+            try "".write(toFile: file, atomically: true, encoding: .utf8)
+            try FileManager.default.createDirectory(atPath: folder + "/odd", withIntermediateDirectories: true)
+            try "".write(toFile: folder + "/odd/evaluation", atomically: true, encoding: .utf8)
+            let latest = backbone.directory + "/checkpoints/step-00000002.h5"
+            let tuned = ["finetune", folder + "/tiny.yaml", "~tasks", "~model", "backbone_mode=fine_tuned"]
+            let cases: [(arguments: [String], words: String)] = [
+                (
+                    run.arguments("classification", ["data.test=[\(folder)/none.h5]"]),
+                    "HDF5 open \(folder)/none.h5: no such"
+                ),
+                (
+                    run.arguments(
+                        "track_origin",
+                        [
+                            "data.train=[\(sample("btag"))]", "data.validation=[]", "data.test=[\(sample("test"))]",
+                        ]), "\(sample("test")) has no dataset 'track_type'"
+                ),
+                (
+                    run.arguments(["data.test=[\(folder)/none.h5]", "run.evaluate=latest"]),
+                    "HDF5 open \(folder)/none.h5"
+                ),
+                (tuned + ["objective=classification", "backbone=\(damaged)"], "\(damaged)"),
+                (
+                    run.arguments(["model.initial_weights=\(latest)", "model.encoder.width=8"]),
+                    "\(latest) is a checkpoint of another model: "
+                ),
+                (
+                    run.arguments(["run.directory=\(file)/run"]),
+                    "cannot create the run directory \(file)/run: Not a directory"
+                ),
+                (
+                    run.arguments(["run.directory=\(folder)/odd"]),
+                    "cannot create the run directory \(folder)/odd: Not a"
+                ),
+                (
+                    run.arguments(["run.directory=\(folder)/" + String(repeating: "x", count: 256)]),
+                    "xxx: File name too long"
+                ),
+                (
+                    backbone.arguments(["run.resume=never"]),
+                    "run.resume is never, but \(backbone.directory) already holds"
+                ),
+                (backbone.arguments(["training.batch_size=50"]), "\(latest) was trained on batches of 20 of"),
+                (backbone.arguments(["model.encoder.width=8"]), "\(latest) is a checkpoint of another model: "),
+            ]
+            let before = try backbone.contents()
+            for (arguments, words) in cases {
+                let started = try kaon(arguments)
+                let rehearsed = try kaon(arguments + ["--dry-run"])
+                let shared = try kaon(arguments + ["--dry-run"], ranks: 2)
+                for outcome in [started, rehearsed, shared] {
+                    #expect(outcome.code == 1, "\(words): \(outcome.output)")
+                    #expect(
+                        outcome.complaints == started.complaints && outcome.complaints.count == 1, "\(outcome.errors)")
+                    #expect(outcome.errors.contains(words), "\(outcome.errors)")
+                    #expect(!outcome.output.contains("fitting"))
+                }
+            }
+            #expect(try backbone.contents() == before)
+        }
+    }
 }

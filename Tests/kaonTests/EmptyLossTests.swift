@@ -14,6 +14,12 @@ struct EmptyLossTests {
             let column = try #require(lines[0].firstIndex(of: "valid/total_loss"))
             #expect(lines.count > 2 && lines.dropFirst().allSatisfy { $0[column].isEmpty })
             #expect(!FileManager.default.fileExists(atPath: run.directory + "/checkpoints/best"))
+
+            let evaluated = try kaon(["evaluate", run.latest, "data.test=[\(sample("test"))]"])
+            #expect(evaluated.code == 0, "\(evaluated.errors)")
+            #expect(evaluated.output.contains(/kmeans_loss +none\n/))
+            let report = try String(contentsOfFile: run.directory + "/evaluation/metrics.json", encoding: .utf8)
+            #expect(report.contains("\"kmeans_loss\" : null"))
         }
     }
 }

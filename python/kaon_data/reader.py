@@ -81,7 +81,10 @@ def _read(file, path, low, high):
             f"{path}: /csts has the shape {csts.shape}, expected {len(FEATURES)} features per constituent of /csts_id, "
             f"which has the shape {constituent_shape}")
     if "offsets" in file:
+        _dataset(file, "offsets", path)
         offsets = values("offsets", slice(low, high + 1))
+        if len(offsets) and (offsets[0] < 0 or (np.diff(offsets) < 0).any() or offsets[-1] > len(csts)):
+            raise DataError(f"{path}: /offsets does not divide the {len(csts)} constituents among the jets")
         rows = slice(int(offsets[0]), int(offsets[-1])) if len(offsets) else slice(0, 0)
         counts = np.diff(offsets)
 
@@ -132,6 +135,8 @@ def _open(path):
 def _dataset(file, name, path):
     if not is_dataset(file, name):
         raise DataError(f"dataset /{name} is missing in {path}: is this a jet file?")
+    if not file[name].shape:
+        raise DataError(f"dataset /{name} in {path} is a single value: is this a jet file?")
     return file[name]
 
 

@@ -10,6 +10,8 @@ import awkward as ak
 import matplotlib.pyplot as plt
 import numpy as np
 
+from kaon_data import DataError
+
 from .style import COLORS, drawing
 
 IDENTITIES = [r"$\gamma$", "$h^-$", "$h^0$", "$h^+$", "$e^-$", "$e^+$", r"$\mu^-$", r"$\mu^+$"]
@@ -72,6 +74,9 @@ def plot_features(datasets, path, by_class=False):
 
     `datasets` maps names to arrays. With `by_class` every class is a curve, and data sets differ in the line style.
     """
+    for name, jets in datasets.items():
+        if not len(jets):
+            raise DataError(f"{name} has no jets: give other files")
     curves = _curves(datasets, by_class)
     with drawing(path, 3, 4, size=(3.75, 10 / 3)) as (_, axes):
         for panel, axis in zip(PANELS, axes.flat):

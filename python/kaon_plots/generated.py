@@ -3,6 +3,8 @@
 import awkward as ak
 import numpy as np
 
+from kaon_data import DataError
+
 from .style import drawing
 
 _PANELS = [
@@ -35,6 +37,9 @@ def wasserstein(a, b):
 
 def plot_generated(generated, data, path):
     """Draws two arrays of jets; returns name, distance and standard deviation of the data for each quantity."""
+    for jets, what in ((generated, "generated jets"), (data, "data")):
+        if not len(ak.flatten(jets.constituents.pt)):
+            raise DataError(f"the {what} have no constituents: give other files")
     made, real = quantities(generated), quantities(data)
     with drawing(path, 2, 3, size=(4, 3.5)) as (_, axes):
         for (name, label, scale), axis in zip(_PANELS, axes.flat):

@@ -10,7 +10,8 @@
 
 from .backbone import Backbone, Normformer, Transformer
 from .embeddings import Embeddings, read_embeddings, write_embeddings
-from .files import FormatError, load, save
+from .errors import FormatError
+from .files import load, save
 from .packing import pack, pad
 from .preprocessing import QuantilePreprocessing, StandardPreprocessing
 

@@ -8,12 +8,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .backbone import Backbone, Embedding, Normformer, Transformer
+from .errors import FormatError
 from .preprocessing import QuantilePreprocessing, StandardPreprocessing, UnfittedPreprocessing
 from .tokens import CodeInputs, KMeansInputs
-
-
-class FormatError(Exception):
-    """The file was not written by `kaon export`; the message is one sentence."""
 
 
 def load(path, dropout=0.0):

@@ -111,3 +111,44 @@ def test_predictions_beside_further_objects(tmp_path):
         file.create_group("group")
         file["dangling"] = h5py.SoftLink("/nowhere")
     assert plot(["roc", str(path), "--output", str(tmp_path / "f.png")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"labels": 1.0}, "dataset /labels in a.h5 is a single value"),
+        ({"csts": 1.0}, "dataset /csts in a.h5 is a single value"),
+        ({"labels": np.zeros(0, "i4"), "csts": np.zeros((0, 5, 7), "f4"), "csts_id": np.zeros((0, 5), "i4"),
+          "mask": np.zeros((0, 5), bool), "jets": np.zeros((0, 4)), "weight": np.zeros(0)}, "a has no jets"),
+        ({"offsets": np.arange(21)[::-1]}, "/offsets does not divide the 20 constituents"),
+        ({"offsets": np.arange(21) * 5}, "/offsets does not divide the 20 constituents"),
+    ],
+)
+def test_contents_that_cannot_be_drawn_are_named(tmp_path, monkeypatch, capsys, change, expected):
+    monkeypatch.chdir(tmp_path)
+    path = write("a.h5")
+    with h5py.File(path, "a") as file:
+        for name, value in change.items():
+            if name in file:
+                del file[name]
+            file[name] = value
+    for command in (["features", path], ["features", path, "--labels"], ["generated", path, path]):
+        assert plot([*command, "--output", "f.png"]) == 1
+        error = capsys.readouterr().err
+        assert (expected in error or "no constituents" in error) and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["features", "reconstruction", "observables"])
+@pytest.mark.parametrize("kind", ["folder", "text", "empty", "cut", "missing"])
+def test_what_is_no_jet_file_is_one_line(tmp_path, capsys, command, kind):
+    path = tmp_path / "a.h5"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "cut":
+        write(path)
+        path.write_bytes(path.read_bytes()[:2000])
+    elif kind != "missing":
+        path.write_text("text" if kind == "text" else "")
+    assert plot([command, str(path), "--output", str(tmp_path / "f.png")]) == 1
+    error = capsys.readouterr().err
+    assert "a.h5" in error and len(error.splitlines()) == 1

@@ -60,6 +60,17 @@ def test_lines_are_the_product():
                          "backbone_mode=scratch data.jets=1000 seed=1")
 
 
+def test_lines_for_pretrainings():
+    status, said, _ = script(
+        "sweep-lines.sh", "--pretrain", "--output", "r", "--key", "masking.fraction", "--values", "0.2 0.4", "--seeds",
+        "0 1")
+    assert status == 0 and said.splitlines()[1:3] == [
+        "run.directory=r/masking.fraction-0.2/seed-1 masking.fraction=0.2 seed=1",
+        "run.directory=r/masking.fraction-0.4/seed-0 masking.fraction=0.4 seed=0"]
+    _, said, _ = script("sweep-lines.sh", "--pretrain", "--output", "r")
+    assert said == "run.directory=r/seed-0 seed=0\n"
+
+
 def test_words_with_spaces_survive(tmp_path, kaon):
     _, said, _ = script("sweep-lines.sh", "--output", "my runs", "--key", "data.classes",
                         "--values", "'[QCD, Hbb]' all")
@@ -95,6 +106,8 @@ def test_each_value_has_its_own_folder():
         (["--output", "r", "--key", "k", "--values", "[1] 2 1"],
          "'[1]' and '1', whose runs would share the folder name k-1"),
         (["--output", "r", "--backbone", "x", "--backbone", "y"], "name the backbones if there are several"),
+        (["--output", "r", "--pretrain", "--backbone", "x"], "--backbone is for fine-tunings"),
+        (["--output", "r", "--pretrain", "--modes", "fixed"], "--modes is for fine-tunings"),
         (["--output", "r", "--backbone", "a=x", "--backbone", "a=y"], "two backbones have the name a"),
     ],
 )

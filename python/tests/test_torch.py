@@ -189,6 +189,45 @@ def test_embeddings_that_do_not_fit_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"encodings": None}, "no dataset encodings; create it with 'kaon encode'"),
+        ({"labels": None}, "no dataset labels"),
+        ({"encodings": np.zeros(3)}, "the dataset encodings has the type float64 and the shape"),
+        ({"labels": "text"}, "the dataset labels has the type"),
+        ({"offsets": np.array([0, 2, 1, 3])}, "the offsets do not divide 3 encodings among 2 jets"),
+        ({"offsets": None}, "3 encodings for 2 jets, without offsets"),
+        ({"registers": "two"}, "no attribute registers"),
+        ({"registers": None}, "no attribute registers"),
+    ],
+)
+def test_other_files_of_encodings_are_refused(tmp_path, change, expected):
+    path = tmp_path / "e.h5"
+    kaon_torch.write_embeddings(path, np.zeros((3, 4)), [0, 1], [0, 1, 3])
+    with h5py.File(path, "a") as file:
+        for name, value in change.items():
+            holder = file.attrs if name == "registers" else file
+            del holder[name]
+            if value is not None:
+                holder[name] = value
+    with pytest.raises(kaon_torch.FormatError, match=expected):
+        kaon_torch.read_embeddings(path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"text", b"\x89HDF\r\n\x1a\n cut"])
+def test_files_that_are_no_hdf5_are_refused(tmp_path, content):
+    path = tmp_path / "e.h5"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(kaon_torch.FormatError, match="e.h5"):
+        kaon_torch.read_embeddings(path)
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    with pytest.raises(kaon_torch.FormatError, match="cannot be read"):
+        kaon_torch.read_embeddings(path)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["version 2", "version 1"])
 def test_masks_with_holes(tmp_path, jets, name):

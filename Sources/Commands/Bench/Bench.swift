@@ -48,6 +48,9 @@ struct Bench: ParsableCommand {
         guard seconds > 0, seconds.isFinite else {
             throw ValidationError("--seconds must be greater than 0, found \(seconds)")
         }
+        if data != nil, json != nil || profile {
+            throw ValidationError("--\(profile ? "profile" : "json") is for training steps; leave it out with --data")
+        }
     }
 
     func run() {

@@ -3,6 +3,7 @@ import Foundation
 import HDF5
 import Jets
 import Runs
+import Supervision
 import System
 
 struct Inspect: ParsableCommand {
@@ -26,6 +27,7 @@ struct Inspect: ParsableCommand {
     var json = false
 
     func run() throws {
+        Launch.leaveToFirstProcess(code: 0)
         print(try json ? inspectAsJSON(files) : inspect(files))
     }
 }

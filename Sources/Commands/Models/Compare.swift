@@ -2,6 +2,7 @@ import ArgumentParser
 import Configuration
 import Foundation
 import Runs
+import Supervision
 import System
 
 struct Compare: ParsableCommand {
@@ -24,6 +25,7 @@ struct Compare: ParsableCommand {
     var curves: Bool?
 
     func run() throws {
+        Launch.leaveToFirstProcess(code: 0)
         print(try compare(first, second, showsCurves: curves ?? (isatty(STDOUT_FILENO) == 1)))
     }
 }

@@ -54,8 +54,9 @@ package func encode(
     _ checkpoint: String, overrides: [String], to output: OutputFile, pool: EncodingPool, in context: RunContext
 ) throws {
     let (communicator, console) = (context.communicator, context.console)
-    try communicator.agree { try refuseSelection(overrides) }
-    let model = try communicator.agree { try TrainedBackbone(checkpoint, overrides: overrides) }
+    let model = try communicator.agree {
+        try TrainedBackbone(checkpoint, CheckpointKeys.encode.options(of: checkpoint, overrides: overrides))
+    }
     try output.check(on: communicator)
     let options = model.options
     let test = try AppliedJets(testing: options, on: communicator)
@@ -104,12 +105,6 @@ package func encode(
     try communicator.barrier()
     console.endProgress()
     console.say("written to \(output.path)")
-}
-
-/// Throws `KaonError` if an override is `data.jets`, which selects training jets only.
-private func refuseSelection(_ overrides: [String]) throws {
-    guard overrides.contains(where: { $0.wholeMatch(of: /\+*data\.jets=.*/) != nil }) else { return }
-    throw KaonError("data.jets selects training jets; kaon encode writes all jets of data.test: leave the key out")
 }
 
 /// Appends encodings to the datasets of a file.

@@ -51,8 +51,13 @@ package func evaluate(
         guard overwrites || !FileManager.default.fileExists(atPath: file) else {
             throw KaonError("\(file) already exists; choose another folder with --output, or --force to replace it")
         }
+        if let reason = reasonAgainstWriting(to: folder) {
+            throw KaonError("cannot write to \(folder): \(reason); choose another folder with --output")
+        }
     }
-    let model = try context.communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    let model = try context.communicator.agree {
+        try TrainedModel(checkpoint, CheckpointKeys.evaluate.options(of: checkpoint, overrides: overrides))
+    }
     _ = try ComputeThreads.start(model.options.threads, on: context.communicator)
     return try evaluate(model, output: folder, in: context)
 }

@@ -45,8 +45,8 @@ struct Generate: ParsableCommand {
     @Flag(help: "Drop constituents of the jets of data.test and reconstruct them.")
     var reconstruct = false
 
-    @Option(help: "With --reconstruct, the fraction of constituents that is dropped.")
-    var fraction = 0.4
+    @Option(help: "With --reconstruct, the fraction of constituents that is dropped (default: 0.4).")
+    var fraction: Double?
 
     @Option(help: "Constituents per generated jet (default: distributed as in the training data).")
     var constituents: Int?
@@ -57,8 +57,8 @@ struct Generate: ParsableCommand {
     @Option(help: "Steps of the solver, the maximum for an adaptive one (default: 50, adaptive 1000).")
     var steps: Int?
 
-    @Option(help: "Error per step that the adaptive solver allows.")
-    var tolerance = 1e-4
+    @Option(help: "Error per step that the adaptive solver allows (default: 1e-4).")
+    var tolerance: Double?
 
     @Flag(help: "Take the most likely class and token instead of sampling.")
     var mostLikely = false
@@ -71,15 +71,21 @@ struct Generate: ParsableCommand {
 
     func validate() throws {
         guard jets > 0 else { throw ValidationError("--jets must be at least 1, found \(jets)") }
-        guard 0...1 ~= fraction else {
+        if let fraction, !(0...1 ~= fraction) {
             throw ValidationError("--fraction must be from 0 to 1, found \(fraction)")
         }
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1, found \(steps)") }
         if let constituents, constituents < 1 {
             throw ValidationError("--constituents must be at least 1, found \(constituents)")
         }
-        guard tolerance > 0, tolerance.isFinite else {
+        if let tolerance, !(tolerance > 0 && tolerance.isFinite) {
             throw ValidationError("--tolerance must be greater than 0, found \(tolerance)")
+        }
+        if tolerance != nil, solver != .adaptive {
+            throw ValidationError("--tolerance is for --solver adaptive; leave it out with --solver \(solver.rawValue)")
+        }
+        if fraction != nil, !reconstruct {
+            throw ValidationError("--fraction is for --reconstruct; leave it out for whole jets")
         }
         if reconstruct, constituents != nil {
             throw ValidationError("--constituents is for whole jets; leave it out with --reconstruct")
@@ -89,11 +95,11 @@ struct Generate: ParsableCommand {
     func run() {
         var options = GenerationOptions(jets: jets)
         options.constituents = constituents
-        options.fraction = fraction
+        if let fraction { options.fraction = fraction }
         options.seed = seed
         options.solver = solver
         options.steps = steps
-        options.tolerance = tolerance
+        if let tolerance { options.tolerance = tolerance }
         options.takesMostLikely = mostLikely
         Launch.onAllRanks { [options] context in
             let file = OutputFile(output, overwrites: force)
@@ -153,7 +159,9 @@ package func generate(
     in context: RunContext
 ) throws {
     let (communicator, console) = (context.communicator, context.console)
-    let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    let model = try communicator.agree {
+        try TrainedModel(checkpoint, CheckpointKeys.generate.options(of: checkpoint, overrides: overrides))
+    }
     let generator = try communicator.agree {
         guard let generator = model.objective.generator else {
             throw KaonError(
@@ -211,7 +219,9 @@ package func reconstruct(
     in context: RunContext
 ) throws {
     let (communicator, console) = (context.communicator, context.console)
-    let model = try communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    let model = try communicator.agree {
+        try TrainedModel(checkpoint, CheckpointKeys.reconstruct.options(of: checkpoint, overrides: overrides))
+    }
     let reconstructor = try communicator.agree {
         let name = model.options.objective.name.rawValue
         guard let reconstructor = model.objective.reconstructor else {

@@ -18,7 +18,8 @@ import Training
 /// Throws `AgreedError` if the run itself could not start.
 package func dryRun(_ options: RunOptions, in context: RunContext) throws {
     let (communicator, console) = (context.communicator, context.console)
-    try communicator.agree { try checkStart(options, ranks: communicator.size) }
+    try checkStart(options, on: communicator)
+    let start = try StartingPoint(options, in: context)
     let data = try RunData(options, on: communicator)
     // Closing the files waits for the other ranks.
     try withExtendedLifetime(data) {
@@ -29,13 +30,16 @@ package func dryRun(_ options: RunOptions, in context: RunContext) throws {
         console.say(options.resolved)
         try setup.report(in: context)
         console.say("\n" + parts(of: setup.objective.parameters))
+        // A checkpoint is read after the measurement, because the memory for its optimizer would count.
+        if start.checkpoint == nil { _ = try PreparedRun.rehearse(setup, from: start, in: context) }
 
         let cost = try StepCost(setup, in: context)
         console.say("\n" + MemoryEstimate(setup, cost, ranks: communicator.size).table)
         console.say("\n" + duration(setup, cost, ranks: communicator.size))
-        let latest = RunDirectory.checkpointCandidates(in: options.run.directory).first
-        if let latest, options.run.resume == .auto {
-            console.say("\n\(options.run.directory) has checkpoints: the run would continue from \(latest)")
+        if let checkpoint = start.checkpoint {
+            console.say("\n\(options.run.directory): the run would continue from \(checkpoint)")
+            let done = try PreparedRun.rehearse(setup, from: start, in: context)
+            if done >= options.training.steps { console.say("it has all \(done) steps: nothing would be trained") }
         }
         console.say("\nnothing was written to \(options.run.directory)")
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Objectives
 import Runs
+import Supervision
 
 struct Init: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,6 +20,7 @@ struct Init: ParsableCommand {
     var objective = ObjectiveOptions.Name.mpmV2
 
     func run() throws {
+        Launch.leaveToFirstProcess(code: 0)
         print("written: \(try writeTemplate(name, for: objective))")
     }
 }

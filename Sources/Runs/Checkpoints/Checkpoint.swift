@@ -110,16 +110,11 @@ package enum Checkpoint {
         }
     }
 
-    /// Reads the weights only.
+    /// Reads the weights only. Throws `KaonError` if one has values that are not finite.
     package static func readWeights(from path: String, into parameters: ParameterStore) throws {
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         try readModel(file.root, path, parameters)
-    }
-
-    /// Reads the weights to start a training from. Throws `KaonError` if one has values that are not finite.
-    package static func readInitialWeights(from path: String, into parameters: ParameterStore) throws {
-        try readWeights(from: path, into: parameters)
         for parameter in parameters.parameters {
             let slice = parameters.values.slice(parameter.range, shape: parameter.shape)
             try checkIsFinite(slice, of: parameter.name, in: path)

@@ -4,7 +4,8 @@ import Objectives
 
 /// A file with a trained model: a checkpoint, or an exported model where only the model is needed.
 package enum ModelFile {
-    /// Reads the weights of all parameters. Throws `KaonError` if the file is of another model.
+    /// Reads the weights of all parameters. Throws `KaonError` if the file is of another model, or a weight has values
+    /// that are not finite.
     package static func readWeights(from path: String, into parameters: ParameterStore) throws {
         if let export = try export(path) { return try export.readWeights(into: parameters) }
         try Checkpoint.readWeights(from: path, into: parameters)
@@ -14,7 +15,7 @@ package enum ModelFile {
     /// number of parameters read. Throws `KaonError` if one has values that are not finite.
     package static func readInitialWeights(from path: String, into parameters: ParameterStore) throws -> Int {
         if let export = try export(path) { return try export.readInitialWeights(into: parameters) }
-        try Checkpoint.readInitialWeights(from: path, into: parameters)
+        try Checkpoint.readWeights(from: path, into: parameters)
         return parameters.parameters.count
     }
 

@@ -102,10 +102,10 @@ package struct ExportedModel {
         }
     }
 
-    /// Reads all weights of a model. Throws `KaonError` unless the file has exactly these.
+    /// Reads all weights of a model. Throws `KaonError` unless the file has exactly these, with finite values.
     package func readWeights(into parameters: ParameterStore) throws {
         try checkSurplus(parameters)
-        for parameter in parameters.parameters { try read(parameter, into: parameters.values) }
+        for parameter in parameters.parameters { try readFinite(parameter, into: parameters.values) }
     }
 
     /// Reads the weights of one parameter group; the file may contain others.

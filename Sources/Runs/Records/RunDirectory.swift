@@ -36,6 +36,14 @@ package final class RunDirectory: Sendable {
         removeUnfinishedFiles()
     }
 
+    /// Throws `KaonError` if a run could not write to the folder; nothing is created.
+    package static func check(_ path: String) throws {
+        for folder in [path, path + "/checkpoints", path + "/evaluation"] {
+            guard let reason = reasonAgainstWriting(to: folder) else { continue }
+            throw KaonError("cannot create the run directory \(path): \(reason)")
+        }
+    }
+
     /// Removes temporary files of a killed run.
     private func removeUnfinishedFiles() {
         for folder in [path, path + "/checkpoints"] {
@@ -64,7 +72,8 @@ package final class RunDirectory: Sendable {
     /// folder has turned the link into a file; without it the checkpoint with the most steps.
     package var latestCheckpoint: String? { Self.latestCheckpoint(in: path) }
 
-    private static func latestCheckpoint(in path: String) -> String? {
+    /// The same for any folder, which may be missing.
+    package static func latestCheckpoint(in path: String) -> String? {
         let folder = path + "/checkpoints/"
         if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "latest") {
             return target.hasPrefix("/") ? target : folder + target

@@ -50,13 +50,13 @@ package func evaluate(_ model: TrainedModel, output: String, in context: RunCont
     let outcome = try evaluator.finish()
     _ = try communicator.onRoot {
         let predictions = evaluator.predictions
-        let measures =
-            zip(objective.terms, outcome.means).map { Measure($0.column, $1 ?? 0) }
-            + zip(objective.monitors, outcome.monitors).map { Measure($0, $1) }
-            + objective.measures(of: predictions)
+        let measures: [(name: String, value: Double?)] =
+            zip(objective.terms, outcome.means).map { ($0.column, $1) }
+            + zip(objective.monitors, outcome.monitors).map { ($0, $1) }
+            + objective.measures(of: predictions).map { ($0.name, $0.value) }
         try write(
             EvaluationReport(model, measures, predictions, jets: dataset.count), predictions, of: model, to: output)
-        console.say(aligned(measures.map { [$0.name, $0.value.isNaN ? "nan" : String(format: "%.5g", $0.value)] }))
+        console.say(aligned(measures.map { [$0.name, $0.value.map { rounded($0, digits: 5) } ?? "none"] }))
         console.say("written to \(output)")
     }
     return .finished
@@ -80,15 +80,10 @@ func evaluateAtEnd(of options: RunOptions, in context: RunContext) throws -> Run
     guard !checkpoint.isEmpty else { return .finished }
     context.progress.enter(.startUp)
     // The current configuration of the run counts, not that of the time when the checkpoint was written.
-    let paths = try options.data.test.map { String(decoding: try EvaluationReport.encoder.encode($0), as: UTF8.self) }
-    let overrides = [
-        "data.test=[\(paths.joined(separator: ", "))]", "training.batch_size=\(options.training.batchSize)",
-        "training.micro_batch_size=\(options.training.microBatchSize)",
-        "parallel.precision=\(options.parallel.precision.rawValue)",
-        "parallel.deterministic=\(options.parallel.deterministic)",
-        "parallel.virtual_shards=\(options.parallel.virtualShards)",
-    ]
-    let model = try context.communicator.agree { try TrainedModel(checkpoint, overrides: overrides) }
+    var options = options
+    // The run has already warned where bf16 is not supported.
+    if options.parallel.precision == .bfloat16 { options.parallel.precision = .auto }
+    let model = try context.communicator.agree { [options] in try TrainedModel(checkpoint, options) }
     return try evaluate(model, output: evaluationFolder(of: checkpoint), in: context)
 }
 

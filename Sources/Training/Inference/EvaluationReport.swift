@@ -12,11 +12,12 @@ struct EvaluationReport: Codable {
     var test: [String]
     var objective: String
     var jets: Int
-    var measures: [String: Double]
+    /// `null` for the mean of a term without items.
+    var measures: [String: Double?]
     var tables: [String: [[Double]]]?
     var classes: [String]?
 
-    init(_ model: TrainedModel, _ measures: [Measure], _ predictions: Predictions, jets: Int) {
+    init(_ model: TrainedModel, _ measures: [(name: String, value: Double?)], _ predictions: Predictions, jets: Int) {
         checkpoint = model.checkpoint
         step = try? Checkpoint.step(of: model.checkpoint)
         test = model.options.data.test

@@ -21,8 +21,9 @@ package struct TrainedBackbone {
     package let registers: Int
     private let backbone: DownstreamBackbone
 
-    package init(_ checkpoint: String, overrides: [String]) throws {
-        options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
+    /// Reads the backbone of a checkpoint with some options, which may differ in keys that do not shape it.
+    package init(_ checkpoint: String, _ options: RunOptions) throws {
+        self.options = options
         state = try ModelFile.state(of: checkpoint)
         registers = options.objective.backbone?.shape.registers ?? 0
         backbone = try Self.read(checkpoint, options, state.objective).backbone

@@ -15,8 +15,12 @@ package struct TrainedModel {
     ///
     /// Throws `HDF5Error`, `KaonError`, `ConfigurationError` or `ObjectiveError`.
     package init(_ checkpoint: String, overrides: [String]) throws {
-        self.checkpoint = checkpoint
-        options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
+        try self.init(checkpoint, RunOptions(ofCheckpoint: checkpoint, overrides: overrides))
+    }
+
+    /// The same with other options, such as those of its run, which may have changed since the checkpoint was written.
+    package init(_ checkpoint: String, _ options: RunOptions) throws {
+        (self.checkpoint, self.options) = (checkpoint, options)
         state = try ModelFile.state(of: checkpoint)
         objective = options.makeObjective(classes: state.classes)
         try ModelFile.readWeights(from: checkpoint, into: objective.parameters)

@@ -1,4 +1,3 @@
-import Foundation
 import Jets
 import Objectives
 import System
@@ -57,7 +56,7 @@ extension Trainer {
     }
 
     func reportEarlyStop() {
-        let lowest = state.lowest.map { "has not fallen below " + String(format: "%.4f", $0) } ?? "is not a number"
+        let lowest = state.lowest.map { "has not fallen below " + rounded($0, decimals: 4) } ?? "is not a number"
         context.console.say(
             "stopped early after \(state.step) of \(settings.steps) steps: the validation loss \(lowest) for "
                 + plural(state.sinceLowest, "validation"))
@@ -66,9 +65,9 @@ extension Trainer {
     private func description(ofValidation columns: [Double?]) -> String {
         let names = objective.terms.map(\.name) + objective.monitors
         let terms = zip(names, columns.dropFirst()).compactMap { name, value in
-            value.map { "\(name) \(String(format: "%.4f", $0))" }
+            value.map { "\(name) \(rounded($0, decimals: 4))" }
         }
-        return "step \(state.step): validation loss \(columns[0].map { String(format: "%.4f", $0) } ?? "none") ("
+        return "step \(state.step): validation loss \(columns[0].map { rounded($0, decimals: 4) } ?? "none") ("
             + terms.joined(separator: ", ") + ")"
     }
 }

@@ -19,10 +19,27 @@ extension PreparedRun {
             if !start.isOwn { state.rows = 0 }
             self.init(fitted: fitted, optimizer: optimizer, state: state)
         } else {
-            let fitted = try Self.fit(setup, in: context)
+            try Self.readPretrainedWeights(setup, in: context)
+            // Before the fits, which may take long, to find what is wrong with them; and after those that set weights.
             try Self.readInitialWeights(setup, in: context)
+            let fitted = try Self.fit(setup, in: context)
+            if setup.objective.fitsParameters { try Self.readInitialWeights(setup, in: context) }
             self.init(fitted: fitted, optimizer: optimizer, state: TrainingState())
         }
+    }
+
+    /// Reads what the first step or the next one needs besides the jets, without the fits, for a dry run; collective.
+    /// Throws `AgreedError` if the run could not start. Returns the number of steps that are done.
+    package static func rehearse(_ setup: TrainingSetup, from start: StartingPoint, in context: RunContext) throws
+        -> Int
+    {
+        guard let checkpoint = start.checkpoint else {
+            try readPretrainedWeights(setup, in: context)
+            try readInitialWeights(setup, in: context)
+            return 0
+        }
+        let optimizer = setup.options.optimizer.makeOptimizer(for: setup.objective.parameters)
+        return try resume(setup, optimizer, from: checkpoint, in: context).1.step
     }
 
     // MARK: - From a checkpoint
@@ -95,9 +112,9 @@ extension PreparedRun {
 
     // MARK: - From the first step
 
-    /// Reads the weights of backbone and tokenizer, and fits preprocessing and objective to the data; collective.
-    private static func fit(_ setup: TrainingSetup, in context: RunContext) throws -> FittedState {
-        let (options, objective, train) = (setup.options, setup.objective, setup.data.train)
+    /// Reads the weights of backbone and tokenizer; collective.
+    private static func readPretrainedWeights(_ setup: TrainingSetup, in context: RunContext) throws {
+        let (options, objective) = (setup.options, setup.objective)
         let (communicator, console) = (context.communicator, context.console)
         if let backbone = options.backbone, options.objective.fineTuning?.mode != .scratch {
             try communicator.agree {
@@ -110,6 +127,12 @@ extension PreparedRun {
             try communicator.agree { try ModelFile.readWeights(from: tokenizer, into: weights) }
             console.say("VQ-VAE from \(tokenizer)")
         }
+    }
+
+    /// Fits preprocessing and objective to the data; collective.
+    private static func fit(_ setup: TrainingSetup, in context: RunContext) throws -> FittedState {
+        let (options, objective, train) = (setup.options, setup.objective, setup.data.train)
+        let (communicator, console) = (context.communicator, context.console)
         let file = FittedFile(options, train, on: communicator)
         if !objective.fitsParameters, let known = try file.read() {
             try communicator.agree { try objective.restore(known.objective) }

@@ -156,7 +156,7 @@ package struct AppliedJets {
     ) throws {
         try communicator.agree {
             guard !options.data.test.isEmpty else {
-                throw KaonError("no test data are given; add data.test=[test.h5]")
+                throw KaonError("no test data are given; add 'data.test=[test.h5]'")
             }
         }
         try self.init(

@@ -11,19 +11,18 @@ package struct StartingPoint {
     /// True if the checkpoint is in the run directory itself, so that the metrics there belong to it.
     package let isOwn: Bool
 
-    /// Searches the run directory, which only rank 0 has open; collective.
-    package init(_ options: RunOptions, _ directory: RunDirectory?, in context: RunContext) throws {
+    /// Searches the run directory on rank 0; collective.
+    package init(_ options: RunOptions, in context: RunContext) throws {
         let communicator = context.communicator
-        let found = try communicator.onRoot { try Self.find(options, directory!, context.console) }
+        let found = try communicator.onRoot { try Self.find(options, context.console) }
         let path = try communicator.broadcast(found?.path ?? "")
         checkpoint = path.isEmpty ? nil : path
         isOwn = try communicator.broadcast([found?.isOwn == true ? 1 : 0])[0] == 1
     }
 
-    private static func find(
-        _ options: RunOptions, _ directory: RunDirectory, _ console: Console
-    ) throws -> (path: String, isOwn: Bool) {
-        let latest = directory.latestCheckpoint
+    private static func find(_ options: RunOptions, _ console: Console) throws -> (path: String, isOwn: Bool) {
+        let directory = options.run.directory
+        let latest = RunDirectory.latestCheckpoint(in: directory)
         func refusal(_ resume: String, _ advice: String) -> KaonError {
             KaonError("run.resume is \(resume), but \(options.run.directory) already holds \(latest!); \(advice)")
         }
@@ -39,7 +38,7 @@ package struct StartingPoint {
             func folder(_ path: String) -> URL {
                 URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent()
             }
-            let isOwn = folder(path) == folder(directory.checkpoint(step: 0))
+            let isOwn = folder(path) == folder(directory + "/checkpoints/step")
             if !isOwn, latest != nil {
                 throw refusal(path, "continue that with run.resume=auto, or give run.directory another folder")
             }
@@ -57,8 +56,8 @@ package struct StartingPoint {
     ///
     /// Throws `KaonError` if all are damaged, and `HDF5Error` if the system cannot deliver an existing file: that may
     /// be temporary, and an older checkpoint would throw away the training since.
-    private static func findUndamaged(_ directory: RunDirectory, _ console: Console) throws -> String? {
-        let candidates = directory.checkpointCandidates
+    private static func findUndamaged(_ directory: String, _ console: Console) throws -> String? {
+        let candidates = RunDirectory.checkpointCandidates(in: directory)
         var damages: [String] = []
         for path in candidates {
             do {
@@ -73,7 +72,7 @@ package struct StartingPoint {
         guard let damage = damages.first else { return nil }
         let count = candidates.count
         throw KaonError(
-            "\(count == 1 ? "the only checkpoint" : "each of the \(count) checkpoints") of \(directory.path) is "
+            "\(count == 1 ? "the only checkpoint" : "each of the \(count) checkpoints") of \(directory) is "
                 + "damaged: \(damage); restore a copy of one, or remove the folder to start the run from scratch")
     }
 }

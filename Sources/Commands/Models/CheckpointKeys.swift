@@ -1,0 +1,88 @@
+import Configuration
+import Runs
+import System
+
+/// The keys of a checkpoint's configuration that have an effect on a command which uses its model. Overrides of other
+/// keys are refused, so that none is ignored.
+enum CheckpointKeys {
+    case evaluate, encode, generate, reconstruct
+
+    private static let common = ["seed", "training.micro_batch_size", "parallel.threads"]
+    private static let jets = [
+        "data.test", "data.classes", "data.class_names", "data.max_constituents", "data.allow_empty_jets",
+    ]
+    /// Keys of losses that a model is evaluated with.
+    private static let losses = [
+        "masking", "head.label_smoothing", "head.gamma", "head.positive_weight", "tasks.particle_id.label_smoothing",
+        "tasks.kmeans.label_smoothing", "tasks.bins.label_smoothing", "tasks.vqvae.label_smoothing",
+        "tasks.regression.loss", "tasks.flow.noise", "tasks.flow.tail_bound",
+    ]
+
+    private var keys: [String] {
+        switch self {
+        case .evaluate:
+            Self.jets + Self.common
+                + ["training.batch_size", "parallel.precision", "parallel.deterministic", "parallel.virtual_shards"]
+                + Self.losses
+        case .encode, .reconstruct: Self.jets + Self.common
+        case .generate: Self.common + ["data.max_constituents"]
+        }
+    }
+
+    private var command: String {
+        switch self {
+        case .evaluate: "kaon evaluate"
+        case .encode: "kaon encode"
+        case .generate: "kaon generate without --reconstruct"
+        case .reconstruct: "kaon generate --reconstruct"
+        }
+    }
+
+    /// The configuration of a checkpoint with overrides.
+    ///
+    /// Throws `KaonError` if a key has no effect, and as `RunOptions.init(ofCheckpoint:overrides:)`.
+    func options(of checkpoint: String, overrides: [String]) throws -> RunOptions {
+        let options = try RunOptions(ofCheckpoint: checkpoint, overrides: overrides)
+        for override in overrides {
+            for key in try Self.keys(of: override) where !isEffective(key, checkpoint) {
+                throw refusal(of: key)
+            }
+        }
+        return options
+    }
+
+    /// The keys that an override sets or deletes.
+    private static func keys(of override: String) throws -> [Configuration.Setting] {
+        var configuration = try Configuration(yaml: "")
+        try configuration.override(override.hasPrefix("~") ? "\(override.dropFirst())=null" : override)
+        return configuration.settings
+    }
+
+    private func isEffective(_ key: Configuration.Setting, _ checkpoint: String) -> Bool {
+        if key.isIn(keys) { return true }
+        // An imported model may lack its preprocessing, which is then fitted to the jets.
+        return key.isIn(["preprocessing"]) && self != .generate
+            && (try? ModelFile.state(of: checkpoint).preprocessing) == nil
+    }
+
+    private func refusal(of setting: Configuration.Setting) -> KaonError {
+        let key = setting.key
+        if key == "data.jets", self == .encode {
+            return KaonError(
+                "data.jets selects training jets; kaon encode writes all jets of data.test: leave the key out")
+        }
+        if key == "data.jets", self == .evaluate {
+            return KaonError(
+                "data.jets selects training jets; kaon evaluate uses all jets of data.test: leave the key out")
+        }
+        if key == "data.jets", self == .reconstruct {
+            return KaonError(
+                "data.jets selects training jets; kaon generate --reconstruct uses the first --jets of data.test: "
+                    + "leave the key out")
+        }
+        let main = keys.filter { !Self.losses.contains($0) }
+        return KaonError(
+            "\(key) has no effect on \(command): leave the key out; those with an effect are "
+                + main.joined(separator: ", ") + (main == keys ? "" : ", masking and the parameters of losses"))
+    }
+}

@@ -1,0 +1,18 @@
+import Foundation
+
+/// The reason why files cannot be written to a folder, which is created if needed; nil if there is none to be seen
+/// without writing.
+package func reasonAgainstWriting(to folder: String) -> String? {
+    let files = FileManager.default
+    // The first part of the path that exists.
+    var existing = URL(fileURLWithPath: folder)
+    while !files.fileExists(atPath: existing.path), existing.pathComponents.count > 1 {
+        guard existing.lastPathComponent.utf8.count <= Int(NAME_MAX) else { return "File name too long" }
+        existing.deleteLastPathComponent()
+    }
+    var isFolder: ObjCBool = false
+    guard files.fileExists(atPath: existing.path, isDirectory: &isFolder), isFolder.boolValue else {
+        return "Not a directory"
+    }
+    return access(existing.path, W_OK | X_OK) == 0 ? nil : systemReason()
+}
