@@ -89,7 +89,9 @@ package final class PackedFile: JetFile {
         try check.values(values, order.offsets)
         var block = JetBlock(
             offsets: order.offsets, values: values, identities: identities, labels: try labels(rows: rows),
-            constituentLabels: try constituentLabels.map { name in order.kept(try read(file.root.dataset(name))) })
+            constituentLabels: try constituentLabels.map { name in
+                try check.labels(name, order.kept(try read(file.root.dataset(name))))
+            })
         (block.order, block.unsortedJets) = (order.tokens, order.unsortedJets)
         return block
     }

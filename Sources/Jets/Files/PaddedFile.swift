@@ -122,7 +122,9 @@ package final class PaddedFile: JetFile {
         try check.values(values, order.offsets)
         var block = JetBlock(
             offsets: order.offsets, values: values, identities: identities, labels: try labels(rows: rows),
-            constituentLabels: try constituentLabels.map { name in order.kept(try packed(file.root.dataset(name))) })
+            constituentLabels: try constituentLabels.map { name in
+                try check.labels(name, order.kept(try packed(file.root.dataset(name))))
+            })
         (block.order, block.unsortedJets) = (order.tokens, order.unsortedJets)
         return block
     }

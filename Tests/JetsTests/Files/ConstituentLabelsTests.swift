@@ -1,3 +1,4 @@
+import HDF5
 import Jets
 import TestSupport
 import Testing
@@ -39,5 +40,39 @@ import Testing
                     sample("btag"), reading: JetReading(maxConstituents: 10, constituentLabels: ["csts"]))
             }
             .contains("/csts"))
+    }
+
+    /// A number of a vertex that has no meaning is named with its place, in both layouts.
+    @Test(arguments: [(-2, "is -2; vertices are numbered"), (1 << 40, "is beyond 32 bits; vertices")])
+    func verticesWithoutAMeaningAreRefused(value: Int, text: String) throws {
+        let name = "vtx_id"
+        try withScratchFolder { folder in
+            let fixture = JetFixture(jets: 8, minimum: 1)
+            for layout in ["padded", "packed"] {
+                let path = "\(folder)/\(layout).h5"
+                if layout == "padded" { try fixture.write(to: path) } else { try fixture.writePacked(to: path) }
+                func add(_ wrong: Int) throws {
+                    let file = try File(opening: path, .readWrite)
+                    let shape = try file.root.dataset("csts_id").shape
+                    var values = [Int](repeating: 1, count: shape.reduce(1, *))
+                    // Jet 2, constituent 1.
+                    values[layout == "padded" ? 2 * fixture.slots + 1 : 1 + 2 + 1] = wrong
+                    let dataset =
+                        try file.root.contains(name)
+                        ? file.root.dataset(name) : file.root.createDataset(name, of: .int64, shape: shape)
+                    try values.withUnsafeBufferPointer { try dataset.write(rows: 0..<shape[0], from: $0) }
+                    try file.close()
+                }
+                func read() throws {
+                    _ = try openJetFile(path, reading: JetReading(maxConstituents: 10, constituentLabels: [name]))
+                        .read(rows: 0..<8)
+                }
+                try add(-1)
+                try read()
+                try add(value)
+                let message = failure { try read() }
+                #expect(message.contains("/\(name), row 2, constituent 1 \(text)"), "\(message)")
+            }
+        }
     }
 }
