@@ -8,34 +8,10 @@ refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/checks.sh
 source scripts/checks.sh
-# shellcheck source=scripts/packages.sh
-source scripts/packages.sh
+# shellcheck source=scripts/python-environment.sh
+source scripts/python-environment.sh
 
-environment=$PWD/.build/python
 log=$PWD/.build/test-logs/python.log
-
-# A virtual environment needs Python and, on Debian and Ubuntu, the package python3-venv.
-install_python() {
-    command -v apt-get >/dev/null ||
-        fail "Python 3 with the module venv not found; install it with your system's package manager"
-    install_packages python3 python3-venv
-}
-
-make_environment() {
-    local wanted
-    wanted=$(cat python/pyproject.toml scripts/test-python.sh | sha256sum)
-    if [[ -x $environment/bin/python && $(cat "$environment/made-for" 2>/dev/null) == "$wanted" ]] &&
-        "$environment/bin/python" -c 'import kaon_data' 2>/dev/null; then
-        return
-    fi
-    echo "test-python: creating .build/python"
-    rm -rf "$environment"
-    python3 -c 'import ensurepip, venv' 2>/dev/null || install_python
-    python3 -m venv "$environment"
-    # Editable, so that changes of the code need no new installation.
-    "$environment/bin/pip" install --quiet --disable-pip-version-check --editable './python[test]'
-    echo "$wanted" >"$environment/made-for"
-}
 
 # number WORD: the count before that word in the closing line of pytest.
 number() {

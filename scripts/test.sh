@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds everything and runs every test: all suites in one process, then the suites named …MPITests on two and on three
-# ranks, then the tests of the Python tools and the short form of the fault tests. The last line is
-# "N passed, N failed"; a run that crashes, hangs or runs no test counts as a failure. Logs are kept in
+# ranks, then the tests of the Python tools and the short forms of the fault tests and of the unusual inputs. The last
+# line is "N passed, N failed"; a run that crashes, hangs or runs no test counts as a failure. Logs are kept in
 # .build/test-logs.
 set -euo pipefail
 # shellcheck source=scripts/help.sh
@@ -145,3 +145,4 @@ run_ranks 2
 run_ranks 3
 run_script "Python tools" scripts/test-python.sh
 run_script "faults" scripts/test-faults.sh --short
+run_script "cases" scripts/test-cases.sh --short

@@ -26,7 +26,12 @@ def read(paths, start=0, stop=None):
     passed = 0
     for path in files(paths):
         with _open(path) as file:
-            jets = len(_dataset(file, "labels", path))
+            labels = _dataset(file, "labels", path)
+            if labels.ndim != 1 or labels.dtype.kind not in "iub":
+                raise DataError(
+                    f"{path}: /labels has the shape {labels.shape} and the type {labels.dtype}, expected an integer "
+                    "for each jet")
+            jets = len(labels)
             low, high = max(start - passed, 0), jets if stop is None else min(stop - passed, jets)
             passed += jets
             if low >= high and parts:
