@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 
+import h5py
+import jetssl
+import numpy as np
 import pytest
 from run_folders import make_run
 
@@ -51,3 +54,51 @@ def test_closed_pipes_end_silently(sweep, option, code):
     ended = start("kaon-results", sweep, option, stdout=writing)
     os.close(writing)
     assert ended.stderr == b"" and ended.returncode == code
+
+
+@pytest.fixture
+def model(tmp_path):
+    return jetssl.save(tmp_path / "modèle.pt", jetssl.Model("jetssl").tensors)
+
+
+@pytest.fixture
+def jets(tmp_path):
+    path = tmp_path / "jets.h5"
+    with h5py.File(path, "w") as file:
+        file["csts"], file["csts_id"] = np.random.default_rng(0).uniform(1, 2, (20, 4, 7)), np.ones((20, 4), "i4")
+        file["mask"], file["labels"] = np.ones((20, 4), bool), np.zeros(20, "i4")
+    return path
+
+
+@pytest.mark.parametrize("program", ["kaon-import", "kaon-plot"])
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_other_tools_that_print(program, is_closed, request, tmp_path):
+    if program == "kaon-import":
+        arguments = [request.getfixturevalue("model"), "--output", tmp_path / "modèle.safetensors"]
+    else:
+        jets = request.getfixturevalue("jets")
+        arguments = ["generated", jets, jets, "--output", tmp_path / "modèle.png"]
+    if not is_closed:
+        ended = start(program, *arguments)
+        assert ended.returncode == 0 and ended.stderr == b"" and ended.stdout.decode("ascii")
+        return
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = start(program, *arguments, stdout=writing)
+    os.close(writing)
+    assert ended.stderr == b"" and ended.returncode == 141
+    assert os.path.exists(arguments[-1])
+
+
+@pytest.mark.parametrize("program", MODULES)
+def test_names_beyond_ascii_in_errors(program, tmp_path):
+    """Every tool names a missing input on an ASCII terminal, in one line."""
+    missing = tmp_path / "fehlt-größe"
+    arguments = {
+        "kaon-results": [missing], "kaon-plot": ["features", missing, "--output", tmp_path / "f.png"],
+        "kaon-import": [missing, "--output", tmp_path / "f.safetensors"],
+        "kaon_data": ["convert-jetclass", missing, "--output", tmp_path / "out"],
+    }.get(program, [missing, "--output", tmp_path / "out"])
+    ended = start(program, *arguments)
+    assert ended.returncode == 1 and b"fehlt-gr" in ended.stderr and len(ended.stderr.splitlines()) == 1
+    ended.stderr.decode("ascii")
