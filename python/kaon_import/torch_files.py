@@ -68,10 +68,16 @@ class Skipped:
     add = append
 
     def get(self, key, default=None):
-        """An attribute, or an item if it is a dictionary."""
-        if isinstance(self.state, dict) and key in self.state:
-            return self.state[key]
-        return self.items.get(key, default)
+        """An attribute, or an item if it is a dictionary, also one of omegaconf."""
+        for container in (self.state, self.items, self.attribute("_content")):
+            if isinstance(container, dict) and key in container:
+                value = container[key]
+                nested = value.attribute("_val") if isinstance(value, Skipped) else None
+                return value if nested is None else nested
+        return default
+
+    def attribute(self, name):
+        return self.state.get(name) if isinstance(self.state, dict) else None
 
 
 def read_torch(path):

@@ -77,19 +77,28 @@ def read(path="out.safetensors"):
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
 
 
-@pytest.mark.parametrize("form", ["pt", "safetensors", "ckpt", "compiled"])
+def hydra(content):
+    """A configuration as omegaconf pickles it."""
+    if isinstance(content, dict):
+        return jetssl.stub(
+            "omegaconf.dictconfig.DictConfig", _content={key: hydra(value) for key, value in content.items()})
+    return jetssl.stub("omegaconf.nodes.AnyNode", _val=content)
+
+
+@pytest.mark.parametrize("form", ["pt", "safetensors", "ckpt", "hydra", "compiled"])
 @pytest.mark.parametrize("generation", jetssl.GENERATIONS)
 def test_backbones(call, generation, form):
     model = jetssl.Model(generation)
     options = ["--heads", 2]
     if form == "safetensors":
         safetensors.numpy.save_file(model.tensors, "in.safetensors")
-    elif form == "ckpt":
+    elif form in ("ckpt", "hydra"):
         layers = {"attn_config": {"num_heads": 2}} if generation == "jetssl" else {"num_heads": 2}
-        jetssl.save("in.ckpt", {
+        encoder = {"layer_config": layers}
+        jetssl.save(f"in.{form}", {
             "state_dict": model.tensors, "epoch": 3, "optimizer_states": [],
             "hyper_parameters": {
-                "encoder_config": {"layer_config": layers}, "optimizer": jetssl.stub("functools.partial", x=1),
+                "encoder_config": hydra(encoder) if form == "hydra" else encoder, "optimizer": jetssl.stub("functools.partial", x=1),
                 "tasks": jetssl.stub("omegaconf.dictconfig.DictConfig")}})
         options = []
     else:
