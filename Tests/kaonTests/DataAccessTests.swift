@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import Testing
 
 /// Files that MPI-IO cannot read, or that lack data, give the same result on any number of ranks.
@@ -110,9 +111,28 @@ import Testing
             let inspected = try kaon(["inspect", path]).output
             for sentence in expected {
                 #expect((outcome.output + outcome.errors).contains("warning: data.train: \(sentence)"))
-                #expect(inspected.contains("Note: \(sentence)."))
+                #expect(inspected.contains("Note: \(sentence)\(sentence.hasSuffix("?") ? "" : ".")\n"))
             }
             #expect(try kaon(["inspect", sample("val")]).output.contains("stored by decreasing pT.\n"))
+        }
+    }
+
+    /// A fine-tuning takes the preprocessing of its backbone, and reads a sample for the warnings.
+    @Test func warningsOfFineTunings() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder + "/pretrain")
+            #expect(try kaon(run.arguments(["training.steps=2"])).code == 0)
+            let path = folder + "/mev.h5"
+            var table = try JetTable()
+            for slot in 0..<40 * 128 { table.csts[slot * 7] *= 1000 }
+            try table.write(to: path)
+            let outcome = try kaon([
+                "finetune", run.folder + "/tiny.yaml", "objective=classification", "~tasks", "~model",
+                "backbone=\(run.latest)", "backbone_mode=fixed", "run.directory=\(folder)/tuned", "training.steps=2",
+                "data.train=[\(path)]",
+            ])
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            #expect((outcome.output + outcome.errors).contains("data.train: feature 'pt' exceeds 200 GeV for 100 %"))
         }
     }
 
@@ -131,14 +151,22 @@ import Testing
             try copySample(to: source) { root in
                 _ = try root.createGroup("truth")
                 try root.dataset("csts").setAttribute("units", to: "GeV")
+                try root.dataset("mask").setAttribute("meaning", to: "used")
             }
             let outcome = try kaon(["pack", source, "--output", folder + "/b.h5"])
             #expect(outcome.code == 0)
-            #expect((outcome.output + outcome.errors).contains("warning: not copied: the group /truth of \(source)\n"))
+            #expect(
+                (outcome.output + outcome.errors).contains(
+                    "warning: not copied: the group /truth of \(source), the attribute 'meaning' of /mask of "
+                        + "\(source)\n"
+                ))
+            let units = try File(opening: folder + "/b.h5").root.dataset("csts").stringAttribute("units")
+            #expect(units == "GeV")
             let part = try kaon(["pack", source, "--output", folder + "/c.h5", "--jets", "100"])
             #expect(
                 (part.output + part.errors).contains(
-                    "not copied: the group /truth of \(source), the attribute 'units' of /csts of \(source)\n"))
+                    "not copied: the group /truth of \(source), the attribute 'units' of /csts of \(source), "
+                        + "the attribute 'meaning' of /mask of \(source)\n"))
         }
     }
 }

@@ -40,7 +40,7 @@ package func describe(_ statistics: JetStatistics) -> String {
 
 /// Sentences about what is unusual.
 private func remarks(_ statistics: JetStatistics) -> [String] {
-    var remarks = statistics.warnings.map { "Note: \($0)." }
+    var remarks = statistics.warnings.map { "Note: \($0)\($0.hasSuffix("?") ? "" : ".")" }
     if statistics.emptyJets > 0 {
         remarks.append(
             "Note: \(statistics.emptyJets) of \(plural(statistics.sampledJets, "jet")) have no constituents; training "

@@ -125,10 +125,11 @@ final class PackingSource {
             names.append(child.kind == .group ? "the group /\(child.name)" : "/\(child.name)")
         }
         for attribute in raw.root.attributesThatCannotBeCopied() { names.append("the attribute '\(attribute)'") }
-        for name in copied {
+        // The mask and the offsets are computed again, without their attributes.
+        for name in copied + ["mask", "offsets"] where raw.root.contains(name) {
             guard let dataset = try? raw.root.dataset(name) else { continue }
             let attributes =
-                copiesAttributes
+                copiesAttributes && copied.contains(name)
                 ? dataset.attributesThatCannotBeCopied() : (try? dataset.attributeNames) ?? []
             for attribute in attributes where attribute != "names" {
                 names.append("the attribute '\(attribute)' of /\(name)")
