@@ -22,4 +22,23 @@ struct EvaluationErrorTests {
             #expect(try String(contentsOfFile: metrics, encoding: .utf8) != "precious")
         }
     }
+
+    /// A place that cannot be written to is refused before the jets are read.
+    @Test func thePlaceOfTheResultIsCheckedFirst() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            #expect(try kaon(run.arguments(["training.steps=1"])).code == 0)
+            for ranks in [nil, 2] {
+                let refused = try kaon(
+                    ["evaluate", run.latest, "data.test=[\(sample("test"))]", "--output", folder + "/tiny.yaml"],
+                    ranks: ranks)
+                #expect(refused.code == 1 && refused.output == "")
+                #expect(
+                    refused.complaints == [
+                        "Error: cannot write to \(folder)/tiny.yaml: Not a directory; choose another folder with "
+                            + "--output"
+                    ])
+            }
+        }
+    }
 }
