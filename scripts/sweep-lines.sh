@@ -20,6 +20,9 @@
 #     --modes "MODE …"          fixed, fine_tuned, scratch; default all three, or scratch if no backbone is given
 #     --key KEY                 configuration key to vary, such as data.jets or cwola.signal_jets
 #     --values "VALUE …"        its values
+#     --protocol NAME           adds the settings of the paper's runs for the number of labelled jets and the mode, with
+#                               --key data.jets: paper for JetClass, paper-btag for flavour tagging. Batches have 500
+#                               jets, as in configs/finetune-classification.yaml.
 #     --seeds "SEED …"          default 0. The seed determines the choice and order of jets and the initial weights.
 #
 # The mode scratch takes only the shape and the preprocessing of the backbone, so it is run once, with the first
@@ -33,7 +36,7 @@ fail() {
     exit 2
 }
 
-output="" modes="" key="" values="" seeds=0 pretrain=""
+output="" modes="" key="" values="" seeds=0 pretrain="" protocol=""
 backbones=()
 while (($# > 0)); do
     case $1 in
@@ -42,7 +45,7 @@ while (($# > 0)); do
             pretrain=yes
             shift
             ;;
-        --output | --backbone | --modes | --key | --values | --seeds)
+        --output | --backbone | --modes | --key | --values | --seeds | --protocol)
             (($# > 1)) && [[ -n $2 ]] || fail "$1 needs a value; see --help"
             case $1 in
                 --output) output=${2%/} ;;
@@ -51,6 +54,7 @@ while (($# > 0)); do
                 --key) key=$2 ;;
                 --values) values=$2 ;;
                 --seeds) seeds=$2 ;;
+                --protocol) protocol=$2 ;;
             esac
             shift 2
             ;;
@@ -99,6 +103,20 @@ else
     values=("")
 fi
 
+case $protocol in
+    "") ;;
+    paper | paper-btag)
+        [[ -z $pretrain ]] || fail "--protocol $protocol is for fine-tuning; leave it out with --pretrain"
+        [[ $key == data.jets ]] || fail "--protocol $protocol sets values by the number of labelled jets: add" \
+            "--key data.jets --values \"1000 10000 …\""
+        for value in "${values[@]}"; do
+            [[ $value =~ ^[1-9][0-9_]*$ ]] ||
+                fail "--protocol $protocol needs numbers of jets; --values contains '$value'"
+        done
+        ;;
+    *) fail "--protocol '$protocol' is not known; it is paper (JetClass) or paper-btag" ;;
+esac
+
 names=() paths=()
 for backbone in "${backbones[@]}"; do
     # The name ends at the first =; the path may contain further ones.
@@ -142,9 +160,41 @@ for value in "${values[@]}"; do
     value_of[$folder]=$value
 done
 
+# protocol_of MODE JETS: the settings of the paper's runs, one a line. Learning rate, warm-up, frozen steps and the end
+# of the training depend on the number of labelled jets n; an epoch has n / 500 steps.
+protocol_of() {
+    local mode=$1 n=$((10#${2//_/}))
+    local rate=1.0e-4 warmup=10000 epochs=1 patience=5
+    if [[ $mode != fixed ]]; then
+        if [[ $protocol == paper && ($mode == scratch || $n -eq 100000000) ]]; then rate=1.0e-3; fi
+        if ((n >= 10000000)); then warmup=40000; fi
+    fi
+    if ((n < 10000)); then
+        epochs=10
+    elif ((n == 10000)); then
+        patience=25
+    elif ((n <= 1000000)); then
+        patience=10
+    fi
+    local interval=$((n * epochs / 500))
+    echo "data.validation_jets=$((n < 1000000 ? n : 1000000))"
+    echo "optimizer.learning_rate=$rate"
+    echo "schedule.warmup_steps=$warmup"
+    if [[ $mode == fine_tuned ]]; then
+        if ((n >= 10000000)); then
+            printf "%s\n" fine_tuning.frozen_steps=20000 fine_tuning.catch_up_steps=20000
+        else
+            printf "%s\n" "fine_tuning.frozen_steps=$((n <= 1000 ? 100 : 5000))" fine_tuning.catch_up_steps=5000
+        fi
+    fi
+    echo "training.validation_jets=all"
+    echo "training.validation_interval=$((interval > 0 ? interval : 1))"
+    echo "training.early_stopping_patience=$patience"
+}
+
 # print_runs NAME PATH MODE: prints the lines of one backbone and mode.
 print_runs() {
-    local value seed folder overrides override line mode_folder=$3
+    local value seed folder overrides override line settings mode_folder=$3
     [[ -z $pretrain ]] || mode_folder=""
     for value in "${values[@]}"; do
         for seed in "${seeds[@]}"; do
@@ -153,6 +203,10 @@ print_runs() {
             if [[ -n $2 ]]; then overrides+=("backbone=$2"); fi
             [[ -n $pretrain ]] || overrides+=("backbone_mode=$3")
             if [[ -n $key ]]; then overrides+=("$key=$value"); fi
+            if [[ -n $protocol ]]; then
+                mapfile -t settings < <(protocol_of "$3" "$value")
+                overrides+=("${settings[@]}")
+            fi
             overrides+=("seed=$seed")
             line=""
             for override in "${overrides[@]}"; do line+="${line:+ }$(quoted "$override")"; done

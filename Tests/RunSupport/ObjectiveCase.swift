@@ -18,7 +18,7 @@ package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
             model: {encoder: {width: 16, layers: 1, heads: 2, hidden: 16, dropout: 0.1},
                     decoder: {width: 16, layers: 1, heads: 2, hidden: 16, dropout: 0.1},
                     quantiser: {codes: 96, dimension: 4}}
-            vqvae: {revival_steps: 2, fit_jets: 60, iterations: 3}
+            vqvae: {reduction: sum, revival_steps: 2, fit_jets: 60, iterations: 3}
             """)
 
     package static let all = [
@@ -38,6 +38,14 @@ package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
                 model: {encoder: {width: 16, layers: 1, heads: 2, hidden: 16, dropout: 0.1},
                         inputs: {name: kmeans, clusters: 64, fit_jets: 100, iterations: 3}}
                 tasks: {particle_id: {}, kmeans: {clusters: 32, fit_jets: 100, iterations: 3}}
+                """),
+        ObjectiveCase(
+            name: "mpm_v1, bins as inputs, ordered mask tokens",
+            sections: """
+                objective: mpm_v1
+                model: {encoder: {width: 16, layers: 1, heads: 2, hidden: 16, dropout: 0.1}, position: masked,
+                        head_width: 0, inputs: {name: bins, bins: 8, fit_jets: 100}}
+                tasks: {bins: {bins: 8, fit_jets: 100}}
                 """),
         tokens,
         ObjectiveCase(

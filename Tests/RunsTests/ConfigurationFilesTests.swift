@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func whatPreTrainsHasASmallTwin() throws {
-        #expect(Self.files.count { $0.hasPrefix("configs/ablation/") } == 7)
+        #expect(Self.files.count { $0.hasPrefix("configs/ablation/") } == 10)
         for file in Self.files where !file.hasPrefix("configs/small/") && file != "configs/quickstart.yaml" {
             let twin = file.replacing("configs/", with: "configs/small/")
             try #require(Self.files.contains(twin), "\(twin)")

@@ -29,6 +29,23 @@ import Testing
         }
     }
 
+    /// Every row with its own smoothing is like several losses of single rows.
+    @Test func crossEntropyWithSmoothingByRow() {
+        let (target, smoothing): ([Int32], [Float]) = ([1, 0, 1], [0, 0.3, 1.5])
+        LossCheck(
+            input: randomTensor([3, 2], seed: 1),
+            loss: { $0.crossEntropy($1, target: target, rowSmoothing: smoothing, scale: $2) },
+            reference: { x in
+                (0..<3).reduce(0) {
+                    $0
+                        + Reference.crossEntropy(
+                            Array(x[2 * $1..<2 * $1 + 2]), [target[$1]], classes: 2, smoothing: Double(smoothing[$1]),
+                            weights: nil)
+                }
+            }
+        ).run()
+    }
+
     /// Logits far from zero and far apart, whose exponentials would overflow.
     @Test func crossEntropyOfLargeLogits() {
         crossEntropy(rows: 5, classes: 33, smoothing: 0.1, isWeighted: true, deviation: 40, mean: 500)
@@ -71,6 +88,21 @@ import Testing
         LossCheck(
             input: Tensor(x, shape: target.shape), loss: { $0.l1Loss($1, target: target, scale: $2) },
             reference: { zip($0, target.doubles).reduce(0) { $0 + abs($1.0 - $1.1) } }
+        ).run()
+    }
+
+    @Test func l1WithWeights() {
+        let (offsets, weights) = (Offsets(counts: [2, 0, 3]), [0.5, 7, 1 / Float(3)])
+        let target = randomTensor([5, 3], seed: 1)
+        let x = zip(target.array, randomTensor([5, 3], seed: 2).array).map { $0 + ($1 < 0 ? -0.2 : 0.2) + $1 }
+        LossCheck(
+            input: Tensor(x, shape: target.shape),
+            loss: { $0.l1Loss($1, target: target, weights: weights, offsets: offsets, scale: $2) },
+            reference: { x in
+                zip(x, target.doubles).enumerated().reduce(0) {
+                    $0 + ($1.offset < 6 ? 0.5 : 1.0 / 3) * abs($1.element.0 - $1.element.1)
+                }
+            }
         ).run()
     }
 

@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import HDF5
+import Jets
 import MPI
 import RunSupport
 import Runs
@@ -47,6 +48,28 @@ import Training
                            checkpoint_interval: 1000, log_interval: 1}
                 parallel: {threads: 1}
                 """, overrides)
+    }
+
+    /// Validation jets are chosen like training jets: evenly from the classes, the same for the same seed.
+    @Test func validationJetsAreBalanced() throws {
+        try withBackbone { folder, backbone in
+            func validation(_ overrides: String...) throws -> JetDataset {
+                let options = try options(
+                    folder + "/run", backbone: backbone, overrides + ["~training.validation_jets"])
+                return try #require(RunData(options, on: world).validation)
+            }
+            let (few, again) = try (validation("data.validation_jets=20"), validation("data.validation_jets=20"))
+            #expect(few.count == 20 && few.numbering == again.numbering)
+            #expect(try few.classCounts().allSatisfy { $0 == 2 })
+            let (other, all) = try (validation("data.validation_jets=20", "seed=6"), validation())
+            #expect(other.count == 20 && other.numbering != few.numbering && all.count == 1000)
+            #expect(try validation("data.validation_jets=5000").count == 1000)
+            let chosen = try validation("data.validation_jets=21", "data.classes=[QCD, Tbl, Hbb]")
+            #expect(try chosen.count == 21 && chosen.classCounts().filter { $0 == 7 }.count == 3)
+            let run = folder + "/trained"
+            try train(options(run, backbone: backbone, "training.steps=1", "data.validation_jets=12"))
+            #expect(try MetricsTable(run).values("valid/classification_loss").count == 1)
+        }
     }
 
     /// The configuration of a run includes that of the training of its backbone, also after the backbone is gone, and

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from .backbone import Backbone, Embedding, Normformer, Transformer
 from .errors import FormatError
 from .preprocessing import QuantilePreprocessing, StandardPreprocessing, UnfittedPreprocessing
-from .tokens import CodeInputs, KMeansInputs
+from .tokens import BinInputs, CodeInputs, KMeansInputs
 
 
 def load(path, dropout=0.0):
@@ -97,6 +97,8 @@ def _inputs(shape, tensors):
         return None
     if shape["inputs"] == "kmeans":
         return KMeansInputs(tensors["objective/inputs/centroids"])
+    if shape["inputs"] == "bins":
+        return BinInputs(tensors["objective/inputs/borders"])
     part = {name[20:]: value for name, value in tensors.items() if name.startswith("objective/tokenizer/")}
     width, values = part["embedding.continuous.weight"].shape
     hidden = part["encoder.layers.0.feedforward.input.bias"].numel()

@@ -21,6 +21,18 @@ class KMeansInputs(nn.Module):
         return nearest(values, self.centroids)
 
 
+class BinInputs(nn.Module):
+    """Replaces every constituent by a vector with a one at the bin of each feature."""
+
+    def __init__(self, borders):
+        super().__init__()
+        self.register_buffer("borders", borders, persistent=False)
+
+    def forward(self, values, mask):
+        bins = (values[..., None] >= self.borders).sum(-1)
+        return nn.functional.one_hot(bins, self.borders.shape[1] + 1).flatten(-2).to(values.dtype)
+
+
 class CodeInputs(nn.Module):
     """Replaces every constituent by its code vector in a VQ-VAE, which depends on the whole jet."""
 

@@ -46,6 +46,44 @@ def sweep_file(tmp_path, *lines):
     return path
 
 
+def test_protocol_of_the_paper():
+    def settings(protocol, jets, mode):
+        status, said, err = script(
+            "sweep-lines.sh", "--output", "r", "--backbone", "b", "--modes", mode, "--key", "data.jets", "--values",
+            jets, "--protocol", protocol)
+        assert status == 0, err
+        return dict(word.split("=", 1) for word in said.split())
+
+    first = settings("paper", "1000", "fine_tuned")
+    assert first["optimizer.learning_rate"] == "1.0e-4" and first["schedule.warmup_steps"] == "10000"
+    assert (first["fine_tuning.frozen_steps"], first["fine_tuning.catch_up_steps"]) == ("100", "5000")
+    # Five validations, ten epochs of two steps apart.
+    assert (first["training.validation_interval"], first["training.early_stopping_patience"]) == ("20", "5")
+    assert first["data.validation_jets"] == "1000" and first["training.validation_jets"] == "all"
+    for jets, patience in (("10_000", "25"), ("100000", "10"), ("1000000", "10"), ("2023331", "5")):
+        run = settings("paper-btag", jets, "scratch")
+        assert run["training.early_stopping_patience"] == patience and run["optimizer.learning_rate"] == "1.0e-4"
+        assert int(run["training.validation_interval"]) == int(jets.replace("_", "")) // 500
+        assert "fine_tuning.frozen_steps" not in run
+    last = settings("paper", "100000000", "fine_tuned")
+    assert last["optimizer.learning_rate"] == "1.0e-3" and last["schedule.warmup_steps"] == "40000"
+    assert last["fine_tuning.frozen_steps"] == last["fine_tuning.catch_up_steps"] == "20000"
+    assert last["data.validation_jets"] == "1000000"
+    assert settings("paper", "100", "scratch")["optimizer.learning_rate"] == "1.0e-3"
+    fixed = settings("paper", "100000000", "fixed")
+    assert fixed["optimizer.learning_rate"] == "1.0e-4" and fixed["schedule.warmup_steps"] == "10000"
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--key", "data.jets", "--values", "100 all"], "needs numbers of jets; --values contains 'all'"),
+    (["--key", "masking.fraction", "--values", "0.1"], "add --key data.jets"),
+    (["--protocol", "thesis"], "'thesis' is not known"),
+])
+def test_protocols_need_numbers_of_jets(arguments, message):
+    status, _, said = script("sweep-lines.sh", "--output", "r", "--protocol", "paper", *arguments)
+    assert status == 2 and message in said
+
+
 def test_lines_are_the_product():
     status, said, _ = script(
         "sweep-lines.sh", "--output", "runs/labels", "--backbone", "kmeans=a/checkpoints/best", "--backbone",

@@ -55,6 +55,11 @@ objective: mpm_v1
 model: {encoder: {width: 16, layers: 2, heads: 2, hidden: 16}, inputs: {name: kmeans, clusters: 32, fit_jets: 100}}
 tasks: {regression: {}}
 """,
+    "bins": """
+objective: mpm_v1
+model: {encoder: {width: 16, layers: 2, heads: 2, hidden: 16}, inputs: {name: bins, bins: 8, fit_jets: 100}}
+tasks: {regression: {}}
+""",
     "codes": """
 objective: mpm_v1
 model: {encoder: {width: 16, layers: 2, heads: 2, hidden: 16}, inputs: {name: vqvae}}

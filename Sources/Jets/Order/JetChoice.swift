@@ -20,6 +20,8 @@ package struct JetChoice: Sendable, Equatable {
     package var seed: UInt64
     /// The key that names each class, for messages; `data.classes` for those that are missing here.
     package var keys: [String: String] = [:]
+    /// The key of `jets`, for messages.
+    package var jetsKey = "data.jets"
     /// The end of the message about a class that the files lack.
     package var advice = ""
     /// True to use all jets of a class that has fewer than its share of `jets`.
@@ -67,7 +69,7 @@ package struct JetChoice: Sendable, Equatable {
             let keys = Set(self.keys.values).sorted().joined(separator: " and ")
             throw JetError(
                 (keys.isEmpty
-                    ? "data.classes and data.jets need the names of the classes, which the files lack"
+                    ? "data.classes and \(jetsKey) need the names of the classes, which the files lack"
                     : "\(keys): the files do not name their classes")
                     + ": list the names of their labels in data.class_names, or write them into the attribute "
                     + "'names' of /labels")

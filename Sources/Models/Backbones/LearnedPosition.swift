@@ -10,6 +10,9 @@ package enum PositionPlace: String, Sendable, CaseIterable {
     case backbone
     /// At the input of the head that recovers constituents, so that the backbone sees sets.
     case head
+    /// In place of the mask token: the k-th dropped constituent of a jet has the k-th learned token, so that only the
+    /// order among the dropped ones enters.
+    case masked
 }
 
 /// Learned positional embedding: one vector for each position in a jet, added to the token.

@@ -11,11 +11,15 @@ package struct ClassifierOptions: Sendable, Equatable {
         case classAttention = "class_attention"
         /// A weighted mean over the backbone's outputs and a linear map (version 1, and the linear probe).
         case weightedPooling = "weighted_pooling"
+        /// A linear map without bias, the mean over the backbone's outputs, and a linear map (code of version 1).
+        case meanPooling = "mean_pooling"
     }
 
     package var name = Name.classAttention
     /// Shape of the head `class_attention`; its inputs and outputs are set when the head is built.
     package var attention = ClassAttentionPooling.Shape(inputs: 0, outputs: 0)
+    /// Channels of the mean in the head `mean_pooling`.
+    package var meanWidth = 512
 
     package init() {}
 
@@ -23,7 +27,11 @@ package struct ClassifierOptions: Sendable, Equatable {
     package init(from section: Section) throws {
         name = try section.choice(
             "name", of: Name.self, default: name,
-            help: "classification head: attention of a class token, or a weighted mean and a linear map")
+            help: "classification head: attention of a class token, a weighted mean and a linear map, or a linear map, "
+                + "a mean and a linear map")
+        if name == .meanPooling {
+            meanWidth = try section.int("width", default: meanWidth, in: 1...4096, help: "channels")
+        }
         guard name == .classAttention else { return }
         attention.width = try section.int("width", default: attention.width, in: 1...4096, help: "channels")
         attention.layers = try section.int("layers", default: attention.layers, in: 1...8, help: "number of blocks")
@@ -48,6 +56,7 @@ struct Classifier {
     private enum Head {
         case classAttention(ClassAttentionPooling)
         case weightedPooling(WeightedPoolingHead)
+        case meanPooling(MeanPoolingHead)
     }
 
     /// First dropout place of the head, after those of any backbone (`TokenKeys`).
@@ -68,6 +77,9 @@ struct Classifier {
         case .weightedPooling:
             head = .weightedPooling(WeightedPoolingHead(width: inputs, classes: classes, in: scope))
             hasDropout = false
+        case .meanPooling:
+            head = .meanPooling(MeanPoolingHead(width: inputs, hidden: options.meanWidth, classes: classes, in: scope))
+            hasDropout = false
         }
     }
 
@@ -77,6 +89,7 @@ struct Classifier {
     ) -> Variable {
         switch head {
         case .weightedPooling(let head): return head(encoded.output, offsets: encoded.offsets, on: tape)
+        case .meanPooling(let head): return head(encoded.output, offsets: encoded.offsets, on: tape)
         case .classAttention(let head):
             let keys =
                 hasDropout && phase.isTraining

@@ -5,7 +5,7 @@ import Jets
 package struct InputOptions: Sendable, Equatable {
     /// The key `name`, with the table of tokenizers: a new one is a case and its row here, and a file.
     package enum Name: String, CaseIterable, Sendable {
-        case raw, kmeans, vqvae
+        case raw, kmeans, vqvae, bins
 
         /// Options of the tokenizer whose vectors replace the features; nil for the preprocessed features themselves.
         var tokenizer: (any TokenizerOptions.Type)? {
@@ -13,6 +13,7 @@ package struct InputOptions: Sendable, Equatable {
             case .raw: nil
             case .kmeans: KMeansTokenizer.Options.self
             case .vqvae: VQVAEOptions.self
+            case .bins: BinInputs.Options.self
             }
         }
     }
@@ -38,8 +39,9 @@ package struct InputOptions: Sendable, Equatable {
     init(from section: Section, defaults: InputOptions = .raw, tokenizer vqvae: VQVAEOptions?) throws {
         name = try section.choice(
             "name", of: Name.self, default: defaults.name,
-            help: "input for each constituent: its features, the centroid of its cluster, or the vector of its code "
-                + "in the VQ-VAE of `tokenizer`")
+            help:
+                "input for each constituent: its features, the centroid of its cluster, the vector of its code in the "
+                + "VQ-VAE of `tokenizer`, or the bin of each feature")
         tokenizer = try name.tokenizer.map { try $0.init(inputs: section, vqvae: vqvae) }
     }
 

@@ -10,15 +10,15 @@ package struct JetInputs {
 
     /// Number of values that represent a constituent.
     package let width: Int
-    private let tokenizer: (any Tokenizer)?
+    private let tokenizer: (any InputRepresentation)?
 
     package init(_ options: InputOptions, _ jets: JetShape) {
-        tokenizer = options.tokenizer?.makeTokenizer(jets, section: "model.inputs")
+        tokenizer = options.tokenizer?.makeInputs(jets, section: "model.inputs")
         width = tokenizer?.dimension ?? jets.features
     }
 
     /// The tokenizer, if its weights come from a checkpoint.
-    var pretrained: (any Tokenizer)? { tokenizer?.pretrainedParameters == nil ? nil : tokenizer }
+    var pretrained: (any Tokenizer)? { tokenizer?.pretrainedTokenizer }
 
     package func callAsFunction(_ jets: Constituents) -> Constituents {
         tokenizer?.replacingValues(of: jets) ?? jets

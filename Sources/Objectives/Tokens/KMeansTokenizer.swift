@@ -100,7 +100,7 @@ extension KMeansTokenizer.Options: TokenizerOptions {
         try self.init(from: section, clusters: 512)
     }
 
-    package func makeTokenizer(_ jets: JetShape, section: String) -> any Tokenizer {
+    package func makeInputs(_ jets: JetShape, section: String) -> any InputRepresentation {
         KMeansTokenizer(self, features: jets.features, section: section)
     }
 }

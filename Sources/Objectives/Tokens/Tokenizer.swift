@@ -5,12 +5,34 @@ import Models
 import NN
 import Tensors
 
+/// Representation of constituents at the input of a backbone, in place of their features.
+package protocol InputRepresentation: AnyObject {
+    /// Width of the vector that represents a constituent.
+    var dimension: Int { get }
+    /// The jets with these vectors in place of the features, `[tokens, dimension]`.
+    func replacingValues(of jets: Constituents) -> Constituents
+    /// The tokenizer behind the vectors if its weights come from a checkpoint, so that tasks can share them.
+    var pretrainedTokenizer: (any Tokenizer)? { get }
+
+    /// As in `Objective`.
+    func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
+    func useSyntheticTokens(_ points: (Int) -> Tensor)
+    var state: ObjectiveState { get }
+    func restore(_ state: ObjectiveState) throws
+}
+
+extension InputRepresentation {
+    package var pretrainedTokenizer: (any Tokenizer)? { nil }
+    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) {}
+    package var state: ObjectiveState { ObjectiveState() }
+    package func restore(_ state: ObjectiveState) throws {}
+}
+
 /// Map from the constituents of a jet to a vocabulary of tokens.
-package protocol Tokenizer: AnyObject {
+package protocol Tokenizer: InputRepresentation {
     /// Number of tokens in the vocabulary.
     var count: Int { get }
-    /// Width of the vector that represents a token.
-    var dimension: Int { get }
     /// True if the token of a constituent depends on the others of its jet.
     var isContextual: Bool { get }
     /// Weights that were trained beforehand and come from a checkpoint; nil for a tokenizer that is fitted to the data.
@@ -22,22 +44,13 @@ package protocol Tokenizer: AnyObject {
     func vectors(of tokens: [Int32]) -> Tensor
     /// Features of the dropped constituents that have the given tokens, beside the survivors: `[dropped, features]`.
     func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor
-
-    /// As in `Objective`.
-    func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
-    func useSyntheticTokens(_ points: (Int) -> Tensor)
-    var state: ObjectiveState { get }
-    func restore(_ state: ObjectiveState) throws
 }
 
 extension Tokenizer {
+    package var pretrainedTokenizer: (any Tokenizer)? { pretrainedParameters == nil ? nil : self }
     package var isContextual: Bool { false }
     package var pretrainedParameters: ParameterStore? { nil }
     package func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor { vectors(of: tokens) }
-    package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) {}
-    package var state: ObjectiveState { ObjectiveState() }
-    package func restore(_ state: ObjectiveState) throws {}
 
     /// Tokens of the dropped constituents.
     func tokens(ofDropped jets: MaskedConstituents) -> [Int32] {
@@ -46,13 +59,12 @@ extension Tokenizer {
         return jets.droppedTokens.map { all[Int($0)] }
     }
 
-    /// The jets with the vectors of their tokens in place of the features.
-    func replacingValues(of jets: Constituents) -> Constituents {
+    package func replacingValues(of jets: Constituents) -> Constituents {
         Constituents(values: vectors(of: tokens(of: jets)), identities: jets.identities, offsets: jets.offsets)
     }
 }
 
-/// Options of a tokenizer: a row of `InputOptions.Name.tokenizer`.
+/// Options of the inputs of a backbone: a row of `InputOptions.Name.tokenizer`.
 package protocol TokenizerOptions: Sendable, Equatable {
     /// Decodes the section `model.inputs`. Throws `ConfigurationError`.
     ///
@@ -61,7 +73,7 @@ package protocol TokenizerOptions: Sendable, Equatable {
     /// The VQ-VAE whose codes are the tokens; nil for other tokenizers.
     var vqvae: VQVAEOptions? { get }
     /// - Parameter section: the section of the configuration, for messages.
-    func makeTokenizer(_ jets: JetShape, section: String) -> any Tokenizer
+    func makeInputs(_ jets: JetShape, section: String) -> any InputRepresentation
 }
 
 extension TokenizerOptions {

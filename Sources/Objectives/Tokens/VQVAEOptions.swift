@@ -49,7 +49,7 @@ extension VQVAEOptions: TokenizerOptions {
 
     package var vqvae: VQVAEOptions? { self }
 
-    package func makeTokenizer(_ jets: JetShape, section: String) -> any Tokenizer {
+    package func makeInputs(_ jets: JetShape, section: String) -> any InputRepresentation {
         VQVAETokenizer(self, features: jets.features)
     }
 }

@@ -15,6 +15,8 @@ extension RunOptions {
         package var allowsEmptyJets: Bool
         /// Selection of the training jets. For the other files, only its classes apply.
         package var choice: JetChoice
+        /// Maximum number of validation jets, chosen like the training jets; nil for all.
+        package var validationJets: Int?
         package var shuffle: Bool
     }
 }
@@ -47,6 +49,9 @@ extension RunOptions.Data {
             "allow_empty_jets", default: false, .advanced,
             help: "accept jets without constituents, which are errors otherwise: usually, their data were lost")
         choice = try JetChoice(from: section, seed: seed)
+        validationJets = try section.optionalInt(
+            "validation_jets", in: .positive, absent: "all",
+            help: "maximum number of validation jets, balanced over the classes; the same jets for the same seed")
         shuffle = try section.bool("shuffle", default: true, help: "shuffle the training jets")
     }
 }

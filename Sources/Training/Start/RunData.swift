@@ -42,15 +42,18 @@ package struct RunData {
             let missing = try train.missing(classes.names)
             if let warning = AppliedJets.warning(aboutMissing: missing, in: "data.train") { warnings.append(warning) }
         }
-        func open(_ paths: [String], _ key: String, jets: Int? = nil) throws -> JetDataset? {
+        func open(_ paths: [String], _ key: String, jets: Int? = nil, chosen: Int? = nil) throws -> JetDataset? {
             guard !paths.isEmpty else { return nil }
-            let targets = AppliedJets.Targets(options, classes)
+            var targets = AppliedJets.Targets(options, classes)
+            targets.chosenJets = chosen
             let jets = try AppliedJets(paths, key: key, jets: jets, targets, options, on: communicator)
             remarks += jets.remarks
             warnings += jets.warnings
             return jets.dataset
         }
-        validation = try open(options.data.validation, "data.validation", jets: options.training.validationJets)
+        validation = try open(
+            options.data.validation, "data.validation", jets: options.training.validationJets,
+            chosen: options.data.validationJets)
         test = try open(options.run.evaluated == .never ? [] : options.data.test, "data.test")
         let opened = [train, validation, test].compactMap { $0 }
         if !options.data.classNames.isEmpty, !opened.contains(where: \.hasUnnamedClasses) {
@@ -67,6 +70,8 @@ package struct AppliedJets {
         /// Nil if no classes are predicted.
         var classes: JetClasses?
         var constituentLabels: [String] = []
+        /// Maximum number of jets, chosen evenly from the classes; nil for all.
+        var chosenJets: Int?
 
         /// No predictions: the truth is not read.
         package init() {}
@@ -94,6 +99,10 @@ package struct AppliedJets {
         on communicator: Communicator
     ) throws {
         var choice = options.choice.classesOnly
+        if let chosen = targets.chosenJets {
+            (choice.jets, choice.seed, choice.acceptsFewer) = (chosen, options.seed, true)
+            choice.jetsKey = "data.validation_jets"
+        }
         if let classes = targets.classes {
             try communicator.agree { try Self.check(choice, classes) }
             choice.classes = choice.classes ?? classes.names
@@ -114,7 +123,7 @@ package struct AppliedJets {
         }
         if targets.classes != nil {
             var missing = try dataset.missing(choice.classes!)
-            if let jets, !missing.isEmpty, dataset.layout.count >= jets {
+            if let jets, choice.jets == nil, !missing.isEmpty, dataset.layout.count >= jets {
                 // Files of one class each: the first jets are not those of all classes.
                 choice.jets = jets
                 choice.acceptsFewer = true

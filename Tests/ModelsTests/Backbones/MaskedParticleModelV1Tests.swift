@@ -12,7 +12,7 @@ import Testing
                 backbone: BackboneShape(
                     .normformer(NormformerShape(width: 32, layers: 2, heads: 4, hidden: 24)), usesIdentity: false,
                     hasPosition: position == .backbone),
-                hasHeadPosition: position == .head, headWidth: 5),
+                position: position, headWidth: 5),
             in: builder.root)
         let store = builder.build(seed: 1)
         store.randomize()
@@ -45,6 +45,18 @@ import Testing
         let y = recover(model(position).model, jets, isMasked)
         let difference = y.rows(0..<1).distance(to: y.rows(1..<2))
         #expect(position == .none ? difference < 1e-5 : difference > 1e-2)
+    }
+
+    /// Mask tokens in the order of the masked constituents: their places among the others do not matter.
+    @Test func onlyTheOrderOfTheMaskedMatters() {
+        let (model, _) = model(.masked)
+        let rows = [1, 2, 0, 4, 3, 5, 6, 7, 8]
+        let plain = recover(model, jets, isMasked)
+        let moved = recover(model, jets.picking(rows, counts: [6, 3]), rows.map { isMasked[$0] })
+        #expect(moved.distance(to: plain) < 1e-4)
+        let head = self.model(.head).model
+        let withPositions = recover(head, jets.picking(rows, counts: [6, 3]), rows.map { isMasked[$0] })
+        #expect(withPositions.distance(to: recover(head, jets, isMasked)) > 1e-2)
     }
 
     /// The backbone depends on the order only with positions at its input.

@@ -72,7 +72,7 @@ import Testing
 
     @Test(arguments: [
         "{name: class_attention, width: 16, heads: 2, dropout: 0, label_smoothing: 0}",
-        "{name: weighted_pooling, label_smoothing: 0}",
+        "{name: weighted_pooling, label_smoothing: 0}", "{name: mean_pooling, width: 48, label_smoothing: 0}",
     ])
     func classification(head: String) throws {
         let result = try learn("{objective: classification, head: \(head)}", names: ["QCD", "Tbqq", "Hbb", "Wqq"])

@@ -18,6 +18,10 @@ import Testing
             options.clusters = 64
             return InputOptions(.kmeans, options)
         case "vqvae": return InputOptions(.vqvae, vqvae.model)
+        case "bins":
+            var options = BinInputs.Options()
+            (options.bins, options.fitJets) = (16, 100)
+            return InputOptions(.bins, options)
         default: return .raw
         }
     }
@@ -44,7 +48,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["raw", "kmeans", "vqvae"], ["regression", "kmeans", "vqvae", "bins"])
+    @Test(arguments: ["raw", "kmeans", "vqvae", "bins"], ["regression", "kmeans", "vqvae", "bins"])
     func everyTargetFromEveryInput(inputs: String, target: String) throws {
         var options = MaskedParticleOptionsV1()
         options.backbone.shape.blocks = .normformer(blocks)
@@ -57,6 +61,19 @@ import Testing
         let found = try Overfitting(objective)
         #expect(found.names == [target])
         #expect(found.first[0] > guess, "\(found.first)")
+        #expect(found.last[0] < 0.4 * found.first[0], "\(found.first) to \(found.last)")
+    }
+
+    /// The form of Table 1.3 in the authors' code: ordered mask tokens, and tasks without a hidden layer.
+    @Test func orderedMaskTokens() throws {
+        var options = MaskedParticleOptionsV1()
+        options.backbone.shape.blocks = .transformer(smallOptions().encoder)
+        (options.position, options.headWidth) = (.masked, 0)
+        options.tasks = tasks("kmeans").tasks
+        let objective = MaskedParticleModelling(options, jets, seed: 3)
+        let names = Set(objective.parameters.parameters.map(\.name))
+        #expect(names.contains("null_tokens") && names.isDisjoint(with: ["mask_token", "head.hidden.weight"]))
+        let found = try Overfitting(objective)
         #expect(found.last[0] < 0.4 * found.first[0], "\(found.first) to \(found.last)")
     }
 

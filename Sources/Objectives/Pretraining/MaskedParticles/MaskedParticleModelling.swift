@@ -50,7 +50,7 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
                 MaskedParticleModelV1.Shape(
                     features: inputs.width, identities: JetFeatures.identityNames.count,
                     maxConstituents: jets.maxConstituents, backbone: options.backbone.shape,
-                    hasHeadPosition: options.position == .head, headWidth: options.headWidth),
+                    position: options.position, headWidth: options.headWidth),
                 in: $0)
         }
         self.init(network, options.tasks, options.masking, jets, seed: seed)

@@ -8,7 +8,7 @@ package struct MaskedParticleOptionsV1: Sendable {
         shape: BackboneShape(.normformer(NormformerShape()), usesIdentity: false))
     /// Place in the network where the order in pT enters.
     package var position = PositionPlace.head
-    /// Hidden width of the head; nil for the width of the backbone.
+    /// Hidden width of the head; nil for the width of the backbone, 0 for a head without hidden layer.
     package var headWidth: Int?
     package var masking = MaskingStrategy.random(fraction: 0.3)
     package var tasks = ReconstructionTasks()
@@ -22,12 +22,15 @@ package struct MaskedParticleOptionsV1: Sendable {
         let model = try root.section("model", .inherited)
         position = try model.choice(
             "position", of: PositionPlace.self, default: position,
-            help: "network that receives the order in pT: the head, the backbone, or none")
+            help: "network that receives the order in pT: the head, the backbone, or none; `masked`: the k-th masked "
+                + "constituent of a jet has a mask token of its own, as in version 2")
         backbone.shape.hasPosition = position == .backbone
         backbone = try BackboneOptions(from: model, defaults: backbone, tokenizer: tokenizer)
         headWidth = try model.optionalInt(
-            "head_width", in: 1...65536, absent: "auto",
-            help: "hidden width of the head that recovers constituents; `auto`: the width of the backbone")
+            "head_width", in: 0...65536, absent: "auto",
+            help:
+                "hidden width of the head that recovers constituents; `auto`: the width of the backbone, 0: no hidden "
+                + "layer")
         masking = try MaskingStrategy(from: root.section("masking"), fraction: 0.3)
         tasks = try ReconstructionTasks(from: root, version: .v1)
         self.tokenizer = try tasks.required(tokenizer, root)

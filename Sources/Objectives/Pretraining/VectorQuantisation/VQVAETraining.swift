@@ -9,7 +9,8 @@ import Tensors
 ///
 ///     loss = mean |x − x̂| + w · [(1 − β) d(z, sg e) + β d(sg z, e)]
 ///
-/// with latent vectors z, their codes e, the stop-gradient sg, and the commitment weight w (10 by default).
+/// with latent vectors z, their codes e, the stop-gradient sg, and the commitment weight w (10 by default). The mean is
+/// over all values, or the sum over the features, averaged over the constituents of a jet and then over the jets.
 ///
 /// The codebook is initialised with the k-means centroids of the untrained encoder's latent vectors. A code that no
 /// constituent of the global batch has used for a number of steps is reset to a random latent vector of the batch. All
@@ -17,7 +18,16 @@ import Tensors
 package final class VQVAETraining: Objective {
     /// Sections of a configuration with `objective: vqvae`.
     package struct Options: Sendable {
+        /// Reduction of the reconstruction loss.
+        package enum Reduction: String, CaseIterable, Sendable {
+            /// The mean over features and constituents.
+            case mean
+            /// The sum over features, the mean over the constituents of a jet, and the mean over jets.
+            case sum
+        }
+
         package var model = VQVAEOptions()
+        package var reduction = Reduction.mean
         package var commitmentWeight = 10.0
         /// The commitment loss is evaluated once in this number of steps.
         package var commitmentInterval = 4
@@ -34,6 +44,10 @@ package final class VQVAETraining: Objective {
         package init(from root: Section) throws {
             model = try VQVAEOptions(from: root.section("model", .inherited))
             let section = try root.section("vqvae")
+            reduction = try section.choice(
+                "reduction", default: reduction,
+                help: "reconstruction loss: the mean over features and constituents, or the sum over the features, "
+                    + "averaged over the constituents of each jet and then over the jets")
             commitmentWeight = try section.double(
                 "commitment_weight", default: commitmentWeight, in: .nonNegative,
                 help: "weight of the commitment loss")
@@ -90,14 +104,28 @@ package final class VQVAETraining: Objective {
         let keys =
             hasDropout && phase.isTraining
             ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
-        let counts = [Double(jets.values.count), isCommitted ? Double(batch.tokenCount) : 0]
+        let offsets = jets.offsets
+        let items =
+            switch options.reduction {
+            case .mean: jets.values.count
+            case .sum: (0..<offsets.jets).count { !offsets[$0].isEmpty }
+            }
+        let counts = [Double(items), isCommitted ? Double(batch.tokenCount) : 0]
         return MicroBatch(counts: counts) { [self] scales, tape in
             let output = model(jets, commitmentScale: scales[1], keys: keys, on: tape)
             usage.add(output.codes)
             if phase.isTraining {
                 candidates.add(output.latents, of: batch, keeping: expiring, seed: seed)
             }
-            let loss = tape.l1Loss(output.reconstruction, target: jets.values, scale: scales[0])
+            let loss =
+                switch options.reduction {
+                case .mean: tape.l1Loss(output.reconstruction, target: jets.values, scale: scales[0])
+                case .sum:
+                    tape.l1Loss(
+                        output.reconstruction, target: jets.values,
+                        weights: (0..<offsets.jets).map { 1 / Float(max(1, offsets[$0].count)) }, offsets: offsets,
+                        scale: scales[0])
+                }
             return [loss, isCommitted ? output.commitment : 0]
         }
     }

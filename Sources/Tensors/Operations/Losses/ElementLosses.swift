@@ -11,6 +11,33 @@ extension Tape {
         elementLoss(x, target) { ck_l1($0, $1, $2, scale, $3) }
     }
 
+    /// The absolute difference of two tensors, summed with a weight for each jet; `scale` is the weight of the sum in
+    /// the total loss.
+    ///
+    /// - Parameters:
+    ///   - weights: one for each jet.
+    ///   - offsets: the rows of each jet.
+    package func l1Loss(
+        _ x: Variable, target: Tensor, weights: [Float], offsets: Offsets, scale: Float
+    ) -> Double {
+        invariant(x.shape == target.shape, "a target of shape \(target.shape) for a prediction of \(x.shape)")
+        invariant(
+            offsets.tokens == x.value.rows && offsets.jets == weights.count, "weights and offsets of other jets")
+        let gradient = differentiates(x) ? Tensor(shape: x.shape) : nil
+        var loss = 0.0
+        for (jet, weight) in weights.enumerated() {
+            let (first, count) = (offsets[jet].lowerBound * x.value.columns, offsets[jet].count * x.value.columns)
+            loss +=
+                Double(weight)
+                * ck_l1(
+                    gradient.map { $0.pointer + first }, x.value.pointer + first, target.pointer + first,
+                    scale * weight, Int64(count))
+        }
+        if let gradient { x.add(gradient: gradient) }
+        lap("L1 or MSE")
+        return loss
+    }
+
     /// The summed squared difference of two tensors; `scale` is its weight in the total loss, for the gradient.
     package func mseLoss(_ x: Variable, target: Tensor, scale: Float) -> Double {
         elementLoss(x, target) { ck_mse($0, $1, $2, scale, $3) }
