@@ -8,7 +8,7 @@ import Testing
 
 /// The configurations in `configs`.
 @Suite struct ConfigurationFilesTests {
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
 
     /// Their paths, relative to the root of the repository.
@@ -16,8 +16,8 @@ import Testing
         .filter { $0.hasSuffix(".yaml") }.map { "configs/" + $0 }
 
     /// Decodes a file, with configurations of the repository in place of the checkpoints that it uses.
-    private func options(_ file: String) throws -> RunOptions {
-        let yaml = try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
+    static func options(_ file: String) throws -> RunOptions {
+        let yaml = try String(contentsOfFile: "\(root)/\(file)", encoding: .utf8)
         var pretrained = RunOptions.Pretrained()
         let version = yaml.contains("\nobjective: mpm_v1") ? "v1" : "v2"
         if yaml.contains("\ntokenizer:") { pretrained.tokenizer = try options("configs/vqvae-\(version).yaml") }
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test(arguments: files) func itDecodesAndTellsItsCommand(file: String) throws {
-        let options = try options(file)
+        let options = try Self.options(file)
         // The run folder is named after the path of the file.
         let stem = file.dropFirst("configs/".count).dropLast(".yaml".count)
         #expect(options.run.directory == "runs/" + stem.replacing("small/", with: "small-"))
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test(arguments: files) func itsObjectiveIsCreated(file: String) throws {
-        let options = try options(file)
+        let options = try Self.options(file)
         // The classes of JetClass; weak supervision names its own.
         let names = ["QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl"]
         let objective = options.makeObjective(classes: JetClasses(names))
@@ -56,9 +56,9 @@ import Testing
     @Test(arguments: ["configs/", "configs/small/"]) func rowsOfTheTableDifferInNothingElse(folder: String) throws {
         let rows = Self.files.filter { $0.hasPrefix(folder + "mpmv1-") }
         #expect(rows.count == 8)
-        let first = try options(rows[0]).configuration
+        let first = try Self.options(rows[0]).configuration
         for row in rows.dropFirst() {
-            let changes = first.changes(to: try options(row).configuration)
+            let changes = first.changes(to: try Self.options(row).configuration)
             let allowed = ["run.directory", "model.inputs", "model.position", "tasks", "tokenizer"]
             #expect(changes.allSatisfy { $0.isIn(allowed) }, "\(row): \(changes)")
         }
@@ -75,7 +75,7 @@ import Testing
         for file in Self.files where !file.hasPrefix("configs/small/") && file != "configs/quickstart.yaml" {
             let twin = file.replacing("configs/", with: "configs/small/")
             try #require(Self.files.contains(twin), "\(twin)")
-            let (large, small) = (try options(file), try options(twin))
+            let (large, small) = (try Self.options(file), try Self.options(twin))
             #expect(large.objective.name == small.objective.name)
             #expect(tasks(of: large) == tasks(of: small), "\(twin)")
         }

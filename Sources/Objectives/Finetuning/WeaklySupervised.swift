@@ -79,17 +79,19 @@ package final class WeaklySupervised: DownstreamTask {
         zip(batch.jets, batch.labels).map { jet, label in
             if label >= backgrounds { return 1 }
             guard phase.isTraining else { return 0 }
-            return Int32(words(jet).x >> 31)
+            return Int32(RandomKey(seed: seed, stream: .noisyLabels, jet: jet).block(0).x >> 31)
         }
     }
 
-    /// Label smoothing of each jet in training, such that half of it is moved to the other sample; nil for none.
+    /// Label smoothing of each jet in training, such that half of it is moved to the other sample, with new random
+    /// numbers in every epoch; nil for none.
     private func smoothing(_ batch: JetBatch, phase: Phase) -> [Float]? {
         guard labelSmoothing > 0, phase.isTraining else { return nil }
-        return batch.jets.map { 2 * labelSmoothing * Float(words($0).y >> 8) * 0x1p-24 }
+        return batch.jets.map { jet in
+            let word = RandomKey(seed: seed, stream: .noisyLabels, epoch: batch.epoch, jet: jet).block(1).x
+            return 2 * labelSmoothing * Float(word >> 8) * 0x1p-24
+        }
     }
-
-    private func words(_ jet: Int) -> SIMD4<UInt32> { RandomKey(seed: seed, stream: .noisyLabels, jet: jet).block(0) }
 
     package func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
 

@@ -156,14 +156,17 @@ import Testing
         #expect(result.measures["sic_half"] != nil && result.measures["auc"]! > 0.4)
     }
 
-    /// The part of a target that moves to the other sample is uniform, and the same in every epoch.
+    /// The part of a target that moves to the other sample is proportional to the key, and new in every epoch.
     @Test func smoothedSamples() throws {
         BLAS.useCallingThreadOnly()
-        func losses(_ smoothing: Double, phase: Phase) throws -> Double {
+        func losses(_ smoothing: Double, phase: Phase, epoch: Int = 0) throws -> Double {
             let options = try options(
                 "{objective: cwola, cwola: {background: [QCD], signal: [Tbqq], label_smoothing: \(smoothing)}, "
                     + "head: {width: 16, heads: 2, dropout: 0}}")
-            let batch = try batch(options, names: ["QCD", "Tbqq"]).batch
+            let jets = try batch(options, names: ["QCD", "Tbqq"]).batch
+            let batch = JetBatch(
+                jets: jets.jets, epoch: epoch, offsets: jets.offsets, values: jets.values, identities: jets.identities,
+                labels: jets.labels)
             let objective = DownstreamObjective(
                 options, JetShape(features: 7, maxConstituents: 20, classes: JetClasses(["QCD", "Tbqq"])), seed: 3)
             // A certain classifier of one sample: its loss is the distance of the logits times the part of each jet
@@ -179,6 +182,8 @@ import Testing
         )
         #expect(half != plain && abs(half - (plain + whole) / 2) < 1e-3)
         #expect(try losses(0.5, phase: training) == half)
+        #expect(try abs(losses(0.5, phase: training, epoch: 1) - half) > 1e-3)
+        #expect(try losses(0, phase: training, epoch: 1) == plain)
         #expect(try losses(0.5, phase: .validation) == losses(0, phase: .validation))
     }
 
