@@ -31,6 +31,22 @@ import Testing
         parallel: {threads: auto}
         """
 
+    /// A downstream task takes all keys of its inputs from the backbone.
+    @Test(arguments: [
+        "{name: kmeans, clusters: 96, fit_jets: 777, iterations: 3}", "{name: bins, bins: 12, spacing: uniform}",
+    ])
+    func inputsOfTheBackbone(inputs: String) throws {
+        let backbone = try runOptions(
+            "{data: {train: t.h5}, objective: mpm_v1, tasks: {kmeans: {}}, model: {inputs: \(inputs)}}")
+        let task = "{data: {train: t.h5}, objective: classification, backbone: x.h5, backbone_mode: fixed}"
+        let options = try runOptions(task, pretrained: .init(backbone: backbone))
+        #expect(options.objective.backbone?.inputs == backbone.objective.backbone?.inputs)
+        let text = failure {
+            _ = try runOptions(task, ["model.inputs.name=raw"], pretrained: .init(backbone: backbone))
+        }
+        #expect(text.contains("the model differs from that of the backbone"), "\(text)")
+    }
+
     @Test func theCompleteExampleDecodes() throws {
         let options = try runOptions(complete)
         #expect(options.seed == 0)

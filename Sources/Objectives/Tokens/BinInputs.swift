@@ -66,7 +66,8 @@ package final class BinInputs: InputRepresentation {
 }
 
 extension BinInputs.Options: TokenizerOptions {
-    package init(inputs section: Section, vqvae: VQVAEOptions?) throws {
+    package init(inputs section: Section, vqvae: VQVAEOptions?, defaults: (any TokenizerOptions)?) throws {
+        if let defaults = defaults as? Self { self = defaults }
         bins = try section.int("bins", default: bins, in: 2...4096, help: "number of bins of each feature")
         spacing = try section.choice(
             "spacing", default: spacing, help: "bins with equal numbers of values, or bins of equal width")

@@ -34,15 +34,17 @@ package struct InputOptions: Sendable, Equatable {
     /// Decodes the section. Throws `ConfigurationError`.
     ///
     /// - Parameters:
-    ///   - defaults: gives the name if the key is left out.
+    ///   - defaults: values of keys that are left out.
     ///   - tokenizer: the VQ-VAE of the configuration.
     init(from section: Section, defaults: InputOptions = .raw, tokenizer vqvae: VQVAEOptions?) throws {
-        name = try section.choice(
+        let name = try section.choice(
             "name", of: Name.self, default: defaults.name,
             help:
                 "input for each constituent: its features, the centroid of its cluster, the vector of its code in the "
                 + "VQ-VAE of `tokenizer`, or the bin of each feature")
-        tokenizer = try name.tokenizer.map { try $0.init(inputs: section, vqvae: vqvae) }
+        let inherited = name == defaults.name ? defaults.tokenizer : nil
+        self.init(
+            name, try name.tokenizer.map { try $0.init(inputs: section, vqvae: vqvae, defaults: inherited) })
     }
 
     /// The VQ-VAE whose codes are the inputs; nil for other inputs.

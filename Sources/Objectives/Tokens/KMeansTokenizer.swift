@@ -19,7 +19,8 @@ package final class KMeansTokenizer: Tokenizer {
 
         package init() {}
 
-        package init(from section: Section, clusters: Int = 16384) throws {
+        package init(from section: Section, clusters: Int = 16384, defaults: Options = Options()) throws {
+            self = defaults
             self.clusters = try section.int(
                 "clusters", default: clusters, in: 2...1_000_000, help: "number of centroids")
             fitJets = try section.int(
@@ -96,8 +97,9 @@ package final class KMeansTokenizer: Tokenizer {
 }
 
 extension KMeansTokenizer.Options: TokenizerOptions {
-    package init(inputs section: Section, vqvae: VQVAEOptions?) throws {
-        try self.init(from: section, clusters: 512)
+    package init(inputs section: Section, vqvae: VQVAEOptions?, defaults: (any TokenizerOptions)?) throws {
+        let defaults = defaults as? Self
+        try self.init(from: section, clusters: defaults?.clusters ?? 512, defaults: defaults ?? Self())
     }
 
     package func makeInputs(_ jets: JetShape, section: String) -> any InputRepresentation {

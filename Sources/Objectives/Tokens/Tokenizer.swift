@@ -68,8 +68,10 @@ extension Tokenizer {
 package protocol TokenizerOptions: Sendable, Equatable {
     /// Decodes the section `model.inputs`. Throws `ConfigurationError`.
     ///
-    /// - Parameter vqvae: the VQ-VAE that the section `tokenizer` names.
-    init(inputs section: Section, vqvae: VQVAEOptions?) throws
+    /// - Parameters:
+    ///   - vqvae: the VQ-VAE that the section `tokenizer` names.
+    ///   - defaults: values of keys that are left out, if of the same type, such as those of a pre-trained backbone.
+    init(inputs section: Section, vqvae: VQVAEOptions?, defaults: (any TokenizerOptions)?) throws
     /// The VQ-VAE whose codes are the tokens; nil for other tokenizers.
     var vqvae: VQVAEOptions? { get }
     /// - Parameter section: the section of the configuration, for messages.

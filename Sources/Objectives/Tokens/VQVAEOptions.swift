@@ -40,7 +40,7 @@ package struct VQVAEOptions: Sendable, Equatable {
 }
 
 extension VQVAEOptions: TokenizerOptions {
-    package init(inputs section: Section, vqvae: VQVAEOptions?) throws {
+    package init(inputs section: Section, vqvae: VQVAEOptions?, defaults: (any TokenizerOptions)?) throws {
         guard let vqvae else {
             throw section.error("name", "vqvae needs the checkpoint of a VQ-VAE; set tokenizer.checkpoint")
         }
