@@ -98,7 +98,8 @@ def test_backbones(call, generation, form):
         jetssl.save(f"in.{form}", {
             "state_dict": model.tensors, "epoch": 3, "optimizer_states": [],
             "hyper_parameters": {
-                "encoder_config": hydra(encoder) if form == "hydra" else encoder, "optimizer": jetssl.stub("functools.partial", x=1),
+                "encoder_config": hydra(encoder) if form == "hydra" else encoder,
+                "optimizer": jetssl.stub("functools.partial", x=1),
                 "tasks": jetssl.stub("omegaconf.dictconfig.DictConfig")}})
         options = []
     else:

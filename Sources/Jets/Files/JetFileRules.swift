@@ -120,9 +120,10 @@ struct ConstituentCheck {
     func labels(_ name: String, _ stored: [Int32]) throws -> [Int32] {
         // Integers beyond 32 bits are read as the largest one.
         guard name == "vtx_id", let token = stored.firstIndex(where: { $0 < -1 || $0 == .max }) else { return stored }
+        let value = stored[token] == .max ? "beyond 32 bits" : "\(stored[token])"
         throw JetError(
-            "\(path): /\(name), \(describe(token)) is \(stored[token] == .max ? "beyond 32 bits" : "\(stored[token])"); "
-                + "vertices are numbered from 0 in 32 bits, with -1 for unknown: write the file again with those")
+            "\(path): /\(name), \(describe(token)) is \(value); vertices are numbered from 0 in 32 bits, with -1 for "
+                + "unknown: write the file again with those")
     }
 
     /// Throws `JetError` if a value is infinite or not a number, or pT is not positive.
