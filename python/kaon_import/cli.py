@@ -17,10 +17,14 @@ def main(arguments=None):
 def _main(arguments):
     parser = argparse.ArgumentParser(
         prog="kaon-import",
-        description="Converts a model of the authors' public PyTorch code (jetssl) to a file that kaon reads like its "
-        "own exports: for kaon finetune, kaon encode, kaon inspect and kaon_torch. No code of the model is run.",
-        epilog="example: kaon-import last.ckpt --preprocessor cst_quant.joblib --trust-pickle --output "
-        "backbone.safetensors",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Converts a model of the authors' public PyTorch code (jetssl) to a file that kaon reads\n"
+        "like its own exports: for kaon finetune, kaon encode, kaon inspect and kaon_torch.\n"
+        "No code of the model is run.",
+        # In lines that can be pasted.
+        epilog="example:\n"
+        "  kaon-import last.ckpt --preprocessor cst_quant.joblib --trust-pickle \\\n"
+        "      --output backbone.safetensors",
     )
     add_version(parser)
     parser.add_argument("source", metavar="SOURCE",

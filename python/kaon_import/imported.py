@@ -99,7 +99,7 @@ def import_model(path, choices=Choices()):
         metadata["configuration"]["preprocessing"] = {"quantiles": len(quantiles)}
     else:
         remarks.append(
-            "there is no preprocessing: kaon encode and kaon finetune fit quantiles to their own jets; give the "
+            "warning: there is no preprocessing: kaon encode and kaon finetune fit quantiles to their own jets; give the "
             "transformer that the model was trained with as --preprocessor for exact results")
     if any(name.startswith("tasks.probe.") for name in dropped):
         remarks.append("left out: the linear probe (tasks.probe), which does not influence the model")
@@ -134,7 +134,7 @@ def _heads(source, model, choices):
         heads = given or source.heads.get(part)
         if heads is None:
             heads = _HEADS[part]
-            remarks.append(f"assumed: {heads} heads of the {part}, which tensors do not show; {option} changes it")
+            remarks.append(f"warning: assumed {heads} heads of the {part}, which tensors do not show; {option} changes it")
         elif given and source.heads.get(part, given) != given:
             raise DataError(f"{option} {given}: {source.path} says {source.heads[part]}")
         if shape.width % heads:
