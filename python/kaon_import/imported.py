@@ -134,7 +134,8 @@ def _heads(source, model, choices):
         heads = given or source.heads.get(part)
         if heads is None:
             heads = _HEADS[part]
-            remarks.append(f"warning: assumed {heads} heads of the {part}, which tensors do not show; {option} changes it")
+            remarks.append(
+                f"warning: assumed {heads} heads of the {part}, which tensors do not show; {option} changes it")
         elif given and source.heads.get(part, given) != given:
             raise DataError(f"{option} {given}: {source.path} says {source.heads[part]}")
         if shape.width % heads:
