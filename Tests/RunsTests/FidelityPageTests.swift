@@ -16,7 +16,8 @@ import Testing
     /// The rows of the tables, whose cells are separated by bars that are not escaped.
     private static let rows: [Row] = {
         let page = (try? String(contentsOfFile: root + "/docs/fidelity.md", encoding: .utf8)) ?? ""
-        return page.split(separator: "\n").filter { $0.hasPrefix("| ") && !$0.hasSuffix("| verdict | checked by |") }.map { line in
+        let isRow = { (line: Substring) in line.hasPrefix("| ") && !line.hasSuffix("| verdict | checked by |") }
+        return page.split(separator: "\n").filter(isRow).map { line in
             let cells = line.replacing("\\|", with: "\u{0}").split(separator: "|").map {
                 $0.trimmingCharacters(in: .whitespaces)
             }

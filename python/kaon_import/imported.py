@@ -99,8 +99,8 @@ def import_model(path, choices=Choices()):
         metadata["configuration"]["preprocessing"] = {"quantiles": len(quantiles)}
     else:
         remarks.append(
-            "warning: there is no preprocessing: kaon encode and kaon finetune fit quantiles to their own jets; give the "
-            "transformer that the model was trained with as --preprocessor for exact results")
+            "warning: there is no preprocessing: kaon encode and kaon finetune fit quantiles to their own jets; give "
+            "the transformer that the model was trained with as --preprocessor for exact results")
     if any(name.startswith("tasks.probe.") for name in dropped):
         remarks.append("left out: the linear probe (tasks.probe), which does not influence the model")
     metadata["configuration"] = yaml.safe_dump(metadata["configuration"], sort_keys=False)
