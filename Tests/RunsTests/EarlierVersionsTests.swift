@@ -39,7 +39,7 @@ import Testing
             ("{objective: cwola, head: {norm: true}}", "head.norm", "true"),
             ("{objective: classification, head: {name: weighted_pooling}}", "head.norm", nil),
             ("{objective: vertexing, head: {width: 8}}", "head.norm", nil),
-            ("{objective: track_origin, head: {width: 8}}", "head.label_smoothing", "0"),
+            ("{objective: track_origin, head: {width: 8}}", "head.label_smoothing", "0.0"),
         ]
         for (configuration, key, value) in former {
             #expect(try values(configuration, key) == value, "\(configuration)")

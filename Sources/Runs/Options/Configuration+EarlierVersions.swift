@@ -21,7 +21,7 @@ extension Configuration {
             [.some(.classification), .cwola].contains($0.objective)
                 && [nil, "class_attention"].contains($0.value(of: "head.name"))
         },
-        AddedKey(path: "head.label_smoothing", former: "0") { $0.objective == .trackOrigin },
+        AddedKey(path: "head.label_smoothing", former: "0.0") { $0.objective == .trackOrigin },
     ]
 
     /// nil for a word that is no objective, which decoding reports.
