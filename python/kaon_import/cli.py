@@ -7,7 +7,8 @@ import sys
 from kaon_data import DataError
 from kaon_data.console import add_version, run_command
 
-from .imported import FEATURES, Choices, import_model
+from .imported import Choices, import_model
+from .layout import FEATURES
 
 
 def main(arguments=None):

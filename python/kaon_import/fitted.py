@@ -6,11 +6,14 @@ import warnings
 import numpy as np
 from kaon_data import DataError
 
+from .layout import FEATURES
 from .sources import read_source
 
 
 def read_quantiles(path, features, trusts_pickle=False):
     """Quantiles `[quantiles, features]` of a fitted QuantileTransformer, or of an array in a file of NumPy.
+
+    Its columns are the features of the model in their order, given by name, or else all seven in the order of jetssl.
 
     Throws `DataError`, also for a pickle unless `trusts_pickle`.
     """
@@ -27,10 +30,12 @@ def read_quantiles(path, features, trusts_pickle=False):
     if quantiles.ndim != 2 or len(quantiles) < 2:
         raise DataError(f"{path} holds quantiles of the shape {list(quantiles.shape)}, expected [quantiles, features]")
     found = quantiles.shape[1]
-    # jetssl fits one transformer to all seven features, and uses its first columns for models with fewer.
-    if found != features and not (found == 7 and features == 3):
-        raise DataError(f"{path} is fitted to {found} features, the model has {features}")
-    quantiles = np.ascontiguousarray(quantiles[:, :features], np.float64)
+    if found not in (len(features), len(FEATURES)):
+        raise DataError(f"{path} is fitted to {found} features, the model has {len(features)}")
+    if found > len(features):
+        # jetssl fits one transformer to all features, also for models with fewer.
+        quantiles = quantiles[:, [FEATURES.index(name) for name in features]]
+    quantiles = np.ascontiguousarray(quantiles, np.float64)
     if not np.isfinite(quantiles).all() or (np.diff(quantiles, axis=0) < 0).any():
         raise DataError(f"{path} holds quantiles that are not finite or not in increasing order")
     return quantiles

@@ -13,11 +13,10 @@ from kaon_data import DataError
 from kaon_data.console import program_version
 
 from .fitted import checked_centroids, read_centroids, read_quantiles
-from .layout import FLOW_MATCHING, Missing, entries
+from .layout import FEATURES, FLOW_MATCHING, Missing, entries
 from .shapes import Inference, generation_of
 from .sources import read_source
 
-FEATURES = ("pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr")
 _HEADS = {"encoder": 8, "decoder": 4}       # of the configurations of jetssl
 # Tensors without a place in kaon that change neither outputs nor samples.
 _IGNORED = re.compile(r"tasks\.(probe\.|kmeans\.kmeans\.|kmeans\.class_weights$|id\.class_weights$)")
@@ -93,7 +92,7 @@ def import_model(path, choices=Choices()):
         tensors["objective/tasks/flow_matching/updates"] = np.array([1_000_000], np.int64)
     metadata = _metadata(path, model, heads, features, _identity_weights(source, choices))
     if choices.preprocessor:
-        quantiles = read_quantiles(choices.preprocessor, model.features, choices.trusts_pickle)
+        quantiles = read_quantiles(choices.preprocessor, features, choices.trusts_pickle)
         tensors["preprocessing/quantiles"] = quantiles
         metadata["preprocessing"] = "quantile"
         metadata["configuration"]["preprocessing"] = {"quantiles": len(quantiles)}

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+FEATURES = ("pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr")
 IDENTITIES = 8
-# Terms of the metadata and of the option --names.
 FLOW_MATCHING = "tasks.flow_matching"
 
 

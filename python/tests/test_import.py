@@ -190,6 +190,13 @@ def test_preprocessors(call):
     jetssl.save("three.pt", jetssl.Model("jetssl", features=3).tensors)
     assert call("three.pt", "--preprocessor", "fitted.npy", output="3.safetensors")[0] == 0
     assert np.array_equal(read("3.safetensors")[0]["preprocessing/quantiles"], fitted.quantiles_[:, :3])
+    # Columns by name; those of a transformer for the model alone are in its order.
+    names = ["--features", "dz,pt,deta"]
+    assert call("three.pt", *names, "--preprocessor", "fitted.npy", output="4.safetensors")[0] == 0
+    assert np.array_equal(read("4.safetensors")[0]["preprocessing/quantiles"], fitted.quantiles_[:, [5, 0, 1]])
+    np.save("own.npy", fitted.quantiles_[:, :3])
+    assert call("three.pt", *names, "--preprocessor", "own.npy", output="5.safetensors")[0] == 0
+    assert np.array_equal(read("5.safetensors")[0]["preprocessing/quantiles"], fitted.quantiles_[:, :3])
 
 
 @pytest.mark.parametrize(("content", "expected"), [
