@@ -9,8 +9,13 @@ extension ValueCodec<String> {
 
 /// Replaces `~` at the start of a path by the home folder, and environment variables by their values.
 ///
-/// Throws `Mismatch` if a variable is not set.
+/// Throws `Mismatch` if a variable is not set, or the path contains control characters.
 private func expanded(_ path: String) throws -> String {
+    guard !path.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+        throw Mismatch.invalidValue(
+            "the path \(path.debugDescription) contains a line break or another control character (a block after '|' "
+                + "ends with one)")
+    }
     guard path.contains("$") || path.hasPrefix("~") else { return path }
     let environment = ProcessInfo.processInfo.environment
     func value(_ name: Substring) throws -> String {

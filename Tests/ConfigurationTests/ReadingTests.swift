@@ -71,6 +71,14 @@ import Testing
                 == "x.yaml:2: b: the environment variable 'oc.env:DATA' in '${oc.env:DATA}/x.h5' is not set")
     }
 
+    /// A message about such a path would have several lines.
+    @Test(arguments: ["|\n    x.h5\ny: 1", "\"x\\e[1m.h5\"", "\"x\\t.h5\""])
+    func pathsHaveNoControlCharacters(text: String) throws {
+        let message = complaint { _ = try section("a: \(text)").optionalPath("a") }
+        #expect(message.hasPrefix("x.yaml:1: a: the path \"x"), "\(message)")
+        #expect(message.contains("contains a line break or another control character") && !message.contains("\n"))
+    }
+
     /// Forty lines that mean 2^40 values.
     @Test func aliasesOfAliasesHaveAnEnd() {
         let lines = ["x0: &x0 [a, a]"] + (1..<40).map { "x\($0): &x\($0) [*x\($0 - 1), *x\($0 - 1)]" }

@@ -69,6 +69,7 @@ def cases(folder, train):
             ("negative_seed", "seed: 0", "seed: -1", "seed"), ("zero_heads", "heads: 2", "heads: 0", "heads"),
             ("odd_heads", "heads: 2", "heads: 3", "heads"), ("no_train", f"train: [{train}]", "train: []", "train"),
             ("other_train", f"train: [{train}]", "train: [none.h5]", "none.h5"),
+            ("block", f"train: [{train}]", f"train: |\n    {train}", "line break"),
             ("pattern", f"train: [{train}]", "train: ['*.none']", "none"),
             ("python", "seed: 0", "seed: !!python/object/apply:os.system ['touch harmed']", "tag"),
             ("two_documents", "parallel:", "---\nparallel:", "document"),
