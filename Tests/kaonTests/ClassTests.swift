@@ -43,6 +43,22 @@ import Testing
         }
     }
 
+    /// Jets that count twice are seldom meant.
+    @Test func repeatedFilesAreNamed() throws {
+        try withScratchFolder { folder in
+            let (train, other) = (folder + "/train.h5", folder + "/other.h5")
+            for path in [train, other] { try write(path, names: Self.names) }
+            func said(_ files: [String]) throws -> String {
+                try kaon(
+                    TinyRun(in: folder).arguments("mpm_v2", ["data.train=[\(files.joined(separator: ", "))]"])
+                ).output
+            }
+            let warning = "warning: data.train names \(train) more than once: its jets are read as often\n"
+            #expect(try said([train, other, train]).contains(warning))
+            #expect(try !said([train, other]).contains("more than once"))
+        }
+    }
+
     /// A class that the files to be evaluated lack is an error at the start, also of a dry run.
     @Test(arguments: ["validation", "test"]) func missingClassesAreRefused(key: String) throws {
         try withScratchFolder { folder in

@@ -50,6 +50,8 @@ def cases(folder, train):
     yield accepted("yaml 1e-3", swapped("rate", rate, "learning_rate: 1e-3"))
     yield accepted("yaml steps 1e1", swapped("steps", "steps: 4", "steps: 1e1"))
     yield accepted("yaml home", swapped("home", f"train: [{train}]", f"train: ['$PWD/{train}']"))
+    twice = swapped("twice", f"train: [{train}]", f"train: [{train}, {train}]")
+    yield accepted("yaml file twice", twice, "more than once")
     for name, value in {
             "word": "fast", "comma": "0,003", "expression": "3*10**-3", "infinite": ".inf", "nan": ".nan",
             "minus": "3e−3",

@@ -55,11 +55,22 @@ package struct RunData {
             options.data.validation, "data.validation", jets: options.training.validationJets,
             chosen: options.data.validationJets)
         test = try open(options.run.evaluated == .never ? [] : options.data.test, "data.test")
+        for (key, dataset) in [("train", train), ("validation", validation), ("test", test)] {
+            if let path = dataset.flatMap({ Self.repeated($0.paths) }) {
+                warnings.append("data.\(key) names \(path) more than once: its jets are read as often")
+            }
+        }
         let opened = [train, validation, test].compactMap { $0 }
         if !options.data.classNames.isEmpty, !opened.contains(where: \.hasUnnamedClasses) {
             warnings.append("data.class_names has no effect: all files name their classes")
         }
         (self.train, self.classes, self.remarks, self.warnings) = (train, classes, remarks, warnings)
+    }
+
+    /// The first path that occurs again.
+    private static func repeated(_ paths: [String]) -> String? {
+        var found: Set<String> = []
+        return paths.first { !found.insert($0).inserted }
     }
 }
 
