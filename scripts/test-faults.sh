@@ -135,8 +135,11 @@ same() {
         cmp -s <(without_clock "$1/run") <(without_clock "$2/run")
 }
 
+# Names in /dev/shm before the first job.
+shared_memory=$(ls -A /dev/shm 2>/dev/null)
+
 # dies NAME FOLDER SIGNAL PROCESS: sends the signal at a random step of the job, and checks that the job was running
-# until then, fails, and leaves no process. Counts only failures.
+# until then, fails, and leaves no process and no file in /dev/shm. Counts only failures.
 dies() {
     local step=$((1 + RANDOM % (steps * 3 / 4))) wrong=""
     # Hides the shell's own message about the signal.
@@ -146,6 +149,7 @@ dies() {
         await_end || wrong=${wrong:-"a process is left"}
     } 2>/dev/null
     ((status != 0)) || wrong=${wrong:-"the job succeeded"}
+    [[ $(ls -A /dev/shm 2>/dev/null) == "$shared_memory" ]] || wrong=${wrong:-"files are left in /dev/shm"}
     [[ -z $wrong ]] || verdict "$1 at step $step" 1 "$wrong"
     [[ -z $wrong ]]
 }

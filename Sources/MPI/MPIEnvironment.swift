@@ -19,7 +19,8 @@ package enum MPIEnvironment {
         package static func < (a: ThreadLevel, b: ThreadLevel) -> Bool { a.rawValue < b.rawValue }
     }
 
-    private static let lifecycle = Mutex(())
+    /// The files of Open MPI whose names were removed at the start.
+    private static let lifecycle = Mutex<SegmentFiles?>(nil)
 
     /// Starts MPI with a request for `ThreadLevel.multiple`, and returns the level that it provides. Does nothing if
     /// MPI is running.
@@ -27,7 +28,7 @@ package enum MPIEnvironment {
     /// Without `mpirun`, the job has one rank. MPI cannot be restarted: throws `MPIError` after `finalize()`.
     @discardableResult
     package static func initialize() throws -> ThreadLevel {
-        try lifecycle.withLock { _ in
+        try lifecycle.withLock { segments in
             guard !isFinalized else {
                 throw MPIError(call: "MPI_Init_thread", message: "MPI was finalized and cannot start again")
             }
@@ -46,6 +47,9 @@ package enum MPIEnvironment {
                         MPI_Comm_set_errhandler(communicator, kaon_MPI_ERRORS_RETURN()),
                         "MPI_Comm_set_errhandler")
                 }
+                try MPIError.check(MPI_Barrier(kaon_MPI_COMM_WORLD()), "MPI_Barrier")
+                segments = SegmentFiles()
+                segments?.remove()
             }
             return threadLevel
         }
@@ -53,8 +57,12 @@ package enum MPIEnvironment {
 
     /// Ends MPI; collective over all ranks. Does nothing if MPI is not running.
     package static func finalize() {
-        lifecycle.withLock { _ in
-            if isInitialized { _ = MPI_Finalize() }
+        lifecycle.withLock { segments in
+            guard isInitialized else { return }
+            segments?.restore()
+            // No rank restores a file that its owner has already removed.
+            _ = MPI_Barrier(kaon_MPI_COMM_WORLD())
+            _ = MPI_Finalize()
         }
     }
 
