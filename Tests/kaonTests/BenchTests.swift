@@ -24,7 +24,7 @@ import Testing
                     == Set(
                         [
                             "gemm_gflops", "model_gflops", "efficiency", "jets_per_second", "peak_memory_mib",
-                            "threads", "ranks",
+                            "threads", "ranks", "update_ms", "jets_per_step",
                         ] + (ranks == nil ? [] : communication)))
             #expect(figures.values.allSatisfy { $0.isFinite && $0 > 0 })
             #expect(figures["ranks"] == Double(ranks ?? 1) && figures["threads"] == 1)
@@ -33,6 +33,22 @@ import Testing
             #expect(model < gemm)
             // The terminal shows the same figures.
             for key in figures.keys { #expect(outcome.output.contains("\n\(key) ")) }
+        }
+    }
+
+    @Test(arguments: [nil, 2])
+    func measuresSmallSharesOfARank(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/scaling.json"
+            let outcome = try kaon(["bench", "--scaling"] + tiny + ["--seconds", "0.1", "--json", path], ranks: ranks)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+            let reports = try #require(json as? [[String: Any]])
+            let steps = [1, 2, 4, 8, 16, 32, 64].map { $0 * (ranks ?? 1) }
+            #expect(reports.map { $0["jets_per_step"] as? Int } == steps)
+            #expect(reports.allSatisfy { ($0["update_ms"] as? Double ?? 0) > 0 })
+            #expect(outcome.output.contains("\njets_per_step  jets_per_rank  jets_per_second  "))
+            for step in steps { #expect(outcome.output.contains("\n\(step) ")) }
         }
     }
 

@@ -70,6 +70,8 @@ import Testing
             "--tolerance is for --solver adaptive"
         ),
         (["bench", "--data", "x.yaml", "--json", "y"], "--json is for training steps"),
+        (["bench", "--data", "x.yaml", "--scaling"], "--scaling is for training steps"),
+        (["bench", "--scaling", "--profile"], "--profile is for steps of one size"),
         (["bench", "--data", "x.yaml", "--profile"], "--profile is for training steps"),
     ])
     func optionsWithoutEffectAreRefused(arguments: [String], words: String) throws {

@@ -19,6 +19,10 @@ struct Bench: ParsableCommand {
               kaon bench parallel.threads=1
               mpirun -n 2 kaon bench configs/small/mpmv2-kmeans.yaml --json bench.json
 
+            With --scaling it times steps of 1, 2, 4, … 64 jets a rank, each for the given duration:
+
+              mpirun -n 2 kaon bench --scaling --seconds 5 parallel.precision=bf16
+
             With --data it measures how fast the training data of a configuration are read, without training:
 
               mpirun -n 2 kaon bench --data configs/small/mpmv2-kmeans.yaml \\
@@ -44,12 +48,19 @@ struct Bench: ParsableCommand {
     @Flag(help: "Print the time of rank 0 by kind of operation.")
     var profile = false
 
+    @Flag(help: "Measure steps of 1, 2, 4, … 64 jets a rank.")
+    var scaling = false
+
     func validate() throws {
         guard seconds > 0, seconds.isFinite else {
             throw ValidationError("--seconds must be greater than 0, found \(seconds)")
         }
-        if data != nil, json != nil || profile {
-            throw ValidationError("--\(profile ? "profile" : "json") is for training steps; leave it out with --data")
+        if data != nil, json != nil || profile || scaling {
+            let option = profile ? "profile" : scaling ? "scaling" : "json"
+            throw ValidationError("--\(option) is for training steps; leave it out with --data")
+        }
+        if scaling, profile {
+            throw ValidationError("--profile is for steps of one size; leave it out with --scaling")
         }
     }
 
@@ -67,11 +78,28 @@ struct Bench: ParsableCommand {
                 isFile
                 ? try RunOptions.configuration(arguments[0], overrides: overrides, on: communicator)
                 : try RunOptions.benchmarkConfiguration(overrides: overrides, on: communicator)
+            if scaling {
+                let reports = try benchmarkScaling(options, seconds: seconds, in: context)
+                console.say(BenchmarkReport.scalingTable(reports))
+                if let json { _ = try communicator.onRoot { try reports.writeJSON(to: json) } }
+                return .finished
+            }
             let report = try benchmark(options, seconds: seconds, showsProfile: profile, in: context)
             console.say(report.table)
-            if let json { _ = try communicator.onRoot { try report.write(to: json) } }
+            if let json { _ = try communicator.onRoot { try report.writeJSON(to: json) } }
             return .finished
         }
+    }
+}
+
+/// `kaon bench --scaling`: times training steps of 1, 2, 4, … 64 jets a rank. Collective. Throws `AgreedError`.
+func benchmarkScaling(
+    _ options: RunOptions, seconds: Double, in context: RunContext
+) throws -> [BenchmarkReport] {
+    try (0...6).map { power in
+        var options = options
+        options.training.batchSize = context.communicator.size << power
+        return try benchmark(options, seconds: seconds, in: context)
     }
 }
 
@@ -120,7 +148,7 @@ func benchmark(
     profile?.reset()
 
     var gemm = BLAS.measuredGigaflops()
-    let (operations, exposed) = (step.operations, step.exposedCommunication)
+    let (operations, exposed, updating) = (step.operations, step.exposedCommunication, step.updateTime)
     try communicator.barrier()
     let begin = ContinuousClock.now
     var (steps, elapsed) = (0, 0.0)
@@ -139,6 +167,9 @@ func benchmark(
         jetsPerSecond: Double(steps * options.training.batchSize) / elapsed,
         exposedCommunicationMilliseconds: communicator.size > 1 ? 1000 * waited : nil,
         communicationMilliseconds: communicator.size > 1 ? 1000 * alone : nil,
+        updateMilliseconds: 1000
+            * (try communicator.allReduce((step.updateTime - updating) / Double(steps), .maximum)),
+        jetsPerStep: options.training.batchSize,
         peakMemoryMiB: try communicator.allReduce(ProcessStatus.peakMemory, .maximum), threads: threads,
         ranks: communicator.size, precision: precision.rawValue)
 }

@@ -17,6 +17,10 @@ struct BenchmarkReport: Codable, Sendable {
     var exposedCommunicationMilliseconds: Double?
     /// Time per step of the gradient sums without overlap [ms]; nil on one rank.
     var communicationMilliseconds: Double?
+    /// Time per step of norm, clipping and update on the slowest rank [ms].
+    var updateMilliseconds: Double
+    /// Jets of a step, of all ranks.
+    var jetsPerStep: Int
     /// Peak memory of a rank, the largest over the ranks [MiB].
     var peakMemoryMiB: Double
     var threads: Int
@@ -31,6 +35,8 @@ struct BenchmarkReport: Codable, Sendable {
         case jetsPerSecond = "jets_per_second"
         case exposedCommunicationMilliseconds = "exposed_communication_ms"
         case communicationMilliseconds = "communication_ms"
+        case updateMilliseconds = "update_ms"
+        case jetsPerStep = "jets_per_step"
         case peakMemoryMiB = "peak_memory_mib"
         case threads, ranks, precision
     }
@@ -50,6 +56,8 @@ extension BenchmarkReport {
             rows.append(("communication_ms", String(format: "%.1f", alone)))
         }
         rows += [
+            ("update_ms", String(format: "%.1f", updateMilliseconds)),
+            ("jets_per_step", "\(jetsPerStep)"),
             ("peak_memory_mib", String(format: "%.0f", peakMemoryMiB)),
             ("threads", "\(threads)"),
             ("ranks", "\(ranks)"),
@@ -58,8 +66,31 @@ extension BenchmarkReport {
         return rows.map { $0.padding(toLength: 26, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")
     }
 
-    /// Writes the figures as JSON.
-    func write(to path: String) throws {
+    /// Columns of the table of several reports with different numbers of jets a step.
+    private static let scalingColumns = [
+        "jets_per_step", "jets_per_rank", "jets_per_second", "exposed_communication_ms", "communication_ms",
+        "update_ms",
+        "peak_memory_mib",
+    ]
+
+    /// A table of reports with different numbers of jets a step.
+    static func scalingTable(_ reports: [BenchmarkReport]) -> String {
+        func number(_ value: Double?) -> String { value.map { String(format: "%.1f", $0) } ?? "" }
+        return aligned(
+            [scalingColumns]
+                + reports.map {
+                    [
+                        "\($0.jetsPerStep)", "\($0.jetsPerStep / $0.ranks)", number($0.jetsPerSecond),
+                        number($0.exposedCommunicationMilliseconds), number($0.communicationMilliseconds),
+                        number($0.updateMilliseconds), number($0.peakMemoryMiB),
+                    ]
+                })
+    }
+}
+
+extension Encodable {
+    /// Writes the figures of a benchmark as JSON.
+    func writeJSON(to path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         try writeAtomically(String(decoding: encoder.encode(self), as: UTF8.self) + "\n", to: path)

@@ -62,6 +62,7 @@ package final class DataParallelStep {
     private let gradientSum: any GradientSum
     private let anomalies: AnomalyDetector?
     private var exposed = Duration.zero
+    private var updating = Duration.zero
     /// Floating-point operations of the matrix products of this rank so far.
     package private(set) var operations = 0.0
 
@@ -75,6 +76,9 @@ package final class DataParallelStep {
 
     /// Time so far that this rank has waited for gradient sums after its backward passes, and for new weights [s].
     package var exposedCommunication: Double { exposed / .seconds(1) }
+
+    /// Time so far of norms, clipping and updates of the optimizer [s].
+    package var updateTime: Double { updating / .seconds(1) }
 
     /// Collective. Throws `MPIError`.
     ///
@@ -123,6 +127,7 @@ package final class DataParallelStep {
         let losses = try propagate(shards.get(), counts: counts, frozenGroups: frozen)
         try throwAnomaly(number: number)
 
+        let begin = ContinuousClock.now
         let norm = try gradientSum.sumOfSquares().squareRoot()
         progress.enter(.computing)
         let isFinite = norm.isFinite && losses.allSatisfy { $0?.isFinite ?? true }
@@ -132,6 +137,7 @@ package final class DataParallelStep {
                 learningRate: learningRate, factors: factors,
                 gradientScale: clippingFactor(norm: norm, limit: settings.gradientClip))
             profile?.lap("optimizer")
+            updating += begin.duration(to: .now)
             progress.enter(.summing)
             exposed += try ContinuousClock().measure { try parameters.publish() }
             profile?.lap("waiting for weights")
