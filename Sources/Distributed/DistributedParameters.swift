@@ -84,12 +84,20 @@ package final class DistributedParameters {
     /// `MPIError`.
     package func publish() throws {
         if let peers = ranks.peers, peers.size > 1 {
-            let pending = try partition.messages.map { message in
-                let parts = partition.owned(of: message, place: ranks.group.rank)
-                let all = parts[0].lowerBound..<parts[parts.count - 1].upperBound
-                return try peers.startAllGather(TensorPart(store.values, all), counts: parts.map(\.count))
+            var pending: [PendingCollective] = []
+            do {
+                for message in partition.messages {
+                    let parts = partition.owned(of: message, place: ranks.group.rank)
+                    let all = parts[0].lowerBound..<parts[parts.count - 1].upperBound
+                    pending.append(
+                        try peers.startAllGather(TensorPart(store.values, all), counts: parts.map(\.count)))
+                }
+                for gather in pending { try gather.wait() }
+            } catch {
+                // The error must not be hidden by the release of the others.
+                for gather in pending { gather.abandon() }
+                throw error
             }
-            for gather in pending { try gather.wait() }
         }
         if ranks.group.size > 1 { try ranks.group.barrier() }
     }

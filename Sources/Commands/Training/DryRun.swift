@@ -83,7 +83,8 @@ private struct MemoryEstimate {
             // The current batch, its targets, and the batch that is read ahead.
             ("batches of jets", 3 * jet * share),
             ("data cache", min(JetLoader.cacheBytes, jet * train.count)),
-            ("copy for checkpoints (rank 0)", elements + cost.optimizerBytes),
+            // Rank 0 collects the state of all ranks.
+            ("copy for checkpoints (rank 0)", elements + cost.optimizerBytes * (ranks > 1 ? 1 + ranks : 1)),
             ("program and libraries", max(0, program)),
         ]
         let backbone = options.objective.backbone
