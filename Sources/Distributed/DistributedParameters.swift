@@ -23,7 +23,8 @@ package final class DistributedParameters {
 
     /// Moves the parameters of a store into memory that the ranks of each group share; collective.
     ///
-    /// Where the system refuses that memory to any group, no ranks share memory, and `warn` gets the reason.
+    /// If the system refuses the memory to any group, every rank keeps a private copy, and `warn` is called with the
+    /// reason.
     ///
     /// - Parameter largestGroup: the most ranks that share memory; 1 for none, nil for the ranks of a host.
     package init(

@@ -39,7 +39,7 @@ package protocol GradientSum: AnyObject {
 package struct GradientSumOptions: Sendable {
     /// True to start sums while the backward pass is still running.
     package var overlaps: Bool
-    /// Number format in which gradients are sent to other ranks.
+    /// Number format in which gradients are sent to other groups of ranks.
     package var precision: Precision
     /// True to add the gradients of shards in a fixed order.
     package var isDeterministic: Bool
@@ -51,14 +51,14 @@ package struct GradientSumOptions: Sendable {
     }
 }
 
-/// Creates the sum that the options select; collective. Throws `MPIError`.
+/// Creates the sum that the options select.
 ///
 /// - Parameter observer: notified of the messages of a sum that has several.
 package func makeGradientSum(
     of parameters: DistributedParameters, _ options: GradientSumOptions, observer: (any SumObserver)? = nil
-) throws -> any GradientSum {
+) -> any GradientSum {
     if options.isDeterministic { return FixedTreeSum(parameters.store, on: parameters.ranks.all) }
-    let sum = try GroupedSum(parameters, overlaps: options.overlaps, precision: options.precision)
+    let sum = GroupedSum(parameters, overlaps: options.overlaps, precision: options.precision)
     sum.observer = observer
     return sum
 }

@@ -49,7 +49,7 @@ package final class GroupedSum: GradientSum {
     /// - Parameters:
     ///   - overlaps: false to sum everything in `finish`.
     ///   - precision: number format in which gradients are sent to other groups.
-    package init(_ parameters: DistributedParameters, overlaps: Bool = true, precision: Precision = .single) throws {
+    package init(_ parameters: DistributedParameters, overlaps: Bool = true, precision: Precision = .single) {
         self.parameters = parameters
         self.overlaps = overlaps
         self.precision = precision

@@ -32,7 +32,7 @@ import Testing
         #expect(try world.allReduce(owners).allSatisfy { $0 == 1 })
     }
 
-    /// What each rank writes for its own elements is everywhere after `publish`; nothing is lost by the move.
+    /// Values that ranks write for the elements they own are on all ranks after `publish`; the move keeps all values.
     @Test(arguments: GroupedSumMPITests.groups) func newValuesReachAllRanks(largestGroup: Int?) throws {
         let original = parameters(shapes).values.array
         let parameters = try DistributedParameters(

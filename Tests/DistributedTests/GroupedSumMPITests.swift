@@ -26,7 +26,7 @@ import Testing
     ) throws -> (sum: GroupedSum, parameters: DistributedParameters) {
         let parameters = try DistributedParameters(
             store, largestGroup: largestGroup, messageElements: messageElements, on: world)
-        return (try GroupedSum(parameters, precision: precision), parameters)
+        return (GroupedSum(parameters, precision: precision), parameters)
     }
 
     private func setGradient(_ parameter: Parameter) {

@@ -112,6 +112,26 @@ import Training
         }
     }
 
+    /// Any groups of ranks that share memory train the same model, and resume each other's runs: on three ranks, groups
+    /// of two have one rank without a place.
+    @Test(arguments: [1, 2]) func groupsOfRanksTrainTheSameModel(ranksPerGroup: Int) throws {
+        try withSharedFolder { folder in
+            let groups = "parallel.ranks_per_group=\(ranksPerGroup)"
+            try train(tinyRun(folder + "/host", "training.steps=12"))
+            try train(tinyRun(folder + "/groups", groups, "training.steps=12"))
+            #expect(try difference("train/total_loss", folder + "/groups", folder + "/host") < 1e-4)
+            #expect(try difference("gradient_norm", folder + "/groups", folder + "/host") < 1e-3)
+
+            try train(tinyRun(folder + "/resumed", groups, "training.steps=7"))
+            try train(tinyRun(folder + "/resumed", groups, "training.steps=12"))
+            try expectSameRun(folder + "/groups", folder + "/resumed", step: 12)
+
+            try train(tinyRun(folder + "/mixed", groups, "training.steps=7"))
+            try train(tinyRun(folder + "/mixed", "training.steps=12"))
+            #expect(try difference("train/total_loss", folder + "/mixed", folder + "/host") < 1e-4)
+        }
+    }
+
     @Test func anotherNumberOfRanksGoesOnWithTheSameJets() throws {
         try withSharedFolder { folder in
             let start = folder + "/start"

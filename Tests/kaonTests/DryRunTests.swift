@@ -54,8 +54,8 @@ import Testing
         }
     }
 
-    /// What a run needs later is read at its start and in a dry run: both refuse with the same sentence, on any number
-    /// of ranks, before the fits, and leave the folder as it was.
+    /// The files that a run needs later are read at its start and in a dry run: both refuse with the same sentence, on
+    /// any number of ranks, before the fits, and leave the folder as it was.
     @Test func whatIsNeededLaterIsCheckedAtTheStart() throws {
         try withScratchFolder { folder in
             let backbone = try TinyRun(in: folder + "/backbone")

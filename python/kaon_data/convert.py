@@ -5,17 +5,12 @@ file, sorts their jets, and writes the file. Until the conversion is complete, t
 the subfolder `.conversion` of the output; each gets its final name only when it is complete.
 """
 
-import concurrent.futures
 import errno
 import fcntl
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 import sys
-import threading
-import time
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +26,7 @@ from .plan import Plan, difference, format_split
 from .progress import Progress
 from .sources import find_sources, look_at
 from .tables import Table
+from .workers import Workers
 
 _READERS = {"jetclass": jetclass, "btag": btag}
 _WORK = ".conversion"
@@ -49,8 +45,9 @@ def convert(sources, output, options, workers=1, out=None, **sizes):
     found = find_sources(sources)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with _locked(output), _Workers(workers) as pool:
-            looked = pool.run(look_at, [(name, path, _READERS[options.format].BRANCHES) for name, path in found])
+        with _locked(output), Workers(workers) as pool:
+            branches = _READERS[options.format].BRANCHES
+            looked = pool.run(look_at, [(name, path, branches) for name, path in found], keeps_order=True)
             plan = Plan(options, list(looked), **sizes)
             return _Conversion(plan, output, pool, out).run()
     except OSError as error:
@@ -317,54 +314,6 @@ def _extent(record):
     files = record["files"].values()
     jets, constituents = (sum(file[key] for file in files) for key in ("jets", "constituents"))
     return f"{jets:,} jets with {constituents:,} constituents in {len(files)} file{'s'[:len(files) > 1]}"
-
-
-class _Workers:
-    """Runs functions in several processes, or in this one if one is enough."""
-
-    def __init__(self, count):
-        self._count = count
-        self._pool = None
-
-    def run(self, function, arguments):
-        """Yields the results as they complete; a failure cancels the calls not yet started."""
-        arguments = list(arguments)
-        if self._count == 1 or len(arguments) < 2:
-            for each in arguments:
-                yield function(*each)
-            return
-        if self._pool is None:
-            self._pool = concurrent.futures.ProcessPoolExecutor(
-                self._count, multiprocessing.get_context("spawn"), _begin_worker, (os.getpid(),)
-            )
-        futures = [self._pool.submit(function, *each) for each in arguments]
-        # Sources must stay in order; the passes only add up numbers of jets.
-        ordered = futures if function is look_at else concurrent.futures.as_completed(futures)
-        try:
-            for future in ordered:
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker(parent):
-    """Makes a worker exit when the main process has been killed, and ignore Ctrl-C, which the main process handles."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -17,7 +17,8 @@ struct BenchmarkReport: Codable, Sendable {
     var exposedCommunicationMilliseconds: Double?
     /// Time per step of the gradient sums without overlap [ms]; nil on one rank.
     var communicationMilliseconds: Double?
-    /// Time per step of norm, clipping and update on the slowest rank [ms].
+    /// Time per step of the gradient norm, including the wait for that of other ranks, clipping and update on the
+    /// slowest rank [ms].
     var updateMilliseconds: Double
     /// Jets of a step, of all ranks.
     var jetsPerStep: Int

@@ -6,7 +6,7 @@ import System
 
 /// The description of one file, as text and as JSON.
 struct InspectedFile: Encodable {
-    /// What a file contains.
+    /// The contents of a file.
     enum Kind: String, Encodable {
         case jets, checkpoint, export, fitted, encodings, predictions, reconstructions, other
     }
@@ -183,7 +183,7 @@ struct InspectedFile: Encodable {
     }
 }
 
-/// Whether jets can be trained on: their statistics, or the reason why not.
+/// The statistics of jets, or the reason for which they cannot be used for training.
 struct JetVerdict: Encodable {
     private enum Key: CodingKey {
         case usable, reason

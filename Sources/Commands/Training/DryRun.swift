@@ -74,8 +74,14 @@ private struct MemoryEstimate {
         let program =
             Int(ProcessStatus.peakMemory * 1024 * 1024) - 2 * elements - cost.optimizerBytes
             - cost.activations - cost.jetBytes
+        let parameters = setup.parameters
+        let isShared = parameters.sharedBytes > 0
         rows = [
-            ("weights and gradients", 2 * elements), ("optimizer", cost.optimizerBytes),
+            // Ranks that share memory have one copy of the weights.
+            (
+                "weights and gradients",
+                isShared ? parameters.sharedBytes / parameters.ranks.group.size : 2 * elements
+            ), ("optimizer", cost.optimizerBytes),
             (
                 "micro-batch of \(options.training.microBatchSize) jets: activations and their gradients",
                 cost.activations

@@ -78,3 +78,35 @@ struct ConstituentOrder {
     /// The stored constituent of a kept one.
     func stored(_ token: Int) -> Int { tokens.map { Int($0[token]) } ?? token }
 }
+
+/// The constituents of some jets as a file stores them. T constituents.
+struct StoredConstituents {
+    /// The constituents of each jet.
+    let offsets: Offsets
+    /// Features, `[T, 7]`.
+    let values: [Float]
+    let identities: [Int32]
+    /// Further integers for each constituent, by the name of their dataset.
+    let labels: [(name: String, values: [Int32])]
+
+    /// The block of the jets, with the constituents that are kept, checked. Throws `JetError`.
+    ///
+    /// - Parameters:
+    ///   - labels: the class of each jet.
+    ///   - maximum: the maximum number of constituents of a jet.
+    ///   - check: with the place of each stored constituent.
+    func block(labels classes: [Int32], maximum: Int, _ check: ConstituentCheck) throws -> JetBlock {
+        let order = ConstituentOrder(offsets, values: values, maximum: maximum)
+        let kept = order.kept(values, width: JetFeatures.allNames.count)
+        let check = ConstituentCheck(path: check.path, alternative: check.alternative) {
+            check.place(order.stored($0))
+        }
+        let identities = try check.identities(order.kept(identities))
+        try check.values(kept, order.offsets)
+        var block = JetBlock(
+            offsets: order.offsets, values: kept, identities: identities, labels: classes,
+            constituentLabels: try labels.map { try check.labels($0.name, order.kept($0.values)) })
+        (block.order, block.unsortedJets) = (order.tokens, order.unsortedJets)
+        return block
+    }
+}

@@ -4,7 +4,7 @@ import MPI
 package final class JetDataset: Sendable {
     /// The files in the order of the numbering.
     package let paths: [String]
-    /// What is read of every jet.
+    /// The selection of data that is read of every jet.
     package let reading: JetReading
     /// The numbering of the jets in use and of the blocks that contain them.
     package let numbering: JetNumbering

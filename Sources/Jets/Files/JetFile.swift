@@ -2,7 +2,7 @@ import HDF5
 import MPI
 import System
 
-/// What is read from files of jets.
+/// The selection of data that is read from files of jets.
 package struct JetReading: Sendable, Equatable {
     /// The maximum number of constituents of a jet; the hardest are read.
     package var maxConstituents: Int

@@ -78,21 +78,13 @@ package final class PackedFile: JetFile {
         }
         let stored: [Float] = try read(layout.features, width: width)
         let offsets = Offsets(starts.map { Int32($0 - starts[0]) })
-        let order = ConstituentOrder(offsets, values: stored, maximum: maxConstituents)
-        let values = order.kept(stored, width: width)
+        let constituents = StoredConstituents(
+            offsets: offsets, values: stored, identities: try read(layout.identities),
+            labels: try constituentLabels.map { ($0, try read(file.root.dataset($0))) })
         let check = ConstituentCheck(path: path) { token in
-            let token = order.stored(token)
             let jet = (0..<rows.count).first { offsets[$0].contains(token) }!
             return (rows.lowerBound + jet, token - offsets[jet].lowerBound)
         }
-        let identities = try check.identities(order.kept(try read(layout.identities) as [Int32]))
-        try check.values(values, order.offsets)
-        var block = JetBlock(
-            offsets: order.offsets, values: values, identities: identities, labels: try labels(rows: rows),
-            constituentLabels: try constituentLabels.map { name in
-                try check.labels(name, order.kept(try read(file.root.dataset(name))))
-            })
-        (block.order, block.unsortedJets) = (order.tokens, order.unsortedJets)
-        return block
+        return try constituents.block(labels: try labels(rows: rows), maximum: maxConstituents, check)
     }
 }

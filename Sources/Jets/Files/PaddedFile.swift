@@ -112,21 +112,14 @@ package final class PaddedFile: JetFile {
         }
         let width = JetFeatures.allNames.count
         let stored: [Float] = try packed(layout.features, width: width)
-        let order = ConstituentOrder(offsets, values: stored, maximum: maxConstituents)
-        let values = order.kept(stored, width: width)
+        let constituents = StoredConstituents(
+            offsets: offsets, values: stored, identities: try packed(layout.identities),
+            labels: try constituentLabels.map { ($0, try packed(file.root.dataset($0))) })
         let check = ConstituentCheck(path: path, alternative: ", or mask the constituent") { token in
-            let slot = mask.indices.filter { mask[$0] != 0 }[order.stored(token)]
+            let slot = mask.indices.filter { mask[$0] != 0 }[token]
             return (rows.lowerBound + slot / slots, slot % slots)
         }
-        let identities = try check.identities(order.kept(try packed(layout.identities) as [Int32]))
-        try check.values(values, order.offsets)
-        var block = JetBlock(
-            offsets: order.offsets, values: values, identities: identities, labels: try labels(rows: rows),
-            constituentLabels: try constituentLabels.map { name in
-                try check.labels(name, order.kept(try packed(file.root.dataset(name))))
-            })
-        (block.order, block.unsortedJets) = (order.tokens, order.unsortedJets)
-        return block
+        return try constituents.block(labels: try labels(rows: rows), maximum: maxConstituents, check)
     }
 }
 

@@ -116,7 +116,7 @@ final class PackingSource {
         for name in copied { _ = try raw.root.dataset(name).copyAttributes(to: root.dataset(name), except: ["names"]) }
     }
 
-    /// What is not copied: `the group /truth`, `the attribute 'units' of /csts`.
+    /// Contents that are not copied: `the group /truth`, `the attribute 'units' of /csts`.
     ///
     /// - Parameter copiesAttributes: true if `copyDatasetAttributes` is used.
     func leftOut(copiesAttributes: Bool) -> [String] {

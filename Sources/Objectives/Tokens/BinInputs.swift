@@ -51,17 +51,10 @@ package final class BinInputs: InputRepresentation {
         bins = try? FeatureBins.fit(points(16 * options.bins), bins: options.bins, spacing: .quantile, on: .selfOnly)
     }
 
-    package var state: ObjectiveState {
-        var state = ObjectiveState()
-        state.tensors["borders"] = bins?.table
-        return state
-    }
+    package var state: ObjectiveState { ObjectiveState(bins: bins) }
 
     package func restore(_ state: ObjectiveState) throws {
-        bins = try FeatureBins(
-            table: state.tensor(
-                "borders", shape: [features, options.bins - 1],
-                wanted: "\(section) requires \(options.bins) bins of \(features) features"))
+        bins = try state.bins(options.bins, features: features, section: section)
     }
 }
 

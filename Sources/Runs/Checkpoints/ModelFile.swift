@@ -51,7 +51,7 @@ package enum ModelFile {
     }
 }
 
-/// What a file with a trained model contains besides its weights.
+/// The contents of a file with a trained model besides its weights.
 package struct ModelState: Sendable {
     /// nil in models that were imported without one.
     package var preprocessing: (any Preprocessing)?

@@ -10,7 +10,7 @@ extension RunOptions {
         package var threads: Int?
         /// Precision of matrix products in training and validation.
         package var precision: RequestedPrecision
-        /// Number format in which gradients are sent to other ranks.
+        /// Number format in which gradients are sent to other groups of ranks.
         package var reducePrecision: Precision
         /// True to sum gradients while the backward pass is still running.
         package var overlap: Bool
@@ -46,7 +46,7 @@ extension RunOptions.Parallel {
                 + "without a warning")
         reducePrecision = try section.choice(
             "reduce_precision", default: .single,
-            help: "precision in which gradients travel between ranks; they are added in single precision")
+            help: "precision in which gradients travel between groups of ranks; they are added in single precision")
         overlap = try section.bool(
             "overlap", default: true, .advanced, help: "send gradients while the backward pass is still running")
         deterministic = try section.bool(

@@ -77,7 +77,7 @@ package final class DataParallelStep {
     /// Time so far that this rank has waited for gradient sums after its backward passes, and for new weights [s].
     package var exposedCommunication: Double { exposed / .seconds(1) }
 
-    /// Time so far of norms, clipping and updates of the optimizer [s].
+    /// Time so far of gradient norms, including the wait for those of other ranks, clipping and updates [s].
     package var updateTime: Double { updating / .seconds(1) }
 
     /// Collective. Throws `MPIError`.
@@ -100,7 +100,7 @@ package final class DataParallelStep {
         anomalies =
             settings.detectsAnomalies
             ? AnomalyDetector { store.index(of: $0).map { store.parameters[$0].name } } : nil
-        gradientSum = try makeGradientSum(of: parameters, settings.gradientSum, observer: instruments.trace)
+        gradientSum = makeGradientSum(of: parameters, settings.gradientSum, observer: instruments.trace)
     }
 
     /// Runs step `number` (counted from 1) on this rank's micro-batches; collective.

@@ -76,7 +76,7 @@ package struct RunData {
 
 /// Jets to which a model is applied without training it: those of a validation or a test.
 package struct AppliedJets {
-    /// What a model predicts for jets, to be compared with the truth in the files.
+    /// Predictions of a model that are compared with the truth in the files.
     package struct Targets {
         /// Nil if no classes are predicted.
         var classes: JetClasses?
@@ -193,7 +193,7 @@ extension JetDataset {
 }
 
 extension RunOptions {
-    /// What is read of every jet.
+    /// The selection of data that is read of every jet.
     package var reading: JetReading {
         JetReading(
             maxConstituents: data.maxConstituents, constituentLabels: objective.constituentLabels,

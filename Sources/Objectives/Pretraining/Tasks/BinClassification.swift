@@ -112,17 +112,10 @@ package final class BinClassification: ReconstructionTask {
         try fit(to: points(16 * options.bins), on: .selfOnly)
     }
 
-    package var state: ObjectiveState {
-        var state = ObjectiveState()
-        state.tensors["borders"] = bins?.table
-        return state
-    }
+    package var state: ObjectiveState { ObjectiveState(bins: bins) }
 
     package func restore(_ state: ObjectiveState) throws {
-        bins = try FeatureBins(
-            table: state.tensor(
-                "borders", shape: [features, options.bins - 1],
-                wanted: "tasks.bins requires \(options.bins) bins of \(features) features"))
+        bins = try state.bins(options.bins, features: features, section: "tasks.bins")
     }
 }
 
