@@ -135,8 +135,16 @@ same() {
         cmp -s <(without_clock "$1/run") <(without_clock "$2/run")
 }
 
-# Names in /dev/shm before the first job.
-shared_memory=$(ls -A /dev/shm 2>/dev/null)
+# Files in /dev/shm before the first job.
+before=$(ls -A /dev/shm 2>/dev/null)
+
+# left_in_shared_memory: prints the new files in /dev/shm that no process has mapped; other jobs may have some.
+left_in_shared_memory() {
+    local name
+    for name in $(comm -13 <(sort <<<"$before") <(ls -A /dev/shm 2>/dev/null | sort)); do
+        grep -qsF "/dev/shm/$name" /proc/[0-9]*/maps || echo "$name"
+    done
+}
 
 # dies NAME FOLDER SIGNAL PROCESS: sends the signal at a random step of the job, and checks that the job was running
 # until then, fails, and leaves no process and no file in /dev/shm. Counts only failures.
@@ -149,7 +157,7 @@ dies() {
         await_end || wrong=${wrong:-"a process is left"}
     } 2>/dev/null
     ((status != 0)) || wrong=${wrong:-"the job succeeded"}
-    [[ $(ls -A /dev/shm 2>/dev/null) == "$shared_memory" ]] || wrong=${wrong:-"files are left in /dev/shm"}
+    [[ -z $(left_in_shared_memory) ]] || wrong=${wrong:-"files are left in /dev/shm: $(left_in_shared_memory)"}
     [[ -z $wrong ]] || verdict "$1 at step $step" 1 "$wrong"
     [[ -z $wrong ]]
 }
