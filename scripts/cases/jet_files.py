@@ -153,6 +153,15 @@ def _virtual(jets):
     yield refused("virtual source missing", missing, "gone.h5", True)
     yield refused("virtual all missing", virtual("virtual_none", [("gone.h5", 0, jets.count)]), "gone.h5")
     yield refused("virtual gap", virtual("virtual_gap", [first]), "virtual_gap.h5", True)
+    # A size with which the library would read the same object of the heap of mappings again and again.
+    for name, command in (("virtual heap", pretrain), ("inspect virtual heap", lambda path: ["inspect", path])):
+        virtual(name.replace(" ", "_"), [first, second])
+        path = jets.path(name.replace(" ", "_"))
+        with open(path, "r+b") as file:
+            data = file.read()
+            file.seek(data.index(b"GCOL") + 24)
+            file.write((2**64 - 16).to_bytes(8, "little"))
+        yield refused(name, command(path), "does not terminate; the file is damaged", True)
 
 
 def _contents(jets):

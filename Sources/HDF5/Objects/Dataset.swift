@@ -53,7 +53,7 @@ package struct Dataset: ~Copyable, Sendable, AttributeHolder {
     init(opening name: String, in location: hid_t, _ place: Place) throws {
         try self.init(
             Handle("open dataset \(place)", closedBy: H5Dclose) {
-                H5Dopen2(location, name, kaon_H5P_DEFAULT())
+                CrashGuard.limited { H5Dopen2(location, name, kaon_H5P_DEFAULT()) }
             },
             place)
     }

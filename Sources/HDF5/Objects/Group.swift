@@ -44,7 +44,7 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
     package func group(_ name: String) throws -> Group {
         let place = place.appending(name)
         let handle = try Handle("open group \(place)", closedBy: H5Gclose) {
-            H5Gopen2(id, name, kaon_H5P_DEFAULT())
+            CrashGuard.limited { H5Gopen2(id, name, kaon_H5P_DEFAULT()) }
         }
         return Group(handle, place)
     }
@@ -108,7 +108,9 @@ package struct Group: ~Copyable, Sendable, AttributeHolder {
             H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, index, $0, $1, kaon_H5P_DEFAULT())
         }
         guard contains(name) else { return Child(name: name, kind: .other) }
-        let object = try Handle(operation, closedBy: H5Oclose) { H5Oopen(id, name, kaon_H5P_DEFAULT()) }
+        let object = try Handle(operation, closedBy: H5Oclose) {
+            CrashGuard.limited { H5Oopen(id, name, kaon_H5P_DEFAULT()) }
+        }
         switch HDF5Library.locked({ H5Iget_type(object.id) }) {
         case H5I_GROUP: return Child(name: name, kind: .group)
         case H5I_DATASET: return Child(name: name, kind: .dataset)
