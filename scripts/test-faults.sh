@@ -138,18 +138,25 @@ same() {
 # Files in /dev/shm before the first job.
 before=$(ls -A /dev/shm 2>/dev/null)
 
-# left_in_shared_memory: prints the new files in /dev/shm that no process has mapped; other jobs may have some.
+# left_in_shared_memory: prints the new files in /dev/shm that stay for five seconds without a process that has mapped
+# them. Other jobs may have files of their own.
 left_in_shared_memory() {
-    local name
-    for name in $(comm -13 <(sort <<<"$before") <(ls -A /dev/shm 2>/dev/null | sort)); do
-        grep -qsF "/dev/shm/$name" /proc/[0-9]*/maps || echo "$name"
+    local name tries left
+    for ((tries = 0; tries < 10; tries++)); do
+        left=""
+        for name in $(comm -13 <(sort <<<"$before") <(ls -A /dev/shm 2>/dev/null | sort)); do
+            grep -qsF "/dev/shm/$name" /proc/[0-9]*/maps || left+="$name "
+        done
+        [[ -n $left ]] || return 0
+        sleep 0.5
     done
+    echo "$left"
 }
 
 # dies NAME FOLDER SIGNAL PROCESS: sends the signal at a random step of the job, and checks that the job was running
 # until then, fails, and leaves no process and no file in /dev/shm. Counts only failures.
 dies() {
-    local step=$((1 + RANDOM % (steps * 3 / 4))) wrong=""
+    local step=$((1 + RANDOM % (steps * 3 / 4))) wrong="" left
     # Hides the shell's own message about the signal.
     {
         at_step "$step" "$2" && kill "-$3" "$4" || wrong="it ended before the signal: $(tail -n 3 "$2/output")"
@@ -157,7 +164,8 @@ dies() {
         await_end || wrong=${wrong:-"a process is left"}
     } 2>/dev/null
     ((status != 0)) || wrong=${wrong:-"the job succeeded"}
-    [[ -z $(left_in_shared_memory) ]] || wrong=${wrong:-"files are left in /dev/shm: $(left_in_shared_memory)"}
+    left=$(left_in_shared_memory)
+    [[ -z $left ]] || wrong=${wrong:-"files are left in /dev/shm: $left"}
     [[ -z $wrong ]] || verdict "$1 at step $step" 1 "$wrong"
     [[ -z $wrong ]]
 }

@@ -1,4 +1,5 @@
 import Foundation
+import System
 
 /// The files in `/dev/shm` through which the ranks of a host exchange messages in Open MPI.
 ///
@@ -10,7 +11,7 @@ struct SegmentFiles {
 
     /// The files that this process has mapped.
     init() {
-        let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
+        let maps = systemText("/proc/self/maps") ?? ""
         let names = maps.split(separator: "\n").compactMap { line -> String? in
             guard let start = line.firstIndex(of: "/"), line.contains("/vader_segment.") else { return nil }
             return String(line[start...])

@@ -9,7 +9,7 @@ package struct ProcessStatus {
 
     /// - Parameter process: the number of a process, or `self`.
     init(process: String) {
-        let text = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+        let text = systemText("/proc/\(process)/status") ?? ""
         fields = Dictionary(
             text.split(separator: "\n").compactMap { line in
                 line.firstIndex(of: ":").map {
@@ -44,4 +44,12 @@ package struct ProcessStatus {
         getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
         return Double(usage.ru_maxrss) / 1024
     }
+}
+
+/// The text of a file of `/proc`; nil if it cannot be read.
+///
+/// Reading such a file may return a page at a time, which Foundation's functions for whole files take for all of it.
+package func systemText(_ path: String) -> String? {
+    guard let data = try? FileHandle(forReadingAtPath: path)?.readToEnd() else { return nil }
+    return String(decoding: data, as: UTF8.self)
 }

@@ -23,8 +23,8 @@ package struct RunningProcess: Sendable, Equatable {
     /// True if the environment that the process was started with has the variable; false if the environment cannot be
     /// read, such as that of another user's process.
     package func wasStarted(withVariable name: String) -> Bool {
-        guard let data = FileManager.default.contents(atPath: "/proc/\(id)/environ") else { return false }
-        return data.split(separator: 0).contains { $0.starts(with: Data("\(name)=".utf8)) }
+        guard let text = systemText("/proc/\(id)/environ") else { return false }
+        return text.split(separator: "\0").contains { $0.hasPrefix("\(name)=") }
     }
 
     /// The path of the standard output, such as `/dev/pts/3`; nil if the process is gone or belongs to another user.

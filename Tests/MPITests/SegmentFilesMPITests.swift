@@ -1,4 +1,4 @@
-import Foundation
+import System
 import Testing
 
 /// The messages of ranks on one host go through mapped files of Open MPI, whose names are removed at the start: nothing
@@ -6,7 +6,7 @@ import Testing
 @Suite struct SegmentFilesMPITests {
     @Test func mappedFilesHaveNoNames() throws {
         try world.barrier()
-        let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+        let maps = try #require(systemText("/proc/self/maps"))
         let segments = maps.split(separator: "\n").filter { $0.contains("/vader_segment.") }
         #expect(segments.allSatisfy { $0.hasSuffix(" (deleted)") })
         #expect(world.size == 1 || segments.count >= world.size)

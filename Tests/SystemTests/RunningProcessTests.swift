@@ -13,6 +13,19 @@ import Testing
         #expect(ProcessStatus.peakMemory > 1)
     }
 
+    /// A file of `/proc` of several pages is read to its end.
+    @Test func longSystemFilesAreReadWhole() throws {
+        let pages = (0..<600).map { index in
+            // Neighbours of different protection are not joined.
+            mmap(nil, 4096, index % 2 == 0 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        }
+        defer { for page in pages { munmap(page, 4096) } }
+        let text = try #require(systemText("/proc/self/maps"))
+        #expect(text.utf8.count > 3 * 4096 && text.hasSuffix("\n"))
+        #expect(text.contains("[stack]"))
+        #expect(systemText("/proc/none/maps") == nil)
+    }
+
     @Test func aChildIsDescribed() throws {
         let child = Process()
         child.executableURL = URL(fileURLWithPath: "/bin/sleep")

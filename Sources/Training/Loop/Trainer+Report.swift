@@ -24,7 +24,8 @@ extension Trainer {
         if isTrainingDue || isLast {
             training = MetricsRow.Training(
                 losses: meanLosses(), learningRate: learningRate, gradientNorm: result.gradientNorm,
-                jetsPerSecond: meter.jetsPerSecond(upTo: state.jets), dataWait: try meanDataWait(),
+                jetsPerSecond: meter.jetsPerSecond(upTo: state.jets),
+                dataWait: try trace.span("sum of the metrics") { try meanDataWait() },
                 skippedSteps: state.skippedSteps)
         }
         let line = meter.line(
