@@ -20,6 +20,8 @@ enum FatalErrors {
         Launch.onAllRanks { context in
             let (communicator, console) = (context.communicator, context.console)
             console.say("\(communicator.size) ranks")
+            // mpirun would end rank 0 before it has printed.
+            try communicator.barrier()
             if communicator.rank == rank {
                 switch arguments[1] {
                 case "thread":
