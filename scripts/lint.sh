@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Style checks: Swift formatting (.swift-format), line length, quotes in documented commands, and the number of files in
-# each folder of Sources.
+# Style checks: Swift formatting (.swift-format), line length, quotes in documented commands, the number of files in
+# each folder of Sources, and the version in all files.
 # `swift format -i -r -p Package.swift Sources Tests` fixes most findings of the first. The last line is
 # "N passed, N failed".
 set -euo pipefail
@@ -47,6 +47,18 @@ quoted_lists() {
     [[ -z $found ]] || { echo "$found" && return 1; }
 }
 
+# CITATION.cff, the Python tools and the change log name the version of Sources/System/Version.swift: CHANGELOG.md as a
+# released section or as the next release.
+same_version() {
+    local version
+    version=$(sed -n 's/.*kaonVersion = "\(.*\)".*/\1/p' Sources/System/Version.swift)
+    grep -qxF "version: $version" CITATION.cff || { echo "CITATION.cff: version is not $version" && return 1; }
+    grep -qxF "version = \"$version\"" python/pyproject.toml ||
+        { echo "python/pyproject.toml: version is not $version" && return 1; }
+    grep -qF -e "## [$version]" -e "release will be $version." CHANGELOG.md ||
+        { echo "CHANGELOG.md has no section for $version" && return 1; }
+}
+
 mapfile -t swift_files < <(sources '*.swift')
 mapfile -t c_files < <(sources '*.c' '*.h')
 mapfile -t shell_files < <(sources '*.sh' '*.sbatch' .ci/run)
@@ -62,3 +74,4 @@ check "line length of Python" within_columns "${python_files[@]}"
 check "line length of Markdown" within_columns "${markdown_files[@]}"
 check "quoted lists in documented commands" quoted_lists "${markdown_files[@]}" "${yaml_files[@]}"
 check "files per folder of Sources" small_folders
+check "version in all files" same_version
