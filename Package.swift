@@ -114,7 +114,9 @@ let package = Package(
                 "Configuration", "HDF5", "Jets", "Models", "MPI", "NN", "Objectives", "Tensors", "Golden",
                 "TestSupport",
             ]),
-        .testTarget(name: "SupervisionTests", dependencies: ["Configuration", "RunSupport", "Supervision"]),
+        .testTarget(
+            name: "SupervisionTests",
+            dependencies: ["Configuration", "RunSupport", "Supervision", "System", "TestSupport"]),
         .testTarget(
             name: "RunsTests",
             dependencies: [

@@ -32,21 +32,28 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Pass this environment to the ranks even with sbatch --export=NONE.
 export SLURM_EXPORT_ENV=ALL
 
-# kaon_run COMMAND ARGUMENTS…: runs a kaon command on all tasks of the job, with one thread per core. Returns its exit
-# code; after 75 (stopped with a checkpoint, steps are left) it requeues the job and returns 0.
+# kaon_run COMMAND ARGUMENTS…: runs a kaon command on all tasks of the job, with one thread per core. With sbatch
+# --ntasks-per-socket=N the ranks of a socket share memory. Returns its exit code; after 75 (stopped with a checkpoint,
+# steps are left) it requeues the job and returns 0.
 kaon_run() {
     local launcher status=0 threads=${SLURM_CPUS_PER_TASK:-1} ended_by_slurm=""
-    local command=()
+    local command=() placement=("parallel.threads=$threads")
+    if [[ -n ${SLURM_NTASKS_PER_SOCKET:-} && " $*" != *" parallel.ranks_per_group="* ]]; then
+        placement+=("parallel.ranks_per_group=$SLURM_NTASKS_PER_SOCKET")
+    fi
     case ${KAON_LAUNCHER:-srun} in
         # --mpi=pmix          Slurm starts the ranks, and Open MPI finds them through PMIx; no mpirun needed.
         #                     `srun --mpi=list` shows whether the cluster supports it.
         # --cpus-per-task     must be repeated: since Slurm 22.05 srun does not inherit it from sbatch.
+        # --distribution      gives consecutive ranks to a node, and on the node to a socket; by default Slurm deals
+        #                     them out to the sockets in turn, and ranks that share memory are on different sockets.
         # --cpu-bind=cores    keeps each rank on its own cores and near its memory.
         # --kill-on-bad-exit  ends the job when a rank dies, instead of leaving the others waiting for it.
         srun)
-            command=(srun --mpi=pmix --cpus-per-task="$threads" --cpu-bind=cores --kill-on-bad-exit=1)
+            command=(srun --mpi=pmix --cpus-per-task="$threads" --distribution=block:block --cpu-bind=cores
+                --kill-on-bad-exit=1)
             ;;
-        # --map-by slot:PE=N        one rank per task that Slurm assigned to the node, N cores each.
+        # --map-by slot:PE=N        one rank per task that Slurm assigned to the node, N cores each, by socket.
         # odls_base_sigkill_timeout seconds between SIGTERM and SIGKILL, for the checkpoint; default 1. mpirun waits
         #                           this long after every non-zero exit, twice with several hosts.
         mpirun)
@@ -59,7 +66,7 @@ kaon_run() {
             ;;
     esac
     # shellcheck disable=SC2206  # split into one word per option
-    command+=(${KAON_LAUNCHER_OPTIONS:-} "$KAON" "$@" "parallel.threads=$threads")
+    command+=(${KAON_LAUNCHER_OPTIONS:-} "$KAON" "$@" "${placement[@]}")
 
     echo "$(date '+%F %T') job $(kaon_job), start $((${SLURM_RESTART_COUNT:-0} + 1)):" \
         "$SLURM_NTASKS ranks with $threads threads on $SLURM_JOB_NODELIST by ${command[0]}"

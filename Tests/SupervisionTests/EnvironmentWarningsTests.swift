@@ -1,4 +1,7 @@
+import Foundation
 import Supervision
+import System
+import TestSupport
 import Testing
 
 @Suite struct EnvironmentWarningsTests {
@@ -44,6 +47,66 @@ import Testing
         #expect(
             RankPlacement.warnings([place("a", [0, 1], threads: 2), place("a", [1, 2], threads: 2)])
                 == ["ranks 0, 1 are bound to the same cores: 4 threads share 3 cores of a" + advice])
+    }
+
+    @Test func groupsAcrossSocketsAreNamed() {
+        func ranks(_ host: String, sockets: [Set<Int>], groups: [Int]) -> [RankPlacement] {
+            zip(sockets, groups).enumerated().map { rank, place in
+                RankPlacement(
+                    host: host, cores: [rank], threads: 1, hostCores: 8, sockets: place.0, group: place.1)
+            }
+        }
+        // A group for each socket; one socket; unknown sockets; no group of several ranks.
+        #expect(RankPlacement.warnings(ranks("a", sockets: [[0], [0], [1], [1]], groups: [0, 0, 1, 1])) == [])
+        #expect(RankPlacement.warnings(ranks("a", sockets: [[0], [0]], groups: [0, 0])) == [])
+        #expect(RankPlacement.warnings(ranks("a", sockets: [[], []], groups: [0, 0])) == [])
+        #expect(RankPlacement.warnings(ranks("a", sockets: [[0, 1], [0, 1]], groups: [0, 1])) == [])
+        let advice =
+            "; set parallel.ranks_per_group=2 and bind the ranks socket by socket (mpirun --map-by ppr:2:socket:pe=N "
+            + "--rank-by slot --bind-to core, srun --ntasks-per-socket=2 --distribution=block:block --cpu-bind=cores)"
+        #expect(
+            RankPlacement.warnings(ranks("a", sockets: [[0], [0], [1], [1]], groups: [0, 0, 0, 0]))
+                == ["ranks 0 to 3 share memory, but are on 2 sockets of a" + advice])
+        // Ranks dealt out to the sockets in turn, in groups of the right size.
+        #expect(
+            RankPlacement.warnings(ranks("a", sockets: [[0], [1], [0], [1]], groups: [0, 0, 1, 1]))
+                == ["ranks 0, 1 share memory, but are on 2 sockets of a (and 1 more)" + advice])
+        #expect(
+            RankPlacement.warnings(ranks("a", sockets: Array(repeating: [0, 1], count: 4), groups: [0, 0, 0, 0]))
+                == ["ranks 0 to 3 share memory, but may run on any of 2 sockets of a" + advice])
+    }
+
+    @Test func socketsAreReadFromTheSystem() throws {
+        try withScratchFolder { folder in
+            func write(_ text: String, to path: String) throws {
+                let url = URL(fileURLWithPath: folder + "/" + path)
+                try FileManager.default.createDirectory(
+                    at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try (text + "\n").write(to: url, atomically: false, encoding: .utf8)
+            }
+            #expect(ProcessorSockets(folder).containing([0]) == [])
+            // Two sockets of two nodes each, and a node of memory without cores.
+            for (node, cores) in ["0-3,16-19", "4-7,20-23", "8-11,24-27", "12-15,28-31", ""].enumerated() {
+                try write(cores, to: "node/node\(node)/cpulist")
+            }
+            try write("0-3", to: "node/has_cpu")
+            for (core, socket) in [(0, 0), (4, 0), (8, 1), (12, 1)] {
+                try write("\(socket)", to: "cpu/cpu\(core)/topology/physical_package_id")
+            }
+            let sockets = ProcessorSockets(folder)
+            #expect(sockets.containing([0, 7, 16]) == [0])
+            #expect(sockets.containing([8, 31]) == [1])
+            #expect(sockets.containing([20, 24]) == [0, 1])
+            #expect(sockets.containing([99]) == [])
+            // Without numbers of packages, each node counts as a socket.
+            try write("-1", to: "cpu/cpu0/topology/physical_package_id")
+            try FileManager.default.removeItem(atPath: folder + "/cpu/cpu4")
+            #expect(ProcessorSockets(folder).containing([0, 4]) == [0, 1])
+        }
+        let own = RankPlacement.coreNumbers(ProcessStatus().allowedCores)
+        if FileManager.default.fileExists(atPath: "/sys/devices/system/node/node0/cpulist") {
+            #expect(!ProcessorSockets().containing(own).isEmpty)
+        }
     }
 
     @Test func coreListsAreParsed() {

@@ -24,10 +24,18 @@ import Testing
                     == Set(
                         [
                             "gemm_gflops", "model_gflops", "efficiency", "jets_per_second", "peak_memory_mib",
-                            "threads", "ranks", "update_ms", "jets_per_step",
+                            "threads", "ranks", "groups", "update_ms", "last_backward_ms", "jets_per_step",
+                            "micro_batch_size", "parameters",
                         ] + (ranks == nil ? [] : communication)))
             #expect(figures.values.allSatisfy { $0.isFinite && $0 > 0 })
-            #expect(figures["ranks"] == Double(ranks ?? 1) && figures["threads"] == 1)
+            #expect(figures["ranks"] == Double(ranks ?? 1) && figures["threads"] == 1 && figures["groups"] == 1)
+            #expect(figures["micro_batch_size"] == 8)
+            let parameters = Int(try #require(figures["parameters"]))
+            #expect(outcome.output.contains("; \(parameters) parameters, "))
+            // A part of the step: forward pass and earlier micro-batches take the rest.
+            let jets = try #require(figures["jets_per_step"])
+            let rate = try #require(figures["jets_per_second"])
+            #expect(try #require(figures["last_backward_ms"]) < 1000 * jets / rate)
             let (model, gemm) = (try #require(figures["model_gflops"]), try #require(figures["gemm_gflops"]))
             #expect(abs(try #require(figures["efficiency"]) - model / gemm) < 1e-6)
             #expect(model < gemm)

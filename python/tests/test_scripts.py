@@ -49,3 +49,29 @@ def test_the_benchmark_has_help_without_pytorch(option):
     ended = run(sys.executable, "python/bench_pytorch.py", option)
     assert ended.returncode == 0 and ended.stderr == ""
     assert ended.stdout.startswith("Compares PyTorch" if option == "--help" else f"kaon {VERSION}")
+
+
+@pytest.mark.parametrize("launcher, placed", [
+    ("srun", "--cpus-per-task=4 --distribution=block:block --cpu-bind=cores"), ("mpirun", "--map-by slot:PE=4"),
+])
+def test_jobs_place_the_ranks_of_a_socket_together(launcher, placed, tmp_path):
+    command = tmp_path / launcher
+    command.write_text('#!/bin/sh\necho "started: $*"\n')
+    command.chmod(0o755)
+    script = tmp_path / "job"
+    script.write_text(f"set -euo pipefail; cd {ROOT}; source slurm/env.sh; kaon_run pretrain \"$@\"\n")
+
+    def started(*arguments, **variables):
+        job = {"SLURM_NTASKS": "8", "SLURM_CPUS_PER_TASK": "4", "SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "a"}
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "KAON_LAUNCHER": launcher, **job, **variables}
+        ended = subprocess.run(
+            ["bash", str(script), *arguments], capture_output=True, text=True, timeout=60, env=environment)
+        assert ended.returncode == 0 and ended.stderr == ""
+        return ended.stdout.splitlines()[-1]
+
+    assert placed in started("x.yaml") and started("x.yaml").endswith("pretrain x.yaml parallel.threads=4")
+    sockets = {"SLURM_NTASKS_PER_SOCKET": "2"}
+    assert started("x.yaml", **sockets).endswith("x.yaml parallel.threads=4 parallel.ranks_per_group=2")
+    # A number on the command line remains.
+    assert started("x.yaml", "parallel.ranks_per_group=1", **sockets).endswith(
+        "x.yaml parallel.ranks_per_group=1 parallel.threads=4")

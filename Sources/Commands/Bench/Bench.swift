@@ -149,6 +149,7 @@ func benchmark(
 
     var gemm = BLAS.measuredGigaflops()
     let (operations, exposed, updating) = (step.operations, step.exposedCommunication, step.updateTime)
+    let backward = step.lastBackwardTime
     try communicator.barrier()
     let begin = ContinuousClock.now
     var (steps, elapsed) = (0, 0.0)
@@ -169,7 +170,10 @@ func benchmark(
         communicationMilliseconds: communicator.size > 1 ? 1000 * alone : nil,
         updateMilliseconds: 1000
             * (try communicator.allReduce((step.updateTime - updating) / Double(steps), .maximum)),
-        jetsPerStep: options.training.batchSize,
+        lastBackwardMilliseconds: 1000
+            * (try communicator.allReduce((step.lastBackwardTime - backward) / Double(steps), .maximum)),
+        jetsPerStep: options.training.batchSize, microBatchSize: options.training.microBatchSize,
+        parameters: objective.parameters.count,
         peakMemoryMiB: try communicator.allReduce(ProcessStatus.peakMemory, .maximum), threads: threads,
-        ranks: communicator.size, precision: precision.rawValue)
+        ranks: communicator.size, groups: parameters.ranks.sizes.count, precision: precision.rawValue)
 }

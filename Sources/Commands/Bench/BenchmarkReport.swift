@@ -20,12 +20,20 @@ struct BenchmarkReport: Codable, Sendable {
     /// Time per step of the gradient norm, including the wait for that of other ranks, clipping and update on the
     /// slowest rank [ms].
     var updateMilliseconds: Double
+    /// Time per step of the last backward pass, during which gradients are sent, on the slowest rank [ms].
+    var lastBackwardMilliseconds: Double
     /// Jets of a step, of all ranks.
     var jetsPerStep: Int
+    /// Jets that a rank propagates together.
+    var microBatchSize: Int
+    /// Parameters of the model.
+    var parameters: Int
     /// Peak memory of a rank, the largest over the ranks [MiB].
     var peakMemoryMiB: Double
     var threads: Int
     var ranks: Int
+    /// Groups of ranks that share memory.
+    var groups: Int
     /// Precision of the matrix products: fp32 or bf16.
     var precision: String
 
@@ -37,9 +45,11 @@ struct BenchmarkReport: Codable, Sendable {
         case exposedCommunicationMilliseconds = "exposed_communication_ms"
         case communicationMilliseconds = "communication_ms"
         case updateMilliseconds = "update_ms"
+        case lastBackwardMilliseconds = "last_backward_ms"
         case jetsPerStep = "jets_per_step"
+        case microBatchSize = "micro_batch_size"
         case peakMemoryMiB = "peak_memory_mib"
-        case threads, ranks, precision
+        case parameters, threads, ranks, groups, precision
     }
 }
 
@@ -58,10 +68,14 @@ extension BenchmarkReport {
         }
         rows += [
             ("update_ms", String(format: "%.1f", updateMilliseconds)),
+            ("last_backward_ms", String(format: "%.1f", lastBackwardMilliseconds)),
             ("jets_per_step", "\(jetsPerStep)"),
+            ("micro_batch_size", "\(microBatchSize)"),
+            ("parameters", "\(parameters)"),
             ("peak_memory_mib", String(format: "%.0f", peakMemoryMiB)),
             ("threads", "\(threads)"),
             ("ranks", "\(ranks)"),
+            ("groups", "\(groups)"),
             ("precision", precision),
         ]
         return rows.map { $0.padding(toLength: 26, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")

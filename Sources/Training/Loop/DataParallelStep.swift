@@ -63,6 +63,7 @@ package final class DataParallelStep {
     private let anomalies: AnomalyDetector?
     private var exposed = Duration.zero
     private var updating = Duration.zero
+    private var lastBackward = Duration.zero
     /// Floating-point operations of the matrix products of this rank so far.
     package private(set) var operations = 0.0
 
@@ -79,6 +80,9 @@ package final class DataParallelStep {
 
     /// Time so far of gradient norms, including the wait for those of other ranks, clipping and updates [s].
     package var updateTime: Double { updating / .seconds(1) }
+
+    /// Time so far of the last backward pass of each shard, during which gradients are sent [s].
+    package var lastBackwardTime: Double { lastBackward / .seconds(1) }
 
     /// Collective. Throws `MPIError`.
     ///
@@ -233,8 +237,12 @@ package final class DataParallelStep {
                 anomalies?.note("the \(term.name) loss is \(loss)")
             }
             losses.add(found)
-            if index == parts.count - 1 { gradientSum.begin(frozenGroups: frozenGroups) }
-            trace.span("backward \(index + 1)") { tape.backward() }
+            let isLast = index == parts.count - 1
+            if isLast { gradientSum.begin(frozenGroups: frozenGroups) }
+            let time = ContinuousClock().measure {
+                trace.span("backward \(index + 1)") { tape.backward() }
+            }
+            if isLast { lastBackward += time }
             operations += tape.operations
         }
         return losses

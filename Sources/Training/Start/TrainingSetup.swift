@@ -85,7 +85,8 @@ package struct TrainingSetup {
             run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
             """)
         if let line = fineTuningLine { console.say(line) }
-        var warnings = RankPlacement.warnings(try RankPlacement.all(threads: threads, on: communicator))
+        var warnings = RankPlacement.warnings(
+            try RankPlacement.all(threads: threads, group: parameters.ranks.index, on: communicator))
         if let warning = EnvironmentWarnings.kernels(BLAS.coreName, better: BLAS.betterCore) {
             warnings.append(warning)
         }
