@@ -18,75 +18,12 @@ source scripts/mpi-environment.sh
 # shellcheck source=scripts/checks.sh
 source scripts/checks.sh
 
+# shellcheck source=scripts/hosts.sh
+source scripts/hosts.sh
+
 # Seconds within which a job must end after it loses a host.
 limit=60
 steps=120
-folder=""
-net=kaon-hosts-$$
-hosts=(kaon-a kaon-b)
-
-# --- the hosts
-
-make_hosts() {
-    local host number=0 rate=${KAON_HOSTS_RATE:-1gbit}
-    for host in "${hosts[@]}"; do ip netns add "$net-$host"; done
-    ip link add eth0 netns "$net-${hosts[0]}" type veth peer name eth0 netns "$net-${hosts[1]}"
-    printf '127.0.0.1 localhost\n' >"$folder/hosts"
-    for host in "${hosts[@]}"; do
-        number=$((number + 1))
-        ip -n "$net-$host" addr add "10.193.78.$number/24" dev eth0
-        ip -n "$net-$host" link set lo up
-        ip -n "$net-$host" link set eth0 up
-        # The bucket must hold an unsegmented packet of the kernel, and the data of one clock tick.
-        tc -n "$net-$host" qdisc add dev eth0 root tbf rate "$rate" burst 1mb latency 20ms
-        echo "10.193.78.$number $host" >>"$folder/hosts"
-    done
-    # Replacement for ssh in mpirun: enter HOST COMMAND…; a shell parses the words of the command.
-    cat >"$folder/enter" <<END
-#!/bin/bash
-host=\$1
-shift
-exec nsenter --net="/run/netns/$net-\$host" unshare --uts --mount bash -c '
-    hostname "\$0" && mount --bind "$folder/hosts" /etc/hosts && exec bash -c "\$1"' "\$host" "\$*"
-END
-    chmod +x "$folder/enter"
-}
-
-processes() { ip netns pids "$net-$1" 2>/dev/null; }
-host_is_empty() { [[ -z $(processes "$1") ]]; }
-
-kill_host() {
-    local process
-    for process in $(processes "$1"); do kill -KILL "$process" 2>/dev/null || true; done
-}
-
-clean_up() {
-    local host
-    [[ -n $folder ]] || return 0
-    for host in "${hosts[@]}"; do
-        kill_host "$host"
-        ip netns del "$net-$host" 2>/dev/null
-    done
-    rm -rf "$folder"
-    folder=""
-}
-
-# across HOSTS ARGUMENTS…: runs kaon on two ranks on these hosts (a:1,b:1), started from the first.
-across() {
-    local where=$1 launch
-    shift
-    # ob1, tcp            messages between the hosts use TCP, as on a cluster without a faster network.
-    # …_if_include        the network interface to use.
-    # oob_tcp_keepalive_… a host silent for 10 + 2 × 5 seconds counts as lost; the default is eight minutes.
-    launch=(mpirun --host "$where" -n 2 --bind-to none
-        --mca plm rsh --mca plm_rsh_agent "$folder/enter" --mca orte_tmpdir_base "$folder/tmp"
-        --mca pml ob1 --mca btl "tcp,self" --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0
-        --mca oob_tcp_keepalive_time 10 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 2
-        "$KAON" "$@")
-    exec "$folder/enter" "${hosts[0]}" "${launch[@]@Q}"
-}
-both=kaon-a:1,kaon-b:1
-one=kaon-a:2
 
 # --- training
 
@@ -192,14 +129,10 @@ test_overlap() {
     for name in small paper; do check "$name: the overlap hides communication" exposed_less "$name"; done
 }
 
-((EUID == 0)) || fail "needs root for network namespaces"
-for program in ip tc nsenter unshare mpirun; do
-    command -v "$program" >/dev/null || fail "$program not found; install iproute2, util-linux and Open MPI"
-done
+need_hosts
 prepare
-folder=$(mktemp -d /tmp/kaon-hosts.XXXXXX)
-mkdir "$folder/tmp"
 make_hosts
+set_link "${KAON_HOSTS_RATE:-1gbit}"
 
 test_training
 lost "all processes die" all_processes_die
