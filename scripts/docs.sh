@@ -9,6 +9,8 @@ set -euo pipefail
 # shellcheck source=scripts/help.sh
 source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/mpi-environment.sh
+source scripts/mpi-environment.sh
 
 fail() {
     printf 'docs: %s\n' "$*" >&2

@@ -12,6 +12,8 @@ set -uo pipefail
 # shellcheck source=scripts/help.sh
 source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/mpi-environment.sh
+source scripts/mpi-environment.sh
 
 inputs=${1:-12000} first=${2:-0}
 subjects=(configuration safetensors data checkpoint)

@@ -11,6 +11,12 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     exit
 fi
 
+# Paths of libraries that setup.sh has found outside the folders of the system.
+if [[ -e $(dirname "${BASH_SOURCE[0]}")/../.build/environment.sh ]]; then
+    # shellcheck source=/dev/null
+    source "$(dirname "${BASH_SOURCE[0]}")/../.build/environment.sh"
+fi
+
 # Open MPI runs as root only if both variables are set. In containers root is often the only user.
 if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1

@@ -6,10 +6,10 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck source=scripts/mpi-environment.sh
-source scripts/mpi-environment.sh
 
 bash scripts/setup.sh
+# shellcheck source=scripts/mpi-environment.sh
+source scripts/mpi-environment.sh
 swift build -c release --product kaon
 PATH="$(swift build -c release --show-bin-path):$PATH"
 

@@ -1,36 +1,31 @@
 #!/usr/bin/env bash
-# Prepares the machine for building kaon: installs Open MPI, OpenBLAS and parallel HDF5 from the distribution if they
-# are missing, and checks the version of Swift. Safe to run again at any time.
+# Prepares the machine for building kaon: finds Open MPI, OpenBLAS and parallel HDF5, installs them with apt-get or dnf
+# if they are missing, and checks the version of Swift. Safe to run again at any time.
+#
+#     bash scripts/setup.sh                                             # Debian, Ubuntu, Fedora, RHEL
+#     module load openmpi hdf5 openblas && bash scripts/setup.sh        # a cluster
+#     spack load openmpi hdf5+mpi openblas && bash scripts/setup.sh     # Spack; installed packages are also found
+#
+# Libraries in unusual places are found through PKG_CONFIG_PATH, mpicc and h5pcc in PATH, HDF5_ROOT and OPENBLAS_ROOT.
+# The paths that they need are then in .build/environment.sh, which the other scripts use.
 set -euo pipefail
 # shellcheck source=scripts/help.sh
 source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 refuse_arguments "$@"
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/packages.sh
-source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
+source scripts/packages.sh
+# shellcheck source=scripts/libraries.sh
+source scripts/libraries.sh
 
-packages=(libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-openmpi-dev pkg-config)
-check="pkg-config --exists ompi-c openblas hdf5-openmpi"
+debian_packages=(libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-openmpi-dev pkg-config)
+fedora_packages=(openmpi-devel openblas-devel hdf5-openmpi-devel pkgconf-pkg-config)
 swift_needed=6.1
 swift_source=https://www.swift.org/install/linux/
 
 fail() {
     printf 'setup: %s\n' "$*" >&2
     exit 1
-}
-
-# Checks for the libraries, not the packages: on a cluster they may be installed in other ways.
-libraries_present() {
-    command -v mpirun >/dev/null && command -v pkg-config >/dev/null && $check
-}
-
-install_libraries() {
-    command -v apt-get >/dev/null ||
-        fail "apt-get not found; install Open MPI, OpenBLAS and HDF5 built with Open MPI with your system's package" \
-            "manager, so that mpirun is in PATH and '$check' succeeds"
-    install_packages "${packages[@]}"
-    libraries_present ||
-        fail "the packages are installed, but mpirun is not in PATH or '$check' fails;" \
-            "check whether another pkg-config comes first in PATH"
 }
 
 check_swift() {
@@ -44,5 +39,30 @@ check_swift() {
         fail "Swift $version is too old; get $swift_needed or newer from $swift_source"
 }
 
+# report_missing HOW: fails with what is missing.
+report_missing() {
+    local text
+    text=$(printf '%s; ' "${missing[@]}")
+    if [[ -n $serial_hdf5 ]]; then text+="the HDF5 in $serial_hdf5 was built without MPI; "; fi
+    fail "not found: $text$1"
+}
+
 check_swift
-libraries_present || install_libraries
+forget_environment
+find_libraries
+if ((${#missing[@]} > 0)); then
+    if command -v apt-get >/dev/null; then
+        install_packages "${debian_packages[@]}"
+        find_libraries
+        how="the packages are installed; check whether another pkg-config or mpirun comes first in PATH"
+    elif command -v dnf >/dev/null; then
+        install_packages "${fedora_packages[@]}"
+        find_libraries
+        how="the packages are installed; check whether another pkg-config or mpirun comes first in PATH"
+    else
+        how="load the modules of your cluster, or 'spack load openmpi hdf5+mpi openblas', or install them with the"
+        how+=" package manager of your system"
+    fi
+    ((${#missing[@]} == 0)) || report_missing "$how"
+fi
+write_environment

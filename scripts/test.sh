@@ -8,8 +8,6 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck source=scripts/mpi-environment.sh
-source scripts/mpi-environment.sh
 # shellcheck source=scripts/checks.sh
 source scripts/checks.sh
 
@@ -133,12 +131,15 @@ run_script() {
 }
 
 bash scripts/setup.sh
+# shellcheck source=scripts/mpi-environment.sh
+source scripts/mpi-environment.sh
 swift build -c release --build-tests --explicit-target-dependency-import-check error
 bundle=$(echo "$(swift build -c release --show-bin-path)"/*PackageTests.xctest)
 rm -rf "$logs"
 mkdir -p "$logs"
 
 run_script "lint" scripts/lint.sh
+run_script "setup" scripts/test-setup.sh
 run_alone
 run_vectors
 run_ranks 2

@@ -4,7 +4,8 @@
 #
 # Set these variables before sbatch, or here:
 #
-#     KAON                   the program; default .build/release/kaon
+#     KAON                   the program; default .build/release/kaon, in a container kaon
+#     KAON_CONTAINER         an Apptainer image in which the program runs, such as kaon.sif
 #     KAON_LAUNCHER          srun (default) or mpirun
 #     KAON_LAUNCHER_OPTIONS  further options of the launcher, such as --network=… or --mca …
 #     KAON_MODULES           modules to load, such as "openmpi/4.1 hdf5/1.14 openblas"
@@ -19,6 +20,17 @@ fi
 if [[ -n ${KAON_MODULES:-} ]]; then
     # shellcheck disable=SC2086  # split into one word per module
     module load $KAON_MODULES
+fi
+if [[ -e .build/environment.sh ]]; then
+    # Paths of libraries that scripts/setup.sh has found outside the folders of the system.
+    # shellcheck source=/dev/null
+    source .build/environment.sh
+fi
+container=()
+if [[ -n ${KAON_CONTAINER:-} ]]; then
+    [[ -e $KAON_CONTAINER ]] || { echo "KAON_CONTAINER: there is no image $KAON_CONTAINER" >&2 && exit 2; }
+    container=(apptainer exec "$KAON_CONTAINER")
+    KAON=${KAON:-kaon}
 fi
 KAON=${KAON:-.build/release/kaon}
 
@@ -66,7 +78,7 @@ kaon_run() {
             ;;
     esac
     # shellcheck disable=SC2206  # split into one word per option
-    command+=(${KAON_LAUNCHER_OPTIONS:-} "$KAON" "$@" "${placement[@]}")
+    command+=(${KAON_LAUNCHER_OPTIONS:-} ${container[@]+"${container[@]}"} "$KAON" "$@" "${placement[@]}")
 
     echo "$(date '+%F %T') job $(kaon_job), start $((${SLURM_RESTART_COUNT:-0} + 1)):" \
         "$SLURM_NTASKS ranks with $threads threads on $SLURM_JOB_NODELIST by ${command[0]}"
