@@ -30,6 +30,10 @@ let package = Package(
                 .headerSearchPath("."),
                 .unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast", "-fopenmp-simd"] + vectorWidth),
             ]),
+        // The git commit, which a plugin writes during the build; only the executable imports it, so that a new commit
+        // compiles little again.
+        .plugin(name: "WriteRevision", capability: .buildTool()),
+        .target(name: "Revision", plugins: ["WriteRevision"]),
         .target(name: "System", dependencies: ["CKernels", .product(name: "Logging", package: "swift-log")]),
         .target(name: "MPI", dependencies: ["System", "COpenMPI"]),
         .target(name: "HDF5", dependencies: ["System", "CHDF5", "MPI"]),
@@ -69,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "kaon",
             dependencies: [
-                "System", "Supervision", "Commands",
+                "Revision", "System", "Supervision", "Commands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Style checks: Swift formatting (.swift-format), line length, quotes in documented commands, the number of files in
 # each folder of Sources, and the version in all files.
-# `swift format -i -r -p Package.swift Sources Tests` fixes most findings of the first. The last line is
+# `swift format -i -r -p Package.swift Plugins Sources Tests` fixes most findings of the first. The last line is
 # "N passed, N failed".
 set -euo pipefail
 # shellcheck source=scripts/help.sh
@@ -20,7 +20,7 @@ sources() {
 }
 
 formatted() {
-    swift format lint --strict --parallel --recursive Package.swift Sources Tests 2>&1 | sed "s#^$PWD/##"
+    swift format lint --strict --parallel --recursive Package.swift Plugins Sources Tests 2>&1 | sed "s#^$PWD/##"
 }
 
 # within_columns FILE…: no line is longer than max_columns characters. In Markdown, tables and lines with a link may be.

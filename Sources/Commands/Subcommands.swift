@@ -1,5 +1,9 @@
 import ArgumentParser
 import Configuration
+import Runs
+
+/// What `kaon --version` prints: the version, and the program and the machine.
+package var versionText: String { Provenance().versionText }
 
 /// The subcommands in the order in which `kaon --help` lists them.
 package let subcommands: [any ParsableCommand.Type] = [

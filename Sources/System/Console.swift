@@ -54,6 +54,9 @@ package final class Console: @unchecked Sendable {
     /// Prints and logs a message.
     package func say(_ text: String) { log.info("\(text)") }
 
+    /// Writes a message to the log file only.
+    package func record(_ text: String) { state.withLock { appendToFile("info", text) } }
+
     /// Prints and logs a warning.
     package func warn(_ text: String) { log.warning("\(text)") }
 

@@ -46,6 +46,22 @@ package struct ProcessStatus {
     }
 }
 
+/// The model of the processor, such as `AMD EPYC 9654 96-Core Processor`; the architecture where the system does not
+/// name it.
+package let processorModel: String = {
+    let lines = (systemText("/proc/cpuinfo") ?? "").split(separator: "\n")
+    if let line = lines.first(where: { $0.hasPrefix("model name") }), let colon = line.firstIndex(of: ":") {
+        return line[line.index(after: colon)...].split(separator: " ").joined(separator: " ")
+    }
+    #if arch(x86_64)
+        return "x86_64"
+    #elseif arch(arm64)
+        return "arm64"
+    #else
+        return "unknown"
+    #endif
+}()
+
 /// The text of a file of `/proc`; nil if it cannot be read.
 ///
 /// Reading such a file may return a page at a time, which Foundation's functions for whole files take for all of it.

@@ -3,6 +3,17 @@ import Foundation
 /// A count with its noun: `1 rank`, `2 ranks`.
 package func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
 
+/// A word as a shell (bash, zsh, fish) reads it: in quotes unless it has only letters, digits and `_./:=,@%+-`. Line
+/// breaks and other control characters become spaces.
+package func quotedForShell(_ word: String) -> String {
+    let word = String(word.map { $0.isNewline || $0 < " " ? " " : $0 })
+    guard
+        word.isEmpty
+            || word.contains(where: { !($0.isASCII && ($0.isLetter || $0.isNumber)) && !"_./:=,@%+-".contains($0) })
+    else { return word }
+    return "'" + word.replacing("'", with: "'\\''") + "'"
+}
+
 /// Formats a number with a fixed number of decimals; `nan` has no sign.
 package func rounded(_ value: Double, decimals: Int) -> String {
     value.isNaN ? "nan" : String(format: "%.\(decimals)f", value)

@@ -107,7 +107,7 @@ private func run(
     let validation = data.validation.map { setup.loader($0, run.fitted.preprocessing, shuffle: false) }
     let collector = communicator.size > 1 ? try OptimizerStateCollector(setup.parameters) : nil
     let records = try communicator.agree {
-        try directory?.write(configuration: options.resolved)
+        try directory?.write(configuration: options.resolved, provenance: Provenance(seed: options.seed))
         return try TrainingRecords(
             directory, options, setup.objective, run, setup.parameters, collector, order: loader.order,
             console: context.console)
@@ -124,6 +124,7 @@ private func openDirectory(_ options: RunOptions, in context: RunContext) throws
     let directory = try communicator.onRoot {
         let directory = try RunDirectory(options.run.directory)
         try console.open(logFile: directory.log)
+        for (name, value) in Provenance(seed: options.seed).entries { console.record("\(name): \(value)") }
         return directory
     }
     guard options.run.logRanks == .all else { return directory }

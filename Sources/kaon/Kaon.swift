@@ -1,5 +1,6 @@
 import ArgumentParser
 import Commands
+import Revision
 import Supervision
 import System
 
@@ -30,10 +31,11 @@ struct Kaon: ParsableCommand {
               kaon compare runs/quickstart runs/other
               kaon bench parallel.threads=1
             """,
-        version: kaonVersion,
+        version: versionText,
         subcommands: subcommands)
 
     static func main() {
+        SourceRevision.current = SourceRevision(commit: BuildRevision.commit, isModified: BuildRevision.isModified)
         Launch.useBestKernels()
         do {
             try checkSubcommand(Array(CommandLine.arguments.dropFirst()))

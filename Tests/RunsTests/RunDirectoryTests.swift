@@ -156,8 +156,9 @@ import Testing
         try withScratchFolder { folder in
             let directory = try RunDirectory(folder)
             for text in ["a: 1\n", "b: 2\n"] {
-                try directory.write(configuration: text)
-                #expect(try String(contentsOfFile: folder + "/config.yaml", encoding: .utf8) == text)
+                try directory.write(configuration: text, provenance: Provenance())
+                let written = try String(contentsOfFile: folder + "/config.yaml", encoding: .utf8)
+                #expect(written.hasPrefix("# kaon: ") && written.hasSuffix("\n" + text))
             }
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: folder).sorted()

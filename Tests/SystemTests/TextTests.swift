@@ -12,6 +12,13 @@ import Testing
         #expect(clock(90_000) == "1 d 1 h" && clock(.infinity) == "ages")
     }
 
+    @Test func wordsAreQuotedForAShell() {
+        #expect(quotedForShell("data.test=a/b-1.h5") == "data.test=a/b-1.h5")
+        #expect(quotedForShell("data.test=[a.h5]") == "'data.test=[a.h5]'")
+        #expect(quotedForShell("it's") == #"'it'\''s'"# && quotedForShell("") == "''")
+        #expect(quotedForShell("a\nb\tc") == "'a b c'" && quotedForShell("μ~$x") == "'μ~$x'")
+    }
+
     @Test func columnsAreAligned() {
         #expect(aligned([["a", "bcd"], ["efg", ""]]) == "a    bcd\nefg")
     }

@@ -84,7 +84,7 @@ import Testing
         for ranks in [nil, 2] {
             let version = try kaon(["--version"], ranks: ranks)
             #expect(version.code == 0)
-            #expect(version.output.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil, "\(version.output)")
+            #expect(version.output.wholeMatch(of: /\d+\.\d+\.\d+\n(\w+: .+\n){4}/) != nil, "\(version.output)")
         }
         let help = try kaon(["--help"])
         #expect(help.code == 0)

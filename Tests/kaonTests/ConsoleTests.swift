@@ -6,7 +6,7 @@ import Testing
 @Suite(.serialized) struct ConsoleTests {
     private let wholeRun = [
         #"kaon [0-9.]+: RANKS × 1 thread, products in fp32, on .+"#,
-        #"libraries: Open MPI [0-9.]+ \(threads: [a-z]+\), HDF5 [0-9.]+, OpenBLAS for .+"#,
+        #"libraries: Open MPI [0-9.]+ \(threads: [a-z]+\), HDF5 [0-9.]+, OpenBLAS [0-9.]+ for .+"#,
         #"model: mpm_v2, [0-9]+ parameters; terms: 0\.3 × particle_id, 1\.0 × kmeans"#,
         #"data: 1000 training jets in 1 file, 40 validation jets; 10 classes"#,
         #"run: .+/run, 6 steps of 20 jets"#,
@@ -57,7 +57,11 @@ import Testing
 
             let log = try String(contentsOfFile: run.directory + "/kaon.log", encoding: .utf8)
             let stamp = #"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z info: "#
-            try expect(log.split(separator: "\n").map(String.init), match: patterns.map { stamp + $0 })
+            let lines = log.split(separator: "\n").map(String.init)
+            // The log begins with the program, the command and the machine.
+            let names = ["kaon", "commit", "command", "host", "processor", "libraries", "seed"]
+            try expect(Array(lines.prefix(names.count)), match: names.map { stamp + $0 + ": .+" })
+            try expect(Array(lines.dropFirst(names.count)), match: patterns.map { stamp + $0 })
         }
     }
 

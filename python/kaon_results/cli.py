@@ -8,6 +8,7 @@ from kaon_data.console import add_version, run_command
 
 from .groups import select
 from .lines import read_lines
+from .provenance import provenance_table, provenance_text
 from .runs import find_runs
 from .table import as_csv, as_markdown, as_text, tables
 
@@ -37,10 +38,19 @@ def _main(arguments):
                         "differ")
     add_where(parser)
     parser.add_argument("--format", choices=list(_FORMATS), default="text", help="default %(default)s")
+    parser.add_argument("--provenance", action="store_true",
+                        help="print version, commit, command, machine, libraries and seed of every run (of its last "
+                        "start), finished or not")
     options = parser.parse_args(arguments)
     if not options.folders and not options.lines:
         parser.error("give a FOLDER, or the --lines of a sweep")
     try:
+        if options.provenance:
+            runs = select(find_runs(options.folders + _begun(options.lines)), options.where)
+            text = options.format == "text"
+            sys.stdout.write(
+                provenance_text(runs) if text else _FORMATS[options.format](provenance_table(runs)))
+            return 0
         runs = finished(find_runs(options.folders + _begun(options.lines)), options.where, "kaon-results")
         found, warnings = tables(runs, options.measure, options.by)
     except DataError as error:

@@ -83,6 +83,18 @@ class Run:
         path = self.folder / "evaluation" / "metrics.json"
         return read_metrics(path) if path.exists() else {}
 
+    @cached_property
+    def provenance(self):
+        """The program, command and machine of the last start of the run: names and values, from the comments at the top
+        of `config.yaml`; empty for a run of an earlier version."""
+        found = {}
+        with open(self.folder / "config.yaml", encoding="utf-8") as file:
+            for line in file:
+                if not (match := re.fullmatch(r"# (\w+): (.*)", line.rstrip("\n"))):
+                    break
+                found[match[1]] = match[2]
+        return found
+
     def measure(self, name):
         """A measure of the evaluation, or the last value of a column of `metrics.csv` such as `valid/total_loss`."""
         if "/" in name:

@@ -310,3 +310,21 @@ def test_different_test_sets_are_reported(tmp_path, capsys, change):
     error = capsys.readouterr().err
     assert "different test sets" in error
     assert f"{tmp_path / '1'} on {report['test'][0]} ({report['jets']} jets)" in error
+
+
+def test_provenance(tmp_path, capsys):
+    old = make_run(tmp_path / "a", {"accuracy": 0.5})
+    new = make_run(tmp_path / "b", {"accuracy": 0.5}, done=50)
+    header = ("# kaon: 0.1.0\n# commit: 1a2b (modified)\n# command: kaon finetune c.yaml 'data.test=[a: b.h5]'\n"
+              "# host: node7\n# started: 2026-01-01T00:00:00Z\n")
+    (new / "config.yaml").write_text(header + (new / "config.yaml").read_text())
+    assert main([str(tmp_path), "--provenance"]) == 0
+    text = capsys.readouterr().out
+    assert f"{old}\n  unknown: written by an earlier version of kaon\n\n{new}\n" in text
+    assert "  commit     1a2b (modified)\n  command    kaon finetune c.yaml 'data.test=[a: b.h5]'\n" in text
+    assert main([str(tmp_path), "--provenance", "--format", "csv", "--where", "training.steps=100"]) == 0
+    found = {row["run"]: row for row in rows(capsys.readouterr().out)}
+    assert found[str(old)]["commit"] == "" and found[str(new)]["host"] == "node7"
+    assert [run.provenance.get("started") for run in find_runs([tmp_path])] == [None, "2026-01-01T00:00:00Z"]
+    # The comments change nothing else.
+    assert find_runs([new])[0].objective == "classification"

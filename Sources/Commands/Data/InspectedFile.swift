@@ -98,7 +98,7 @@ struct InspectedFile: Encodable {
             \(try root.group("optimizer").intsAttribute("updates").max() ?? 0) updates of the optimizer
             """
         let details = """
-
+            \(try Provenance.lines(in: root).map { "\($0)\n" }.joined())
             configuration:
             \(configuration.map { "  " + $0 }.joined(separator: "\n"))
 

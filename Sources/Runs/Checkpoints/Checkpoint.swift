@@ -20,14 +20,17 @@ package enum Checkpoint {
     ///
     /// - Parameters:
     ///   - values: the values to write, of all elements of `parameters`.
+    ///   - provenance: becomes attributes of the root; nothing in it depends on the time, so that equal runs write
+    ///     equal files.
     package static func write(
         to path: String, parameters: ParameterStore, values: TrainedValues, state: TrainingState,
-        configuration: String, writeState: (borrowing Group) throws -> Void
+        configuration: String, provenance: Provenance = Provenance(), writeState: (borrowing Group) throws -> Void
     ) throws {
         try replaceFile(path, isSealed: true) { root in
             try root.setAttribute("kaon", to: kaonVersion)
             try root.setAttribute("format", to: format)
             try root.setAttribute("configuration", to: configuration)
+            try provenance.save(to: root)
             try root.sealAttributes()
             try write(parameters, values: values.parameters, to: root.createGroup("model"))
             let group = try root.createGroup("optimizer")

@@ -121,7 +121,7 @@ package final class CheckpointSaver: Sendable {
         let path = directory.checkpoint(step: state.step)
         try Checkpoint.write(
             to: path, parameters: content.parameters, values: values, state: state,
-            configuration: options.resolved
+            configuration: options.resolved, provenance: Provenance(seed: options.seed)
         ) { group in
             try content.fitted.save(to: group)
             try group.setAttribute("order", to: order)

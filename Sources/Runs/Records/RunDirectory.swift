@@ -134,8 +134,8 @@ package final class RunDirectory: Sendable {
         return "\(rounded(bytes / 1e6, decimals: bytes < 1e7 ? 2 : 0)) MB are free there"
     }
 
-    /// Writes `config.yaml`.
-    package func write(configuration: String) throws {
-        try writeAtomically(configuration, to: path + "/config.yaml")
+    /// Writes `config.yaml`, with the provenance in comments at the top.
+    package func write(configuration: String, provenance: Provenance) throws {
+        try writeAtomically(provenance.header() + configuration, to: path + "/config.yaml")
     }
 }

@@ -6,6 +6,13 @@ package enum BLAS {
     /// The processor type whose kernels OpenBLAS uses, such as `SkylakeX`.
     package static var coreName: String { String(cString: openblas_get_corename()) }
 
+    /// The version of the library, such as `0.3.21`; `unknown` if it does not name one.
+    package static var version: String {
+        // "OpenBLAS 0.3.21 DYNAMIC_ARCH NO_AFFINITY SkylakeX MAX_THREADS=64"
+        let words = String(cString: openblas_get_config()).split(separator: " ")
+        return words.count > 1 && words[0] == "OpenBLAS" ? String(words[1]) : "unknown"
+    }
+
     /// The processor type to force on OpenBLAS where it took this processor for an older one; nil where its choice is
     /// good.
     ///

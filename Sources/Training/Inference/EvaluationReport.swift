@@ -16,6 +16,8 @@ struct EvaluationReport: Codable {
     var measures: [String: Double?]
     var tables: [String: [[Double]]]?
     var classes: [String]?
+    /// The program, the command and the machine of the evaluation; nil in a file of an earlier version.
+    var provenance: Provenance?
 
     init(_ model: TrainedModel, _ measures: [(name: String, value: Double?)], _ predictions: Predictions, jets: Int) {
         checkpoint = model.checkpoint
@@ -26,6 +28,7 @@ struct EvaluationReport: Codable {
         self.measures = Dictionary(measures.map { ($0.name, $0.value) }) { first, _ in first }
         tables = predictions.columns.isEmpty ? nil : model.objective.tables(of: predictions)
         classes = model.state.classes?.names
+        provenance = Provenance(seed: model.options.seed)
     }
 
     /// Reads a file; nil if it is missing or unreadable.

@@ -77,7 +77,7 @@ package struct TrainingSetup {
             products in \(precision.name), on \(hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts[0]), …)")\
             \(communicator.size > 1 ? "; " + parameters.ranks.description : "")
             libraries: \(MPIEnvironment.libraryVersion) (threads: \(MPIEnvironment.threadLevel)), \
-            HDF5 \(HDF5Library.version), OpenBLAS for \(BLAS.coreName)
+            HDF5 \(HDF5Library.version), OpenBLAS \(BLAS.version) for \(BLAS.coreName)
             model: \(options.objective.name.rawValue), \(objective.parameters.count) parameters; \
             terms: \(terms.joined(separator: ", "))
             data: \(train.count) training jets in \(plural(train.paths.count, "file")), \
