@@ -11,9 +11,9 @@ import Testing
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
 
-    /// Their paths, relative to the root of the repository.
+    /// Their paths, relative to the root of the repository, without the descriptions of data sets in `configs/data`.
     static let files = ((try? FileManager.default.subpathsOfDirectory(atPath: root + "/configs")) ?? []).sorted()
-        .filter { $0.hasSuffix(".yaml") }.map { "configs/" + $0 }
+        .filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("data/") }.map { "configs/" + $0 }
 
     /// Decodes a file, with configurations of the repository in place of the checkpoints that it uses.
     static func options(_ file: String) throws -> RunOptions {

@@ -1,3 +1,4 @@
+import Foundation
 import Tensors
 import Testing
 
@@ -119,6 +120,56 @@ import Testing
             input: randomTensor([3, columns], seed: 2), loss: { $0.mseLoss($1, target: target, scale: $2) },
             reference: { zip($0, target.doubles).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } }
         ).run()
+    }
+
+    /// Differences on both sides of δ, but not at it.
+    @Test(arguments: awkwardWidths) func huber(columns: Int) {
+        let target = randomTensor([3, columns], seed: 1)
+        LossCheck(
+            input: randomTensor([3, columns], seed: 2),
+            loss: { $0.huberLoss($1, target: target, delta: 0.7, scale: $2) },
+            reference: {
+                zip($0, target.doubles).reduce(0) { sum, pair in
+                    let d = abs(pair.0 - pair.1)
+                    return sum + (d <= Double(Float(0.7)) ? d * d / 2 : 0.7 * (d - 0.35))
+                }
+            }
+        ).run()
+    }
+
+    @Test func gaussianLikelihood() {
+        let target = randomTensor([9, 1], seed: 1)
+        LossCheck(
+            input: randomTensor([9, 2], seed: 2, deviation: 0.6),
+            loss: { $0.gaussianNegativeLogLikelihood($1, target: target, scale: $2) },
+            reference: { x in
+                target.doubles.enumerated().reduce(0) { sum, item in
+                    let (d, s) = (item.element - x[2 * item.offset], x[2 * item.offset + 1])
+                    return sum + d * d / 2 / exp(2 * s) + s + log(2 * .pi) / 2
+                }
+            }
+        ).run()
+    }
+
+    /// Widths are limited, and the gradient leads back.
+    @Test func gaussianLikelihoodOfExtremeWidths() throws {
+        let x = Variable(leaf: Tensor([0, -50, 0, 50], shape: [2, 2]))
+        let loss = Tape().gaussianNegativeLogLikelihood(x, target: Tensor([1, 1], shape: [2, 1]), scale: 1)
+        #expect(loss.isFinite)
+        let gradient = try #require(x.gradient).array
+        #expect(gradient.allSatisfy(\.isFinite) && gradient[1] < -1e5 && gradient[3] > 0.9)
+    }
+
+    /// A NaN in a prediction reaches loss and gradient.
+    @Test func regressionLossesOfNaN() throws {
+        for loss in ["huber", "gaussian"] {
+            let x = Variable(leaf: Tensor([.nan, 0.5], shape: [1, 2]))
+            let value =
+                loss == "huber"
+                ? Tape().huberLoss(x, target: Tensor([0, 0], shape: [1, 2]), delta: 1, scale: 1)
+                : Tape().gaussianNegativeLogLikelihood(x, target: Tensor([0], shape: [1, 1]), scale: 1)
+            #expect(value.isNaN && x.gradient?.array[0].isNaN == true, "\(loss)")
+        }
     }
 
     /// Sums over many elements are in double precision.

@@ -165,6 +165,9 @@ import Training
         "{objective: vertexing, head: {width: 16, layers: 1, norm: true, dropout: 0.2, distances: backbone}}",
         "{objective: track_origin, head: {width: 16, norm: true, dropout: 0.2}}",
         "{objective: classification, head: {width: 16, heads: 2, dropout: 0.2}}",
+        "{objective: regression, head: {width: 16, heads: 2, dropout: 0.2}, regression: {fit_jets: 300}}",
+        "{objective: regression, head: {name: weighted_pooling}, "
+            + "regression: {target: jets/num_csts, relative_to: jets/pt, loss: gaussian, fit_jets: 300}}",
         "{objective: cwola, head: {width: 16, heads: 2}, "
             + "cwola: {background: [light], signal: [b], signal_jets: 30, label_smoothing: 0.1}}",
     ])

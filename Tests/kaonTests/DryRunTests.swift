@@ -82,6 +82,14 @@ import Testing
                         ]), "\(sample("test")) has no dataset 'track_type'"
                 ),
                 (
+                    run.arguments("regression", ["regression.target=jets/energy"]),
+                    "/jets in \(sample("val")) has no column 'energy'; its columns are pt, eta, phi, sdmass, num_csts"
+                ),
+                (
+                    run.arguments("regression", ["regression.relative_to=true_pt"]),
+                    "\(sample("val")) has no dataset 'true_pt' with a number for each jet"
+                ),
+                (
                     run.arguments(["data.test=[\(folder)/none.h5]", "run.evaluate=latest"]),
                     "HDF5 open \(folder)/none.h5"
                 ),

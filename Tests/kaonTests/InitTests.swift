@@ -29,6 +29,7 @@ import Testing
             #expect(outcome.code == 64)
             for name in [
                 "mpm_v1", "mpm_v2", "vqvae", "set_flow", "classification", "cwola", "vertexing", "track_origin",
+                "regression",
             ] {
                 #expect(outcome.errors.contains("- \(name)\n"))
             }

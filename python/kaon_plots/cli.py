@@ -83,6 +83,13 @@ def _parser():
         "Draws pT and mass of jets before and after quantisation, and prints their medians.",
         "FILE", "predictions.h5 of 'kaon evaluate' on a VQ-VAE, or the run folder")
 
+    regression = command(
+        "regression", _regression, "response and resolution of a regression against pT",
+        "Draws median and resolution of predicted / true in intervals of pT with equal numbers of jets, and prints "
+        "them for all jets.",
+        "PREDICTIONS", "a predictions.h5 of a regression, or the run folder")
+    _add_names(regression)
+
     scan = command(
         "scan", _scan, "a measure against a key, such as accuracy against labelled jets",
         "Draws a measure of all runs below the folders against a configuration key: the mean over the seeds with a "
@@ -167,6 +174,19 @@ def _observables(options):
     print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}")
     for name, before, after in found:
         print(f"{name:<12}{before:>22.2f}{after:>22.2f}{after / before if before else float('nan'):>10.4f}")
+
+
+def _regression(options):
+    from kaon_results.predictions import predictions_path
+
+    from .regression import plot_regression, read
+
+    names = _names(options, _run_titles([_run_folder(predictions_path(path)) for path in options.inputs]), "files")
+    found = plot_regression({name: read(path) for name, path in zip(names, options.inputs)}, options.output)
+    width = max(len("run"), *(len(name) for name, _, _ in found))
+    print(f"{'run':<{width}}{'median of predicted / true':>30}{'half of its 68 % interval':>30}")
+    for name, median, resolution in found:
+        print(f"{name:<{width}}{median:>30.4f}{resolution:>30.4f}")
 
 
 def _features(options):

@@ -15,7 +15,7 @@ import yaml
 from kaon_data import DataError
 
 #: Objectives whose runs end with an evaluation.
-DOWNSTREAM = ("classification", "cwola", "vertexing", "track_origin")
+DOWNSTREAM = ("classification", "cwola", "vertexing", "track_origin", "regression")
 #: Keys that do not change what is measured, unlike the precision of products and sums.
 _INCIDENTAL = re.compile(
     r"(?:backbone\.)*(?:seed|run\..*|parallel\.(?!(reduce_)?precision$).*|fine_tuning\.cache(_limit)?|"

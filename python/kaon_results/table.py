@@ -14,6 +14,7 @@ DEFAULT_MEASURES = {
     "cwola": ["auc", "sic_half", "sic_99", "sic_max"],
     "vertexing": ["ari", "ari_components", "hubert_arabie", "pair_accuracy"],
     "track_origin": ["balanced_accuracy", "auc", "accuracy"],
+    "regression": ["mae", "response", "response_resolution", "resolution"],
 }
 _OTHERS = ["valid/total_loss"]
 

@@ -204,6 +204,27 @@ def test_runs_of_a_sweep_are_named_by_what_differs(tmp_path, drawn):
     assert {"fixed", "scratch"} <= set(lines(first))
 
 
+def test_regression_draws_response_and_resolution(tmp_path, drawn, capsys):
+    rng = np.random.default_rng(1)
+    pt = rng.uniform(500, 1000, 20_000).astype("f4")
+    target = (0.2 * pt).astype("f4")
+    # The response falls with pT, and its width rises.
+    predicted = target * (1.1 - 0.2 * (pt - 500) / 500 + rng.normal(size=len(pt)) * 0.1 * pt / 1000)
+    path = write_predictions(
+        tmp_path / "run/evaluation/predictions.h5", predicted=predicted.astype("f4"), target=target, pt=pt)
+    response, resolution = drawn("regression", tmp_path / "run")
+    (medians,), (widths,) = ([bars.lines[0].get_xydata() for bars in axis.containers] for axis in (response, resolution))
+    assert medians.shape == (10, 2) and np.allclose(medians[:, 0], 525 + 50 * np.arange(10), atol=10)
+    assert np.allclose(medians[:, 1], 1.09 - 0.02 * np.arange(10), atol=0.01)
+    # Within an interval, the change of the response adds to the width.
+    assert np.allclose(widths[:, 1], 0.1 * medians[:, 0] / 1000, rtol=0.08)
+    assert "run" in capsys.readouterr().out
+    target[::2] = -1
+    write_predictions(path, predicted=predicted.astype("f4"), target=target, pt=pt)
+    response, _ = drawn("regression", tmp_path / "run")
+    assert np.isfinite(response.containers[0].lines[0].get_ydata()).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -215,6 +236,9 @@ def test_runs_of_a_sweep_are_named_by_what_differs(tmp_path, drawn):
         (["scan", "{runs}", "--by", "data.class"], "did you mean data.classes?"),
         (["scan", "{runs}", "--measure", "area"], "no run has the measure area"),
         (["scan", "{runs}", "{origin}"], "select one with --where objective=classification"),
+        (["regression", "{runs}"], "no predictions.h5"),
+        (["regression", "{predictions}"], "is not a predictions.h5 of a regression"),
+        (["regression", "{below}"], "no jet has a positive target"),
         (["btag", "{other}"], "no runs of classification, vertexing or track_origin"),
         (["roc", "{runs}"], "no predictions.h5"),
         (["roc", "nowhere.h5"], "nowhere.h5 does not exist: give a predictions.h5"),
@@ -237,6 +261,7 @@ def test_what_cannot_be_drawn_is_said(tmp_path, predictions, capsys, monkeypatch
         "other": make_run(tmp_path / "other", {}, objective="mpm_v2"),
         "fresh": make_run(tmp_path / "fresh", {}, done=0),
         "jets": write_predictions(tmp_path / "jets.h5", csts=[1.0]),
+        "below": write_predictions(tmp_path / "below.h5", predicted=[1.0], target=[-1.0], pt=[5.0]),
     }
     monkeypatch.chdir(tmp_path)
     arguments = [each.format(**places) for each in arguments]

@@ -202,6 +202,11 @@ double ck_cross_entropy(float *dlogits, const float *logits, const int32_t *targ
 double ck_l1(float *dx, const float *x, const float *target, float factor, int64_t n);
 /// Returns Σ (x − t)²; dx = factor · 2 (x − t) if not null.
 double ck_mse(float *dx, const float *x, const float *target, float factor, int64_t n);
+/// Returns Σ h(x − t), h(d) = d²/2 for |d| ≤ δ, δ (|d| − δ/2) otherwise; dx = factor · h'(x − t) if not null.
+double ck_huber(float *dx, const float *x, const float *target, float delta, float factor, int64_t n);
+/// Negative logarithm of normal densities of t, x = [μ | s] [rows, 2] with s = ln σ, limited to ±limit:
+///   Σ ½ ((t − μ) / σ)² + s + ½ ln 2π; dx = factor · ∂/∂x if not null, that of s as if it were not limited.
+double ck_gaussian(float *dx, const float *x, const float *target, float limit, float factor, int64_t rows);
 
 /// Focal loss Σ w (1 − p)^γ (−ln p), where p is the probability of the true class and w = positive_weight where target
 /// is true, 1 elsewhere; γ = 0 is binary cross-entropy. dlogits = factor · ∂loss/∂logits if not null.

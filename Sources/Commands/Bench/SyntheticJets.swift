@@ -14,12 +14,15 @@ struct SyntheticJets {
     private let maxConstituents: Int
     /// Number of datasets with a label for each constituent.
     private let constituentLabels: Int
+    /// Number of quantities of each jet.
+    private let quantities: Int
 
     init(_ options: RunOptions) {
         classes = options.objective.needsClasses ? JetClasses((0..<10).map { "class \($0)" }) : nil
         features = options.data.features.count
         maxConstituents = options.data.maxConstituents
         constituentLabels = options.objective.constituentLabels.count
+        quantities = options.objective.quantities.count
     }
 
     /// The jets of some global indices.
@@ -46,10 +49,15 @@ struct SyntheticJets {
         }
         // Vertices and origins: a few numbers, each several times in a jet.
         let labels = (0..<offsets.tokens).map { Int32($0 % 4) }
+        let numbers = jets.map { jet in
+            var random = sequence(jet)
+            return exp(random.normal())
+        }
         return JetBatch(
             jets: Array(jets), epoch: 0, offsets: offsets, values: values, identities: identities,
             labels: jets.map { Int32($0 % (classes?.count ?? 1)) },
-            constituentLabels: Array(repeating: labels, count: constituentLabels), momenta: momenta)
+            constituentLabels: Array(repeating: labels, count: constituentLabels),
+            quantities: Array(repeating: numbers, count: quantities), momenta: momenta)
     }
 
     /// Points from the distribution of the constituents, `[count, features]`.

@@ -17,6 +17,8 @@ package struct JetBatch: Sendable {
     package let labels: [Int32]
     /// Further integers for each constituent, such as its vertex: T values for each dataset that was requested.
     package let constituentLabels: [[Int32]]
+    /// Numbers of each jet, such as a target of a regression: J values for each quantity that was requested.
+    package let quantities: [[Float]]
     /// pT [GeV], Δη and Δφ of each constituent as stored, T values; nil unless requested.
     package let momenta: [SIMD3<Float>]?
 
@@ -28,12 +30,13 @@ package struct JetBatch: Sendable {
     /// A batch with these fields. There are more than six parameters because each is an array of the batch.
     package init(
         jets: [Int], epoch: Int, offsets: Offsets, values: Tensor, identities: [Int32], labels: [Int32],
-        constituentLabels: [[Int32]] = [], momenta: [SIMD3<Float>]? = nil
+        constituentLabels: [[Int32]] = [], quantities: [[Float]] = [], momenta: [SIMD3<Float>]? = nil
     ) {
         invariant(
             offsets.jets == jets.count && labels.count == jets.count && offsets.tokens == identities.count
                 && values.rows == identities.count
                 && constituentLabels.allSatisfy { $0.count == identities.count }
+                && quantities.allSatisfy { $0.count == jets.count }
                 && momenta.map { $0.count == identities.count } ?? true,
             "the arrays of a batch have different lengths")
         self.jets = jets
@@ -43,6 +46,7 @@ package struct JetBatch: Sendable {
         self.identities = identities
         self.labels = labels
         self.constituentLabels = constituentLabels
+        self.quantities = quantities
         self.momenta = momenta
     }
 
@@ -56,6 +60,7 @@ package struct JetBatch: Sendable {
             jets: Array(jets[range]), epoch: epoch, offsets: Offsets(starts.map { $0 - first }),
             values: values.rows(tokens), identities: Array(identities[tokens]), labels: Array(labels[range]),
             constituentLabels: constituentLabels.map { Array($0[tokens]) },
+            quantities: quantities.map { Array($0[range]) },
             momenta: momenta.map { Array($0[tokens]) })
     }
 }

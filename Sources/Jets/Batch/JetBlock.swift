@@ -13,6 +13,8 @@ package struct JetBlock: Sendable {
     package let labels: [Int32]
     /// Further integers for each constituent, such as its vertex: T values for each dataset that was requested.
     package let constituentLabels: [[Int32]]
+    /// Numbers of each jet: J values for each quantity that was requested.
+    package internal(set) var quantities: [[Float]] = []
     /// For each constituent its number among the stored ones of the rows that were read; nil if all were taken as
     /// stored.
     var order: [Int32]?
@@ -39,7 +41,7 @@ package struct JetBlock: Sendable {
 
     /// The size of the arrays [bytes].
     var bytes: Int {
-        4 * (offsets.values.count + values.count + labels.count + (order?.count ?? 0))
+        4 * (offsets.values.count + values.count + (1 + quantities.count) * labels.count + (order?.count ?? 0))
             + (1 + 4 * constituentLabels.count) * identities.count
     }
 
@@ -63,6 +65,7 @@ package struct JetBlock: Sendable {
             offsets: Offsets(counts: rows.map { offsets[$0].count }), values: values, identities: identities,
             labels: rows.map { labels[$0] }, constituentLabels: others)
         selected.unsortedJets = min(unsortedJets, rows.count)
+        selected.quantities = quantities.map { values in rows.map { values[$0] } }
         return selected
     }
 }

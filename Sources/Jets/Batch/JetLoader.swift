@@ -105,6 +105,9 @@ package final class JetLoader: Sendable {
             jets: jets, epoch: epoch, offsets: offsets, values: values, identities: identities,
             labels: contents.classOfLabel.map { classes in labels.map { classes[Int($0)] } } ?? labels,
             constituentLabels: constituentLabels(of: parts, tokens: tokens),
+            quantities: dataset.reading.quantities.indices.map { index in
+                parts.flatMap { part in part.rows.map { part.block.quantities[index][$0] } }
+            },
             momenta: contents.momenta ? momenta(of: parts, tokens: tokens) : nil)
     }
 

@@ -8,18 +8,21 @@ package struct JetReading: Sendable, Equatable {
     package var maxConstituents: Int
     /// Datasets with an integer for each constituent that are read as well, such as `vtx_id`.
     package var constituentLabels: [String]
+    /// Numbers of each jet that are read as well, such as a target of a regression.
+    package var quantities: [JetQuantity]
     /// The names of the classes by label in files that do not name them (`data.class_names`).
     package var classNames: [String]
     /// True to accept jets without constituents, which are errors otherwise (`data.allow_empty_jets`).
     package var allowsEmptyJets: Bool
 
     package init(
-        maxConstituents: Int = 128, constituentLabels: [String] = [], classNames: [String] = [],
-        allowsEmptyJets: Bool = false
+        maxConstituents: Int = 128, constituentLabels: [String] = [], quantities: [JetQuantity] = [],
+        classNames: [String] = [], allowsEmptyJets: Bool = false
     ) {
         self.allowsEmptyJets = allowsEmptyJets
         self.maxConstituents = maxConstituents
         self.constituentLabels = constituentLabels
+        self.quantities = quantities
         self.classNames = classNames
     }
 }

@@ -20,6 +20,7 @@ package final class PackedFile: JetFile {
 
     private let maxConstituents: Int
     private let constituentLabels: [String]
+    private let quantities: [JetQuantity]
     private let layout: PackedLayout
     private let file: File
 
@@ -30,10 +31,12 @@ package final class PackedFile: JetFile {
         self.path = path
         maxConstituents = reading.maxConstituents
         constituentLabels = reading.constituentLabels
+        quantities = reading.quantities
         layout = try PackedLayout(path: path, root: file.root, reading: reading)
         for name in constituentLabels {
             try JetFileRules.checkConstituentLabels(path, file.root, name, shape: [layout.constituents])
         }
+        for quantity in quantities { _ = try quantity.place(in: file.root, path: path, count: layout.count) }
         self.file = file
     }
 
@@ -41,6 +44,7 @@ package final class PackedFile: JetFile {
 
     package func checkStorage() throws {
         try layout.checkStorage(path)
+        for quantity in quantities { try JetFileRules.checkStorage(path, file.root.dataset(quantity.dataset)) }
         for name in constituentLabels { try JetFileRules.checkStorage(path, file.root.dataset(name)) }
     }
 
@@ -85,6 +89,8 @@ package final class PackedFile: JetFile {
             let jet = (0..<rows.count).first { offsets[$0].contains(token) }!
             return (rows.lowerBound + jet, token - offsets[jet].lowerBound)
         }
-        return try constituents.block(labels: try labels(rows: rows), maximum: maxConstituents, check)
+        var block = try constituents.block(labels: try labels(rows: rows), maximum: maxConstituents, check)
+        block.quantities = try quantities.map { try $0.read(rows, from: file.root, path: path, count: count) }
+        return block
     }
 }

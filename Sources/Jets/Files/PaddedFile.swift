@@ -20,6 +20,7 @@ package final class PaddedFile: JetFile {
 
     private let maxConstituents: Int
     private let constituentLabels: [String]
+    private let quantities: [JetQuantity]
     private let layout: PaddedLayout
     private let file: File
 
@@ -29,11 +30,13 @@ package final class PaddedFile: JetFile {
         invariant(reading.maxConstituents > 0, "jets of at most \(reading.maxConstituents) constituents")
         self.path = path
         constituentLabels = reading.constituentLabels
+        quantities = reading.quantities
         layout = try PaddedLayout(path: path, root: file.root, reading: reading)
         maxConstituents = reading.maxConstituents
         for name in constituentLabels {
             try JetFileRules.checkConstituentLabels(path, file.root, name, shape: [layout.count, layout.slots])
         }
+        for quantity in quantities { _ = try quantity.place(in: file.root, path: path, count: layout.count) }
         self.file = file
     }
 
@@ -41,6 +44,7 @@ package final class PaddedFile: JetFile {
 
     package func checkStorage() throws {
         try layout.checkStorage(path)
+        for quantity in quantities { try JetFileRules.checkStorage(path, file.root.dataset(quantity.dataset)) }
         for name in constituentLabels { try JetFileRules.checkStorage(path, file.root.dataset(name), .slots) }
     }
 
@@ -119,7 +123,9 @@ package final class PaddedFile: JetFile {
             let slot = mask.indices.filter { mask[$0] != 0 }[token]
             return (rows.lowerBound + slot / slots, slot % slots)
         }
-        return try constituents.block(labels: try labels(rows: rows), maximum: maxConstituents, check)
+        var block = try constituents.block(labels: try labels(rows: rows), maximum: maxConstituents, check)
+        block.quantities = try quantities.map { try $0.read(rows, from: file.root, path: path, count: count) }
+        return block
     }
 }
 

@@ -19,6 +19,7 @@ package enum ObjectiveOptions: Sendable {
         case setFlow = "set_flow"
         case classification, cwola, vertexing
         case trackOrigin = "track_origin"
+        case regression
 
         /// The objective of a configuration that names none.
         package static let `default` = Name.mpmV2
@@ -31,6 +32,7 @@ package enum ObjectiveOptions: Sendable {
             case .cwola: WeaklySupervised.Options.self
             case .vertexing: Vertexing.Options.self
             case .trackOrigin: TrackOrigin.Options.self
+            case .regression: JetRegression.Options.self
             }
         }
 
@@ -98,6 +100,14 @@ package enum ObjectiveOptions: Sendable {
         switch self {
         case .mpmV1, .mpmV2, .vqvae, .setFlow: []
         case .downstream(_, let options): options.task.constituentLabels
+        }
+    }
+
+    /// The required numbers of each jet.
+    package var quantities: [JetQuantity] {
+        switch self {
+        case .mpmV1, .mpmV2, .vqvae, .setFlow: []
+        case .downstream(_, let options): options.task.quantities
         }
     }
 

@@ -8,6 +8,8 @@ import Tensors
 package protocol DownstreamTask: AnyObject {
     /// Terms of the loss, and the measures reported with them.
     var terms: [LossTerm] { get }
+    /// True if batches must carry momenta.
+    var needsMomenta: Bool { get }
 
     /// Number of items, or their summed weight, that each term is averaged over.
     func counts(_ batch: JetBatch, phase: Phase) -> [Double]
@@ -29,6 +31,7 @@ package protocol DownstreamTask: AnyObject {
 }
 
 extension DownstreamTask {
+    package var needsMomenta: Bool { false }
     package func tables(of predictions: Predictions) -> [String: [[Double]]] { [:] }
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
     package var state: ObjectiveState { ObjectiveState() }
@@ -43,6 +46,8 @@ package protocol DownstreamTaskOptions: Sendable {
     var needsClasses: Bool { get }
     /// Names of the required datasets with one integer for each constituent.
     var constituentLabels: [String] { get }
+    /// The required numbers of each jet, in the order of `JetBatch.quantities`.
+    var quantities: [JetQuantity] { get }
     /// The jets of the training files to use, if the task chooses them.
     func choice(seed: UInt64) -> JetChoice?
     /// Declares the head.
@@ -52,6 +57,7 @@ package protocol DownstreamTaskOptions: Sendable {
 extension DownstreamTaskOptions {
     package var needsClasses: Bool { false }
     package var constituentLabels: [String] { [] }
+    package var quantities: [JetQuantity] { [] }
     package func choice(seed: UInt64) -> JetChoice? { nil }
 }
 

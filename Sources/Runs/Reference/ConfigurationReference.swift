@@ -21,7 +21,7 @@ package struct ConfigurationReference: Sendable {
     private static let order = [
         "", "run", "data", "preprocessing", "model", "masking", "tasks", "tokenizer", "vqvae", "set_flow",
         "fine_tuning",
-        "head", "cwola", "optimizer", "schedule", "training", "parallel",
+        "head", "cwola", "regression", "optimizer", "schedule", "training", "parallel",
     ]
 
     /// Throws `ConfigurationError` if the minimal configuration of an objective cannot be decoded.
@@ -61,9 +61,9 @@ package struct ConfigurationReference: Sendable {
             an error. `kaon init NAME --objective OBJECTIVE` writes a file with the main keys and these descriptions. A
             default or range that differs between objectives is listed with their names; *italics* state which \
             objectives and
-            settings a key requires. The downstream tasks are `classification`, `cwola`, `vertexing` and \
-            `track_origin`; they
-            take the keys of `model`, `data.features` and `preprocessing` from their backbone.
+            settings a key requires. The downstream tasks are `classification`, `cwola`, `vertexing`, \
+            `track_origin` and
+            `regression`; they take the keys of `model`, `data.features` and `preprocessing` from their backbone.
 
             In paths of data files, checkpoints and the run folder, `~` at the start, `$NAME` and `${NAME}` are \
             replaced by the

@@ -81,6 +81,7 @@ package struct AppliedJets {
         /// Nil if no classes are predicted.
         var classes: JetClasses?
         var constituentLabels: [String] = []
+        var quantities: [JetQuantity] = []
         /// Maximum number of jets, chosen evenly from the classes; nil for all.
         var chosenJets: Int?
 
@@ -89,7 +90,8 @@ package struct AppliedJets {
 
         /// The targets of a configuration.
         package init(_ options: RunOptions, _ classes: JetClasses?) {
-            (self.classes, constituentLabels) = (classes, options.objective.constituentLabels)
+            self.classes = classes
+            (constituentLabels, quantities) = (options.objective.constituentLabels, options.objective.quantities)
         }
     }
 
@@ -122,7 +124,7 @@ package struct AppliedJets {
             choice.omitsTrivialSelection = true
         }
         var reading = options.reading
-        reading.constituentLabels = targets.constituentLabels
+        (reading.constituentLabels, reading.quantities) = (targets.constituentLabels, targets.quantities)
         var dataset = try JetDataset(paths: paths, reading: reading, jets: jets, choice: choice, on: communicator)
         var (remarks, warnings): ([String], [String]) = ([], [])
         if dataset.otherJets > 0 {
@@ -197,6 +199,6 @@ extension RunOptions {
     package var reading: JetReading {
         JetReading(
             maxConstituents: data.maxConstituents, constituentLabels: objective.constituentLabels,
-            classNames: data.classNames, allowsEmptyJets: data.allowsEmptyJets)
+            quantities: objective.quantities, classNames: data.classNames, allowsEmptyJets: data.allowsEmptyJets)
     }
 }

@@ -28,13 +28,14 @@ import Testing
         let dataset = try JetDataset(
             paths: [sample(tracks ? "btag" : "val")],
             reading: JetReading(
-                maxConstituents: 20, constituentLabels: tracks ? ["vtx_id", "track_type"] : []),
+                maxConstituents: 20, constituentLabels: tracks ? ["vtx_id", "track_type"] : [],
+                quantities: options.task.quantities),
             choice: JetChoice(classes: tracks ? nil : names), on: alone)
         let loader = JetLoader(
             dataset: dataset,
             preprocessing: try QuantilePreprocessing.fit(dataset, jets: 300, quantiles: 50, on: alone),
             order: .init(batchSize: 40, seed: 5, shuffle: false),
-            contents: .init(classOfLabel: JetClasses(names).indices(in: dataset)))
+            contents: .init(momenta: true, classOfLabel: JetClasses(names).indices(in: dataset)))
         let batch = try loader.batch(epoch: 0, step: 0)
         guard tracks else { return (batch, loader) }
         // The batch of a task has only the labels of that task.
@@ -63,6 +64,8 @@ import Testing
             let still = objective.prepare(batch, phase: .validation)
             return zip(still.evaluate([0, 0], Tape(recording: false)), still.counts).map { $0 / $1 }
         }
+        // The standardisation of a regression.
+        try objective.fit(to: loader, on: alone) { _ in }
         let first = means()
         for step in 0..<steps { optimizer.learn(part, scales, of: objective, step: step, of: steps) }
         let measures = objective.measures(
@@ -147,6 +150,67 @@ import Testing
         #expect(try loss("{width: 8, dropout: 0.9, label_smoothing: 0, class_weights: [1, 1, 1, 1]}") == plain)
     }
 
+    @Test(arguments: [
+        "{loss: l1}", "{loss: mse}", "{loss: huber, delta: 0.5, relative_to: jets/pt}", "{loss: gaussian}",
+        "{target: jets/num_csts, loss: gaussian}",
+    ])
+    func regression(section: String) throws {
+        let names = ["QCD", "Tbqq", "Hbb", "Wqq"]
+        let result = try learn(
+            "{objective: regression, head: {width: 16, heads: 2, dropout: 0}, regression: \(section)}", names: names,
+            steps: 250)
+        let resolution = try #require(result.measures["resolution"])
+        #expect(result.last[0] < result.first[0] - 0.2 && result.last[1] < 0.3 * result.first[1])
+        #expect(resolution < 2 * result.last[1] && abs(result.measures["response"]! - 1) < 0.05)
+        #expect((result.measures["coverage"] != nil) == section.contains("gaussian"))
+    }
+
+    /// Predictions are in the units of the target, and so are their uncertainties; the table has equal counts.
+    @Test func regressionPredictsPhysicalUnits() throws {
+        BLAS.useCallingThreadOnly()
+        let options = try options(
+            "{objective: regression, regression: {target: jets/mass, relative_to: jets/pt, loss: gaussian, fit_jets: 40}}"
+        )
+        let (batch, loader) = try batch(options, names: ["QCD", "Tbqq"])
+        let objective = DownstreamObjective(options, JetShape(features: 7, maxConstituents: 20), seed: 3)
+        var lines: [String] = []
+        try objective.fit(to: loader, on: alone) { lines.append($0) }
+        let ratios = zip(batch.quantities[0], batch.quantities[1]).map { Double($0 / $1) }
+        let mean = ratios.reduce(0, +) / 40
+        let deviation = (ratios.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 40).squareRoot()
+        let state = try #require(objective.state.tensors["task/standardisation"]).array.map { Double($0) }
+        #expect(abs(state[0] - mean) < 1e-6 && abs(state[1] - deviation) < 1e-6)
+        #expect(lines.count == 1 && lines[0].hasPrefix("/jets/mass / /jets/pt: mean "))
+        // An output of (1, ln 2): one deviation above the mean, with twice the deviation as uncertainty.
+        for parameter in objective.parameters.parameters where parameter.name.hasPrefix("head.output.") {
+            let values = parameter.variable.value.buffer
+            for index in values.indices { values[index] = 0 }
+            if parameter.name.hasSuffix("bias") { (values[0], values[1]) = (1, Float(log(2.0))) }
+        }
+        let predictions = objective.predict(batch, loader.preprocessing, on: Tape(recording: false))
+        for (jet, pt) in batch.quantities[1].enumerated() {
+            #expect(abs(Double(predictions.floats("predicted")[jet]) - (mean + deviation) * Double(pt)) < 1e-3)
+            #expect(abs(Double(predictions.floats("sigma")[jet]) - 2 * deviation * Double(pt)) < 1e-3)
+        }
+        #expect(predictions.floats("target") == batch.quantities[0])
+        let rows = try #require(objective.tables(of: predictions)["pt_intervals"])
+        #expect(rows.count == 10 && rows.allSatisfy { $0.count == 7 && $0[2] == 4 && $0[0] <= $0[1] })
+        #expect(zip(rows, rows.dropFirst()).allSatisfy { $0[1] <= $1[0] })
+        // Its state makes another model predict the same.
+        let other = DownstreamObjective(options, JetShape(features: 7, maxConstituents: 20), seed: 3)
+        try other.restore(objective.state)
+        #expect(try #require(other.state.tensors["task/standardisation"]).array == state.map { Float($0) })
+    }
+
+    /// A target that is the same for all jets cannot be standardised.
+    @Test func regressionOfAConstant() throws {
+        let options = try options("{objective: regression, regression: {target: labels}}")
+        let (_, loader) = try batch(options, names: ["QCD"])
+        let objective = DownstreamObjective(options, JetShape(features: 7, maxConstituents: 20), seed: 3)
+        let text = failure { try objective.fit(to: loader, on: alone) { _ in } }
+        #expect(text.contains("/labels of the training jets has the mean") && text.contains("regression.target"))
+    }
+
     /// The model overfits the random samples, not the true classes.
     @Test func weakSupervision() throws {
         let result = try learn(
@@ -226,6 +290,10 @@ import Testing
             "head.class_weights"
         ),
         ("{objective: cwola, backbone_mode: scratch, cwola: {label_smoothing: 2}}", "cwola.label_smoothing"),
+        ("{objective: regression, backbone_mode: scratch, regression: {target: a/b/c}}", "regression.target"),
+        ("{objective: regression, backbone_mode: scratch, regression: {relative_to: /}}", "regression.relative_to"),
+        ("{objective: regression, backbone_mode: scratch, regression: {loss: l2}}", "regression.loss"),
+        ("{objective: regression, backbone_mode: scratch, regression: {delta: 0}}", "regression.delta"),
     ])
     func badValuesAreNamed(yaml: String, message: String) throws {
         let text = failure { _ = try ObjectiveOptions(from: Configuration(yaml: yaml).section()) }

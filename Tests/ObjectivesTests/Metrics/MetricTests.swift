@@ -159,4 +159,28 @@ import Testing
         let nothing = MulticlassMetrics(probabilities: [], classes: 2, labels: [])
         #expect(nothing.accuracy.isNaN && nothing.balancedAccuracy.isNaN && nothing.meanAreaUnderCurve.isNaN)
     }
+
+    // MARK: Numbers
+
+    /// Against NumPy's quantiles of 0 … 100 and its mean.
+    @Test func regression() {
+        let target = (0...100).map { _ in Float(50) }
+        let metrics = RegressionMetrics(predicted: (0...100).map { Float(100 - $0) }, target: target)
+        #expect(metrics.count == 101 && metrics.bias == 0 && metrics.response == 1)
+        #expect(abs(metrics.resolution - (84.1345 - 15.8655) / 2) < 1e-4)
+        #expect(abs(metrics.responseResolution - metrics.resolution / 50) < 1e-5)
+        #expect(abs(metrics.rootMeanSquare - 850.0.squareRoot()) < 1e-9)
+        let shifted = RegressionMetrics(predicted: [3, 5, 9], target: [1, 2, 6])
+        #expect(abs(shifted.bias - 8.0 / 3) < 1e-12 && shifted.response == 2.5)
+    }
+
+    /// A response needs a positive truth; nothing has no figures.
+    @Test func regressionWithoutPositiveTruth() {
+        let metrics = RegressionMetrics(predicted: [1, 4], target: [0, 2])
+        #expect(metrics.bias == 1.5 && metrics.response == 2)
+        let zeros = RegressionMetrics(predicted: [1], target: [0])
+        #expect(zeros.bias == 1 && zeros.response.isNaN && zeros.responseResolution.isNaN && zeros.resolution == 0)
+        let nothing = RegressionMetrics(predicted: [], target: [])
+        #expect(nothing.bias.isNaN && nothing.resolution.isNaN && nothing.response.isNaN)
+    }
 }

@@ -1,10 +1,12 @@
 internal import CKernels
 import System
 
-// x predictions, t targets, of one shape
+// x predictions, t targets, of one shape, d = x − t
 //
-//   L1:  loss = Σ |x − t|       dx = scale · sign(x − t)
-//   MSE: loss = Σ (x − t)²      dx = scale · 2 (x − t)
+//   L1:    loss = Σ |d|         dx = scale · sign(d)
+//   MSE:   loss = Σ d²          dx = scale · 2 d
+//   Huber: loss = Σ h(d)        dx = scale · max(−δ, min(δ, d))
+//          h(d) = d²/2 for |d| ≤ δ, otherwise δ (|d| − δ/2)
 extension Tape {
     /// The summed absolute difference of two tensors; `scale` is its weight in the total loss, for the gradient.
     package func l1Loss(_ x: Variable, target: Tensor, scale: Float) -> Double {
@@ -41,6 +43,12 @@ extension Tape {
     /// The summed squared difference of two tensors; `scale` is its weight in the total loss, for the gradient.
     package func mseLoss(_ x: Variable, target: Tensor, scale: Float) -> Double {
         elementLoss(x, target) { ck_mse($0, $1, $2, scale, $3) }
+    }
+
+    /// The summed Huber loss of two tensors: quadratic up to the difference `delta` (> 0), then linear; `scale` is its
+    /// weight in the total loss, for the gradient.
+    package func huberLoss(_ x: Variable, target: Tensor, delta: Float, scale: Float) -> Double {
+        elementLoss(x, target) { ck_huber($0, $1, $2, delta, scale, $3) }
     }
 
     private func elementLoss(

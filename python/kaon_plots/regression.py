@@ -1,0 +1,70 @@
+"""Response and resolution of a regression against pT."""
+
+import h5py
+import numpy as np
+
+from kaon_data import DataError
+from kaon_results.predictions import predictions_path
+
+from .style import COLORS, drawing
+
+_COLUMNS = ("predicted", "target", "pt")
+#: The central interval with the probability of one standard deviation of a normal distribution.
+_PROBABILITIES = [0.158655, 0.5, 0.841345]
+
+
+def read(path):
+    """The columns `predicted`, `target` and `pt` of a `predictions.h5` or a run, as arrays by name."""
+    path = predictions_path(path)
+    try:
+        with h5py.File(path) as file:
+            columns = {name: file[name][:].astype(float) for name in _COLUMNS}
+    except (OSError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a predictions.h5 of a regression: {error}") from error
+    if len({len(values) for values in columns.values()}) > 1 or not len(columns["pt"]):
+        raise DataError(f"{path} is not a predictions.h5 of a regression: it has no rows, or a different number each")
+    return columns
+
+
+def profile(columns, intervals=10):
+    """Response predicted / target in intervals of pT with equal numbers of jets.
+
+    Returns the edges of the intervals, and for each the median, half of the central 68 % interval, and the statistical
+    error of the median. Jets without a positive target are left out.
+    """
+    right = columns["target"] > 0
+    pt, response = columns["pt"][right], columns["predicted"][right] / columns["target"][right]
+    if not len(pt):
+        raise DataError("no jet has a positive target, so that there is no response")
+    order = np.argsort(pt, kind="stable")
+    parts = [part for part in np.array_split(order, intervals) if len(part)]
+    edges = np.append([pt[part[0]] for part in parts], pt[order[-1]])
+    low, median, high = np.array([np.quantile(response[part], _PROBABILITIES) for part in parts]).T
+    width = (high - low) / 2
+    # The error of a median of n normally distributed numbers.
+    error = np.sqrt(np.pi / 2) * width / np.sqrt([len(part) for part in parts])
+    return edges, median, width, error
+
+
+def plot_regression(predictions, path):
+    """Draws response and resolution against the pT of the jets for named predictions, from `read`; returns name, median
+    and resolution of the response over all jets."""
+    found = []
+    with drawing(path, 2, 1, size=(6, 3.2), sharex=True) as (_, axes):
+        response, resolution = axes[:, 0]
+        for color, (name, columns) in zip(COLORS * len(predictions), predictions.items()):
+            edges, median, width, error = profile(columns)
+            centers, halves = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+            label = name if len(predictions) > 1 else None
+            response.errorbar(centers, median, error, halves, fmt="o", markersize=4, color=color, label=label)
+            resolution.errorbar(centers, width, error, halves, fmt="o", markersize=4, color=color)
+            _, (whole,), (spread,), _ = profile(columns, 1)
+            found.append((name, whole, spread))
+        response.axhline(1, color="0.5", linewidth=0.8, zorder=0)
+        response.set_ylabel("median of predicted / true")
+        resolution.set_ylabel("half of its 68 % interval")
+        resolution.set_ylim(0, None)
+        resolution.set_xlabel(r"$p_\mathrm{T}$ of the constituents [GeV]")
+        if len(predictions) > 1:
+            response.legend(frameon=False)
+    return found
