@@ -31,7 +31,7 @@ says() { grep -qF -- "$1" "$folder/output" || { cat "$folder/output" && return 1
 for command in objdump:binutils strip:binutils python3:python3; do
     command -v "${command%:*}" >/dev/null || install_packages "${command#*:}"
 done
-compiler=$(command -v clang || command -v cc) || fail "neither clang, which is part of Swift's toolchain, nor cc is in PATH"
+compiler=$(command -v clang || command -v cc) || fail "neither clang, a part of Swift's toolchain, nor cc is in PATH"
 
 # A program that requires the same libraries as kaon and leaves its work to kaon.
 cat >"$folder/kaon.c" <<'END'
