@@ -145,6 +145,7 @@ run_vectors
 run_ranks 2
 run_ranks 3
 run_script "archives" scripts/test-package.sh
+run_script "documented commands" scripts/test-commands.sh
 run_script "Python tools" scripts/test-python.sh
 run_script "faults" scripts/test-faults.sh --short
 run_script "cases" scripts/test-cases.sh --short
