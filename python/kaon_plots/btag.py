@@ -4,7 +4,7 @@ import re
 
 from kaon_data import DataError
 
-from .curves import Styles, curves_along_key, curves_of_series, draw_curves, known_keys, legend_above, number
+from .curves import Styles, add_legend, curves_along_key, curves_of_series, draw_curves, known_keys, number
 from .scan import draw_scan
 from .style import drawing
 
@@ -44,7 +44,7 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
                 reason = "evaluated by an earlier version" if name == "vertexing" and of[name] else f"no runs of {name}"
                 axis.text(0.5, 0.5, reason, ha="center", va="center", transform=axis.transAxes)
         if drawn:
-            legend_above(figure, drawn, styles)
+            add_legend(figure, drawn, styles)
 
 
 def _series(run, pattern):

@@ -10,6 +10,8 @@ from kaon_results.cli import add_where, finished, names as split_names
 from kaon_results.runs import find_runs
 
 KEYS = ["backbone", "backbone_mode"]
+#: The formats of figures, by their suffixes.
+FORMATS = ("pdf", "png", "svg")
 
 
 def main(arguments=None):
@@ -19,8 +21,7 @@ def main(arguments=None):
 def _main(arguments):
     options = _parser().parse_args(arguments)
     try:
-        if Path(options.output).suffix not in (".pdf", ".png", ".svg"):
-            raise kaon_data.DataError(f"--output {options.output} does not end in .pdf, .png or .svg")
+        options.output = _outputs(options.output, options.format)
         try:
             import mplhep  # noqa: F401
         except ImportError as error:
@@ -31,8 +32,8 @@ def _main(arguments):
             raise
         except OSError as error:
             # An error of HDF5 while reading an open file has neither an error number nor a file name.
-            reason = f"{options.output} cannot be written: {error.strerror}" if error.strerror else \
-                f"a file is damaged: {error}"
+            name = error.filename or options.output[0]
+            reason = f"{name} cannot be written: {error.strerror}" if error.strerror else f"a file is damaged: {error}"
             raise kaon_data.DataError(reason) from error
     except kaon_data.DataError as error:
         print(f"kaon-plot: {error}", file=sys.stderr)
@@ -48,7 +49,10 @@ def _parser():
     def command(name, run, summary, description, inputs, meaning):
         added = commands.add_parser(name, help=summary, description=description)
         added.add_argument("inputs", nargs="+", metavar=inputs, help=meaning)
-        added.add_argument("--output", required=True, metavar="FIGURE", help="output file: .pdf, .png or .svg")
+        added.add_argument("--output", required=True, metavar="FIGURE",
+                           help="output file; its suffix is the format: .pdf, .svg (both vector graphics) or .png")
+        added.add_argument("--format", type=split_names, metavar="FORMAT,…",
+                           help="formats: pdf, svg or png, one file each; they replace the suffix of --output")
         added.set_defaults(run=run)
         return added
 
@@ -64,23 +68,28 @@ def _parser():
     reconstruction = command(
         "reconstruction", _reconstruction, "reconstruction of dropped constituents by each task",
         "Draws jets from files of 'kaon generate --reconstruct': the distributions of pT, Δη and Δφ of the "
-        "constituents of each jet, of the survivors, and of the survivors with the reconstruction by each task.",
+        "constituents of each jet, of the survivors, and of the survivors with the reconstruction by each task. With "
+        "--pooled, draws the dropped constituents of all jets, pT and mass of the jets, and the ratio of each "
+        "reconstruction to the original, and prints Wasserstein distances.",
         "FILE", "a file of 'kaon generate --reconstruct', or several files of the same jets by different models")
     reconstruction.add_argument("--plane", action="store_true",
                                 help="draw the constituents as circles in the Δη–Δφ plane instead")
+    reconstruction.add_argument("--pooled", action="store_true", help="compare the distributions of all jets instead")
     reconstruction.add_argument("--jets", nargs="+", type=int, metavar="N",
-                                help="indices of the jets to draw (default: the first three)")
+                                help="indices of the jets to draw (default: the first three; with --pooled: all)")
     reconstruction.add_argument("--names", nargs="+", metavar="NAME",
                                 help="names of the files, if several of them contain the same task")
     generated = command(
         "generated", _generated, "comparison of generated jets with data",
-        "Draws distributions of generated jets and of data, and prints their Wasserstein distances.",
+        "Draws distributions of generated jets and of data with their ratios, and prints their Wasserstein distances; "
+        "those of one half of the data to the other are what to expect of perfect jets.",
         "FILE", "a file of 'kaon generate', then a jet file, a folder or a quoted pattern")
     generated.add_argument("--jets", type=_positive, default=100_000, metavar="N",
                            help="use the first N jets of each (default %(default)s)")
     command(
         "observables", _observables, "pT and mass of jets before and after a VQ-VAE",
-        "Draws pT and mass of jets before and after quantisation, and prints their medians.",
+        "Draws pT and mass of jets before and after quantisation with their ratios, and prints medians and Wasserstein "
+        "distances.",
         "FILE", "predictions.h5 of 'kaon evaluate' on a VQ-VAE, or the run folder")
 
     regression = command(
@@ -110,15 +119,20 @@ def _parser():
                            help="keys that distinguish curves (default backbone,backbone_mode)")
         add_where(added)
 
-    roc = command(
-        "roc", _roc, "background rejection against signal efficiency",
-        "Draws ROC curves from the predictions of evaluations: of every class against the rest, or of --signal "
-        "against --background.",
-        "PREDICTIONS", "a predictions.h5, or a run folder")
-    roc.add_argument("--signal", type=split_names, metavar="CLASS,…",
-                     help="signal classes, one curve each (default: all)")
-    roc.add_argument("--background", metavar="CLASS", help="background class (default: all other classes)")
-    _add_names(roc)
+    for name, run, summary, description in [
+        ("roc", _roc, "background rejection against signal efficiency",
+         "Draws ROC curves from the predictions of evaluations: of every class against the rest, or of --signal "
+         "against --background. A curve ends where fewer than ten background jets are left; its band is one standard "
+         "deviation."),
+        ("sic", _sic, "significance improvement against signal efficiency",
+         "Draws the significance improvement, the signal efficiency divided by the root of the background efficiency, "
+         "for the same classes and with the same bands as 'kaon-plot roc'."),
+    ]:
+        curves = command(name, run, summary, description, "PREDICTIONS", "a predictions.h5, or a run folder")
+        curves.add_argument("--signal", type=split_names, metavar="CLASS,…",
+                            help="signal classes, one curve each (default: all)")
+        curves.add_argument("--background", metavar="CLASS", help="background class (default: all other classes)")
+        _add_names(curves)
 
     command(
         "confusion", _confusion, "confusion matrix",
@@ -140,18 +154,42 @@ def _positive(text):
     return number
 
 
+def _outputs(output, formats):
+    """The output files: that of --output, or one for each of --format."""
+    path, known = Path(output), [f".{name}" for name in FORMATS]
+    if formats is None:
+        if path.suffix not in known:
+            raise kaon_data.DataError(
+                f"--output {output} does not end in .pdf, .png or .svg; --format pdf adds a suffix")
+        return [path]
+    for name in formats:
+        if name not in FORMATS:
+            raise kaon_data.DataError(f"--format {name} is unknown; use {', '.join(FORMATS)}")
+    stem = path.with_suffix("") if path.suffix in known else path
+    if not formats:
+        raise kaon_data.DataError(f"--format is empty; use {', '.join(FORMATS)}")
+    return [stem.with_name(f"{stem.name}.{name}") for name in dict.fromkeys(formats)]
+
+
 def _add_names(parser):
     parser.add_argument("--names", nargs="+", metavar="NAME", help="names for the legend")
 
 
 def _reconstruction(options):
+    from .generated import plot_pooled
     from .reconstruction import plot_distributions, plot_plane, read
 
+    if options.pooled and options.plane:
+        raise kaon_data.DataError("give --plane or --pooled, not both")
     if options.jets and min(options.jets) < 0:
         raise kaon_data.DataError(f"--jets {min(options.jets)}: jets are numbered from 0")
     titles = [_title(path) for path in options.inputs]
     names = _names(options, titles, "files") if options.names else titles
-    (plot_plane if options.plane else plot_distributions)(read(options.inputs, options.jets, names), options.output)
+    if options.pooled:
+        _print_distances(plot_pooled(read(options.inputs, options.jets, names), options.output), has_samples=True)
+        return
+    jets = read(options.inputs, range(3) if options.jets is None else options.jets, names)
+    (plot_plane if options.plane else plot_distributions)(jets, options.output)
 
 
 def _generated(options):
@@ -159,10 +197,18 @@ def _generated(options):
 
     if len(options.inputs) != 2:
         raise kaon_data.DataError(f"got {len(options.inputs)} files: give the generated jets, then the data")
-    found = plot_generated(*(kaon_data.read(path, 0, options.jets) for path in options.inputs), options.output)
-    print(f"{'quantity':<12}{'Wasserstein distance':>22}{'over the deviation of the data':>34}")
-    for name, distance, deviation in found:
-        print(f"{name:<12}{distance:>22.5g}{distance / deviation if deviation else float('nan'):>34.4f}")
+    _print_distances(
+        plot_generated(*(kaon_data.read(path, 0, options.jets) for path in options.inputs), options.output))
+
+
+def _print_distances(distances, has_samples=False):
+    name = max([11, *(len(each.sample) for each in distances)]) + 1
+    print(f"{'method':<{name}}" * has_samples + f"{'quantity':<12}{'Wasserstein distance':>22}"
+          f"{'over the deviation of the data':>34}{'data to data':>16}")
+    for each in distances:
+        relative = each.distance / each.deviation if each.deviation else float("nan")
+        print(f"{each.sample:<{name}}" * has_samples + f"{each.quantity:<12}{each.distance:>22.5g}{relative:>34.4f}"
+              f"{each.data_to_data:>16.5g}")
 
 
 def _observables(options):
@@ -171,9 +217,12 @@ def _observables(options):
     if len(options.inputs) != 1:
         raise kaon_data.DataError(f"got {len(options.inputs)} files: give one predictions.h5")
     found = plot_observables(options.inputs[0], options.output)
-    print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}")
-    for name, before, after in found:
-        print(f"{name:<12}{before:>22.2f}{after:>22.2f}{after / before if before else float('nan'):>10.4f}")
+    print(f"{'quantity':<12}{'median before [GeV]':>22}{'median after [GeV]':>22}{'ratio':>10}"
+          f"{'Wasserstein distance':>22}{'data to data':>16}")
+    for each in found:
+        before, after = each.median_before, each.median_after
+        print(f"{each.name:<12}{before:>22.2f}{after:>22.2f}{after / before if before else float('nan'):>10.4f}"
+              f"{each.distance:>22.5g}{each.data_to_data:>16.5g}")
 
 
 def _regression(options):
@@ -211,13 +260,22 @@ def _btag(options):
 
 
 def _roc(options):
-    from kaon_results.predictions import predictions_path, read_predictions
-
     from .roc import plot_roc
 
+    plot_roc(_predictions(options), options.output, options.signal, options.background)
+
+
+def _sic(options):
+    from .roc import plot_sic
+
+    plot_sic(_predictions(options), options.output, options.signal, options.background)
+
+
+def _predictions(options):
+    from kaon_results.predictions import predictions_path, read_predictions
+
     names = _names(options, _run_titles([_run_folder(predictions_path(path)) for path in options.inputs]), "files")
-    predictions = {name: read_predictions(path) for name, path in zip(names, options.inputs)}
-    plot_roc(predictions, options.output, options.signal, options.background)
+    return {name: read_predictions(path) for name, path in zip(names, options.inputs)}
 
 
 def _confusion(options):

@@ -10,12 +10,12 @@ from matplotlib.lines import Line2D
 from kaon_data import DataError
 from kaon_results.groups import group, mean_and_deviation, show
 
-from .style import COLORS
+from .style import BAND, COLORS, legend_outside
 
 MODES = {"fixed": "fixed", "fine_tuned": "fine-tuned", "scratch": "from scratch"}
 _LINES = {"fine_tuned": "-", "fixed": "--", "scratch": ":"}
 #: Styles of lines that differ only in the mode: the same in every figure, and distinguishable without colours.
-_MODE_STYLES = {"fine_tuned": (COLORS[0], "o"), "fixed": (COLORS[1], "^"), "scratch": ("black", "s")}
+_MODE_STYLES = {"fine_tuned": (COLORS[0], "o"), "fixed": (COLORS[6], "^"), "scratch": ("black", "s")}
 _OTHER_MODE = (COLORS[2], "D")
 #: Markers of all other lines; the square is reserved for the mode scratch.
 _MARKERS = "oD^vPX*<"
@@ -157,19 +157,14 @@ def draw_curves(axis, curves, styles):
             axis.errorbar(places, means, np.nan_to_num(widths), color=line["color"], capsize=3)
         # An infinite mean cannot be drawn.
         band = np.isfinite(means - widths)
-        axis.fill_between(places, means - widths, means + widths, where=band, color=line["color"], alpha=0.2,
+        axis.fill_between(places, means - widths, means + widths, where=band, color=line["color"], alpha=BAND,
                           linewidth=0)
 
 
-def legend_above(figure, curves, styles):
-    """Draws one legend for all panels above them, where it covers no curves; the panels keep their size."""
+def add_legend(figure, curves, styles):
+    """Draws one legend for all panels."""
     lines = {styles.label(each.kind): Line2D([], [], **styles.line(each.kind)) for each in _in_order(curves)}
-    # In inches: width of a letter, and of a line sample with its margins.
-    width = 0.09 * max(map(len, lines)) + 0.85
-    columns = max(1, min(len(lines), int(figure.get_figwidth() / width)))
-    figure.set_figheight(figure.get_figheight() + 0.25 * (1 + math.ceil(len(lines) / columns)))
-    figure.legend(lines.values(), lines.keys(), loc="outside upper center", ncols=columns, frameon=False,
-                  borderpad=0, title=_seeds_text(curves), title_fontsize=11)
+    legend_outside(figure, lines.values(), lines.keys(), _seeds_text(curves))
 
 
 def _seeds_text(curves):

@@ -1,79 +1,117 @@
-"""Comparison of generated jets with data: distributions of constituents and jets, and their distances."""
+"""Comparison of generated or reconstructed jets with data: distributions, ratios and distances."""
+
+from dataclasses import dataclass
 
 import awkward as ak
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from kaon_data import DataError
+from kaon_data.formats import FEATURES
 
-from .style import drawing
+from . import panels
+from .distributions import draw_ratios, draw_reference, draw_steps, scale_axes
+from .histograms import baseline, bins, histogram, ratio, wasserstein
+from .panels import quantity
+from .style import COLORS, LINES, OVERFLOW, REFERENCE, drawing_ratios, legend_outside
 
 _PANELS = [
-    ("pt", r"constituent $p_\mathrm{T}$ [GeV]", "log"),
-    ("deta", r"constituent $\Delta\eta$", "linear"),
-    ("dphi", r"constituent $\Delta\phi$", "linear"),
-    ("count", "constituents", "linear"),
-    ("jet_pt", r"jet $p_\mathrm{T}$ [GeV]", "linear"),
-    ("jet_mass", "jet mass [GeV]", "linear"),
+    panels.PT, panels.DETA, panels.DPHI, panels.COUNT, panels.JET_PT, panels.JET_MASS, panels.D0, panels.DZ,
+    panels.D0ERR, panels.DZERR, panels.IDENTITY,
 ]
-_BINS = 50
+_COLORS = [COLORS[index] for index in (2, 0, 1, 3, 6, 4, 8, 9)]
 
 
-def quantities(jets):
-    """The compared quantities of jets from `kaon_data.read`: name to values."""
-    constituents = jets.constituents
-    result = {name: ak.to_numpy(ak.flatten(constituents[name])) for name in ("pt", "deta", "dphi")}
-    result["count"] = ak.to_numpy(ak.num(constituents))
-    result["jet_pt"], result["jet_mass"] = _momenta(constituents)
-    return result
+@dataclass(frozen=True)
+class Distance:
+    """Wasserstein distance of the distributions of a quantity, in its unit."""
 
-
-def wasserstein(a, b):
-    """The Wasserstein distance of two samples: the area between their cumulative distribution functions."""
-    a, b = np.sort(a).astype(float), np.sort(b).astype(float)
-    points = np.sort(np.concatenate([a, b]))
-    below = [np.searchsorted(each, points[:-1], side="right") / len(each) for each in (a, b)]
-    return float(np.sum(np.abs(below[0] - below[1]) * np.diff(points)))
+    #: What is compared with the data.
+    sample: str
+    quantity: str
+    distance: float
+    #: The standard deviation of the data.
+    deviation: float
+    #: The distance of one half of the data to the other.
+    data_to_data: float
 
 
 def plot_generated(generated, data, path):
-    """Draws two arrays of jets; returns name, distance and standard deviation of the data for each quantity."""
+    """Draws two arrays of jets from `kaon_data.read`; returns the distances of all quantities."""
     for jets, what in ((generated, "generated jets"), (data, "data")):
         if not len(ak.flatten(jets.constituents.pt)):
             raise DataError(f"the {what} have no constituents: give other files")
-    made, real = quantities(generated), quantities(data)
-    with drawing(path, 2, 3, size=(4, 3.5)) as (_, axes):
-        for (name, label, scale), axis in zip(_PANELS, axes.flat):
-            edges = _edges(real[name], name, scale)
-            for values, title, style in [
-                (real[name], "data", {"color": "0.6", "fill": True, "alpha": 0.5}),
-                (made[name], "generated", {"color": "tab:red", "linewidth": 1.6}),
-            ]:
-                counts, _ = np.histogram(values, edges)
-                axis.stairs(counts / max(len(values), 1), edges, label=title, **style)
-            axis.set_xscale(scale)
-            axis.set_xlim(edges[0], edges[-1])
-            axis.set_xlabel(label)
-            axis.set_ylabel("fraction per bin")
-        axes.flat[0].legend(frameon=False)
-    return [(name, wasserstein(made[name], real[name]), float(np.std(real[name]))) for name, _, _ in _PANELS]
+    samples = {name: {panel: quantity(jets, panel, calculated=True) for panel in _PANELS}
+               for name, jets in (("data", data), ("generated", generated))}
+    return plot_comparison(samples, path)
 
 
-def _momenta(constituents):
-    """pT and mass of jets from massless constituents, in the frame of the jet axis."""
-    pt, eta, phi = (ak.values_astype(constituents[name], np.float64) for name in ("pt", "deta", "dphi"))
-    px, py = ak.sum(pt * np.cos(phi), axis=1), ak.sum(pt * np.sin(phi), axis=1)
-    pz, energy = ak.sum(pt * np.sinh(eta), axis=1), ak.sum(pt * np.cosh(eta), axis=1)
-    transverse = ak.to_numpy(px) ** 2 + ak.to_numpy(py) ** 2
-    squared = ak.to_numpy(energy) ** 2 - transverse - ak.to_numpy(pz) ** 2
-    return np.sqrt(transverse), np.sqrt(np.maximum(squared, 0))
+def plot_pooled(jets, path):
+    """Draws the dropped constituents of all jets of `reconstruction.read`, and pT and mass of the whole jets, with
+    their reconstruction by every method; returns the distances."""
+    if not sum(map(len, jets.dropped)):
+        raise DataError("no constituents were dropped: give files with more jets, or a larger --fraction")
+    samples = {"original": _pooled(jets.dropped, jets.original)}
+    for name, recovered in jets.recovered.items():
+        samples[name] = _pooled(recovered, jets.whole[name])
+    return plot_comparison(samples, path)
 
 
-def _edges(values, name, scale):
-    if name == "count":
-        step = max(1, int(np.ceil(np.quantile(values, 0.999) / _BINS)))
-        return np.arange(0, np.quantile(values, 0.999) + 2 * step, step) - 0.5
-    low, high = np.quantile(values, [0.001, 0.999])
-    if scale == "log":
-        low = np.quantile(values[values > 0], 0.001)
-        return np.geomspace(low, high, _BINS + 1)
-    return np.linspace(low, high if high > low else low + 1, _BINS + 1)
+def _pooled(dropped, whole):
+    dropped, whole = _array(dropped), _array(whole)
+    jet_panels = (panels.JET_PT, panels.JET_MASS)
+    return {panel: quantity(whole if panel in jet_panels else dropped, panel, calculated=True)
+            for panel in _PANELS if panel is not panels.COUNT}
+
+
+def _array(jets):
+    """Jets like those of `kaon_data.read`, without identities if the files have none."""
+    rows = np.concatenate(jets)
+    columns = {name: rows[:, index] for index, name in enumerate(FEATURES)}
+    if np.isfinite(rows[:, 7]).all():
+        columns["id"] = rows[:, 7].astype(np.uint8)
+    return ak.Array({"constituents": ak.unflatten(ak.zip(columns), [len(each) for each in jets])})
+
+
+def plot_comparison(samples, path):
+    """Draws named samples, each a dictionary from panel to values, with their ratios to the first; returns the
+    distances of the others to the first. Quantities that not all samples have are left out."""
+    (title, reference), *others = samples.items()
+    shown = [panel for panel in reference
+             if all(each.get(panel) is not None and len(each[panel][0]) for each in samples.values())]
+    distances = []
+    columns = 4 if len(shown) > 6 else 3
+    styles = {name: (_COLORS[i % 8], LINES[i % 4]) for i, (name, _) in enumerate(others)}
+    with drawing_ratios(path, -(-len(shown) // columns), columns, size=(3.75, 4.4)) as (figure, axes):
+        for panel, pair in zip(shown, axes):
+            _draw(pair, panel, reference[panel], {name: each[panel] for name, each in others}, styles)
+            # Categories have no distances.
+            if panel.scale != "categories":
+                distances += [_distance(name, panel, each[panel], reference[panel]) for name, each in others]
+        for above, below in axes[len(shown):]:
+            above.axis("off")
+            below.axis("off")
+        lines = [Line2D([], [], color=color, linestyle=line) for color, line in styles.values()]
+        legend_outside(figure, [Patch(color=REFERENCE), *lines, Patch(color=OVERFLOW)],
+                       [title, *styles, "underflow, overflow"])
+    return sorted(distances, key=lambda each: list(styles).index(each.sample))
+
+
+def _draw(axes, panel, reference, others, styles):
+    binning = bins([reference], panel).with_overflow([reference, *others.values()])
+    base = histogram(reference, binning)
+    found = {name: histogram(sample, binning) for name, sample in others.items()}
+    above, below = axes
+    scale_axes(above, panel, [base, *found.values()])
+    draw_reference(above, base, panel)
+    for name, each in found.items():
+        draw_steps(above, each, panel, *styles[name])
+    draw_ratios(below, base, [(*ratio(each, base)[:2], *styles[name]) for name, each in found.items()])
+    above.set_xlabel("")
+    below.set_xlabel(panel.label)
+
+
+def _distance(name, panel, sample, reference):
+    return Distance(name, panel.name, wasserstein(sample[0], reference[0]), float(np.std(reference[0])),
+                    baseline(reference))

@@ -1,15 +1,35 @@
 """pT and mass of jets before and after a VQ-VAE, in the style of figure 1.2 of the MPM thesis."""
 
+from dataclasses import dataclass
+
 import h5py
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from kaon_data import DataError
 from kaon_results.predictions import predictions_path
 
-from .style import drawing
+from . import panels
+from .distributions import draw_ratios, draw_reference, draw_steps, scale_axes
+from .histograms import baseline, bins, histogram, ratio, wasserstein
+from .style import COLORS, OVERFLOW, REFERENCE, drawing_ratios, legend_outside
 
-_OBSERVABLES = {"jet_pt": r"jet $p_\mathrm{T}$ [GeV]", "jet_mass": "jet mass [GeV]"}
-_BINS = 40
+_PANELS = [panels.JET_PT, panels.JET_MASS]
+_COLOR = COLORS[2]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The change of an observable by a VQ-VAE, in GeV."""
+
+    name: str
+    median_before: float
+    median_after: float
+    #: The Wasserstein distance of the distributions.
+    distance: float
+    #: That of one half of the jets to the other.
+    data_to_data: float
 
 
 def read(path):
@@ -17,40 +37,49 @@ def read(path):
     path = predictions_path(path)
     try:
         with h5py.File(path) as file:
-            return {name: (file[name][:], file[f"decoded_{name}"][:]) for name in _OBSERVABLES}
+            return {panel.name: (file[panel.name][:], file[f"decoded_{panel.name}"][:]) for panel in _PANELS}
     except (OSError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a predictions.h5 of 'kaon evaluate' on a VQ-VAE: {error}") from error
 
 
 def plot_observables(predictions, path):
-    """Draws one panel per observable, with the ratio of after to before below it.
-
-    Returns the name and both medians of every observable.
-    """
+    """Draws one panel per observable, with the ratio of after to before below it; returns the changes."""
     values = read(predictions)
-    with drawing(path, 2, len(values), size=(4.8, 2.5), height_ratios=[3, 1], sharex="col") as (_, axes):
-        for (above, below), (name, (before, after)) in zip(axes.T, values.items()):
-            _draw(above, below, before, after)
-            below.set_xlabel(_OBSERVABLES[name])
-        axes[0, 0].set_ylabel("fraction of jets")
-        axes[1, 0].set_ylabel("ratio")
-        axes[0, -1].legend(frameon=False)
-    return [(name, np.median(before), np.median(after)) for name, (before, after) in values.items()]
+    with drawing_ratios(path, 1, len(values), size=(4.8, 4.6)) as (figure, axes):
+        for pair, panel in zip(axes, _PANELS):
+            _draw(pair, panel, *values[panel.name])
+        handles = [Patch(color=REFERENCE), Line2D([], [], color=_COLOR), Patch(color=OVERFLOW)]
+        legend_outside(figure, handles, ["original", "after the VQ-VAE", "underflow, overflow"])
+    return [_change(panel.name, *values[panel.name]) for panel in _PANELS]
 
 
-def _draw(above, below, before, after):
-    low, high = np.quantile(np.concatenate([before, after]), [0.002, 0.998])
-    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
-    (first, _), (second, _) = (np.histogram(values, edges) for values in (before, after))
-    above.stairs(first / len(before), edges, fill=True, color="0.8", label="original")
-    above.stairs(second / len(after), edges, color="tab:red", linewidth=1.5, label="after the VQ-VAE")
-    above.set_ylim(0, 1.15 * max(first.max() / len(before), second.max() / len(after)))
-    # The relative uncertainty of a bin of n jets is 1/√n.
-    filled = np.where(first > 0, first, np.nan)
-    ratio = second / filled * len(before) / len(after)
-    below.stairs(ratio, edges, baseline=None, color="tab:red", linewidth=1.5)
-    band = 1 / np.sqrt(filled)
-    below.stairs(1 + band, edges, baseline=1 - band, fill=True, color="0.85")
-    below.axhline(1, color="0.5", linewidth=0.8)
-    below.set_ylim(0.5, 1.5)
-    below.set_xlim(edges[0], edges[-1])
+def _change(name, before, after):
+    jets = np.arange(len(before))
+    return Change(name, np.median(before), np.median(after), wasserstein(after, before), baseline((before, jets)))
+
+
+def _draw(axes, panel, before, after):
+    above, below = axes
+    jets = np.arange(len(before))
+    binning = bins([(before, jets)], panel, count=40).with_overflow([(before, jets), (after, jets)])
+    first, second = (histogram((values, jets), binning) for values in (before, after))
+    scale_axes(above, panel, [first, second])
+    draw_reference(above, first, panel)
+    draw_steps(above, second, panel, _COLOR)
+    draw_ratios(below, first, [(ratio(second, first)[0], ratio_errors(before, after, binning), _COLOR, "-")])
+    above.set_xlabel("")
+    below.set_xlabel(panel.label)
+
+
+def ratio_errors(before, after, binning):
+    """The errors of the ratios after/before of counts of the same jets.
+
+    With n before, m after and k jets that are in the bin before and after, (m − k) and (n − k) are independent, and
+    the variance of m/n is r² (1/m + 1/n − 2 k/(m n)), r = m/n: zero if no jet changes its bin.
+    """
+    places = [binning.places(values) for values in (before, after)]
+    size = len(binning.drawn) - 1
+    n, m, k = (np.bincount(each[each >= 0], minlength=size).astype(float)
+               for each in (*places, np.where(places[0] == places[1], places[0], -1)))
+    n[n == 0] = np.nan
+    return np.sqrt(m + m**2 / n - 2 * k * m / n) / n

@@ -1,5 +1,5 @@
-"""Reconstruction of dropped constituents by the tasks of models: distributions in the style of figure A.3 of the MPMv2
-thesis, or circles in the Δη–Δφ plane."""
+"""Reconstruction of dropped constituents by the tasks of models: distributions of single jets in the style of figure
+A.3 of the MPMv2 thesis, or circles in the Δη–Δφ plane."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,40 +10,43 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from kaon_data import DataError
 
-from .style import COLORS, drawing
+from . import panels
+from .style import COLORS, REFERENCE, drawing, legend_outside
 
 _TITLES = {
     "regression": "regression", "kmeans": "k-means", "vqvae": "VQ-VAE", "flow": "flow",
     "flow_matching": "flow matching", "set_flow": "set-to-set flow", "bins": "bins",
 }
-_FEATURES = [r"$p_\mathrm{T}$ [GeV]", r"$\Delta\eta$", r"$\Delta\phi$"]
+_FEATURES = [panel.label.removeprefix("constituent ") for panel in (panels.PT, panels.DETA, panels.DPHI)]
 _BINS = 16
 #: Grey is the whole jet, blue the survivors.
 _BLUE = (0.65, 0.8, 0.92)
-_LINES = [COLORS[index] for index in (3, 1, 2, 4, 5, 6, 8, 9)]
+_COLORS = [COLORS[index] for index in (2, 6, 3, 7, 4, 1, 9, 8)]
 
 
 @dataclass
 class Jets:
-    """Jets of one or several files; each part is a list of arrays [constituents, 7]."""
+    """Jets of one or several files; each part is a list of arrays [constituents, 8]: the seven features and the
+    identity, NaN in files without."""
 
     #: The name of each jet.
     names: list
     original: list
     survivors: list
+    dropped: list
     #: By method: the reconstructed constituents, and the survivors together with them.
     recovered: dict = field(default_factory=dict)
     whole: dict = field(default_factory=dict)
 
 
 def read(files, numbers=None, names=None):
-    """Reads jets, by default the first three, from a file of `kaon generate --reconstruct`, or from several files with
-    the same jets by different models. `names` names the files if several contain the same task."""
+    """Reads jets with these numbers, or all (None), from a file of `kaon generate --reconstruct`, or from several files
+    with the same jets by different models. `names` names the files if several contain the same task."""
     parts = [_read(path, numbers) for path in files]
     first = parts[0]
     for path, part in zip(files, parts):
         _check_same(part, path, first, files[0])
-    jets = Jets(first["jets"], first["original"], first["survivors"])
+    jets = Jets(first["jets"], first["original"], first["survivors"], first["dropped"])
     tasks = [task for part in parts for task in part["tasks"]]
     for name, part in zip(names or files, parts):
         for task, recovered in part["tasks"].items():
@@ -63,21 +66,31 @@ def _read(path, numbers):
         with h5py.File(path) as file:
             labels = file["labels"][:]
             classes = list(map(_text, file["labels"].attrs.get("names", [])))
-            numbers = range(min(3, len(labels))) if numbers is None else numbers
+            is_all = numbers is None
+            numbers = range(len(labels)) if is_all else numbers
             if max(numbers, default=0) >= len(labels):
                 raise DataError(f"{path} has {len(labels)} jets; there is no jet {max(numbers, default=0)}")
 
             def part(name):
-                offsets = file[name]["offsets"][:]
-                return [file[name]["csts"][offsets[jet]:offsets[jet + 1]] for jet in numbers]
+                group, offsets = file[name], file[name]["offsets"][:]
+                if is_all:
+                    return np.split(_rows(group, slice(None)), offsets[1:-1])
+                return [_rows(group, slice(offsets[jet], offsets[jet + 1])) for jet in numbers]
 
             return {
                 "jets": [f"jet {jet}" + (f" ({classes[labels[jet]]})" if classes else "") for jet in numbers],
                 "original": part("original"), "survivors": part("survivors"),
+                "dropped": part("dropped"),
                 "tasks": {name: part(name) for name in map(_text, file.attrs["reconstructions"])},
             }
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not a file of 'kaon generate --reconstruct': {error}") from error
+
+
+def _rows(group, rows):
+    csts = group["csts"][rows]
+    identities = group["csts_id"][rows] if "csts_id" in group else np.full(len(csts), np.nan)
+    return np.column_stack([csts, identities])
 
 
 def _text(name):
@@ -107,11 +120,11 @@ def plot_distributions(jets, path):
         for row, name in enumerate(jets.names):
             for column, axis in enumerate(axes[row]):
                 _draw_distributions(axis, jets, row, column)
-            axes[row, 0].set_ylabel(f"{name}\nconstituents")
+            axes[row, 0].set_ylabel(f"{name}\nconstituents per bin")
         for axis, label in zip(axes[-1], _FEATURES):
             axis.set_xlabel(label)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 6), frameon=False)
+        legend_outside(figure, handles, labels)
 
 
 def _draw_distributions(axis, jets, row, column):
@@ -121,12 +134,12 @@ def _draw_distributions(axis, jets, row, column):
         # What lies beyond the axis is counted at its ends.
         return np.histogram(np.clip(constituents[row][:, column], edges[0], edges[-1]), edges)[0]
 
-    axis.stairs(counts(jets.original), edges, fill=True, color="0.85", label="original")
+    axis.stairs(counts(jets.original), edges, fill=True, color=REFERENCE, label="original")
     axis.stairs(counts(jets.survivors), edges, fill=True, color=_BLUE, label="survivors")
     for number, (name, constituents) in enumerate(jets.whole.items()):
         # Thinner and thinner, so that each can be seen where all agree.
         width = 1.1 + 1.5 * (1 - number / max(1, len(jets.whole) - 1))
-        axis.stairs(counts(constituents), edges, baseline=None, color=_LINES[number % len(_LINES)], linewidth=width,
+        axis.stairs(counts(constituents), edges, baseline=None, color=_COLORS[number % len(_COLORS)], linewidth=width,
                     label=name)
     if column == 0:
         axis.set_xscale("log")
@@ -163,13 +176,13 @@ def plot_plane(jets, path):
             for axis, (name, constituents) in zip(axes[row], columns.items()):
                 if name in jets.recovered:
                     _draw_circles(axis, jets.survivors[row], scale, "0.75")
-                _draw_circles(axis, constituents[row], scale, "tab:red" if name in jets.recovered else "tab:blue")
+                _draw_circles(axis, constituents[row], scale, COLORS[2 if name in jets.recovered else 0])
                 axis.set_xlim(-reach, reach)
                 axis.set_ylim(-reach, reach)
                 axis.set_aspect("equal")
                 axis.label_outer()
                 if row == 0:
-                    axis.set_title(name, fontsize=14)
+                    axis.set_title(name, fontsize=13)
             axes[row, 0].set_ylabel(f"{jet}\n" + _FEATURES[2])
         for axis in axes[-1]:
             axis.set_xlabel(_FEATURES[1])

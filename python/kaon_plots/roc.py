@@ -1,54 +1,113 @@
-"""ROC curves: background rejection against signal efficiency."""
+"""ROC and SIC curves: background rejection, or significance improvement, against signal efficiency."""
+
+from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from kaon_data import DataError
 from kaon_results.runs import nearest
+from kaon_results.table import number
 
-from .style import COLORS, drawing
+from .efficiency import LEAST_BACKGROUND, Efficiencies, efficiencies
+from .style import BAND, COLORS, GUIDE, LINES, drawing, legend_outside
 
-_LINES = ["-", "--", ":", "-."]
-_MOST_POINTS = 2000
+
+@dataclass(frozen=True)
+class Curve:
+    """The efficiencies of one signal, with the name and the style of its curve."""
+
+    name: str
+    found: Efficiencies
+    color: str
+    line: str
 
 
 def plot_roc(predictions, path, signals=None, background=None):
     """Draws 1/ε_B against ε_S for named predictions.
 
     `signals` are classes, by default all; each is compared with `background`, using
-    p(signal) / (p(signal) + p(background)), or with all other classes if no background is given.
+    p(signal) / (p(signal) + p(background)), or with all other classes if no background is given. A curve is drawn where
+    at least ten background jets are left; its band is one standard deviation.
     """
+    curves = _curves(predictions, signals, background)
+    with drawing(path) as (figure, axes):
+        axis = axes[0, 0]
+        for curve in curves:
+            found = curve.found
+            _draw(axis, curve, 1 / found.background, 1 / found.highest, 1 / found.lowest)
+        grid = np.linspace(0.001, 1, 1000)
+        axis.plot(grid, 1 / grid, **GUIDE, label="chance")
+        axis.set_yscale("log")
+        axis.set_ylim(1, 1.5 * max((1 / curve.found.lowest).max() for curve in curves))
+        _label(axis, curves, predictions, signals, background)
+        axis.set_ylabel(rf"background rejection 1/$\varepsilon_\mathrm{{B}}$ ({_rest(predictions, background)})")
+        _add_legend(figure, curves, [number(curve.found.area, curve.found.area_error) for curve in curves],
+                    "area under the curve")
+
+
+def plot_sic(predictions, path, signals=None, background=None):
+    """Draws the significance improvement ε_S/√ε_B against ε_S, like `plot_roc`."""
+    curves = _curves(predictions, signals, background)
+    with drawing(path) as (figure, axes):
+        axis = axes[0, 0]
+        maxima = []
+        for curve in curves:
+            found = curve.found
+            middle, low, high = (
+                found.signal / np.sqrt(each) for each in (found.background, found.highest, found.lowest))
+            _draw(axis, curve, middle, low, high)
+            best = np.argmax(middle)
+            maxima.append(number(middle[best], (high[best] - low[best]) / 2))
+        grid = np.linspace(0, 1, 200)
+        axis.plot(grid, np.sqrt(grid), **GUIDE, label="chance")
+        axis.set_ylim(bottom=0)
+        _label(axis, curves, predictions, signals, background)
+        axis.set_ylabel(r"significance improvement $\varepsilon_\mathrm{S}$/√$\varepsilon_\mathrm{B}$")
+        _add_legend(figure, curves, maxima, "maximum")
+
+
+def _draw(axis, curve, middle, low, high):
+    axis.fill_between(curve.found.signal, low, high, color=curve.color, alpha=BAND, linewidth=0)
+    axis.plot(curve.found.signal, middle, color=curve.color, linestyle=curve.line, label=curve.name)
+
+
+def _label(axis, curves, predictions, signals, background):
+    names = signals or [each.classes[1] for each in predictions.values() if each.is_binary][:1]
+    axis.set_xlim(0, 1)
+    axis.set_xlabel(r"signal efficiency $\varepsilon_\mathrm{S}$" + (f" ({names[0]})" if len(names) == 1 else ""))
+
+
+def _rest(predictions, background):
+    first = next(iter(predictions.values()))
+    return background or (first.classes[0] if first.is_binary else f"all other {first.items}")
+
+
+def _add_legend(figure, curves, values, title):
+    lines = [Line2D([], [], color=curve.color, linestyle=curve.line) for curve in curves]
+    labels = [f"{curve.name}: {value}" if curve.name else value for curve, value in zip(curves, values)]
+    guide = {key: value for key, value in GUIDE.items() if key != "zorder"}
+    legend_outside(figure, [*lines, Line2D([], [], **guide)], [*labels, "chance"], title)
+
+
+def _curves(predictions, signals, background):
     curves = []
-    for line, (name, each) in zip(_LINES * len(predictions), predictions.items()):
+    by_file = len(predictions) > 1 and len(signals or []) < 2
+    for file, (name, each) in enumerate(predictions.items()):
         chosen = signals or (each.classes[1:] if each.is_binary else [c for c in each.classes if c != background])
         if len(predictions) > 1 and len(chosen) > 1 and not signals:
             raise DataError(
                 f"give --signal to compare several files for one class; {name} has {', '.join(each.classes)}")
-        for signal in chosen:
+        for place, signal in enumerate(chosen):
             words = [name] if len(predictions) > 1 else []
             if len(chosen) > 1:
                 words.append(signal)
-            curves.append((", ".join(words), line, *roc(*_scores(each, name, signal, background))))
-    by_file = len(predictions) > 1 and len(curves) == len(predictions)
-    lowest = min(efficiencies[1][efficiencies[1] > 0].min(initial=1) for *_, efficiencies, _ in curves)
-    with drawing(path) as (_, axes):
-        axis = axes[0, 0]
-        per_file = len(curves) // len(predictions)
-        for number, (name, line, (signal, rest), area) in enumerate(curves):
-            shown = rest > 0
-            color = COLORS[(number if by_file else number % per_file) % 10]
-            label = f"{name} (AUC {area:.4f})" if name else f"AUC {area:.4f}"
-            axis.plot(signal[shown], 1 / rest[shown], "-" if by_file else line, color=color, label=label)
-        grid = np.linspace(0.01, 1, 200)
-        axis.plot(grid, 1 / grid, color="grey", linewidth=1, linestyle="-.", zorder=0, label="chance")
-        axis.set_yscale("log")
-        axis.set_xlim(0, 1)
-        axis.set_ylim(1, 2 / lowest)
-        first = next(iter(predictions.values()))
-        signal = "signal" if len(chosen) > 1 else chosen[0]
-        rest = background or (first.classes[0] if first.is_binary else f"all other {first.items}")
-        axis.set_xlabel(rf"efficiency $\varepsilon$ of {signal}")
-        axis.set_ylabel(rf"rejection $1/\varepsilon$ of {rest}")
-        axis.legend(fontsize=10 if len(curves) > 5 else 12)
+            found = efficiencies(*_scores(each, name, signal, background))
+            # Colours distinguish files, or classes; of several files, lines distinguish the other.
+            color = file if by_file else place
+            line = file if len(predictions) > 1 else place // 5
+            curves.append(Curve(", ".join(words), found, COLORS[color % 10], LINES[line % 4]))
+    return curves
 
 
 def _scores(predictions, name, signal, background):
@@ -68,20 +127,7 @@ def _scores(predictions, name, signal, background):
         is_signal = is_signal[chosen]
     if is_signal.all() or not is_signal.any():
         raise DataError(f"{name} has {'only' if is_signal.any() else 'no'} {predictions.items} of {signal}")
+    if (count := (~is_signal).sum()) < LEAST_BACKGROUND:
+        raise DataError(f"{name} has only {count} background {predictions.items}; a curve needs at least "
+                        f"{LEAST_BACKGROUND} above a threshold")
     return scores, is_signal
-
-
-def roc(scores, is_signal):
-    """Returns the efficiencies of signal and background for decreasing thresholds, `[2, thresholds]`, and the area
-    under the curve."""
-    order = np.argsort(-scores, kind="stable")
-    # Thresholds lie between different scores.
-    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    signal = np.append(0, np.cumsum(is_signal[order])[last]) / is_signal.sum()
-    background = np.append(0, np.cumsum(~is_signal[order])[last]) / (~is_signal).sum()
-    area = np.sum(np.diff(background) * (signal[1:] + signal[:-1]) / 2)
-    # Limit the number of points to keep the file small.
-    keep = np.unique(np.searchsorted(signal, np.linspace(0, 1, _MOST_POINTS)).clip(max=len(signal) - 1))
-    if len(signal) <= _MOST_POINTS:
-        keep = np.arange(len(signal))
-    return np.stack([signal[keep], background[keep]]), area

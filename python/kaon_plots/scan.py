@@ -5,8 +5,8 @@ import math
 from kaon_data import DataError
 from kaon_results.groups import check_keys, check_measures
 
-from .curves import Styles, curves_along_key, draw_curves, known_keys, legend_above, scale_axis
-from .style import drawing
+from .curves import Styles, add_legend, curves_along_key, draw_curves, known_keys, scale_axis
+from .style import GUIDE, drawing
 
 AXES = {
     "data.jets": "labelled jets",
@@ -49,13 +49,13 @@ def plot_scan(runs, path, x="data.jets", measure="accuracy", keys=("backbone", "
     styles = Styles([curve.kind for curve in curves], keys)
     with drawing(path) as (figure, axes):
         draw_scan(axes[0, 0], curves, styles, x, measure)
-        legend_above(figure, curves, styles)
+        add_legend(figure, curves, styles)
 
 
 def draw_scan(axis, curves, styles, x, measure):
     draw_curves(axis, curves, styles)
     scale_axis(axis, [place for curve in curves for place in curve.points])
     if measure.startswith("sic_"):
-        axis.axhline(1, color="grey", linewidth=1, linestyle="-.", zorder=0)
+        axis.axhline(1, **GUIDE)
     axis.set_xlabel(AXES.get(x, x))
     axis.set_ylabel(AXES.get(measure, measure))

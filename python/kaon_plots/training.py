@@ -3,14 +3,16 @@
 import math
 
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from kaon_data import DataError
 
 from .scan import AXES
-from .style import COLORS, drawing
+from .style import COLORS, drawing, legend_outside
 
 _TRAINING = {"linewidth": 0.9, "alpha": 0.6, "markersize": 5, "markerfacecolor": "none"}
+_VALIDATION = {"marker": "o", "markersize": 2.5}
 _HEAD = {"markersize": 4}
 _BACKBONE = {"linestyle": "--", "linewidth": 1.1, "markersize": 6, "markerfacecolor": "none"}
 _SCALES = {"learning_rate": "learning rate", "gradient_norm": "gradient norm"}
@@ -24,7 +26,7 @@ def plot_training(runs, names, path):
     if not any(run.curves.get("step") for run in runs):
         raise DataError(f"{runs[0].folder} has no metrics yet")
     across = 2 if len(panels) == 4 else min(3, len(panels))
-    with drawing(path, math.ceil(len(panels) / across), across, size=(4.8, 3.6)) as (_, axes):
+    with drawing(path, math.ceil(len(panels) / across), across, size=(4.8, 3.6)) as (figure, axes):
         for axis, name in zip(axes.flat, panels):
             for number, run in enumerate(runs):
                 _draw(axis, run, name, COLORS[number % 10], names[number] if len(runs) > 1 else None)
@@ -32,14 +34,9 @@ def plot_training(runs, names, path):
             axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_ylabel(_SCALES.get(name) or _title(name))
-            if name == "learning_rate" and any(line.get_label() == "backbone" for line in axis.lines):
-                grey = {"color": "grey", "marker": axis.lines[0].get_marker()}
-                axis.legend(handles=[
-                    axis.plot([], [], **_HEAD, **grey, label="head")[0],
-                    axis.plot([], [], **_BACKBONE, **grey, label="backbone")[0]], fontsize=10)
         for axis in axes.flat[len(panels):]:
             axis.axis("off")
-        _add_legend(axes.flat[0], len(runs) > 1)
+        _add_legend(figure, axes.flat[:len(panels)], names if len(runs) > 1 else [])
 
 
 def _columns(runs):
@@ -57,7 +54,8 @@ def _are_equal(runs, name):
 
 
 def _title(name):
-    return AXES.get(name) or name.replace("_", " ")
+    words = {"kmeans": "k-means", "vqvae": "VQ-VAE", "id": "identity"}
+    return AXES.get(name) or " ".join(words.get(word, word) for word in name.split("_"))
 
 
 def _points(run, name):
@@ -72,7 +70,7 @@ def _draw(axis, run, name, color, label):
     if name not in _SCALES:
         steps, values = _points(run, f"train/{name}")
         axis.plot(steps, values, color=color, marker=_marker(values), **_TRAINING)
-        axis.plot(*_points(run, f"valid/{name}"), color=color, marker="o", markersize=2.5, label=label)
+        axis.plot(*_points(run, f"valid/{name}"), color=color, label=label, **_VALIDATION)
         return
     steps, values = _points(run, name)
     axis.plot(steps, values, color=color, marker=_marker(values), **_HEAD, label=label)
@@ -97,9 +95,13 @@ def _backbone_factors(run, steps):
     return np.where(steps - 1 < frozen, 0, np.minimum(1, (steps - frozen) / max(1, rise)))
 
 
-def _add_legend(axis, has_names):
-    handles, labels = axis.get_legend_handles_labels()
-    grey = {"color": "grey" if has_names else COLORS[0]}
-    handles += [axis.plot([], [], marker=axis.lines[0].get_marker(), **_TRAINING, **grey)[0],
-                axis.plot([], [], marker="o", markersize=2.5, **grey)[0]]
-    axis.legend(handles, [*labels, "training", "validation"], fontsize=10)
+def _add_legend(figure, axes, names):
+    """Draws one legend for all panels: the colours of the runs, and the kinds of lines."""
+    grey = {"color": "grey" if names else COLORS[0]}
+    marker = {"marker": axes[0].lines[0].get_marker()}
+    lines = {name: Line2D([], [], color=COLORS[number % 10]) for number, name in enumerate(names)}
+    lines["training"] = Line2D([], [], **_TRAINING, **marker, **grey)
+    lines["validation"] = Line2D([], [], **_VALIDATION, **grey)
+    if any(line.get_label() == "backbone" for axis in axes for line in axis.lines):
+        lines["backbone (learning rate)"] = Line2D([], [], **_BACKBONE, **marker, **grey)
+    legend_outside(figure, lines.values(), lines.keys())

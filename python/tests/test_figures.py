@@ -138,13 +138,33 @@ def predictions(tmp_path):
                              scores=scores_for(labels, 3, np.random.default_rng(0)))
 
 
+def entries(figure):
+    """The entries of the legend of a figure."""
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
 def test_roc_of_every_class(predictions, drawn):
     (axis,) = drawn("roc", predictions.parent.parent)
-    assert [name.split()[0] for name in lines(axis)] == ["light", "c", "b", "chance"]
-    for line in lines(axis).values():
+    assert [name.split(":")[0] for name in entries(axis.figure)] == ["light", "c", "b", "chance"]
+    assert axis.get_yscale() == "log" and axis.get_legend() is None
+    for line in list(lines(axis).values())[:3]:
         efficiency, rejection = line.get_data()
         assert np.all(np.diff(efficiency) >= 0) and np.all(np.diff(rejection) <= 0)
         assert (efficiency[-1], rejection[-1]) == (1, 1)
+        # The curve ends where ten of the 200 background jets are left.
+        assert rejection[0] == pytest.approx(20)
+    assert len(axis.collections) == 3
+
+
+def test_sic_of_a_class(predictions, drawn):
+    options = (predictions, "--signal", "b", "--background", "light")
+    (axis,), (improvements,) = drawn("roc", *options), drawn("sic", *options)
+    (efficiency, rejection), (same, improvement) = (each.lines[0].get_data() for each in (axis, improvements))
+    assert np.array_equal(efficiency, same)
+    assert improvement == pytest.approx(efficiency * np.sqrt(rejection))
+    assert axis.get_xlabel().endswith("(b)") and axis.get_ylabel().endswith("(light)")
+    assert float(entries(improvements.figure)[0].split(" ± ")[0]) == pytest.approx(improvement.max(), rel=0.05)
 
 
 def test_roc_compares_files(predictions, tmp_path, drawn):
@@ -152,17 +172,21 @@ def test_roc_compares_files(predictions, tmp_path, drawn):
     other = write_predictions(tmp_path / "best/evaluation/predictions.h5", ["light", "c", "b"], labels=labels,
                               scores=np.eye(3, dtype="f4")[labels] * 0.9 + 0.03)
     (axis,) = drawn("roc", predictions, other, "--signal", "b", "--background", "light")
-    assert list(lines(axis))[1] == "best (AUC 1.0000)"
+    assert list(lines(axis)) == ["run", "best", "chance"]
+    assert entries(axis.figure)[1] == "best: 1.0000 ± 0.0000"
+    run, best, _ = axis.lines
+    assert run.get_color() != best.get_color() and run.get_linestyle() != best.get_linestyle()
 
 
+@pytest.mark.parametrize("command", ["roc", "sic"])
 @pytest.mark.parametrize("columns", [
-    {"scores": [0.1, 0.9, 0.6, 0.7], "labels": [0, 1, 0, 1]},
-    {"origin_scores": np.eye(4), "origin": [0, 1, 2, 3], "constituents": [4], "labels": [0]},
-    {"pair_scores": [0.9, 0.2, 0.1], "vertex": [0, 0, 1], "predicted_vertex": [0, 0, 1], "constituents": [3],
-     "labels": [0]},
+    {"scores": np.linspace(0, 1, 40), "labels": [0, 1] * 20},
+    {"origin_scores": np.eye(4)[np.arange(40) % 4], "origin": np.arange(40) % 4, "constituents": [40], "labels": [0]},
+    {"pair_scores": [0.9, 0.2, 0.1] * 10, "vertex": [0, 0, 1] * 10, "constituents": [3] * 10, "labels": [0] * 10},
 ])
-def test_roc_of_every_task(tmp_path, drawn, columns):
-    drawn("roc", write_predictions(tmp_path / "predictions.h5", **columns))
+def test_curves_of_every_task(tmp_path, drawn, columns, command):
+    (axis,) = drawn(command, write_predictions(tmp_path / "predictions.h5", **columns))
+    assert all(len(line.get_xdata()) for line in axis.lines)
 
 
 def test_confusion_is_the_same_from_both_files(predictions, tmp_path, drawn):
@@ -181,6 +205,9 @@ def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
     make_run(tmp_path / "a", {"accuracy": 0.5})
     make_run(tmp_path / "b", {"accuracy": 0.5}, mode="scratch", done=40)
     axes = drawn("training", tmp_path / "a", tmp_path / "b")
+    # One legend for all panels, outside.
+    assert entries(axes[0].figure) == ["a", "b", "training", "validation", "backbone (learning rate)"]
+    assert not any(axis.get_legend() for axis in axes)
     # The total equals the only loss and is not drawn twice.
     assert [axis.get_ylabel() for axis in axes] == ["classification loss", "accuracy", "learning rate", "gradient norm"]
     assert {"a", "b"} <= {line.get_label() for line in axes[0].lines}
@@ -225,6 +252,33 @@ def test_regression_draws_response_and_resolution(tmp_path, drawn, capsys):
     assert np.isfinite(response.containers[0].lines[0].get_ydata()).all()
 
 
+def test_confusion_has_errors_of_few_classes(tmp_path, drawn):
+    run = make_run(tmp_path / "run", {"accuracy": 0.5}, classes=["a", "b"], tables={"confusion": [[90, 10], [0, 50]]})
+    axis, _ = drawn("confusion", run / "evaluation" / "metrics.json")
+    # √(0.9 · 0.1 / 100) and √(p (1 − p) / 150) with p = 140/150.
+    assert [text.get_text() for text in axis.texts] == ["90.0\n±3.0", "10.0\n±3.0", "0.0", "100"]
+    assert axis.get_title() == "accuracy 0.933 ± 0.020 of 150 jets"
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a (100)", "b (50)"]
+
+
+@pytest.mark.parametrize(("output", "formats", "files"), [
+    ("x.pdf", None, ["x.pdf"]), ("x", "pdf,svg", ["x.pdf", "x.svg"]), ("data.jets-100", "svg", ["data.jets-100.svg"]),
+    ("x.png", "svg,png", ["x.png", "x.svg"]),
+])
+def test_formats(tmp_path, predictions, output, formats, files):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    options = ["--format", formats] if formats else []
+    assert main(["confusion", str(predictions), "--output", str(folder / output), *options]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == files
+    for name in files:
+        beginning = {".pdf": b"%PDF", ".svg": b"<?xml", ".png": b"\x89PNG"}[name[-4:]]
+        assert (folder / name).read_bytes().startswith(beginning)
+        # The same figure gives the same file.
+        assert main(["confusion", str(predictions), "--output", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -246,6 +300,10 @@ def test_regression_draws_response_and_resolution(tmp_path, drawn, capsys):
         (["roc", "{jets}"], "has no dataset scores"),
         (["roc", "{predictions}", "--signal", "d"], "has no class d; available: light, c, b"),
         (["roc", "{predictions}", "--signal", "b", "--background", "b"], "--signal and --background are both b"),
+        (["roc", "{few}"], "has only 9 background jets; a curve needs at least 10"),
+        (["sic", "{few}"], "has only 9 background jets"),
+        (["roc", "{predictions}", "--format", "jpg"], "--format jpg is unknown; use pdf, png, svg"),
+        (["roc", "{predictions}", "--output", "x"], "--format pdf adds a suffix"),
         (["roc", "{predictions}", "{predictions}"], "give them with --names"),
         (["roc", "{predictions}", "{predictions}", "--names", "x", "y"], "give --signal to compare several files"),
         (["confusion", "{runs}/evaluation/metrics.json"], "has no confusion matrix"),
@@ -260,6 +318,7 @@ def test_what_cannot_be_drawn_is_said(tmp_path, predictions, capsys, monkeypatch
         "origin": make_run(tmp_path / "origin", {"accuracy": 0.5}, objective="track_origin"),
         "other": make_run(tmp_path / "other", {}, objective="mpm_v2"),
         "fresh": make_run(tmp_path / "fresh", {}, done=0),
+        "few": write_predictions(tmp_path / "few.h5", scores=np.linspace(0, 1, 29), labels=[0] * 9 + [1] * 20),
         "jets": write_predictions(tmp_path / "jets.h5", csts=[1.0]),
         "below": write_predictions(tmp_path / "below.h5", predicted=[1.0], target=[-1.0], pt=[5.0]),
     }

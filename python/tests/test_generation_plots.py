@@ -1,13 +1,17 @@
 """Plots of generated jets: they are drawn without errors and the distances are correct."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
 
 pytest.importorskip("mplhep")
 
+from matplotlib.patches import StepPatch  # noqa: E402
+
 from kaon_plots.cli import main  # noqa: E402
-from kaon_plots.generated import wasserstein  # noqa: E402
+from kaon_plots.histograms import wasserstein  # noqa: E402
 
 
 def _group(file, name, counts, random):
@@ -75,8 +79,53 @@ def test_generated_jets_are_compared(run, sources, tmp_path, capsys):
     assert main(["generated", jets, jets, "--output", str(picture)]) == 0
     assert picture.read_bytes()[:4] == b"\x89PNG"
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["pt", "deta", "dphi", "count", "jet_pt", "jet_mass"]
-    assert all(float(line.split()[1]) == 0 for line in lines[1:])
+    assert [line.split()[0] for line in lines[1:]] == [
+        "pt", "deta", "dphi", "count", "jet_pt", "jet_mass", "d0", "dz", "d0err", "dzerr"]
+    assert all(float(line.split()[1]) == 0 < float(line.split()[3]) for line in lines[1:])
+
+
+def test_generated_jets_have_panels_of_ratios(run, sources, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
+    data = run(sources) / "jets_000.h5"
+    # Every constituent has the double pT, so that some are beyond the axis.
+    made = shutil.copy(data, tmp_path / "made.h5")
+    with h5py.File(made, "r+") as file:
+        file["csts"][:, 0] *= 2
+    assert main(["generated", str(made), str(data), "--output", str(tmp_path / "generated.pdf")]) == 0
+    (figure,) = figures
+    upper, lower = figure.axes[0], figure.axes[4]
+    assert (lower.get_xlabel(), upper.get_xlabel()) == ("constituent $p_\\mathrm{T}$ [GeV]", "")
+    assert upper.get_ylabel() == "density [1/GeV]" and lower.get_ylabel() == "ratio"
+    # The steps of the ratio, and its errors, in all bins and that of overflow.
+    (steps,) = [patch for patch in lower.patches if isinstance(patch, StepPatch) and patch.get_zorder() == 3]
+    ratios = steps.get_data().values
+    assert len(ratios) == 31 + 1 and ratios[-1] > 5
+    # pT of the jets is also larger, whereas their numbers of constituents are the same.
+    counts = [patch for patch in figure.axes[7].patches if isinstance(patch, StepPatch) and patch.get_zorder() == 3]
+    values = counts[0].get_data().values
+    assert np.allclose(values[np.isfinite(values)], 1)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["data", "generated", "underflow, overflow"]
+
+
+def test_reconstructions_of_all_jets_are_compared(reconstructed, tmp_path, capsys):
+    other = _reconstruct(tmp_path / "other.h5", ["kmeans"])
+    # The reconstruction equals the dropped constituents, except for pT larger by one.
+    with h5py.File(other, "r+") as file:
+        file["kmeans/csts"][:, 0] = file["dropped/csts"][:, 0] + 1
+    picture = tmp_path / "pooled.png"
+    assert main(["reconstruction", str(reconstructed), str(other), "--pooled", "--output", str(picture)]) == 0
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split()[:2] == ["method", "quantity"]
+    # Without identities there are no impact parameters of charged constituents.
+    quantities = ["pt", "deta", "dphi", "jet_pt", "jet_mass"]
+    assert [line.split()[:2] for line in lines] == [
+        [method, name] for method in ("regression", "flow", "k-means") for name in quantities]
+    distances = {tuple(line.split()[:2]): float(line.split()[2]) for line in lines}
+    assert distances["k-means", "pt"] == pytest.approx(1, rel=1e-4)
+    assert distances["k-means", "deta"] == distances["flow", "pt"] == 0
 
 
 def test_distances():
@@ -92,6 +141,7 @@ def test_what_cannot_be_drawn_is_said(reconstructed, run, sources, tmp_path, cap
     for arguments, words in [
         ([jets], "'kaon generate --reconstruct'"),
         ([str(tmp_path / "no.h5")], "no.h5 does not exist"),
+        ([str(reconstructed), "--plane", "--pooled"], "not both"),
         ([str(reconstructed), "--jets", "3"], "there is no jet 3"),
         ([str(reconstructed), "--jets", "-1"], "numbered from 0"),
         ([str(reconstructed), str(_reconstruct(tmp_path / "a.h5", ["bins"], jets=7))], "contain different jets"),

@@ -15,7 +15,7 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 from sklearn import metrics
 
-from kaon_plots.roc import roc
+from kaon_plots.efficiency import LEAST_BACKGROUND, efficiencies
 from kaon_results.predictions import read_predictions, same_vertex
 from kaon_results.runs import read_metrics
 
@@ -174,7 +174,17 @@ def test_curves_of_the_figure(ties):
     scores, is_signal = predictions.scores[:, 2], predictions.labels == 2
     if ties:
         scores = np.round(scores, 1)
-    (signal, background), area = roc(scores, is_signal)
+    found = efficiencies(scores, is_signal)
     expected = metrics.roc_curve(is_signal, scores, drop_intermediate=False)
-    assert np.allclose(background, expected[0]) and np.allclose(signal, expected[1])
-    assert area == pytest.approx(metrics.roc_auc_score(is_signal, scores))
+    # The curve ends where fewer than ten background jets are left.
+    kept = np.rint(expected[0] * (~is_signal).sum()) >= LEAST_BACKGROUND
+    assert 0 < kept.sum() < len(kept)
+    assert np.allclose(found.background, expected[0][kept]) and np.allclose(found.signal, expected[1][kept])
+    assert found.area == pytest.approx(metrics.roc_auc_score(is_signal, scores))
+
+
+def test_the_maximum_of_the_figure_is_that_of_the_evaluation():
+    predictions = read_predictions(DATA / "cwola")
+    found = efficiencies(predictions.scores[:, 1], predictions.labels == 1)
+    largest = (found.signal / np.sqrt(found.background)).max()
+    assert largest == pytest.approx(report("cwola")[1]["sic_max"], rel=1e-6)

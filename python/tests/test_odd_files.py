@@ -107,7 +107,7 @@ def test_other_figures_name_files_without_datasets(tmp_path, capsys, command, is
 def test_predictions_beside_further_objects(tmp_path):
     path = tmp_path / "predictions.h5"
     with h5py.File(path, "w") as file:
-        file["scores"], file["labels"] = np.array([0.2, 0.7], ">f4"), np.array([0, 1], ">i4")
+        file["scores"], file["labels"] = np.linspace(0, 1, 20, dtype=">f4"), np.array([0, 1] * 10, ">i4")
         file.create_group("group")
         file["dangling"] = h5py.SoftLink("/nowhere")
     assert plot(["roc", str(path), "--output", str(tmp_path / "f.png")]) == 0

@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("mplhep")
 
+from matplotlib.patches import StepPatch  # noqa: E402
+
 from kaon_plots.cli import main  # noqa: E402
 
 
@@ -45,6 +47,44 @@ def test_observables_are_drawn_and_their_medians_printed(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["quantity", "jet_pt", "jet_mass"]
     assert [line.split()[3] for line in lines[1:]] == ["1.0200", "1.0200"]
+    # The distance of values larger by 2 %, far above that of two halves.
+    distances = [[float(word) for word in line.split()[4:]] for line in lines[1:]]
+    assert [each[0] for each in distances] == pytest.approx([12, 2], rel=0.01)
+    assert all(0 < baseline < 5 for _, baseline in distances)
+
+
+def test_the_ratio_of_observables_is_above_its_band(tmp_path, monkeypatch):
+    figures, random = [], np.random.default_rng(1)
+    monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
+    with h5py.File(tmp_path / "predictions.h5", "w") as file:
+        for name in ("jet_pt", "jet_mass"):
+            file[name] = random.normal(100, 20, 1001)
+            file[f"decoded_{name}"] = file[name][:] + 30
+    assert main(["observables", str(tmp_path / "predictions.h5"), "--output", str(tmp_path / "o.png")]) == 0
+    for below in figures[0].axes[2:]:
+        steps = [patch for patch in below.patches if isinstance(patch, StepPatch)]
+        band, line = sorted(steps, key=lambda patch: patch.get_fill(), reverse=True)
+        assert line.get_zorder() > band.get_zorder() and len(below.containers) == 1
+        # Underflow and overflow have bins of their own.
+        assert len(line.get_data().edges) == 43 and below.get_xlim()[1] == line.get_data().edges[-1]
+
+
+def test_features_of_tracks_have_panels_of_identities(run, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
+    tracks = run(makers.write_root(tmp_path / "b.root", makers.btag_arrays(50)), "btag", "btag") / "jets_000.h5"
+    assert main(["features", str(tracks), "--labels", "--output", str(tmp_path / "f.png")]) == 0
+    panels = {axis.get_xlabel(): axis for axis in figures[0].axes}
+    assert {"identity", "origin of tracks", "secondary vertices"} <= panels.keys()
+    for name, places in (("identity", 8), ("origin of tracks", 4)):
+        axis = panels[name]
+        assert len(axis.get_xticks()) == places
+        # Points of the three classes side by side, with errors.
+        assert len(axis.containers) == 3
+        points = np.concatenate([container[0].get_xdata() for container in axis.containers])
+        assert len(set(points)) == len(points)
+    (legend,) = figures[0].legends
+    assert [text.get_text().split()[0] for text in legend.get_texts()] == ["light", "c", "b"]
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path, capsys):
