@@ -21,7 +21,7 @@ _FEATURES = [panel.label.removeprefix("constituent ") for panel in (panels.PT, p
 _BINS = 16
 #: Grey is the whole jet, blue the survivors.
 _BLUE = (0.65, 0.8, 0.92)
-_COLORS = [COLORS[index] for index in (2, 6, 3, 7, 4, 1, 9, 8)]
+_COLORS = [COLORS[index] for index in (2, 1, 3, 7, 4, 6, 9, 8)]
 
 
 @dataclass
