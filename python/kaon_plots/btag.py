@@ -2,6 +2,8 @@
 
 import re
 
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+
 from kaon_data import DataError
 
 from .curves import Styles, add_legend, curves_along_key, curves_of_series, draw_curves, known_keys, number
@@ -37,6 +39,9 @@ def plot_btag(runs, path, keys=("backbone", "backbone_mode")):
         vertices.set_xlabel("secondary vertices")
         vertices.set_ylabel("adjusted Rand index")
         draw_curves(tracks, panels[2], styles)
+        # A tick for each number.
+        tracks.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        tracks.xaxis.set_minor_locator(MultipleLocator(1))
         tracks.set_xlabel("tracks")
         tracks.set_ylabel("balanced accuracy")
         for axis, curves, name in zip(axes[0], panels, of):

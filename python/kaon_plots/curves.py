@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from kaon_data import DataError
 from kaon_results.groups import group, mean_and_deviation, show
@@ -185,10 +186,10 @@ def scale_axis(axis, values):
         axis.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
         decades = 10.0 ** np.arange(math.ceil(math.log10(min(positive))), math.floor(math.log10(max(positive))) + 1)
         axis.set_xticks([0, *decades])
-        axis.minorticks_off()
+        axis.xaxis.set_minor_locator(NullLocator())
         return
     axis.set_xscale("log")
     if max(positive) < 100 * min(positive):
         # Powers of ten alone would be too few ticks.
         axis.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])
-        axis.minorticks_off()
+        axis.xaxis.set_minor_locator(NullLocator())

@@ -1,7 +1,7 @@
 """Draws histograms of the quantities of `panels`: densities with error bands, overflow bins, and ratios."""
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from .histograms import LINEAR, ratio
 from .style import BAND, OVERFLOW, REFERENCE
@@ -33,6 +33,11 @@ def _scale_values(axis, panel, binning):
     drawn = binning.drawn
     if binning.scale == "log":
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        if drawn[-1] < 30 * drawn[0]:
+            # Powers of ten alone would be too few ticks.
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     elif binning.scale == "signed":
         axis.set_xscale("symlog", linthresh=LINEAR, linscale=_LINSCALE)
         decades = 10.0 ** np.arange(-1, np.floor(np.log10(drawn[-1])) + 1)
