@@ -188,7 +188,7 @@ def _reconstruction(options):
     if options.pooled:
         _print_distances(plot_pooled(read(options.inputs, options.jets, names), options.output), has_samples=True)
         return
-    jets = read(options.inputs, range(3) if options.jets is None else options.jets, names)
+    jets = read(options.inputs, options.jets, names, most=3)
     (plot_plane if options.plane else plot_distributions)(jets, options.output)
 
 

@@ -39,10 +39,11 @@ class Jets:
     whole: dict = field(default_factory=dict)
 
 
-def read(files, numbers=None, names=None):
-    """Reads jets with these numbers, or all (None), from a file of `kaon generate --reconstruct`, or from several files
-    with the same jets by different models. `names` names the files if several contain the same task."""
-    parts = [_read(path, numbers) for path in files]
+def read(files, numbers=None, names=None, most=None):
+    """Reads jets with these numbers, by default all or the first `most`, from a file of `kaon generate --reconstruct`,
+    or from several files with the same jets by different models. `names` names the files if several contain the same
+    task."""
+    parts = [_read(path, numbers, most) for path in files]
     first = parts[0]
     for path, part in zip(files, parts):
         _check_same(part, path, first, files[0])
@@ -59,15 +60,15 @@ def read(files, numbers=None, names=None):
     return jets
 
 
-def _read(path, numbers):
+def _read(path, numbers, most):
     if not Path(path).exists():
         raise DataError(f"{path} does not exist: give files of 'kaon generate --reconstruct'")
     try:
         with h5py.File(path) as file:
             labels = file["labels"][:]
             classes = list(map(_text, file["labels"].attrs.get("names", [])))
-            is_all = numbers is None
-            numbers = range(len(labels)) if is_all else numbers
+            is_all = numbers is None and most is None
+            numbers = range(len(labels))[:most] if numbers is None else numbers
             if max(numbers, default=0) >= len(labels):
                 raise DataError(f"{path} has {len(labels)} jets; there is no jet {max(numbers, default=0)}")
 

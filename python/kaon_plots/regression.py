@@ -6,7 +6,7 @@ import numpy as np
 from kaon_data import DataError
 from kaon_results.predictions import predictions_path
 
-from .style import COLORS, drawing
+from .style import COLORS, GUIDE, drawing, legend_outside
 
 _COLUMNS = ("predicted", "target", "pt")
 #: The central interval with the probability of one standard deviation of a normal distribution.
@@ -50,21 +50,21 @@ def plot_regression(predictions, path):
     """Draws response and resolution against the pT of the jets for named predictions, from `read`; returns name, median
     and resolution of the response over all jets."""
     found = []
-    with drawing(path, 2, 1, size=(6, 3.2), sharex=True) as (_, axes):
+    with drawing(path, 2, 1, size=(6, 3.2), sharex=True) as (figure, axes):
         response, resolution = axes[:, 0]
-        for color, (name, columns) in zip(COLORS * len(predictions), predictions.items()):
+        bars = []
+        for color, marker, (name, columns) in zip(COLORS * 10, "os^vDPX<>p" * 10, predictions.items()):
             edges, median, width, error = profile(columns)
             centers, halves = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
-            label = name if len(predictions) > 1 else None
-            response.errorbar(centers, median, error, halves, fmt="o", markersize=4, color=color, label=label)
-            resolution.errorbar(centers, width, error, halves, fmt="o", markersize=4, color=color)
+            bars.append(response.errorbar(centers, median, error, halves, fmt=marker, markersize=4, color=color))
+            resolution.errorbar(centers, width, error, halves, fmt=marker, markersize=4, color=color)
             _, (whole,), (spread,), _ = profile(columns, 1)
             found.append((name, whole, spread))
-        response.axhline(1, color="0.5", linewidth=0.8, zorder=0)
+        response.axhline(1, **GUIDE)
         response.set_ylabel("median of predicted / true")
         resolution.set_ylabel("half of its 68 % interval")
         resolution.set_ylim(0, None)
         resolution.set_xlabel(r"$p_\mathrm{T}$ of the constituents [GeV]")
         if len(predictions) > 1:
-            response.legend(frameon=False)
+            legend_outside(figure, bars, predictions)
     return found

@@ -46,6 +46,16 @@ def test_reconstructions_are_drawn(reconstructed, tmp_path, options):
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_file_of_few_jets(tmp_path):
+    path = _reconstruct(tmp_path / "few.h5", ["flow"])
+    with h5py.File(path, "r+") as file:
+        del file["labels"]
+        file["labels"] = [0, 1]
+    picture = tmp_path / "a3.svg"
+    assert main(["reconstruction", str(path), "--output", str(picture)]) == 0
+    assert picture.read_bytes()[:5] == b"<?xml"
+
+
 def test_jets_in_the_plane_have_the_same_axes(reconstructed, tmp_path, monkeypatch):
     figures = []
     monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
