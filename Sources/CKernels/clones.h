@@ -74,9 +74,10 @@ INLINE float row_maximum(const float *x, int64_t n) {
     return top;
 }
 
-/// The addend of the block of a product that starts at this row and column.
-INLINE ck_start ck_start_at(ck_start start, int64_t row, int64_t column) {
-    if (start.matrix) start.matrix += row * start.stride + column;
-    if (start.row) start.row += column;
-    return start;
+/// The epilogue of the block of a product that starts at this row and column.
+INLINE ck_epilogue ck_epilogue_at(ck_epilogue epilogue, int64_t row, int64_t column) {
+    if (epilogue.matrix) epilogue.matrix += row * epilogue.stride + column;
+    if (epilogue.row) epilogue.row += column;
+    if (epilogue.scale) epilogue.scale += column;
+    return epilogue;
 }

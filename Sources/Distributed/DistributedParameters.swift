@@ -20,21 +20,27 @@ package final class DistributedParameters {
     /// For each rank of the group, the number of messages of all steps so far whose gradients are final; nil for a
     /// group of one rank.
     let finalMessages: SharedCounters?
+    /// Layouts of the weights for bfloat16 products, which the ranks of the group share.
+    private let layouts: WeightLayouts?
 
     /// Moves the parameters of a store into memory that the ranks of each group share; collective.
     ///
     /// If the system refuses the memory to any group, every rank keeps a private copy, and `warn` is called with the
     /// reason.
     ///
-    /// - Parameter largestGroup: the most ranks that share memory; 1 for none, nil for the ranks of a host.
+    /// - Parameters:
+    ///   - largestGroup: the most ranks that share memory; 1 for none, nil for the ranks of a host.
+    ///   - precision: precision of the products in which the weights are factors.
     package init(
-        _ store: ParameterStore, largestGroup: Int? = nil, messageElements: Int? = nil, on communicator: Communicator,
-        warn: (String) -> Void = { _ in }
+        _ store: ParameterStore, largestGroup: Int? = nil, precision: Precision = .single,
+        messageElements: Int? = nil, on communicator: Communicator, warn: (String) -> Void = { _ in }
     ) throws {
         var ranks = try RankGroups(largest: largestGroup, on: communicator)
+        let layoutElements = precision == .bfloat16 ? WeightLayouts.elements(of: store) : 0
+        layoutBytes = layoutElements * ScalarType.bfloat16.size
         var memory: GroupMemory?
         do {
-            memory = try communicator.agree { try GroupMemory(of: store, for: ranks.group) }
+            memory = try communicator.agree { try GroupMemory(of: store, layoutElements, for: ranks.group) }
         } catch let error as AgreedError {
             warn(
                 "\(error); each rank keeps its own copy of the weights. Ranks that share memory need to see each "
@@ -56,12 +62,27 @@ package final class DistributedParameters {
             let own = memory.gradients[ranks.group.rank]
             own.buffer.update(repeating: 0)
             store.move(values: memory.values, gradients: own)
-            (gradients, finalMessages) = (memory.gradients, memory.counters)
+            (gradients, finalMessages, sharedBytes) = (memory.gradients, memory.counters, memory.bytes)
+            layouts = memory.layouts.map { WeightLayouts(store, in: $0) }
             // All ranks have written their parts.
             try ranks.group.barrier()
         } else {
             (gradients, finalMessages) = ([store.gradients], nil)
+            layouts =
+                layoutElements > 0
+                ? WeightLayouts(store, in: Tensor(shape: [layoutElements], elementType: .bfloat16)) : nil
         }
+    }
+
+    /// Runs `body` with the weights laid out for bfloat16 products; it must not change them. Each rank of a group lays
+    /// out a part of the weights for all of them. Collective. Throws `MPIError` and the errors of `body`.
+    package func withLayouts<Result>(_ body: () throws -> Result) throws -> Result {
+        guard let layouts else { return try body() }
+        layouts.update(part: ranks.group.rank, of: ranks.group.size)
+        if ranks.group.size > 1 { try ranks.group.barrier() }
+        layouts.attach()
+        defer { layouts.detach() }
+        return try body()
     }
 
     /// The summed gradients of all elements on rank 0; nil on other ranks. Collective. Throws `MPIError`.
@@ -77,9 +98,10 @@ package final class DistributedParameters {
     }
 
     /// Number of bytes that this rank's group shares; 0 for a group of one rank.
-    package var sharedBytes: Int {
-        ranks.group.size > 1 ? (1 + gradients.count) * store.values.count * MemoryLayout<Float>.stride : 0
-    }
+    package private(set) var sharedBytes = 0
+
+    /// Number of bytes of the layouts of the weights, which are among the shared ones if there are any.
+    package let layoutBytes: Int
 
     /// Makes the values that the ranks have written for the elements they own visible on all ranks. Collective. Throws
     /// `MPIError`.
@@ -104,26 +126,37 @@ package final class DistributedParameters {
     }
 }
 
-/// One piece of memory for the values, all gradients and the counters of a group.
+/// One piece of memory for the values, all gradients, the layouts of the weights and the counters of a group.
 private struct GroupMemory {
     let values: Tensor
     let gradients: [Tensor]
+    /// bfloat16; nil for none.
+    let layouts: Tensor?
     let counters: SharedCounters
+    let bytes: Int
 
     /// Nil for a single rank, which needs none. Throws `KaonError` where the system refuses the memory.
-    init?(of store: ParameterStore, for group: Communicator) throws {
+    init?(of store: ParameterStore, _ layoutElements: Int, for group: Communicator) throws {
         guard group.size > 1 else { return nil }
         let count = store.values.count
         // Whole pages, so that each gradient buffer is near the rank that writes it.
-        let bytes = (count * MemoryLayout<Float>.stride + 4095) / 4096 * 4096
-        let counterBytes = SharedCounters.bytes(group.size)
-        let memory = try Self.memory(bytes: (1 + group.size) * bytes + counterBytes, for: group)
+        func pages(_ bytes: Int) -> Int { (bytes + 4095) / 4096 * 4096 }
+        let flat = pages(count * ScalarType.float32.size)
+        let layoutsStart = (1 + group.size) * flat
+        let countersStart = layoutsStart + pages(layoutElements * ScalarType.bfloat16.size)
+        bytes = countersStart + SharedCounters.bytes(group.size)
+        let memory = try Self.memory(bytes: bytes, for: group)
         let tensors = (0...group.size).map {
-            Tensor(at: memory.address + $0 * bytes, shape: [count], owner: memory)
+            Tensor(at: memory.address + $0 * flat, shape: [count], owner: memory)
         }
         (values, gradients) = (tensors[0], Array(tensors.dropFirst()))
+        layouts =
+            layoutElements > 0
+            ? Tensor(
+                at: memory.address + layoutsStart, shape: [layoutElements], elementType: .bfloat16, owner: memory)
+            : nil
         counters = SharedCounters(
-            at: memory.address + (1 + group.size) * bytes, count: group.size, own: group.rank, owner: memory)
+            at: memory.address + countersStart, count: group.size, own: group.rank, owner: memory)
     }
 
     private static func memory(bytes: Int, for group: Communicator) throws -> SharedMemory {

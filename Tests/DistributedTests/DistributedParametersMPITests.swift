@@ -59,7 +59,38 @@ import Testing
         if world.rank == 0 { parameters.store.values.pointer[5] = 77 }
         try world.barrier()
         #expect(parameters.store.values.pointer[5] == 77)
-        #expect(parameters.sharedBytes == (1 + world.size) * parameters.store.values.count * 4)
+        #expect(parameters.sharedBytes >= (1 + world.size) * parameters.store.values.count * 4)
+    }
+
+    /// Products read the layouts that the ranks of a group wrote together, after each change of the weights, and the
+    /// weights themselves outside.
+    @Test(.enabled(if: Precision.hasBFloat16), arguments: GroupedSumMPITests.groups)
+    func layoutsFollowTheWeights(largestGroup: Int?) throws {
+        let builder = ParameterBuilder()
+        let layers = [(64, 80), (48, 32), (32, 496)].enumerated().map { index, shape in
+            Linear(inputs: shape.0, outputs: shape.1, in: builder.root.scope("\(index)"))
+        }
+        let parameters = try DistributedParameters(
+            builder.build(seed: 1), largestGroup: largestGroup, precision: .bfloat16, on: world)
+        #expect(parameters.layoutBytes >= 2 * 2 * (64 * 80 + 48 * 32 + 32 * 496))
+        let inputs = [64, 48, 32].map { Variable(constant: Tensor(repeating: 0.75, shape: [5, $0])) }
+        func outputs() -> [[Float]] {
+            let tape = Tape(recording: false, precision: .bfloat16)
+            return zip(layers, inputs).map { $0($1, on: tape).value.array }
+        }
+        for step in 1...3 {
+            for part in parameters.owned.parts {
+                for i in part.elements { parameters.store.values.pointer[i] = Float((step * i) % 61) / 8 - 3 }
+            }
+            try parameters.publish()
+            let expected = outputs()
+            try parameters.withLayouts {
+                #expect(parameters.store.parameters.allSatisfy { ($0.variable.layout != nil) == $0.isFactor })
+                #expect(outputs() == expected)
+            }
+            #expect(parameters.store.parameters.allSatisfy { $0.variable.layout == nil })
+            try world.barrier()
+        }
     }
 
     /// The sums of all owners come together on rank 0.

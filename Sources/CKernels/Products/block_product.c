@@ -9,14 +9,14 @@ typedef float vector __attribute__((vector_size(64), aligned(4)));
 enum { AHEAD = 16 };
 
 /// One tile of `height` rows and `width` vectors of columns: 8 × 3 uses 24 of the 32 registers of AVX-512.
-INLINE void tile(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t row, int64_t col,
+INLINE void tile(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row, int64_t col,
                  const float *restrict b, int64_t ldb, int64_t k, const float *ahead, int height,
                  int width) {
     vector sum[8][3];
     for (int i = 0; i < height; i++)
         for (int j = 0; j < width; j++) {
-            sum[i][j] = start.row ? *(const vector *)(start.row + 16 * j) : (vector){0};
-            if (start.matrix) __builtin_prefetch(start.matrix + i * start.stride + 16 * j);
+            sum[i][j] = epilogue.row ? *(const vector *)(epilogue.row + 16 * j) : (vector){0};
+            if (epilogue.matrix) __builtin_prefetch(epilogue.matrix + i * epilogue.stride + 16 * j);
             __builtin_prefetch(c + i * ldc + 16 * j, 1);
         }
     for (int64_t first = 0; first < k; first += 16) {
@@ -34,18 +34,19 @@ INLINE void tile(float *c, int64_t ldc, ck_start start, const float *restrict a,
     }
     for (int i = 0; i < height; i++)
         for (int j = 0; j < width; j++) {
-            if (start.matrix) sum[i][j] += *(const vector *)(start.matrix + i * start.stride + 16 * j);
+            if (epilogue.scale) sum[i][j] *= *(const vector *)(epilogue.scale + 16 * j);
+            if (epilogue.matrix) sum[i][j] += *(const vector *)(epilogue.matrix + i * epilogue.stride + 16 * j);
             *(vector *)(c + i * ldc + 16 * j) = sum[i][j];
         }
 }
 
 /// All rows of `width` vectors of columns, in tiles of at most `tallest` (8 or 4) rows.
-INLINE void column(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t row, int64_t col,
+INLINE void column(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row, int64_t col,
                    const float *restrict b, int64_t ldb, int64_t m, int64_t k, const float *ahead, int tallest,
                    int width) {
     int64_t i = 0;
 #define TILE(HEIGHT) \
-    tile(c + i * ldc, ldc, ck_start_at(start, i, 0), a + i * row, row, col, b, ldb, k, \
+    tile(c + i * ldc, ldc, ck_epilogue_at(epilogue, i, 0), a + i * row, row, col, b, ldb, k, \
          ahead ? ahead + i * row : 0, HEIGHT, width)
     for (; i + tallest <= m; i += tallest) TILE(tallest);
     switch (m - i) {
@@ -60,12 +61,12 @@ INLINE void column(float *c, int64_t ldc, ck_start start, const float *restrict 
 #undef TILE
 }
 
-CLONES void ck_block_product(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t row, int64_t col,
+CLONES void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row, int64_t col,
                              const float *restrict b, int64_t ldb, int64_t m, int64_t n, int64_t k,
                              const float *ahead) {
     int wide = ck_vector_level() == 512;
     for (int64_t j = 0; j < n;) {
-        ck_start from = ck_start_at(start, 0, j);
+        ck_epilogue from = ck_epilogue_at(epilogue, 0, j);
         int width = wide ? ck_tile_vectors(n - j) : 1;
         if (width == 3) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, ahead, 8, 3);
         else if (width == 2) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, ahead, 8, 2);

@@ -5,7 +5,7 @@
 #include "clones.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "transposition.h"
 
 #define NARROW __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")))
 #define INSIDE static inline __attribute__((always_inline)) NARROW
@@ -89,10 +89,10 @@ INSIDE void pack_columns(uint32_t *restrict to, ck_matrix b, int64_t at, int64_t
     int64_t l = 0;
     for (; l + 32 <= k; l += 32)
         for (int j = 0; j < n; j += 16) {
-            uint32_t square[16][16];
-            for (int r = 0; r < 16; r++) _mm512_storeu_si512(square[r], load_pairs(b, at + (j + r) * b.stride + l));
-            for (int e = 0; e < 16; e++)
-                for (int r = 0; r < 16; r++) to[(l / 2 + e) * n + j + r] = square[r][e];
+            __m512i square[16];
+            for (int r = 0; r < 16; r++) square[r] = load_pairs(b, at + (j + r) * b.stride + l);
+            transpose(square);
+            for (int e = 0; e < 16; e++) _mm512_storeu_si512(to + (l / 2 + e) * n + j, square[e]);
         }
     for (; l < k; l += 2)
         for (int j = 0; j < n; j++) to[l / 2 * n + j] = load_single_pair(b, at + j * b.stride + l, l + 1 == k);
@@ -139,12 +139,12 @@ typedef struct {
     int is_narrow;
 } Target;
 
-INSIDE void tile(Target c, ck_start start, Left a, const uint32_t *restrict b, int64_t pairs, int height, int width) {
+INSIDE void tile(Target c, ck_epilogue epilogue, Left a, const uint32_t *restrict b, int64_t pairs, int height, int width) {
     __m512 sum[TALLEST][3];
     for (int i = 0; i < height; i++)
         for (int j = 0; j < width; j++) {
-            sum[i][j] = start.row ? _mm512_loadu_ps(start.row + 16 * j) : _mm512_setzero_ps();
-            if (start.matrix) __builtin_prefetch(start.matrix + i * start.stride + 16 * j);
+            sum[i][j] = epilogue.row ? _mm512_loadu_ps(epilogue.row + 16 * j) : _mm512_setzero_ps();
+            if (epilogue.matrix) __builtin_prefetch(epilogue.matrix + i * epilogue.stride + 16 * j);
             if (!c.is_narrow) __builtin_prefetch((float *)c.values + i * c.stride + 16 * j, 1);
         }
     for (int64_t l = 0; l < pairs; l++) {
@@ -159,7 +159,8 @@ INSIDE void tile(Target c, ck_start start, Left a, const uint32_t *restrict b, i
         for (int j = 0; j < width; j++) {
             int64_t at = i * c.stride + 16 * j;
             __m512 value = sum[i][j];
-            if (start.matrix) value = _mm512_add_ps(value, _mm512_loadu_ps(start.matrix + i * start.stride + 16 * j));
+            if (epilogue.scale) value = _mm512_mul_ps(value, _mm512_loadu_ps(epilogue.scale + 16 * j));
+            if (epilogue.matrix) value = _mm512_add_ps(value, _mm512_loadu_ps(epilogue.matrix + i * epilogue.stride + 16 * j));
             if (c.is_narrow)
                 _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
             else _mm512_storeu_ps((float *)c.values + at, value);
@@ -167,14 +168,14 @@ INSIDE void tile(Target c, ck_start start, Left a, const uint32_t *restrict b, i
 }
 
 /// All rows of `width` vectors of columns; `panel` is the size of the part of A that one full tile reads [bytes].
-INSIDE void column(Target c, ck_start start, Left a, int64_t panel, const uint32_t *restrict b, int64_t m,
+INSIDE void column(Target c, ck_epilogue epilogue, Left a, int64_t panel, const uint32_t *restrict b, int64_t m,
                    int64_t pairs, int width) {
     int64_t size = c.is_narrow ? 2 : 4;
-#define TILE(HEIGHT) tile(c, start, a, b, pairs, HEIGHT, width)
+#define TILE(HEIGHT) tile(c, epilogue, a, b, pairs, HEIGHT, width)
     for (; m >= TALLEST; m -= TALLEST) {
         TILE(TALLEST);
         c.values = (char *)c.values + TALLEST * c.stride * size;
-        start = ck_start_at(start, TALLEST, 0);
+        epilogue = ck_epilogue_at(epilogue, TALLEST, 0);
         a.values += panel;
     }
     switch (m) {
@@ -189,60 +190,88 @@ INSIDE void column(Target c, ck_start start, Left a, int64_t panel, const uint32
 #undef TILE
 }
 
-NARROW static void columns(Target c, ck_start start, Left a, int64_t panel, const uint32_t *restrict b, int64_t m,
+NARROW static void columns(Target c, ck_epilogue epilogue, Left a, int64_t panel, const uint32_t *restrict b, int64_t m,
                            int64_t pairs, int width) {
     switch (c.is_narrow ? 4 + width : width) {
-    case 1: c.is_narrow = 0; column(c, start, a, panel, b, m, pairs, 1); break;
-    case 2: c.is_narrow = 0; column(c, start, a, panel, b, m, pairs, 2); break;
-    case 3: c.is_narrow = 0; column(c, start, a, panel, b, m, pairs, 3); break;
-    case 5: c.is_narrow = 1; column(c, start, a, panel, b, m, pairs, 1); break;
-    case 6: c.is_narrow = 1; column(c, start, a, panel, b, m, pairs, 2); break;
-    case 7: c.is_narrow = 1; column(c, start, a, panel, b, m, pairs, 3); break;
+    case 1: c.is_narrow = 0; column(c, epilogue, a, panel, b, m, pairs, 1); break;
+    case 2: c.is_narrow = 0; column(c, epilogue, a, panel, b, m, pairs, 2); break;
+    case 3: c.is_narrow = 0; column(c, epilogue, a, panel, b, m, pairs, 3); break;
+    case 5: c.is_narrow = 1; column(c, epilogue, a, panel, b, m, pairs, 1); break;
+    case 6: c.is_narrow = 1; column(c, epilogue, a, panel, b, m, pairs, 2); break;
+    case 7: c.is_narrow = 1; column(c, epilogue, a, panel, b, m, pairs, 3); break;
     }
 }
 
-NARROW int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k) {
+ck_layout ck_narrow_layout(void) { return (ck_layout){.vectors = 3, .pairs = 1}; }
+
+NARROW int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int has_layout, int64_t n, int64_t k) {
     Blocks blocks = blocks_of(narrow_c, transpose_a, k);
     int64_t depth = least(blocks.depth, (k + 1) / 2);
-    return depth * (least(blocks.columns, n) + (transpose_a ? blocks.rows : 0));
+    return depth * ((has_layout ? 0 : least(blocks.columns, n)) + (transpose_a ? blocks.rows : 0));
 }
 
-NARROW void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b,
-                              int64_t m, int64_t n, int64_t k, float *restrict scratch) {
-    Blocks blocks = blocks_of(c.is_narrow, transpose_a, k);
-    const uint16_t *left = a.values;
-    uint32_t *packed = (uint32_t *)scratch;
-    uint32_t *packed_left = packed + least(blocks.depth, (k + 1) / 2) * least(blocks.columns, n);
+/// Part of a packed B: the pairs l ..< l + pairs of the panel that starts at column j.
+typedef struct {
+    const uint32_t *values;
+    int64_t depth;    // pairs of a whole panel
+    int64_t first;    // column of the first panel
+    int64_t columns;  // number of columns from there to the end of B
+} Panels;
+
+INSIDE int width_at(Panels panels, int64_t j) { return ck_tile_vectors(panels.columns - (j - panels.first)); }
+INSIDE const uint32_t *panel_at(Panels panels, int64_t j, int64_t l, int width) {
+    return panels.values + (j - panels.first) * panels.depth + 16 * width * l;
+}
+
+/// One block of the inner index, and the rows and columns of C that it adds to.
+NARROW static void block(ck_matrix c, ck_epilogue epilogue, ck_factor a, Panels b, int64_t m, int64_t first,
+                         int64_t last, int64_t l, int64_t part, int64_t l_of_b, Blocks blocks,
+                         uint32_t *restrict packed_left) {
+    int64_t pairs = (part + 1) / 2, stride = a.matrix.stride;
+    const uint16_t *left = a.matrix.values;
+    for (int64_t i = 0; i < m; i += blocks.rows) {
+        int64_t rows = least(m - i, blocks.rows);
+        Left source = {(const char *)(left + i * stride + l), 2 * stride, 4};
+        int64_t panel = 2 * TALLEST * stride;
+        if (a.is_transposed) {
+            pack_left(packed_left, left + l * stride + i, stride, part, rows);
+            source = (Left){(const char *)packed_left, 4, 4 * TALLEST};
+            panel = 4 * TALLEST * pairs;
+        }
+        for (int64_t j = first; j < last;) {
+            int width = width_at(b, j);
+            int64_t at = i * c.stride + j;
+            Target to = {c.is_narrow ? (void *)((uint16_t *)c.values + at) : (void *)((float *)c.values + at),
+                         c.stride, c.is_narrow};
+            columns(to, ck_epilogue_at(epilogue, i, j), source, panel, panel_at(b, j, l_of_b, width), rows, pairs,
+                    width);
+            j += 16 * width;
+        }
+    }
+}
+
+NARROW void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n,
+                              int64_t k, float *restrict scratch) {
+    Blocks blocks = blocks_of(c.is_narrow, a.is_transposed, k);
+    uint32_t *packed = (uint32_t *)scratch, *packed_left = packed;
+    if (!b.layout) packed_left += least(blocks.depth, (k + 1) / 2) * least(blocks.columns, n);
     for (int64_t first = 0; first < n; first += blocks.columns) {
         int64_t last = least(n, first + blocks.columns);
         for (int64_t l = 0; l < k; l += 2 * blocks.depth) {
-            int64_t part = least(k - l, 2 * blocks.depth), pairs = (part + 1) / 2;
-            for (int64_t j = first; j < last;) {
-                int width = ck_tile_vectors(last - j);
-                pack(packed + (j - first) * pairs, b, transpose_b ? j * b.stride + l : l * b.stride + j, transpose_b,
-                     part, width);
-                j += 16 * width;
-            }
-            ck_start from = l == 0 ? start : (ck_start){.matrix = c.values, .stride = c.stride};
-            for (int64_t i = 0; i < m; i += blocks.rows) {
-                int64_t rows = least(m - i, blocks.rows);
-                Left source = {(const char *)(left + i * a.stride + l), 2 * a.stride, 4};
-                int64_t panel = 2 * TALLEST * a.stride;
-                if (transpose_a) {
-                    pack_left(packed_left, left + l * a.stride + i, a.stride, part, rows);
-                    source = (Left){(const char *)packed_left, 4, 4 * TALLEST};
-                    panel = 4 * TALLEST * pairs;
-                }
+            int64_t part = least(k - l, 2 * blocks.depth);
+            Panels panels = {(const uint32_t *)b.layout, (k + 1) / 2, 0, b.columns_left};
+            if (!b.layout) {
+                panels = (Panels){packed, (part + 1) / 2, first, last - first};
                 for (int64_t j = first; j < last;) {
-                    int width = ck_tile_vectors(last - j);
-                    int64_t at = i * c.stride + j;
-                    Target to = {c.is_narrow ? (void *)((uint16_t *)c.values + at) : (void *)((float *)c.values + at),
-                                 c.stride, c.is_narrow};
-                    columns(to, ck_start_at(from, i, j), source, panel, packed + (j - first) * pairs, rows, pairs,
-                            width);
+                    int width = width_at(panels, j);
+                    int64_t at = b.is_transposed ? j * b.matrix.stride + l : l * b.matrix.stride + j;
+                    pack(packed + (j - first) * panels.depth, b.matrix, at, b.is_transposed, part, width);
                     j += 16 * width;
                 }
             }
+            ck_epilogue here = l == 0 ? epilogue
+                                      : (ck_epilogue){.matrix = c.values, .stride = c.stride, .scale = epilogue.scale};
+            block(c, here, a, panels, m, first, last, l, part, b.layout ? l / 2 : 0, blocks, packed_left);
         }
     }
 }
@@ -254,9 +283,10 @@ int ck_has_bfloat16(void) {
 
 #else
 
-int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k) { return 0; }
-void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b,
-                       int64_t m, int64_t n, int64_t k, float *scratch) {
+ck_layout ck_narrow_layout(void) { return (ck_layout){.vectors = 3, .pairs = 1}; }
+int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int has_layout, int64_t n, int64_t k) { return 0; }
+void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
+                       float *scratch) {
     __builtin_trap();
 }
 int ck_has_bfloat16(void) { return 0; }

@@ -50,7 +50,7 @@ int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k) {
     return least(blocks.depth, k) * least(blocks.columns, n);
 }
 
-void ck_product(float *c, int64_t ldc, ck_start start, const float *restrict a, int64_t lda, int transpose_a,
+void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t lda, int transpose_a,
                 const float *restrict b, int64_t ldb, int transpose_b, int64_t m, int64_t n, int64_t k,
                 float *restrict scratch) {
     Blocks blocks = transpose_a ? columns_of_a : rows_of_a;
@@ -65,14 +65,15 @@ void ck_product(float *c, int64_t ldc, ck_start start, const float *restrict a, 
                      depth, width);
                 j += 16 * width;
             }
-            ck_start from = l == 0 ? start : (ck_start){.matrix = c, .stride = ldc};
+            ck_epilogue here = l == 0 ? epilogue
+                                      : (ck_epilogue){.matrix = c, .stride = ldc, .scale = epilogue.scale};
             for (int64_t i = 0; i < m; i += blocks.rows) {
                 int64_t rows = least(m - i, blocks.rows);
                 // Each column of tiles prefetches every eighth of the next rows of A.
                 const float *next = transpose_a || i + blocks.rows >= m ? 0 : a + (i + blocks.rows) * row + l;
                 for (int64_t j = first; j < last; next = next ? next + row : 0) {
                     int width = ck_tile_vectors(last - j);
-                    ck_block_product(c + i * ldc + j, ldc, ck_start_at(from, i, j), a + i * row + l * col, row, col,
+                    ck_block_product(c + i * ldc + j, ldc, ck_epilogue_at(here, i, j), a + i * row + l * col, row, col,
                                      scratch + (j - first) * depth, 16 * width, rows, 16 * width, depth,
                                      next);
                     j += 16 * width;

@@ -1,15 +1,17 @@
 // bfloat16 products on processors with AMX: one instruction multiplies a tile of 16 rows of 32 numbers by one of 32
 // rows of 16, and adds to a tile of 16 × 16 single-precision sums. Both factors are packed so that every tile is
-// contiguous: B once for all rows of A, and A in panels of 32 rows, which stay in the first-level cache (see
-// product.c). The copies are padded with zeros, so the bits of a row of C do not depend on the other rows.
+// contiguous: B once for all rows of A, unless it has a layout, and A in panels of 32 rows, which stay in the first-level
+// cache (see product.c). Whole panels of a bfloat16 A are read in place. The copies are padded with zeros, so the bits
+// of a row of C do not depend on the other rows.
 #include "CKernels.h"
 #include "clones.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "transposition.h"
 
 #define TILED __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 #define INSIDE static inline __attribute__((always_inline)) TILED
@@ -37,30 +39,6 @@ INSIDE __m512i load_half(const void *row, int64_t at, int is_narrow, int64_t cou
     __mmask16 mask = (__mmask16)first_of(count < 16 ? count : 16);
     if (is_narrow) return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + at));
     return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, (const float *)row + at)));
-}
-
-/// to[c][r] = from[r][c]
-INSIDE void transpose(__m512i square[SIDE]) {
-    __m512i a[SIDE], b[SIDE];
-    for (int i = 0; i < SIDE; i += 2) {
-        a[i] = _mm512_unpacklo_epi32(square[i], square[i + 1]);
-        a[i + 1] = _mm512_unpackhi_epi32(square[i], square[i + 1]);
-    }
-    for (int i = 0; i < SIDE; i += 4) {
-        b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-        b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-        b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-        b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        __m512i even = _mm512_shuffle_i32x4(b[i], b[4 + i], 0x88), odd = _mm512_shuffle_i32x4(b[i], b[4 + i], 0xdd);
-        __m512i far_even = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0x88);
-        __m512i far_odd = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0xdd);
-        square[i] = _mm512_shuffle_i32x4(even, far_even, 0x88);
-        square[4 + i] = _mm512_shuffle_i32x4(odd, far_odd, 0x88);
-        square[8 + i] = _mm512_shuffle_i32x4(even, far_even, 0xdd);
-        square[12 + i] = _mm512_shuffle_i32x4(odd, far_odd, 0xdd);
-    }
 }
 
 /// Sixteen pairs along the inner index, for sixteen adjacent elements of rows that run across the inner index.
@@ -119,16 +97,25 @@ typedef struct {
     int is_narrow;
 } Target;
 
-/// A block of 16 · height rows, of which `rows` exist, and 16 · width columns of C. The sums are initialised with the
-/// row of the addend or, without one, with its matrix; if both are given, the matrix is added last.
-INSIDE void sums(Target c, ck_start start, const uint16_t *restrict a, const uint16_t *restrict b, int64_t steps,
-                 int64_t rows, int height, int width, float *restrict buffer) {
-    int whole = rows == SIDE * height, late = start.row && start.matrix;
-    const float *from = start.row ? start.row : start.matrix;
-    int64_t from_stride = start.row ? 0 : 4 * start.stride;
-    if (start.matrix && !start.row && !whole) {
+/// Rows of A, as tiles that are copies or as they stand.
+typedef struct {
+    const uint16_t *values;
+    int64_t stride;  // between rows
+    int64_t lower;   // from the first 16 rows to the next 16
+    int64_t step;    // along the inner index
+} Left;
+
+/// A block of 16 · height rows, of which `rows` exist, and 16 · width columns of C. Without a scale the sums start with
+/// the row of the epilogue or, without one, with its matrix; whatever is left is applied in the end.
+INSIDE void sums(Target c, ck_epilogue epilogue, Left a, const uint16_t *restrict b, int64_t steps, int64_t rows,
+                 int height, int width, float *restrict buffer) {
+    int whole = rows == SIDE * height;
+    int late = epilogue.scale || (epilogue.row && epilogue.matrix);
+    const float *from = epilogue.row ? epilogue.row : late ? 0 : epilogue.matrix;
+    int64_t from_stride = epilogue.row ? 0 : 4 * epilogue.stride;
+    if (from && !epilogue.row && !whole) {
         for (int64_t r = 0; r < rows; r++)
-            for (int j = 0; j < SIDE * width; j++) buffer[r * 2 * SIDE + j] = start.matrix[r * start.stride + j];
+            for (int j = 0; j < SIDE * width; j++) buffer[r * 2 * SIDE + j] = from[r * epilogue.stride + j];
         from = buffer;
         from_stride = 8 * SIDE;
     }
@@ -145,8 +132,8 @@ INSIDE void sums(Target c, ck_start start, const uint16_t *restrict a, const uin
         if (height > 1 && width > 1) _tile_zero(3);
     }
     // A is read again for the next columns, B is not: streaming loads keep B out of the first-level cache.
-    for (int64_t l = 0; l < steps; l++, a += height * TILE, b += width * TILE) {
-        _tile_loadd(4, a, 2 * STEP);
+    for (int64_t l = 0; l < steps; l++, a.values += a.step, b += width * TILE) {
+        _tile_loadd(4, a.values, 2 * a.stride);
         _tile_stream_loadd(6, b, 2 * STEP);
         _tile_dpbf16ps(0, 4, 6);
         if (width > 1) {
@@ -154,7 +141,7 @@ INSIDE void sums(Target c, ck_start start, const uint16_t *restrict a, const uin
             _tile_dpbf16ps(1, 4, 7);
         }
         if (height > 1) {
-            _tile_loadd(5, a + TILE, 2 * STEP);
+            _tile_loadd(5, a.values + a.lower, 2 * a.stride);
             _tile_dpbf16ps(2, 5, 6);
             if (width > 1) _tile_dpbf16ps(3, 5, 7);
         }
@@ -170,7 +157,9 @@ INSIDE void sums(Target c, ck_start start, const uint16_t *restrict a, const uin
     for (int64_t r = 0; r < rows; r++)
         for (int j = 0; j < SIDE * width; j += SIDE) {
             __m512 value = _mm512_loadu_ps(buffer + r * 2 * SIDE + j);
-            if (late) value = _mm512_add_ps(value, _mm512_loadu_ps(start.matrix + r * start.stride + j));
+            if (epilogue.scale) value = _mm512_mul_ps(value, _mm512_loadu_ps(epilogue.scale + j));
+            if (late && epilogue.matrix)
+                value = _mm512_add_ps(value, _mm512_loadu_ps(epilogue.matrix + r * epilogue.stride + j));
             int64_t at = r * c.stride + j;
             if (c.is_narrow)
                 _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
@@ -194,13 +183,25 @@ TILED static Blocks blocks_of(int narrow_c, int64_t n, int64_t k) {
     return (Blocks){depth, least(n, columns > STEP ? columns : STEP)};
 }
 
-TILED int64_t ck_tile_product_scratch(int narrow_c, int64_t n, int64_t k) {
+ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .pairs = SIDE}; }
+
+TILED int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k) {
     Blocks blocks = blocks_of(narrow_c, n, k);
-    return (blocks.depth * (blocks.columns + 2 * SIDE)) / 2 + 4 * SIDE * SIDE;
+    return (blocks.depth * ((has_layout ? 0 : blocks.columns) + 2 * SIDE)) / 2 + 4 * SIDE * SIDE;
 }
 
-TILED void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b,
-                           int64_t m, int64_t n, int64_t k, float *restrict scratch) {
+/// Rows i ..< i + 32 of op(A) at most, for a block of the inner index that starts at l.
+TILED static Left left_rows(ck_factor a, int64_t i, int64_t l, int64_t part, int64_t rows, uint16_t *restrict copied) {
+    ck_matrix x = a.matrix;
+    if (!a.is_transposed && x.is_narrow && rows == 2 * SIDE && part % STEP == 0)
+        return (Left){(const uint16_t *)x.values + i * x.stride + l, x.stride, SIDE * x.stride, STEP};
+    int tiles = rows > SIDE ? 2 : 1;
+    copy(copied, x, a.is_transposed ? l * x.stride + i : i * x.stride + l, !a.is_transposed, 0, part, rows, tiles);
+    return (Left){copied, STEP, TILE, tiles * TILE};
+}
+
+TILED void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
+                           float *restrict scratch) {
     struct {
         uint8_t palette, row;
         uint8_t reserved[14];
@@ -212,31 +213,35 @@ TILED void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpo
 
     Blocks blocks = blocks_of(c.is_narrow, n, k);
     float *buffer = scratch;
-    uint16_t *left = (uint16_t *)(buffer + 4 * SIDE * SIDE), *right = left + 2 * SIDE * blocks.depth;
+    uint16_t *copied = (uint16_t *)(buffer + 4 * SIDE * SIDE), *right = copied + 2 * SIDE * blocks.depth;
     for (int64_t first = 0; first < n; first += blocks.columns) {
         int64_t columns = least(n - first, blocks.columns);
         for (int64_t l = 0; l < k; l += blocks.depth) {
             int64_t part = least(k - l, blocks.depth), steps = steps_of(part);
-            for (int64_t j = 0; j < columns; j += 2 * SIDE) {
-                int64_t at = transpose_b ? (first + j) * b.stride + l : l * b.stride + first + j;
-                copy(right + j * STEP * steps, b, at, transpose_b, 1, part, columns - j, columns - j > SIDE ? 2 : 1);
+            for (int64_t j = 0; j < columns && !b.layout; j += 2 * SIDE) {
+                int64_t at = b.is_transposed ? (first + j) * b.matrix.stride + l : l * b.matrix.stride + first + j;
+                copy(right + j * STEP * steps, b.matrix, at, b.is_transposed, 1, part, columns - j,
+                     columns - j > SIDE ? 2 : 1);
             }
-            ck_start from = l == 0 ? start : (ck_start){.matrix = c.values, .stride = c.stride};
+            ck_epilogue here = l == 0 ? epilogue
+                                      : (ck_epilogue){.matrix = c.values, .stride = c.stride, .scale = epilogue.scale};
             for (int64_t i = 0; i < m; i += 2 * SIDE) {
                 int64_t rows = least(m - i, 2 * SIDE), height = rows > SIDE ? 2 : 1;
-                int64_t from_a = transpose_a ? l * a.stride + i : i * a.stride + l;
-                copy(left, a, from_a, !transpose_a, 0, part, rows, (int)height);
+                Left left = left_rows(a, i, l, part, rows, copied);
                 for (int64_t j = 0; j < columns; j += 2 * SIDE) {
                     int64_t at = i * c.stride + first + j;
                     Target to = {(char *)c.values + at * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
-                    ck_start start_here = ck_start_at(from, i, first + j);
-                    const uint16_t *panel = right + j * STEP * steps;
-                    if (columns - j > SIDE) {
-                        if (height > 1) sums(to, start_here, left, panel, steps, rows, 2, 2, buffer);
-                        else sums(to, start_here, left, panel, steps, rows, 1, 2, buffer);
+                    ck_epilogue block = ck_epilogue_at(here, i, first + j);
+                    int is_wide = columns - j > SIDE;
+                    const uint16_t *panel = b.layout
+                        ? b.layout + (first + j) * STEP * steps_of(k) + l / STEP * (is_wide ? 2 : 1) * TILE
+                        : right + j * STEP * steps;
+                    if (is_wide) {
+                        if (height > 1) sums(to, block, left, panel, steps, rows, 2, 2, buffer);
+                        else sums(to, block, left, panel, steps, rows, 1, 2, buffer);
                     } else {
-                        if (height > 1) sums(to, start_here, left, panel, steps, rows, 2, 1, buffer);
-                        else sums(to, start_here, left, panel, steps, rows, 1, 1, buffer);
+                        if (height > 1) sums(to, block, left, panel, steps, rows, 2, 1, buffer);
+                        else sums(to, block, left, panel, steps, rows, 1, 1, buffer);
                     }
                 }
             }
@@ -255,9 +260,10 @@ int ck_has_tiles(void) {
 
 #else
 
-int64_t ck_tile_product_scratch(int narrow_c, int64_t n, int64_t k) { return 0; }
-void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b, int64_t m,
-                     int64_t n, int64_t k, float *scratch) {
+ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .pairs = 16}; }
+int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k) { return 0; }
+void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
+                     float *scratch) {
     __builtin_trap();
 }
 int ck_has_tiles(void) { return 0; }

@@ -112,6 +112,12 @@ CLONES void ck_scale_rows(float *restrict y, const float *restrict x, const floa
         for (int64_t i = 0; i < cols; i++) y[r * cols + i] = scale[r] * x[r * cols + i];
 }
 
+CLONES void ck_scale_columns(float *restrict y, const float *restrict x, const float *restrict scale, int64_t rows,
+                             int64_t cols) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < cols; i++) y[r * cols + i] = scale[i] * x[r * cols + i];
+}
+
 CLONES void ck_scale_rows_backward(float *restrict dx, float *restrict dscale, const float *restrict dy,
                                    const float *restrict x, const float *restrict scale, int accumulate, int64_t rows,
                                    int64_t cols) {

@@ -32,7 +32,9 @@ void ck_swiglu_backward(float *dx, const float *dy, const float *x, int accumula
 void ck_residual(float *y, const float *x, const float *branch, const float *scale, int64_t rows, int64_t cols);
 /// y[r, :] = scale[r] · x[r, :]
 void ck_scale_rows(float *y, const float *x, const float *scale, int64_t rows, int64_t cols);
-/// dx[r, :] = scale[r] · dy[r, :]; dscale[r] += Σ_c dy[r, c] · x[r, c].
+/// y = scale ⊙ x
+void ck_scale_columns(float *y, const float *x, const float *scale, int64_t rows, int64_t cols);
+/// The gradient of ck_scale_rows: dx[r, :] = scale[r] · dy[r, :]; dscale[r] += Σ_c dy[r, c] · x[r, c].
 void ck_scale_rows_backward(float *dx, float *dscale, const float *dy, const float *x, const float *scale,
                             int accumulate, int64_t rows, int64_t cols);
 /// dbranch = dy ⊙ scale; dscale[c] += Σ_r dy · branch.
@@ -84,21 +86,23 @@ double ck_commitment(float *dlatents, float *dcodes, const float *latents, const
 
 // Products ------------------------------------------------------------------------------------------------------------
 
-/// Addend S of a product: a matrix, which may be the result itself, plus one row added to all rows; either may be null.
+/// What a product does to its sums X before it stores them: S(X) = matrix + scale ⊙ (X + row). The row and the scale,
+/// which apply to all rows, and the matrix, which may be the result itself, may each be null.
 typedef struct {
     const float *matrix;
     int64_t stride;  // row stride of the matrix
     const float *row;
-} ck_start;
-/// C = S + A B without copies: a(i, l) = a[i · row + l · col], B [k, n] with row stride `ldb`, n a multiple of 16.
+    const float *scale;
+} ck_epilogue;
+/// C = S(A B) without copies: a(i, l) = a[i · row + l · col], B [k, n] with row stride `ldb`, n a multiple of 16.
 /// If `ahead` is not null, prefetches every eighth row of k elements starting there.
-void ck_block_product(float *c, int64_t ldc, ck_start start, const float *a, int64_t row, int64_t col, const float *b,
+void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t row, int64_t col, const float *b,
                       int64_t ldb, int64_t m, int64_t n, int64_t k, const float *ahead);
 /// Width of the next tile in vectors of 16 columns, given the number of remaining columns (a multiple of 16).
 int ck_tile_vectors(int64_t columns);
-/// C = S + op(A) op(B) as above, blocked for matrices larger than the caches; transposed operands are [k, m] and [n,
+/// C = S(op(A) op(B)) as above, blocked for matrices larger than the caches; transposed operands are [k, m] and [n,
 /// k]. Each element is summed in the order of the inner index, independent of m and n. For AVX-512.
-void ck_product(float *c, int64_t ldc, ck_start start, const float *a, int64_t lda, int transpose_a, const float *b,
+void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t lda, int transpose_a, const float *b,
                 int64_t ldb, int transpose_b, int64_t m, int64_t n, int64_t k, float *scratch);
 /// Number of floats of scratch memory for ck_product.
 int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k);
@@ -108,6 +112,8 @@ int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k);
 
 /// y = x, rounded to nearest, ties to even; the strides are the row strides in elements.
 void ck_narrow(uint16_t *y, int64_t y_stride, const float *x, int64_t x_stride, int64_t rows, int64_t cols);
+/// y = scale ⊙ x, rounded in the same way.
+void ck_narrow_scaled(uint16_t *y, const float *x, const float *scale, int64_t rows, int64_t cols);
 /// y = x, exactly.
 void ck_widen(float *y, int64_t y_stride, const uint16_t *x, int64_t x_stride, int64_t rows, int64_t cols);
 /// out[c] += Σ_r x[r, c], in single precision.
@@ -119,20 +125,47 @@ typedef struct {
     int64_t stride;
     int is_narrow;
 } ck_matrix;
-/// C = S + op(A) op(B) like ck_product, with factors rounded to bfloat16 and single-precision sums; A is narrow. n must
+/// A factor of a bfloat16 product: op(X), where op is the identity or the transposition.
+typedef struct {
+    ck_matrix matrix;
+    int is_transposed;
+    // For B instead of the matrix: a part of what ck_lay_out wrote, from the panel of the first column of this product
+    // on, and the number of columns from there to the end of B. Null for none.
+    const uint16_t *layout;
+    int64_t columns_left;
+} ck_factor;
+/// C = S(op(A) op(B)) like ck_product, with factors rounded to bfloat16 and single-precision sums; A is narrow. n must
 /// be a multiple of 16; if A is not transposed, k and the stride of A must be even. Requires ck_has_bfloat16().
-void ck_narrow_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b,
-                       int64_t m, int64_t n, int64_t k, float *scratch);
-/// Number of floats of scratch memory for ck_narrow_product.
-int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int64_t n, int64_t k);
+void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
+                       float *scratch);
+/// Number of floats of scratch memory for ck_narrow_product; has_layout: B has one.
+int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int has_layout, int64_t n, int64_t k);
 /// Non-zero if this processor supports bfloat16 products (AVX512-BF16).
 int ck_has_bfloat16(void);
 /// Like ck_narrow_product, with AMX tiles, for any k; the scratch memory must be aligned. Requires ck_has_tiles().
-void ck_tile_product(ck_matrix c, ck_start start, ck_matrix a, int transpose_a, ck_matrix b, int transpose_b, int64_t m,
-                     int64_t n, int64_t k, float *scratch);
-int64_t ck_tile_product_scratch(int narrow_c, int64_t n, int64_t k);
+void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
+                     float *scratch);
+int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k);
 /// Non-zero if this processor has bfloat16 tiles (AMX-BF16) and the system permits their use; requests the permission.
 int ck_has_tiles(void);
+
+/// The order of the elements of a bfloat16 factor B [k, n] in which a product reads it in place: panels of up to
+/// `vectors` · 16 columns, the last ones narrower. In a panel the inner index is divided into groups of `pairs` pairs,
+/// and each group is [vectors, pairs, 16 columns, 2]; the last group is filled up with zeros.
+typedef struct {
+    int vectors, pairs;
+} ck_layout;
+/// The layouts that ck_narrow_product and ck_tile_product read.
+ck_layout ck_narrow_layout(void);
+ck_layout ck_tile_layout(void);
+/// Width of the panel of a layout that starts `columns` before the end, in vectors of 16 columns.
+int ck_panel_vectors(ck_layout layout, int64_t columns);
+/// Number of elements of a panel per column: k, rounded up to whole groups.
+int64_t ck_layout_depth(ck_layout layout, int64_t k);
+/// Lays out 16 rows, from `row` on, of a weight W [outputs, inputs] for the products y = x Wᵀ (`forward`, k = inputs)
+/// and dx = dy W (`backward`, k = outputs). Both dimensions are multiples of 16. Requires ck_has_bfloat16().
+void ck_lay_out(ck_layout layout, uint16_t *forward, uint16_t *backward, const float *weight, int64_t row,
+                int64_t outputs, int64_t inputs);
 
 // Attention -----------------------------------------------------------------------------------------------------------
 

@@ -124,7 +124,8 @@ func benchmark(
     try objective.useSyntheticTokens(jets.centroids)
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
     let parameters = try DistributedParameters(
-        objective.parameters, largestGroup: options.parallel.ranksPerGroup, on: communicator, warn: console.warn)
+        objective.parameters, largestGroup: options.parallel.ranksPerGroup, precision: precision, on: communicator,
+        warn: console.warn)
     let step = try DataParallelStep(
         objective, parameters,
         optimizer: options.optimizer.makeOptimizer(for: objective.parameters, elements: parameters.owned),

@@ -70,17 +70,18 @@ private struct MemoryEstimate {
         let jet = cost.jetBytes / cost.jets
         let share = options.training.batchSize / ranks
         let jets = (train.count + (setup.data.validation?.count ?? 0)) / ranks
+        let parameters = setup.parameters
         // Everything else that the measured steps needed: program code, buffers of libraries, gaps between tensors.
         let program =
-            Int(ProcessStatus.peakMemory * 1024 * 1024) - 2 * elements - cost.optimizerBytes
-            - cost.activations - cost.jetBytes
-        let parameters = setup.parameters
+            Int(ProcessStatus.peakMemory * 1024 * 1024) - 2 * elements - parameters.layoutBytes
+            - cost.optimizerBytes - cost.activations - cost.jetBytes
         let isShared = parameters.sharedBytes > 0
         rows = [
             // Ranks that share memory have one copy of the weights.
             (
                 "weights and gradients",
-                isShared ? parameters.sharedBytes / parameters.ranks.group.size : 2 * elements
+                isShared
+                    ? parameters.sharedBytes / parameters.ranks.group.size : 2 * elements + parameters.layoutBytes
             ), ("optimizer", cost.optimizerBytes),
             (
                 "micro-batch of \(options.training.microBatchSize) jets: activations and their gradients",

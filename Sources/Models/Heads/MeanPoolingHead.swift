@@ -10,7 +10,8 @@ package struct MeanPoolingHead {
     private let classifier: Linear
 
     package init(width: Int, hidden: Int, classes: Int, in scope: ParameterScope) {
-        projection = scope.parameter("projection.weight", shape: [hidden, width], .linear(inputs: width))
+        projection = scope.parameter(
+            "projection.weight", shape: [hidden, width], .linear(inputs: width), isFactor: true)
         classifier = Linear(inputs: hidden, outputs: classes, in: scope.scope("classifier"))
     }
 

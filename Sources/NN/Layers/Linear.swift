@@ -12,7 +12,8 @@ package struct Linear {
         inputs: Int, outputs: Int, weight: Initialization? = nil, bias: Initialization? = nil, in scope: ParameterScope
     ) {
         let standard = Initialization.linear(inputs: inputs)
-        self.weight = scope.parameter("weight", shape: [outputs, inputs], weight ?? standard)
+        self.weight = scope.parameter(
+            "weight", shape: [outputs, inputs], weight ?? standard, isFactor: true)
         self.bias = scope.parameter("bias", shape: [outputs], bias ?? standard)
     }
 

@@ -15,14 +15,16 @@ package final class ParameterBuilder {
     /// Scope with an empty prefix.
     package var root: ParameterScope { ParameterScope(builder: self, prefix: "") }
 
-    fileprivate func declare(_ name: String, _ shape: [Int], _ initialization: Initialization) -> ParameterSlot {
+    fileprivate func declare(
+        _ name: String, _ shape: [Int], _ initialization: Initialization, isFactor: Bool
+    ) -> ParameterSlot {
         invariant(names.insert(name).inserted, "two parameters are named \(name)")
         let start = ((declarations.last?.range.upperBound ?? 0) + 15) / 16 * 16
         let slot = ParameterSlot()
         declarations.append(
             Declaration(
                 name: name, group: group, shape: shape, range: start..<start + shape.reduce(1, *),
-                initialization: initialization, slot: slot))
+                initialization: initialization, isFactor: isFactor, slot: slot))
         return slot
     }
 
@@ -49,8 +51,12 @@ package struct ParameterScope {
     }
 
     /// Declares a parameter named by the prefix and `name`.
-    package func parameter(_ name: String, shape: [Int], _ initialization: Initialization) -> ParameterSlot {
-        builder.declare(prefix + name, shape, initialization)
+    ///
+    /// - Parameter isFactor: true for the weight of a linear map.
+    package func parameter(
+        _ name: String, shape: [Int], _ initialization: Initialization, isFactor: Bool = false
+    ) -> ParameterSlot {
+        builder.declare(prefix + name, shape, initialization, isFactor: isFactor)
     }
 }
 
@@ -68,5 +74,6 @@ struct Declaration {
     let shape: [Int]
     let range: Range<Int>
     let initialization: Initialization
+    let isFactor: Bool
     let slot: ParameterSlot
 }

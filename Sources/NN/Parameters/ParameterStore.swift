@@ -8,6 +8,8 @@ package struct Parameter {
     package let shape: [Int]
     /// Elements in the flat buffers of the store.
     package let range: Range<Int>
+    /// True for the weight of a linear map.
+    package let isFactor: Bool
     /// Variable to record operations with; its gradient is a view of the store's flat buffer.
     package let variable: Variable
 }
@@ -52,7 +54,7 @@ package final class ParameterStore {
                 parameter: value, gradient: gradients.slice(declaration.range, shape: declaration.shape))
             return Parameter(
                 name: declaration.name, shape: declaration.shape, range: declaration.range,
-                variable: declaration.slot.variable)
+                isFactor: declaration.isFactor, variable: declaration.slot.variable)
         }
         self.values = values
         self.gradients = gradients

@@ -38,14 +38,16 @@ package enum BLAS {
         let a = product.a.part(row: rows.lowerBound, column: 0)
         let b = product.b.part(row: 0, column: columns.lowerBound)
         let c = product.c.part(row: rows.lowerBound, column: columns.lowerBound)
-        // sgemm adds to C, which holds the other terms already.
-        let accumulates = !product.epilogue.isIdentity
+        // sgemm adds to C, which holds the other terms already; a scale applies to its result.
+        let isScaled = product.epilogue.scale != nil
+        let accumulates = !product.epilogue.isIdentity && !isScaled
         if accumulates { product.epilogue.writeInitialValues(into: product.c, rows: rows, columns: columns) }
         cblas_sgemm(
             CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
             product.b.isTransposed ? CblasTrans : CblasNoTrans, blasint(rows.count), blasint(columns.count),
             blasint(product.k), 1, a.floats, blasint(a.stride), b.floats, blasint(b.stride), accumulates ? 1 : 0,
             c.floats, blasint(c.stride))
+        if isScaled { product.epilogue.apply(to: product.c, rows: rows, columns: columns) }
     }
 
     /// The rate of OpenBLAS' product C = A Bᵀ with M = 4096, N = K = 512 on all threads of the pool: the best of the

@@ -21,7 +21,7 @@ extension Tape {
         let type = factorType(inputs: inputs, outputs: outputs)
         let input = x.value.converted(to: type)
         let y = Tensor(shape: [tokens, outputs], elementType: type == .bfloat16 ? output : .float32)
-        multiply(Factor(input), .transposed(weight.value), into: y, epilogue: Epilogue(bias: bias?.value))
+        multiply(Factor(input), .forward(weight, type), into: y, epilogue: Epilogue(bias: bias?.value))
         return record("linear", y, from: [x, weight] + (bias.map { [$0] } ?? [])) { [unowned self] gradient in
             if let bias, bias.requiresGradient {
                 gradient.addColumnSum(to: bias.gradientTarget().zeroedIfNew())
@@ -30,7 +30,7 @@ extension Tape {
             if weight.requiresGradient {
                 multiply(.transposed(dy), Factor(input), into: weight.gradientTarget())
             }
-            multiplyGradient(dy, by: weight.value, to: x)
+            multiplyGradient(dy, by: weight, to: x)
         }
     }
 }

@@ -23,11 +23,13 @@ struct MatrixProduct {
         invariant(c.shape == [m, n], "a product of shape \([m, n]) does not fit into \(c.shape)")
         invariant(epilogue.addend.map { $0.shape == c.shape } ?? true, "an addend of another shape than the product")
         invariant(epilogue.bias.map { $0.count == n } ?? true, "a bias needs one value for each of \(n) columns")
+        invariant(epilogue.scale.map { $0.count == n } ?? true, "a scale needs one value for each of \(n) columns")
         (self.a, self.b, self.c, self.epilogue) = (a, b, c, epilogue)
         (self.m, self.n, self.k) = (m, n, k)
     }
 
-    /// Computes C on all threads: each takes a block of rows or of columns, whichever are more.
+    /// Computes C on all threads: each takes a block of rows or of columns, whichever are more. Blocks of columns consist
+    /// of whole vectors or, if B has a layout, whole panels.
     ///
     /// - Parameter kernel: replaces the choice of kernel, for measurements.
     func run(with kernel: ProductKernel? = nil) {
@@ -35,9 +37,12 @@ struct MatrixProduct {
         if m >= n {
             parallel(m, grain: grain) { compute(rows: $0, columns: 0..<n, with: kernel) }
         } else {
-            // Whole vectors of columns for each thread.
-            parallel((n + 15) / 16, grain: (grain + 15) / 16) { vectors in
-                let columns = vectors.lowerBound * 16..<min(n, vectors.upperBound * 16)
+            let edges = b.layout == nil ? nil : WeightLayout.panelEdges(columns: n)
+            let units = edges.map { $0.count - 1 } ?? (n + 15) / 16
+            parallel(units, grain: max(1, grain * units / n)) { part in
+                let columns =
+                    edges.map { $0[part.lowerBound]..<$0[part.upperBound] }
+                    ?? part.lowerBound * 16..<min(n, part.upperBound * 16)
                 compute(rows: 0..<m, columns: columns, with: kernel)
             }
         }
@@ -57,11 +62,25 @@ struct MatrixProduct {
 struct Factor {
     let tensor: Tensor
     let isTransposed: Bool
+    /// The same factor as bfloat16 products read it in place; see `WeightLayout`. For B alone.
+    let layout: Tensor?
 
-    init(_ tensor: Tensor) { (self.tensor, isTransposed) = (tensor, false) }
-    private init(transposed tensor: Tensor) { (self.tensor, isTransposed) = (tensor, true) }
+    init(_ tensor: Tensor) { self.init(tensor, isTransposed: false, layout: nil) }
+    private init(_ tensor: Tensor, isTransposed: Bool, layout: Tensor?) {
+        (self.tensor, self.isTransposed, self.layout) = (tensor, isTransposed, layout)
+    }
 
-    static func transposed(_ tensor: Tensor) -> Factor { Factor(transposed: tensor) }
+    static func transposed(_ tensor: Tensor) -> Factor { Factor(tensor, isTransposed: true, layout: nil) }
+
+    /// The factor Wᵀ of y = x Wᵀ, for activations of an element type.
+    static func forward(_ weight: Variable, _ type: ScalarType) -> Factor {
+        Factor(weight.value, isTransposed: true, layout: type == .bfloat16 ? weight.layout?.forward : nil)
+    }
+
+    /// The factor W of dx = dy W, for gradients of an element type.
+    static func backward(_ weight: Variable, _ type: ScalarType) -> Factor {
+        Factor(weight.value, isTransposed: false, layout: type == .bfloat16 ? weight.layout?.backward : nil)
+    }
 
     /// The rows of op(X).
     var rows: Int { isTransposed ? tensor.columns : tensor.rows }
@@ -72,37 +91,60 @@ struct Factor {
     func part(row: Int, column: Int) -> ck_matrix {
         isTransposed ? tensor.part(row: column, column: row) : tensor.part(row: row, column: column)
     }
+
+    /// The operand of a bfloat16 kernel that starts at a row and a column of op(X).
+    func operand(row: Int, column: Int) -> ck_factor {
+        ck_factor(
+            matrix: part(row: row, column: column), is_transposed: isTransposed ? 1 : 0,
+            layout: layout.map { WeightLayout.panel(of: $0, column: column, k: rows) },
+            columns_left: Int64(columns - column))
+    }
 }
 
-/// The operation on the sums of a product before they are stored: C = sums + addend + bias.
+/// The operation on the sums of a product before they are stored: C = addend + scale ⊙ (sums + bias).
 struct Epilogue {
     /// A single-precision matrix of the shape of C, which may be C itself (accumulation).
     var addend: Tensor?
     /// One single-precision value for each column.
     var bias: Tensor?
+    /// One single-precision value for each column; nil for 1.
+    var scale: Tensor?
 
     /// True if the sums are stored as they are.
-    var isIdentity: Bool { addend == nil && bias == nil }
+    var isIdentity: Bool { addend == nil && bias == nil && scale == nil }
 
     /// The operands for a block of C that starts at a row and a column.
-    func part(row: Int, column: Int) -> ck_start {
-        ck_start(
+    func part(row: Int, column: Int) -> ck_epilogue {
+        ck_epilogue(
             matrix: addend.map { UnsafePointer($0.pointer + row * $0.columns + column) },
-            stride: Int64(addend?.columns ?? 0), row: bias.map { UnsafePointer($0.pointer + column) })
+            stride: Int64(addend?.columns ?? 0), row: bias.map { UnsafePointer($0.pointer + column) },
+            scale: scale.map { UnsafePointer($0.pointer + column) })
+    }
+
+    /// Applies the epilogue to a block of C that holds the sums; `addend` is not C.
+    func apply(to c: Tensor, rows: Range<Int>, columns: Range<Int>) {
+        let n = columns.count
+        for row in rows {
+            let to = c.pointer + row * c.columns + columns.lowerBound
+            if let bias { ck_add(to, bias.pointer + columns.lowerBound, Int64(n)) }
+            if let scale { ck_scale_columns(to, to, scale.pointer + columns.lowerBound, 1, Int64(n)) }
+            if let addend { ck_add(to, addend.pointer + row * c.columns + columns.lowerBound, Int64(n)) }
+        }
     }
 
     /// The block of C as it is for sums of zero.
     func writeInitialValues(into c: Tensor, rows: Range<Int>, columns: Range<Int>) {
         let (width, n) = (c.columns, columns.count)
+        let constant = bias.map { bias in columns.map { (scale?.buffer[$0] ?? 1) * bias.buffer[$0] } }
         for row in rows {
             let first = row * width + columns.lowerBound
             let to = c.pointer + first
             if let addend {
                 let from = addend.pointer + first
                 if from != to { to.update(from: from, count: n) }
-                if let bias { ck_add(to, bias.pointer + columns.lowerBound, Int64(n)) }
-            } else if let bias {
-                to.update(from: bias.pointer + columns.lowerBound, count: n)
+                if let constant { ck_add(to, constant, Int64(n)) }
+            } else if let constant {
+                to.update(from: constant, count: n)
             } else {
                 to.update(repeating: 0, count: n)
             }

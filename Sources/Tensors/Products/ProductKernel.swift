@@ -34,31 +34,30 @@ enum ProductKernel {
     /// Computes a block of C, which is not empty.
     func run(_ product: MatrixProduct, rows: Range<Int>, columns: Range<Int>) {
         let (row, column) = (rows.lowerBound, columns.lowerBound)
-        let a = product.a.part(row: row, column: 0)
-        let b = product.b.part(row: 0, column: column)
+        let a = product.a.operand(row: row, column: 0)
+        let b = product.b.operand(row: 0, column: column)
         let c = product.c.part(row: row, column: column)
-        let start = product.epilogue.part(row: row, column: column)
+        let epilogue = product.epilogue.part(row: row, column: column)
         let (m, n, k) = (Int64(rows.count), Int64(columns.count), Int64(product.k))
-        let transposeA: Int32 = product.a.isTransposed ? 1 : 0
-        let transposeB: Int32 = product.b.isTransposed ? 1 : 0
+        let hasLayout: Int32 = b.layout == nil ? 0 : 1
         switch self {
         case .avx512:
             product.checkSinglePrecision()
-            withScratch(ck_product_scratch(transposeA, n, k)) { scratch in
+            withScratch(ck_product_scratch(a.is_transposed, n, k)) { scratch in
                 ck_product(
-                    c.floats, c.stride, start, a.floats, a.stride, transposeA, b.floats, b.stride, transposeB, m, n, k,
-                    scratch)
+                    c.floats, c.stride, epilogue, a.matrix.floats, a.matrix.stride, a.is_transposed, b.matrix.floats,
+                    b.matrix.stride, b.is_transposed, m, n, k, scratch)
             }
         case .openBLAS:
             product.checkSinglePrecision()
             BLAS.multiply(product, rows: rows, columns: columns)
         case .avx512BFloat16:
-            withScratch(ck_narrow_product_scratch(c.is_narrow, transposeA, n, k)) { scratch in
-                ck_narrow_product(c, start, a, transposeA, b, transposeB, m, n, k, scratch)
+            withScratch(ck_narrow_product_scratch(c.is_narrow, a.is_transposed, hasLayout, n, k)) { scratch in
+                ck_narrow_product(c, epilogue, a, b, m, n, k, scratch)
             }
         case .amx:
-            withScratch(ck_tile_product_scratch(c.is_narrow, n, k)) { scratch in
-                ck_tile_product(c, start, a, transposeA, b, transposeB, m, n, k, scratch)
+            withScratch(ck_tile_product_scratch(c.is_narrow, hasLayout, n, k)) { scratch in
+                ck_tile_product(c, epilogue, a, b, m, n, k, scratch)
             }
         }
     }

@@ -4,15 +4,14 @@ import System
 // T tokens, I inputs, O outputs
 //
 //   y = x + s ⊙ (a Wᵀ + b)      a [T, I], W [O, I], b, s [O], x, y [T, O]
-//     = x + c + a Vᵀ            V = diag(s) W, c = s ⊙ b
-//   dx = dy     da = dy V       dV = dyᵀ a, dc = Σ_t dy
+//   dx = dy     da = (s ⊙ dy) W
+//   With V = diag(s) W and c = s ⊙ b:   dV = dyᵀ a     dc = Σ_t dy
 //   dW = diag(s) dV             db = s ⊙ dc             ds = Σ_i dV ⊙ W + dc ⊙ b
 extension Tape {
     /// An affine map at the end of a residual branch, with an optional LayerScale (Touvron et al., arXiv:2103.17239):
     /// y = x + scale ⊙ (a Wᵀ + b).
     ///
-    /// x is the addend of the product, and the scale is multiplied into the weight, which is small: the output of the
-    /// branch is never stored by itself.
+    /// x, b and the scale are applied to the sums of the product: the output of the branch is never stored by itself.
     ///
     /// - Parameters:
     ///   - x: the residual, single-precision `[tokens, outputs]`.
@@ -30,16 +29,20 @@ extension Tape {
         let branch = a.value.converted(to: type)
         let y = Tensor(shape: x.shape)
         multiply(
-            Factor(branch), .transposed(scaled(weight, by: scale)), into: y,
-            epilogue: Epilogue(addend: x.value, bias: scale.map { multiplied(bias.value, $0.value) } ?? bias.value))
+            Factor(branch), .forward(weight, type), into: y,
+            epilogue: Epilogue(addend: x.value, bias: bias.value, scale: scale?.value))
         let leaves = [x, a, weight, bias] + (scale.map { [$0] } ?? [])
         return record("residual linear", y, from: leaves) { [unowned self] gradient in
-            let dy = gradient.converted(to: type)
-            if a.requiresGradient { multiplyGradient(dy, by: scaled(weight, by: scale), to: a) }
+            if a.requiresGradient {
+                let dbranch =
+                    scale.map { gradient.scaledColumns(by: $0.value, type) } ?? gradient.converted(to: type)
+                multiplyGradient(dbranch, by: weight, to: a)
+            }
             if weight.requiresGradient || bias.requiresGradient || scale?.requiresGradient == true {
                 let drow = Tensor(repeating: 0, shape: [outputs])
                 gradient.addColumnSum(to: drow)
-                addParameterGradients(dy: dy, drow: drow, branch, weight: weight, bias: bias, scale: scale)
+                addParameterGradients(
+                    dy: gradient.converted(to: type), drow: drow, branch, weight: weight, bias: bias, scale: scale)
             }
             x.add(gradient: gradient)
         }
@@ -73,23 +76,25 @@ extension Tape {
         bias.add(gradient: multiplied(drow, scale.value))
     }
 
-    /// diag(s) W. The backward pass computes it again, which is cheaper than to keep it.
-    private func scaled(_ weight: Variable, by scale: Variable?) -> Tensor {
-        guard let scale else { return weight.value }
-        let (rows, columns) = (weight.value.rows, weight.value.columns)
-        let result = Tensor(shape: weight.shape)
-        parallel(rows, grain: elementGrain / columns) { part in
-            let first = part.lowerBound * columns
-            ck_scale_rows(
-                result.pointer + first, weight.value.pointer + first, scale.value.pointer + part.lowerBound,
-                Int64(part.count), Int64(columns))
-        }
-        return result
-    }
-
     private func multiplied(_ a: Tensor, _ b: Tensor) -> Tensor {
         let result = Tensor(shape: a.shape)
         for i in 0..<a.count { result.pointer[i] = a.pointer[i] * b.pointer[i] }
+        return result
+    }
+}
+
+extension Tensor {
+    /// scale ⊙ x for a single-precision matrix x, in an element type.
+    fileprivate func scaledColumns(by scale: Tensor, _ type: ScalarType) -> Tensor {
+        let result = Tensor(shape: shape, elementType: type)
+        parallel(rows, grain: max(1, elementGrain / columns)) { part in
+            let (first, rows) = (part.lowerBound * columns, Int64(part.count))
+            if type == .bfloat16 {
+                ck_narrow_scaled(result.bfloat16Pointer + first, pointer + first, scale.pointer, rows, Int64(columns))
+            } else {
+                ck_scale_columns(result.pointer + first, pointer + first, scale.pointer, rows, Int64(columns))
+            }
+        }
         return result
     }
 }

@@ -23,8 +23,8 @@ extension Tape {
     }
 
     /// Adds dy W to the gradient of the input of a map; dy has the element type of the map's factors.
-    func multiplyGradient(_ dy: Tensor, by weight: Tensor, to x: Variable) {
+    func multiplyGradient(_ dy: Tensor, by weight: Variable, to x: Variable) {
         guard x.requiresGradient else { return }
-        multiply(Factor(dy), Factor(weight), into: x.gradientTarget(firstShare: dy.elementType))
+        multiply(Factor(dy), .backward(weight, dy.elementType), into: x.gradientTarget(firstShare: dy.elementType))
     }
 }

@@ -5,5 +5,5 @@ package enum ScalarType: Sendable {
     case bfloat16
 
     /// Bytes per element.
-    var size: Int { self == .float32 ? 4 : 2 }
+    package var size: Int { self == .float32 ? 4 : 2 }
 }

@@ -17,6 +17,10 @@ package final class Variable {
     private var fixedGradientIsSet = false
     var isParameter: Bool { fixedGradient != nil }
 
+    /// A weight's elements in the order in which bfloat16 products read them in place; nil for products that copy it.
+    /// Whoever sets it removes it before the value changes.
+    package var layout: WeightLayout?
+
     /// A value without a gradient: data, a target, a frozen parameter.
     package convenience init(constant value: Tensor) {
         self.init(value, requiresGradient: false)

@@ -128,7 +128,10 @@ package final class DataParallelStep {
         let counts = try trace.span("agreement on the step") { try agree(on: shards, shouldStop: shouldStop) }
         guard let counts else { return nil }
         let frozen = Set((factors ?? []).indices.filter { factors![$0] == 0 })
-        let losses = try propagate(shards.get(), counts: counts, frozenGroups: frozen)
+        let losses = try parameters.withLayouts {
+            profile?.lap("layout of the weights")
+            return try propagate(shards.get(), counts: counts, frozenGroups: frozen)
+        }
         try throwAnomaly(number: number)
 
         let begin = ContinuousClock.now

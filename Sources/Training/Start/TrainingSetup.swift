@@ -34,8 +34,8 @@ package struct TrainingSetup {
         precision = try options.parallel.precision.precision(on: communicator, console: context.console)
         objective = options.makeObjective(classes: data.classes)
         parameters = try DistributedParameters(
-            objective.parameters, largestGroup: options.parallel.ranksPerGroup, on: communicator,
-            warn: context.console.warn)
+            objective.parameters, largestGroup: options.parallel.ranksPerGroup, precision: precision,
+            on: communicator, warn: context.console.warn)
     }
 
     /// A loader of batches of the configured size.

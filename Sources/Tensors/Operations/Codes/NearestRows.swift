@@ -58,7 +58,7 @@ package struct NearestRows: Sendable {
                     }
                     Self.forEachPanel(of: columns) { first, width in
                         ck_block_product(
-                            scores.pointer + first, Int64(columns), ck_start(), rows.pointer, Int64(features + 1), 1,
+                            scores.pointer + first, Int64(columns), ck_epilogue(), rows.pointer, Int64(features + 1), 1,
                             panels.pointer + first * (features + 1), Int64(width), Int64(n), Int64(width),
                             Int64(features + 1), nil)
                     }
