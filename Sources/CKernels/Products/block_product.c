@@ -61,8 +61,8 @@ INLINE void column(float *c, int64_t ldc, ck_epilogue epilogue, const float *res
 #undef TILE
 }
 
-CLONES void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row, int64_t col,
-                             const float *restrict b, int64_t ldb, int64_t m, int64_t n, int64_t k,
+CLONES void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row,
+                             int64_t col, const float *restrict b, int64_t ldb, int64_t m, int64_t n, int64_t k,
                              const float *ahead) {
     int wide = ck_vector_level() == 512;
     for (int64_t j = 0; j < n;) {

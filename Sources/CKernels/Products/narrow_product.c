@@ -139,7 +139,8 @@ typedef struct {
     int is_narrow;
 } Target;
 
-INSIDE void tile(Target c, ck_epilogue epilogue, Left a, const uint32_t *restrict b, int64_t pairs, int height, int width) {
+INSIDE void tile(Target c, ck_epilogue epilogue, Left a, const uint32_t *restrict b, int64_t pairs, int height,
+                 int width) {
     __m512 sum[TALLEST][3];
     for (int i = 0; i < height; i++)
         for (int j = 0; j < width; j++) {
@@ -160,7 +161,8 @@ INSIDE void tile(Target c, ck_epilogue epilogue, Left a, const uint32_t *restric
             int64_t at = i * c.stride + 16 * j;
             __m512 value = sum[i][j];
             if (epilogue.scale) value = _mm512_mul_ps(value, _mm512_loadu_ps(epilogue.scale + 16 * j));
-            if (epilogue.matrix) value = _mm512_add_ps(value, _mm512_loadu_ps(epilogue.matrix + i * epilogue.stride + 16 * j));
+            if (epilogue.matrix)
+                value = _mm512_add_ps(value, _mm512_loadu_ps(epilogue.matrix + i * epilogue.stride + 16 * j));
             if (c.is_narrow)
                 _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
             else _mm512_storeu_ps((float *)c.values + at, value);

@@ -1,8 +1,8 @@
 // bfloat16 products on processors with AMX: one instruction multiplies a tile of 16 rows of 32 numbers by one of 32
 // rows of 16, and adds to a tile of 16 × 16 single-precision sums. Both factors are packed so that every tile is
-// contiguous: B once for all rows of A, unless it has a layout, and A in panels of 32 rows, which stay in the first-level
-// cache (see product.c). Whole panels of a bfloat16 A are read in place. The copies are padded with zeros, so the bits
-// of a row of C do not depend on the other rows.
+// contiguous: B once for all rows of A, unless it has a layout, and A in panels of 32 rows, which stay in the
+// first-level cache (see product.c). Whole panels of a bfloat16 A are read in place. The copies are padded with zeros,
+// so the bits of a row of C do not depend on the other rows.
 #include "CKernels.h"
 #include "clones.h"
 

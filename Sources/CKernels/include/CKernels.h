@@ -96,14 +96,14 @@ typedef struct {
 } ck_epilogue;
 /// C = S(A B) without copies: a(i, l) = a[i · row + l · col], B [k, n] with row stride `ldb`, n a multiple of 16.
 /// If `ahead` is not null, prefetches every eighth row of k elements starting there.
-void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t row, int64_t col, const float *b,
-                      int64_t ldb, int64_t m, int64_t n, int64_t k, const float *ahead);
+void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t row, int64_t col,
+                      const float *b, int64_t ldb, int64_t m, int64_t n, int64_t k, const float *ahead);
 /// Width of the next tile in vectors of 16 columns, given the number of remaining columns (a multiple of 16).
 int ck_tile_vectors(int64_t columns);
 /// C = S(op(A) op(B)) as above, blocked for matrices larger than the caches; transposed operands are [k, m] and [n,
 /// k]. Each element is summed in the order of the inner index, independent of m and n. For AVX-512.
-void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t lda, int transpose_a, const float *b,
-                int64_t ldb, int transpose_b, int64_t m, int64_t n, int64_t k, float *scratch);
+void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t lda, int transpose_a,
+                const float *b, int64_t ldb, int transpose_b, int64_t m, int64_t n, int64_t k, float *scratch);
 /// Number of floats of scratch memory for ck_product.
 int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k);
 
@@ -268,6 +268,12 @@ void ck_adamw(float *parameter, float *first_moment, float *second_moment, const
 
 /// The widest floating-point vectors of this processor in bits: 512 (AVX-512), 256 (AVX2 with FMA), or 0 for others.
 int ck_vector_level(void);
+/// Hint to the processor that the thread is waiting in a loop.
+static inline void ck_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
 /// The cores that this process may run on: fewer than the machine has when it is bound.
 int ck_usable_cores(void);
 /// Asks the system to send this process a signal when the thread that started it ends; negative where it cannot.

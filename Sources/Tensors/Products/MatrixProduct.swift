@@ -28,18 +28,22 @@ struct MatrixProduct {
         (self.m, self.n, self.k) = (m, n, k)
     }
 
-    /// Computes C on all threads: each takes a block of rows or of columns, whichever are more. Blocks of columns consist
-    /// of whole vectors or, if B has a layout, whole panels.
+    /// Computes C on all threads, which take blocks of rows or of columns, whichever are more.
     ///
     /// - Parameter kernel: replaces the choice of kernel, for measurements.
     func run(with kernel: ProductKernel? = nil) {
         let grain = max(8, 1_000_000 / max(1, k * min(m, n)))
         if m >= n {
-            parallel(m, grain: grain) { compute(rows: $0, columns: 0..<n, with: kernel) }
+            // Whole tiles of rows. Without a layout every piece packs B.
+            parallel((m + 7) / 8, grain: (grain + 7) / 8, piecesPerThread: b.layout == nil ? 1 : 4) { tiles in
+                let rows = tiles.lowerBound * 8..<min(m, tiles.upperBound * 8)
+                compute(rows: rows, columns: 0..<n, with: kernel)
+            }
         } else {
-            let edges = b.layout == nil ? nil : WeightLayout.panelEdges(columns: n)
+            // Whole panels of the layout, or vectors of columns.
+            let edges = b.layout.map { _ in WeightLayout.panelEdges(columns: n) }
             let units = edges.map { $0.count - 1 } ?? (n + 15) / 16
-            parallel(units, grain: max(1, grain * units / n)) { part in
+            parallel(units, grain: max(1, grain * units / n), piecesPerThread: b.layout == nil ? 1 : 4) { part in
                 let columns =
                     edges.map { $0[part.lowerBound]..<$0[part.upperBound] }
                     ?? part.lowerBound * 16..<min(n, part.upperBound * 16)
