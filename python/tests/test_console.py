@@ -15,6 +15,7 @@ MODULES = {
     "convert-jetclass": "from kaon_data.cli import convert_jetclass as main",
     "convert-btag": "from kaon_data.cli import convert_btag as main",
     "kaon-import": "from kaon_import.cli import main",
+    "kaon-scaling": "from kaon_scaling.cli import main",
     "kaon_data": "from kaon_data.__main__ import main",
 }
 
@@ -96,7 +97,7 @@ def test_names_beyond_ascii_in_errors(program, tmp_path):
     missing = tmp_path / "fehlt-größe"
     arguments = {
         "kaon-results": [missing], "kaon-plot": ["features", missing, "--output", tmp_path / "f.png"],
-        "kaon-import": [missing, "--output", tmp_path / "f.safetensors"],
+        "kaon-import": [missing, "--output", tmp_path / "f.safetensors"], "kaon-scaling": ["predict", missing],
         "kaon_data": ["convert-jetclass", missing, "--output", tmp_path / "out"],
     }.get(program, [missing, "--output", tmp_path / "out"])
     ended = start(program, *arguments)

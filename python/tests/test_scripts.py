@@ -30,7 +30,8 @@ def test_every_script_has_help_and_a_version(script, option, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["lint", "quickstart", "setup", "test", "test-hosts", "test-python", "test-slurm"])
+@pytest.mark.parametrize("name", ["lint", "quickstart", "setup", "test", "test-hosts", "test-python", "test-scaling",
+                                  "test-slurm"])
 def test_scripts_without_arguments_take_none(name):
     ended = run("bash", f"scripts/{name}.sh", "--hlep")
     assert ended.returncode == 2 and ended.stdout == ""
