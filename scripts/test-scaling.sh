@@ -89,10 +89,11 @@ predictions() {
     (cd python && "$environment/bin/python" -m kaon_scaling "$command" "$logs"/kaon-?-?.json --format markdown "$@")
 }
 
-# compare: latency and overhead are those of TCP between two namespaces.
+# compare: latency and overhead are those of TCP between two namespaces. Two ranks of Open MPI 4 that exchange long
+# messages over TCP send in turn, because a rank's request for data waits behind the data that it sends.
 compare() {
-    predictions compare --unlimited "$logs/unlimited.json" --latency 50us --overhead 15us "${measured[@]}" \
-        --json "$logs/comparison.json" >"$logs/comparison.md"
+    predictions compare --unlimited "$logs/unlimited.json" --latency 50us --overhead 15us --half-duplex \
+        "${measured[@]}" --json "$logs/comparison.json" >"$logs/comparison.md"
 }
 
 # A cluster of nodes with 64 cores and 100 Gbit/s, in a fat tree whose up-links have half of the bandwidth.

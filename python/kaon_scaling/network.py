@@ -33,6 +33,8 @@ class Network:
     gap: float = 0.02e-6
     #: O: time of the processor for a byte that is sent or received, with the addition of what is received.
     byte_overhead: float = 0.2e-9
+    #: True if a node does not send while it receives.
+    half_duplex: bool = False
     nodes_per_leaf: int = 32
     oversubscription: float = 1.0
 
@@ -41,10 +43,9 @@ class Network:
 
         A node sends the share (nodes − nodes_per_leaf) / (nodes − 1) through the up-links.
         """
-        if nodes <= self.nodes_per_leaf:
-            return self.bandwidth
-        outside = (nodes - self.nodes_per_leaf) / (nodes - 1)
-        return self.bandwidth / max(1.0, outside * self.oversubscription)
+        outside = max(0, nodes - self.nodes_per_leaf) / (nodes - 1)
+        own = self.bandwidth / 2 if self.half_duplex else self.bandwidth
+        return min(own, self.bandwidth / max(1.0, outside * self.oversubscription))
 
 
 def parse_bandwidth(text):

@@ -149,6 +149,10 @@ def test_up_links_of_a_fat_tree_limit_the_bandwidth():
     # Of 63 others, 48 are behind the up-links, which have a quarter of the bandwidth.
     assert network.effective_bandwidth(64) == pytest.approx(1e9 * 63 / 48 / 4)
     assert replace(network, oversubscription=1).effective_bandwidth(64) == 1e9
+    # Nodes that do not send while they receive use half of their link; the up-links then have more in reserve.
+    half = replace(network, half_duplex=True)
+    assert half.effective_bandwidth(2) == 0.5e9 and replace(half, oversubscription=2).effective_bandwidth(64) == 0.5e9
+    assert half.effective_bandwidth(64) == network.effective_bandwidth(64) < 0.5e9
 
 
 @pytest.mark.skipif(
