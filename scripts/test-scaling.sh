@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Compares predictions of kaon-scaling with measurements on two simulated hosts with a limited link: network namespaces
-# of this machine, with a rank of one thread each. Takes about six minutes; the machine must be idle.
+# of this machine, with a rank of one thread each. Takes about seven minutes; the machine must be idle.
 #
 #     bash scripts/test-scaling.sh            # prints the tables of docs/scaling.md in Markdown
 #     bash scripts/test-scaling.sh --update   # also writes them, and the figure, into the page
 #
 # The predictions use measurements of a single host, which both hosts make at the same time because they share the
-# machine, before and after the others; and the time of the processor for the bytes sent, measured without a limit of
-# the link.
+# machine, before and after the others; the bandwidth that sums and weights reach on each link without overlap; and the
+# time of the processor for the bytes sent, measured without a limit of the link.
 #
 # Needs root, iproute2, Open MPI and Python 3. KAON is the program (default: the release build, which is built first),
 # KAON_SCALING_SECONDS the duration of each measurement (default 12). It fails if a prediction is more than 15 % from
@@ -41,8 +41,8 @@ settings=(
     "overlap 1gbit on fp32 64"
     "no-overlap 1gbit off fp32 64"
     "bf16 1gbit on bf16 64"
+    "few-jets 1gbit on fp32 16"
     "slower 400mbit on fp32 64"
-    "few-jets 1gbit on fp32 8"
 )
 
 # single NAME HOST THREADS: measures a host alone.
@@ -72,10 +72,15 @@ pair() {
 }
 
 measure() {
-    local setting name rate overlap exchange jets
+    local setting name rate overlap exchange jets before=""
     for setting in "${settings[@]}"; do
         read -r name rate overlap exchange jets <<<"$setting"
-        set_link "$rate"
+        if [[ $rate != "$before" ]]; then
+            set_link "$rate"
+            check "measured: the link of $rate" pair "link-$rate" 8 parallel.overlap=false
+            measured+=(--link "$rate" "$logs/link-$rate.json")
+            before=$rate
+        fi
         check "measured: $name" pair "$name" "$jets" parallel.reduce_precision="$exchange" \
             "parallel.overlap=$([[ $overlap == on ]] && echo true || echo false)"
         measured+=(--measured "$name" "$logs/$name.json" "$rate" "$overlap" "$exchange")
@@ -89,11 +94,10 @@ predictions() {
     (cd python && "$environment/bin/python" -m kaon_scaling "$command" "$logs"/kaon-?-?.json --format markdown "$@")
 }
 
-# compare: latency and overhead are those of TCP between two namespaces. Two ranks of Open MPI 4 that exchange long
-# messages over TCP send in turn, because a rank's request for data waits behind the data that it sends.
+# compare: latency and overhead are those of TCP between two namespaces.
 compare() {
-    predictions compare --unlimited "$logs/unlimited.json" --latency 50us --overhead 15us --half-duplex \
-        "${measured[@]}" --json "$logs/comparison.json" >"$logs/comparison.md"
+    predictions compare --unlimited "$logs/unlimited.json" --latency 50us --overhead 15us "${measured[@]}" \
+        --json "$logs/comparison.json" >"$logs/comparison.md"
 }
 
 # A cluster of nodes with 64 cores and 100 Gbit/s, in a fat tree whose up-links have half of the bandwidth.

@@ -10,7 +10,7 @@ from kaon_data import DataError
 from kaon_data.console import add_version, run_command
 
 from . import tables
-from .comparison import HEADINGS, byte_overhead, compare
+from .comparison import HEADINGS, byte_overhead, compare, link_bandwidth
 from .figures import read_figures
 from .network import Network, parse_bandwidth, parse_time
 from .prediction import Job
@@ -85,6 +85,9 @@ def _parser():
     compared.add_argument("--unlimited", metavar="FILE",
                           help="a measurement on both hosts without a limit of the link, for the time of the processor "
                           "for each byte")
+    compared.add_argument("--link", nargs=2, action="append", default=[], metavar=("RATE", "FILE"),
+                          help="a measurement on both hosts with a link of this rate, for the bandwidth that sums and "
+                          "weights reach on it without overlap; repeatable")
     compared.add_argument("--tolerance", type=float, default=0.15, metavar="SHARE", help="default %(default)s")
     _add_network(compared)
 
@@ -216,7 +219,8 @@ def _compare(options):
     figures = read_figures(options.bench)
     changes = {} if options.unlimited is None else {"byte_overhead": byte_overhead(options.unlimited)}
     network = _network(options, **changes)
-    found = [compare(figures, setting, network) for setting in options.measured]
+    links = {rate: link_bandwidth(path) for rate, path in options.link}
+    found = [compare(figures, setting, network, links) for setting in options.measured]
     print(_STYLES[options.format](HEADINGS, [each.cells for each in found]))
     _write(options.json, [each.as_dict() for each in found])
     beyond = [each.name for each in found if abs(each.difference) > options.tolerance]

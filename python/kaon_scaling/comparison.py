@@ -42,16 +42,16 @@ class Comparison:
         ]
 
 
-def compare(figures, setting, network, nodes=2):
+def compare(figures, setting, network, links, nodes=2):
     """Compares a setting, the five words NAME FILE RATE OVERLAP EXCHANGE. Raises DataError.
 
-    FILE is the measurement of `kaon bench --json` on the hosts, RATE that of an Ethernet link, of which TCP has
-    1448/1514 for its payload.
+    FILE is the measurement of `kaon bench --json` on the hosts, RATE that of an Ethernet link. Its bandwidth is that in
+    `links`, by rate, or else the payload of TCP, 1448/1514 of the rate.
     """
     name, path, rate, overlap, exchange = setting
     if overlap not in ("on", "off") or exchange not in ("fp32", "bf16"):
         raise DataError(f"setting {name}: expected on or off, and fp32 or bf16, found {overlap} {exchange}")
-    network = replace(network, bandwidth=TCP_PAYLOAD * parse_bandwidth(rate))
+    network = replace(network, bandwidth=links.get(rate) or TCP_PAYLOAD * parse_bandwidth(rate))
     (report,) = _single(path)
     if report["groups"] != nodes or report["ranks"] % nodes:
         raise DataError(f"{path} was measured with {report['ranks']} ranks in {report['groups']} groups, "
@@ -64,15 +64,30 @@ def compare(figures, setting, network, nodes=2):
 def byte_overhead(path, nodes=2):
     """Time of the processor for a byte between hosts [s], from a measurement without a limit of the link.
 
-    The sums without overlap and the gather of the weights send and receive (N − 1)/N of 4 E bytes a rank each.
     Raises DataError.
     """
+    report, seconds = _communication(path)
+    # A rank sends and receives.
+    return seconds / (2 * _sent(report, nodes) / (report["ranks"] // nodes))
+
+
+def link_bandwidth(path, nodes=2):
+    """Bytes a second that the sums and the gather reach on a link in each direction, from a measurement of two hosts
+    with that link. Raises DataError."""
+    report, seconds = _communication(path)
+    return _sent(report, nodes) / seconds
+
+
+def _communication(path):
     (report,) = _single(path)
     if not report.get("communication_ms"):
         raise DataError(f"{path} has no communication_ms: measure at least two ranks")
-    places = report["ranks"] // nodes
-    sent = 2 * 4 * report["parameters"] / places * (nodes - 1) / nodes
-    return report["communication_ms"] / 1000 / (2 * sent)
+    return report, report["communication_ms"] / 1000
+
+
+def _sent(report, nodes):
+    """Bytes that a node sends without overlap: (N − 1)/N of 4 E bytes for the sums, and as many for the weights."""
+    return 2 * 4 * report["parameters"] * (nodes - 1) / nodes
 
 
 def _single(path):

@@ -12,7 +12,7 @@ import pytest
 from kaon_data import DataError
 from kaon_scaling import Job, Network, predict, read_figures
 from kaon_scaling.cli import main
-from kaon_scaling.comparison import byte_overhead
+from kaon_scaling.comparison import byte_overhead, link_bandwidth
 from kaon_scaling.figures import jets_of_slowest, largest
 from kaon_scaling.network import TCP_PAYLOAD, parse_bandwidth, parse_time
 from kaon_scaling.prediction import exchange_time, gather_time, messages
@@ -294,6 +294,13 @@ def test_predictions_are_compared_with_measurements(bench, figures, tmp_path, ca
     assert "more than 15 % from the measurement: far" in capsys.readouterr().err
     assert main(["compare", bench, *near, "maybe", "fp32"]) == 1
     assert "expected on or off" in capsys.readouterr().err
+    # The bandwidth that was measured on the link instead of its rate.
+    slow = write(tmp_path / "slow.json", report(8, ranks=2, groups=2, communication_ms=5000))
+    assert main(["compare", bench, *near, "off", "fp32", "--link", "1gbit", slow, "--json", str(output),
+                 "--tolerance", "9"]) == 0
+    network = replace(Network(), bandwidth=4 * PARAMETERS / 5)
+    predicted = predict(figures, Job(2, 1, 128, overlap=False), network).total
+    assert json.loads(output.read_text())[0]["predicted_ms"] == pytest.approx(1000 * predicted) and predicted > 6
     # Measured on one host.
     assert main(["compare", bench, "--measured", "one", write(tmp_path / "one.json", report(64, ranks=2)), "1gbit",
                  "on", "fp32"]) == 1
@@ -304,3 +311,6 @@ def test_the_time_of_a_byte_without_a_limit(tmp_path):
     # Each rank sends and receives half of 4 E bytes twice: in the sums and in the gather.
     path = write(tmp_path / "x.json", report(8, ranks=2, groups=2, communication_ms=8e-6 * PARAMETERS))
     assert byte_overhead(path) == pytest.approx(1e-9)
+    assert link_bandwidth(path) == pytest.approx(0.5e9)
+    with pytest.raises(DataError, match="has no communication_ms: measure at least two ranks"):
+        link_bandwidth(write(tmp_path / "y.json", report(8)))
