@@ -107,6 +107,7 @@ make_tables() {
     predictions measured >"$logs/node.md"
     predictions predict --ranks 64 --nodes 1,2,4,8,16,32 "${cluster[@]}" --figure "$logs/scaling.png" \
         >"$logs/predicted.md"
+    printf '\n![Predicted strong and weak scaling](figures/scaling.png)\n' >>"$logs/predicted.md"
     predictions advise --threads-bench "$logs/threads.json" --nodes 1,4,16 "${cluster[@]}" >"$logs/advice.md"
 }
 
