@@ -47,10 +47,10 @@ class NodeFigures:
         """Time of the passes of a rank [s], between the measured points and beyond them by straight lines."""
         return self._between("passes", jets)
 
-    def backward(self, jets):
-        """Time of the last backward pass [s], that of the last micro-batch."""
+    def backward(self, jets, size=1.0):
+        """Time of the last backward pass [s], that of the last micro-batch, for jets of `size` times the mean."""
         last = jets if jets <= self.micro_batch else (jets - 1) % self.micro_batch + 1
-        return self._between("backward", last)
+        return self._between("backward", last * size)
 
     def update(self):
         """Time of the update of a rank [s]: the median, since it does not depend on the jets."""

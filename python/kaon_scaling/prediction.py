@@ -68,7 +68,7 @@ def predict(figures, job, network, speed=1.0):
     jets = jets_of_slowest(share, ranks, figures.ranks)
     more = _sum_in_node(figures, job)
     passes = figures.passes(jets) / speed + more
-    backward = figures.backward(jets) / speed
+    backward = figures.backward(share, jets / share) / speed
     exchange = weights = 0.0
     if job.nodes > 1:
         exchange = exchange_time(figures.parameters, job, network, backward) - backward

@@ -64,6 +64,9 @@ def test_the_last_backward_pass_is_that_of_the_last_micro_batch(figures):
     assert figures.backward(64) == pytest.approx(2 / 3 * 1.3)
     assert figures.backward(65) == pytest.approx(figures.backward(1))
     assert figures.backward(128) == pytest.approx(figures.backward(64))
+    # The larger jets of the slowest rank are no further micro-batch: they hide the exchange as well.
+    assert figures.backward(64, 1.03) > figures.backward(64)
+    assert predict(figures, Job(2, 1, 128), PLAIN).exchange == pytest.approx(4 * PARAMETERS / 2 / 1e9 / 27)
 
 
 def test_means_of_several_measurements(tmp_path, bench):
