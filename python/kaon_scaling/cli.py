@@ -125,7 +125,7 @@ def _add_network(parser):
     group.add_argument("--bandwidth", type=_bandwidth, default=default.bandwidth, metavar="RATE",
                        help="rate that messages reach between two nodes (osu_bw), such as 12.5GB; default 100gbit")
     group.add_argument("--half-duplex", action="store_true",
-                       help="a node does not send while it receives, as with the TCP of Open MPI 4")
+                       help="a node does not send while it receives")
     group.add_argument("--latency", type=_time, default=default.latency, metavar="TIME", help="default 2us")
     group.add_argument("--overhead", type=_time, default=default.overhead, metavar="TIME",
                        help="time of the processor for a message; default 0.5us")
