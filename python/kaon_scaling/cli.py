@@ -43,7 +43,7 @@ def _parser():
         added = commands.add_parser(name, help=summary, description=description)
         added.add_argument("bench", nargs="+", metavar="BENCH",
                            help="a file of 'kaon bench --scaling --json BENCH' on one node; of several measurements of "
-                           "the same job the means are used")
+                           "the same job the shortest times are used")
         added.add_argument("--format", choices=list(_STYLES), default="text", help="default %(default)s")
         added.add_argument("--json", metavar="FILE", help="also write the results to this file")
         added.set_defaults(run=run)

@@ -83,7 +83,8 @@ def jets_of_slowest(jets, ranks, measured_ranks):
 
 
 def read_figures(paths):
-    """The figures in a file of `kaon bench --scaling --json`, or the means of several measurements of the same.
+    """The figures in a file of `kaon bench --scaling --json`, or the shortest times of several measurements of the same
+    job, since other programs can only lengthen them.
 
     Raises DataError.
     """
@@ -95,16 +96,11 @@ def read_figures(paths):
                 raise DataError(f"{path} and {paths[0]} differ in {name}: give measurements of the same job")
         if [point.jets for point in other.points] != [point.jets for point in first.points]:
             raise DataError(f"{path} and {paths[0]} have other numbers of jets a rank")
-    count = len(all_figures)
-
-    def mean(values):
-        return sum(values) / count
-
     points = tuple(
-        Point(each[0].jets, *(mean([getattr(point, name) for point in each])
+        Point(each[0].jets, *(min(getattr(point, name) for point in each)
                               for name in ("passes", "backward", "update")))
         for each in zip(*(figures.points for figures in all_figures)))
-    return replace(first, points=points, sum_in_node=mean([figures.sum_in_node for figures in all_figures]))
+    return replace(first, points=points, sum_in_node=min(figures.sum_in_node for figures in all_figures))
 
 
 def read_reports(path):
