@@ -195,6 +195,16 @@ def find_runs(folders):
     return [Run(path, _read_config(path / "config.yaml")) for path in found.values()]
 
 
+def read_run(folder):
+    """The run in a folder. Raises `DataError` if it has no configuration."""
+    path = Path(folder) / "config.yaml"
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder of a run")
+    if not path.is_file():
+        raise DataError(f"{folder} has no config.yaml; give the folder of a run, which kaon writes when the run starts")
+    return Run(Path(folder), _read_config(path))
+
+
 def _is_inside(path, folder):
     return Path(path).is_relative_to(os.path.realpath(folder))
 
