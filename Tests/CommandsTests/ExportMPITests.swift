@@ -237,6 +237,103 @@ import Training
         }
     }
 
+    /// The card has the results of the evaluation of this checkpoint, or those of its validation; it is part of the
+    /// export.
+    @Test func cardsDescribeTheModel() throws {
+        try withSharedFolder { folder in
+            let run = folder + "/run"
+            let options = try runOptions(
+                """
+                objective: classification
+                backbone_mode: scratch
+                run: {directory: \(run), name: 'top: "tagger"', evaluate: never}
+                data: {train: ["\(sample("val"))"], validation: ["\(sample("train"))"], test: ["\(sample("test"))"],
+                       classes: [QCD, Tbqq]}
+                model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2}}
+                head: {width: 8, layers: 1, heads: 2}
+                training: {steps: 2, batch_size: 16, validation_interval: 1, validation_jets: 40}
+                preprocessing: {jets: 200, quantiles: 50}
+                parallel: {threads: 1}
+                """)
+            try train(options)
+            let trained = checkpoint(run, step: 2)
+            func card(_ name: String, _ part: ExportedPart, license: String? = nil, overwrites: Bool = true) throws
+                -> String
+            {
+                let output = OutputFile(folder + "/" + name, overwrites: overwrites)
+                try Commands.export(
+                    trained, to: output, part: part, names: .kaon,
+                    card: CardRequest(beside: output, license: license), in: silentContext())
+                try world.barrier()
+                let text = try String(contentsOfFile: folder + "/README.md", encoding: .utf8)
+                #expect(try SafetensorsFile(contentsOf: output.path).metadata["card"] == text)
+                return text
+            }
+            var text = try card("model.safetensors", .model, license: "cc-by-4.0")
+            #expect(
+                text.hasPrefix(
+                    """
+                    ---
+                    license: cc-by-4.0
+                    library_name: kaon
+                    pipeline_tag: tabular-classification
+                    tags:
+                    - kaon
+                    - jets
+                    - particle-physics
+                    - safetensors
+                    - classification
+                    model-index:
+                    - name: "top: \\"tagger\\""
+                      results:
+                      - task:
+                          type: "classification"
+                          name: "classification"
+                        dataset:
+                          type: jets
+                          name: "train.h5"
+                        metrics:
+                        - type: "valid/total_loss"
+                          value:\u{20}
+                    """), "\(text)")
+            #expect(text.contains("On the validation jets:\n\n| measure | value |"))
+            #expect(text.contains("| classes | `QCD`, `Tbqq` |") && text.contains("\n| training | 2 steps of 16 jets"))
+            #expect(text.contains("```yaml\n\(options.resolved)```\n"))
+
+            try evaluate(trained, overrides: [], output: nil, in: silentContext())
+            try world.barrier()
+            text = try card("model.safetensors", .model)
+            #expect(text.hasPrefix("---\nlicense: unknown\n") && text.contains("No licence is stated"))
+            #expect(text.contains("On 200 test jets:\n\n| measure | value |") && text.contains("- type: \"auc_Tbqq\""))
+            #expect(text.contains("model = kaon_torch.load(\"model.safetensors\")"))
+
+            text = try card("backbone.safetensors", .backbone)
+            #expect(text.contains("pipeline_tag: feature-extraction") && !text.contains("| classes |"))
+            #expect(text.contains("kaon encode backbone.safetensors"))
+
+            // The results of another step are not those of this checkpoint.
+            try train(runOptions(options.resolved, ["training.steps=3"]))
+            let later = checkpoint(run, step: 3)
+            let output = OutputFile(folder + "/later.safetensors", overwrites: true)
+            try Commands.export(
+                later, to: output, part: .model, names: .kaon, card: CardRequest(beside: output, license: nil),
+                in: silentContext())
+            try world.barrier()
+            text = try String(contentsOfFile: folder + "/README.md", encoding: .utf8)
+            #expect(text.contains("On the validation jets") && !text.contains("auc_Tbqq"))
+
+            // Refusals, before anything is written.
+            #expect(
+                failure { _ = try card("other.safetensors", .model, overwrites: false) }
+                    == "\(folder)/README.md already exists; choose another folder for --output, or --force to "
+                    + "replace it")
+            #expect(!FileManager.default.fileExists(atPath: folder + "/other.safetensors"))
+            #expect(
+                failure { _ = try card("other.safetensors", .model, license: "my own") }.hasPrefix(
+                    "--license 'my own': expected an identifier of model hubs"))
+        }
+    }
+
     @Test func filesThatDoNotFitAreRefused() throws {
         try withSharedFolder { folder in
             try train(tinyRun(folder + "/run", "training.steps=1"))

@@ -16,13 +16,21 @@ struct Export: ParsableCommand {
         discussion: """
             Writes the backbone with its preprocessing and configuration. The file can be used wherever kaon takes the \
             checkpoint of a backbone, and the Python package kaon_torch loads it. With --all it contains the whole \
-            model. The configuration includes the paths of the training files.
+            model, such as that of a downstream task with its head. The configuration includes the paths of the \
+            training files.
 
               kaon export runs/mpmv2-kmeans/checkpoints/best --output backbone.safetensors
               kaon finetune configs/finetune-classification.yaml \\
                 backbone=backbone.safetensors
               kaon pretrain configs/mpmv2-flow.yaml \\
                 model.initial_weights=backbone.safetensors
+
+            --card writes a README.md with the front matter that model hubs read. The results in it are those of \
+            evaluation/metrics.json in the run directory, if they are of this checkpoint, or of its validation. \
+            python -m kaon_torch writes the file as an ONNX model.
+
+              kaon export runs/finetune/checkpoints/best --all --card --license cc-by-4.0 \
+                --output tagger/model.safetensors
 
             --names jetssl writes only the tensors of the module JetBackbone in the authors' public PyTorch code, or \
             with --all of MaskedParticleModelling, for load_state_dict. That code has changed its names twice: \
@@ -47,13 +55,28 @@ struct Export: ParsableCommand {
     @Flag(help: "Write the whole model instead of its backbone.")
     var all = false
 
-    @Flag(help: "Replace an existing output file.")
+    @Flag(
+        help: "Write a model card, README.md, beside the file: what it is, data, results, configuration, licence.")
+    var card = false
+
+    @Option(help: "The licence in the card: an identifier of model hubs, such as mit, apache-2.0 or cc-by-4.0.")
+    var license: String?
+
+    @Flag(help: "Replace existing output files.")
     var force = false
+
+    func validate() throws {
+        guard card || license == nil else { throw ValidationError("--license is for the card; add --card") }
+    }
 
     func run() {
         Launch.onAllRanks { context in
             let file = OutputFile(output, overwrites: force)
-            try Commands.export(checkpoint, to: file, part: all ? .model : .backbone, names: names, in: context)
+            let request = try context.communicator.agree {
+                card ? try CardRequest(beside: file, license: license) : nil
+            }
+            try Commands.export(
+                checkpoint, to: file, part: all ? .model : .backbone, names: names, card: request, in: context)
             return .finished
         }
     }
@@ -67,7 +90,8 @@ extension ParameterNames: ExpressibleByArgument {}
 /// Throws `AgreedError` if the checkpoint has no backbone, its parameters have no such names, or the file cannot be
 /// written.
 package func export(
-    _ checkpoint: String, to output: OutputFile, part: ExportedPart, names: ParameterNames, in context: RunContext
+    _ checkpoint: String, to output: OutputFile, part: ExportedPart, names: ParameterNames, card: CardRequest? = nil,
+    in context: RunContext
 ) throws {
     let (communicator, console) = (context.communicator, context.console)
     try communicator.agree {
@@ -81,15 +105,21 @@ package func export(
     }
     try output.check(on: communicator)
     _ = try communicator.onRoot {
+        try card?.check()
         let options = try RunOptions(ofCheckpoint: checkpoint)
         let fitted = try Checkpoint.fittedState(of: checkpoint)
         let model = try ExportedContents(checkpoint, options, fitted, part)
-        let writer = try model.writer(names: names)
+        let text = try card.map { try model.card(names: names, of: output.path, license: $0.license).text }
+        let writer = try model.writer(names: names, card: text)
         let leftOut = names == .kaon ? [] : try model.publicModel(names).leftOut
         try writer.write(to: output.path)
+        if let card, let text { try writeAtomically(text, to: card.file.path) }
         for name in leftOut { console.say("left out: \(name), which is different in that code") }
+        if part == .backbone, options.objective.name.isDownstream {
+            console.say("left out: the head of \(options.objective.name.rawValue), which --all includes")
+        }
         console.say("\(model.parameters.count) tensors with \(model.elements) parameters from \(checkpoint)")
-        console.say("written to \(output.path)")
+        console.say("written to \(output.path)\(card.map { " and \($0.file.path)" } ?? "")")
     }
 }
 
@@ -119,8 +149,21 @@ private struct ExportedContents {
         (self.checkpoint, self.options, self.fitted, self.part) = (checkpoint, options, fitted, part)
     }
 
-    func writer(names: ParameterNames) throws -> SafetensorsWriter {
-        var writer = SafetensorsWriter(metadata: try metadata(names))
+    /// The model card of the file at a path. Throws `HDF5Error` if the checkpoint cannot be read.
+    func card(names: ParameterNames, of path: String, license: String?) throws -> ModelCard {
+        var card = ModelCard(of: options, part: part, file: URL(fileURLWithPath: path).lastPathComponent)
+        (card.names, card.license, card.parameters) = (names, license, elements)
+        card.network =
+            options.objective.backbone.map { BackboneDescription($0, options.data.maxConstituents).text } ?? ""
+        if part == .model, let classes = fitted.classes { card.classes = classes.names }
+        try card.addRun(of: checkpoint, options)
+        return card
+    }
+
+    func writer(names: ParameterNames, card: String? = nil) throws -> SafetensorsWriter {
+        var metadata = try metadata(names)
+        metadata[ExportedModel.Key.card] = card
+        var writer = SafetensorsWriter(metadata: metadata)
         guard names == .kaon else {
             try publicModel(names).add(to: &writer)
             return writer
@@ -202,6 +245,13 @@ private struct BackboneDescription: Encodable {
     /// Shape of the VQ-VAE that computes the inputs.
     var tokenizer_layers, tokenizer_heads: Int?
     var tokenizer_affine_rate: Double?
+
+    /// The network in words.
+    var text: String {
+        let blocks = "\(block), \(plural(layers, "block")) of \(width) channels with \(plural(heads, "head"))"
+        return blocks + (registers > 0 ? ", \(plural(registers, "register"))" : "")
+            + (inputs == "raw" ? "" : ", inputs: \(inputs)")
+    }
 
     init(_ options: BackboneOptions, _ maxConstituents: Int) {
         switch options.shape.blocks {

@@ -163,6 +163,14 @@ package enum Checkpoint {
         return try file.root.group("state").intAttribute("step")
     }
 
+    /// Lines about the program, the command and the machine of the training; a checkpoint of an earlier version has
+    /// that of the program alone.
+    package static func provenance(of path: String) throws -> [String] {
+        let file = try openSealed(path)
+        try checkFormat(file.root, path)
+        return try ["kaon: \(file.root.stringAttribute("kaon"))"] + Provenance.lines(in: file.root)
+    }
+
     /// Throws `KaonError` unless the file is a checkpoint in a format that this version reads.
     package static func checkFormat(_ root: borrowing Group, _ path: String) throws {
         guard root.contains("model"), root.hasAttribute("format") else {

@@ -24,6 +24,8 @@ package struct ExportedModel {
         package static let (version, format, contents, names) = ("kaon", "kaon_format", "contents", "names")
         package static let (configuration, backbone, step) = ("configuration", "backbone", "step")
         package static let (preprocessing, features, classes) = ("preprocessing", "features", "classes")
+        /// The text of the model card, for the exports to other formats.
+        package static let card = "card"
     }
 
     /// The value of `preprocessing` in an imported model without one.

@@ -4,16 +4,16 @@ import Runs
 import System
 
 /// `metrics.json`.
-struct EvaluationReport: Codable {
+package struct EvaluationReport: Codable {
     var checkpoint: String
     /// The step of the checkpoint; nil for an exported model.
-    var step: Int?
+    package var step: Int?
     /// The files of the jets.
-    var test: [String]
+    package var test: [String]
     var objective: String
-    var jets: Int
+    package var jets: Int
     /// `null` for the mean of a term without items.
-    var measures: [String: Double?]
+    package var measures: [String: Double?]
     var tables: [String: [[Double]]]?
     var classes: [String]?
     /// The program, the command and the machine of the evaluation; nil in a file of an earlier version.
@@ -32,7 +32,7 @@ struct EvaluationReport: Codable {
     }
 
     /// Reads a file; nil if it is missing or unreadable.
-    init?(contentsOf path: String) {
+    package init?(contentsOf path: String) {
         let decoder = JSONDecoder()
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")

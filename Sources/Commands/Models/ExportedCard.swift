@@ -1,0 +1,67 @@
+import Foundation
+import MPI
+import NN
+import Runs
+import System
+import Training
+
+/// The model card beside an exported file.
+package struct CardRequest: Sendable {
+    let file: OutputFile
+    let license: String?
+
+    /// Throws `KaonError` unless the licence is an identifier.
+    package init(beside output: OutputFile, license: String?) throws {
+        if let license, license.wholeMatch(of: /[a-z0-9][a-z0-9.+-]*/) == nil {
+            throw KaonError(
+                "--license '\(license)': expected an identifier of model hubs in lower case, such as mit, apache-2.0, "
+                    + "cc-by-4.0 or other")
+        }
+        let folder = URL(fileURLWithPath: output.path).deletingLastPathComponent().relativePath
+        file = OutputFile(folder == "." ? "README.md" : folder + "/README.md", overwrites: output.overwrites)
+        self.license = license
+    }
+
+    /// Throws `KaonError` if there is another card that must not be replaced.
+    func check() throws {
+        guard file.overwrites || !FileManager.default.fileExists(atPath: file.path) else {
+            throw KaonError(
+                "\(file.path) already exists; choose another folder for --output, or --force to replace it")
+        }
+    }
+}
+
+extension ModelCard {
+    /// Adds what the files of the run say about a checkpoint: its results and its provenance. Throws `HDF5Error`.
+    mutating func addRun(of checkpoint: String, _ options: RunOptions) throws {
+        step = try Checkpoint.step(of: checkpoint)
+        provenance = try Checkpoint.provenance(of: checkpoint)
+        let folder = evaluationFolder(of: checkpoint)
+        if let report = EvaluationReport(contentsOf: folder + "/metrics.json"), report.step == step {
+            results = Results(
+                jets: "\(plural(report.jets, "test jet"))", files: report.test,
+                measures: report.measures.sorted { $0.key < $1.key }.compactMap { name, value in
+                    value.map { (name, $0) }
+                })
+            return
+        }
+        let run = URL(fileURLWithPath: folder).deletingLastPathComponent().relativePath
+        let found = validation(in: run + "/metrics.csv")
+        if !found.isEmpty {
+            results = Results(jets: "the validation jets", files: options.data.validation, measures: found)
+        }
+    }
+
+    /// The values of the columns `valid/…` at the step of the model; empty if there are none.
+    private func validation(in path: String) -> [(name: String, value: Double)] {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
+        let rows = text.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+        guard let header = rows.first else { return [] }
+        return header.enumerated().compactMap { column, name in
+            guard name.hasPrefix("valid/") else { return nil }
+            let values = rows.dropFirst().lazy.filter { $0.count == header.count && Int($0[0]) == step }
+                .compactMap { Double($0[column]) }
+            return values.last.map { (String(name), $0) }
+        }
+    }
+}
