@@ -1,21 +1,27 @@
-"""Backbones trained by kaon as PyTorch modules.
+"""Models trained by kaon as PyTorch modules.
 
     kaon export runs/mpmv2-kmeans/checkpoints/best --output backbone.safetensors
+    kaon export runs/finetune/checkpoints/best --all --output model.safetensors
 
     import kaon_torch
     backbone = kaon_torch.load("backbone.safetensors")
     encodings, offsets = backbone(csts, csts_id, offsets=offsets)      # packed jets
     encodings, mask = backbone(csts, csts_id, mask=mask)               # padded jets
+    model = kaon_torch.load("model.safetensors")                       # with its head
+    scores = model(csts, csts_id, mask=mask)["scores"]
 """
 
 from .backbone import Backbone, Normformer, Transformer
 from .embeddings import Embeddings, read_embeddings, write_embeddings
 from .errors import FormatError
 from .files import load, save
+from .model import FineTuned
+from .onnx_file import export_onnx
 from .packing import pack, pad
 from .preprocessing import QuantilePreprocessing, StandardPreprocessing
 
 __all__ = [
-    "Backbone", "Embeddings", "FormatError", "Normformer", "QuantilePreprocessing", "StandardPreprocessing",
-    "Transformer", "load", "pack", "pad", "read_embeddings", "save", "write_embeddings",
+    "Backbone", "Embeddings", "FineTuned", "FormatError", "Normformer", "QuantilePreprocessing",
+    "StandardPreprocessing", "Transformer", "export_onnx", "load", "pack", "pad", "read_embeddings", "save",
+    "write_embeddings",
 ]

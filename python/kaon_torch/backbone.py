@@ -4,7 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .packing import front_first, pack, pad, take_slots
+from .packing import inverse, pack, pad, places, take_slots
+
+
+def attend(q, k, v, mask):
+    """Attention of queries `[J, H, M, C]` to keys and values `[J, H, L, C]` where the mask `[J, L]` is true; zero for a
+    jet without any."""
+    keys = mask[:, None, None, :]
+    # A finite bias, and values of 0: the softmax of a jet without keys is not NaN in any runtime.
+    bias = torch.zeros_like(keys, dtype=q.dtype).masked_fill(~keys, torch.finfo(q.dtype).min)
+    return F.scaled_dot_product_attention(q, k, v * mask[:, None, :, None], attn_mask=bias)
 
 
 class Attention(nn.Module):
@@ -20,8 +29,7 @@ class Attention(nn.Module):
     def forward(self, x, mask):
         jets, places, width = x.shape
         q, k, v = self.qkv(x).view(jets, places, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
-        y = self.norm(y.transpose(1, 2).reshape(jets, places, width))
+        y = self.norm(attend(q, k, v, mask).transpose(1, 2).reshape(jets, places, width))
         return self.output(F.dropout(y, self.dropout, self.training))
 
 
@@ -89,8 +97,8 @@ class Transformer(nn.Module):
 
     def forward(self, x, mask):
         if self.register_count:
-            x = torch.cat([self.registers.expand(len(x), -1, -1), x], 1)
-            mask = F.pad(mask, (self.register_count, 0), value=True)
+            x = torch.cat([self.registers.expand(x.shape[0], -1, -1), x], 1)
+            mask = torch.cat([mask.new_ones(mask.shape[0], self.register_count), mask], 1)
         for layer in self.layers:
             x = layer(x, mask)
         return self.final_norm(x), mask
@@ -129,7 +137,9 @@ class Embedding(nn.Module):
         if self.identity is not None:
             x = x + self.identity(identities)
         if self.position is not None:
-            x = x + self.position[:x.shape[1]]
+            # Constituents beyond the last position are masked.
+            index = torch.arange(x.shape[1], device=x.device).clamp(max=len(self.position) - 1)
+            x = x + self.position[index]
         return x
 
 
@@ -137,13 +147,14 @@ class Backbone(nn.Module):
     """Maps features and identities of constituents to one vector for each constituent and each register of a jet.
 
     `preprocessing` transforms the stored features; `inputs` converts the result to tokens if the network was trained on
-    tokens.
+    tokens. Of each jet the first `max_constituents` are used.
     """
 
-    def __init__(self, embedding, encoder, preprocessing=None, inputs=None):
+    def __init__(self, embedding, encoder, preprocessing=None, inputs=None, max_constituents=None):
         super().__init__()
         self.embedding, self.encoder = embedding, encoder
         self.preprocessing, self.inputs = preprocessing, inputs
+        self.max_constituents = max_constituents
         # Metadata of the file, and its tensors that are not parameters.
         self.metadata, self.untrained = {}, {}
 
@@ -169,31 +180,45 @@ class Backbone(nn.Module):
         same numbers as in `kaon encode`, which depend on the indices of the jets in their file (`jets [J]`; default
         0, 1, …); "random", new numbers from PyTorch; or "zero".
         """
-        if (offsets is None) == (mask is None):
-            raise TypeError("give either the offsets of packed jets or the mask of padded jets")
-        if mask is None:
-            (csts, padded_mask), (csts_id, _) = pad(csts, offsets), pad(csts_id, offsets)
-        else:
-            padded_mask = mask.bool()
-        slots = front_first(padded_mask)
-        csts, csts_id, front_mask = (take_slots(x, slots) for x in (csts, csts_id, padded_mask))
+        encodings, padded_mask = self.encode_padded(*padded(csts, csts_id, offsets, mask), jets, noise)
+        return (encodings, padded_mask) if offsets is None else pack(encodings, padded_mask)
+
+    def encode_padded(self, csts, csts_id, mask, jets=None, noise="kaon"):
+        """The same for padded jets only, with a mask of bools."""
+        back, mask = self._places(mask)
+        slots = inverse(back)
+        csts, csts_id, mask = (take_slots(x, slots) for x in (csts, csts_id, mask))
         values = csts.float()
         if self.preprocessing is not None:
             values = self.preprocessing(csts, csts_id, jets, noise)
-        encodings, padded_mask = self._encode(values, csts_id, front_mask, slots)
-        return (encodings, padded_mask) if offsets is None else pack(encodings, padded_mask)
+        return self._encode(values, csts_id, mask, back)
 
     def encode(self, values, csts_id, mask):
         """Encodes padded, already preprocessed jets: `values [J, L, features]`."""
-        mask = mask.bool()
-        slots = front_first(mask)
-        return self._encode(*(take_slots(x, slots) for x in (values, csts_id, mask)), slots)
+        back, mask = self._places(mask.bool())
+        slots = inverse(back)
+        return self._encode(*(take_slots(x, slots) for x in (values, csts_id, mask)), back)
 
-    def _encode(self, values, csts_id, mask, slots):
+    def _places(self, mask):
+        """The places of slots if constituents come first, and the mask of those that are used."""
+        found = places(mask)
+        return found, mask if self.max_constituents is None else mask & (found < self.max_constituents)
+
+    def _encode(self, values, csts_id, mask, back):
         """Encodes jets whose constituents come first, and moves the results back to their slots."""
         if self.inputs is not None:
             values = self.inputs(values, mask)
         encodings, mask = self.encoder(self.embedding(values, csts_id.long()), mask)
-        registers = torch.arange(self.registers, device=slots.device).expand(len(slots), -1)
-        back = torch.cat([registers, self.registers + slots.argsort(1)], 1)
+        registers = torch.arange(self.registers, device=back.device).expand(back.shape[0], -1)
+        back = torch.cat([registers, self.registers + back], 1)
         return take_slots(encodings, back), take_slots(mask, back)
+
+
+def padded(csts, csts_id, offsets, mask):
+    """Padded jets with a mask of bools, from packed jets with offsets or from padded ones."""
+    if (offsets is None) == (mask is None):
+        raise TypeError("give either the offsets of packed jets or the mask of padded jets")
+    if offsets is None:
+        return csts, csts_id, mask.bool()
+    (csts, mask), (csts_id, _) = pad(csts, offsets), pad(csts_id, offsets)
+    return csts, csts_id, mask

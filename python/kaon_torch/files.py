@@ -9,54 +9,89 @@ from safetensors.torch import save_file
 
 from .backbone import Backbone, Embedding, Normformer, Transformer
 from .errors import FormatError
+from .model import ORIGINS, TASKS, FineTuned, make_head
 from .preprocessing import QuantilePreprocessing, StandardPreprocessing, UnfittedPreprocessing
 from .tokens import BinInputs, CodeInputs, KMeansInputs
 
 
-def load(path, dropout=0.0):
-    """Loads the backbone of a file of `kaon export` as a module in evaluation mode.
+def load(path, dropout=0.0, head=None):
+    """Loads a file of `kaon export` as a module in evaluation mode.
 
-    `dropout` is the rate for further training; only backbones of version 1 use it.
+    The result is a `FineTuned` for the export of a fine-tuned model with its head (`kaon export --all`), otherwise a
+    `Backbone`. With `head=True` a file without a head is an error, with `head=False` the backbone is loaded alone.
+    `dropout` is the rate for further training of backbones of version 1; heads have that of their configuration.
     """
     tensors, metadata = _read(path)
     try:
-        shape = json.loads(metadata["backbone"])
-        names = metadata["names"]
+        shape, names = json.loads(metadata["backbone"]), metadata["names"]
+        configuration = yaml.safe_load(metadata["configuration"])
     except KeyError as error:
         raise FormatError(f"{path} has no {error} in its metadata; create it with 'kaon export'") from None
     if names != "kaon":
         raise FormatError(f"{path} has the parameter names of {names}; export it with --names kaon")
-    if shape["inputs"] == "raw":
-        width = len(json.loads(metadata["features"]))
-    else:
-        width = tensors["embedding.continuous.weight"].shape[1]
-    module = Backbone(
-        Embedding(
-            width, shape["width"], 8 if shape["identity"] else None,
-            shape["max_constituents"] if shape["position"] else None),
-        _encoder(shape, dropout), _preprocessing(tensors, metadata), _inputs(shape, tensors))
-    own = module.state_dict()
+    task = configuration.get("objective")
+    has_head = metadata["contents"] == "model" and any(name.startswith("head.") for name in tensors)
+    if head and not has_head:
+        raise FormatError(f"{path} has no head{_reason(metadata, task)}")
     try:
-        module.load_state_dict({
-            name: tensors[_stored(name)].reshape(value.shape) for name, value in own.items()})
-    except (KeyError, RuntimeError) as error:
+        module = Backbone(
+            Embedding(
+                _input_width(shape, tensors, metadata), shape["width"], 8 if shape["identity"] else None,
+                shape["max_constituents"] if shape["position"] else None),
+            _encoder(shape, dropout), _preprocessing(tensors, metadata, configuration), _inputs(shape, tensors),
+            shape["max_constituents"])
+        _fill(module, tensors)
+        untrained = {name: value for name, value in tensors.items() if "/" in name}
+        module.metadata, module.untrained = metadata, untrained
+        if has_head and head is not False:
+            classes = json.loads(metadata.get("classes", "[]"))
+            module = FineTuned(
+                module, make_head(task, configuration, shape["width"], len(classes), tensors), task,
+                ORIGINS if task == "track_origin" else classes if task == "classification" else (),
+                tensors["objective/task/standardisation"] if task == "regression" else None,
+                configuration.get("regression", {}).get("relative_to"))
+            _fill(module.head, tensors, "head.")
+            module.metadata, module.untrained = metadata, untrained
+    except (KeyError, RuntimeError, ValueError) as error:
         raise FormatError(f"{path} does not match its metadata: {error}") from None
-    module.metadata = metadata
-    module.untrained = {name: value for name, value in tensors.items() if "/" in name}
     return module.eval()
 
 
 def save(module, path):
-    """Writes a loaded, and perhaps further trained, backbone for use in kaon: `backbone=`, `kaon encode`, …"""
-    metadata = {key: value for key, value in module.metadata.items() if key != "crc32"}
-    metadata["contents"] = "backbone"
+    """Writes a loaded, and perhaps further trained, model for use in kaon: `backbone=`, `kaon encode`, `kaon evaluate`
+    (with a head)."""
+    has_head = isinstance(module, FineTuned)
+    backbone = module.backbone if has_head else module
+    metadata = {key: value for key, value in module.metadata.items() if key not in ("crc32", "card")}
+    metadata["contents"] = "model" if has_head else "backbone"
+    if not has_head:
+        metadata.pop("classes", None)
     tensors = {
-        name: value.contiguous() for name, value in module.state_dict().items() if not name.startswith("inputs.")}
-    if metadata["preprocessing"] == "none" and isinstance(module.preprocessing, QuantilePreprocessing):
+        name.removeprefix("backbone."): value.contiguous() for name, value in module.state_dict().items()
+        if not name.removeprefix("backbone.").startswith("inputs.")}
+    if metadata["preprocessing"] == "none" and isinstance(backbone.preprocessing, QuantilePreprocessing):
         # A model that was imported without a preprocessing has got one since.
         metadata["preprocessing"] = "quantile"
-        tensors["preprocessing/quantiles"] = module.preprocessing.quantiles.contiguous()
+        tensors["preprocessing/quantiles"] = backbone.preprocessing.quantiles.contiguous()
     save_file(tensors | module.untrained, path, metadata)
+
+
+def _reason(metadata, task):
+    if metadata["contents"] == "backbone" and task in TASKS:
+        return f": it is the backbone of a model of {task} alone; 'kaon export --all' includes the head"
+    return f": it is of the pre-training {task}; export a checkpoint of 'kaon finetune' with --all"
+
+
+def _fill(module, tensors, prefix=""):
+    """Loads the parameters of a module. Raises `KeyError` or `RuntimeError` for a missing tensor or another shape."""
+    module.load_state_dict({
+        name: tensors[prefix + _stored(name)].reshape(value.shape) for name, value in module.state_dict().items()})
+
+
+def _input_width(shape, tensors, metadata):
+    if shape["inputs"] == "raw":
+        return len(json.loads(metadata["features"]))
+    return tensors["embedding.continuous.weight"].shape[1]
 
 
 def _read(path):
@@ -80,7 +115,7 @@ def _encoder(shape, dropout):
         shape["layer_scale"], shape["final_norm"])
 
 
-def _preprocessing(tensors, metadata):
+def _preprocessing(tensors, metadata, configuration):
     features = json.loads(metadata["features"])
     if metadata["preprocessing"] == "none":
         return UnfittedPreprocessing(features)
@@ -88,8 +123,7 @@ def _preprocessing(tensors, metadata):
         return StandardPreprocessing(
             features, tensors["preprocessing/means"], tensors["preprocessing/deviations"])
     # The noise depends on the seed of the run.
-    seed = yaml.safe_load(metadata["configuration"])["seed"]
-    return QuantilePreprocessing(features, tensors["preprocessing/quantiles"], seed)
+    return QuantilePreprocessing(features, tensors["preprocessing/quantiles"], configuration["seed"])
 
 
 def _inputs(shape, tensors):

@@ -1,41 +1,51 @@
 """The noise that replaces the impact parameters of neutral constituents, with the same numbers as in kaon.
 
-Philox4x32-10 (Salmon et al., SC11) is counter-based: the numbers are a function of seed, jet and constituent.
+Philox4x32-10 (Salmon et al., SC11) is counter-based: the numbers are a function of seed, jet and constituent. Words of
+32 bits are in tensors of int64, and products are split such that they fit, because ONNX has no unsigned arithmetic.
 """
 
-import numpy as np
+import math
+
+import torch
 
 STREAM = 5      # the stream of this noise in kaon
-WORD = np.uint64(0xFFFFFFFF)
-SHIFT = np.uint64(32)
+HALF = 1 << 16
+WORD = 1 << 32
 
 
 def philox(counter, key):
-    """Ten rounds on four words, given as arrays of uint64 with 32-bit values; `key` is a pair of 32-bit numbers."""
+    """Ten rounds on four words, given as tensors of int64 with 32-bit values; `key` is a pair of 32-bit numbers."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
-        p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
-        c0, c1, c2, c3 = (
-            (p1 >> SHIFT) ^ c1 ^ np.uint64(k0), p1 & WORD, (p0 >> SHIFT) ^ c3 ^ np.uint64(k1), p0 & WORD)
-        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+        high0, low0 = _product(c0, 0xD2511F53)
+        high2, low2 = _product(c2, 0xCD9E8D57)
+        c0, c1, c2, c3 = high2 ^ c1 ^ k0, low2, high0 ^ c3 ^ k1, low0
+        k0, k1 = (k0 + 0x9E3779B9) % WORD, (k1 + 0xBB67AE85) % WORD
     return c0, c1, c2, c3
+
+
+def _product(word, factor):
+    """The high and the low word of a product of two words."""
+    low = word % HALF * factor
+    middle = low // HALF + word // HALF * factor
+    return middle // HALF, middle % HALF * HALF + low % HALF
 
 
 def box_muller(first, second):
     """Two standard normal numbers from two words."""
-    radius = np.sqrt(-2 * np.log((first.astype(np.float64) + 1) * 2.0**-32))
-    angle = 2 * np.pi * second.astype(np.float64) * 2.0**-32
-    return (radius * np.cos(angle)).astype(np.float32), (radius * np.sin(angle)).astype(np.float32)
+    radius = torch.sqrt(-2 * torch.log((first.double() + 1) / WORD))
+    angle = 2 * math.pi / WORD * second.double()
+    # The sine with a phase: not every runtime has a cosine in double precision.
+    return (radius * torch.sin(angle + math.pi / 2)).float(), (radius * torch.sin(angle)).float()
 
 
 def neutral_noise(seed, jets, places, epoch=0):
-    """`[jets, places, 4]`: noise for d0, σ(d0), dz and σ(dz) of each position in each jet."""
-    jets = np.asarray(jets, np.uint64)[:, None]
-    places = np.arange(places, dtype=np.uint64)[None, :]
-    jets, places = np.broadcast_arrays(jets, places)
+    """`[jets, places, 4]`: noise for d0, σ(d0), dz and σ(dz) of each position in each jet; `jets` (int64) are their
+    indices in the file."""
+    jets = jets[:, None] + torch.zeros_like(places)
+    places = places + torch.zeros_like(jets)
     counter = (
-        places << np.uint64(16), jets & WORD, np.uint64(epoch << 8) | (jets >> SHIFT),
-        np.full(jets.shape, STREAM, np.uint64))
-    words = philox(counter, (seed & 0xFFFFFFFF, seed >> 32))
-    return np.stack([*box_muller(words[0], words[1]), *box_muller(words[2], words[3])], -1)
+        places * HALF, jets % WORD, jets // WORD + (epoch << 8), torch.full_like(jets, STREAM))
+    words = philox(counter, (seed % WORD, seed // WORD))
+    return torch.stack([*box_muller(words[0], words[1]), *box_muller(words[2], words[3])], -1)

@@ -16,14 +16,22 @@ def pad(x, offsets):
     return padded, mask
 
 
-def front_first(mask):
-    """The slots of each jet `[jets, slots]`, used slots first, otherwise in order."""
-    return torch.argsort((~mask).to(torch.uint8), dim=1, stable=True)
+def places(mask):
+    """The place of each slot `[jets, slots]` if used slots come first, otherwise in order."""
+    used = mask.to(torch.int64)
+    return torch.where(mask, used.cumsum(1), used.sum(1, keepdim=True) + (1 - used).cumsum(1)) - 1
+
+
+def inverse(places):
+    """The slot at each place."""
+    slots = torch.arange(places.shape[1], device=places.device).expand_as(places)
+    return torch.zeros_like(places).scatter(1, places, slots)
 
 
 def take_slots(x, slots):
     """Reorders the slots of each jet of `[jets, slots, ...]`."""
-    return torch.take_along_dim(x, slots.reshape(*slots.shape, *[1] * (x.dim() - 2)), dim=1)
+    index = slots.reshape(*slots.shape, *[1] * (x.dim() - 2))
+    return x.gather(1, index.expand(*slots.shape, *x.shape[2:]))
 
 
 def pack(x, mask):

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from .noise import neutral_noise
+from .normal import normal_quantile
 
 FEATURES = ["pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr"]
 IMPACT_PARAMETERS = FEATURES[3:]
@@ -26,46 +27,67 @@ class QuantilePreprocessing(nn.Module):
         self.features, self.seed = features, seed
         self.register_buffer("quantiles", quantiles.double(), persistent=False)
 
+    @property
+    def has_noise(self):
+        """True if a feature is replaced by noise for neutral constituents."""
+        return any(name in IMPACT_PARAMETERS for name in self.features)
+
     def forward(self, csts, identities, jets=None, noise="kaon"):
-        result = torch.stack(
-            [self._transform(csts[..., FEATURES.index(name)], column) for column, name in enumerate(self.features)], -1)
-        columns = [i for i, name in enumerate(self.features) if name in IMPACT_PARAMETERS]
-        if columns:
-            kinds = [IMPACT_PARAMETERS.index(self.features[i]) for i in columns]
-            numbers = self._noise(csts.shape[:2], jets, noise).to(result)[..., kinds]
-            neutral = is_neutral(identities)[..., None]
-            result[..., columns] = torch.where(neutral, numbers, result[..., columns])
+        result = self._transform(csts[..., [FEATURES.index(name) for name in self.features]].double())
+        if self.has_noise:
+            numbers = self._noise(csts, jets, noise).to(result)
+            # The column of the noise for each feature; any for those that are not replaced.
+            numbers = numbers[..., [max(0, FEATURES.index(name) - 3) for name in self.features]]
+            replaced = torch.tensor([name in IMPACT_PARAMETERS for name in self.features], device=result.device)
+            result = torch.where(is_neutral(identities)[..., None] & replaced, numbers, result)
         return result.float()
 
-    def _transform(self, stored, column):
-        x, q = stored.double().contiguous(), self.quantiles[:, column].contiguous()
-        last = len(q) - 1
-        low = (torch.searchsorted(q, x, right=True) - 1).clamp(0, last - 1)
-        first = torch.searchsorted(q, x)
+    def _transform(self, x):
+        last = len(self.quantiles) - 1
+        below, up_to = self._count(x, torch.lt), self._count(x, torch.le)
+        low = (up_to - 1).clamp(0, last - 1)
+        step = (self._at(low + 1) - self._at(low)).clamp(min=torch.finfo(x.dtype).tiny)
+        position = low + (x - self._at(low)) / step
         # Equal quantiles form a step; a value on a step is mapped to its middle.
-        on_step = q[first.clamp(max=last)] == x
-        step = (q[low + 1] - q[low]).clamp(min=torch.finfo(q.dtype).tiny)
-        position = low + (x - q[low]) / step
-        top = (torch.searchsorted(q, x, right=True) - 1).clamp(min=0)
-        position = torch.where(on_step, 0.5 * (first + top), position)
-        y = torch.special.ndtri((position / last).clamp(0, 1)).clamp(-self.LIMIT, self.LIMIT)
-        y = torch.where(x - self.MARGIN < q[0], -self.LIMIT, y)
-        return torch.where(x + self.MARGIN > q[-1], self.LIMIT, y)
+        position = torch.where(up_to > below, 0.5 * (below + up_to - 1), position)
+        y = normal_quantile((position / last).clamp(0, 1)).clamp(-self.LIMIT, self.LIMIT)
+        y = torch.where(x - self.MARGIN < self.quantiles[0], -self.LIMIT, y)
+        return torch.where(x + self.MARGIN > self.quantiles[last], self.LIMIT, y)
 
-    def _noise(self, shape, jets, noise):
+    def _at(self, rows):
+        """The quantiles in these rows, `[..., features]`."""
+        count = len(self.features)
+        return self.quantiles.flatten()[rows * count + torch.arange(count, device=rows.device)]
+
+    def _count(self, x, is_before):
+        """The number of quantiles before x, by bisection with operations that ONNX has."""
+        size = len(self.quantiles)
+        count = torch.zeros_like(x, dtype=torch.int64)
+        step = 1 << (size.bit_length() - 1)
+        while step:
+            further = count + step
+            is_further = (further <= size) & is_before(self._at(further.clamp(max=size) - 1), x)
+            count = torch.where(is_further, further, count)
+            step //= 2
+        return count
+
+    def _noise(self, csts, jets, noise):
         if noise == "kaon":
-            numbers = torch.arange(shape[0]) if jets is None else torch.as_tensor(jets)
-            return torch.from_numpy(neutral_noise(self.seed, numbers.cpu().numpy(), shape[1]))
+            jets = torch.arange(csts.shape[0]) if jets is None else torch.as_tensor(jets)
+            places = torch.arange(csts.shape[1], device=csts.device)
+            return neutral_noise(self.seed, jets.to(csts.device, torch.int64), places)
         if noise == "random":
-            return torch.randn(*shape, len(IMPACT_PARAMETERS))
+            return torch.randn(*csts.shape[:2], len(IMPACT_PARAMETERS), device=csts.device)
         if noise == "zero":
-            return torch.zeros(*shape, len(IMPACT_PARAMETERS))
+            return csts.new_zeros(*csts.shape[:2], len(IMPACT_PARAMETERS))
         raise ValueError(f"noise must be 'kaon', 'random' or 'zero', not {noise!r}")
 
 
 class StandardPreprocessing(nn.Module):
     """Version 1: logarithm of pT and of the impact parameters, then mean 0 and standard deviation 1; the impact
     parameters of neutral constituents become 0."""
+
+    has_noise = False
 
     def __init__(self, features, means, deviations):
         super().__init__()
@@ -77,20 +99,21 @@ class StandardPreprocessing(nn.Module):
         columns = []
         for name in self.features:
             x = csts[..., FEATURES.index(name)].double()
+            # log(1 + x) instead of log1p, which ONNX does not have; in double precision this is exact enough.
             if name == "pt":
-                x = x.sign() * x.abs().log1p()
+                x = x.sign() * (1 + x.abs()).log()
             elif name in IMPACT_PARAMETERS:
-                x = x.sign() * (x.abs() / 0.01).log1p()
+                x = x.sign() * (1 + x.abs() / 0.01).log()
             columns.append(x)
         result = (torch.stack(columns, -1) - self.means) / self.deviations
-        for column, name in enumerate(self.features):
-            if name in IMPACT_PARAMETERS:
-                result[..., column] = result[..., column].masked_fill(is_neutral(identities), 0)
-        return result.float()
+        replaced = torch.tensor([name in IMPACT_PARAMETERS for name in self.features], device=result.device)
+        return result.masked_fill(is_neutral(identities)[..., None] & replaced, 0).float()
 
 
 class UnfittedPreprocessing(nn.Module):
     """Stands for the missing preprocessing of a model that `kaon-import` has converted without one."""
+
+    has_noise = False
 
     def __init__(self, features):
         super().__init__()

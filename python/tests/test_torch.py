@@ -1,10 +1,5 @@
 """Backbones in PyTorch give the outputs of `kaon encode`. Skipped without PyTorch or without a built kaon."""
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
@@ -12,13 +7,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; pip install './python[test,torch]'")
 pytest.importorskip("safetensors")
 import kaon_torch  # noqa: E402
+from trained import JETS, kaon, needs_kaon, pretrain  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
-JETS = ROOT / "Tests/Fixtures/jets"
-KAON = os.environ.get("KAON") or shutil.which("kaon") or str(ROOT / ".build/release/kaon")
-
-pytestmark = pytest.mark.skipif(
-    not os.path.exists(KAON), reason="no kaon here; swift build -c release --product kaon")
+pytestmark = needs_kaon
 
 VQVAE = """
 objective: vqvae
@@ -67,23 +58,6 @@ tokenizer: {checkpoint: TOKENIZER}
 tasks: {regression: {}}
 """,
 }
-
-
-def kaon(*arguments):
-    outcome = subprocess.run([KAON, *map(str, arguments)], capture_output=True, text=True)
-    assert outcome.returncode == 0, outcome.stderr
-    return outcome.stdout
-
-
-def pretrain(folder, name, text):
-    """Checkpoint of a short training with large steps, so that no parameter stays at a value that hides mistakes."""
-    configuration = folder / f"{name}.yaml"
-    configuration.write_text(text)
-    kaon(
-        "pretrain", configuration, f"run.directory={folder}/{name}", f"data.train=[{JETS}/val.h5]", "seed=77",
-        "preprocessing.jets=500", "optimizer.learning_rate=0.01", "schedule={name: constant}", "training.steps=20",
-        "training.batch_size=32", "parallel.threads=1")
-    return folder / name / "checkpoints/latest"
 
 
 @pytest.fixture(scope="module")
