@@ -204,7 +204,7 @@ import Testing
         ("objective=mpm_v3", "objective: expected one of mpm_v1, mpm_v2"),
         ("backbone=x.h5", "backbone: mpm_v2 pre-trains from fresh weights"),
         ("data.train=[]", "data.train: no training file is given"),
-        ("data.features=[pt, mass]", "data.features: unknown feature 'mass'"),
+        ("data.features=[pt, mass, pt]", "data.features: feature 'pt' is named twice"),
         ("data.max_constituents=0", "data.max_constituents: must be from 1 to 4096"),
         ("data.shuffle=maybe", "data.shuffle: expected true or false"),
         (

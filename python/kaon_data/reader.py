@@ -18,7 +18,7 @@ def read(paths, start=0, stop=None):
     """Returns the jets start ..< stop of a file, or of several files in sequence, as an array of records.
 
     A jet has the fields `label`; `pt`, `eta`, `phi`, `mass` if the file contains them; and `constituents`, a list of
-    records with the seven features, `id`, and for BTag `vtx_id` and `track_type`. Further datasets with one row per jet
+    records with the features of the file, `id`, and for BTag `vtx_id` and `track_type`. Further datasets with one row per jet
     keep their names. `attrs["class_names"]` of the array are the class names. `paths` is a file, a folder, a pattern,
     or a list of these.
     """
@@ -81,9 +81,10 @@ def _read(file, path, low, high):
 
     csts, identities = _dataset(file, "csts", path), _dataset(file, "csts_id", path)
     constituent_shape = identities.shape
-    if csts.ndim != len(constituent_shape) + 1 or csts.shape != (*constituent_shape, len(FEATURES)):
+    features = _names(csts) or FEATURES
+    if csts.ndim != len(constituent_shape) + 1 or csts.shape != (*constituent_shape, len(features)):
         raise DataError(
-            f"{path}: /csts has the shape {csts.shape}, expected {len(FEATURES)} features per constituent of /csts_id, "
+            f"{path}: /csts has the shape {csts.shape}, expected {len(features)} features per constituent of /csts_id, "
             f"which has the shape {constituent_shape}")
     if "offsets" in file:
         _dataset(file, "offsets", path)
@@ -107,7 +108,7 @@ def _read(file, path, low, high):
             return values(name, slice(low, high))[mask]
 
     csts = flat("csts")
-    columns = {name: csts[:, index] for index, name in enumerate(FEATURES)}
+    columns = {name: csts[:, index] for index, name in enumerate(features)}
     columns["id"] = flat("csts_id").astype(np.uint8)
     for name in _PER_CONSTITUENT:
         if is_dataset(file, name):

@@ -169,7 +169,7 @@ class Backbone(nn.Module):
         return self.embedding.continuous.out_features
 
     def forward(self, csts, csts_id, offsets=None, mask=None, jets=None, noise="kaon"):
-        """Encodes jets as stored in kaon's files: `csts` with all seven features, constituents by decreasing pT.
+        """Encodes jets as stored in kaon's files: `csts` with all features, constituents by decreasing pT.
 
         Packed: `csts [tokens, 7]`, `csts_id [tokens]`, `offsets [jets + 1]`; returns encodings
         `[tokens + R · jets, C]` and their offsets, as written by `kaon encode`. Padded: `csts [J, L, 7]`,

@@ -10,6 +10,12 @@ FEATURES = ["pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr"]
 IMPACT_PARAMETERS = FEATURES[3:]
 
 
+def stored_columns(features):
+    """The column of `csts` of each feature: the seven of `FEATURES` come first, then the others in their order."""
+    own = [name for name in features if name not in FEATURES]
+    return [(FEATURES + own).index(name) for name in features]
+
+
 def is_neutral(identities):
     """True for photons and neutral hadrons, which leave no track."""
     return (identities == 0) | (identities == 2)
@@ -33,11 +39,12 @@ class QuantilePreprocessing(nn.Module):
         return any(name in IMPACT_PARAMETERS for name in self.features)
 
     def forward(self, csts, identities, jets=None, noise="kaon"):
-        result = self._transform(csts[..., [FEATURES.index(name) for name in self.features]].double())
+        result = self._transform(csts[..., stored_columns(self.features)].double())
         if self.has_noise:
             numbers = self._noise(csts, jets, noise).to(result)
             # The column of the noise for each feature; any for those that are not replaced.
-            numbers = numbers[..., [max(0, FEATURES.index(name) - 3) for name in self.features]]
+            numbers = numbers[
+                ..., [IMPACT_PARAMETERS.index(name) if name in IMPACT_PARAMETERS else 0 for name in self.features]]
             replaced = torch.tensor([name in IMPACT_PARAMETERS for name in self.features], device=result.device)
             result = torch.where(is_neutral(identities)[..., None] & replaced, numbers, result)
         return result.float()
@@ -97,8 +104,8 @@ class StandardPreprocessing(nn.Module):
 
     def forward(self, csts, identities, jets=None, noise=None):
         columns = []
-        for name in self.features:
-            x = csts[..., FEATURES.index(name)].double()
+        for name, stored in zip(self.features, stored_columns(self.features)):
+            x = csts[..., stored].double()
             # log(1 + x) instead of log1p, which ONNX does not have; in double precision this is exact enough.
             if name == "pt":
                 x = x.sign() * (1 + x.abs()).log()

@@ -198,7 +198,8 @@ package func generate(
     }
     console.endProgress()
     _ = try communicator.onRoot {
-        let block = jets.block("jets", labels: [Int32](repeating: 0, count: options.jets)).sortedByMomentum()
+        let labels = [Int32](repeating: 0, count: options.jets)
+        let block = jets.block("jets", labels: labels, features: preprocessing.features).sortedByMomentum()
         try replaceFile(output.path) { root in
             try block.write(to: root, classNames: ["generated"], creator: "kaon \(kaonVersion)")
             try root.setAttribute("checkpoint", to: checkpoint)
@@ -264,14 +265,14 @@ package func reconstruct(
     }
     console.endProgress()
     _ = try communicator.onRoot {
-        let labels = found.integers("labels").map { Int32($0) }
+        let (labels, features) = (found.integers("labels").map { Int32($0) }, preprocessing.features)
         try replaceFile(output.path) { root in
             try root.write(labels, as: "labels")
             if !dataset.classNames.isEmpty {
                 try root.dataset("labels").setAttribute("names", to: dataset.classNames)
             }
             for name in ["original", "survivors", "dropped"] + reconstructor.reconstructions {
-                try found.block(name, labels: labels).writeConstituents(
+                try found.block(name, labels: labels, features: features).writeConstituents(
                     to: root.createGroup(name), hasIdentities: found.columns[name + "/identities"] != nil)
             }
             try root.setAttribute("checkpoint", to: checkpoint)
@@ -320,14 +321,14 @@ extension Predictions {
     }
 
     /// The constituents that are stored under a name.
-    fileprivate func block(_ name: String, labels: [Int32]) -> JetBlock {
+    fileprivate func block(_ name: String, labels: [Int32], features: JetFeatures) -> JetBlock {
         let values = floats(name + "/values")
         let identities = columns[name + "/identities"].map { _ in
             integers(name + "/identities").map { UInt8($0) }
         }
         return JetBlock(
             offsets: Offsets(counts: integers(name + "/counts")), values: values,
-            identities: identities ?? [UInt8](repeating: 0, count: values.count / JetFeatures.allNames.count),
-            labels: labels)
+            identities: identities ?? [UInt8](repeating: 0, count: values.count / features.storedCount),
+            labels: labels, features: JetFeatures(storing: features))
     }
 }

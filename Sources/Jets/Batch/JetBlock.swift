@@ -5,7 +5,7 @@ import Tensors
 package struct JetBlock: Sendable {
     /// The first token of each jet.
     package let offsets: Offsets
-    /// The features as stored, `[T, 7]`, row-major; all finite.
+    /// The features as stored, `[T, width]`, row-major; all finite.
     package let values: [Float]
     /// The identity class of each constituent, T values in 0 … 7.
     package let identities: [UInt8]
@@ -21,15 +21,21 @@ package struct JetBlock: Sendable {
     /// The number of jets whose constituents are not stored by decreasing pT; those of this block are.
     package internal(set) var unsortedJets = 0
 
+    /// The columns of `values` are `features.storedNames`.
+    package let features: JetFeatures
+
     /// The number of jets.
     package var count: Int { labels.count }
+    /// The number of stored features.
+    package var width: Int { features.storedCount }
 
     package init(
-        offsets: Offsets, values: [Float], identities: [UInt8], labels: [Int32], constituentLabels: [[Int32]] = []
+        offsets: Offsets, values: [Float], identities: [UInt8], labels: [Int32], constituentLabels: [[Int32]] = [],
+        features: JetFeatures = .all
     ) {
         invariant(
             offsets.jets == labels.count && offsets.tokens == identities.count
-                && values.count == JetFeatures.allNames.count * identities.count
+                && values.count == features.storedCount * identities.count
                 && constituentLabels.allSatisfy { $0.count == identities.count },
             "the arrays of a block have different lengths")
         self.offsets = offsets
@@ -37,6 +43,7 @@ package struct JetBlock: Sendable {
         self.identities = identities
         self.labels = labels
         self.constituentLabels = constituentLabels
+        self.features = features
     }
 
     /// The size of the arrays [bytes].
@@ -45,10 +52,9 @@ package struct JetBlock: Sendable {
             + (1 + 4 * constituentLabels.count) * identities.count
     }
 
-    /// The stored features of consecutive tokens, `[tokens, 7]`.
+    /// The stored features of consecutive tokens, `[tokens, width]`.
     func values(of tokens: Range<Int>) -> ArraySlice<Float> {
-        let width = JetFeatures.allNames.count
-        return values[tokens.lowerBound * width..<tokens.upperBound * width]
+        values[tokens.lowerBound * width..<tokens.upperBound * width]
     }
 
     /// The jets at the given rows, which rise.
@@ -63,7 +69,7 @@ package struct JetBlock: Sendable {
         }
         var selected = JetBlock(
             offsets: Offsets(counts: rows.map { offsets[$0].count }), values: values, identities: identities,
-            labels: rows.map { labels[$0] }, constituentLabels: others)
+            labels: rows.map { labels[$0] }, constituentLabels: others, features: features)
         selected.unsortedJets = min(unsortedJets, rows.count)
         selected.quantities = quantities.map { values in rows.map { values[$0] } }
         return selected

@@ -14,10 +14,16 @@ package struct JetFeatures: Sendable, Equatable {
     /// All seven features.
     package static let all = JetFeatures(indices: Array(allNames.indices))
 
-    /// The stored feature of each column.
+    /// The stored feature of each column: those of `allNames`, then those of `ownNames`.
     package let indices: [Int]
+    /// Further features that the files have, by the names in their attribute `names`.
+    package let ownNames: [String]
+    /// The names of the stored features, in the order of the columns of a `JetBlock`.
+    package var storedNames: [String] { Self.allNames + ownNames }
+    /// The number of stored features.
+    package var storedCount: Int { Self.allNames.count + ownNames.count }
     /// The names of the columns.
-    package var names: [String] { indices.map { Self.allNames[$0] } }
+    package var names: [String] { indices.map { storedNames[$0] } }
     /// The number of columns.
     package var count: Int { indices.count }
     /// The columns of impact parameters.
@@ -25,29 +31,41 @@ package struct JetFeatures: Sendable, Equatable {
         indices.indices.filter { Self.impactParameters.contains(indices[$0]) }
     }
 
-    private init(indices: [Int]) {
+    private init(indices: [Int], ownNames: [String] = []) {
         self.indices = indices
+        self.ownNames = ownNames
     }
 
-    /// The named features in the order given; `["all"]` for all seven. Throws `JetError` at an unknown or repeated
-    /// name.
+    /// All that is stored of some features: the seven and the own ones of these.
+    package init(storing features: JetFeatures) { self.init(own: features.ownNames) }
+
+    /// All seven features and further ones.
+    init(own names: [String]) {
+        self.init(indices: Array(0..<Self.allNames.count + names.count), ownNames: names)
+    }
+
+    /// The named features in the order given; `["all"]` for all seven. Names other than those of the seven are of
+    /// features that the files have. Throws `JetError` at an empty or repeated name.
     package init(_ names: [String]) throws {
         if names == ["all"] {
             self = .all
             return
         }
-        var indices: [Int] = []
-        for name in names {
-            guard let index = Self.allNames.firstIndex(of: name) else {
-                throw JetError(
-                    "unknown feature '\(name)'; the features are "
-                        + "\(Self.allNames.joined(separator: ", ")), or 'all'")
+        var (indices, own): ([Int], [String]) = ([], [])
+        for (position, name) in names.enumerated() {
+            guard !name.isEmpty, name != "all" else {
+                throw JetError("a feature is named '\(name)'; give names of features, or 'all' alone")
             }
-            guard !indices.contains(index) else { throw JetError("feature '\(name)' is named twice") }
-            indices.append(index)
+            guard !names[..<position].contains(name) else { throw JetError("feature '\(name)' is named twice") }
+            if let index = Self.allNames.firstIndex(of: name) {
+                indices.append(index)
+            } else {
+                indices.append(Self.allNames.count + own.count)
+                own.append(name)
+            }
         }
         guard !indices.isEmpty else { throw JetError("no feature is named; give a list, or 'all'") }
-        self.indices = indices
+        (self.indices, ownNames) = (indices, own)
     }
 
     /// Decodes the key `features`: `all` or a list of names. Throws `ConfigurationError`.
@@ -55,7 +73,8 @@ package struct JetFeatures: Sendable, Equatable {
         let key = "features"
         let names = try section.strings(
             key, default: `default` == .all ? ["all"] : `default`.names, .inherited,
-            help: "features of a constituent: `all`, or a list of `pt`, `deta`, `dphi`, `d0`, `d0err`, `dz`, `dzerr`")
+            help: "features of a constituent: `all`, or a list of `pt`, `deta`, `dphi`, `d0`, `d0err`, `dz`, `dzerr` "
+                + "and of [further features](data.md#other-features) of the files")
         do {
             try self.init(names)
         } catch let error as JetError {

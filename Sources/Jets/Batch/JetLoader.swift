@@ -125,9 +125,8 @@ package final class JetLoader: Sendable {
     private func momenta(of parts: [Part], tokens: Int) -> [SIMD3<Float>] {
         var momenta: [SIMD3<Float>] = []
         momenta.reserveCapacity(tokens)
-        let width = JetFeatures.allNames.count
         for part in parts {
-            let values = part.block.values
+            let (values, width) = (part.block.values, part.block.width)
             for row in part.rows {
                 for token in part.block.offsets[row] {
                     momenta.append(
@@ -166,7 +165,10 @@ package final class JetLoader: Sendable {
         _ part: Part, epoch: Int, _ values: UnsafeMutablePointer<Float>,
         _ identities: UnsafeMutableBufferPointer<Int32>, token: inout Int
     ) {
-        let (stored, width) = (JetFeatures.allNames.count, preprocessing.features.count)
+        let (stored, width) = (part.block.width, preprocessing.features.count)
+        invariant(
+            stored == preprocessing.features.storedCount,
+            "a preprocessing of \(preprocessing.features.storedNames) for blocks of \(part.block.features.storedNames)")
         part.block.values.withUnsafeBufferPointer { blockValues in
             part.block.identities.withUnsafeBufferPointer { blockIdentities in
                 guard let from = blockValues.baseAddress, let kinds = blockIdentities.baseAddress else { return }

@@ -15,10 +15,9 @@ struct ConstituentOrder {
 
     /// - Parameters:
     ///   - stored: the stored constituents of each jet.
-    ///   - values: their features, `[T, 7]`.
+    ///   - values: their features, `[T, width]`, pT first.
     ///   - maximum: the maximum number of constituents of a jet.
-    init(_ stored: Offsets, values: [Float], maximum: Int) {
-        let width = JetFeatures.allNames.count
+    init(_ stored: Offsets, values: [Float], width: Int, maximum: Int) {
         var isSorted = [Bool](repeating: true, count: stored.jets)
         var (isCut, unsorted) = (false, 0)
         values.withUnsafeBufferPointer { values in
@@ -83,7 +82,8 @@ struct ConstituentOrder {
 struct StoredConstituents {
     /// The constituents of each jet.
     let offsets: Offsets
-    /// Features, `[T, 7]`.
+    let features: JetFeatures
+    /// Their values, `[T, features.storedCount]`.
     let values: [Float]
     let identities: [Int32]
     /// Further integers for each constituent, by the name of their dataset.
@@ -96,16 +96,18 @@ struct StoredConstituents {
     ///   - maximum: the maximum number of constituents of a jet.
     ///   - check: with the place of each stored constituent.
     func block(labels classes: [Int32], maximum: Int, _ check: ConstituentCheck) throws -> JetBlock {
-        let order = ConstituentOrder(offsets, values: values, maximum: maximum)
-        let kept = order.kept(values, width: JetFeatures.allNames.count)
-        let check = ConstituentCheck(path: check.path, alternative: check.alternative) {
+        let width = features.storedCount
+        let order = ConstituentOrder(offsets, values: values, width: width, maximum: maximum)
+        let kept = order.kept(values, width: width)
+        let check = ConstituentCheck(path: check.path, features: features, alternative: check.alternative) {
             check.place(order.stored($0))
         }
         let identities = try check.identities(order.kept(identities))
         try check.values(kept, order.offsets)
         var block = JetBlock(
             offsets: order.offsets, values: kept, identities: identities, labels: classes,
-            constituentLabels: try labels.map { try check.labels($0.name, order.kept($0.values)) })
+            constituentLabels: try labels.map { try check.labels($0.name, order.kept($0.values)) },
+            features: features)
         (block.order, block.unsortedJets) = (order.tokens, order.unsortedJets)
         return block
     }

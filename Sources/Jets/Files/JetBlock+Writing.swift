@@ -3,11 +3,11 @@ import HDF5
 extension JetBlock {
     /// The same jets with the constituents of each in decreasing order of pT, as files have them.
     package func sortedByMomentum() -> JetBlock {
-        let order = ConstituentOrder(offsets, values: values, maximum: .max)
+        let order = ConstituentOrder(offsets, values: values, width: width, maximum: .max)
         return JetBlock(
-            offsets: offsets, values: order.kept(values, width: JetFeatures.allNames.count),
+            offsets: offsets, values: order.kept(values, width: width),
             identities: order.kept(identities), labels: labels,
-            constituentLabels: constituentLabels.map { order.kept($0) })
+            constituentLabels: constituentLabels.map { order.kept($0) }, features: features)
     }
 
     /// Writes the constituents in the packed format: `offsets`, `csts` and, if identities are known, `csts_id`. Throws
@@ -26,7 +26,7 @@ extension JetBlock {
         }
         try write(offsets.values.map { Int($0) }, "offsets", .int64)
         try write(
-            values, "csts", .float32, rowShape: [JetFeatures.allNames.count], names: JetFeatures.allNames)
+            values, "csts", .float32, rowShape: [width], names: features.storedNames)
         if hasIdentities { try write(identities, "csts_id", .uint8, names: JetFeatures.identityNames) }
     }
 

@@ -10,6 +10,8 @@ package final class JetDataset: Sendable {
     package let numbering: JetNumbering
     /// The names of the classes by label; empty if the files do not name them.
     package let classNames: [String]
+    /// The features of blocks.
+    package let features: JetFeatures
     /// True if a file does not name its classes, so that their names are those of `reading`.
     package let hasUnnamedClasses: Bool
     /// The number of jets that are left out because they are of other classes than the chosen ones; 0 if the choice
@@ -73,7 +75,7 @@ package final class JetDataset: Sendable {
         self.communicator = communicator
         self.files = files
         otherJets = selection.map { choice.jets == nil && choice.counts.isEmpty ? layout.count - $0.count : 0 } ?? 0
-        (classNames, hasUnnamedClasses) = (list.classNames, list.hasUnnamedClasses)
+        (classNames, hasUnnamedClasses, features) = (list.classNames, list.hasUnnamedClasses, list.features)
     }
 
     /// Reads the jets of a block that are in use, independently of other ranks. Throws `HDF5Error`, or `JetError` at

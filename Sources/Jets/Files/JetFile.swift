@@ -8,6 +8,8 @@ package struct JetReading: Sendable, Equatable {
     package var maxConstituents: Int
     /// Datasets with an integer for each constituent that are read as well, such as `vtx_id`.
     package var constituentLabels: [String]
+    /// The features that files must have, and which further ones are read; nil for those of each file.
+    package var features: JetFeatures?
     /// Numbers of each jet that are read as well, such as a target of a regression.
     package var quantities: [JetQuantity]
     /// The names of the classes by label in files that do not name them (`data.class_names`).
@@ -20,6 +22,7 @@ package struct JetReading: Sendable, Equatable {
         classNames: [String] = [], allowsEmptyJets: Bool = false
     ) {
         self.allowsEmptyJets = allowsEmptyJets
+        features = nil
         self.maxConstituents = maxConstituents
         self.constituentLabels = constituentLabels
         self.quantities = quantities
@@ -51,6 +54,8 @@ package protocol JetFile: AnyObject, Sendable {
     var classNames: [String] { get }
     /// True if the file itself names its classes.
     var namesClasses: Bool { get }
+    /// The features of `csts`, and where they are in blocks.
+    var storedFeatures: StoredFeatures { get }
     /// The leading dimensions of datasets with a row for each constituent.
     var constituentShape: [Int] { get }
 

@@ -9,6 +9,9 @@ struct JetFileList: Sendable {
     /// The number of jets to read at once.
     let blockRows: Int
     let classNames: [String]
+    /// The features of blocks, and their columns that all files have.
+    let features: JetFeatures
+    let presentFeatures: [Int]
     /// True if a file does not name its classes.
     let hasUnnamedClasses: Bool
     /// For each file, whether MPI-IO can read it.
@@ -26,6 +29,8 @@ struct JetFileList: Sendable {
         }
         paths = try broadcast(found?.paths)
         classNames = try broadcast(found?.classNames)
+        features = JetFeatures(own: try broadcast(found?.features.ownNames))
+        presentFeatures = try communicator.broadcast(found?.presentFeatures ?? [])
         counts = try communicator.broadcast(found?.counts ?? [])
         servesMPI = try communicator.broadcast(found?.servesMPI.map { $0 ? 1 : 0 } ?? []).map { $0 == 1 }
         let numbers = try communicator.broadcast([found?.blockRows ?? 0, found?.hasUnnamedClasses == true ? 1 : 0])
@@ -39,13 +44,20 @@ struct JetFileList: Sendable {
         paths = try patterns.flatMap(Self.expand)
         guard !paths.isEmpty else { throw JetError("no file of jets is given; name at least one") }
         var (counts, blockRows, names) = ([Int](), 0, [String]?.none)
-        var hasUnnamedClasses = false
+        var (hasUnnamedClasses, stored) = (false, [StoredFeatures]())
         var servesMPI: [Bool] = []
         for path in paths {
             let file = try openJetFile(path, reading: reading)
             guard file.classNames == names ?? file.classNames else {
                 throw Self.otherClasses(path, file.classNames, than: paths[0], names!)
             }
+            if let first = stored.first, first.features != file.storedFeatures.features {
+                throw JetError(
+                    "the features in \(path) (\(file.storedFeatures.features.storedNames.joined(separator: ", "))) are "
+                        + "not those in \(paths[0]) (\(first.features.storedNames.joined(separator: ", "))): write the "
+                        + "files with the same features in the same order")
+            }
+            stored.append(file.storedFeatures)
             try file.checkStorage()
             servesMPI.append(file.servesMPI)
             names = file.classNames
@@ -62,6 +74,8 @@ struct JetFileList: Sendable {
         self.servesMPI = servesMPI
         self.hasUnnamedClasses = hasUnnamedClasses
         classNames = names ?? []
+        features = stored[0].features
+        presentFeatures = stored[0].present.filter { column in stored.allSatisfy { $0.present.contains(column) } }
     }
 
     /// The error about files whose classes differ.

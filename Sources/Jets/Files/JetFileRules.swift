@@ -72,17 +72,6 @@ package enum JetFileRules {
         try require(path, dataset, integers, "integers")
     }
 
-    /// Throws `JetError` if the attribute `names` of `/csts` lists other features or another order.
-    static func checkFeatureNames(_ path: String, _ features: borrowing Dataset) throws {
-        guard features.hasAttribute("names") else { return }
-        let names = try features.stringsAttribute("names")
-        guard names == JetFeatures.allNames else {
-            throw JetError(
-                "/csts in \(path) holds the features \(names.joined(separator: ", ")), not "
-                    + "\(JetFeatures.allNames.joined(separator: ", ")): write the file again in this order")
-        }
-    }
-
     /// Throws `JetError` if there is a dataset `/jets` whose rows are not one for each jet.
     static func checkJets(_ path: String, _ root: borrowing Group, count: Int, as other: String) throws {
         guard root.contains("jets") else { return }
@@ -97,6 +86,8 @@ package enum JetFileRules {
 struct ConstituentCheck {
     /// The path of the file.
     let path: String
+    /// The features of the block.
+    var features = JetFeatures.all
     /// A remedy besides writing the file again.
     var alternative = ""
     /// The row in the file, and the constituent in the jet, of a token of the block.
@@ -136,14 +127,14 @@ struct ConstituentCheck {
         }
         guard largest >= Float.infinity.bitPattern, let index = values.firstIndex(where: { !$0.isFinite })
         else { return try momenta(values, offsets) }
-        let (token, feature) = index.quotientAndRemainder(dividingBy: JetFeatures.allNames.count)
+        let (token, feature) = index.quotientAndRemainder(dividingBy: features.storedCount)
         throw JetError(
-            "\(path): /csts, \(describe(token)): feature '\(JetFeatures.allNames[feature])' is "
+            "\(path): /csts, \(describe(token)): feature '\(features.storedNames[feature])' is "
                 + "\(values[index]); write the file again without it\(alternative)")
     }
 
     private func momenta(_ values: [Float], _ offsets: Offsets) throws {
-        let width = JetFeatures.allNames.count
+        let width = features.storedCount
         // The last constituent of a jet is the softest.
         let ends = offsets.values.lazy.dropFirst().map { Int($0) }
         guard ends.contains(where: { $0 > 0 && !(values[($0 - 1) * width] > 0) }),

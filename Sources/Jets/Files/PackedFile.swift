@@ -5,7 +5,7 @@ import Tensors
 /// A file in kaon's own format: the constituents of all jets one after the other, without padding. N jets, T
 /// constituents.
 ///
-/// `offsets` [N + 1] integer: jet i has the constituents `offsets[i] ..< offsets[i + 1]` of `csts` [T, 7] float and
+/// `offsets` [N + 1] integer: jet i has the constituents `offsets[i] ..< offsets[i + 1]` of `csts` [T, F] float and
 /// `csts_id` [T] integer; `labels` [N] and, optionally, `jets` [N, 5] are as in the padded format. The hardest
 /// `maxConstituents` of each jet are read.
 package final class PackedFile: JetFile {
@@ -16,6 +16,7 @@ package final class PackedFile: JetFile {
     package var blockRows: Int { layout.blockRows }
     package var classNames: [String] { layout.labels.classNames }
     package var namesClasses: Bool { layout.labels.areNamed }
+    package var storedFeatures: StoredFeatures { layout.stored }
     package var constituentShape: [Int] { [layout.constituents] }
 
     private let maxConstituents: Int
@@ -70,7 +71,6 @@ package final class PackedFile: JetFile {
 
     package func read(rows: Range<Int>) throws -> JetBlock {
         invariant(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) are outside 0..<\(count)")
-        let width = JetFeatures.allNames.count
         let starts = try layout.readOffsets(rows, path: path)
         let tokens = starts[0]..<starts[rows.count]
         func read<T: HDF5Scalar>(_ dataset: borrowing Dataset, width: Int = 1) throws -> [T] {
@@ -80,10 +80,11 @@ package final class PackedFile: JetFile {
                 initialized = tokens.count * width
             }
         }
-        let stored: [Float] = try read(layout.features, width: width)
+        let stored: [Float] = try read(layout.features, width: layout.stored.width)
         let offsets = Offsets(starts.map { Int32($0 - starts[0]) })
         let constituents = StoredConstituents(
-            offsets: offsets, values: stored, identities: try read(layout.identities),
+            offsets: offsets, features: layout.stored.features, values: layout.stored.arranged(stored),
+            identities: try read(layout.identities),
             labels: try constituentLabels.map { ($0, try read(file.root.dataset($0))) })
         let check = ConstituentCheck(path: path) { token in
             let jet = (0..<rows.count).first { offsets[$0].contains(token) }!

@@ -4,6 +4,8 @@ import HDF5
 struct PackedLayout: ~Copyable, Sendable {
     let offsets: Dataset
     let features: Dataset
+    /// The columns of `features`.
+    let stored: StoredFeatures
     let identities: Dataset
     let labels: JetLabels
     /// The number of jets.
@@ -16,11 +18,12 @@ struct PackedLayout: ~Copyable, Sendable {
     var blockRows: Int { JetFileRules.blockRows(chunk: labels.chunk) }
 
     private init(
-        offsets: consuming Dataset, features: consuming Dataset, identities: consuming Dataset,
+        offsets: consuming Dataset, features: consuming Dataset, stored: StoredFeatures, identities: consuming Dataset,
         labels: consuming JetLabels
     ) {
         self.offsets = offsets
         self.features = features
+        self.stored = stored
         self.identities = identities
         self.labels = labels
     }
@@ -38,12 +41,10 @@ struct PackedLayout: ~Copyable, Sendable {
         guard offsets.shape.count == 1, offsets.shape[0] > 0 else {
             throw JetFileRules.misfit(path, offsets, "the number of jets + 1")
         }
-        let width = JetFeatures.allNames.count
-        guard features.shape.count == 2, features.shape[1] == width else {
-            throw JetFileRules.misfit(
-                path, features,
-                "constituents × the \(width) features " + JetFeatures.allNames.joined(separator: ", "))
+        guard features.shape.count == 2, features.shape[1] > 0 else {
+            throw JetFileRules.misfit(path, features, "constituents × features")
         }
+        let stored = try StoredFeatures(features, path: path, rows: "constituents", wanted: reading.features)
         let (jets, constituents) = (offsets.shape[0] - 1, features.shape[0])
         guard jets > 0 else { throw JetError("\(path) holds no jets; leave it out") }
         guard identities.shape == [constituents] else {
@@ -54,7 +55,6 @@ struct PackedLayout: ~Copyable, Sendable {
         try JetFileRules.require(path, offsets, JetFileRules.integers, "integers")
         try JetFileRules.require(path, features, [.float16, .float32, .float64], "floating-point numbers")
         try JetFileRules.require(path, identities, JetFileRules.integers, "integers")
-        try JetFileRules.checkFeatureNames(path, features)
         try offsets.checkFilters()
         try features.checkFilters()
         try identities.checkFilters()
@@ -69,7 +69,7 @@ struct PackedLayout: ~Copyable, Sendable {
                 "/offsets in \(path) goes from \(ends[0]) to \(ends[1]), not from 0 to \(constituents), the "
                     + "number of constituents in /csts: pack the file again")
         }
-        self.init(offsets: offsets, features: features, identities: identities, labels: labels)
+        self.init(offsets: offsets, features: features, stored: stored, identities: identities, labels: labels)
     }
 
     /// The first constituent of each jet and the end of the last one, `rows.count + 1` numbers.

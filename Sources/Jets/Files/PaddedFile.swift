@@ -5,7 +5,7 @@ import Tensors
 /// A file in the format of the MPM papers: every jet has the same number C of slots, and `mask` marks the used ones.
 /// N jets.
 ///
-/// `csts` [N, C, 7] float, `csts_id` [N, C] integer, `mask` [N, C] boolean, `labels` [N] integer, with the names of the
+/// `csts` [N, C, F] float, `csts_id` [N, C] integer, `mask` [N, C] boolean, `labels` [N] integer, with the names of the
 /// classes in the attribute `names` of `labels`, and, optionally, `jets` [N, 5]. C may be any number; the
 /// hardest `maxConstituents` of each jet are read.
 package final class PaddedFile: JetFile {
@@ -16,6 +16,7 @@ package final class PaddedFile: JetFile {
     package var blockRows: Int { layout.blockRows }
     package var classNames: [String] { layout.labels.classNames }
     package var namesClasses: Bool { layout.labels.areNamed }
+    package var storedFeatures: StoredFeatures { layout.stored }
     package var constituentShape: [Int] { [layout.count, layout.slots] }
 
     private let maxConstituents: Int
@@ -114,10 +115,10 @@ package final class PaddedFile: JetFile {
         func packed<T: HDF5Scalar>(_ dataset: borrowing Dataset, width: Int? = nil) throws -> [T] {
             runs.packed(try read(dataset, rows, slots: slots, width: width), width: width ?? 1)
         }
-        let width = JetFeatures.allNames.count
-        let stored: [Float] = try packed(layout.features, width: width)
+        let stored: [Float] = try packed(layout.features, width: layout.stored.width)
         let constituents = StoredConstituents(
-            offsets: offsets, values: stored, identities: try packed(layout.identities),
+            offsets: offsets, features: layout.stored.features, values: layout.stored.arranged(stored),
+            identities: try packed(layout.identities),
             labels: try constituentLabels.map { ($0, try packed(file.root.dataset($0))) })
         let check = ConstituentCheck(path: path, alternative: ", or mask the constituent") { token in
             let slot = mask.indices.filter { mask[$0] != 0 }[token]

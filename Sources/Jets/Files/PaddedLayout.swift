@@ -3,6 +3,8 @@ import HDF5
 /// The datasets of a padded file, checked for consistency.
 struct PaddedLayout: ~Copyable, Sendable {
     let features: Dataset
+    /// The columns of `features`.
+    let stored: StoredFeatures
     let identities: Dataset
     let mask: Dataset
     let labels: JetLabels
@@ -16,10 +18,11 @@ struct PaddedLayout: ~Copyable, Sendable {
     var blockRows: Int { JetFileRules.blockRows(chunk: features.chunks?[0] ?? 1) }
 
     private init(
-        features: consuming Dataset, identities: consuming Dataset, mask: consuming Dataset,
+        features: consuming Dataset, stored: StoredFeatures, identities: consuming Dataset, mask: consuming Dataset,
         labels: consuming JetLabels
     ) {
         self.features = features
+        self.stored = stored
         self.identities = identities
         self.mask = mask
         self.labels = labels
@@ -35,13 +38,10 @@ struct PaddedLayout: ~Copyable, Sendable {
         let mask = try root.dataset("mask")
 
         let shape = features.shape
-        let width = JetFeatures.allNames.count
-        guard shape.count == 3, shape[2] == width, shape[1] > 0 else {
-            throw JetFileRules.misfit(
-                path, features,
-                "jets × constituents × the \(width) features "
-                    + JetFeatures.allNames.joined(separator: ", "))
+        guard shape.count == 3, shape[2] > 0, shape[1] > 0 else {
+            throw JetFileRules.misfit(path, features, "jets × constituents × features")
         }
+        let stored = try StoredFeatures(features, path: path, rows: "jets × constituents", wanted: reading.features)
         guard shape[1] <= JetFileRules.maxConstituents else {
             throw JetError(
                 "/csts in \(path) has \(shape[1]) slots per jet; at most \(JetFileRules.maxConstituents) can "
@@ -59,11 +59,10 @@ struct PaddedLayout: ~Copyable, Sendable {
         try JetFileRules.require(path, features, [.float16, .float32, .float64], "floating-point numbers")
         try JetFileRules.require(path, identities, JetFileRules.integers, "integers")
         try JetFileRules.require(path, mask, JetFileRules.integers + [.boolean], "booleans")
-        try JetFileRules.checkFeatureNames(path, features)
         try features.checkFilters()
         try identities.checkFilters()
         try mask.checkFilters()
-        self.init(features: features, identities: identities, mask: mask, labels: labels)
+        self.init(features: features, stored: stored, identities: identities, mask: mask, labels: labels)
     }
 
     /// Throws `JetError` if rows were not stored.

@@ -95,7 +95,7 @@ package final class JetPacker {
                         in: block, firstRow: rows.lowerBound, permission: "give --allow-empty-jets to accept them")
                 }
                 try write(block.offsets.values.dropFirst().map { token + Int($0) }, at: jet + 1, to: offsets)
-                try write(block.values, at: token, to: features)
+                try write(source.values(of: block), at: token, to: features)
                 try write(block.identities, at: token, to: identities)
                 try write(block.labels, at: jet, to: labels)
                 for column in first.others {

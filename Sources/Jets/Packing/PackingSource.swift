@@ -38,9 +38,10 @@ final class PackingSource {
         try file.checkStorage()
         count = min(file.count, jets)
         raw = try File(opening: path)
+        let (stored, present) = (file.storedFeatures, file.storedFeatures.present)
         features = PackingColumn(
-            name: "csts", type: .float32, isPerConstituent: true, rowShape: [JetFeatures.allNames.count],
-            names: JetFeatures.allNames)
+            name: "csts", type: .float32, isPerConstituent: true, rowShape: [present.count],
+            names: present.map { stored.features.storedNames[$0] })
         identities = PackingColumn(
             name: "csts_id", type: .uint8, isPerConstituent: true, rowShape: [],
             names: JetFeatures.identityNames)
@@ -78,6 +79,11 @@ final class PackingSource {
                 "the classes in \(path) (\(file.classNames.joined(separator: ", "))) are not those in "
                     + "\(first.path) (\(first.file.classNames.joined(separator: ", "))): pack them separately")
         }
+        guard features == first.features else {
+            throw JetError(
+                "the features in \(path) (\((features.names ?? []).joined(separator: ", "))) are not those in "
+                    + "\(first.path) (\((first.features.names ?? []).joined(separator: ", "))): pack them separately")
+        }
         func list(_ source: PackingSource) -> String {
             source.others.isEmpty
                 ? "none"
@@ -88,6 +94,13 @@ final class PackingSource {
                 "the further datasets in \(path) (\(list(self))) are not those in \(first.path) "
                     + "(\(list(first))): pack them separately")
         }
+    }
+
+    /// The values of `features` of a block, row-major.
+    func values(of block: JetBlock) -> [Float] {
+        let present = file.storedFeatures.present
+        guard present.count < block.width else { return block.values }
+        return (0..<block.identities.count).flatMap { token in present.map { block.values[token * block.width + $0] } }
     }
 
     func countConstituents() throws -> Int {

@@ -16,12 +16,15 @@ struct ConstituentSample {
     private var level = 0
     private var words: [UInt32] = []
     private var neutral: [Bool] = []
-    /// The features as stored, `[constituents, 7]`.
+    /// The features as stored, `[constituents, features.storedCount]`.
     private var rows: [Float] = []
     /// All constituents that were read, kept or not; of this rank while it reads, of all ranks afterwards.
-    private(set) var summary = FeatureSummary()
+    private(set) var summary: FeatureSummary
+    private let features: JetFeatures
 
-    private init(capacity: Int, seed: UInt64) {
+    private init(_ features: JetFeatures, capacity: Int, seed: UInt64) {
+        self.features = features
+        summary = FeatureSummary(features)
         self.capacity = capacity
         self.seed = seed
     }
@@ -36,7 +39,7 @@ struct ConstituentSample {
     ) throws -> ConstituentSample {
         invariant(jets > 0 && valuesPerFeature > 0, "a fit to \(jets) jets, \(valuesPerFeature) values")
         var sample = try communicator.agree {
-            var sample = ConstituentSample(capacity: valuesPerFeature, seed: seed)
+            var sample = ConstituentSample(dataset.features, capacity: valuesPerFeature, seed: seed)
             let numbering = dataset.numbering
             let indices = chosenBlocks(of: numbering, jets: jets, seed: seed)
             for number in stride(from: communicator.rank, to: indices.count, by: communicator.size) {
@@ -84,7 +87,7 @@ struct ConstituentSample {
             }
             guard !all.isEmpty else {
                 throw JetError(
-                    "\(dataset.paths[0]): feature '\(JetFeatures.allNames[feature])' cannot be fitted, "
+                    "\(dataset.paths[0]): feature '\(features.storedNames[feature])' cannot be fitted, "
                         + "because no constituent is charged; leave it out of the list")
             }
             all.sort()
@@ -123,7 +126,7 @@ struct ConstituentSample {
     }
 
     private func values(of feature: Int) -> [Float] {
-        let width = JetFeatures.allNames.count
+        let width = features.storedCount
         let chargedOnly = JetFeatures.impactParameters.contains(feature)
         var values: [Float] = []
         for index in words.indices where !(chargedOnly && neutral[index]) {
@@ -134,7 +137,7 @@ struct ConstituentSample {
     }
 
     private mutating func thin(to level: Int) {
-        let width = JetFeatures.allNames.count
+        let width = features.storedCount
         var kept = 0
         for (index, word) in words.enumerated() where word.leadingZeroBitCount >= level {
             words[kept] = word

@@ -23,7 +23,7 @@ package protocol Preprocessing: Sendable {
     /// Computes the inputs of the constituents of one jet.
     ///
     /// - Parameters:
-    ///   - stored: features as stored, `[count, 7]`.
+    ///   - stored: features as stored, `[count, features.storedCount]`.
     ///   - identities: identity class of each of the `count` constituents.
     ///   - jet: global index of the jet; with `seed` and `epoch`, the key of any random numbers.
     ///   - result: output, `[count, features.count]`.
@@ -46,13 +46,13 @@ extension Preprocessing {
         return result
     }
 
-    /// All seven features as stored, `[tokens, 7]`, of inputs `[tokens, features.count]`: features that are not
+    /// All features as stored, `[tokens, features.storedCount]`, of inputs `[tokens, features.count]`: features that are not
     /// selected are 0, and so are the impact parameters of neutral constituents.
     ///
     /// - Parameter identities: identity class of each token, if known.
     package func stored(_ values: [Float], identities: [Int32]?) -> [Float] {
         let inputs = inverse(values)
-        let (from, to) = (features.count, JetFeatures.allNames.count)
+        let (from, to) = (features.count, features.storedCount)
         let count = inputs.count / from
         var result = [Float](repeating: 0, count: count * to)
         for token in 0..<count {

@@ -55,7 +55,7 @@ package struct QuantilePreprocessing: Preprocessing, Equatable {
         to stored: UnsafePointer<Float>, identities: UnsafePointer<UInt8>, count: Int, jet: Int, epoch: Int,
         seed: UInt64, into result: UnsafeMutablePointer<Float>
     ) {
-        let (from, to) = (JetFeatures.allNames.count, features.count)
+        let (from, to) = (features.storedCount, features.count)
         var hasImpactParameters = false
         for column in 0..<to {
             let feature = features.indices[column]

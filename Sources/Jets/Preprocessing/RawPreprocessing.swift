@@ -18,7 +18,7 @@ package struct RawPreprocessing: Preprocessing {
         to stored: UnsafePointer<Float>, identities: UnsafePointer<UInt8>, count: Int, jet: Int, epoch: Int,
         seed: UInt64, into result: UnsafeMutablePointer<Float>
     ) {
-        let (from, to) = (JetFeatures.allNames.count, features.count)
+        let (from, to) = (features.storedCount, features.count)
         for (column, feature) in features.indices.enumerated() {
             for token in 0..<count { result[token * to + column] = stored[token * from + feature] }
         }

@@ -49,7 +49,7 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
         to stored: UnsafePointer<Float>, identities: UnsafePointer<UInt8>, count: Int, jet: Int, epoch: Int,
         seed: UInt64, into result: UnsafeMutablePointer<Float>
     ) {
-        let (from, to) = (JetFeatures.allNames.count, features.count)
+        let (from, to) = (features.storedCount, features.count)
         for (column, feature) in features.indices.enumerated() {
             let isImpactParameter = JetFeatures.impactParameters.contains(feature)
             let squash = Squash(feature: feature)

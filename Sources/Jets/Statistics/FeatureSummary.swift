@@ -1,5 +1,6 @@
 import Foundation
 import MPI
+import System
 
 /// Counts over constituents that show whether features can be what their names say. Impact parameters are those of
 /// charged constituents.
@@ -20,30 +21,39 @@ package struct FeatureSummary: Sendable, Equatable {
     package private(set) var unsortedJets = 0
     package private(set) var emptyJets = 0
     /// For each feature, the number of values, of zeros, of negative ones, and of those beyond its limit.
-    private var (counts, zeros, negative, beyond) = (none, none, none, none)
+    private var counts, zeros, negative, beyond: [Int]
     private var identities = [Int](repeating: 0, count: JetFeatures.identityNames.count)
-    private var minima = [Float](repeating: .infinity, count: JetFeatures.allNames.count)
-    private var maxima = [Float](repeating: -.infinity, count: JetFeatures.allNames.count)
+    private var minima, maxima: [Float]
+    /// The features of the blocks.
+    private let features: JetFeatures
 
-    private static let none = [Int](repeating: 0, count: JetFeatures.allNames.count)
-    /// The limit of the absolute value of each feature.
+    /// The limit of the absolute value of each of the seven features.
     private static let limits: [Float] =
         [largeMomentum, largestAngle, largestAngle] + [Float](repeating: largestImpactParameter, count: 4)
 
-    package init() {}
+    /// A summary of no constituents.
+    package init(_ features: JetFeatures = .all) {
+        self.features = features
+        let none = [Int](repeating: 0, count: features.storedCount)
+        (counts, zeros, negative, beyond) = (none, none, none, none)
+        minima = none.map { _ in .infinity }
+        maxima = none.map { _ in -.infinity }
+    }
 
     /// The number of constituents.
     package var constituents: Int { counts[0] }
 
     package mutating func add(_ block: JetBlock) {
-        let width = JetFeatures.allNames.count
+        let width = block.width
+        invariant(width == counts.count, "\(width) features in a summary of \(counts.count)")
         jets += block.count
         unsortedJets += block.unsortedJets
         for jet in 0..<block.count where block.offsets[jet].isEmpty { emptyJets += 1 }
         for identity in block.identities { identities[Int(identity)] += 1 }
         block.values.withUnsafeBufferPointer { values in
             for feature in 0..<width {
-                let (isTrack, limit) = (JetFeatures.impactParameters.contains(feature), Self.limits[feature])
+                let isTrack = JetFeatures.impactParameters.contains(feature)
+                let limit = feature < Self.limits.count ? Self.limits[feature] : .infinity
                 var (count, zeros, negative, beyond) = (0, 0, 0, 0)
                 var (least, most) = (minima[feature], maxima[feature])
                 for token in 0..<block.identities.count {
@@ -67,7 +77,7 @@ package struct FeatureSummary: Sendable, Equatable {
 
     /// The summary of the constituents of all ranks; collective. Throws `MPIError`.
     func combined(on communicator: Communicator) throws -> FeatureSummary {
-        var all = FeatureSummary()
+        var all = FeatureSummary(features)
         let width = counts.count
         let sums = try communicator.allReduce(
             [jets, unsortedJets, emptyJets] + identities + counts + zeros + negative + beyond)
@@ -84,7 +94,10 @@ package struct FeatureSummary: Sendable, Equatable {
     // MARK: Warnings
 
     /// Sentences about features that cannot be what their names say.
-    package func warnings(_ features: JetFeatures = .all) -> [String] {
+    package func warnings(_ features: JetFeatures = .all) -> [String] { warnings(columns: features.indices) }
+
+    /// The same about some columns of the blocks.
+    func warnings(columns: [Int]) -> [String] {
         var sentences: [String] = []
         if unsortedJets > 0 {
             sentences.append(
@@ -92,7 +105,7 @@ package struct FeatureSummary: Sendable, Equatable {
                     + "when they are read")
         }
         guard constituents >= Self.fewest else { return sentences }
-        sentences += features.indices.compactMap(warning)
+        sentences += columns.compactMap(warning)
         if let only = identities.firstIndex(of: constituents) {
             sentences.append(
                 "all constituents have the identity \(only) (\(JetFeatures.identityNames[only])): is /csts_id filled?")
@@ -101,7 +114,7 @@ package struct FeatureSummary: Sendable, Equatable {
     }
 
     private func warning(about feature: Int) -> String? {
-        let (name, count) = (JetFeatures.allNames[feature], counts[feature])
+        let (name, count) = (self.features.storedNames[feature], counts[feature])
         guard count > 1 else { return nil }
         let owners = JetFeatures.impactParameters.contains(feature) ? "charged constituents" : "constituents"
         func percent(_ number: Int) -> String { String(format: "%.3g %%", 100 * Double(number) / Double(count)) }

@@ -88,11 +88,11 @@ package struct JetStatistics: Sendable, Codable {
         var sequence = RandomSequence(RandomKey(seed: seed, stream: .fit))
         let order = Permutation(count: layout.blockCount, key: sequence.next())
 
-        let width = JetFeatures.allNames.count
+        let width = list.features.storedCount
         var columns = [[Float]](repeating: [], count: width)
         var (counts, kinds, labels) = ([Float](), [Int](repeating: 0, count: 8), [Int32: Int]())
         var read = 0
-        var summary = FeatureSummary()
+        var summary = FeatureSummary(list.features)
         while read < layout.blockCount, counts.count < sample {
             let (file, rows) = layout.place(ofBlock: order[read])
             let block = try pool.file(file).read(rows: rows)
@@ -124,9 +124,11 @@ package struct JetStatistics: Sendable, Codable {
         classes = known.sorted().map {
             ClassCount(label: Int($0), name: names.isEmpty ? "" : names[Int($0)], jets: labels[$0] ?? 0)
         }
-        (emptyJets, unsortedJets, warnings) = (summary.emptyJets, summary.unsortedJets, summary.warnings())
+        (emptyJets, unsortedJets, warnings) = (
+            summary.emptyJets, summary.unsortedJets, summary.warnings(columns: list.presentFeatures)
+        )
         multiplicity = Distribution("constituents", of: &counts)
-        features = (0..<width).map { Distribution(JetFeatures.allNames[$0], of: &columns[$0]) }
+        features = list.presentFeatures.map { Distribution(list.features.storedNames[$0], of: &columns[$0]) }
         let total = Double(max(1, kinds.reduce(0, +)))
         identities = zip(JetFeatures.identityNames, kinds).map {
             IdentityFraction(name: $0, fraction: Double($1) / total)

@@ -197,8 +197,10 @@ extension JetDataset {
 extension RunOptions {
     /// The selection of data that is read of every jet.
     package var reading: JetReading {
-        JetReading(
+        var reading = JetReading(
             maxConstituents: data.maxConstituents, constituentLabels: objective.constituentLabels,
             quantities: objective.quantities, classNames: data.classNames, allowsEmptyJets: data.allowsEmptyJets)
+        reading.features = data.features
+        return reading
     }
 }

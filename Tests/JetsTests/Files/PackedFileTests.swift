@@ -140,9 +140,4 @@ import Testing
             try replacing("csts", shape: [85, 7], type: .int32).contains("not of floating-point numbers"))
         #expect(try replacing("csts", shape: [85, 7], type: .float64) == "")
     }
-
-    @Test func featuresInAnotherOrder() throws {
-        let message = try fault { $0.featureNames = ["pt", "dphi", "deta", "d0", "d0err", "dz", "dzerr"] }
-        #expect(message.hasPrefix("/csts in train.h5 holds the features pt, dphi, deta, d0"))
-    }
 }

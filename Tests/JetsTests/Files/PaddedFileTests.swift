@@ -150,13 +150,6 @@ import Testing
         #expect(try replacing("csts_id", shape: [30, 6], type: .int64) == "")
     }
 
-    @Test func featuresInAnotherOrder() throws {
-        let message = try opening { $0.featureNames = ["pt", "dphi", "deta", "d0", "d0err", "dz", "dzerr"] }
-        #expect(
-            message.hasPrefix(
-                "/csts in train.h5 holds the features pt, dphi, deta, d0, d0err, dz, dzerr, not pt,"))
-    }
-
     @Test func noJets() throws {
         #expect(
             try replacing("csts", shape: [0, 6, 7], type: .float32) == "train.h5 holds no jets; leave it out")

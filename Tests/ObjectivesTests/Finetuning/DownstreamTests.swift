@@ -169,7 +169,8 @@ import Testing
     @Test func regressionPredictsPhysicalUnits() throws {
         BLAS.useCallingThreadOnly()
         let options = try options(
-            "{objective: regression, regression: {target: jets/mass, relative_to: jets/pt, loss: gaussian, fit_jets: 40}}"
+            "{objective: regression, "
+                + "regression: {target: jets/mass, relative_to: jets/pt, loss: gaussian, fit_jets: 40}}"
         )
         let (batch, loader) = try batch(options, names: ["QCD", "Tbqq"])
         let objective = DownstreamObjective(options, JetShape(features: 7, maxConstituents: 20), seed: 3)

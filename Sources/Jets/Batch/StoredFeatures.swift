@@ -1,0 +1,80 @@
+import HDF5
+
+/// The features of the dataset `csts` of a file, and where they are in blocks.
+///
+/// A block has the seven features of `JetFeatures.allNames`, followed by further ones that are of the data alone. The
+/// columns of a file may be in another order, and a file needs only pT, Δη and Δφ.
+package struct StoredFeatures: Sendable, Equatable {
+    /// The features that every file has to have.
+    private static let required = Array(JetFeatures.allNames[..<3])
+
+    /// The features of a block: `features.storedNames` are its columns.
+    package let features: JetFeatures
+    /// The number of columns in the file.
+    let width: Int
+    /// For each column of a block the column in the file; nil for a feature that the file lacks, which is 0 in blocks.
+    private let columns: [Int?]
+    /// True if the columns of blocks are those of the file.
+    private let areEqual: Bool
+
+    /// The columns of blocks that the file has.
+    package var present: [Int] { columns.indices.filter { columns[$0] != nil } }
+
+    /// Reads the attribute `names` of a dataset. Throws `HDF5Error`, or `JetError` if the names do not fit or a wanted
+    /// feature is missing.
+    ///
+    /// - Parameters:
+    ///   - path: the path of the file, for messages.
+    ///   - rows: the meaning of the dimensions before the last one, for messages.
+    ///   - wanted: the features that are read; nil for all further ones of the file.
+    init(_ dataset: borrowing Dataset, path: String, rows: String, wanted: JetFeatures?) throws {
+        let (known, width) = (JetFeatures.allNames, dataset.shape.last ?? 0)
+        let hasNames = dataset.hasAttribute("names")
+        let names = hasNames ? try dataset.stringsAttribute("names") : known
+        guard hasNames || width == known.count else {
+            throw JetFileRules.misfit(
+                path, dataset, "\(rows) × the \(known.count) features " + known.joined(separator: ", "))
+        }
+        let list = names.joined(separator: ", ")
+        guard names.count == width else {
+            throw JetError(
+                "/csts in \(path) has \(width) columns, but its attribute 'names' lists \(names.count) features "
+                    + "(\(list)): correct the attribute")
+        }
+        if let name = names.first(where: { name in name.isEmpty || names.count { $0 == name } > 1 }) {
+            throw JetError("/csts in \(path) holds the feature '\(name)' twice or without a name (\(list)): correct it")
+        }
+        if let name = Self.required.first(where: { !names.contains($0) }) {
+            throw JetError(
+                "/csts in \(path) holds the features \(list), but not '\(name)': write the file again with "
+                    + Self.required.joined(separator: ", "))
+        }
+        if let name = wanted?.names.first(where: { !names.contains($0) }) {
+            let others = names.filter { wanted?.names.contains($0) == true }
+            throw JetError(
+                "\(path) has no feature '\(name)': /csts holds \(list); select some of them, such as "
+                    + "data.features=[\((others.isEmpty ? names : others).joined(separator: ","))], or write the file "
+                    + "with it")
+        }
+        features =
+            try wanted.map { JetFeatures(own: $0.ownNames) }
+            ?? JetFeatures(own: names.filter { !known.contains($0) })
+        columns = features.storedNames.map { names.firstIndex(of: $0) }
+        areEqual = columns == Array(0..<width)
+        self.width = width
+    }
+
+    /// The values in the columns of a block of those in the columns of the file, both row-major.
+    func arranged(_ values: [Float]) -> [Float] {
+        guard !areEqual else { return values }
+        let (rows, count) = (values.count / max(1, width), columns.count)
+        return [Float](unsafeUninitializedCapacity: rows * count) { result, initialized in
+            for row in 0..<rows {
+                for (column, from) in columns.enumerated() {
+                    result[row * count + column] = from.map { values[row * width + $0] } ?? 0
+                }
+            }
+            initialized = rows * count
+        }
+    }
+}
