@@ -5,7 +5,8 @@ import sys
 from . import cli
 from .console import program_version
 
-_COMMANDS = {"convert-jetclass": cli.convert_jetclass, "convert-btag": cli.convert_btag}
+_COMMANDS = {
+    "convert-jetclass": cli.convert_jetclass, "convert-btag": cli.convert_btag, "convert-table": cli.convert_table}
 
 
 def main():

@@ -13,9 +13,9 @@ from .tables import Ragged, Table, offsets_of
 
 _HEADER = 8
 _INDEX = 4
-TALLIES = ["skipped", "empty", "shortened", "max_vertices", "padding"]
+TALLIES = ["skipped", "empty", "shortened", "max_vertices", "padding", "cut"]
 """Counts of each piece: jets skipped for bad values, jets without constituents, jets truncated to the maximum number of
-constituents, the largest number of vertices of a jet, and constituents of zeros only."""
+constituents, the largest number of vertices of a jet, slots of padding, and jets cut by `convert-table`."""
 
 
 def write(path, table, positions, bucket_of_jet, bucket_count, tallies, form):

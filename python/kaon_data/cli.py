@@ -1,4 +1,4 @@
-"""The commands `convert-jetclass` and `convert-btag`."""
+"""The commands `convert-jetclass`, `convert-btag` and `convert-table`."""
 
 import argparse
 import os
@@ -7,6 +7,7 @@ import sys
 
 from .console import add_version, run_command
 from .convert import convert
+from .description import Description
 from .errors import DataError
 from .formats import FORMATS
 from .layouts import COMPRESSIONS
@@ -15,6 +16,7 @@ from .plan import Options, parse_split
 _SUBJECTS = {
     "jetclass": "JetClass (or files with its branches)",
     "btag": "the secondary-vertex data set (Zenodo 4044628, 13350327)",
+    "table": "any data set",
 }
 
 
@@ -26,20 +28,30 @@ def convert_btag(arguments=None):
     return run_command(lambda given: _main("btag", given), arguments)
 
 
+def convert_table(arguments=None):
+    return run_command(lambda given: _main("table", given), arguments)
+
+
 def _parser(name):
+    kinds = "ROOT, Parquet, HDF5, npz or pandas files" if name == "table" else "ROOT files"
     parser = argparse.ArgumentParser(
         prog=f"convert-{name}",
-        description=f"Converts ROOT files of {_SUBJECTS[name]} to HDF5 files for kaon, with the jets of all sources "
+        description=f"Converts {kinds} of {_SUBJECTS[name]} to HDF5 files for kaon, with the jets of all sources "
         "mixed. The same command continues an interrupted conversion.",
     )
     add_version(parser)
     add = parser.add_argument
-    add("sources", nargs="+", metavar="SOURCE", help="ROOT files, or folders that are searched for *.root")
+    if name == "table":
+        add("configuration", metavar="CONFIG.yaml",
+            help="description of the data set, such as configs/data/top-tagging.yaml")
+    add("sources", nargs="+", metavar="SOURCE",
+        help=f"{kinds}, or folders that are searched for " + ("them" if name == "table" else "*.root"))
     add("--output", required=True, metavar="DIR", help="output folder; one for each conversion")
     add("--layout", choices=["packed", "padded"], default="packed",
         help="without padding (default), or with the same number of slots for every jet")
-    add("--max-constituents", type=_positive, default=FORMATS[name].max_constituents, metavar="N",
-        help="keep the N constituents of highest pT of each jet (default %(default)s)")
+    limit = None if name == "table" else FORMATS[name].max_constituents
+    add("--max-constituents", type=_positive, default=limit, metavar="N",
+        help=f"keep the N constituents of highest pT of each jet (default {limit or 'that of CONFIG.yaml, or 128'})")
     add("--jets-per-file", type=_positive, default=100_000, metavar="N", help="default %(default)s")
     add("--split", default="jets", metavar="NAMES",
         help="names and fractions of the outputs, like train=0.8,val=0.1,test=0.1; default: all in jets_000.h5 …")
@@ -67,13 +79,17 @@ def _main(name, arguments):
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     handlers = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        description = Description.read(options.configuration) if name == "table" else None
+        if description and options.max_constituents:
+            description = Description(
+                description.settings | {"max_constituents": options.max_constituents}, description.path)
         convert(
             options.sources,
             options.output,
             Options(
                 format=name,
                 layout=options.layout,
-                max_constituents=options.max_constituents,
+                max_constituents=description.max_constituents if description else options.max_constituents,
                 jets_per_file=options.jets_per_file,
                 seed=options.seed,
                 mix=not options.no_mix,
@@ -82,6 +98,8 @@ def _main(name, arguments):
                 skip_bad=options.skip_bad,
                 max_skipped=options.max_skipped,
                 compression=options.compression,
+                table=description.text if description else "",
+                table_path=description.path if description else "",
             ),
             options.workers,
         )

@@ -18,8 +18,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from . import btag, buckets, jetclass
+from . import btag, buckets, jetclass, table
+from .columns import look_at_table, suffixes
 from .console import program_version
+from .description import Description
 from .errors import DataError
 from .layouts import LayoutWriter, synchronize
 from .plan import Plan, difference, format_split
@@ -28,7 +30,7 @@ from .sources import find_sources, look_at
 from .tables import Table
 from .workers import Workers
 
-_READERS = {"jetclass": jetclass, "btag": btag}
+_READERS = {"jetclass": jetclass, "btag": btag, "table": table}
 _WORK = ".conversion"
 _RECORD = "conversion.json"
 # Number of jets processed at once; determines the memory of a worker.
@@ -36,18 +38,20 @@ _STEP = 10_000
 
 
 def convert(sources, output, options, workers=1, out=None, **sizes):
-    """Converts ROOT files, or continues an interrupted conversion; returns the contents of `conversion.json`.
+    """Converts files, or continues an interrupted conversion; returns the contents of `conversion.json`.
 
     `sizes` overrides the sizes in `Plan`, for tests. Raises `DataError`.
     """
     out = out or sys.stderr
     output = Path(output)
-    found = find_sources(sources)
+    description = Description.from_text(options.table, options.table_path) if options.table else None
+    found = find_sources(sources, suffixes(description)) if description else find_sources(sources)
     try:
         output.mkdir(parents=True, exist_ok=True)
         with _locked(output), Workers(workers) as pool:
-            branches = _READERS[options.format].BRANCHES
-            looked = pool.run(look_at, [(name, path, branches) for name, path in found], keeps_order=True)
+            # Descriptions are read again in the workers, because expressions cannot be sent.
+            look, what = (look_at_table, description) if description else (look_at, _READERS[options.format].BRANCHES)
+            looked = pool.run(look, [(name, path, what) for name, path in found], keeps_order=True)
             plan = Plan(options, list(looked), **sizes)
             return _Conversion(plan, output, pool, out).run()
     except OSError as error:
@@ -104,14 +108,17 @@ class _Conversion:
         path = self.work / "plan.json"
         if path.exists():
             differs = difference(_load(path), record, self.plan.options)
-            if differs:
+            # Without a finished piece there is nothing to continue, as after an error in the first one.
+            if differs and any(
+                    each != path and not each.name.endswith(".unfinished") for each in self.work.iterdir()):
                 raise DataError(
                     f"the unfinished conversion in {self.output} {differs}: choose another --output, or remove "
                     f"{self.work} to start over"
                 )
             for left in self.work.glob("*.unfinished"):
                 left.unlink()
-            return
+            if not differs:
+                return
         for output in self.plan.outputs:
             if (self.output / output.name).exists():
                 raise DataError(
@@ -138,9 +145,13 @@ class _Conversion:
         }
         self._check_skipped()
         jets = {output: int(self.sizes[output.buckets, 0].sum()) for output in self.plan.outputs}
+        if self.tallies["cut"] == self.plan.total:
+            raise DataError(f"no jets are left: all {self.plan.total:,} are cut by cuts.jets; correct the cuts")
         for output, count in jets.items():
             if count == 0:
-                raise DataError(f"all jets of {output.name} were skipped: check the sources")
+                raise DataError(
+                    f"all jets of {output.name} were skipped or cut: check the sources, or give larger files with "
+                    "--jets-per-file")
         todo = [
             output for output in self.plan.outputs
             if not (self.work / output.name).exists() and not (self.output / output.name).exists()
@@ -182,7 +193,7 @@ class _Conversion:
             "counts": {
                 split: dict(zip(names, (int(n) for n in found))) for split, found in counts.items()
             },
-            "left_out": {name: self.tallies[name] for name in ("skipped", "empty")},
+            "left_out": {name: self.tallies[name] for name in ("skipped", "empty", "cut")},
             "shortened": self.tallies["shortened"],
             "padding": self.tallies["padding"],
             "files": files,
@@ -218,10 +229,11 @@ def _scatter_piece(plan, piece, path):
         # Invalid values are detected by the checks, not by warnings of numpy.
         with np.errstate(invalid="ignore", over="ignore"):
             parts.append(read(plan.sources[piece.source], start, stop, options))
-    tables, bad, counts, padding = zip(*parts)
+    tables, bad, counts, padding, *cut = zip(*parts)
     table, bad, counts = Table.concatenate(tables), np.concatenate(bad), np.concatenate(counts)
+    cut = np.concatenate(cut[0]) if cut else np.zeros(len(bad), bool)
     positions, bucket_of_jet = plan.positions(piece)
-    empty = (counts == 0) & ~bad
+    empty = (counts == 0) & ~bad & ~cut
     if empty.any() and not options.skip_bad:
         entries = piece.start + np.flatnonzero(empty)
         first = ", ".join(map(str, entries[:3])) + (", …" if len(entries) > 3 else "")
@@ -229,10 +241,11 @@ def _scatter_piece(plan, piece, path):
             f"{plan.sources[piece.source].path}: {len(entries):,} of the entries {piece.start}..<{piece.stop} have no "
             f"constituents ({first}): correct the file, or skip such jets with --skip-bad"
         )
-    keep = np.flatnonzero(~bad & ~empty)
+    keep = np.flatnonzero(~bad & ~empty & ~cut)
     tallies = {
         "skipped": int(bad.sum()),
         "empty": int(empty.sum()),
+        "cut": int(cut.sum()),
         "shortened": int((counts[keep] > options.max_constituents).sum()),
         "padding": sum(padding),
         "max_vertices": int(table.vertices.counts[keep].max(initial=0)),
@@ -274,6 +287,8 @@ def provenance(plan, output):
         "options": json.dumps(settings),
         "split": output.split,
     }
+    if options.table:
+        attributes["configuration"] = options.table
     if options.format == "jetclass":
         attributes["deta"] = "part_deta as stored: multiplied by the sign of the jet's eta"
         attributes["impact_parameter_signs"] = (
@@ -303,7 +318,9 @@ def summary(record):
     notes = [
         (record["left_out"]["skipped"], "jets with unusable values were skipped"),
         (record["left_out"]["empty"], "jets without constituents were skipped"),
-        (record.get("padding", 0), "constituents of zeros only, the padding of arrays, were removed"),
+        (record["left_out"].get("cut", 0), "jets were cut"),
+        (record.get("padding", 0), "slots that are not valid were left out" if record["command"] == "convert-table"
+         else "constituents of zeros only, the padding of arrays, were removed"),
         (record["shortened"], "jets had too many constituents and lost the softest ones"),
     ]
     lines += [f"{number:,} {text}" for number, text in notes if number]

@@ -26,6 +26,17 @@ def wrapped(angle):
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
+def jet_observables(offsets, pt, deta, dphi):
+    """pT and mass of jets from their constituents as massless particles; 0 for a jet without constituents."""
+    def total(values):
+        return np.diff(np.concatenate([[0], np.cumsum(values)])[offsets])
+
+    px, py = total(pt * np.cos(dphi)), total(pt * np.sin(dphi))
+    pz, energy = total(pt * np.sinh(deta)), total(pt * np.cosh(deta))
+    mass = np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0))
+    return np.hypot(px, py), mass
+
+
 def whole(values):
     """The values as integers, 0 for non-finite ones."""
     return np.where(np.isfinite(values), values, 0).astype(np.int64)

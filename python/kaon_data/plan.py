@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from .description import Description
 from .errors import DataError
 from .formats import FORMATS
 from .permutation import Permutation
@@ -29,6 +30,14 @@ class Options:
     compression: str = "deflate"
     # The largest fraction of jets that are skipped. It decides only whether there is a result.
     max_skipped: float = 0.1
+    # The description of `convert-table` as JSON, and the path that it was read from.
+    table: str = ""
+    table_path: str = ""
+
+    @property
+    def form(self):
+        """The datasets of the output."""
+        return Description.from_text(self.table).form if self.table else FORMATS[self.format]
 
     def spelled(self, name):
         """An option as written on the command line."""
@@ -117,7 +126,12 @@ class Plan:
 
     @property
     def form(self):
-        return FORMATS[self.options.format]
+        return self.options.form
+
+    @property
+    def _not_recorded(self):
+        """Options that do not change the result; records of other commands have no configuration."""
+        return {"max_skipped", "table_path"} | (set() if self.options.table else {"table"})
 
     @property
     def bucket_count(self):
@@ -134,7 +148,7 @@ class Plan:
         """Everything that must agree for a conversion to be continued, in JSON types."""
         record = {
             "version": VERSION,
-            "options": {name: value for name, value in asdict(self.options).items() if name != "max_skipped"},
+            "options": {name: value for name, value in asdict(self.options).items() if name not in self._not_recorded},
             "sources": [source.identity for source in self.sources],
             "piece_jets": self.piece_jets,
             "bucket_jets": self.bucket_jets,
@@ -180,6 +194,8 @@ def difference(old, new, options):
         before = old["options"].get(name)
         if before != value:
             spelled = Options(**{**old["options"], "split": tuple(map(tuple, old["options"]["split"]))})
+            if name == "table":
+                return "was made with another configuration"
             return f"was made with {spelled.spelled(name)}, not with {options.spelled(name)}"
     before = {source["name"]: source for source in old["sources"]}
     after = {source["name"]: source for source in new["sources"]}

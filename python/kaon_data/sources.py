@@ -30,8 +30,9 @@ class Source:
         return record
 
 
-def find_sources(arguments):
-    """Returns (name, path) of the ROOT files given as files and folders, without duplicates, sorted by name.
+def find_sources(arguments, suffixes=(".root",)):
+    """Returns (name, path) of files given as files and folders, which are searched for the endings, without
+    duplicates, sorted by name.
 
     The name is the path relative to the common parent folder, so it does not depend on the machine.
     """
@@ -39,22 +40,24 @@ def find_sources(arguments):
     for argument in arguments:
         path = Path(argument).absolute()
         if path.is_dir():
-            inside = [file for file in path.rglob("*.root") if file.is_file()]
+            inside = [file for suffix in suffixes for file in path.rglob(f"*{suffix}") if file.is_file()]
             if not inside:
-                raise DataError(f"the folder {argument} contains no *.root files: give another source")
+                raise DataError(
+                    f"the folder {argument} contains no *{' or *'.join(suffixes)} files: give another source")
             found.update(file.resolve() for file in inside)
         elif path.exists():
             found.add(path.resolve())
         else:
-            raise DataError(f"{argument} does not exist: give ROOT files, or folders with ROOT files")
+            kinds = "ROOT files" if suffixes == (".root",) else "files"
+            raise DataError(f"{argument} does not exist: give {kinds}, or folders with {kinds}")
     base = os.path.commonpath([file.parent for file in found])
     return sorted((str(file.relative_to(base)), str(file)) for file in found)
 
 
 def look_at(name, path, branches):
     """Opens a file, checks that it has the branches, and counts its entries."""
-    with _open(path) as file:
-        tree = _tree(file, path)
+    with open_root(path) as file:
+        tree = root_tree(file, path)
         missing = sorted(set(branches) - set(tree.keys(recursive=False)))
         if missing:
             raise DataError(
@@ -66,8 +69,8 @@ def look_at(name, path, branches):
 
 def read_entries(source, branches, start, stop):
     """The branches of entries start ..< stop, each as a numpy array, or as `Ragged` with one column of its name."""
-    with _open(source.path) as file:
-        tree = _tree(file, source.path)
+    with open_root(source.path) as file:
+        tree = root_tree(file, source.path)
         # One branch at a time, so that an error can name it.
         return {branch: _read_branch(source, tree[branch], branch, start, stop) for branch in branches}
 
@@ -90,7 +93,7 @@ def _read_branch(source, branch, name, start, stop):
         raise
     except Exception as error:
         raise DataError(
-            f"{source.path}: branch {name}, entries {start}..<{stop} cannot be read ({_gist(error)}): "
+            f"{source.path}: branch {name}, entries {start}..<{stop} cannot be read ({gist(error)}): "
             "the file is damaged, download it again"
         ) from error
     if length != stop - start:
@@ -101,7 +104,7 @@ def _read_branch(source, branch, name, start, stop):
     return result
 
 
-def _open(path):
+def open_root(path):
     _check_header(path)
     try:
         return uproot.open(path)
@@ -109,7 +112,7 @@ def _open(path):
         raise
     except Exception as error:
         raise DataError(
-            f"{path} cannot be opened ({_gist(error)}): the file is damaged, download it again"
+            f"{path} cannot be opened ({gist(error)}): the file is damaged, download it again"
         ) from error
 
 
@@ -133,26 +136,26 @@ def _check_header(path):
 _TREES = ("TTree", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 
 
-def _tree(file, path):
-    """The TTree or RNTuple with the jets."""
+def root_tree(file, path, wanted=None):
+    """The TTree or RNTuple with the jets: that of a name, or `tree`, or the only one."""
     try:
         kinds = file.classnames(recursive=False)
         names = sorted({key.split(";")[0] for key, kind in kinds.items() if kind in _TREES})
-        if "tree" in names:
-            return file["tree"]
-        if len(names) == 1:
+        if (wanted or "tree") in names:
+            return file[wanted or "tree"]
+        if wanted is None and len(names) == 1:
             return file[names[0]]
     except Exception as error:
         raise DataError(
-            f"{path} cannot be opened ({_gist(error)}): the file is damaged, download it again"
+            f"{path} cannot be opened ({gist(error)}): the file is damaged, download it again"
         ) from error
     raise DataError(
-        f"{path} has no tree named 'tree'" + (f", only {', '.join(names)}" if names else "") +
+        f"{path} has no tree named '{wanted or 'tree'}'" + (f", only {', '.join(names)}" if names else "") +
         ": is this a file of another data set?"
     )
 
 
-def _gist(error):
+def gist(error):
     """The first line of an error message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}"[:160] if lines else type(error).__name__

@@ -240,7 +240,8 @@ def test_regression_draws_response_and_resolution(tmp_path, drawn, capsys):
     path = write_predictions(
         tmp_path / "run/evaluation/predictions.h5", predicted=predicted.astype("f4"), target=target, pt=pt)
     response, resolution = drawn("regression", tmp_path / "run")
-    (medians,), (widths,) = ([bars.lines[0].get_xydata() for bars in axis.containers] for axis in (response, resolution))
+    (medians,), (widths,) = (
+        [bars.lines[0].get_xydata() for bars in axis.containers] for axis in (response, resolution))
     assert medians.shape == (10, 2) and np.allclose(medians[:, 0], 525 + 50 * np.arange(10), atol=10)
     assert np.allclose(medians[:, 1], 1.09 - 0.02 * np.arange(10), atol=0.01)
     # Within an interval, the change of the response adds to the width.
