@@ -34,7 +34,8 @@ def look_at_table(name, path, description):
         for each, count in counts.items():
             if count != counts[first]:
                 raise DataError(
-                    f"{path}: {each} has {count} entries but {first} has {counts[first]}: they are not of the same jets")
+                    f"{path}: {each} has {count} entries but {first} has {counts[first]}: they are not of the same "
+                    "jets")
         return Source(name, path, os.path.getsize(path), file.uuid, counts[first])
 
 
@@ -268,7 +269,8 @@ class _Pandas(_Reader):
         self._key = key or (keys[0] if len(keys) == 1 else "table")
         if self._key not in keys:
             self._store.close()
-            raise DataError(f"{path} has no table '{self._key}' (it has {', '.join(keys) or 'none'}): set 'tree' to one")
+            raise DataError(
+                f"{path} has no table '{self._key}' (it has {', '.join(keys) or 'none'}): set 'tree' to one")
         self._storer = self._store.get_storer(self._key)
         if not self._storer.is_table:
             self._store.close()

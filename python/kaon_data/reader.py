@@ -18,9 +18,9 @@ def read(paths, start=0, stop=None):
     """Returns the jets start ..< stop of a file, or of several files in sequence, as an array of records.
 
     A jet has the fields `label`; `pt`, `eta`, `phi`, `mass` if the file contains them; and `constituents`, a list of
-    records with the features of the file, `id`, and for BTag `vtx_id` and `track_type`. Further datasets with one row per jet
-    keep their names. `attrs["class_names"]` of the array are the class names. `paths` is a file, a folder, a pattern,
-    or a list of these.
+    records with the features of the file, `id`, and for BTag `vtx_id` and `track_type`. Further datasets with one row
+    per jet keep their names. `attrs["class_names"]` of the array are the class names. `paths` is a file, a folder, a
+    pattern, or a list of these.
     """
     parts, names = [], None
     passed = 0

@@ -46,8 +46,8 @@ extension Preprocessing {
         return result
     }
 
-    /// All features as stored, `[tokens, features.storedCount]`, of inputs `[tokens, features.count]`: features that are not
-    /// selected are 0, and so are the impact parameters of neutral constituents.
+    /// All features as stored, `[tokens, features.storedCount]`, of inputs `[tokens, features.count]`: features that
+    /// are not selected are 0, and so are the impact parameters of neutral constituents.
     ///
     /// - Parameter identities: identity class of each token, if known.
     package func stored(_ values: [Float], identities: [Int32]?) -> [Float] {
