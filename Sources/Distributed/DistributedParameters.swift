@@ -31,9 +31,11 @@ package final class DistributedParameters {
     /// - Parameters:
     ///   - largestGroup: the most ranks that share memory; 1 for none, nil for the ranks of a host.
     ///   - precision: precision of the products in which the weights are factors.
+    ///   - whole: indices of the parameters that the optimizer needs whole.
     package init(
         _ store: ParameterStore, largestGroup: Int? = nil, precision: Precision = .single,
-        messageElements: Int? = nil, on communicator: Communicator, warn: (String) -> Void = { _ in }
+        messageElements: Int? = nil, whole: Set<Int> = [], on communicator: Communicator,
+        warn: (String) -> Void = { _ in }
     ) throws {
         var ranks = try RankGroups(largest: largestGroup, on: communicator)
         let layoutElements = precision == .bfloat16 ? WeightLayouts.elements(of: store) : 0
@@ -48,7 +50,7 @@ package final class DistributedParameters {
             ranks = try RankGroups(largest: 1, on: communicator)
         }
         (self.store, self.ranks) = (store, ranks)
-        partition = Partition(store, ranks, messageElements: messageElements)
+        partition = Partition(store, ranks, messageElements: messageElements, whole: whole)
         owned = partition.owned(place: ranks.group.rank, group: ranks.index)
         if let memory {
             // Each rank first writes what it will update, so that it is in memory near it.

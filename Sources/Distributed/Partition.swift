@@ -7,12 +7,17 @@ import System
 /// Messages are runs of consecutive parameters, the last parameters first, because the backward pass reaches the last
 /// layers first. A message is divided among the places of the groups, and the part of a place among the groups: each
 /// element has one owner in the job, which updates it.
+///
+/// A parameter that an optimizer needs whole is a message of its own, with a single owner. Such parameters are given to
+/// the ranks from the most to the least costly, each to the rank with the least so far.
 package struct Partition {
     /// Elements that are summed together.
     package struct Message {
         /// Bucket of parameters whose gradients must be final before the message is summed.
         package let bucket: Int
         package let elements: Range<Int>
+        /// The only owner, by `place + places · group`; nil for a message that is divided.
+        fileprivate(set) var owner: Int?
     }
 
     /// Parameters of one group that are summed as soon as the gradients of all of them are final.
@@ -29,13 +34,18 @@ package struct Partition {
     private let places: Int
     private let groups: Int
 
-    /// - Parameter messageElements: number of elements at which a bucket is closed, and the most of a message.
-    package init(_ store: ParameterStore, _ ranks: RankGroups, messageElements: Int? = nil) {
+    /// - Parameters:
+    ///   - messageElements: number of elements at which a bucket is closed, and the most of a message.
+    ///   - whole: indices of the parameters that have a single owner.
+    package init(
+        _ store: ParameterStore, _ ranks: RankGroups, messageElements: Int? = nil, whole: Set<Int> = []
+    ) {
         places = ranks.places
         groups = ranks.sizes.count
         // Parts of at least 64 kB, if that leaves several messages for the sum to overlap with the backward pass.
         let largest = messageElements ?? min(1 << 23, max(1 << 20, places * groups << 14))
         var (buckets, messages): ([Bucket], [Message]) = ([], [])
+        var wholes: [(message: Int, parameter: Int)] = []
         var (end, upper) = (store.parameters.count, store.values.count)
         while end > 0 {
             var first = end - 1
@@ -43,24 +53,59 @@ package struct Partition {
             let lowest = store.groups[group].parameters.lowerBound
             while first > lowest, upper - store.parameters[first].range.lowerBound < largest { first -= 1 }
             let lower = store.parameters[first].range.lowerBound
-            let cuts = stride(from: lower, to: upper, by: largest).map { $0..<min($0 + largest, upper) }
-            let indices = messages.count..<messages.count + cuts.count
-            messages += cuts.map { Message(bucket: buckets.count, elements: $0) }
+            let begin = messages.count
+            func append(_ elements: Range<Int>, atMost most: Int) {
+                for start in stride(from: elements.lowerBound, to: elements.upperBound, by: most) {
+                    messages.append(
+                        Message(bucket: buckets.count, elements: start..<min(start + most, elements.upperBound)))
+                }
+            }
+            var next = lower
+            for parameter in (first..<end).filter(whole.contains) {
+                let bounds =
+                    store.parameters[parameter].range
+                    .lowerBound..<(parameter + 1 < end ? store.parameters[parameter + 1].range.lowerBound : upper)
+                append(next..<bounds.lowerBound, atMost: largest)
+                wholes.append((messages.count, parameter))
+                append(bounds, atMost: max(1, bounds.count))
+                next = bounds.upperBound
+            }
+            append(next..<upper, atMost: largest)
+            let indices = begin..<messages.count
             buckets.append(Bucket(parameters: first..<end, group: group, messages: indices))
             (end, upper) = (first, lower)
         }
+        let owners = Self.owners(of: wholes.map { store.parameters[$0.parameter].shape }, ranks: places * groups)
+        for (whole, owner) in zip(wholes, owners) { messages[whole.message].owner = owner }
         (self.buckets, self.messages) = (buckets, messages)
+    }
+
+    /// The owner of each of some matrices, whose products with their transposes cost the elements times the smaller
+    /// side.
+    package static func owners(of shapes: [[Int]], ranks: Int) -> [Int] {
+        let costs = shapes.map { $0.reduce(1, *) * ($0.min() ?? 1) }
+        var (loads, owners) = (Array(repeating: 0, count: ranks), Array(repeating: 0, count: shapes.count))
+        for index in shapes.indices.sorted(by: { (costs[$1], $0) < (costs[$0], $1) }) {
+            let owner = loads.indices.min { loads[$0] < loads[$1] }!
+            loads[owner] += costs[index]
+            owners[index] = owner
+        }
+        return owners
     }
 
     /// The elements of a message for which a place stands.
     package func part(of message: Message, place: Int) -> Range<Int> {
-        Self.cut(message.elements, index: place, of: places)
+        guard let owner = message.owner else { return Self.cut(message.elements, index: place, of: places) }
+        return Self.all(message.elements, at: owner % places, index: place)
     }
 
     /// The elements of a message that each group's rank of a place owns.
     package func owned(of message: Message, place: Int) -> [Range<Int>] {
         let part = part(of: message, place: place)
-        return (0..<groups).map { Self.cut(part, index: $0, of: groups) }
+        return (0..<groups).map { index in
+            message.owner.map { Self.all(part, at: $0 / places, index: index) }
+                ?? Self.cut(part, index: index, of: groups)
+        }
     }
 
     /// All elements that the rank of a place and a group owns; none for a rank without a place.
@@ -68,6 +113,12 @@ package struct Partition {
         guard place < places else { return ElementRanges([]) }
         return ElementRanges(
             messages.map { owned(of: $0, place: place)[group] }.sorted { $0.lowerBound < $1.lowerBound })
+    }
+
+    /// Part `index` of a range that belongs to part `owner` alone; the others are empty ranges at its ends.
+    private static func all(_ range: Range<Int>, at owner: Int, index: Int) -> Range<Int> {
+        let (lower, upper) = (range.lowerBound, range.upperBound)
+        return index < owner ? lower..<lower : index == owner ? lower..<upper : upper..<upper
     }
 
     /// Part `index` of `count` of a range, in whole units of 16 elements but for its end.

@@ -32,6 +32,48 @@ import Testing
         #expect(try world.allReduce(owners).allSatisfy { $0 == 1 })
     }
 
+    /// A parameter that is not to be divided belongs to one rank; every other element has one owner as before.
+    @Test(arguments: GroupedSumMPITests.groups, [1, 16, 50, 1 << 20])
+    func wholeParametersHaveOneOwner(largestGroup: Int?, messageElements: Int) throws {
+        let whole: Set = [0, 2, 4]
+        let parameters = try DistributedParameters(
+            parameters(shapes), largestGroup: largestGroup, messageElements: messageElements, whole: whole, on: world)
+        var owners = Array(repeating: 0, count: parameters.store.values.count)
+        for part in parameters.owned.parts { for element in part.elements { owners[element] += 1 } }
+        #expect(try world.allReduce(owners).allSatisfy { $0 == 1 })
+        for index in whole {
+            let range = parameters.store.parameters[index].range
+            let own = parameters.owned.parts(in: range).reduce(0) { $0 + $1.elements.count }
+            #expect(own == 0 || own == range.count, "parameter \(index)")
+        }
+        // Gradients of all ranks come together at the owners, and new values at all ranks.
+        let store = parameters.store
+        let sum = GroupedSum(parameters)
+        for parameter in store.parameters {
+            parameter.variable.add(gradient: Tensor(repeating: Float(world.rank + 1), shape: parameter.shape))
+        }
+        sum.begin(frozenGroups: [])
+        for parameter in store.parameters { sum.gradientIsComplete(parameter.variable) }
+        try sum.finish()
+        for part in parameters.owned.parts {
+            for element in part.elements { store.values.pointer[element] = store.gradients.pointer[element] }
+        }
+        try parameters.publish()
+        for parameter in store.parameters {
+            let total = Float(world.size * (world.size + 1) / 2)
+            #expect(parameter.variable.value.array.allSatisfy { $0 == total }, "\(parameter.name)")
+        }
+        try world.barrier()
+    }
+
+    /// Costs are divided evenly: the largest matrices first, each to the rank with the least so far.
+    @Test func matricesAreDividedByCost() {
+        let shapes = [[4, 4], [8, 8], [8, 16], [4, 4], [2, 2]]  // costs 64, 512, 1024, 64, 8
+        #expect(Partition.owners(of: shapes, ranks: 1) == [0, 0, 0, 0, 0])
+        #expect(Partition.owners(of: shapes, ranks: 2) == [1, 1, 0, 1, 1])
+        #expect(Partition.owners(of: shapes, ranks: 4) == [2, 1, 0, 3, 2])
+    }
+
     /// Values that ranks write for the elements they own are on all ranks after `publish`; the move keeps all values.
     @Test(arguments: GroupedSumMPITests.groups) func newValuesReachAllRanks(largestGroup: Int?) throws {
         let original = parameters(shapes).values.array

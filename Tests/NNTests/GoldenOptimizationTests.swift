@@ -33,6 +33,80 @@ struct GoldenOptimizationTests {
         #expect(optimizer.state.updates == [gradients.rows])
     }
 
+    /// Comparison with the authors' Lion after `clip_grad_norm_`, step by step; an element never has a gradient.
+    @Test func lionTrace() throws {
+        let file = try GoldenFile("lion_trace")
+        let builder = ParameterBuilder()
+        _ = builder.root.parameter("p", shape: try file.shape("in.parameters"), .constant(0))
+        let store = builder.build(seed: 0)
+        _ = store.values.buffer.update(fromContentsOf: try file.floats("in.parameters"))
+        let optimizer = Lion(
+            store,
+            try Lion.Options(
+                weightDecay: file.number("weight_decay"), beta1: file.number("beta1"), beta2: file.number("beta2")))
+        let (gradients, expected) = (try file.tensor("in.gradients"), try file.tensor("out.parameters"))
+        let (norms, limit) = (try file.floats("out.gradient_norm"), try file.number("clip_norm"))
+        #expect(norms.contains { $0 > Float(limit) }, "the trace tests clipping")
+        for step in 0..<gradients.rows {
+            _ = store.gradients.buffer.update(fromContentsOf: gradients.rows(step..<step + 1).buffer)
+            let norm = store.gradients.sumOfSquares.squareRoot()
+            #expect(abs(norm - Double(norms[step])) <= 1e-6 * norm, "the norm in step \(step)")
+            optimizer.step(
+                learningRate: try file.number("lr"), gradientScale: clippingFactor(norm: norm, limit: limit))
+            let error = relativeError(store.values.array, expected.rows(step..<step + 1).array)
+            #expect(error <= 1e-6, "the parameters of step \(step) are off by \(error)")
+        }
+        #expect(optimizer.state.updates == [gradients.rows])
+    }
+
+    /// Comparison with PyTorch's Muon after `clip_grad_norm_`, whose iterations ran in double precision there, for both
+    /// step sizes, step by step. Each matrix is updated whole, in two optimizers that share the parameters.
+    @Test(arguments: [("parameters", Muon.StepSize.original), ("match_rms_adamw", .matchAdamW)])
+    func muonTrace(output: String, stepSize: Muon.StepSize) throws {
+        let file = try GoldenFile("muon_trace")
+        let names = ["tall", "wide", "square"]
+        let builder = ParameterBuilder()
+        for name in names {
+            let shape = try file.shape("in.parameters.\(name)")
+            _ = builder.root.hidden.parameter(name, shape: shape, .constant(0))
+        }
+        let store = builder.build(seed: 0)
+        for (name, parameter) in zip(names, store.parameters) {
+            _ = parameter.variable.value.buffer.update(fromContentsOf: try file.floats("in.parameters.\(name)"))
+        }
+        var options = Muon.Options()
+        options.momentum = try file.number("momentum")
+        options.iterations = try file.integer("ns_steps")
+        options.others.weightDecay = try file.number("weight_decay")
+        options.stepSize = stepSize
+        let border = store.parameters[1].range.lowerBound
+        let optimizers = [0..<border, border..<store.values.count].map {
+            Muon(store, options, elements: ElementRanges([$0]))
+        }
+        let (norms, limit) = (try file.floats("out.gradient_norm"), try file.number("clip_norm"))
+        for (step, expectedNorm) in norms.enumerated() {
+            for (name, parameter) in zip(names, store.parameters) {
+                let gradients = try file.floats("in.gradients.\(name)")
+                for (i, element) in parameter.range.enumerated() {
+                    store.gradients.buffer[element] = gradients[step * parameter.range.count + i]
+                }
+            }
+            let norm = store.gradients.sumOfSquares.squareRoot()
+            #expect(abs(norm - Double(expectedNorm)) <= 1e-6 * norm, "the norm in step \(step)")
+            for optimizer in optimizers {
+                optimizer.step(
+                    learningRate: try file.number("lr"), gradientScale: clippingFactor(norm: norm, limit: limit))
+            }
+            for (name, parameter) in zip(names, store.parameters) {
+                let expected = try file.floats("out.\(output).\(name)")
+                let count = parameter.range.count
+                let error = relativeError(
+                    parameter.variable.value.array, Array(expected[step * count..<(step + 1) * count]))
+                #expect(error <= 2e-4, "\(name) of step \(step) is off by \(error)")
+            }
+        }
+    }
+
     private func expect(_ schedule: Schedule, _ file: GoldenFile) throws {
         let expected = try file.floats("out.factor")
         for (step, factor) in zip(try file.integers("in.step"), expected) {

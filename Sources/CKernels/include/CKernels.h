@@ -264,6 +264,37 @@ typedef struct {
 void ck_adamw(float *parameter, float *first_moment, float *second_moment, const float *gradient,
               ck_adamw_constants constants, int64_t n);
 
+/// The constants of a Lion step.
+typedef struct {
+    float gradient_scale;   // multiplies every gradient first
+    float decay;            // 1 − η λ
+    float step;             // η
+    float beta1;
+    float one_minus_beta1;
+    float beta2;
+    float one_minus_beta2;
+} ck_lion_constants;
+
+/// One Lion step (Chen et al., arXiv:2302.06675); the sign of 0 is 0.
+void ck_lion(float *parameter, float *momentum, const float *gradient, ck_lion_constants constants, int64_t n);
+
+/// The constants of the momentum of Muon.
+typedef struct {
+    float gradient_scale;   // multiplies every gradient first
+    float momentum;         // μ
+    float one_minus_momentum;
+    float momentum_share;   // of the momentum in the direction
+    float gradient_share;   // of the gradient in the direction
+} ck_muon_constants;
+
+/// m ← μ m + (1 − μ) g, and the direction of the update, a weighted sum of m and g.
+void ck_muon_direction(float *direction, float *momentum, const float *gradient, ck_muon_constants constants,
+                       int64_t n);
+/// y = factor · x.
+void ck_scaled(float *y, const float *x, float factor, int64_t n);
+/// y ← a y + b x.
+void ck_scaled_sum(float *y, float a, const float *x, float b, int64_t n);
+
 // Processor -----------------------------------------------------------------------------------------------------------
 
 /// The widest floating-point vectors of this processor in bits: 512 (AVX-512), 256 (AVX2 with FMA), or 0 for others.

@@ -43,7 +43,7 @@ package struct MaskedParticleModel: MaskedNetwork {
         backbone = Backbone(
             features: shape.features, identities: shape.identities, blocks: .transformer(shape.encoder), in: scope)
         encoderToDecoder = Linear(
-            inputs: shape.encoder.width, outputs: shape.decoder.width, in: scope.scope("encoder_to_decoder"))
+            inputs: shape.encoder.width, outputs: shape.decoder.width, in: scope.hidden.scope("encoder_to_decoder"))
         nullTokens = scope.parameter(
             "decoder.null_tokens", shape: [shape.maxConstituents, shape.decoder.width], .normal(deviation: 1e-3))
         decoder = TransformerEncoder(shape.decoder, in: scope.scope("decoder"))

@@ -59,7 +59,8 @@ package struct MaskedParticleModelV1: MaskedNetwork {
             ? LearnedPosition(positions: shape.maxConstituents, width: backbone.width, in: headScope) : nil
         let hasHidden = shape.headWidth > 0
         hidden =
-            hasHidden ? Linear(inputs: backbone.width, outputs: shape.headWidth, in: headScope.scope("hidden")) : nil
+            hasHidden
+            ? Linear(inputs: backbone.width, outputs: shape.headWidth, in: headScope.hidden.scope("hidden")) : nil
         width = hasHidden ? shape.headWidth : backbone.width
     }
 

@@ -176,7 +176,7 @@ private struct ContextNetwork {
         input = Linear(
             inputs: inputs + (contextPlace == .input ? context : 0), outputs: width, in: scope.scope("input"))
         hidden = (0..<shape.depth - 1).map {
-            Linear(inputs: width + context, outputs: width, in: scope.scope("hidden.\($0)"))
+            Linear(inputs: width + context, outputs: width, in: scope.hidden.scope("hidden.\($0)"))
         }
         output = Linear(
             inputs: width + (contextPlace == .hidden ? context : 0), outputs: outputs, weight: .constant(0),

@@ -37,7 +37,7 @@ package struct FlowMatchingHead {
         invariant(shape.layers >= 1, "the head needs a hidden layer, found \(shape.layers)")
         self.shape = shape
         hidden = (0..<shape.layers).map { layer in
-            let scope = scope.scope("layers.\(layer)")
+            let scope = (layer == 0 ? scope : scope.hidden).scope("layers.\(layer)")
             let inputs = layer == 0 ? shape.features + shape.timeFeatures + shape.condition : shape.width
             return (
                 Linear(inputs: inputs, outputs: shape.width, in: scope.scope("linear")),

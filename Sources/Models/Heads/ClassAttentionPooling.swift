@@ -64,7 +64,7 @@ package struct ClassAttentionPooling {
         embedding = Linear(inputs: shape.inputs, outputs: shape.width, in: scope.scope("embedding"))
         token = scope.parameter("token", shape: [1, shape.width], .normal(deviation: 1))
         layers = (0..<shape.layers).map { layer in
-            let scope = scope.scope("layers.\(layer)")
+            let scope = scope.hidden.scope("layers.\(layer)")
             func norm(_ name: String) -> LayerNorm? {
                 shape.hasNorm ? LayerNorm(width: shape.width, in: scope.scope(name)) : nil
             }

@@ -20,9 +20,9 @@ package struct ModulatedDecoderBlock {
         modulation = Linear(
             inputs: condition, outputs: 9 * width, weight: .constant(0), bias: .constant(0),
             in: scope.scope("modulation"))
-        selfAttention = SelfAttention(width: width, heads: heads, in: scope.scope("self_attention"))
-        crossAttention = CrossAttention(width: width, heads: heads, in: scope.scope("cross_attention"))
-        feedForward = GatedFeedForward(width: width, multiplier: multiplier, in: scope.scope("feedforward"))
+        selfAttention = SelfAttention(width: width, heads: heads, in: scope.hidden.scope("self_attention"))
+        crossAttention = CrossAttention(width: width, heads: heads, in: scope.hidden.scope("cross_attention"))
+        feedForward = GatedFeedForward(width: width, multiplier: multiplier, in: scope.hidden.scope("feedforward"))
     }
 
     /// - Parameters:

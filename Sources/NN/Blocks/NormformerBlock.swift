@@ -33,6 +33,7 @@ package struct NormformerBlock {
     ) {
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         self.heads = heads
+        let scope = scope.hidden
         func residual(inputs: Int, in scope: ParameterScope) -> Linear {
             Linear(inputs: inputs, outputs: width, weight: .constant(0), bias: .constant(0), in: scope)
         }

@@ -14,6 +14,7 @@ package struct TransformerBlock {
 
     /// - Parameter layerScale: initial value of the residual scales (LayerScale, arXiv:2103.17239); nil omits them.
     package init(width: Int, heads: Int, multiplier: Int, layerScale: Float?, in scope: ParameterScope) {
+        let scope = scope.hidden
         func scale(_ name: String) -> ParameterSlot? {
             layerScale.map { scope.parameter(name, shape: [width], .constant($0)) }
         }

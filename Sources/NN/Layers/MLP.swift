@@ -31,8 +31,9 @@ package struct MLP {
     ///   - dropoutPlace: first of the dropout places, one for each hidden layer (`TokenKeys`).
     package init(widths: [Int], form: Form, dropoutPlace: Int = 0, in scope: ParameterScope) {
         invariant(widths.count >= 2, "a perceptron needs an input width and an output width")
-        layers = zip(widths, widths.dropFirst()).enumerated().map { layer, widths in
-            Linear(inputs: widths.0, outputs: widths.1, in: scope.scope("layers.\(layer)"))
+        layers = zip(widths, widths.dropFirst()).enumerated().map { [last = widths.count - 2] layer, widths in
+            let scope = layer > 0 && layer < last ? scope.hidden : scope
+            return Linear(inputs: widths.0, outputs: widths.1, in: scope.scope("layers.\(layer)"))
         }
         let hidden = widths.dropFirst().dropLast()
         norms =

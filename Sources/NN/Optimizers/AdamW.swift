@@ -41,10 +41,9 @@ package final class AdamW: Optimizer {
     }
 
     package func update(_ part: ElementRanges.Part, _ update: OptimizerUpdate) {
-        func slice(_ tensor: Tensor, _ range: Range<Int>) -> Tensor { tensor.slice(range, shape: [range.count]) }
         Tensor.adamW(
-            parameters: slice(parameters.values, part.elements), gradients: slice(parameters.gradients, part.elements),
-            firstMoment: slice(firstMoment, part.compact), secondMoment: slice(secondMoment, part.compact),
+            parameters: parameters.values.part(part.elements), gradients: parameters.gradients.part(part.elements),
+            firstMoment: firstMoment.part(part.compact), secondMoment: secondMoment.part(part.compact),
             gradientScale: update.gradientScale, learningRate: update.learningRate, beta1: options.beta1,
             beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay, update: update.number)
     }

@@ -16,7 +16,7 @@ package final class ParameterBuilder {
     package var root: ParameterScope { ParameterScope(builder: self, prefix: "") }
 
     fileprivate func declare(
-        _ name: String, _ shape: [Int], _ initialization: Initialization, isFactor: Bool
+        _ name: String, _ shape: [Int], _ initialization: Initialization, isFactor: Bool, isHidden: Bool
     ) -> ParameterSlot {
         invariant(names.insert(name).inserted, "two parameters are named \(name)")
         let start = ((declarations.last?.range.upperBound ?? 0) + 15) / 16 * 16
@@ -24,7 +24,8 @@ package final class ParameterBuilder {
         declarations.append(
             Declaration(
                 name: name, group: group, shape: shape, range: start..<start + shape.reduce(1, *),
-                initialization: initialization, isFactor: isFactor, slot: slot))
+                isHiddenWeight: isHidden && shape.count == 2, initialization: initialization, isFactor: isFactor,
+                slot: slot))
         return slot
     }
 
@@ -39,15 +40,27 @@ package struct ParameterScope {
     private let builder: ParameterBuilder
     /// Prefix of the declared names, such as `encoder.layers.3.`
     package let prefix: String
+    /// True for the layers between the first and the last of a network.
+    private var isHidden = false
 
     fileprivate init(builder: ParameterBuilder, prefix: String) {
         self.builder = builder
         self.prefix = prefix
     }
 
+    /// The same scope for hidden layers: matrices that are declared in it map hidden features to hidden features
+    /// (`Parameter.isHiddenWeight`).
+    package var hidden: ParameterScope {
+        var scope = self
+        scope.isHidden = true
+        return scope
+    }
+
     /// Nested scope: `root.scope("encoder").scope("layers.3")` has prefix `encoder.layers.3.`
     package func scope(_ name: String) -> ParameterScope {
-        ParameterScope(builder: builder, prefix: "\(prefix)\(name).")
+        var scope = ParameterScope(builder: builder, prefix: "\(prefix)\(name).")
+        scope.isHidden = isHidden
+        return scope
     }
 
     /// Declares a parameter named by the prefix and `name`.
@@ -56,7 +69,7 @@ package struct ParameterScope {
     package func parameter(
         _ name: String, shape: [Int], _ initialization: Initialization, isFactor: Bool = false
     ) -> ParameterSlot {
-        builder.declare(prefix + name, shape, initialization, isFactor: isFactor)
+        builder.declare(prefix + name, shape, initialization, isFactor: isFactor, isHidden: isHidden)
     }
 }
 
@@ -73,6 +86,7 @@ struct Declaration {
     let group: String
     let shape: [Int]
     let range: Range<Int>
+    let isHiddenWeight: Bool
     let initialization: Initialization
     let isFactor: Bool
     let slot: ParameterSlot

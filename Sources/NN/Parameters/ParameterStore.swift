@@ -10,6 +10,8 @@ package struct Parameter {
     package let range: Range<Int>
     /// True for the weight of a linear map.
     package let isFactor: Bool
+    /// True for a matrix of a layer between the first and the last: not for embeddings, heads, norms and biases.
+    package let isHiddenWeight: Bool
     /// Variable to record operations with; its gradient is a view of the store's flat buffer.
     package let variable: Variable
 }
@@ -54,7 +56,8 @@ package final class ParameterStore {
                 parameter: value, gradient: gradients.slice(declaration.range, shape: declaration.shape))
             return Parameter(
                 name: declaration.name, shape: declaration.shape, range: declaration.range,
-                isFactor: declaration.isFactor, variable: declaration.slot.variable)
+                isFactor: declaration.isFactor, isHiddenWeight: declaration.isHiddenWeight,
+                variable: declaration.slot.variable)
         }
         self.values = values
         self.gradients = gradients

@@ -35,7 +35,8 @@ package struct TrainingSetup {
         objective = options.makeObjective(classes: data.classes)
         parameters = try DistributedParameters(
             objective.parameters, largestGroup: options.parallel.ranksPerGroup, precision: precision,
-            on: communicator, warn: context.console.warn)
+            whole: options.optimizer.wholeParameters(of: objective.parameters), on: communicator,
+            warn: context.console.warn)
     }
 
     /// A loader of batches of the configured size.
