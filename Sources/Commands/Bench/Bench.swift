@@ -124,11 +124,11 @@ func benchmark(
     try objective.useSyntheticTokens(jets.centroids)
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
     let parameters = try DistributedParameters(
-        objective.parameters, largestGroup: options.parallel.ranksPerGroup, precision: precision, on: communicator,
-        warn: console.warn)
+        objective.parameters, largestGroup: options.parallel.ranksPerGroup, precision: precision,
+        whole: options.optimizer.wholeParameters(of: objective.parameters), on: communicator, warn: console.warn)
     let step = try DataParallelStep(
         objective, parameters,
-        optimizer: options.optimizer.makeOptimizer(for: objective.parameters, elements: parameters.owned),
+        optimizer: options.makeOptimizer(for: objective.parameters, elements: parameters.owned),
         sharding: sharding, settings: .init(options, precision: precision), instruments: .init(profile: profile))
 
     func run(_ number: Int, jets count: Int) throws {

@@ -62,6 +62,9 @@ struct Export: ParsableCommand {
     @Option(help: "The licence in the card: an identifier of model hubs, such as mit, apache-2.0 or cc-by-4.0.")
     var license: String?
 
+    @Flag(help: "Write the moving average of the weights (training.average).")
+    var average = false
+
     @Flag(help: "Replace existing output files.")
     var force = false
 
@@ -76,7 +79,8 @@ struct Export: ParsableCommand {
                 card ? try CardRequest(beside: file, license: license) : nil
             }
             try Commands.export(
-                checkpoint, to: file, part: all ? .model : .backbone, names: names, card: request, in: context)
+                checkpoint, to: file, part: all ? .model : .backbone, names: names, average: average, card: request,
+                in: context)
             return .finished
         }
     }
@@ -90,7 +94,8 @@ extension ParameterNames: ExpressibleByArgument {}
 /// Throws `AgreedError` if the checkpoint has no backbone, its parameters have no such names, or the file cannot be
 /// written.
 package func export(
-    _ checkpoint: String, to output: OutputFile, part: ExportedPart, names: ParameterNames, card: CardRequest? = nil,
+    _ checkpoint: String, to output: OutputFile, part: ExportedPart, names: ParameterNames, average: Bool = false,
+    card: CardRequest? = nil,
     in context: RunContext
 ) throws {
     let (communicator, console) = (context.communicator, context.console)
@@ -108,7 +113,7 @@ package func export(
         try card?.check()
         let options = try RunOptions(ofCheckpoint: checkpoint)
         let fitted = try Checkpoint.fittedState(of: checkpoint)
-        let model = try ExportedContents(checkpoint, options, fitted, part)
+        let model = try ExportedContents(checkpoint, options, fitted, part, average: average)
         let text = try card.map { try model.card(names: names, of: output.path, license: $0.license).text }
         let writer = try model.writer(names: names, card: text)
         let leftOut = names == .kaon ? [] : try model.publicModel(names).leftOut
@@ -135,14 +140,17 @@ private struct ExportedContents {
 
     var elements: Int { parameters.reduce(0) { $0 + $1.range.count } }
 
-    init(_ checkpoint: String, _ options: RunOptions, _ fitted: FittedState, _ part: ExportedPart) throws {
+    init(
+        _ checkpoint: String, _ options: RunOptions, _ fitted: FittedState, _ part: ExportedPart, average: Bool
+    ) throws {
         switch part {
         case .backbone:
-            let (backbone, store) = try TrainedBackbone.read(checkpoint, options, fitted.objective)
+            let (backbone, store) = try TrainedBackbone.read(
+                checkpoint, options, fitted.objective, average: average)
             (self.store, state) = (store, backbone.state)
         case .model:
             let objective = options.makeObjective(classes: fitted.classes)
-            try Checkpoint.readWeights(from: checkpoint, into: objective.parameters)
+            try Checkpoint.readWeights(from: checkpoint, into: objective.parameters, average: average)
             (store, state) = (objective.parameters, fitted.objective)
         }
         parameters = store.parameters

@@ -40,7 +40,7 @@ struct StepCost {
         (jets, constituents) = (max(1, batch.count), batch.identities.count)
         jetBytes = 4 * (batch.values.count + constituents)
         try objective.useSyntheticTokens(SyntheticJets(options).centroids)
-        let optimizer = options.optimizer.makeOptimizer(
+        let optimizer = options.makeOptimizer(
             for: objective.parameters, elements: setup.parameters.owned)
         optimizerBytes = optimizer.state.bytes
         let before = Arena.shared.statistics.usedBytes

@@ -40,7 +40,10 @@ extension Optimizer {
             let update = OptimizerUpdate(
                 learningRate: learningRate * (factors?[index] ?? 1), gradientScale: gradientScale,
                 number: state.updates[index])
-            for part in state.elements.parts(in: group.elements) { self.update(part, update) }
+            for part in state.elements.parts(in: group.elements) {
+                self.update(part, update)
+                state.average?.add(part, of: parameters, update: update.number)
+            }
         }
     }
 }

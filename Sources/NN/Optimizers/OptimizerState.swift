@@ -12,11 +12,13 @@ package struct OptimizerState: Sendable {
 
     /// `optimizer.name` of the optimizer.
     package let optimizer: String
-    package let entries: [Entry]
+    package private(set) var entries: [Entry]
     /// Elements of the flat buffers whose state this is.
     package let elements: ElementRanges
     /// Number of updates of each parameter group so far.
     package var updates: [Int]
+    /// Moving average of the parameters, which belongs to `entries`; nil if the run has none.
+    package private(set) var average: WeightAverage?
 
     /// State tensors of zeros.
     ///
@@ -43,6 +45,14 @@ package struct OptimizerState: Sendable {
             Entry(name: entry.name, values: entry.values.copy(into: memory?.entries[index].values))
         }
         return OptimizerState(optimizer, copies, elements: elements, updates: updates)
+    }
+
+    /// Adds the moving average of the parameters, which starts at their present values.
+    package mutating func addAverage(decay: Double, of parameters: ParameterStore) {
+        let average = WeightAverage(decay: decay, values: Tensor(shape: [elements.count]))
+        average.restart(from: parameters, elements)
+        self.average = average
+        entries.append(Entry(name: WeightAverage.name, values: average.values))
     }
 }
 

@@ -86,6 +86,11 @@ package enum Checkpoint {
             throw KaonError("\(path) is a checkpoint of optimizer \(found); this run has optimizer \(state.optimizer)")
         }
         for entry in state.entries {
+            // A run that keeps an average from now on starts it at the weights of the checkpoint.
+            if entry.name == WeightAverage.name, !group.contains(entry.name) {
+                state.average?.restart(from: optimizer.parameters, state.elements)
+                continue
+            }
             let values = try group.group(entry.name)
             for parameter in optimizer.parameters.parameters {
                 try read(parameter, into: entry, of: state.elements, from: values, path)
@@ -114,10 +119,17 @@ package enum Checkpoint {
     }
 
     /// Reads the weights only. Throws `KaonError` if one has values that are not finite.
-    package static func readWeights(from path: String, into parameters: ParameterStore) throws {
+    ///
+    /// - Parameter average: true for the moving average of the weights.
+    package static func readWeights(
+        from path: String, into parameters: ParameterStore, average: Bool = false
+    ) throws {
         let file = try openSealed(path)
         try checkFormat(file.root, path)
         try readModel(file.root, path, parameters)
+        if average {
+            try read(parameters, into: parameters.values, from: readAverage(file.root, path), path)
+        }
         for parameter in parameters.parameters {
             let slice = parameters.values.slice(parameter.range, shape: parameter.shape)
             try checkIsFinite(slice, of: parameter.name, in: path)
@@ -126,10 +138,15 @@ package enum Checkpoint {
 
     /// Reads the weights of one parameter group from a checkpoint that may have others as well. Throws `KaonError` if
     /// one has values that are not finite.
-    package static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
+    ///
+    /// - Parameter average: true for the moving average of the weights.
+    package static func readWeights(
+        from path: String, into parameters: ParameterStore, group: String, average: Bool = false
+    ) throws {
         let file = try openSealed(path)
         try checkFormat(file.root, path)
-        let model = try file.root.group("model")
+        let model: Group
+        if average { model = try readAverage(file.root, path) } else { model = try file.root.group("model") }
         for part in parameters.groups where part.name == group {
             for parameter in parameters.parameters[part.parameters] {
                 guard model.contains(parameter.name) else {
@@ -196,6 +213,17 @@ package enum Checkpoint {
             throw KaonError("\(path) is a checkpoint of another model: it has a parameter \(surplus)")
         }
         try read(parameters, into: parameters.values, from: model, path)
+    }
+
+    /// The group of the moving average of the weights. Throws `KaonError` if the run kept none.
+    private static func readAverage(_ root: borrowing Group, _ path: String) throws -> Group {
+        let optimizer = try root.group("optimizer")
+        guard optimizer.contains(WeightAverage.name) else {
+            throw KaonError(
+                "\(path) has no moving average of the weights: it was trained without training.average; leave the key "
+                    + "or the option out")
+        }
+        return try optimizer.group(WeightAverage.name)
     }
 
     private static func write(

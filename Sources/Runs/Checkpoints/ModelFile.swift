@@ -6,9 +6,13 @@ import Objectives
 package enum ModelFile {
     /// Reads the weights of all parameters. Throws `KaonError` if the file is of another model, or a weight has values
     /// that are not finite.
-    package static func readWeights(from path: String, into parameters: ParameterStore) throws {
+    ///
+    /// - Parameter average: true for the moving average of the weights of a checkpoint; an export has one kind.
+    package static func readWeights(
+        from path: String, into parameters: ParameterStore, average: Bool = false
+    ) throws {
         if let export = try export(path) { return try export.readWeights(into: parameters) }
-        try Checkpoint.readWeights(from: path, into: parameters)
+        try Checkpoint.readWeights(from: path, into: parameters, average: average)
     }
 
     /// Reads initial weights: those of all parameters, or of the backbone only from an exported backbone. Returns the
@@ -21,9 +25,13 @@ package enum ModelFile {
 
     /// Reads the weights of one parameter group; the file may have others as well. Throws `KaonError` if one has
     /// values that are not finite.
-    package static func readWeights(from path: String, into parameters: ParameterStore, group: String) throws {
+    ///
+    /// - Parameter average: true for the moving average of the weights of a checkpoint; an export has one kind.
+    package static func readWeights(
+        from path: String, into parameters: ParameterStore, group: String, average: Bool = false
+    ) throws {
         if let export = try export(path) { return try export.readWeights(into: parameters, group: group) }
-        try Checkpoint.readWeights(from: path, into: parameters, group: group)
+        try Checkpoint.readWeights(from: path, into: parameters, group: group, average: average)
     }
 
     /// Preprocessing, classes and objective state.

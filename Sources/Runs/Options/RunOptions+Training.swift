@@ -26,10 +26,19 @@ extension RunOptions {
         /// Maximum number of consecutive steps that are skipped because the loss or the gradient is not finite.
         package var maxSkippedSteps: Int
         package var tensorBoard: TensorBoard
+        /// Moving average of the weights; nil for none.
+        package var average: Average?
         /// Steps of which a trace is written, counted from 1; nil for none.
         package var profileSteps: ClosedRange<Int>?
         /// Rank whose trace is written.
         package var profileRank: Int
+
+        /// `training.average`: moving average of the weights.
+        package struct Average: Sendable, Equatable {
+            package var decay: Double
+            /// True if the model is applied with the averages: in validation, `kaon evaluate` and the like.
+            package var isEvaluated: Bool
+        }
 
         /// `training.tensorboard`: event files next to `metrics.csv`.
         package struct TensorBoard: Sendable {
@@ -73,6 +82,19 @@ extension RunOptions.Training {
         maxSkippedSteps = try section.int(
             "max_skipped_steps", default: 10, in: 0...Int(Int32.max), .advanced,
             help: "maximum number of consecutive steps with a loss or gradient that is not finite")
+        if let average = try section.optionalSection(
+            "average", .advanced, help: "keep a moving average of all weights ([optimization](optimization.md))")
+        {
+            self.average = Average(
+                decay: try average.double(
+                    "decay", default: 0.999, in: .belowOne,
+                    help: "decay of the average after many steps; it reaches back over 1 / (1 − decay) steps"),
+                isEvaluated: try average.bool(
+                    "evaluate", default: true,
+                    help:
+                        "validate the averages, choose `checkpoints/best` by them, and apply them in `kaon evaluate`, "
+                        + "`encode` and `generate`; `false`: the weights of the step"))
+        }
         let board = try section.section("tensorboard", .advanced)
         tensorBoard = TensorBoard(
             enabled: try board.bool(

@@ -28,6 +28,18 @@ package struct RunOptions: Sendable {
     /// The complete configuration as YAML.
     package var resolved: String { configuration.yaml }
 
+    /// True if the model is applied with the moving average of its weights.
+    package var evaluatesAverage: Bool { training.average?.isEvaluated == true }
+
+    /// Creates the optimizer of the run, with the moving average of the weights where the run has one.
+    ///
+    /// - Parameter elements: the elements that this rank updates; nil for all.
+    package func makeOptimizer(for parameters: ParameterStore, elements: ElementRanges? = nil) -> any NN.Optimizer {
+        let result = optimizer.makeOptimizer(for: parameters, elements: elements)
+        if let average = training.average { result.state.addAverage(decay: average.decay, of: parameters) }
+        return result
+    }
+
     /// Selection of the training jets.
     package var choice: JetChoice { objective.choice(seed: seed) ?? data.choice }
 

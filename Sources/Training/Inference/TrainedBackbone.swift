@@ -26,13 +26,15 @@ package struct TrainedBackbone {
         self.options = options
         state = try ModelFile.state(of: checkpoint)
         registers = options.objective.backbone?.shape.registers ?? 0
-        backbone = try Self.read(checkpoint, options, state.objective).backbone
+        backbone = try Self.read(checkpoint, options, state.objective, average: options.evaluatesAverage).backbone
     }
 
     /// Builds the backbone of a checkpoint and reads its weights and the state of its inputs. Throws `KaonError` if the
     /// objective has no backbone.
+    ///
+    /// - Parameter average: true for the moving average of the weights.
     package static func read(
-        _ checkpoint: String, _ options: RunOptions, _ state: ObjectiveState
+        _ checkpoint: String, _ options: RunOptions, _ state: ObjectiveState, average: Bool
     ) throws -> (backbone: DownstreamBackbone, parameters: ParameterStore) {
         guard let shape = options.objective.backbone else {
             throw KaonError(
@@ -45,7 +47,7 @@ package struct TrainedBackbone {
             shape, tuning, JetShape(options.data.features, maxConstituents: options.data.maxConstituents),
             seed: options.seed, in: builder)
         let parameters = builder.build(seed: options.seed)
-        try ModelFile.readWeights(from: checkpoint, into: parameters, group: DownstreamBackbone.group)
+        try ModelFile.readWeights(from: checkpoint, into: parameters, group: DownstreamBackbone.group, average: average)
         try backbone.restore(state)
         return (backbone, parameters)
     }

@@ -23,7 +23,8 @@ package struct TrainedModel {
         (self.checkpoint, self.options) = (checkpoint, options)
         state = try ModelFile.state(of: checkpoint)
         objective = options.makeObjective(classes: state.classes)
-        try ModelFile.readWeights(from: checkpoint, into: objective.parameters)
+        try ModelFile.readWeights(
+            from: checkpoint, into: objective.parameters, average: options.evaluatesAverage)
         try objective.restore(state.objective)
     }
 

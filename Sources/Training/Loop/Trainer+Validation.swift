@@ -9,18 +9,26 @@ extension Trainer {
         let begin = ContinuousClock.now
         let columns = try trace.span("validation") {
             try meter.excluding {
-                var evaluation = Evaluator(
-                    objective, loader, sharding, microBatchSize: settings.microBatchSize, precision: precision,
-                    in: context)
-                for step in 0..<loader.stepsPerEpoch { try evaluation.add(step: step) }
-                let outcome = try evaluation.finish()
-                return [objective.total(outcome.means)] + outcome.means + outcome.monitors
+                try withEvaluatedWeights {
+                    var evaluation = Evaluator(
+                        objective, loader, sharding, microBatchSize: settings.microBatchSize, precision: precision,
+                        in: context)
+                    for step in 0..<loader.stepsPerEpoch { try evaluation.add(step: step) }
+                    let outcome = try evaluation.finish()
+                    return [objective.total(outcome.means)] + outcome.means + outcome.monitors
+                }
             }
         }
         durations.add(validation: begin.duration(to: .now) / .seconds(1))
         lastValidation = (state.step, columns[0])
         context.console.say(description(ofValidation: columns))
         return columns
+    }
+
+    /// Runs a validation, with the moving average of the weights where that is what the run evaluates.
+    private func withEvaluatedWeights<R>(_ work: () throws -> R) throws -> R {
+        guard options.evaluatesAverage, let average = optimizer.state.average else { return try work() }
+        return try parameters.withValues(average.values, work)
     }
 
     /// Expected duration of the validation after the next step, if one is due [s]; before the first, that of as many

@@ -18,6 +18,8 @@ package final class Trainer {
     let precision: Precision
     private let loader: JetLoader
     let validation: JetLoader?
+    let parameters: DistributedParameters
+    let optimizer: any Optimizer
     let step: DataParallelStep
     let records: TrainingRecords
     /// The position of the run: steps, epoch and jets so far.
@@ -43,7 +45,7 @@ package final class Trainer {
         _ records: TrainingRecords, in context: RunContext
     ) throws {
         (objective, options, sharding, precision) = (setup.objective, setup.options, setup.sharding, setup.precision)
-        state = run.state
+        (parameters, optimizer, state) = (setup.parameters, run.optimizer, run.state)
         (self.loader, self.validation, self.records, self.context) = (loader, validation, records, context)
         let rank = context.communicator.rank
         trace = options.training.profileSteps.flatMap { [options] steps in

@@ -10,8 +10,12 @@ import System
 extension PreparedRun {
     /// Restores the run from its checkpoint, or prepares its first step: initial weights, and fits to the data.
     /// Collective. Throws `AgreedError`.
-    package init(_ setup: TrainingSetup, from start: StartingPoint, in context: RunContext) throws {
-        let optimizer = setup.options.optimizer.makeOptimizer(
+    ///
+    /// - Parameter keepsFits: false to leave `fitted.h5` in the run directory as it is.
+    package init(
+        _ setup: TrainingSetup, from start: StartingPoint, keepsFits: Bool = true, in context: RunContext
+    ) throws {
+        let optimizer = setup.options.makeOptimizer(
             for: setup.parameters.store, elements: setup.parameters.owned)
         if let checkpoint = start.checkpoint {
             var (fitted, state) = try Self.resume(setup, optimizer, from: checkpoint, in: context)
@@ -22,8 +26,9 @@ extension PreparedRun {
             try Self.readPretrainedWeights(setup, in: context)
             // Before the fits, which may take long, to find what is wrong with them; and after those that set weights.
             try Self.readInitialWeights(setup, in: context)
-            let fitted = try Self.fit(setup, in: context)
+            let fitted = try Self.fit(setup, keepsFits: keepsFits, in: context)
             if setup.objective.fitsParameters { try Self.readInitialWeights(setup, in: context) }
+            optimizer.state.average?.restart(from: setup.parameters.store, setup.parameters.owned)
             self.init(fitted: fitted, optimizer: optimizer, state: TrainingState())
         }
     }
@@ -38,7 +43,7 @@ extension PreparedRun {
             try readInitialWeights(setup, in: context)
             return 0
         }
-        let optimizer = setup.options.optimizer.makeOptimizer(for: setup.objective.parameters)
+        let optimizer = setup.options.makeOptimizer(for: setup.objective.parameters)
         return try resume(setup, optimizer, from: checkpoint, in: context).1.step
     }
 
@@ -130,7 +135,9 @@ extension PreparedRun {
     }
 
     /// Fits preprocessing and objective to the data; collective.
-    private static func fit(_ setup: TrainingSetup, in context: RunContext) throws -> FittedState {
+    private static func fit(
+        _ setup: TrainingSetup, keepsFits: Bool, in context: RunContext
+    ) throws -> FittedState {
         let (options, objective, train) = (setup.options, setup.objective, setup.data.train)
         let (communicator, console) = (context.communicator, context.console)
         let file = FittedFile(options, train, on: communicator)
@@ -158,7 +165,7 @@ extension PreparedRun {
         try objective.fit(to: loader, on: communicator) { console.say($0) }
         context.progress.enter(.startUp)
         let fitted = FittedState(preprocessing: preprocessing, classes: setup.classes, objective: objective.state)
-        try file.write(fitted)
+        if keepsFits { try file.write(fitted) }
         return fitted
     }
 

@@ -11,6 +11,11 @@ package struct StartingPoint {
     /// True if the checkpoint is in the run directory itself, so that the metrics there belong to it.
     package let isOwn: Bool
 
+    /// The first step, whatever the run directory contains.
+    package static let firstWeights = StartingPoint(checkpoint: nil, isOwn: true)
+
+    private init(checkpoint: String?, isOwn: Bool) { (self.checkpoint, self.isOwn) = (checkpoint, isOwn) }
+
     /// Searches the run directory on rank 0; collective.
     package init(_ options: RunOptions, in context: RunContext) throws {
         let communicator = context.communicator
