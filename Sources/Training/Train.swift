@@ -48,7 +48,7 @@ package func checkStart(_ options: RunOptions, on communicator: Communicator) th
     _ = try communicator.onRoot { try RunDirectory.check(options.run.directory) }
 }
 
-private func checkStart(_ options: RunOptions, ranks: Int) throws {
+func checkStart(_ options: RunOptions, ranks: Int) throws {
     guard options.training.batchSize >= ranks else {
         throw KaonError(
             "training.batch_size is \(options.training.batchSize), but each of the "

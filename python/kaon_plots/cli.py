@@ -144,6 +144,12 @@ def _parser():
         "Draws training and validation losses, the learning rate and the gradient norm from metrics.csv.",
         "RUN", "a run folder")
     _add_names(training)
+
+    rates = command(
+        "rates", _rates, "loss against learning rate of kaon tune-rate",
+        "Draws the loss against the learning rate of learning-rate range tests, with the suggested rates.",
+        "FILE", "a CSV file of 'kaon tune-rate'")
+    _add_names(rates)
     return parser
 
 
@@ -296,6 +302,13 @@ def _training(options):
             raise kaon_data.DataError(f"{path} is not a run folder: it has no config.yaml")
         runs.append(find_runs([path])[0])
     plot_training(runs, names, options.output)
+
+
+def _rates(options):
+    from .rates import plot_rates, read_rates
+
+    names = _names(options, [_title(path) for path in options.inputs], "files")
+    plot_rates([read_rates(path) for path in options.inputs], names, options.output)
 
 
 def _names(options, titles, what):

@@ -331,3 +331,42 @@ def test_what_cannot_be_drawn_is_said(tmp_path, predictions, capsys, monkeypatch
     error = capsys.readouterr().err
     assert error.startswith("kaon-plot: ") and message in error and len(error.splitlines()) == 1
     assert not (tmp_path / "x.png").exists()
+
+
+def rate_file(path, losses, suggested):
+    rates = np.geomspace(1e-6, 1, len(losses))
+    rows = [f"{i + 1},{rate},{loss},{loss},1.0,{int(i == suggested)}"
+            for i, (rate, loss) in enumerate(zip(rates, losses))]
+    path.write_text("\n".join(["step,learning_rate,loss,smoothed_loss,gradient_norm,suggested", *rows]) + "\n")
+    return rates
+
+
+def test_rates_are_drawn_with_their_suggestion(tmp_path, drawn):
+    losses = [3.0] * 10 + [2.0] * 5 + [1.0] * 5 + [500.0, "nan"]
+    rates = rate_file(tmp_path / "a.csv", losses, 12)
+    (axis,) = drawn("rates", tmp_path / "a.csv")
+    assert axis.get_xscale() == "log"
+    x, y = lines(axis)["smoothed loss"].get_data()
+    assert np.allclose(x, rates) and list(y[:20]) == losses[:20]
+    (point,) = [line for name, line in lines(axis).items() if name != "smoothed loss"]
+    assert point.get_xdata()[0] == pytest.approx(rates[12]) and point.get_label() == f"{rates[12]:.2g}"
+    # The divergence does not hide the rest.
+    assert axis.get_ylim()[1] < 5
+
+
+def test_rates_of_several_files_have_names(tmp_path, drawn):
+    rate_file(tmp_path / "a.csv", [3, 2, 1, 2], 1)
+    rate_file(tmp_path / "b.csv", [3, 3, 3, 3], None)
+    (axis,) = drawn("rates", tmp_path / "a.csv", tmp_path / "b.csv", "--names", "AdamW", "Lion")
+    assert set(lines(axis)) == {"AdamW: smoothed loss", "Lion: smoothed loss", "AdamW: 0.0001"}
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "step,learning_rate,loss,smoothed_loss,gradient_norm,suggested\n",
+                                  "learning_rate,loss,smoothed_loss,suggested\n1,x,2,0\n",
+                                  "learning_rate,loss,smoothed_loss,suggested\n1,nan,nan,0\n"])
+def test_other_files_are_refused(tmp_path, capsys, text):
+    (tmp_path / "a.csv").write_text(text)
+    assert main(["rates", str(tmp_path / "a.csv"), "--output", str(tmp_path / "a.png")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("kaon-plot: ") and "a.csv" in error and error.count("\n") == 1
+    assert not (tmp_path / "a.png").exists()

@@ -4,10 +4,12 @@ import System
 
 /// The keys of a checkpoint's configuration that have an effect on a command which uses its model. Overrides of other
 /// keys are refused, so that none is ignored.
-enum CheckpointKeys {
+enum CheckpointKeys: Sendable {
     case evaluate, encode, generate, reconstruct
 
-    private static let common = ["seed", "training.micro_batch_size", "parallel.threads"]
+    private static let common = [
+        "seed", "training.micro_batch_size", "training.average.evaluate", "parallel.threads",
+    ]
     private static let jets = [
         "data.test", "data.classes", "data.class_names", "data.max_constituents", "data.allow_empty_jets",
     ]
@@ -28,6 +30,9 @@ enum CheckpointKeys {
         case .generate: Self.common + ["data.max_constituents"]
         }
     }
+
+    /// True if a key has an effect on the command.
+    func contains(_ key: String) -> Bool { keys.contains { key == $0 || key.hasPrefix($0 + ".") } }
 
     private var command: String {
         switch self {

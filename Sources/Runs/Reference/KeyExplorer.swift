@@ -17,7 +17,7 @@ package struct KeyExplorer {
     }
 
     /// The keys in the order of reading.
-    private(set) var keys: [ExploredKey] = []
+    package private(set) var keys: [ExploredKey] = []
     private var index: [String: Int] = [:]
 
     /// The shortest configuration of an objective: the training files, two tasks for masked particle modelling, and
