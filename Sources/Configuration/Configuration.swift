@@ -10,10 +10,10 @@ import Foundation
 package struct Configuration: Sendable {
     /// The name of the file in error messages.
     package let name: String
-    private var entries: [Value.Entry]
+    var entries: [Value.Entry]
 
-    /// Reads a file. Throws `ConfigurationError` if it does not exist or is not a mapping in valid YAML.
-    package init(contentsOf path: String) throws {
+    /// Reads a file alone. Throws `ConfigurationError` if it does not exist or is not a mapping in valid YAML.
+    init(file path: String) throws {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw ConfigurationError(path, "no such file")
@@ -69,6 +69,9 @@ package struct Configuration: Sendable {
             throw ConfigurationError(.commandLine, "", message)
         }
         let path = try Self.path(assignment[..<equals].drop { $0 == "+" }, in: assignment)
+        guard path != [Self.defaultsKey] else {
+            throw ConfigurationError(.commandLine, Self.defaultsKey, "is a key of files; it has no effect here")
+        }
         let text = String(assignment[assignment.index(after: equals)...])
         let value: Value
         do {

@@ -69,6 +69,22 @@ package struct ConfigurationReference: Sendable {
             replaced by the
             values of environment variables. YAML anchors may be merged with `<<`.
 
+            A file may build on others, which `defaults` names, relative to its own folder:
+
+            ```yaml
+            defaults: [mpmv2-kmeans.yaml, site/cluster.yaml]
+            training: {steps: 20_000}       # all other keys of training are those of the files above
+            tasks: {~kmeans: , vqvae: {}}   # ~ removes a key of theirs
+            ```
+
+            Files are merged in their order, and the one that names them comes last: sections key by key, while other \
+            values,
+            lists among them, replace those before. The files may have `defaults` themselves. A key that another \
+            choice does
+            not have, such as `schedule.half_life` after `schedule: {name: constant}`, has to be removed. Errors name \
+            file and
+            line of the value, and `config.yaml` of the run folder has everything in one file.
+
             """ + sections.map(table).joined(separator: "\n")
     }
 
