@@ -37,8 +37,15 @@ struct Kaon: ParsableCommand {
     static func main() {
         SourceRevision.current = SourceRevision(commit: BuildRevision.commit, isModified: BuildRevision.isModified)
         Launch.useBestKernels()
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == "--generate-completion-script", arguments.count == 2,
+            let shell = CompletionShell(rawValue: arguments[1])
+        {
+            print(extendedCompletionScript(completionScript(for: shell), for: shell))
+            return
+        }
         do {
-            try checkSubcommand(Array(CommandLine.arguments.dropFirst()))
+            try checkSubcommand(arguments)
             var command = try parseAsRoot()
             try command.run()
         } catch {

@@ -23,7 +23,9 @@ struct Encode: ParsableCommand {
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
-    @Argument(help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.")
+    @Argument(
+        help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.",
+        completion: SettingCompletion.kind(.encode))
     var overrides: [String] = []
 
     @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["h5"]))

@@ -19,7 +19,9 @@ struct Evaluate: ParsableCommand {
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
-    @Argument(help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.")
+    @Argument(
+        help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.",
+        completion: SettingCompletion.kind(.evaluate))
     var overrides: [String] = []
 
     @Option(help: "Folder to write to (default: 'evaluation' in the run directory).", completion: .directory)

@@ -33,7 +33,9 @@ struct Generate: ParsableCommand {
     @Argument(help: "A checkpoint, such as runs/NAME/checkpoints/best.", completion: .file())
     var checkpoint: String
 
-    @Argument(help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.")
+    @Argument(
+        help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.",
+        completion: SettingCompletion.kind(.reconstruct))
     var overrides: [String] = []
 
     @Option(help: "Number of jets.")

@@ -11,7 +11,8 @@ struct ConfigurationArguments: ParsableArguments {
     var configuration: String
 
     @Argument(
-        help: "Overrides such as training.steps=100, 'tasks.regression={}' or '~tasks.kmeans' (removes the key).")
+        help: "Overrides such as training.steps=100, 'tasks.regression={}' or '~tasks.kmeans' (removes the key).",
+        completion: SettingCompletion.kind())
     var overrides: [String] = []
 
     @Flag(help: "Print the resolved configuration, model size, memory and expected time without training.")
