@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
-# Prints the lines of a sweep, one per run: backbone modes × values of a key × seeds. The lines are input for
-# scripts/sweep.sh on one machine and slurm/sweep.sbatch on a cluster:
+# Prints the lines of a sweep, one per run: backbone modes × values of any number of keys × seeds. The lines are input
+# for scripts/sweep.sh on one machine, and for slurm/sweep.sbatch or condor/sweep.sub on a cluster:
 #
 #     bash scripts/sweep-lines.sh --output runs/labels --backbone kmeans=runs/mpmv2-kmeans/checkpoints/best \
 #         --key data.jets --values "100 1000 10000 100000" --seeds "0 1 2" >labels.txt
 #
 #     run.directory=runs/labels/kmeans/fixed/data.jets-100/seed-0 backbone=runs/… backbone_mode=fixed …
 #
-# With --pretrain the lines are for kaon pretrain, one for each value and seed:
+# With --pretrain the lines are for kaon pretrain, one for each combination of values and each seed. Several keys form a
+# grid:
 #
-#     bash scripts/sweep-lines.sh --pretrain --output runs/masking --key masking.fraction --values "0.2 0.4 0.6"
+#     bash scripts/sweep-lines.sh --pretrain --output runs/grid --key masking.fraction --values "0.2 0.4" \
+#         --key optimizer.learning_rate --values "1e-3 3e-4"
 #
-#     run.directory=runs/masking/masking.fraction-0.2/seed-0 masking.fraction=0.2 seed=0
+#     run.directory=runs/grid/masking.fraction-0.2/optimizer.learning_rate-1e-3/seed-0 masking.fraction=0.2 …
 #
 #     --pretrain                for pre-trainings, which have no backbone and no mode
 #     --output FOLDER           parent folder of the run folders
 #     --backbone [NAME=]PATH    pre-trained checkpoint; repeatable. NAME becomes a folder name; it is optional if there
 #                               is only one backbone.
 #     --modes "MODE …"          fixed, fine_tuned, scratch; default all three, or scratch if no backbone is given
-#     --key KEY                 configuration key to vary, such as data.jets or cwola.signal_jets
-#     --values "VALUE …"        its values
+#     --key KEY                 configuration key to vary, such as data.jets or cwola.signal_jets; repeatable
+#     --values "VALUE …"        its values, once for each --key, in the same order
 #     --protocol NAME           adds the settings of the paper's runs for the number of labelled jets and the mode, with
 #                               --key data.jets: paper for JetClass, paper-btag for flavour tagging. Batches have 500
 #                               jets, as in configs/finetune-classification.yaml.
@@ -36,8 +38,8 @@ fail() {
     exit 2
 }
 
-output="" modes="" key="" values="" seeds=0 pretrain="" protocol=""
-backbones=()
+output="" modes="" seeds=0 pretrain="" protocol=""
+backbones=() keys=() value_lists=()
 while (($# > 0)); do
     case $1 in
         -h | --help) print_comment "${BASH_SOURCE[0]}" && exit ;;
@@ -51,8 +53,8 @@ while (($# > 0)); do
                 --output) output=${2%/} ;;
                 --backbone) backbones+=("$2") ;;
                 --modes) modes=$2 ;;
-                --key) key=$2 ;;
-                --values) values=$2 ;;
+                --key) keys+=("$2") ;;
+                --values) value_lists+=("$2") ;;
                 --seeds) seeds=$2 ;;
                 --protocol) protocol=$2 ;;
             esac
@@ -86,30 +88,79 @@ for mode in "${modes[@]}"; do
     esac
 done
 
-# --key and --values must be given together.
-if [[ -n $key ]]; then
+# quoted WORD: the word, quoted if necessary, so that a shell and xargs read it back unchanged.
+quoted() {
+    if [[ $1 =~ ^[]A-Za-z0-9_.,:/=+@%[{}~-]+$ ]]; then
+        printf '%s' "$1"
+    elif [[ $1 != *\'* ]]; then
+        printf "'%s'" "$1"
+    elif [[ $1 != *\"* ]]; then
+        printf '"%s"' "$1"
+    else
+        fail "$1 contains both single and double quotes"
+    fi
+}
+
+# folder_name VALUE: replaces characters that are not allowed in a folder name by a dash, and removes them at the ends:
+# [QCD,Hbb] becomes QCD-Hbb.
+folder_name() { sed -E 's/^[^A-Za-z0-9_.+-]+//; s/[^A-Za-z0-9_.+-]+$//; s/[^A-Za-z0-9_.+-]+/-/g' <<<"$1"; }
+
+if ((${#value_lists[@]} > ${#keys[@]})); then
+    ((${#keys[@]} > 0)) || fail "--values without --key: name the key that takes these values, such as data.jets"
+    fail "there are ${#value_lists[@]} --values for ${#keys[@]} --key: give each key its values"
+fi
+# The grid so far: for each point its part of the run folder, ending in /, and its settings, one a line.
+folders=("") grid=("")
+for place in "${!keys[@]}"; do
+    key=${keys[place]}
     [[ $key =~ ^[A-Za-z0-9_.]+$ ]] || fail "--key '$key' is not a key; give a name such as data.jets, without a value"
     case $key in
         seed | backbone | backbone_mode | run.directory) fail "--key $key has an option of its own; see --help" ;;
     esac
-    [[ -n $values ]] || fail "--values is missing: the values of $key, such as \"100 1000 10000\""
+    for other in "${keys[@]:0:place}"; do
+        [[ $other != "$key" ]] || fail "--key $key is given twice; list all its values after one --values"
+        if [[ $other == "$key".* || $key == "$other".* ]]; then
+            fail "--key $other and --key $key: one contains the other"
+        fi
+    done
+    ((place < ${#value_lists[@]})) || fail "--values is missing: the values of $key, such as \"100 1000 10000\""
     # Split into words like a shell, so that a quoted word may contain spaces.
-    words=$(xargs -n 1 printf '%s\n' <<<"$values" 2>/dev/null) || fail "--values: unmatched quote"
+    words=$(xargs -n 1 printf '%s\n' <<<"${value_lists[place]}" 2>/dev/null) || fail "--values: unmatched quote"
     mapfile -t values <<<"$words"
     [[ -n ${values[0]} ]] || fail "--values is empty; give the values of $key, such as \"100 1000 10000\""
-elif [[ -n $values ]]; then
-    fail "--values without --key: name the key that takes these values, such as data.jets"
-else
-    values=("")
-fi
+    ((${#grid[@]} * ${#values[@]} * ${#seeds[@]} <= 10000)) || fail "the grid has more than 10000 runs"
+    unset value_of
+    declare -A value_of=() # folder name → value
+    parts=()
+    for value in "${values[@]}"; do
+        part=$key-$(folder_name "$value")
+        if [[ -n ${value_of[$part]+there} ]]; then
+            fail "--values contains '${value_of[$part]}' and '$value', whose runs would share the folder name $part"
+        fi
+        value_of[$part]=$value
+        parts+=("$part")
+    done
+    next_folders=() next_grid=()
+    for point in "${!folders[@]}"; do
+        for index in "${!values[@]}"; do
+            next_folders+=("${folders[point]}${parts[index]}/")
+            next_grid+=("${grid[point]}$key=${values[index]}"$'\n')
+        done
+    done
+    folders=("${next_folders[@]}") grid=("${next_grid[@]}")
+done
+
+# value_in SETTINGS KEY: the value of a key in settings, one a line.
+value_in() { sed -n "s/^${2//./\\.}=//p" <<<"$1"; }
 
 case $protocol in
     "") ;;
     paper | paper-btag)
         [[ -z $pretrain ]] || fail "--protocol $protocol is for fine-tuning; leave it out with --pretrain"
-        [[ $key == data.jets ]] || fail "--protocol $protocol sets values by the number of labelled jets: add" \
-            "--key data.jets --values \"1000 10000 …\""
-        for value in "${values[@]}"; do
+        [[ " ${keys[*]-} " == *" data.jets "* ]] || fail "--protocol $protocol sets values by the number of labelled" \
+            "jets: add --key data.jets --values \"1000 10000 …\""
+        for point in "${grid[@]}"; do
+            value=$(value_in "$point" data.jets)
             [[ $value =~ ^[1-9][0-9_]*$ ]] ||
                 fail "--protocol $protocol needs numbers of jets; --values contains '$value'"
         done
@@ -132,32 +183,6 @@ for backbone in "${backbones[@]}"; do
     if [[ -n $name && " ${names[*]-} " == *" $name "* ]]; then fail "two backbones have the name $name"; fi
     names+=("$name")
     paths+=("$path")
-done
-
-# quoted WORD: the word, quoted if necessary, so that a shell and xargs read it back unchanged.
-quoted() {
-    if [[ $1 =~ ^[]A-Za-z0-9_.,:/=+@%[{}~-]+$ ]]; then
-        printf '%s' "$1"
-    elif [[ $1 != *\'* ]]; then
-        printf "'%s'" "$1"
-    elif [[ $1 != *\"* ]]; then
-        printf '"%s"' "$1"
-    else
-        fail "$1 contains both single and double quotes"
-    fi
-}
-
-# folder_name VALUE: replaces characters that are not allowed in a folder name by a dash, and removes them at the ends:
-# [QCD,Hbb] becomes QCD-Hbb.
-folder_name() { sed -E 's/^[^A-Za-z0-9_.+-]+//; s/[^A-Za-z0-9_.+-]+$//; s/[^A-Za-z0-9_.+-]+/-/g' <<<"$1"; }
-
-declare -A value_of=() # folder name → value
-for value in "${values[@]}"; do
-    folder=$key-$(folder_name "$value")
-    if [[ -n ${value_of[$folder]+there} ]]; then
-        fail "--values contains '${value_of[$folder]}' and '$value', whose runs would share the folder name $folder"
-    fi
-    value_of[$folder]=$value
 done
 
 # protocol_of MODE JETS: the settings of the paper's runs, one a line. Learning rate, warm-up, frozen steps and the end
@@ -194,17 +219,20 @@ protocol_of() {
 
 # print_runs NAME PATH MODE: prints the lines of one backbone and mode.
 print_runs() {
-    local value seed folder overrides override line settings mode_folder=$3
+    local point seed overrides override line settings mode_folder=$3
     [[ -z $pretrain ]] || mode_folder=""
-    for value in "${values[@]}"; do
+    for point in "${!grid[@]}"; do
         for seed in "${seeds[@]}"; do
-            folder=$output/${1:+$1/}${mode_folder:+$mode_folder/}${key:+$key-$(folder_name "$value")/}seed-$seed
-            overrides=("run.directory=$folder")
+            overrides=("run.directory=$output/${1:+$1/}${mode_folder:+$mode_folder/}${folders[point]}seed-$seed")
             if [[ -n $2 ]]; then overrides+=("backbone=$2"); fi
             [[ -n $pretrain ]] || overrides+=("backbone_mode=$3")
-            if [[ -n $key ]]; then overrides+=("$key=$value"); fi
             if [[ -n $protocol ]]; then
-                mapfile -t settings < <(protocol_of "$3" "$value")
+                mapfile -t settings < <(protocol_of "$3" "$(value_in "${grid[point]}" data.jets)")
+                overrides+=("${settings[@]}")
+            fi
+            # After the protocol, whose settings a key of the grid may replace.
+            if [[ -n ${grid[point]} ]]; then
+                mapfile -t settings <<<"${grid[point]%$'\n'}"
                 overrides+=("${settings[@]}")
             fi
             overrides+=("seed=$seed")

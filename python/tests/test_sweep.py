@@ -211,3 +211,127 @@ def test_array_task_rejects_an_unmatched_quote(tmp_path, kaon, monkeypatch):
                             capture_output=True, text=True, timeout=60)
     assert result.returncode == 2 and result.stdout == "" and kaon.read_text() == ""
     assert result.stderr == f"line 2 of {file} has an unmatched quote\n"
+
+
+def grid(*arguments):
+    status, said, err = script("sweep-lines.sh", "--output", "runs/grid", *arguments)
+    assert status == 0, err
+    return said.splitlines()
+
+
+def test_several_keys_form_a_grid():
+    lines = grid("--pretrain", "--key", "masking.fraction", "--values", "0.2 0.4", "--key", "data.classes", "--values",
+                 "'[QCD, Hbb]' [Tbqq]", "--seeds", "0 1")
+    assert len(lines) == 8 and len(set(lines)) == 8
+    assert lines[1] == ("run.directory=runs/grid/masking.fraction-0.2/data.classes-QCD-Hbb/seed-1 masking.fraction=0.2 "
+                        "'data.classes=[QCD, Hbb]' seed=1")
+    assert lines[6] == ("run.directory=runs/grid/masking.fraction-0.4/data.classes-Tbqq/seed-0 masking.fraction=0.4 "
+                        "data.classes=[Tbqq] seed=0")
+
+
+def test_grid_of_backbones_modes_and_three_keys():
+    lines = grid("--backbone", "a=x", "--backbone", "b=y", "--modes", "fixed scratch", "--key", "data.jets", "--values",
+                 "10 20", "--key", "head.layers", "--values", "1 2 3", "--key", "head.dropout", "--values", "0 0.1")
+    assert len(lines) == 3 * 12
+    assert lines[0].startswith("run.directory=runs/grid/a/fixed/data.jets-10/head.layers-1/head.dropout-0/seed-0 ")
+
+
+def test_a_key_of_the_grid_replaces_the_protocol():
+    (line,) = grid("--backbone", "b", "--modes", "fixed", "--key", "data.jets", "--values", "1000", "--key",
+                   "optimizer.learning_rate", "--values", "3e-3", "--protocol", "paper")
+    assert line.index("optimizer.learning_rate=1.0e-4") < line.index("optimizer.learning_rate=3e-3")
+    assert "training.validation_interval=20" in line
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--key", "a", "--values", "1", "--key", "b"], "--values is missing: the values of b"),
+    (["--key", "a", "--values", "1", "--values", "2"], "there are 2 --values for 1 --key"),
+    (["--key", "a", "--values", "1", "--key", "a", "--values", "2"], "--key a is given twice"),
+    (["--key", "a", "--values", "1", "--key", "a.b", "--values", "2"], "one contains the other"),
+    (["--key", "a", "--values", "1", "--key", "b", "--values", "2 '2'"], "would share the folder name b-2"),
+    (["--key", "a", "--values", " ".join(map(str, range(101))), "--key", "b", "--values",
+      " ".join(map(str, range(100)))], "the grid has more than 10000 runs"),
+])
+def test_impossible_grids_are_refused(arguments, message):
+    status, said, err = script("sweep-lines.sh", "--pretrain", "--output", "r", *arguments)
+    assert status == 2 and said == "" and message in err and err.count("\n") == 1
+
+
+def condor(tmp_path, *arguments, **variables):
+    result = subprocess.run(["bash", ROOT / "condor/run.sh", *map(str, arguments)], capture_output=True, text=True,
+                            timeout=60, env=dict(os.environ, **variables))
+    return result.returncode, result.stdout, result.stderr
+
+
+def test_condor_runs_a_command_on_the_cores_of_the_job(kaon, tmp_path):
+    status, _, err = condor(tmp_path, "pretrain", "c.yaml", "seed=1", "run.time_limit=23h", KAON_CPUS="6")
+    assert status == 0, err
+    assert kaon.read_text() == "pretrain c.yaml seed=1 run.time_limit=23h run.resume=auto parallel.threads=6\n"
+
+
+def test_condor_divides_the_cores_among_ranks(kaon, tmp_path):
+    status, said, err = condor(tmp_path, "finetune", "c.yaml", KAON_CPUS="5", KAON_RANKS="2")
+    assert status == 0, err
+    assert kaon.read_text() == 2 * "finetune c.yaml run.resume=auto parallel.threads=2\n"
+
+
+def test_condor_runs_the_line_of_a_process(kaon, tmp_path):
+    lines = sweep_file(tmp_path, "run.directory=r0 seed=0", "run.directory=r1 'data.classes=[a, b]'")
+    status, _, err = condor(tmp_path, "sweep", 1, lines, "finetune", "c.yaml")
+    assert status == 0, err
+    assert kaon.read_text() == ("finetune c.yaml run.directory=r1 data.classes=[a, b] run.resume=auto "
+                                "parallel.threads=1\n")
+
+
+def test_condor_passes_failures_and_stops_on(kaon, tmp_path):
+    assert condor(tmp_path, "pretrain", "c.yaml", "bad=1")[0] == 1
+    process = subprocess.Popen(["bash", ROOT / "condor/run.sh", "pretrain", "c.yaml", "slow=1"],
+                               stdout=subprocess.PIPE)
+    while not kaon.read_text():
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(timeout=30) == 75
+
+
+@pytest.mark.parametrize("arguments, variables, message", [
+    ([], {}, "usage: run.sh"), (["evaluate", "c"], {}, "usage: run.sh"), (["sweep", "x", "f", "pretrain", "c"], {},
+                                                                       "usage: run.sh"),
+    (["sweep", "0", "nowhere", "pretrain", "c"], {}, "nowhere is not a readable file"),
+    (["pretrain", "c"], {"KAON_CPUS": "2", "KAON_RANKS": "3"}, "ranks=3 is more than the 2 cores"),
+    (["pretrain", "c"], {"KAON_CPUS": "many"}, "are no numbers"),
+    (["pretrain", "c"], {"KAON": "/nowhere/kaon"}, "/nowhere/kaon not found"),
+])
+def test_condor_refuses_wrong_arguments(kaon, tmp_path, arguments, variables, message):
+    status, _, err = condor(tmp_path, *arguments, **variables)
+    assert status == 2 and message in err and err.count("\n") == 1
+    assert kaon.read_text() == ""
+
+
+def test_condor_refuses_lines_that_do_not_exist(kaon, tmp_path):
+    lines = sweep_file(tmp_path, "run.directory=r0")
+    status, _, err = condor(tmp_path, "sweep", 1, lines, "pretrain", "c.yaml")
+    assert status == 2 and "has no line 2" in err
+    broken = sweep_file(tmp_path, "run.directory='r0")
+    status, _, err = condor(tmp_path, "sweep", 0, broken, "pretrain", "c.yaml")
+    assert status == 2 and "unmatched quote" in err
+
+
+@pytest.mark.parametrize("name", ["pretrain", "finetune", "sweep"])
+def test_submit_files_name_what_exists(name):
+    """The files are valid submit descriptions as far as that can be seen without HTCondor."""
+    settings, queue = {}, []
+    for line in (ROOT / f"condor/{name}.sub").read_text().splitlines():
+        if line.startswith("queue"):
+            queue.append(line)
+        elif line and not line.startswith("#"):
+            key, equals, value = line.partition(" =")
+            assert equals and key.replace("_", "").isalpha(), line
+            settings[key] = value.strip()
+    assert len(queue) == 1
+    text = " ".join([*settings.values(), *queue])
+    used = {part.split(")")[0] for part in text.split("$(")[1:]}
+    assert used <= {*settings, "Cluster", "Process"}
+    assert (ROOT / settings["executable"]).exists() and os.access(ROOT / settings["executable"], os.X_OK)
+    assert settings["on_exit_remove"] == "ExitBySignal == true || ExitCode != 75"
+    assert settings["kill_sig"] == "SIGUSR1"
