@@ -120,7 +120,7 @@ mkdir -p "$folder"/{bin,lib,licences} "$folder"/share/{man/man1,bash-completion/
     "$folder"/share/fish/vendor_completions.d
 
 # The layout is that of the repository, so that commands of the documentation and paths in configurations work.
-files=(README.md CHANGELOG.md CITATION.cff configs docs python scripts slurm condor Tests/Fixtures/jets
+files=(README.md CHANGELOG.md CITATION.cff configs docs examples python scripts slurm condor Tests/Fixtures/jets
     Sources/System/Version.swift)
 mapfile -d '' -t files < <(git ls-files -z --cached --others --exclude-standard -- "${files[@]}" 2>/dev/null ||
     find "${files[@]}" -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -print0)
