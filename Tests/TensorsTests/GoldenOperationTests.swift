@@ -52,13 +52,22 @@ struct GoldenOperationTests {
     }
 
     @Test(arguments: Precision.tested) func selfAttention(precision: Precision) throws {
-        let file = try GoldenFile("self_attention")
+        try selfAttention("self_attention", isCausal: false, precision)
+    }
+
+    @Test(arguments: Precision.tested) func causalAttention(precision: Precision) throws {
+        try selfAttention("causal_attention", isCausal: true, precision)
+    }
+
+    private func selfAttention(_ name: String, isCausal: Bool, _ precision: Precision) throws {
+        let file = try GoldenFile(name)
         let x = try Variable(leaf: file.tensor("in.x"))
         let names = ["attn_in_w", "attn_in_b", "attn_out.weight", "attn_out.bias"]
         let parameters = try names.map { try Variable(leaf: file.tensor("param.\($0)")) }
         let tape = Tape(precision: precision)
-        let projected = tape.linear(x, weight: parameters[0], bias: parameters[1])
-        let attended = try tape.selfAttention(projected, offsets: file.offsets(), heads: file.integer("heads"))
+        let projected = tape.linear(x, weight: parameters[0], bias: parameters[1], output: tape.activationType)
+        let attended = try tape.selfAttention(
+            projected, packing: Packing(file.offsets(), isCausal: isCausal), heads: file.integer("heads"))
         let y = tape.linear(attended, weight: parameters[2], bias: parameters[3])
         try tape.backward(from: y, seed: file.tensor("seed.y"))
         try expect(y.value, "out.y", in: file, precision: precision)

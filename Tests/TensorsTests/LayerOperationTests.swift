@@ -67,6 +67,32 @@ import Testing
         ).run()
     }
 
+    /// Jets around the vector width, since the mask is computed by lanes.
+    @Test(arguments: [(2, 8), (1, 33), (3, 16)]) func causalAttention(heads: Int, size: Int) {
+        let counts = [4, 0, 1, 17, 16]
+        OperationCheck(
+            inputs: [randomTensor([38, 3 * heads * size], seed: 1)],
+            operation: {
+                $0.selfAttention($1[0], packing: Packing(Offsets(counts: counts), isCausal: true), heads: heads)
+            },
+            reference: { Reference.selfAttention($0[0], counts: counts, heads: heads, size: size, isCausal: true) },
+            elements: 48
+        ).run()
+    }
+
+    /// Later tokens change no bit of the output, even where their scores are the largest.
+    @Test func causalAttentionIgnoresLaterTokens() {
+        let x = randomTensor([40, 48], seed: 1)
+        let changed = x.copy()
+        for i in 20 * 48..<40 * 48 { changed.buffer[i] *= 100 }
+        let packing = Packing(Offsets(counts: [40]), isCausal: true)
+        let outputs = [x, changed].map {
+            Tape(recording: false).selfAttention(Variable(constant: $0), packing: packing, heads: 2).value
+        }
+        #expect(outputs[0].rows(0..<20).array == outputs[1].rows(0..<20).array)
+        #expect(outputs[0].rows(20..<40).array != outputs[1].rows(20..<40).array)
+    }
+
     /// A single token attends to itself: the output is its value, and query and key have no gradient.
     @Test func attentionOfOneToken() throws {
         let x = Variable(leaf: randomTensor([1, 24], seed: 1))

@@ -44,7 +44,9 @@ enum Reference {
     }
 
     /// Self-attention of packed queries, keys and values, `[tokens, 3 · heads · size]`.
-    static func selfAttention(_ x: [Double], counts: [Int], heads: Int, size: Int) -> [Double] {
+    static func selfAttention(
+        _ x: [Double], counts: [Int], heads: Int, size: Int, isCausal: Bool = false
+    ) -> [Double] {
         let width = heads * size
         var y = [Double](repeating: 0, count: x.count / 3)
         var first = 0
@@ -52,7 +54,7 @@ enum Reference {
             for head in 0..<heads {
                 for i in first..<first + count {
                     let query = i * 3 * width + head * size
-                    let scores = (first..<first + count).map { j in
+                    let scores = (first...(isCausal ? i : first + count - 1)).map { j in
                         let key = j * 3 * width + width + head * size
                         return (0..<size).reduce(0) { $0 + x[query + $1] * x[key + $1] }
                             / Double(size).squareRoot()

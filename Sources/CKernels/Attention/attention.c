@@ -4,6 +4,8 @@
 // n queries, m keys, d channels; N and D are n and d rounded up to a multiple of 16. Scores and probabilities are
 // stored transposed, [key, query], [m, N]: the softmax then runs over columns, one query per lane, and needs no sums
 // across a vector. The lanes beyond n contain values that are never read.
+//
+// In causal attention the lanes of later keys are skipped: their probabilities are exactly zero, whatever their scores.
 #include "CKernels.h"
 #include "clones.h"
 
@@ -59,12 +61,8 @@ int64_t ck_attention_scratch(int64_t n, int64_t m, int64_t d) {
     return m * padded(n) + d * padded(n) + 2 * larger(n, m) * padded(d);
 }
 
-CLONES void ck_attention(float *restrict y, int64_t y_stride, float *restrict p, ck_attention_inputs in, float scale,
-                         int64_t n, int64_t m, int64_t d, float *restrict scratch) {
-    int64_t wide = padded(n);
-    float *q_t = scratch, *v_rows = q_t + d * wide, *y_rows = v_rows + m * padded(d);
-    copy_transposed(q_t, in.q, in.q_stride, n, d);
-    product(p, wide, in.k, in.kv_stride, 1, q_t, wide, m, wide, d);
+/// p [m, wide] = softmax(scale · p) over its rows.
+INLINE void softmax(float *restrict p, float scale, int64_t m, int64_t wide) {
     for (int64_t i = 0; i < wide; i += 16) {
         float top[16], sum[16];
         for (int lane = 0; lane < 16; lane++) {
@@ -86,6 +84,44 @@ CLONES void ck_attention(float *restrict y, int64_t y_stride, float *restrict p,
         for (int64_t j = 0; j < m; j++)
             for (int lane = 0; lane < 16; lane++) p[j * wide + i + lane] *= sum[lane];
     }
+}
+
+/// The same for the rows j ≤ i of each column i; the others become zero.
+INLINE void causal_softmax(float *restrict p, float scale, int64_t m, int64_t wide) {
+    for (int64_t i = 0; i < wide; i += 16) {
+        int64_t seen = i + 16 < m ? i + 16 : m;  // keys of the last lane
+        float top[16], sum[16];
+        for (int lane = 0; lane < 16; lane++) {
+            top[lane] = p[i + lane];
+            sum[lane] = 0;
+        }
+        for (int64_t j = 1; j < seen; j++)
+            for (int lane = 0; lane < 16; lane++) {
+                float s = p[j * wide + i + lane];
+                top[lane] = s > top[lane] && j <= i + lane ? s : top[lane];
+            }
+        for (int64_t j = 0; j < seen; j++)
+            for (int lane = 0; lane < 16; lane++) {
+                float e = j <= i + lane ? fast_exp(scale * (p[j * wide + i + lane] - top[lane])) : 0;
+                p[j * wide + i + lane] = e;
+                sum[lane] += e;
+            }
+        for (int lane = 0; lane < 16; lane++) sum[lane] = 1.0f / sum[lane];
+        for (int64_t j = 0; j < seen; j++)
+            for (int lane = 0; lane < 16; lane++) p[j * wide + i + lane] *= sum[lane];
+        for (int64_t j = seen; j < m; j++)
+            for (int lane = 0; lane < 16; lane++) p[j * wide + i + lane] = 0;
+    }
+}
+
+CLONES void ck_attention(float *restrict y, int64_t y_stride, float *restrict p, ck_attention_inputs in, float scale,
+                         int64_t n, int64_t m, int64_t d, float *restrict scratch) {
+    int64_t wide = padded(n);
+    float *q_t = scratch, *v_rows = q_t + d * wide, *y_rows = v_rows + m * padded(d);
+    copy_transposed(q_t, in.q, in.q_stride, n, d);
+    product(p, wide, in.k, in.kv_stride, 1, q_t, wide, m, wide, d);
+    if (in.is_causal) causal_softmax(p, scale, m, wide);
+    else softmax(p, scale, m, wide);
     product_rows(y, y_stride, p, 1, wide, whole_rows(in.v, in.kv_stride, v_rows, m, d), y_rows, n, d, m);
 }
 

@@ -175,6 +175,7 @@ int64_t ck_attention_scratch(int64_t n, int64_t m, int64_t d);
 typedef struct {
     const float *q, *k, *v;
     int64_t q_stride, kv_stride;
+    bool is_causal;  // query i attends to keys j ≤ i alone
 } ck_attention_inputs;
 /// One head of one jet: p = softmax(scale · q kᵀ), y = p v. q and y are [n, d], k and v are [m, d], n, m ≥ 1; y has row
 /// stride `y_stride`; p receives the transposed probabilities [key, query]: m rows of n columns, padded to a multiple

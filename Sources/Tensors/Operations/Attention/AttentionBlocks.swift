@@ -11,6 +11,7 @@ struct AttentionBlocks {
     private let queries: Offsets
     private let keys: Offsets
     private let heads: Int
+    private let isCausal: Bool
     /// The first element of each jet.
     private let starts: [Int]
     /// The elements of one head of each jet.
@@ -22,8 +23,9 @@ struct AttentionBlocks {
     /// The largest numbers of queries and keys of a jet.
     private let longest: (queries: Int, keys: Int)
 
-    init(queries: Offsets, keys: Offsets, heads: Int) {
-        (self.queries, self.keys, self.heads) = (queries, keys, heads)
+    /// - Parameter isCausal: true if query i of a jet attends to keys j ≤ i alone.
+    init(queries: Offsets, keys: Offsets, heads: Int, isCausal: Bool = false) {
+        (self.queries, self.keys, self.heads, self.isCausal) = (queries, keys, heads, isCausal)
         var (starts, sizes, total, products, longest) = ([Int](), [Int](), 0, 0, (queries: 0, keys: 0))
         starts.reserveCapacity(queries.jets)
         sizes.reserveCapacity(queries.jets)
@@ -51,7 +53,8 @@ struct AttentionBlocks {
             let single = part.widened(rows.count, context.count, size, &free)
             let attended = result.copy(rows.count, size, &free, read: false)
             ck_attention(
-                attended.pointer, Int64(attended.stride), probabilities.pointer + block, single.kernelInputs,
+                attended.pointer, Int64(attended.stride), probabilities.pointer + block,
+                single.kernelInputs(isCausal: isCausal),
                 1 / Float(size).squareRoot(), Int64(rows.count), Int64(context.count), Int64(size), scratch)
             result.store(attended, rows.count, size)
         }
@@ -74,7 +77,8 @@ struct AttentionBlocks {
             let dv = target.value.copy(m, size, &free, read: false)
             ck_attention_backward(
                 dq.pointer, dk.pointer, dv.pointer, share.pointer, Int64(share.stride),
-                probabilities.pointer + block, single.kernelInputs, 1 / Float(size).squareRoot(), Int64(n), Int64(m),
+                probabilities.pointer + block, single.kernelInputs(isCausal: isCausal), 1 / Float(size).squareRoot(),
+                Int64(n), Int64(m),
                 Int64(size), scratch)
             target.query.store(dq, n, size)
             target.key.store(dk, m, size)

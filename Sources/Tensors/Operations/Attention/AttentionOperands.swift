@@ -22,10 +22,10 @@ struct AttentionOperands {
             value: value.copy(m, size, &free, read: true))
     }
 
-    var kernelInputs: ck_attention_inputs {
+    func kernelInputs(isCausal: Bool) -> ck_attention_inputs {
         ck_attention_inputs(
             q: query.pointer, k: key.pointer, v: value.pointer, q_stride: Int64(query.stride),
-            kv_stride: Int64(key.stride))
+            kv_stride: Int64(key.stride), is_causal: isCausal)
     }
 }
 

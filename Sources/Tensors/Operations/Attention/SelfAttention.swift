@@ -3,9 +3,11 @@ import System
 // T tokens, H heads, D channels per head, C = H D; per jet of n tokens and per head
 //
 //   x = [Q | K | V] [T, 3C]      S = Q Kᵀ / √D [n, n]      P = softmax(S)      y = P V [T, C]
+//   causal: S_ij = −∞ for j > i
 //   dV = Pᵀ dy      dP = dy Vᵀ      dS = P ⊙ (dP − Σ P ⊙ dP) / √D      dQ = dS K      dK = dSᵀ Q
 extension Tape {
-    /// Scaled dot-product attention among the tokens of each jet (Vaswani et al., arXiv:1706.03762).
+    /// Scaled dot-product attention among the tokens of each jet (Vaswani et al., arXiv:1706.03762); causal where the
+    /// packing is.
     ///
     /// - Parameter projected: queries, keys and values of every token, `[tokens, 3 · width]`, of either element type.
     /// - Returns: the attended values, `[tokens, width]`, heads side by side, in the same element type.
@@ -16,7 +18,7 @@ extension Tape {
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         invariant(offsets.tokens == tokens, "offsets of \(offsets.tokens) tokens for \(tokens) rows")
         let size = width / heads
-        let blocks = AttentionBlocks(queries: offsets, keys: offsets, heads: heads)
+        let blocks = AttentionBlocks(queries: offsets, keys: offsets, heads: heads, isCausal: packing.isCausal)
         let probabilities = Tensor(shape: [blocks.count])
         let y = Tensor(shape: [tokens, width], elementType: projected.value.elementType)
         func operands(_ tensor: Tensor) -> AttentionOperands {
