@@ -57,9 +57,18 @@ struct GoldenOperationTests {
 
     @Test(arguments: Precision.tested) func causalAttention(precision: Precision) throws {
         try selfAttention("causal_attention", isCausal: true, precision)
+        try selfAttention("causal_attention", isCausal: true, tiledPairs: 1, precision)
     }
 
-    private func selfAttention(_ name: String, isCausal: Bool, _ precision: Precision) throws {
+    /// Sets of 1500 tokens, in tiles and whole.
+    @Test(arguments: Precision.tested) func tiledAttention(precision: Precision) throws {
+        try selfAttention("tiled_attention_long", isCausal: false, precision)
+        try selfAttention("tiled_attention_long", isCausal: false, tiledPairs: .max, precision)
+    }
+
+    private func selfAttention(
+        _ name: String, isCausal: Bool, tiledPairs: Int? = nil, _ precision: Precision
+    ) throws {
         let file = try GoldenFile(name)
         let x = try Variable(leaf: file.tensor("in.x"))
         let names = ["attn_in_w", "attn_in_b", "attn_out.weight", "attn_out.bias"]
@@ -67,7 +76,8 @@ struct GoldenOperationTests {
         let tape = Tape(precision: precision)
         let projected = tape.linear(x, weight: parameters[0], bias: parameters[1], output: tape.activationType)
         let attended = try tape.selfAttention(
-            projected, packing: Packing(file.offsets(), isCausal: isCausal), heads: file.integer("heads"))
+            projected, packing: Packing(file.offsets(), isCausal: isCausal, tiledPairs: tiledPairs),
+            heads: file.integer("heads"))
         let y = tape.linear(attended, weight: parameters[2], bias: parameters[3])
         try tape.backward(from: y, seed: file.tensor("seed.y"))
         try expect(y.value, "out.y", in: file, precision: precision)

@@ -54,6 +54,22 @@ import Testing
         }
     }
 
+    /// Long sets have the same bits for any number of threads, which divide heads or tiles among them.
+    @Test func tiledAttentionDoesNotDependOnThreads() async {
+        await #expect(processExitsWith: .success) {
+            func results() -> [[Float]] {
+                let x = Variable(leaf: randomTensor([700, 96], seed: 1))
+                let tape = Tape()
+                let y = tape.selfAttention(x, offsets: Offsets(counts: [400, 20, 280]), heads: 4)
+                tape.backward(from: y, seed: randomTensor(y.shape, seed: 3))
+                return [y.value.array, x.gradient!.array]
+            }
+            let one = results()
+            ThreadPool.shared.resize(threads: 3)
+            #expect(results() == one)
+        }
+    }
+
     /// Operations called from many threads at once use the pool or run without it; none deadlocks.
     @Test func callersDoNotDisturbEachOther() async {
         await #expect(processExitsWith: .success) {
@@ -88,6 +104,12 @@ private func everyOperation() -> [String: [Float]] {
     let x = randomTensor([tokens, 96], seed: 1)
     let vectors = [randomTensor([96], seed: 2), randomTensor([96], seed: 3)]
     run("attention", [x]) { $0.selfAttention($1[0], offsets: Offsets(counts: counts), heads: 4) }
+    run("causal attention", [x]) {
+        $0.selfAttention($1[0], packing: Packing(Offsets(counts: counts), isCausal: true), heads: 4)
+    }
+    run("tiled attention", [x]) {
+        $0.selfAttention($1[0], packing: Packing(Offsets(counts: counts), tiledPairs: 1), heads: 4)
+    }
     run("linear", [x, randomTensor([130, 96], seed: 4), randomTensor([130], seed: 5)]) {
         $0.linear($1[0], weight: $1[1], bias: $1[2])
     }

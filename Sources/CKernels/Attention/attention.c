@@ -120,19 +120,24 @@ CLONES void ck_attention(float *restrict y, int64_t y_stride, float *restrict p,
     float *q_t = scratch, *v_rows = q_t + d * wide, *y_rows = v_rows + m * padded(d);
     copy_transposed(q_t, in.q, in.q_stride, n, d);
     product(p, wide, in.k, in.kv_stride, 1, q_t, wide, m, wide, d);
+    if (in.bias) {
+        for (int64_t i = 0; i < m * wide; i++) p[i] = scale * p[i] + in.bias[i];
+        scale = 1;
+    }
     if (in.is_causal) causal_softmax(p, scale, m, wide);
     else softmax(p, scale, m, wide);
     product_rows(y, y_stride, p, 1, wide, whole_rows(in.v, in.kv_stride, v_rows, m, d), y_rows, n, d, m);
 }
 
-CLONES void ck_attention_backward(float *restrict dq, float *restrict dk, float *restrict dv, const float *restrict dy,
-                                  int64_t y_stride, const float *restrict p, ck_attention_inputs in, float scale,
-                                  int64_t n, int64_t m, int64_t d, float *restrict scratch) {
+CLONES void ck_attention_backward(float *restrict dq, float *restrict dk, float *restrict dv, float *restrict dbias,
+                                  const float *restrict dy, int64_t y_stride, const float *restrict p,
+                                  ck_attention_inputs in, float scale, int64_t n, int64_t m, int64_t d,
+                                  float *restrict scratch) {
     int64_t wide = padded(n);
     float *ds = scratch, *dy_t = ds + m * wide, *rows = dy_t + d * wide, *result = rows + larger(n, m) * padded(d);
     // dV = Pᵀ dY
     product_rows(dv, in.kv_stride, p, wide, 1, whole_rows(dy, y_stride, rows, n, d), result, m, d, n);
-    // dPᵀ = V dYᵀ, dS = scale · P ⊙ (dP − Σ P ⊙ dP)
+    // dPᵀ = V dYᵀ, dB = P ⊙ (dP − Σ P ⊙ dP), dS = scale · dB
     copy_transposed(dy_t, dy, y_stride, n, d);
     product(ds, wide, in.v, in.kv_stride, 1, dy_t, wide, m, wide, d);
     for (int64_t i = 0; i < wide; i += 16) {
@@ -145,6 +150,9 @@ CLONES void ck_attention_backward(float *restrict dq, float *restrict dk, float 
                 ds[at] = scale * p[at] * (ds[at] - dot[lane]);
             }
     }
+    if (dbias)
+        for (int64_t j = 0; j < m; j++)
+            for (int64_t i = 0; i < n; i++) dbias[j * wide + i] += ds[j * wide + i] / scale;
     // dQ = dS K, dK = dSᵀ Q
     product_rows(dq, in.q_stride, ds, 1, wide, whole_rows(in.k, in.kv_stride, rows, m, d), result, n, d, m);
     product_rows(dk, in.kv_stride, ds, wide, 1, whole_rows(in.q, in.q_stride, rows, n, d), result, m, d, n);

@@ -175,16 +175,53 @@ int64_t ck_attention_scratch(int64_t n, int64_t m, int64_t d);
 typedef struct {
     const float *q, *k, *v;
     int64_t q_stride, kv_stride;
-    bool is_causal;  // query i attends to keys j ≤ i alone
+    const float *bias;  // added to the scaled scores, in the layout of the probabilities; may be null
+    bool is_causal;     // query i attends to keys j ≤ i alone
 } ck_attention_inputs;
 /// One head of one jet: p = softmax(scale · q kᵀ), y = p v. q and y are [n, d], k and v are [m, d], n, m ≥ 1; y has row
 /// stride `y_stride`; p receives the transposed probabilities [key, query]: m rows of n columns, padded to a multiple
 /// of 16.
 void ck_attention(float *y, int64_t y_stride, float *p, ck_attention_inputs in, float scale, int64_t n, int64_t m,
                   int64_t d, float *scratch);
-/// The gradient of ck_attention; overwrites dq, dk, dv, which have the row strides of q, k, v.
-void ck_attention_backward(float *dq, float *dk, float *dv, const float *dy, int64_t y_stride, const float *p,
-                           ck_attention_inputs in, float scale, int64_t n, int64_t m, int64_t d, float *scratch);
+/// The gradient of ck_attention; overwrites dq, dk, dv, which have the row strides of q, k, v; adds to dbias, which has
+/// the layout of p and may be null.
+void ck_attention_backward(float *dq, float *dk, float *dv, float *dbias, const float *dy, int64_t y_stride,
+                           const float *p, ck_attention_inputs in, float scale, int64_t n, int64_t m, int64_t d,
+                           float *scratch);
+
+/// Largest numbers of queries and keys of a tile of the functions below.
+#define CK_ATTENTION_QUERIES 96
+#define CK_ATTENTION_KEYS 128
+/// One head of one jet: queries [n, d], keys and values [m, d] of either element type.
+typedef struct {
+    ck_matrix q, k, v;
+    const float *bias;  // [m, bias_stride ≥ padded n], added to the scaled scores of [key, query]; may be null
+    int64_t bias_stride;
+    float scale;
+    int64_t m, d;
+    bool is_causal;  // query i attends to keys j ≤ i alone
+} ck_tiled_inputs;
+/// y = softmax(scale · q kᵀ + bias) v for `count` ≤ CK_ATTENTION_QUERIES queries from `first` on; lse[i] = the logarithm
+/// of the softmax's denominator of query i.
+void ck_tiled_attention(ck_matrix y, float *lse, ck_tiled_inputs in, int64_t first, int64_t count, float *scratch);
+/// Number of floats of scratch memory for ck_tiled_attention.
+int64_t ck_tiled_attention_scratch(int64_t d);
+/// Gradients of the inputs; the values of dq, of dk and dv, and dbias may be null.
+typedef struct {
+    ck_matrix dq, dk, dv;
+    float *dbias;  // with the stride of the bias
+} ck_tiled_gradients;
+/// Queries or keys start ..< end; both are multiples of the tile or the end of the jet.
+typedef struct {
+    int64_t start, end;
+} ck_tile_range;
+/// The gradient of ck_tiled_attention, of some queries and some keys: overwrites their rows of dq, summed over these
+/// keys, and of dk and dv, summed over these queries; adds to dbias. The bits do not depend on how the queries and keys
+/// of the gradients that are not summed are divided among calls.
+void ck_tiled_attention_backward(ck_tiled_gradients out, ck_matrix dy, ck_matrix y, const float *lse,
+                                 ck_tiled_inputs in, ck_tile_range queries, ck_tile_range keys, float *scratch);
+/// Number of floats of scratch memory for ck_tiled_attention_backward.
+int64_t ck_tiled_attention_backward_scratch(int64_t queries, int64_t d);
 
 // Splines -------------------------------------------------------------------------------------------------------------
 

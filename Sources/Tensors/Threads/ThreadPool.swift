@@ -197,3 +197,24 @@ private func parallelPieces(_ count: Int, grain: Int, most: Int, _ body: (Int, R
         body(piece, count * piece / pieces..<count * (piece + 1) / pieces)
     }
 }
+
+/// Divides tasks of unequal costs into one contiguous range per thread, of about equal costs, and runs `body` on each.
+func parallel(costs: [Int], _ body: (Range<Int>) -> Void) {
+    let parts = min(ThreadPool.shared.threads, costs.count)
+    guard parts > 1 else {
+        if !costs.isEmpty { body(0..<costs.count) }
+        return
+    }
+    // Part p ends in front of the first task whose middle lies beyond (p + 1) / parts of the costs.
+    let total = costs.reduce(0, +)
+    var (ends, before) = ([Int](), 0)
+    for (task, cost) in costs.enumerated() {
+        while ends.count < parts - 1, (2 * before + cost) * parts > 2 * (ends.count + 1) * total { ends.append(task) }
+        before += cost
+    }
+    while ends.count < parts { ends.append(costs.count) }
+    ThreadPool.shared.run(pieces: parts) { part in
+        let range = (part == 0 ? 0 : ends[part - 1])..<ends[part]
+        if !range.isEmpty { body(range) }
+    }
+}

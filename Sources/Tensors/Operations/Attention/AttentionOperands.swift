@@ -22,10 +22,10 @@ struct AttentionOperands {
             value: value.copy(m, size, &free, read: true))
     }
 
-    func kernelInputs(isCausal: Bool) -> ck_attention_inputs {
+    func kernelInputs(bias: UnsafeMutablePointer<Float>?, isCausal: Bool) -> ck_attention_inputs {
         ck_attention_inputs(
             q: query.pointer, k: key.pointer, v: value.pointer, q_stride: Int64(query.stride),
-            kv_stride: Int64(key.stride), is_causal: isCausal)
+            kv_stride: Int64(key.stride), bias: bias.map { UnsafePointer($0) }, is_causal: isCausal)
     }
 }
 
@@ -55,6 +55,16 @@ struct HeadColumns {
 
     func advanced(rows: Int = 0, columns: Int = 0) -> HeadColumns {
         HeadColumns(address + (rows * stride + columns) * elementType.size, stride: stride, elementType)
+    }
+
+    /// The elements for kernels that take either type.
+    var matrix: ck_matrix {
+        ck_matrix(values: address, stride: Int64(stride), is_narrow: isBFloat16 ? 1 : 0)
+    }
+
+    /// The same for one head of `size` channels of some rows.
+    func head(_ head: Int, size: Int, rows: Range<Int>) -> ck_matrix {
+        advanced(rows: rows.lowerBound, columns: head * size).matrix
     }
 
     /// These columns where they are single-precision, otherwise a single-precision matrix in free memory, which holds

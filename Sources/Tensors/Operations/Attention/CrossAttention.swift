@@ -13,9 +13,11 @@ extension Tape {
     ///   - keysAndValues: keys and values of every context token, `[context tokens, 2 · width]`, of the same type.
     ///   - offsets: the tokens of each jet.
     ///   - contextOffsets: the context tokens of each jet.
+    ///   - tiledPairs: as in `Packing`.
     /// - Returns: the attended values, `[tokens, width]`, heads side by side, in the same element type.
     package func crossAttention(
-        _ query: Variable, _ keysAndValues: Variable, offsets: Offsets, contextOffsets: Offsets, heads: Int
+        _ query: Variable, _ keysAndValues: Variable, offsets: Offsets, contextOffsets: Offsets, heads: Int,
+        tiledPairs: Int? = nil
     ) -> Variable {
         let (tokens, width) = (query.value.rows, query.value.columns)
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
@@ -30,15 +32,15 @@ extension Tape {
         invariant(
             query.value.elementType == keysAndValues.value.elementType, "queries and keys differ in element type")
         let size = width / heads
-        let blocks = AttentionBlocks(queries: offsets, keys: contextOffsets, heads: heads)
-        let probabilities = Tensor(shape: [blocks.count])
+        let blocks = AttentionBlocks(queries: offsets, keys: contextOffsets, heads: heads, tiledPairs: tiledPairs)
+        let kept = Tensor(shape: [blocks.count])
         let y = Tensor(shape: [tokens, width], elementType: query.value.elementType)
         func operands(_ query: Tensor, _ keysAndValues: Tensor) -> AttentionOperands {
             let key = HeadColumns(keysAndValues)
             return AttentionOperands(query: HeadColumns(query), key: key, value: key.advanced(columns: width))
         }
         blocks.attend(
-            operands(query.value, keysAndValues.value), size: size, probabilities: probabilities, into: HeadColumns(y))
+            operands(query.value, keysAndValues.value), size: size, kept: kept, into: HeadColumns(y))
         y.zeroRows(of: offsets, whereEmpty: contextOffsets)
         count(m: 2, n: blocks.products, k: size)
         return record("cross-attention", y, from: [query, keysAndValues]) { [unowned self] dy in
@@ -46,7 +48,7 @@ extension Tape {
                 keysAndValues.addGradient { dcontext in
                     blocks.propagate(
                         HeadColumns(dy), through: operands(query.value, keysAndValues.value), size: size,
-                        probabilities: probabilities, into: operands(dquery, dcontext))
+                        kept: kept, HeadColumns(y), into: operands(dquery, dcontext))
                     dquery.zeroRows(of: offsets, whereEmpty: contextOffsets)
                     dcontext.zeroRows(of: contextOffsets, whereEmpty: offsets)
                 }

@@ -7,13 +7,20 @@ package struct Packing {
     /// pre-training (Radford et al., 2018).
     package let isCausal: Bool
 
-    package init(_ offsets: Offsets, isCausal: Bool = false) {
+    /// The product of queries and keys from which on the attention of a jet is computed in tiles, for measurements; nil
+    /// for the usual value. Results differ by rounding.
+    package let tiledPairs: Int?
+
+    package init(_ offsets: Offsets, isCausal: Bool = false, tiledPairs: Int? = nil) {
         self.offsets = offsets
         self.isCausal = isCausal
+        self.tiledPairs = tiledPairs
     }
 
     /// The packing of the same jets with `count` more tokens in front of each.
     package func prepending(_ count: Int) -> Packing {
-        Packing(Offsets(offsets.values.enumerated().map { $1 + Int32(count * $0) }), isCausal: isCausal)
+        Packing(
+            Offsets(offsets.values.enumerated().map { $1 + Int32(count * $0) }), isCausal: isCausal,
+            tiledPairs: tiledPairs)
     }
 }

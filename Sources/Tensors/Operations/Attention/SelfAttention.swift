@@ -18,20 +18,21 @@ extension Tape {
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         invariant(offsets.tokens == tokens, "offsets of \(offsets.tokens) tokens for \(tokens) rows")
         let size = width / heads
-        let blocks = AttentionBlocks(queries: offsets, keys: offsets, heads: heads, isCausal: packing.isCausal)
-        let probabilities = Tensor(shape: [blocks.count])
+        let blocks = AttentionBlocks(
+            queries: offsets, keys: offsets, heads: heads, isCausal: packing.isCausal, tiledPairs: packing.tiledPairs)
+        let kept = Tensor(shape: [blocks.count])
         let y = Tensor(shape: [tokens, width], elementType: projected.value.elementType)
         func operands(_ tensor: Tensor) -> AttentionOperands {
             let columns = HeadColumns(tensor)
             return AttentionOperands(
                 query: columns, key: columns.advanced(columns: width), value: columns.advanced(columns: 2 * width))
         }
-        blocks.attend(operands(projected.value), size: size, probabilities: probabilities, into: HeadColumns(y))
+        blocks.attend(operands(projected.value), size: size, kept: kept, into: HeadColumns(y))
         count(m: 2, n: blocks.products, k: size)
         return record("self-attention", y, from: [projected]) { [unowned self] dy in
             projected.addGradient { target in
                 blocks.propagate(
-                    HeadColumns(dy), through: operands(projected.value), size: size, probabilities: probabilities,
+                    HeadColumns(dy), through: operands(projected.value), size: size, kept: kept, HeadColumns(y),
                     into: operands(target))
             }
             count(m: 4, n: blocks.products, k: size)
