@@ -25,7 +25,7 @@ import Testing
                         [
                             "gemm_gflops", "model_gflops", "efficiency", "jets_per_second", "peak_memory_mib",
                             "threads", "ranks", "groups", "update_ms", "last_backward_ms", "jets_per_step",
-                            "micro_batch_size", "parameters",
+                            "micro_batch_size", "parameters", "tensor_memory_mib",
                         ] + (ranks == nil ? [] : communication)))
             #expect(figures.values.allSatisfy { $0.isFinite && $0 > 0 })
             #expect(figures["ranks"] == Double(ranks ?? 1) && figures["threads"] == 1 && figures["groups"] == 1)
@@ -58,6 +58,35 @@ import Testing
             #expect(outcome.output.contains("\njets_per_step  jets_per_rank  jets_per_second  "))
             for step in steps { #expect(outcome.output.contains("\n\(step) ")) }
         }
+    }
+
+    /// Sets of several sizes, the largest of which are computed in tiles.
+    @Test(arguments: [nil, 2])
+    func measuresLongSets(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/constituents.json"
+            let outcome = try kaon(
+                ["bench", "--constituents", "300"] + tiny + ["--seconds", "0.1", "--json", path], ranks: ranks)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+            let reports = try #require(json as? [[String: Any]])
+            #expect(reports.map { $0["constituents"] as? Int } == [38, 75, 150, 300])
+            #expect(reports.map { $0["jets_per_step"] as? Int } == (ranks == nil ? [16, 8, 8, 8] : [16, 16, 16, 16]))
+            #expect(reports.allSatisfy { ($0["constituents_per_second"] as? Double ?? 0) > 0 })
+            #expect(reports.allSatisfy { ($0["tensor_memory_mib"] as? Double ?? 0) > 0 })
+            #expect(outcome.output.contains("\nconstituents  sets_per_step  constituents_per_second  "))
+            for count in [38, 75, 150, 300] { #expect(outcome.output.contains("\n\(count) ")) }
+        }
+    }
+
+    @Test(arguments: [
+        (["--constituents", "65537"], "--constituents must be from 1 to 65536, found 65537"),
+        (["--constituents", "100", "--scaling"], "--constituents measures sets of several sizes; leave --scaling out"),
+    ])
+    func constituentsAreChecked(arguments: [String], sentence: String) throws {
+        let outcome = try kaon(["bench"] + arguments)
+        #expect(outcome.code != 0)
+        #expect(outcome.errors.contains(sentence))
     }
 
     @Test func aConfigurationMayBeGiven() throws {

@@ -23,6 +23,10 @@ struct Bench: ParsableCommand {
 
               mpirun -n 2 kaon bench --scaling --seconds 5 parallel.precision=bf16
 
+            With --constituents it times steps of sets of 4000, 2000, 1000, … constituents, each for the given duration:
+
+              kaon bench --constituents 4000 parallel.threads=1
+
             With --data it measures how fast the training data of a configuration are read, without training:
 
               mpirun -n 2 kaon bench --data configs/small/mpmv2-kmeans.yaml \\
@@ -51,9 +55,23 @@ struct Bench: ParsableCommand {
     @Flag(help: "Measure steps of 1, 2, 4, … 64 jets a rank.")
     var scaling = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Measure sets of this many constituents, half as many, and so on; at least 8 sets a rank in a step.",
+            valueName: "number"))
+    var constituents: Int?
+
     func validate() throws {
         guard seconds > 0, seconds.isFinite else {
             throw ValidationError("--seconds must be greater than 0, found \(seconds)")
+        }
+        if let constituents, !(1...RunOptions.Data.mostConstituents).contains(constituents) {
+            throw ValidationError(
+                "--constituents must be from 1 to \(RunOptions.Data.mostConstituents), found \(constituents)")
+        }
+        if constituents != nil, scaling || profile || data != nil {
+            let option = scaling ? "scaling" : profile ? "profile" : "data"
+            throw ValidationError("--constituents measures sets of several sizes; leave --\(option) out")
         }
         if data != nil, json != nil || profile || scaling {
             let option = profile ? "profile" : scaling ? "scaling" : "json"
@@ -84,6 +102,13 @@ struct Bench: ParsableCommand {
                 if let json { _ = try communicator.onRoot { try reports.writeJSON(to: json) } }
                 return .finished
             }
+            if let constituents {
+                let reports = try benchmarkConstituents(
+                    options, largest: constituents, seconds: seconds, in: context)
+                console.say(BenchmarkReport.constituentsTable(reports))
+                if let json { _ = try communicator.onRoot { try reports.writeJSON(to: json) } }
+                return .finished
+            }
             let report = try benchmark(options, seconds: seconds, showsProfile: profile, in: context)
             console.say(report.table)
             if let json { _ = try communicator.onRoot { try report.writeJSON(to: json) } }
@@ -103,24 +128,45 @@ func benchmarkScaling(
     }
 }
 
+/// `kaon bench --constituents`: times training steps of sets with `largest` constituents, half as many, and so on down
+/// to about 30, in ascending order. A step and its micro-batches have as many constituents as for jets of 40, a step at
+/// least 8 sets a rank. Collective. Throws `AgreedError`.
+func benchmarkConstituents(
+    _ options: RunOptions, largest: Int, seconds: Double, in context: RunContext
+) throws -> [BenchmarkReport] {
+    let counts = (0..<16).map { (largest + (1 << $0) / 2) >> $0 }.filter { $0 >= 30 || $0 == largest }
+    return try Set(counts).sorted().map { count in
+        var options = options
+        let ranks = context.communicator.size
+        options.data.maxConstituents = max(count, options.data.maxConstituents)
+        options.training.batchSize = ranks * max(8, options.training.batchSize * 40 / (count * ranks))
+        options.training.microBatchSize = max(1, options.training.microBatchSize * 40 / count)
+        return try benchmark(options, constituents: count, seconds: seconds, in: context)
+    }
+}
+
 /// `kaon bench`: times training steps of a configuration's model on synthetic jets. Collective. Throws `AgreedError`.
 ///
 /// - Parameters:
+///   - constituents: number of constituents of every jet; nil for numbers like those of JetClass.
 ///   - seconds: steps are repeated for at least this time.
 ///   - showsProfile: true to print the time of rank 0 by kind of operation.
 func benchmark(
-    _ options: RunOptions, seconds: Double, showsProfile: Bool = false, in context: RunContext
+    _ options: RunOptions, constituents: Int? = nil, seconds: Double, showsProfile: Bool = false,
+    in context: RunContext
 ) throws -> BenchmarkReport {
     let (communicator, console) = (context.communicator, context.console)
     let profile = showsProfile ? OperationProfile() : nil
     let threads = try ComputeThreads.start(options.threads, on: communicator)
     let precision = try options.parallel.precision.precision(on: communicator, console: console)
-    let jets = SyntheticJets(options)
+    let jets = SyntheticJets(options, constituents: constituents)
     let objective = options.makeObjective(classes: jets.classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
             + "products in \(precision.name), OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
-            + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)")
+            + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)"
+            + (constituents.map { ", \($0) constituents each" } ?? ""))
+    Arena.shared.resetPeak()
     try objective.useSyntheticTokens(jets.centroids)
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }
     let parameters = try DistributedParameters(
@@ -176,5 +222,11 @@ func benchmark(
         jetsPerStep: options.training.batchSize, microBatchSize: options.training.microBatchSize,
         parameters: objective.parameters.count,
         peakMemoryMiB: try communicator.allReduce(ProcessStatus.peakMemory, .maximum), threads: threads,
-        ranks: communicator.size, groups: parameters.ranks.sizes.count, precision: precision.rawValue)
+        ranks: communicator.size, groups: parameters.ranks.sizes.count, precision: precision.rawValue,
+        constituents: constituents,
+        constituentsPerSecond: constituents.map { Double(steps * options.training.batchSize * $0) / elapsed },
+        tensorMemoryMiB: try communicator.allReduce(
+            Double(Arena.shared.statistics.peakBytes + parameters.sharedBytes / parameters.ranks.group.size)
+                / 1_048_576,
+            .maximum))
 }

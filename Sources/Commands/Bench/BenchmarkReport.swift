@@ -36,6 +36,13 @@ struct BenchmarkReport: Codable, Sendable {
     var groups: Int
     /// Precision of the matrix products: fp32 or bf16.
     var precision: String
+    /// Constituents of every jet; nil for numbers like those of JetClass.
+    var constituents: Int?
+    /// Constituents of all ranks per second; nil for numbers like those of JetClass.
+    var constituentsPerSecond: Double?
+    /// Peak memory of a rank's tensors, and its share of the weights and gradients that ranks share [MiB]; the largest
+    /// over the ranks. Unlike `peakMemoryMiB` it does not include earlier measurements of the process.
+    var tensorMemoryMiB: Double
 
     enum CodingKeys: String, CodingKey {
         case gemmGigaflops = "gemm_gflops"
@@ -49,7 +56,9 @@ struct BenchmarkReport: Codable, Sendable {
         case jetsPerStep = "jets_per_step"
         case microBatchSize = "micro_batch_size"
         case peakMemoryMiB = "peak_memory_mib"
-        case parameters, threads, ranks, groups, precision
+        case parameters, threads, ranks, groups, precision, constituents
+        case constituentsPerSecond = "constituents_per_second"
+        case tensorMemoryMiB = "tensor_memory_mib"
     }
 }
 
@@ -73,12 +82,30 @@ extension BenchmarkReport {
             ("micro_batch_size", "\(microBatchSize)"),
             ("parameters", "\(parameters)"),
             ("peak_memory_mib", String(format: "%.0f", peakMemoryMiB)),
+            ("tensor_memory_mib", String(format: "%.0f", tensorMemoryMiB)),
             ("threads", "\(threads)"),
             ("ranks", "\(ranks)"),
             ("groups", "\(groups)"),
             ("precision", precision),
         ]
         return rows.map { $0.padding(toLength: 26, withPad: " ", startingAt: 0) + $1 }.joined(separator: "\n")
+    }
+
+    /// A table of reports with different numbers of constituents.
+    static func constituentsTable(_ reports: [BenchmarkReport]) -> String {
+        aligned(
+            [
+                ["constituents", "sets_per_step", "constituents_per_second"]
+                    + ["model_gflops", "efficiency", "tensor_memory_mib"]
+            ]
+                + reports.map {
+                    [
+                        "\($0.constituents ?? 0)", "\($0.jetsPerStep)",
+                        String(format: "%.0f", $0.constituentsPerSecond ?? 0),
+                        String(format: "%.1f", $0.modelGigaflops), String(format: "%.3f", $0.efficiency),
+                        String(format: "%.0f", $0.tensorMemoryMiB),
+                    ]
+                })
     }
 
     /// Columns of the table of several reports with different numbers of jets a step.

@@ -12,12 +12,15 @@ struct SyntheticJets {
     let classes: JetClasses?
     private let features: Int
     private let maxConstituents: Int
+    /// Constituents of every jet; nil for the quantiles of JetClass.
+    private let constituents: Int?
     /// Number of datasets with a label for each constituent.
     private let constituentLabels: Int
     /// Number of quantities of each jet.
     private let quantities: Int
 
-    init(_ options: RunOptions) {
+    init(_ options: RunOptions, constituents: Int? = nil) {
+        self.constituents = constituents
         classes = options.objective.needsClasses ? JetClasses((0..<10).map { "class \($0)" }) : nil
         features = options.data.features.count
         maxConstituents = options.data.maxConstituents
@@ -28,6 +31,7 @@ struct SyntheticJets {
     /// The jets of some global indices.
     func batch(_ jets: Range<Int>) -> JetBatch {
         let counts = jets.map { jet in
+            if let constituents { return constituents }
             var random = sequence(jet)
             let z = Double(random.normal())
             return min(maxConstituents, max(1, Int((38 * exp(z * (z < 0 ? 0.454 : 0.345))).rounded())))

@@ -20,7 +20,7 @@ package final class Arena: Sendable {
         package var reservedBytes = 0
         /// Bytes in use now.
         package var usedBytes = 0
-        /// The maximum of `usedBytes`.
+        /// The maximum of `usedBytes` since the start or `resetPeak`.
         package var peakBytes = 0
     }
 
@@ -69,6 +69,11 @@ package final class Arena: Sendable {
 
     /// A snapshot of the counters.
     package var statistics: Statistics { state.withLock { $0.statistics } }
+
+    /// Starts a new measurement of `peakBytes`.
+    package func resetPeak() {
+        state.withLock { $0.statistics.peakBytes = $0.statistics.usedBytes }
+    }
 
     /// Returns a block of at least this size, and its size.
     func allocate(bytes: Int) -> (pointer: UnsafeMutableRawPointer, bytes: Int) {
