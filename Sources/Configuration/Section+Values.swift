@@ -21,6 +21,14 @@ extension Section {
         try optionalValue(key, .integer.limited(to: range), absent: absent, default: `default`, traits, help)
     }
 
+    /// A list of whole numbers, each within the range.
+    package func ints(
+        _ key: String, default: [Int]? = nil, in range: ClosedRange<Int>? = nil, _ traits: KeyTraits = [], help: String
+    ) throws -> [Int] {
+        let codec = ValueCodec.integer.limited(to: range).list(typeName: "a list of integers")
+        return try value(key, codec, default: `default`, traits, help)
+    }
+
     /// A list of whole numbers, each within the range, or nil.
     package func optionalInts(
         _ key: String, in range: ClosedRange<Int>? = nil, absent: String? = nil, _ traits: KeyTraits = [], help: String

@@ -57,6 +57,15 @@ package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
                 tasks: {particle_id: {}, kmeans: {clusters: 32, fit_jets: 100, iterations: 3}}
                 """),
         ObjectiveCase(
+            name: "mpm_v2, pairs",
+            sections: """
+                objective: mpm_v2
+                model: {encoder: {width: 16, layers: 2, heads: 2, registers: 2, layer_scale: 0.1,
+                                  pairs: {features: [ln_dr, ln_kt, ln_z, ln_m2], widths: [16, 8]}},
+                        decoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}}
+                tasks: {regression: {}, kmeans: {clusters: 32, fit_jets: 100, iterations: 3}}
+                """),
+        ObjectiveCase(
             name: "mpm_v2, codes",
             sections: """
                 objective: mpm_v2

@@ -21,7 +21,7 @@ import Testing
         var pretrained = RunOptions.Pretrained()
         let version = yaml.contains("\nobjective: mpm_v1") ? "v1" : "v2"
         if yaml.contains("\ntokenizer:") { pretrained.tokenizer = try options("configs/vqvae-\(version).yaml") }
-        let isDownstream = yaml.contains("\nbackbone_mode: ")
+        let isDownstream = yaml.contains("\nbackbone_mode: ") && !yaml.contains("\nbackbone_mode: scratch")
         if isDownstream { pretrained.backbone = try options("configs/mpmv1-regression-head.yaml") }
         return try runOptions(yaml, isDownstream ? ["backbone=x.h5"] : [], pretrained: pretrained)
     }

@@ -222,6 +222,13 @@ import Testing
         ("masking.fraction=1.5", "masking.fraction: must be from 0 to 1"),
         ("model.encoder.heads=7", "model.encoder.heads: a width of 512 cannot be divided among 7 heads"),
         ("model.encoder.dropout=0.1", "model.encoder.dropout: must be"),
+        (
+            "model.encoder.pairs={features: [ln_pt]}",
+            "model.encoder.pairs.features: unknown pair feature 'ln_pt'; the features are ln_dr, ln_kt, ln_z, ln_m2"
+        ),
+        ("model.encoder.pairs={features: []}", "model.encoder.pairs.features: no feature is named"),
+        ("model.encoder.pairs={features: [ln_z, ln_z]}", "model.encoder.pairs.features: pair feature 'ln_z' is named"),
+        ("model.encoder.pairs={widths: [0]}", "model.encoder.pairs.widths"),
         ("model=3", "model: expected a section, found the integer 3"),
         ("tasks={}", "tasks: no task to train; give at least one of particle_id, regression, bins, kmeans"),
         ("tasks={kmeans: null}", "tasks: no task to train"),
@@ -243,5 +250,23 @@ import Testing
         #expect(
             failure { _ = try runOptions("tasks: {kmeans: {}}\ndata: {validation: v.h5}") }
                 == "x.yaml:2: data.train: missing; expected a list of strings")
+    }
+
+    /// The section is optional; a pre-training that encodes masked constituents refuses it.
+    @Test func pairsOfConstituents() throws {
+        func pairs(_ text: String) throws -> [String] {
+            let options = try runOptions("{data: {train: x}, model: {encoder: {\(text)}}, tasks: {regression: {}}}")
+            return options.configuration.settings.filter { $0.isIn(["model.encoder.pairs"]) }.map(\.value)
+        }
+        #expect(try pairs("") == ["null"])
+        #expect(try pairs("pairs: null") == ["null"])
+        #expect(try pairs("pairs: {}") == ["[ln_dr, ln_kt, ln_z, ln_m2]", "[64, 64, 64]"])
+        #expect(try pairs("pairs: {features: [ln_m2, ln_z], widths: []}") == ["[ln_m2, ln_z]", "[]"])
+        let complaint = failure {
+            _ = try runOptions(
+                "{objective: mpm_v1, data: {train: x}, model: {encoder: {block: transformer, pairs: {}}}, "
+                    + "tasks: {regression: {}}}")
+        }
+        #expect(complaint.contains("model.encoder.pairs: mpm_v1 encodes masked constituents too"))
     }
 }

@@ -7,12 +7,13 @@ from torch import nn
 from .packing import inverse, pack, pad, places, take_slots
 
 
-def attend(q, k, v, mask):
-    """Attention of queries `[J, H, M, C]` to keys and values `[J, H, L, C]` where the mask `[J, L]` is true; zero for a
-    jet without any."""
+def attend(q, k, v, mask, pairs=None):
+    """Attention of queries `[J, H, M, C]` to keys and values `[J, H, L, C]` where the mask `[J, L]` is true, with an
+    optional bias of pairs `[J, H, M, L]`; zero for a jet without any."""
     keys = mask[:, None, None, :]
     # A finite bias, and values of 0: the softmax of a jet without keys is not NaN in any runtime.
-    bias = torch.zeros_like(keys, dtype=q.dtype).masked_fill(~keys, torch.finfo(q.dtype).min)
+    bias = torch.zeros_like(keys, dtype=q.dtype) if pairs is None else pairs.to(q.dtype)
+    bias = bias.masked_fill(~keys, torch.finfo(q.dtype).min)
     return F.scaled_dot_product_attention(q, k, v * mask[:, None, :, None], attn_mask=bias)
 
 
@@ -26,10 +27,10 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(width) if has_norm else nn.Identity()
         self.output = nn.Linear(width, width)
 
-    def forward(self, x, mask):
+    def forward(self, x, mask, bias=None):
         jets, places, width = x.shape
         q, k, v = self.qkv(x).view(jets, places, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        y = self.norm(attend(q, k, v, mask).transpose(1, 2).reshape(jets, places, width))
+        y = self.norm(attend(q, k, v, mask, bias).transpose(1, 2).reshape(jets, places, width))
         return self.output(F.dropout(y, self.dropout, self.training))
 
 
@@ -73,21 +74,58 @@ class Block(nn.Module):
         for name in ("attention_scale", "feedforward_scale"):
             self.register_parameter(name, nn.Parameter(torch.ones(width)) if has_scale else None)
 
-    def forward(self, x, mask):
-        y = self.attention(self.attention_norm(x), mask)
+    def forward(self, x, mask, bias=None):
+        y = self.attention(self.attention_norm(x), mask, bias)
         x = x + (y if self.attention_scale is None else self.attention_scale * y)
         y = self.feedforward(self.feedforward_norm(x))
         return x + (y if self.feedforward_scale is None else self.feedforward_scale * y)
 
 
+def wrapped(angle):
+    """The angle in −π … π."""
+    return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
+
+
+class PairBias(nn.Module):
+    """Bias of the attention scores of each pair of constituents (arXiv:2202.03772): a perceptron of `ln_dr`, `ln_kt`,
+    `ln_z` and `ln_m2`, or of some of them, whose arguments are at least 1e-8."""
+
+    def __init__(self, features, widths, heads):
+        super().__init__()
+        self.features = features
+        widths = [len(features), *widths, heads]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+
+    def forward(self, momenta):
+        """`momenta [J, L, 3]`: pT, Δη and Δφ of massless constituents; returns `[J, H, L, L]`."""
+        pt, eta, phi = momenta.unbind(-1)
+        deta, dphi = eta[:, :, None] - eta[:, None], wrapped(phi[:, :, None] - phi[:, None])
+        lower, total = torch.minimum(pt[:, :, None], pt[:, None]), pt[:, :, None] + pt[:, None]
+        distance = torch.sqrt(deta ** 2 + dphi ** 2)
+        values = {
+            "ln_dr": distance, "ln_kt": lower * distance,
+            "ln_z": lower / total.clamp(min=torch.finfo(pt.dtype).tiny),
+            # 2 pT pT (cosh Δη − cos Δφ) without cancellation.
+            "ln_m2": 4 * pt[:, :, None] * pt[:, None] * (torch.sinh(deta / 2) ** 2 + torch.sin(dphi / 2) ** 2)}
+        x = torch.stack([values[name].clamp(min=1e-8).log() for name in self.features], -1)
+        x = x.to(self.layers[0].weight.dtype)
+        for layer in self.layers[:-1]:
+            x = F.gelu(layer(x))
+        return self.layers[-1](x).permute(0, 3, 1, 2)
+
+
 class Transformer(nn.Module):
-    """The encoder of version 2: pre-norm blocks with SwiGLU and LayerScale, and registers prepended to each jet."""
+    """The encoder of version 2: pre-norm blocks with SwiGLU and LayerScale, and registers prepended to each jet.
+
+    `pairs` is a `PairBias` or None.
+    """
 
     def __init__(
-        self, width, layers, heads, feedforward_multiplier=2, registers=0, layer_scale=True, final_norm=True
+        self, width, layers, heads, feedforward_multiplier=2, registers=0, layer_scale=True, final_norm=True,
+        pairs=None
     ):
         super().__init__()
-        self.register_count = registers
+        self.register_count, self.pairs = registers, pairs
         if registers:
             self.registers = nn.Parameter(1e-3 * torch.randn(registers, width))
         self.layers = nn.ModuleList(
@@ -95,19 +133,24 @@ class Transformer(nn.Module):
             for _ in range(layers))
         self.final_norm = nn.LayerNorm(width) if final_norm else nn.Identity()
 
-    def forward(self, x, mask):
+    def forward(self, x, mask, momenta=None):
+        bias = None
+        if self.pairs is not None:
+            if momenta is None:
+                raise TypeError("this backbone has a bias of pairs: give momenta (pT, Δη, Δφ of each constituent)")
+            bias = F.pad(self.pairs(momenta), (self.register_count, 0) * 2)
         if self.register_count:
             x = torch.cat([self.registers.expand(x.shape[0], -1, -1), x], 1)
             mask = torch.cat([mask.new_ones(mask.shape[0], self.register_count), mask], 1)
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, bias)
         return self.final_norm(x), mask
 
 
 class Normformer(nn.Module):
     """The encoder of version 1: Normformer blocks."""
 
-    register_count = 0
+    register_count, pairs = 0, None
 
     def __init__(self, width, layers, heads, hidden, dropout=0.0):
         super().__init__()
@@ -117,7 +160,7 @@ class Normformer(nn.Module):
             for _ in range(layers))
         self.final_norm = nn.LayerNorm(width)
 
-    def forward(self, x, mask):
+    def forward(self, x, mask, momenta=None):
         for layer in self.layers:
             x = layer(x, mask)
         return self.final_norm(x), mask
@@ -191,24 +234,29 @@ class Backbone(nn.Module):
         values = csts.float()
         if self.preprocessing is not None:
             values = self.preprocessing(csts, csts_id, jets, noise)
-        return self._encode(values, csts_id, mask, back)
+        return self._encode(values, csts_id, mask, back, csts[..., :3].float())
 
-    def encode(self, values, csts_id, mask):
-        """Encodes padded, already preprocessed jets: `values [J, L, features]`."""
+    def encode(self, values, csts_id, mask, momenta=None):
+        """Encodes padded, already preprocessed jets: `values [J, L, features]`.
+
+        A backbone with a bias of pairs needs `momenta [J, L, 3]`, pT, Δη and Δφ as stored.
+        """
         back, mask = self._places(mask.bool())
         slots = inverse(back)
-        return self._encode(*(take_slots(x, slots) for x in (values, csts_id, mask)), back)
+        if momenta is not None:
+            momenta = take_slots(momenta, slots)
+        return self._encode(*(take_slots(x, slots) for x in (values, csts_id, mask)), back, momenta)
 
     def _places(self, mask):
         """The places of slots if constituents come first, and the mask of those that are used."""
         found = places(mask)
         return found, mask if self.max_constituents is None else mask & (found < self.max_constituents)
 
-    def _encode(self, values, csts_id, mask, back):
+    def _encode(self, values, csts_id, mask, back, momenta=None):
         """Encodes jets whose constituents come first, and moves the results back to their slots."""
         if self.inputs is not None:
             values = self.inputs(values, mask)
-        encodings, mask = self.encoder(self.embedding(values, csts_id.long()), mask)
+        encodings, mask = self.encoder(self.embedding(values, csts_id.long()), mask, momenta)
         registers = torch.arange(self.registers, device=back.device).expand(back.shape[0], -1)
         back = torch.cat([registers, self.registers + back], 1)
         return take_slots(encodings, back), take_slots(mask, back)

@@ -7,7 +7,7 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .backbone import Backbone, Embedding, Normformer, Transformer
+from .backbone import Backbone, Embedding, Normformer, PairBias, Transformer
 from .errors import FormatError
 from .model import ORIGINS, TASKS, FineTuned, make_head
 from .preprocessing import QuantilePreprocessing, StandardPreprocessing, UnfittedPreprocessing
@@ -110,9 +110,11 @@ def _stored(name):
 def _encoder(shape, dropout):
     if shape["block"] == "normformer":
         return Normformer(shape["width"], shape["layers"], shape["heads"], shape["hidden"], dropout)
+    pairs = shape.get("pairs")
     return Transformer(
         shape["width"], shape["layers"], shape["heads"], shape["feedforward_multiplier"], shape["registers"],
-        shape["layer_scale"], shape["final_norm"])
+        shape["layer_scale"], shape["final_norm"],
+        PairBias(pairs["features"], pairs["widths"], shape["heads"]) if pairs else None)
 
 
 def _preprocessing(tensors, metadata, configuration):

@@ -25,6 +25,14 @@ model:
   decoder: {width: 16, layers: 1, heads: 2}
 tasks: {regression: {}}
 """,
+    "pairs": """
+objective: mpm_v2
+model:
+  encoder: {width: 32, layers: 2, heads: 4, registers: 3, layer_scale: 0.5, pairs: {features: [ln_m2, ln_dr, ln_z],
+                                                                                  widths: [16, 8]}}
+  decoder: {width: 16, layers: 1, heads: 2}
+tasks: {regression: {}}
+""",
     "bare": """
 objective: mpm_v2
 data: {features: [dz, pt, deta]}

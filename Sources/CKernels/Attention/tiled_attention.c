@@ -66,8 +66,8 @@ INLINE void add_bias(float *restrict s, const float *restrict bias, int64_t stri
         for (int64_t i = 0; i < wide; i++) s[j * wide + i] = scale * s[j * wide + i] + bias[j * stride + i];
 }
 
-/// The running maxima and sums of a tile's queries take in its scores, which become exp(scale · (s − maximum)); shrink =
-/// the factor of earlier sums. Key j is seen by the lanes i ≥ j + diagonal where the tile is `masked`.
+/// Adds the scores of a tile to the running maxima and sums of its queries; they become exp(scale · (s − maximum)).
+/// shrink = the factor of earlier sums. Key j is seen by the lanes i ≥ j + diagonal where the tile is `masked`.
 INLINE void running_softmax(float *restrict s, float *restrict top, float *restrict sum, float *restrict shrink,
                             float scale, int64_t keys, int64_t wide, int64_t diagonal, bool masked) {
     for (int64_t i = 0; i < wide; i += 16) {

@@ -201,8 +201,8 @@ typedef struct {
     int64_t m, d;
     bool is_causal;  // query i attends to keys j ≤ i alone
 } ck_tiled_inputs;
-/// y = softmax(scale · q kᵀ + bias) v for `count` ≤ CK_ATTENTION_QUERIES queries from `first` on; lse[i] = the logarithm
-/// of the softmax's denominator of query i.
+/// y = softmax(scale · q kᵀ + bias) v for `count` ≤ CK_ATTENTION_QUERIES queries from `first` on; lse[i] = the
+/// logarithm of the softmax's denominator of query i.
 void ck_tiled_attention(ck_matrix y, float *lse, ck_tiled_inputs in, int64_t first, int64_t count, float *scratch);
 /// Number of floats of scratch memory for ck_tiled_attention.
 int64_t ck_tiled_attention_scratch(int64_t d);
@@ -256,6 +256,16 @@ void ck_scatter_add_rows(float *y, const float *x, const int32_t *index, int64_t
                          int64_t last);
 /// index[r] = argmax_c x[r, c], the lowest c among equal values; maximum[r] = x[r, index[r]].
 void ck_argmax_rows(int32_t *index, float *maximum, const float *x, int64_t rows, int64_t cols);
+
+/// Features of the pairs i ≤ j of constituents, in the order (0, 0), (0, 1) … (1, 1) …: [rows (rows + 1) / 2, count].
+/// Constituents are rows of pT, rapidity, φ and m². Feature 0 is ln ΔR, 1 is ln kT, 2 is ln z, 3 is ln m², with
+/// kT = min(pT) ΔR, z = min(pT) / Σ pT, and arguments of at least 1e-8.
+void ck_pair_features(float *y, const float *momenta, const int32_t *features, int64_t count, int64_t rows);
+/// Symmetric matrices [heads, n, n padded to 16] of the values [pairs, heads] of the pairs i ≤ j, n = in_front + rows;
+/// zero in the rows and columns of the tokens in front.
+void ck_spread_pairs(float *to, const float *pairs, int64_t heads, int64_t in_front, int64_t rows);
+/// The gradient of ck_spread_pairs.
+void ck_gather_pairs(float *pairs, const float *from, int accumulate, int64_t heads, int64_t in_front, int64_t rows);
 
 /// y = |x_i − x_j| for all rows i < j, in the order (0, 1), (0, 2) … (1, 2) …: [rows (rows − 1) / 2, cols].
 void ck_pair_distances(float *y, const float *x, int64_t rows, int64_t cols);

@@ -69,7 +69,8 @@ package func encode(
         dataset: dataset,
         preprocessing: try model.state.preprocessing(
             fittedIfMissingTo: dataset, of: checkpoint, options, in: context),
-        order: .init(batchSize: chunks.size, seed: options.seed, shuffle: false), rank: 0, size: 1)
+        order: .init(batchSize: chunks.size, seed: options.seed, shuffle: false),
+        contents: .init(momenta: model.needsMomenta), rank: 0, size: 1)
     let constituents = try communicator.allReduce(
         try communicator.agree {
             try communicator.share(of: dataset.blockCount)

@@ -219,11 +219,11 @@ private struct ExportedContents {
             KaonError("\(checkpoint): --names \(names.rawValue) is for \(reason)")
         }
         guard let backbone = options.objective.backbone, case .transformer = backbone.shape.blocks,
-            !backbone.shape.hasPosition, backbone.inputs == .raw
+            !backbone.shape.hasPosition, backbone.shape.pairs == nil, backbone.inputs == .raw
         else {
             throw refusal(
-                "backbones of transformer blocks without learned positions and with features as inputs; this backbone "
-                    + "is different")
+                "backbones of transformer blocks without learned positions or pairs and with features as inputs; this "
+                    + "backbone is different")
         }
         guard part == .backbone || options.objective.name == .mpmV2 else {
             throw refusal(
@@ -247,6 +247,13 @@ private struct BackboneDescription: Encodable {
     var registers = 0
     var layer_scale = false
     var final_norm = true
+    /// Features and hidden widths of the bias of pairs; nil for none.
+    struct Pairs: Encodable {
+        var features: [String]
+        var widths: [Int]
+    }
+
+    var pairs: Pairs?
     var identity, position: Bool
     var max_constituents: Int
     var inputs: String
@@ -268,6 +275,7 @@ private struct BackboneDescription: Encodable {
             (width, layers, heads) = (shape.width, shape.layers, shape.heads)
             (feedforward_multiplier, registers) = (shape.feedForwardMultiplier, shape.registers)
             (layer_scale, final_norm) = (shape.layerScale != nil, shape.finalNorm)
+            pairs = shape.pairs.map { Pairs(features: $0.features.map(\.rawValue), widths: $0.widths) }
         case .normformer(let shape):
             block = "normformer"
             (width, layers, heads, hidden) = (shape.width, shape.layers, shape.heads, shape.hidden)

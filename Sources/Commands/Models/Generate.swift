@@ -252,7 +252,8 @@ package func reconstruct(
         fittedIfMissingTo: dataset, of: checkpoint, model.options, in: context)
     let loader = JetLoader(
         dataset: dataset, preprocessing: preprocessing,
-        order: .init(batchSize: chunks.size, seed: model.options.seed, shuffle: false), rank: 0, size: 1)
+        order: .init(batchSize: chunks.size, seed: model.options.seed, shuffle: false),
+        contents: .init(momenta: model.objective.needsMomenta), rank: 0, size: 1)
     var found = Predictions()
     try chunks.run { range in
         let batch = try loader.batch(epoch: 0, step: range.lowerBound / chunks.size)

@@ -19,6 +19,8 @@ package struct Backbone {
     package let width: Int
     /// Number of register tokens that precede every jet in the output.
     package let registers: Int
+    /// True if the network reads `Constituents.momenta`.
+    package let needsMomenta: Bool
 
     /// - Parameters:
     ///   - identities: number of identity classes; nil if identities are not embedded.
@@ -30,6 +32,7 @@ package struct Backbone {
         case .transformer(let shape): (width, registers) = (shape.width, shape.registers)
         case .normformer(let shape): (width, registers) = (shape.width, 0)
         }
+        if case .transformer(let shape) = blocks { needsMomenta = shape.pairs != nil } else { needsMomenta = false }
         let width = width
         continuous = Linear(inputs: features, outputs: width, in: scope.scope("embedding.continuous"))
         identity = identities.map {
@@ -65,7 +68,7 @@ package struct Backbone {
         let packing = Packing(jets.offsets)
         let x = position?(embedded, offsets: jets.offsets, on: tape) ?? embedded
         switch stack {
-        case .transformer(let encoder): return encoder(x, packing: packing, on: tape)
+        case .transformer(let encoder): return encoder(x, packing: packing, momenta: jets.momenta, on: tape)
         case .normformer(let encoder): return (encoder(x, packing: packing, keys: keys, on: tape), jets.offsets)
         }
     }

@@ -38,6 +38,14 @@ package struct BackboneShape: Sendable, Equatable {
         }
     }
 
+    /// The bias of pairs of constituents, which needs their momenta; nil for none.
+    package var pairs: PairShape? {
+        switch blocks {
+        case .transformer(let shape): shape.pairs
+        case .normformer: nil
+        }
+    }
+
     /// Dropout rate.
     package var dropout: Double {
         switch blocks {

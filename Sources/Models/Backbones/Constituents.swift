@@ -9,12 +9,18 @@ package struct Constituents {
     package var identities: [Int32]
     /// Offsets of the jets.
     package var offsets: Offsets
+    /// Transverse momentum, rapidity, azimuth and squared mass of each token as stored, `[tokens, 4]`; nil where no
+    /// network needs them.
+    package var momenta: Tensor?
 
-    package init(values: Tensor, identities: [Int32], offsets: Offsets) {
-        invariant(values.rows == offsets.tokens && identities.count == offsets.tokens, "one row for each token")
+    package init(values: Tensor, identities: [Int32], offsets: Offsets, momenta: Tensor? = nil) {
+        invariant(
+            values.rows == offsets.tokens && identities.count == offsets.tokens
+                && momenta.map { $0.rows == offsets.tokens } ?? true, "one row for each token")
         self.values = values
         self.identities = identities
         self.offsets = offsets
+        self.momenta = momenta
     }
 }
 
@@ -45,22 +51,32 @@ package struct MaskedConstituents {
 extension Constituents {
     /// The tokens whose flag has the given value.
     fileprivate func selecting(_ flags: [Bool], _ wanted: Bool) -> Constituents {
-        let features = values.columns
-        let count = flags.reduce(0) { $0 + ($1 == wanted ? 1 : 0) }
-        let selected = Tensor(shape: [count, features])
+        let rows = flags.indices.filter { flags[$0] == wanted }
+        let selected = values.selecting(rows)
         var ids: [Int32] = []
-        ids.reserveCapacity(count)
+        ids.reserveCapacity(rows.count)
         var starts: [Int32] = [0]
         starts.reserveCapacity(offsets.jets + 1)
         var row = 0
         for jet in 0..<offsets.jets {
             for token in offsets[jet] where flags[token] == wanted {
-                (selected.pointer + row * features).update(from: values.pointer + token * features, count: features)
                 ids.append(identities[token])
                 row += 1
             }
             starts.append(Int32(row))
         }
-        return Constituents(values: selected, identities: ids, offsets: Offsets(starts))
+        return Constituents(
+            values: selected, identities: ids, offsets: Offsets(starts), momenta: momenta?.selecting(rows))
+    }
+}
+
+extension Tensor {
+    /// Some rows of a matrix.
+    fileprivate func selecting(_ rows: [Int]) -> Tensor {
+        let result = Tensor(shape: [rows.count, columns])
+        for (row, token) in rows.enumerated() {
+            (result.pointer + row * columns).update(from: pointer + token * columns, count: columns)
+        }
+        return result
     }
 }

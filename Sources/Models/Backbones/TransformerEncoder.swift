@@ -1,4 +1,5 @@
 import NN
+import System
 import Tensors
 
 /// Hyperparameters of a stack of transformer blocks.
@@ -17,11 +18,13 @@ package struct TransformerShape: Sendable, Equatable {
     package var layerScale: Double?
     /// True if a layer norm follows the last block.
     package var finalNorm: Bool
+    /// The bias of the attention scores of pairs of constituents; nil for none.
+    package var pairs: PairShape?
 
     /// One argument for each hyperparameter, with the defaults of version 2 (arXiv:2409.12589).
     package init(
         width: Int, layers: Int, heads: Int, feedForwardMultiplier: Int = 2, registers: Int = 0,
-        layerScale: Double? = 1e-3, finalNorm: Bool = true
+        layerScale: Double? = 1e-3, finalNorm: Bool = true, pairs: PairShape? = nil
     ) {
         self.width = width
         self.layers = layers
@@ -30,12 +33,14 @@ package struct TransformerShape: Sendable, Equatable {
         self.registers = registers
         self.layerScale = layerScale
         self.finalNorm = finalNorm
+        self.pairs = pairs
     }
 }
 
 /// A stack of pre-norm transformer blocks over packed jets, with registers in front of each jet.
 package struct TransformerEncoder {
     private let registers: ParameterSlot?
+    private let pairs: PairBias?
     private let blocks: [TransformerBlock]
     private let finalNorm: LayerNorm?
     private let shape: TransformerShape
@@ -46,6 +51,7 @@ package struct TransformerEncoder {
             shape.registers == 0
             ? nil
             : scope.parameter("registers", shape: [shape.registers, shape.width], .normal(deviation: 1e-3))
+        pairs = shape.pairs.map { PairBias($0, heads: shape.heads, in: scope.scope("pairs")) }
         blocks = (0..<shape.layers).map { layer in
             TransformerBlock(
                 width: shape.width, heads: shape.heads, multiplier: shape.feedForwardMultiplier,
@@ -55,10 +61,16 @@ package struct TransformerEncoder {
     }
 
     /// Encodes tokens `[tokens, width]` to `[tokens + registers · jets, width]`, the registers first in each jet.
+    ///
+    /// - Parameter momenta: `Constituents.momenta` of the tokens; required by a bias of pairs.
     package func callAsFunction(
-        _ x: Variable, packing: Packing, on tape: Tape
+        _ x: Variable, packing: Packing, momenta: Tensor? = nil, on tape: Tape
     ) -> (output: Variable, offsets: Offsets) {
         var (x, packing) = (x, packing)
+        let bias = pairs.map { pairs in
+            guard let momenta else { unreachable("a bias of pairs without momenta") }
+            return pairs(momenta, offsets: packing.offsets, on: tape)
+        }
         if let registers {
             let (count, offsets) = (shape.registers, packing.offsets)
             var index: [Int32] = []
@@ -70,6 +82,7 @@ package struct TransformerEncoder {
             x = tape.gatherRows([registers.variable, x], index: index)
             packing = packing.prepending(count)
         }
+        if let bias { packing = tape.biased(packing, by: bias, inFront: shape.registers) }
         for block in blocks { x = block(x, packing: packing, on: tape) }
         return (finalNorm?(x, on: tape) ?? x, packing.offsets)
     }

@@ -48,8 +48,11 @@ package struct MaskedJets {
 }
 
 extension Constituents {
-    /// The constituents of a batch.
+    /// The constituents of a batch, as massless particles whose rapidity is Δη.
     package init(_ batch: JetBatch) {
-        self.init(values: batch.values, identities: batch.identities, offsets: batch.offsets)
+        let momenta = batch.momenta.map { momenta in
+            Tensor(momenta.flatMap { [$0.x, $0.y, $0.z, 0] }, shape: [momenta.count, 4])
+        }
+        self.init(values: batch.values, identities: batch.identities, offsets: batch.offsets, momenta: momenta)
     }
 }

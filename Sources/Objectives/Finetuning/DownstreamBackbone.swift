@@ -15,6 +15,7 @@ package struct DownstreamBackbone {
     private let seed: UInt64
     /// Cache of the encodings of a fixed backbone; nil if they change.
     private let cache: EncodingCache?
+    package var needsMomenta: Bool { backbone.needsMomenta }
     /// Channels of the outputs.
     package var width: Int { backbone.width }
 

@@ -18,7 +18,7 @@ package final class DownstreamObjective: Objective {
     }
 
     package var terms: [LossTerm] { task.terms }
-    package var needsMomenta: Bool { task.needsMomenta }
+    package var needsMomenta: Bool { backbone.needsMomenta || task.needsMomenta }
     package func learningRateFactors(step: Int) -> [Double] { backbone.learningRateFactors(step: step) }
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {

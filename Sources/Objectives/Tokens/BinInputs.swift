@@ -38,7 +38,8 @@ package final class BinInputs: InputRepresentation {
                 values.pointer[token * dimension + feature * options.bins + Int(bin)] = 1
             }
         }
-        return Constituents(values: values, identities: jets.identities, offsets: jets.offsets)
+        return Constituents(
+            values: values, identities: jets.identities, offsets: jets.offsets, momenta: jets.momenta)
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {

@@ -60,7 +60,9 @@ extension Tokenizer {
     }
 
     package func replacingValues(of jets: Constituents) -> Constituents {
-        Constituents(values: vectors(of: tokens(of: jets)), identities: jets.identities, offsets: jets.offsets)
+        Constituents(
+            values: vectors(of: tokens(of: jets)), identities: jets.identities, offsets: jets.offsets,
+            momenta: jets.momenta)
     }
 }
 

@@ -100,6 +100,11 @@ package final class Tape {
         operations += 2 * Double(m) * Double(n) * Double(k)
     }
 
+    /// Counts the products of another tape, `without` some of them.
+    func count(operationsOf tape: Tape, without operations: Double = 0) {
+        self.operations += tape.operations - operations
+    }
+
     /// Runs the gradients of all recorded operations, latest first, from the gradients that their outputs hold.
     package func backward() {
         while let record = records.popLast() {

@@ -53,6 +53,8 @@ package struct TrainedBackbone {
     }
 
     package var width: Int { backbone.width }
+    /// True if the backbone reads `JetBatch.momenta`.
+    package var needsMomenta: Bool { backbone.needsMomenta }
 
     package func encode(_ batch: JetBatch, pool: EncodingPool) -> Predictions {
         let encoded = backbone(batch, phase: .validation, on: Tape(recording: false))

@@ -87,7 +87,7 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
         self.seed = seed
     }
 
-    package var needsMomenta: Bool { masking.needsMomenta }
+    package var needsMomenta: Bool { masking.needsMomenta || model.backbone.needsMomenta }
     package var tokenizerParameters: ParameterStore? { tokenizer?.pretrainedParameters }
     package var reconstructor: (any Reconstructor)? { self }
 

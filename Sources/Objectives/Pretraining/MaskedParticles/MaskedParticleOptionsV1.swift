@@ -26,6 +26,11 @@ package struct MaskedParticleOptionsV1: Sendable {
                 + "constituent of a jet has a mask token of its own, as in version 2")
         backbone.shape.hasPosition = position == .backbone
         backbone = try BackboneOptions(from: model, defaults: backbone, tokenizer: tokenizer)
+        guard backbone.shape.pairs == nil else {
+            throw try model.section("encoder").error(
+                "pairs",
+                "mpm_v1 encodes masked constituents too, whose momenta the pairs would reveal; use objective: mpm_v2")
+        }
         headWidth = try model.optionalInt(
             "head_width", in: 0...65536, absent: "auto",
             help:

@@ -38,7 +38,7 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
         self.seed = seed
     }
 
-    package var needsMomenta: Bool { masking.needsMomenta }
+    package var needsMomenta: Bool { masking.needsMomenta || model.backbone.needsMomenta }
     package var generator: (any JetGenerator)? { self }
     package var reconstructor: (any Reconstructor)? { self }
 
@@ -97,7 +97,7 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
         }
         let nothing = Constituents(
             values: Tensor(shape: [0, model.channels - JetFeatures.identityNames.count]), identities: [],
-            offsets: Offsets(counts: counts.map { _ in 0 }))
+            offsets: Offsets(counts: counts.map { _ in 0 }), momenta: Tensor(shape: [0, 4]))
         return try model.generate(
             given: nothing, from: .normal(columns: model.channels, from: randoms), offsets: Offsets(counts: counts),
             solver: options.solver)

@@ -6,10 +6,11 @@ package struct Packing {
     /// True if a token attends only to itself and to the tokens in front of it in its jet, as in generative
     /// pre-training (Radford et al., 2018).
     package let isCausal: Bool
-
     /// The product of queries and keys from which on the attention of a jet is computed in tiles, for measurements; nil
     /// for the usual value. Results differ by rounding.
     package let tiledPairs: Int?
+    /// The bias of the scores; nil for none.
+    package private(set) var bias: Bias?
 
     package init(_ offsets: Offsets, isCausal: Bool = false, tiledPairs: Int? = nil) {
         self.offsets = offsets
@@ -17,10 +18,23 @@ package struct Packing {
         self.tiledPairs = tiledPairs
     }
 
-    /// The packing of the same jets with `count` more tokens in front of each.
+    /// The packing of the same jets with `count` more tokens in front of each, without bias.
     package func prepending(_ count: Int) -> Packing {
         Packing(
             Offsets(offsets.values.enumerated().map { $1 + Int32(count * $0) }), isCausal: isCausal,
             tiledPairs: tiledPairs)
+    }
+
+    /// Bytes that the attention of a jet of `tokens` tokens keeps for its gradient, besides its inputs and outputs.
+    package static func keptBytes(tokens: Int, heads: Int) -> Int {
+        let isTiled = tokens * tokens >= AttentionBlocks.tiledPairs
+        return 4 * heads * (isTiled ? tokens : ScoreLayout.size(queries: tokens, keys: tokens))
+    }
+
+    /// The same packing with a bias.
+    func with(_ bias: Bias) -> Packing {
+        var result = self
+        result.bias = bias
+        return result
     }
 }

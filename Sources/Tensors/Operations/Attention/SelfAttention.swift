@@ -2,12 +2,12 @@ import System
 
 // T tokens, H heads, D channels per head, C = H D; per jet of n tokens and per head
 //
-//   x = [Q | K | V] [T, 3C]      S = Q Kᵀ / √D [n, n]      P = softmax(S)      y = P V [T, C]
+//   x = [Q | K | V] [T, 3C]      S = Q Kᵀ / √D + B [n, n]      P = softmax(S)      y = P V [T, C]
 //   causal: S_ij = −∞ for j > i
 //   dV = Pᵀ dy      dP = dy Vᵀ      dS = P ⊙ (dP − Σ P ⊙ dP) / √D      dQ = dS K      dK = dSᵀ Q
 extension Tape {
     /// Scaled dot-product attention among the tokens of each jet (Vaswani et al., arXiv:1706.03762); causal where the
-    /// packing is.
+    /// packing is, and with its bias.
     ///
     /// - Parameter projected: queries, keys and values of every token, `[tokens, 3 · width]`, of either element type.
     /// - Returns: the attended values, `[tokens, width]`, heads side by side, in the same element type.
@@ -17,6 +17,7 @@ extension Tape {
         invariant(projected.value.columns == 3 * width, "queries, keys and values differ in width")
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         invariant(offsets.tokens == tokens, "offsets of \(offsets.tokens) tokens for \(tokens) rows")
+        invariant(packing.bias.map { $0.heads == heads } ?? true, "a bias for another number of heads than \(heads)")
         let size = width / heads
         let blocks = AttentionBlocks(
             queries: offsets, keys: offsets, heads: heads, isCausal: packing.isCausal, tiledPairs: packing.tiledPairs)
@@ -27,13 +28,17 @@ extension Tape {
             return AttentionOperands(
                 query: columns, key: columns.advanced(columns: width), value: columns.advanced(columns: 2 * width))
         }
-        blocks.attend(operands(projected.value), size: size, kept: kept, into: HeadColumns(y))
+        blocks.attend(
+            operands(projected.value), size: size, bias: packing.bias?.values, kept: kept,
+            into: HeadColumns(y))
         count(m: 2, n: blocks.products, k: size)
-        return record("self-attention", y, from: [projected]) { [unowned self] dy in
+        return record("self-attention", y, from: [projected] + (packing.bias.map { [$0.variable] } ?? [])) {
+            [unowned self] dy in
             projected.addGradient { target in
                 blocks.propagate(
-                    HeadColumns(dy), through: operands(projected.value), size: size, kept: kept, HeadColumns(y),
-                    into: operands(target))
+                    HeadColumns(dy), through: operands(projected.value), size: size, bias: packing.bias?.values,
+                    kept: kept,
+                    HeadColumns(y), into: operands(target), biasGradient: packing.bias?.gradient)
             }
             count(m: 4, n: blocks.products, k: size)
         }
