@@ -177,14 +177,16 @@ func benchmark(
         optimizer: options.makeOptimizer(for: objective.parameters, elements: parameters.owned),
         sharding: sharding, settings: .init(options, precision: precision), instruments: .init(profile: profile))
 
+    var memory = MemoryCheck(options, precision: precision, ranksOfHost: parameters.ranks.group.size)
     func run(_ number: Int, jets count: Int) throws {
         let share = communicator.share(of: count)
         let first = number * options.training.batchSize + share.lowerBound
         let report = try step(
             {
-                objective.microBatches(
-                    jets.batch(first..<first + share.count), shards: sharding.ranges(ofBatch: count),
-                    size: options.training.microBatchSize, phase: .training(step: number))
+                let batch = jets.batch(first..<first + share.count)
+                let (shards, size) = (sharding.ranges(ofBatch: count), options.training.microBatchSize)
+                try memory.check(batch, shards: shards, size: size)
+                return objective.microBatches(batch, shards: shards, size: size, phase: .training(step: number))
             }, learningRate: 1e-5, number: number)
         if let report, report.isSkipped {
             throw AgreedError(message: step.complaint(report, number: number))

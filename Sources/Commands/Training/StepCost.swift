@@ -47,6 +47,7 @@ struct StepCost {
         let train = try DataParallelStep(
             objective, setup.parameters, optimizer: optimizer, sharding: sharding,
             settings: .init(options, precision: setup.precision))
+        var memory = MemoryCheck(options, precision: setup.precision, ranksOfHost: setup.parameters.ranks.group.size)
         // The last step of the run: a backbone that is frozen at first is trained by then.
         let number = max(1, options.training.steps)
 
@@ -56,9 +57,10 @@ struct StepCost {
             _ = try train(
                 {
                     let all = batch.slice(jets: 0..<min(batch.count, count * size))
+                    let shards = sharding.ranges(ofBatch: all.count * communicator.size)
+                    try memory.check(all, shards: shards, size: size)
                     return objective.microBatches(
-                        all, shards: sharding.ranges(ofBatch: all.count * communicator.size), size: size,
-                        phase: .training(step: number - 1))
+                        all, shards: shards, size: size, phase: .training(step: number - 1))
                 }, learningRate: 0, number: number)
             return try communicator.allReduce(begin.duration(to: .now) / .seconds(1), .maximum)
         }

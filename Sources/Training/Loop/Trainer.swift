@@ -17,6 +17,7 @@ package final class Trainer {
     let sharding: Sharding
     let precision: Precision
     private let loader: JetLoader
+    private var memory: MemoryCheck
     let validation: JetLoader?
     let parameters: DistributedParameters
     let optimizer: any Optimizer
@@ -47,6 +48,7 @@ package final class Trainer {
         (objective, options, sharding, precision) = (setup.objective, setup.options, setup.sharding, setup.precision)
         (parameters, optimizer, state) = (setup.parameters, run.optimizer, run.state)
         (self.loader, self.validation, self.records, self.context) = (loader, validation, records, context)
+        memory = MemoryCheck(setup.options, precision: setup.precision, ranksOfHost: setup.parameters.ranks.group.size)
         let rank = context.communicator.rank
         trace = options.training.profileSteps.flatMap { [options] steps in
             rank == options.training.profileRank ? StepTrace(steps: steps, rank: rank) : nil
@@ -137,10 +139,11 @@ package final class Trainer {
             try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
         }
         dataWait = (dataWait.seconds + begin.duration(to: .now) / .seconds(1), dataWait.steps + 1)
+        let shards = sharding.ranges(ofBatch: loader.order.batchCount(step: request.step))
+        try memory.check(batch, shards: shards, size: settings.microBatchSize)
         return trace.span("masks and targets") {
             objective.microBatches(
-                batch, shards: sharding.ranges(ofBatch: loader.order.batchCount(step: request.step)),
-                size: settings.microBatchSize, phase: .training(step: state.step))
+                batch, shards: shards, size: settings.microBatchSize, phase: .training(step: state.step))
         }
     }
 

@@ -1,0 +1,22 @@
+import Tensors
+
+extension BackboneShape {
+    /// An estimate of the memory of a training step for jets with these numbers of constituents [bytes]: what the
+    /// blocks keep for the gradient, and the bias of pairs.
+    package func activationBytes(_ constituents: [Int], precision: Precision) -> Int {
+        let tokens = constituents.map { $0 + registers }
+        let element = precision == .bfloat16 ? 2 : 4
+        let (layers, heads, channels) =
+            switch blocks {
+            // Two norms, queries, keys and values, the attended values, two sums, and the feed-forward network.
+            case .transformer(let shape):
+                (shape.layers, shape.heads, (8 + 3 * shape.feedForwardMultiplier) * shape.width)
+            case .normformer(let shape): (shape.layers, shape.heads, 8 * shape.width + 4 * shape.hidden)
+            }
+        let rows = tokens.reduce(0, +) * channels * element
+        let attention = tokens.reduce(0) { $0 + Packing.keptBytes(tokens: $1, heads: heads) }
+        // The bias and its gradient.
+        let bias = pairs == nil ? 0 : tokens.reduce(0) { $0 + 8 * heads * $1 * $1 }
+        return layers * (rows + attention) + bias
+    }
+}

@@ -1,0 +1,57 @@
+import Jets
+import Models
+import Runs
+import System
+import Tensors
+
+/// Refuses micro-batches whose activations the memory cannot hold, before the system ends the process.
+package struct MemoryCheck {
+    private let shape: BackboneShape?
+    private let precision: Precision
+    /// Ranks that share the memory of the host.
+    private let ranks: Int
+    /// The part of the constituents that the blocks certainly have.
+    private let visible: Double
+    /// The largest estimate so far.
+    private var largest = 0
+
+    package init(_ options: RunOptions, precision: Precision, ranksOfHost: Int) {
+        shape = options.objective.backbone?.shape
+        // A pre-training encodes the constituents that are not masked; its decoder is smaller.
+        visible = options.objective.name.isDownstream ? 1 : 0.5
+        self.precision = precision
+        ranks = ranksOfHost
+    }
+
+    /// Throws `KaonError` with the estimate if a micro-batch needs more than the memory that is left.
+    ///
+    /// - Parameters:
+    ///   - shards: the jets of the batch that are divided into micro-batches.
+    ///   - size: jets of a micro-batch.
+    ///   - available: the memory of the host; nil for what it has now [bytes].
+    package mutating func check(
+        _ batch: JetBatch, shards: [Range<Int>], size: Int, available: Int? = nil
+    ) throws {
+        guard let shape else { return }
+        for shard in shards {
+            for first in stride(from: shard.lowerBound, to: shard.upperBound, by: size) {
+                let jets = first..<min(first + size, shard.upperBound)
+                let counts = jets.map { batch.offsets[$0].count }
+                let bytes = shape.activationBytes(counts.map { Int(visible * Double($0)) }, precision: precision)
+                guard bytes > largest else { continue }
+                largest = bytes
+                // What the arena holds is in use already, and may be used again.
+                guard let free = (available ?? availableMemory()).map({ $0 / ranks }) else { continue }
+                let arena = Arena.shared.statistics
+                guard bytes > free + arena.reservedBytes - arena.usedBytes else { continue }
+                let advice =
+                    size > 1
+                    ? "lower training.micro_batch_size (\(size))" : "lower data.max_constituents, or use fewer ranks"
+                throw KaonError(
+                    "a micro-batch of \(plural(jets.count, "jet")) with \(counts.reduce(0, +)) constituents needs "
+                        + "about \(megabytes(bytes)) for its activations, and \(megabytes(free)) of memory are left "
+                        + "for a rank; \(advice)")
+            }
+        }
+    }
+}
