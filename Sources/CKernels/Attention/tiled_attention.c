@@ -20,7 +20,7 @@ INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 /// C [m, n] = A B or, if `add`, C += A B, with a(i, l) = a[i · row + l · col]; n is a multiple of 16.
 INLINE void product(float *restrict c, int64_t ldc, bool add, const float *restrict a, int64_t row, int64_t col,
                     const float *restrict b, int64_t ldb, int64_t m, int64_t n, int64_t k) {
-    ck_start start = {.matrix = add ? c : 0, .stride = ldc};
+    ck_epilogue start = {.matrix = add ? c : 0, .stride = ldc};
     ck_block_product(c, ldc, start, a, row, col, b, ldb, m, n, k, 0);
 }
 
