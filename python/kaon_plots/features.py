@@ -75,7 +75,7 @@ def _curves(datasets, by_class):
             title = names[label] if label < len(names) else f"class {label}"
             curves.append(Curve(
                 title if len(datasets) == 1 else f"{name}: {title}", jets[jets.label == label],
-                COLORS[label % 10], line, _MARKERS[label % 10]))
+                COLORS[label % 10], LINES[label // 5 % 4] if len(datasets) == 1 else line, _MARKERS[label % 10]))
     return curves
 
 
