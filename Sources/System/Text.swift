@@ -24,6 +24,14 @@ package func rounded(_ value: Double, digits: Int) -> String {
     value.isNaN ? "nan" : String(format: "%.\(digits)g", value)
 }
 
+/// Formats a number with its error, with as many decimals as two significant digits of the error have: `0.641 ± 0.015`;
+/// without an error, or with one that is not positive and finite, with five significant digits.
+package func rounded(_ value: Double, error: Double?) -> String {
+    guard let error, error > 0, error.isFinite, value.isFinite else { return rounded(value, digits: 5) }
+    let decimals = max(0, min(9, 1 - Int(log10(error).rounded(.down))))
+    return rounded(value, decimals: decimals) + " ± " + rounded(error, decimals: decimals)
+}
+
 /// Formats a number of bytes in kB or MB (powers of ten).
 package func megabytes(_ bytes: Int) -> String {
     bytes < 1_000_000

@@ -12,6 +12,13 @@ import Testing
         #expect(clock(90_000) == "1 d 1 h" && clock(.infinity) == "ages")
     }
 
+    @Test func errorsDetermineTheDecimals() {
+        #expect(rounded(0.64123, error: 0.01534) == "0.641 ± 0.015" && rounded(123.4, error: 25) == "123 ± 25")
+        #expect(rounded(2.5, error: 0.0999) == "2.500 ± 0.100")
+        #expect(rounded(0.5, error: nil) == "0.5" && rounded(0.5, error: 0) == "0.5")
+        #expect(rounded(.infinity, error: 1) == "inf" && rounded(1, error: .nan) == "1")
+    }
+
     @Test func wordsAreQuotedForAShell() {
         #expect(quotedForShell("data.test=a/b-1.h5") == "data.test=a/b-1.h5")
         #expect(quotedForShell("data.test=[a.h5]") == "'data.test=[a.h5]'")

@@ -351,6 +351,45 @@ import Training
         }
     }
 
+    /// Errors, files and the checkpoint in `metrics.json`. The resamplings do not depend on the number of ranks.
+    private func expectTheSameErrors(_ a: String, _ b: String, jets: Int) throws {
+        struct Report: Codable {
+            struct TestFile: Codable, Equatable { var path: String, jets: Int }
+            var measures: [String: Double], errors: [String: Double], files: [TestFile], step: Int
+        }
+        let reports = try [a, b].map {
+            let decoder = JSONDecoder()
+            decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+                positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+            return try decoder.decode(Report.self, from: Data(contentsOf: URL(fileURLWithPath: $0 + "/metrics.json")))
+        }
+        let (first, second) = (reports[0], reports[1])
+        for name in ["classification_loss", "accuracy", "balanced_accuracy", "cross_entropy", "auc", "auc_Tbqq"] {
+            #expect(try #require(first.errors[name]) > 0, "\(name)")
+        }
+        let accuracy = try #require(first.measures["accuracy"])
+        #expect(
+            abs(first.errors["accuracy"]! - (accuracy * (1 - accuracy) / Double(jets)).squareRoot()) < 1e-9)
+        #expect(first.errors.keys.sorted() == second.errors.keys.sorted())
+        #expect(first.errors.allSatisfy { abs($0.value - second.errors[$0.key]!) <= 0.02 * $0.value + 1e-6 })
+        #expect(first.files == [Report.TestFile(path: sample("test"), jets: jets)] && first.step == 16)
+    }
+
+    /// The rows in the file are those of jets with these labels (of Hbb, QCD and Tbqq).
+    private func expectSpectators(_ path: String, labels: [Int]) throws {
+        let file = try File(opening: path)
+        let source = try File(opening: sample("test"))
+        let rows = try file.root.read("index", as: Int.self)
+        let names = try source.root.dataset("labels").stringsAttribute("names")
+        let stored = try source.root.read("labels", as: Int.self)
+        #expect(rows.map { names[stored[$0]] } == labels.map { ["Hbb", "QCD", "Tbqq"][$0] })
+        #expect(try file.root.read("file", as: Int.self).allSatisfy { $0 == 0 })
+        #expect(try file.root.stringsAttribute("files") == [sample("test")])
+        let (copied, jets) = (try file.root.read("jets", as: Float.self), try source.root.read("jets", as: Float.self))
+        let width = copied.count / rows.count
+        #expect(width > 1 && copied == rows.flatMap { jets[$0 * width..<($0 + 1) * width] })
+    }
+
     /// A subset of the classes in an order of one's own; evaluated on any number of ranks, from the checkpoint alone.
     @Test func evaluationNeedsNothingButTheCheckpoint() throws {
         try withBackbone { folder, backbone in
@@ -374,6 +413,8 @@ import Training
             let (all, alone) = (try read("all"), try read("alone-\(world.rank)"))
             #expect(all.labels == alone.labels && Set(all.labels) == [0, 1, 2])
             #expect(all.scores.count == 3 * all.labels.count)
+            try expectTheSameErrors(folder + "/all", folder + "/alone-\(world.rank)", jets: all.labels.count)
+            try expectSpectators(folder + "/all/predictions.h5", labels: all.labels)
             #expect(zip(all.scores, alone.scores).allSatisfy { abs($0 - $1) < 1e-5 })
         }
     }

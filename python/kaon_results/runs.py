@@ -18,7 +18,7 @@ from kaon_data import DataError
 DOWNSTREAM = ("classification", "cwola", "vertexing", "track_origin", "regression")
 #: Keys that do not change what is measured, unlike the precision of products and sums.
 _INCIDENTAL = re.compile(
-    r"(?:backbone\.)*(?:seed|run\..*|parallel\.(?!(reduce_)?precision$).*|fine_tuning\.cache(_limit)?|"
+    r"(?:backbone\.)*(?:seed|run\..*|evaluate\..*|parallel\.(?!(reduce_)?precision$).*|fine_tuning\.cache(_limit)?|"
     r"training\.(micro_batch_size|log_interval|checkpoint_interval|keep_last|keep_every|detect_anomaly|"
     r"tensorboard\..*|profile_.*))"
 )

@@ -1,6 +1,7 @@
 """The event files of a real run, read with TensorBoard's own package."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -63,8 +64,9 @@ def test_a_run_and_its_continuation(tmp_path):
     assert sorted({event.step for event in events.Scalars("train/total_loss")}) == [3, 6, 9, 12, 13]
 
     text = events.Tensors("configuration")[-1].tensor_proto.string_val[0].decode()
-    config = (tmp_path / "config.yaml").read_text()
-    assert text.rstrip().splitlines() == ["    " + line for line in config.splitlines()]
+    config = (tmp_path / "config.yaml").read_text().splitlines()
+    # The first lines of the file name the program and the command.
+    assert text.rstrip().splitlines() == ["    " + line for line in config if not line.startswith("# ")]
 
     gradients = [tag for tag in events.Tags()["histograms"] if tag.startswith("gradients/encoder.")]
     assert gradients
@@ -109,3 +111,38 @@ def test_a_run_that_was_killed(tmp_path):
 def test_without(tmp_path):
     train(tmp_path, "training.steps=2", "training.tensorboard.enabled=false")
     assert not list(tmp_path.glob("events.*"))
+
+
+def test_results_and_hyperparameters(tmp_path):
+    """The results of an evaluation are scalars beside metrics.json, and the settings belong to the plugin HParams."""
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    arguments = [
+        KAON, "finetune", ROOT / "configs/quickstart.yaml", f"run.directory={tmp_path}/run", "objective=classification",
+        "backbone_mode=scratch", "~tasks", "~model.decoder", "~masking", f"data.train=[{JETS}/val.h5]",
+        f"data.validation=[{JETS}/test.h5]", f"data.test=[{JETS}/test.h5]", "preprocessing.jets=500",
+        "model.encoder={width: 16, layers: 1, heads: 2}", "head={width: 16, heads: 2}", "parallel.threads=1",
+        "training={steps: 4, batch_size: 20, validation_interval: 2, validation_jets: 40, checkpoint_interval: 4}"]
+    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=120, env=environment)
+    assert ended.returncode == 0, ended.stderr
+
+    report = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())
+    events = read(tmp_path / "run/evaluation")
+    finite = {name: value for name, value in report["measures"].items() if isinstance(value, (int, float))}
+    assert set(events.Tags()["scalars"]) == {f"test/{name}" for name in finite} and "accuracy" in finite
+    for name, value in finite.items():
+        (event,) = events.Scalars(f"test/{name}")
+        assert event.step == report["step"] and event.value == pytest.approx(value, rel=1e-6)
+
+    events = read(tmp_path / "run")
+    found = {}
+    for tag in ("session_start_info", "session_end_info"):
+        metadata = events.SummaryMetadata(f"_hparams_/{tag}")
+        assert metadata.plugin_data.plugin_name == "hparams"
+        found[tag] = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
+    settings = found["session_start_info"].session_start_info.hparams
+    assert settings["objective"].string_value == "classification"
+    assert settings["training.batch_size"].number_value == 20 and settings["data.shuffle"].bool_value is True
+    assert not any(name.startswith(("run.", "parallel.", "data.train")) for name in settings)
+    assert found["session_end_info"].session_end_info.status == 1

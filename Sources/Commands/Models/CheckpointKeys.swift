@@ -24,7 +24,10 @@ enum CheckpointKeys: Sendable {
         switch self {
         case .evaluate:
             Self.jets + Self.common
-                + ["training.batch_size", "parallel.precision", "parallel.deterministic", "parallel.virtual_shards"]
+                + [
+                    "evaluate", "training.batch_size", "parallel.precision", "parallel.deterministic",
+                    "parallel.virtual_shards",
+                ]
                 + Self.losses
         case .encode, .reconstruct: Self.jets + Self.common
         case .generate: Self.common + ["data.max_constituents"]

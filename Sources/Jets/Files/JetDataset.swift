@@ -133,6 +133,15 @@ package final class JetDataset: Sendable {
         return try communicator.allReduce(counts)
     }
 
+    /// The number of jets in use of each file.
+    package var jetsOfFiles: [Int] {
+        var counts = paths.map { _ in 0 }
+        for index in 0..<numbering.blockCount {
+            counts[layout.file(ofBlock: numbering.block(at: index))] += numbering.jetCount(at: index)
+        }
+        return counts
+    }
+
     /// The file of a jet and the row in it.
     package func place(ofJet jet: Int) -> (path: String, row: Int) {
         let file = layout.file(ofBlock: layout.block(ofJet: jet))

@@ -63,6 +63,9 @@ package struct BlockLayout: Sendable, Equatable {
         return (file, jets.lowerBound - firstJets[file]..<jets.upperBound - firstJets[file])
     }
 
+    /// The number of jets of a file.
+    func fileLength(_ file: Int) -> Int { firstJets[file + 1] - firstJets[file] }
+
     /// The global index of the first jet of a file.
     package func firstJet(ofFile file: Int) -> Int { firstJets[file] }
 

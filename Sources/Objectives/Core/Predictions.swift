@@ -64,8 +64,10 @@ package struct Predictions: Sendable {
 package struct Measure: Sendable, Equatable {
     package let name: String
     package let value: Double
+    /// The statistical error; nil if it is not known.
+    package let error: Double?
 
-    package init(_ name: String, _ value: Double) {
-        (self.name, self.value) = (name, value)
+    package init(_ name: String, _ value: Double, error: Double? = nil) {
+        (self.name, self.value, self.error) = (name, value, error)
     }
 }

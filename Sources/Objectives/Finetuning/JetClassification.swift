@@ -63,18 +63,24 @@ package final class JetClassification: DownstreamTask {
     /// first at several signal efficiencies (as for ParT, arXiv:2202.03772).
     package func measures(of predictions: Predictions) -> [Measure] {
         let metrics = metrics(of: predictions)
-        var measures = [
-            Measure("cross_entropy", metrics.crossEntropy), Measure("balanced_accuracy", metrics.balancedAccuracy),
-            Measure("auc", metrics.meanAreaUnderCurve),
-        ]
-        for (label, name) in classes.names.enumerated() {
-            measures.append(Measure("auc_\(name)", metrics.oneVersusRest(label).areaUnderCurve))
+        let bootstrap = Bootstrap(jets: predictions.integers("labels").count)
+        let (loss, entropy) = (metrics.crossEntropies(smoothing: Double(labelSmoothing)), metrics.crossEntropies())
+        var measures = [Measure("accuracy", fraction: metrics.accuracy, of: bootstrap.jets)]
+        measures += bootstrap.measures(["classification_loss", "cross_entropy", "balanced_accuracy"]) { counts in
+            let balanced = counts.map { metrics.accuracies($0).balanced } ?? metrics.balancedAccuracy
+            return [loss.mean(counts), entropy.mean(counts), balanced]
         }
+        let areas = metrics.areasUnderCurve(bootstrap)
+        measures.append(areas.mean)
+        for (name, area) in zip(classes.names, areas.classes) {
+            measures.append(Measure("auc_\(name)", area.value, error: area.error))
+        }
+        let efficiencies = [(0.3, "30"), (0.5, "50"), (0.99, "99"), (0.995, "99.5")]
         for (label, name) in classes.names.enumerated().dropFirst() {
             let pair = metrics.oneVersusOne(signal: label, background: 0)
-            for (efficiency, text) in [(0.3, "30"), (0.5, "50"), (0.99, "99"), (0.995, "99.5")] {
-                measures.append(
-                    Measure("rejection_\(name)_at_\(text)", pair.backgroundRejection(signalEfficiency: efficiency)))
+            measures += bootstrap.measures(efficiencies.map { "rejection_\(name)_at_\($0.1)" }) { counts in
+                let pair = counts.map { pair.resampled($0) } ?? pair
+                return efficiencies.map { pair.backgroundRejection(signalEfficiency: $0.0) }
             }
         }
         return measures

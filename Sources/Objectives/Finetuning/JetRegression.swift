@@ -140,14 +140,18 @@ package final class JetRegression: DownstreamTask {
     package func measures(of predictions: Predictions) -> [Measure] {
         let (predicted, target) = (predictions.floats("predicted"), predictions.floats("target"))
         let metrics = RegressionMetrics(predicted: predicted, target: target)
-        var measures = [
-            Measure("bias", metrics.bias), Measure("resolution", metrics.resolution),
-            Measure("rmse", metrics.rootMeanSquare), Measure("response", metrics.response),
-            Measure("response_resolution", metrics.responseResolution),
-        ]
+        let names = ["mae", "bias", "resolution", "rmse", "response", "response_resolution"]
+        var measures = Bootstrap(jets: target.count).measures(names) { counts in
+            let metrics = counts.map { metrics.resampled($0) } ?? metrics
+            return [
+                metrics.meanAbsoluteError, metrics.bias, metrics.resolution, metrics.rootMeanSquare, metrics.response,
+                metrics.responseResolution,
+            ]
+        }
         if options.loss == .gaussian {
             let inside = zip(zip(predicted, target), predictions.floats("sigma")).count { abs($0.0 - $0.1) < $1 }
-            measures.append(Measure("coverage", Double(inside) / Double(predicted.count)))
+            measures.append(
+                Measure("coverage", fraction: Double(inside) / Double(predicted.count), of: predicted.count))
         }
         return measures
     }

@@ -100,25 +100,35 @@ package final class TrackOrigin: DownstreamTask {
         let (counts, origins) = (predictions.integers("constituents"), predictions.integers("origin"))
         let scores = predictions.floats("origin_scores")
         let classes = Self.names.count
+        let jets = counts.enumerated().flatMap { repeatElement(Int32($0), count: $1) }
         func metrics(_ tokens: [Int]) -> MulticlassMetrics {
             MulticlassMetrics(
                 probabilities: tokens.flatMap { scores[$0 * classes..<($0 + 1) * classes] }, classes: classes,
-                labels: tokens.map { origins[$0] })
+                labels: tokens.map { origins[$0] }, jets: tokens.map { jets[$0] })
         }
         let all = metrics(Array(origins.indices))
-        var measures = [
-            Measure("balanced_accuracy", all.balancedAccuracy), Measure("auc", all.meanAreaUnderCurve),
-        ]
         var groups: [Int: [Int]] = [:]
         var token = 0
         for count in counts {
             groups[count, default: []] += token..<token + count
             token += count
         }
-        for (count, tokens) in groups.sorted(by: { $0.key < $1.key }) where count > 0 {
-            measures.append(Measure("balanced_accuracy_\(count)_tracks", metrics(tokens).balancedAccuracy))
+        let parts = groups.filter { $0.key > 0 }.sorted { $0.key < $1.key }.map { ($0.key, metrics($0.value)) }
+        let loss = all.crossEntropies(
+            smoothing: options.labelSmoothing, classWeights: classWeights.array.map { Double($0) })
+        let bootstrap = Bootstrap(jets: counts.count)
+        let accuracies = bootstrap.measures(
+            ["track_origin_loss", "accuracy", "balanced_accuracy"]
+                + parts.map { "balanced_accuracy_\($0.0)_tracks" }
+        ) { counts in
+            guard let counts else {
+                return [loss.mean(), all.accuracy, all.balancedAccuracy] + parts.map { $0.1.balancedAccuracy }
+            }
+            let overall = all.accuracies(counts)
+            return [loss.mean(counts), overall.accuracy, overall.balanced]
+                + parts.map { $0.1.accuracies(counts).balanced }
         }
-        return measures
+        return accuracies.prefix(3) + [all.areasUnderCurve(bootstrap).mean] + accuracies.dropFirst(3)
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {

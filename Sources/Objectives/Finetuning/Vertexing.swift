@@ -96,16 +96,13 @@ package final class Vertexing: DownstreamTask {
     package func measures(of predictions: Predictions) -> [Measure] {
         let (counts, scores) = (predictions.integers("constituents"), predictions.floats("pair_scores"))
         let (truth, found) = (predictions.integers("vertex"), predictions.integers("predicted_vertex"))
-        var sums: [String: (sum: Double, jets: Double)] = [:]
-        for name in ["ari", "ari_components", "hubert_arabie", "raw_pair_index"] { sums[name] = (0, 0) }
-        func add(_ value: Double, to names: String...) {
-            for name in names {
-                let (sum, jets) = sums[name, default: (0, 0)]
-                sums[name] = (sum + value, jets + 1)
-            }
-        }
+        let main = ["ari", "ari_components", "hubert_arabie", "raw_pair_index", "vertexing_loss", "pair_accuracy"]
+        var means = Dictionary(uniqueKeysWithValues: main.map { ($0, MeanOverJets()) })
         var (token, pair) = (0, 0)
-        for count in counts {
+        for (jet, count) in counts.enumerated() {
+            func add(_ value: Double, weight: Double = 1, to names: String...) {
+                for name in names { means[name, default: MeanOverJets()].add(value, weight: weight, jet: jet) }
+            }
             let (tokens, pairs) = (token..<token + count, pair..<pair + count * (count - 1) / 2)
             (token, pair) = (tokens.upperBound, pairs.upperBound)
             let offsets = Offsets(counts: [count])
@@ -115,6 +112,10 @@ package final class Vertexing: DownstreamTask {
             let (accepted, isTogether) = (scores[pairs].map { $0 > 0.5 }, together(truth))
             add(adjustedRandIndex(found[tokens], truth[tokens]), to: "hubert_arabie")
             add(rawPairIndex(accepted, isTogether), to: "raw_pair_index")
+            let right = zip(accepted, isTogether).count { $0 == $1 }
+            add(Double(right), weight: Double(pairs.count), to: "pair_accuracy")
+            let loss = zip(scores[pairs], isTogether).reduce(0) { $0 + focalLoss($1.0, isTogether: $1.1) }
+            add(loss, weight: Double(pairs.count), to: "vertexing_loss")
             guard count > 1 else { continue }
             // Vertex 0 is the primary vertex.
             let secondary = max(0, truth[tokens].max() ?? 0)
@@ -123,7 +124,15 @@ package final class Vertexing: DownstreamTask {
                 to: "ari", "ari_\(secondary < 7 ? "\(secondary)" : "7_or_more")_secondary_vertices")
             add(oneSidedRandIndex(together(found), isTogether, items: count), to: "ari_components")
         }
-        return sums.sorted { $0.key < $1.key }.map { Measure($0.key, $0.value.sum / $0.value.jets) }
+        let names = main + means.keys.filter { !main.contains($0) }.sorted()
+        let ordered = names.map { means[$0]! }
+        return Bootstrap(jets: counts.count).measures(names) { counts in ordered.map { $0.mean(counts) } }
+    }
+
+    /// The focal loss of a pair with this probability of the same vertex.
+    private func focalLoss(_ score: Float, isTogether: Bool) -> Double {
+        let p = Double(max(isTogether ? score : 1 - score, .leastNormalMagnitude))
+        return (isTogether ? options.positiveWeight : 1) * pow(1 - p, options.gamma) * -log(p)
     }
 }
 

@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import Jets
 import NN
 import Tensors
@@ -117,14 +118,23 @@ package final class WeaklySupervised: DownstreamTask {
     /// The area under the curve, and the significance improvement ε_S / √ε_B at the threshold of version 1 (0.5), at
     /// that of version 2 (99 % background rejection), and its maximum with at least ten background jets left.
     package func measures(of predictions: Predictions) -> [Measure] {
-        let metrics = BinaryMetrics(
-            scores: predictions.floats("scores"), isSignal: predictions.integers("labels").map { $0 == 1 })
-        return [
-            Measure("auc", metrics.areaUnderCurve),
-            Measure("sic_half", metrics.significanceImprovement(above: 0.5)),
-            Measure("sic_99", metrics.significanceImprovement(backgroundRejection: 0.99)),
-            Measure("sic_max", metrics.maximumSignificanceImprovement(leastBackground: 10)),
-        ]
+        let (scores, labels) = (predictions.floats("scores"), predictions.integers("labels"))
+        let metrics = BinaryMetrics(scores: scores, isSignal: labels.map { $0 == 1 })
+        var loss = MeanOverJets()
+        for (jet, (score, label)) in zip(scores, labels).enumerated() {
+            loss.add(-log(Double(max(label == 1 ? score : 1 - score, .leastNormalMagnitude))), jet: jet)
+        }
+        let right = zip(scores, labels).count { ($0 > 0.5) == ($1 == 1) }
+        let names = ["cwola_loss", "auc", "sic_half", "sic_99", "sic_max"]
+        return [Measure("accuracy", fraction: Double(right) / Double(labels.count), of: labels.count)]
+            + Bootstrap(jets: labels.count).measures(names) { counts in
+                let metrics = counts.map { metrics.resampled($0) } ?? metrics
+                return [
+                    loss.mean(counts), metrics.areaUnderCurve, metrics.significanceImprovement(above: 0.5),
+                    metrics.significanceImprovement(backgroundRejection: 0.99),
+                    metrics.maximumSignificanceImprovement(leastBackground: 10),
+                ]
+            }
     }
 }
 

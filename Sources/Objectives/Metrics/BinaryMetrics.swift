@@ -7,14 +7,32 @@ package struct BinaryMetrics: Sendable {
     /// Scores of signal and background in ascending order.
     private let signal: [Float]
     private let background: [Float]
+    /// The same with their jets; nil after a resampling.
+    private let samples: (signal: SortedValues, background: SortedValues)?
 
     /// - Parameters:
     ///   - scores: one for each jet, higher for signal.
     ///   - isSignal: the true class of each jet.
-    package init(scores: [Float], isSignal: [Bool]) {
+    ///   - jets: the jet of each score, for `resampled`; nil for its position.
+    package init(scores: [Float], isSignal: [Bool], jets: [Int32]? = nil) {
         invariant(scores.count == isSignal.count, "\(scores.count) scores for \(isSignal.count) jets")
-        signal = zip(scores, isSignal).filter(\.1).map(\.0).sorted()
-        background = zip(scores, isSignal).filter { !$0.1 }.map(\.0).sorted()
+        func sample(_ wanted: Bool) -> SortedValues {
+            let places = scores.indices.filter { isSignal[$0] == wanted }
+            return SortedValues(places.map { scores[$0] }, jets: places.map { jets?[$0] ?? Int32($0) })
+        }
+        let found = (signal: sample(true), background: sample(false))
+        (signal, background, samples) = (found.signal.values, found.background.values, found)
+    }
+
+    private init(signal: [Float], background: [Float]) {
+        (self.signal, self.background, samples) = (signal, background, nil)
+    }
+
+    /// The figures if each jet occurs a number of times.
+    package func resampled(_ counts: [UInt8]) -> BinaryMetrics {
+        guard let samples else { unreachable("a resampling is resampled") }
+        return BinaryMetrics(
+            signal: samples.signal.resampled(counts), background: samples.background.resampled(counts))
     }
 
     /// Area under the curve of signal efficiency against background efficiency: the probability that a signal jet has a

@@ -10,14 +10,31 @@ package struct RegressionMetrics: Sendable {
     private let differences: [Float]
     /// Predicted / true where the truth is positive.
     private let responses: [Float]
+    /// The same with their jets; nil after a resampling.
+    private let samples: (differences: SortedValues, responses: SortedValues)?
 
     /// - Parameters:
     ///   - predicted: one number for each jet.
     ///   - target: the true number of each jet.
     package init(predicted: [Float], target: [Float]) {
         invariant(predicted.count == target.count, "\(predicted.count) predictions for \(target.count) targets")
-        differences = zip(predicted, target).map { $0 - $1 }.sorted()
-        responses = zip(predicted, target).filter { $1 > 0 }.map { $0 / $1 }.sorted()
+        let positive = target.indices.filter { target[$0] > 0 }
+        let found = (
+            differences: SortedValues(zip(predicted, target).map { $0 - $1 }),
+            responses: SortedValues(positive.map { predicted[$0] / target[$0] }, jets: positive.map { Int32($0) })
+        )
+        (differences, responses, samples) = (found.differences.values, found.responses.values, found)
+    }
+
+    private init(differences: [Float], responses: [Float]) {
+        (self.differences, self.responses, samples) = (differences, responses, nil)
+    }
+
+    /// The figures if each jet occurs a number of times.
+    package func resampled(_ counts: [UInt8]) -> RegressionMetrics {
+        guard let samples else { unreachable("a resampling is resampled") }
+        return RegressionMetrics(
+            differences: samples.differences.resampled(counts), responses: samples.responses.resampled(counts))
     }
 
     /// The number of jets.
@@ -25,6 +42,9 @@ package struct RegressionMetrics: Sendable {
 
     /// The mean of predicted − true.
     package var bias: Double { mean { Double($0) } }
+
+    /// The mean of |predicted − true|.
+    package var meanAbsoluteError: Double { mean { abs(Double($0)) } }
 
     /// The root of the mean squared difference.
     package var rootMeanSquare: Double { mean { Double($0) * Double($0) }.squareRoot() }

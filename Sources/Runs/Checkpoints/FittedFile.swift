@@ -29,7 +29,7 @@ package struct FittedFile {
         setting.key == "training.batch_size"
             || !setting.isIn([
                 "run", "data.train", "data.validation", "data.test", "model.initial_weights", "optimizer", "schedule",
-                "training", "parallel",
+                "training", "parallel", "evaluate",
             ])
     }
 

@@ -22,6 +22,7 @@ package struct RunOptions: Sendable {
     package var schedule: Schedule
     package var training: Training
     package var parallel: Parallel
+    package var evaluate: Evaluate
     /// The complete configuration, with all defaults.
     package var configuration: Configuration
 
@@ -93,6 +94,7 @@ package struct RunOptions: Sendable {
         training = try Training(from: root.section("training"))
         schedule = try Schedule(from: root.section("schedule"), steps: training.steps)
         parallel = try Parallel(from: root.section("parallel"))
+        evaluate = try Evaluate(from: root.section("evaluate"))
         if objective.name.isDownstream { root.ignore(Self.backboneKey) }
         try root.finish()
         // Without the checkpoint, as for the configuration of a run's own checkpoint, the section is kept.

@@ -54,7 +54,7 @@ package final class TrainingRecords: @unchecked Sendable {
         histogramInterval = board.enabled ? board.histogramInterval : nil
         tensorBoard =
             board.enabled
-            ? try directory.map { try Self.tensorBoard($0, metrics!, state, configuration: options.resolved) } : nil
+            ? try directory.map { try Self.tensorBoard($0, metrics!, state, options) } : nil
         saver = directory.map {
             CheckpointSaver($0, metrics!, run, collector, order: order, options: options, console: console)
         }
@@ -68,12 +68,13 @@ package final class TrainingRecords: @unchecked Sendable {
 
     /// Starts an event file that replaces what earlier files have after the rows that `metrics.csv` keeps.
     private static func tensorBoard(
-        _ directory: RunDirectory, _ metrics: MetricsFile, _ state: TrainingState, configuration: String
+        _ directory: RunDirectory, _ metrics: MetricsFile, _ state: TrainingState, _ options: RunOptions
     ) throws -> TensorBoardFile {
         // The last row of the earlier run, written only because the run ended, is at its last step.
         let first = min(metrics.firstGone ?? .max, state.step + 1)
         let file = try TensorBoardFile(in: directory.path, purging: first)
-        try file.write(text: configuration, name: "configuration", step: state.step)
+        try file.write(text: options.resolved, name: "configuration", step: state.step)
+        try file.write(settings: Hyperparameter.all(of: options.configuration))
         for row in metrics.kept {
             guard let step = Int(row[0]), step >= first else { continue }
             try file.write(metrics.scalars(row), step: step)
@@ -146,6 +147,12 @@ package final class TrainingRecords: @unchecked Sendable {
         sending.finish()
         if saver == nil { send(optimizer.state) }
         _ = try communicator.onRoot { try saver?.saveNow(content(state, validationLoss)) }
+    }
+
+    /// Records that the run is complete.
+    package func end() {
+        guard let tensorBoard else { return }
+        attempt([{ try tensorBoard.writeEnd() }])
     }
 
     /// Waits for the checkpoint that is being written.

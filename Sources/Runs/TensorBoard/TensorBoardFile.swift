@@ -13,10 +13,10 @@ package final class TensorBoardFile {
     /// Creates a file whose name is the last in the folder: TensorBoard reads files in the order of their names.
     ///
     /// - Parameters:
-    ///   - step: the step from which on events of earlier files are discarded.
+    ///   - step: the step from which on events of earlier files are discarded; nil for none.
     ///   - now: a clock, seconds since 1970.
     package init(
-        in folder: String, purging step: Int, host: String = ProcessInfo.processInfo.hostName,
+        in folder: String, purging step: Int?, host: String = ProcessInfo.processInfo.hostName,
         now: @escaping () -> Double = { Date().timeIntervalSince1970 }
     ) throws {
         self.now = now
@@ -27,6 +27,7 @@ package final class TensorBoardFile {
         let time = max(Int(now()), (times.max() ?? 0) + 1)
         file = try AppendedFile(path: "\(folder)/events.out.tfevents.\(String(format: "%010d", time)).\(host)")
         try write(step: 0) { $0.add(3, "brain.Event:2") }
+        guard let step else { return }
         try write(step: step) { event in
             var session = ProtobufMessage()
             session.add(1, 1)  // status: START
@@ -67,6 +68,53 @@ package final class TensorBoardFile {
         value.add(9, metadata)
         let summary = Self.summary([value])
         try write(step: step) { $0.add(5, summary) }
+    }
+
+    /// Writes the settings of a run for the plugin HParams, and the start of the run.
+    package func write(settings: [Hyperparameter]) throws {
+        var start = ProtobufMessage()
+        for setting in settings {
+            var entry = ProtobufMessage()
+            entry.add(1, setting.name)
+            entry.add(2, setting.message)
+            start.add(1, entry)
+        }
+        start.add(5, now())
+        try writeSession("session_start_info", field: 3, start)
+    }
+
+    /// Writes the end of a run that is complete, for the plugin HParams.
+    package func writeEnd() throws {
+        var end = ProtobufMessage()
+        end.add(1, 1)  // status: STATUS_SUCCESS
+        end.add(2, now())
+        try writeSession("session_end_info", field: 4, end)
+    }
+
+    /// Writes a summary of the plugin HParams, whose content is in its metadata.
+    private func writeSession(_ name: String, field: Int, _ content: ProtobufMessage) throws {
+        var data = ProtobufMessage()
+        data.add(field, content)
+        var plugin = ProtobufMessage()
+        plugin.add(1, "hparams")
+        plugin.add(2, data)
+        var metadata = ProtobufMessage()
+        metadata.add(1, plugin)
+        // A tensor of one zero, without which readers drop the summary.
+        var dimension = ProtobufMessage()
+        dimension.add(1, 1)
+        var shape = ProtobufMessage()
+        shape.add(2, dimension)
+        var tensor = ProtobufMessage()
+        tensor.add(1, 1)  // dtype: DT_FLOAT
+        tensor.add(2, shape)
+        tensor.add(5, Float(0))
+        var value = ProtobufMessage()
+        value.add(1, "_hparams_/" + name)
+        value.add(8, tensor)
+        value.add(9, metadata)
+        let summary = Self.summary([value])
+        try write(step: 0) { $0.add(5, summary) }
     }
 
     /// Writes named histograms at a step.

@@ -35,6 +35,8 @@ package struct RandomStream: RawRepresentable, Hashable, Sendable {
     package static let codeRevival = RandomStream(rawValue: 12)
     /// The assignment of background jets to the mixed samples.
     package static let noisyLabels = RandomStream(rawValue: 14)
+    /// The resamplings of a bootstrap.
+    package static let bootstrap = RandomStream(rawValue: 15)
     /// The selection of jets from the files.
     package static let selection = RandomStream(rawValue: 13)
 }

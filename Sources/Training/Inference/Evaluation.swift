@@ -19,6 +19,7 @@ package func evaluate(_ model: TrainedModel, output: String, in context: RunCont
     let (options, console, communicator) = (model.options, context.console, context.communicator)
     let test = try AppliedJets(testing: options, .init(options, model.state.classes), on: communicator)
     let dataset = test.dataset
+    let spectators = try communicator.onRoot { try JetSpectators(options.evaluate.spectators, of: dataset) }
     let loader = try model.loader(dataset, in: context)
     console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
     test.report(on: console)
@@ -49,14 +50,16 @@ package func evaluate(_ model: TrainedModel, output: String, in context: RunCont
     let objective = model.objective
     let outcome = try evaluator.finish()
     _ = try communicator.onRoot {
+        // The errors of the measures take minutes for many millions of jets.
+        context.progress.enter(.saving)
         let predictions = evaluator.predictions
-        let measures: [(name: String, value: Double?)] =
-            zip(objective.terms, outcome.means).map { ($0.column, $1) }
-            + zip(objective.monitors, outcome.monitors).map { ($0, $1) }
-            + objective.measures(of: predictions).map { ($0.name, $0.value) }
-        try write(
-            EvaluationReport(model, measures, predictions, jets: dataset.count), predictions, of: model, to: output)
-        console.say(aligned(measures.map { [$0.name, $0.value.map { rounded($0, digits: 5) } ?? "none"] }))
+        let measures = EvaluationMeasures(objective, outcome, predictions)
+        let report = EvaluationReport(model, measures, predictions, of: dataset)
+        let skipped = try write(report, predictions, spectators, of: model, to: output)
+        for name in skipped {
+            console.warn("evaluate.spectators: '\(name)' is left out: the predictions have a dataset of that name")
+        }
+        console.say(measures.summary(in: output + "/metrics.json"))
         console.say("written to \(output)")
     }
     return .finished
@@ -94,19 +97,32 @@ package func evaluationFolder(of checkpoint: String) -> String {
     return run.relativePath + "/evaluation"
 }
 
+/// Writes `metrics.json`, an event file for TensorBoard, and `predictions.h5`; returns the spectators that are left
+/// out.
 private func write(
-    _ report: EvaluationReport, _ predictions: Predictions, of model: TrainedModel, to folder: String
-) throws {
+    _ report: EvaluationReport, _ predictions: Predictions, _ spectators: JetSpectators?, of model: TrainedModel,
+    to folder: String
+) throws -> [String] {
     do {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
         throw KaonError("cannot create \(folder): \(reason(error))")
     }
     try report.write(to: folder + "/metrics.json")
-    guard !predictions.columns.isEmpty else { return }
+    if model.options.training.tensorBoard.enabled {
+        let results = report.measures.sorted { $0.key < $1.key }.compactMap { name, value in
+            value.flatMap { $0.isFinite ? (name: "test/" + name, value: $0) : nil }
+        }
+        try TensorBoardFile(in: folder, purging: nil).write(results, step: report.step ?? 0)
+    }
+    guard !predictions.columns.isEmpty else { return [] }
+    var skipped: [String] = []
     try replaceFile(folder + "/predictions.h5") { root in
         try root.setAttribute("checkpoint", to: model.checkpoint)
         if let classes = model.state.classes { try root.setAttribute("classes", to: classes.names) }
+        try Provenance(seed: model.options.seed).save(to: root)
         try predictions.write(to: root)
+        skipped = try spectators?.write(to: root) ?? []
     }
+    return skipped
 }

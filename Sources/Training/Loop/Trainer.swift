@@ -109,6 +109,7 @@ package final class Trainer {
         context.console.endProgress()
         try writeTrace()
         if isPatienceSpent { reportEarlyStop() }
+        records.end()
         return .finished
     }
 

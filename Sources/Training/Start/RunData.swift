@@ -55,6 +55,8 @@ package struct RunData {
             options.data.validation, "data.validation", jets: options.training.validationJets,
             chosen: options.data.validationJets)
         test = try open(options.run.evaluated == .never ? [] : options.data.test, "data.test")
+        // Found at the start rather than after the last step.
+        if let test { _ = try communicator.onRoot { try JetSpectators(options.evaluate.spectators, of: test) } }
         for (key, dataset) in [("train", train), ("validation", validation), ("test", test)] {
             if let path = dataset.flatMap({ Self.repeated($0.paths) }) {
                 warnings.append("data.\(key) names \(path) more than once: its jets are read as often")

@@ -215,16 +215,17 @@ package final class VQVAETraining: Objective {
     }
 
     package func measures(of predictions: Predictions) -> [Measure] {
-        func median(_ name: String) -> Double {
-            let values = predictions.floats(name).sorted()
-            return values.isEmpty ? 0 : quantile(0.5, ofSorted: values)
-        }
+        let bootstrap = Bootstrap(jets: predictions.integers("labels").count)
         return ["jet_pt", "jet_mass"].flatMap { name in
-            let (before, after) = (median(name), median("decoded_" + name))
-            return [
-                Measure("median_" + name, before), Measure("median_decoded_" + name, after),
-                Measure("median_\(name)_ratio", after / before),
-            ]
+            let samples = [name, "decoded_" + name].map { SortedValues(predictions.floats($0)) }
+            let names = ["median_" + name, "median_decoded_" + name, "median_\(name)_ratio"]
+            return bootstrap.measures(names) { counts in
+                let medians = samples.map { sample in
+                    let values = counts.map(sample.resampled) ?? sample.values
+                    return values.isEmpty ? 0 : quantile(0.5, ofSorted: values)
+                }
+                return medians + [medians[1] / medians[0]]
+            }
         }
     }
 }
