@@ -51,6 +51,12 @@ package final class Console: @unchecked Sendable {
         state.withLock { file = handle }
     }
 
+    /// Redraws the progress line as a bar with the number of jets so far; prints nothing elsewhere.
+    package func progress(_ verb: String = "", jets done: Int, of all: Int) {
+        let text = (verb.isEmpty ? "" : verb + " ") + "\(done) of \(plural(all, "jet"))"
+        progress(text, on: ProgressLine(text, fraction: Double(done) / Double(max(1, all))), isLogged: false)
+    }
+
     /// Prints and logs a message.
     package func say(_ text: String) { log.info("\(text)") }
 
@@ -78,14 +84,19 @@ package final class Console: @unchecked Sendable {
         appendToFile("error", text)
     }
 
-    /// Redraws the progress line on a terminal; elsewhere prints it as an ordinary line if `isLogged`.
-    package func progress(_ text: String, isLogged: Bool) {
+    /// Redraws the progress line on a terminal; elsewhere prints `text` as an ordinary line if `isLogged`.
+    ///
+    /// - Parameter line: what a terminal shows; nil for the text.
+    package func progress(_ text: String, on line: ProgressLine? = nil, isLogged: Bool) {
         state.withLock {
             if isLogged { appendToFile("info", text) }
             guard !isSilent else { return }
             if isTerminal {
-                put("\r" + text + String(repeating: " ", count: max(0, progressWidth - text.count)))
-                progressWidth = text.count
+                // A full line would move the cursor to the next one on some terminals.
+                let line = (line ?? ProgressLine(text)).drawn(
+                    columns: Terminal.columns - 1, isUnicode: Terminal.isUnicode)
+                put("\r" + line + String(repeating: " ", count: max(0, progressWidth - line.count)))
+                progressWidth = line.count
             } else if isLogged {
                 put(text + "\n")
             }

@@ -31,8 +31,13 @@ package func train(_ options: RunOptions, in context: RunContext) throws -> RunO
     if let watchdog { context.progress = watchdog.progress }
     context.budget = communicator.rank == 0 ? TimeBudget(options.run.timeLimit) : nil
     do {
-        var outcome = try run(options, sharding, in: context)
+        let end = try run(options, sharding, in: context)
+        var outcome = end.outcome
         if outcome == .finished { outcome = try evaluateAtEnd(of: options, in: context) }
+        if outcome == .finished, let done = end.done {
+            let isEvaluated = options.run.evaluated != .never && !options.data.test.isEmpty
+            done.report(options, isEvaluated: isEvaluated, in: context)
+        }
         try watchdog?.stop()
         return outcome
     } catch {
@@ -70,8 +75,10 @@ func checkStart(_ options: RunOptions, ranks: Int) throws {
     if options.run.checkpointCandidates.isEmpty { try check(options.initialWeights, "model.initial_weights") }
 }
 
-/// Opens the data and trains.
-private func run(_ options: RunOptions, _ sharding: Sharding, in context: RunContext) throws -> RunOutcome {
+/// Opens the data and trains; `done` is nil if there was nothing to do.
+private func run(
+    _ options: RunOptions, _ sharding: Sharding, in context: RunContext
+) throws -> (outcome: RunOutcome, done: RunEnd?) {
     // Data first: if they cannot be read, nothing is written.
     let data = try RunData(options, on: context.communicator)
     context.progress.enter(.startUp)
@@ -90,7 +97,7 @@ private func run(_ options: RunOptions, _ sharding: Sharding, in context: RunCon
 /// Prepares the model and its run directory, and trains.
 private func run(
     _ options: RunOptions, _ data: RunData, _ sharding: Sharding, in context: RunContext
-) throws -> RunOutcome {
+) throws -> (outcome: RunOutcome, done: RunEnd?) {
     let communicator = context.communicator
     let directory = try openDirectory(options, in: context)
     let start = try StartingPoint(options, in: context)
@@ -101,7 +108,7 @@ private func run(
     if run.state.step >= options.training.steps {
         context.console.say(
             "nothing to do: the run has \(run.state.step) steps, training.steps is \(options.training.steps)")
-        return .finished
+        return (.finished, nil)
     }
     let loader = setup.loader(data.train, run.fitted.preprocessing, shuffle: options.data.shuffle)
     let validation = data.validation.map { setup.loader($0, run.fitted.preprocessing, shuffle: false) }
@@ -115,7 +122,7 @@ private func run(
     let trainer = try Trainer(setup, run, loader, validation: validation, records, in: context)
     let outcome = try trainer.run()
     try communicator.barrier()
-    return outcome
+    return (outcome, RunEnd(steps: trainer.steps - run.state.step, best: records.best))
 }
 
 /// Opens the run directory and the logs; the directory is nil on ranks other than 0. Collective.

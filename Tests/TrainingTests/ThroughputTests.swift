@@ -1,3 +1,4 @@
+import System
 import Testing
 import Training
 
@@ -39,6 +40,13 @@ import Training
         _ = meter.jetsPerSecond(upTo: 400)
         #expect(
             meter.line(step: 12, of: 20, loss: 1.23456) == "step 12/20  loss 1.2346  100 jets/s  16 s left")
+        func progress(_ columns: Int) -> String {
+            meter.progress(step: 12, of: 20, loss: 1, with: ["epoch 0.6", "lr 1.0e-03"])
+                .drawn(columns: columns, isUnicode: false)
+        }
+        #expect(progress(120).hasSuffix("step 12/20  epoch 0.6  lr 1.0e-03  loss 1.0000  100 jets/s  16 s left"))
+        #expect(progress(79).hasSuffix("step 12/20  epoch 0.6  lr 1.0e-03  loss 1.0000  16 s left"))
+        #expect(progress(65).hasSuffix(" 60 %  step 12/20  epoch 0.6  loss 1.0000  16 s left"))
         clock.time += 12
         #expect(meter.line(step: 20, of: 20, loss: 1) == "step 20/20  loss 1.0000  100 jets/s  done in 16 s")
         clock.time += 100

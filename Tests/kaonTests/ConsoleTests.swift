@@ -20,6 +20,9 @@ import Testing
         #"step 6/6  loss [0-9.]+  [0-9.]+ jets/s  done in .+"#,
         #"step 6: validation loss [0-9.]+ \(particle_id [0-9.]+, kmeans [0-9.]+\)"#,
         #"step 6: checkpoint .+/run/checkpoints/step-00000006\.h5"#,
+        #"finished in .+: 6 steps"#,
+        #"best checkpoint: .+/run/checkpoints/best \(step [46], validation loss [0-9.]+\)"#,
+        #"next: kaon finetune configs/finetune-classification\.yaml backbone=.+/best backbone_mode=fine_tuned"#,
     ]
 
     private func expect(
@@ -74,20 +77,28 @@ import Testing
             let mpirun = ranks.map { "mpirun --oversubscribe -n \($0) " } ?? ""
             let output = folder + "/terminal"
             let command = "\(mpirun)\(KaonProcess.program) \(arguments.joined(separator: " "))"
-            let outcome = try KaonProcess(command: ["script", "-qec", command, "/dev/null"], output: output)
+            // A wide terminal: mpirun gives one of unknown width to its ranks.
+            let wide = "stty columns 120; COLUMNS=120 " + command
+            let outcome = try KaonProcess(command: ["script", "-qec", wide, "/dev/null"], output: output)
                 .outcome()
             #expect(outcome.code == 0)
             let screen = try String(contentsOfFile: output, encoding: .utf8).replacing("\r\n", with: "\n")
-            // Every step is drawn, and wiped before a message comes.
-            for step in 1...6 { #expect(screen.contains("\rstep \(step)/6  loss ")) }
+            // Every step is drawn with a bar, and wiped before a message comes.
+            let drawn = screen.split(separator: "\r").map(String.init)
+            for step in 1...6 {
+                let values = #"epoch 0\.[0-9]  lr [0-9.]+e[-+]0[0-9]  loss [0-9.]+.*"#
+                let line = try Regex(#"[█░#.]+ +\#(step * 100 / 6) %  step \#(step)/6  "# + values)
+                #expect(drawn.contains { (try? line.prefixMatch(in: $0)) ?? nil != nil }, "step \(step): \(drawn)")
+            }
             let lines = screen.split(separator: "\n").map { line in
                 String(line.split(separator: "\r", omittingEmptySubsequences: false).last!)
             }
             let patterns = wholeRun.map { $0.replacing("RANKS", with: ranks == nil ? "1 rank" : "2 ranks") }
             try expect(
                 lines, match: patterns.filter { !$0.hasPrefix("step 2/6") && !$0.contains("/6  loss") })
-            #expect(
-                screen.split(separator: "\r").allSatisfy { $0.split(separator: "\n").last?.count ?? 0 < 120 })
+            // A progress line never fills the terminal.
+            let bars = drawn.compactMap { $0.split(separator: "\n").last }.filter { $0.contains(/^[█░#.]+ +[0-9]+ %/) }
+            #expect(bars.count >= 6 && bars.allSatisfy { $0.count < 120 })
         }
     }
 

@@ -81,7 +81,7 @@ package func pack(
     var summary: JetPacker.Summary?
     try replaceFile(output.path) { root in
         summary = try packer.write(to: root) { done, all in
-            console.progress("packed \(done) of \(all) jets", isLogged: false)
+            console.progress("packed", jets: done, of: all)
         }
     }
     console.endProgress()

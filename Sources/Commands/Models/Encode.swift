@@ -87,7 +87,7 @@ package func encode(
             return model.encode(batch, pool: pool)
         } store: { part, done in
             try store(part)
-            console.progress("\(done) of \(dataset.count) jets", isLogged: false)
+            console.progress(jets: done, of: dataset.count)
         }
     }
     if communicator.rank == 0 {

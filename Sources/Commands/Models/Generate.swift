@@ -196,7 +196,7 @@ package func generate(
             "jets", generated.values, identities: generated.identities, offsets: generated.offsets, preprocessing)
     } store: { part, done in
         jets.append(part)
-        console.progress("\(done) of \(options.jets) jets", isLogged: false)
+        console.progress(jets: done, of: options.jets)
     }
     console.endProgress()
     _ = try communicator.onRoot {
@@ -264,7 +264,7 @@ package func reconstruct(
         return Predictions(jets, zip(reconstructor.reconstructions, parts), preprocessing)
     } store: { part, done in
         found.append(part)
-        console.progress("\(done) of \(dataset.count) jets", isLogged: false)
+        console.progress(jets: done, of: dataset.count)
     }
     console.endProgress()
     _ = try communicator.onRoot {

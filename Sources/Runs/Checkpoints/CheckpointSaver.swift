@@ -56,6 +56,9 @@ package final class CheckpointSaver: Sendable {
             Record(best: run.state.best, copy: values.copy(), seconds: Double(values.bytes) / 50e6))
     }
 
+    /// The checkpoint with the lowest validation loss so far.
+    package var best: TrainingState.Best? { record.withLock { $0.best } }
+
     /// Time of the slowest save [s].
     package var slowestSave: Double { record.withLock { $0.seconds } }
 

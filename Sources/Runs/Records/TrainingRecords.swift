@@ -63,6 +63,9 @@ package final class TrainingRecords: @unchecked Sendable {
     /// Number of rows of `metrics.csv` from before that were kept; nil on ranks other than 0.
     package var rows: Int? { metrics?.kept.count }
 
+    /// The checkpoint with the lowest validation loss so far; nil on ranks other than 0.
+    package var best: TrainingState.Best? { saver?.best }
+
     /// Longest time that a checkpoint took [s]; 0 on ranks other than 0.
     package var slowestSave: Double { saver?.slowestSave ?? 0 }
 

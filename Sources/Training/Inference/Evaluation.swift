@@ -42,7 +42,7 @@ package func evaluate(_ model: TrainedModel, output: String, in context: RunCont
         let begin = ContinuousClock.now
         try evaluator.add(step: step, collectsPredictions: true)
         let done = min((step + 1) * loader.order.batchSize, dataset.count)
-        console.progress("\(done) of \(dataset.count) jets", isLogged: false)
+        console.progress(jets: done, of: dataset.count)
         slowest = max(slowest, begin.duration(to: .now) / .seconds(1))
     }
     console.endProgress()

@@ -45,10 +45,25 @@ package struct Throughput {
 
     /// The progress line: `step 60/400  loss 6.5665  820 jets/s  1 min 5 s left`.
     package func line(step: Int, of steps: Int, loss: Double?) -> String {
+        parts(step: step, of: steps, loss: loss).joined(separator: "  ")
+    }
+
+    /// The parts of that line, and further ones after the first, as a line with a bar. Narrow terminals leave out the
+    /// speed, then the last of the others.
+    package func progress(step: Int, of steps: Int, loss: Double?, with others: [String]) -> ProgressLine {
+        var parts = parts(step: step, of: steps, loss: loss)
+        let speed = latest == nil ? [] : [parts.count - 2 + others.count]
+        parts.insert(contentsOf: others, at: 1)
+        return ProgressLine(
+            parts, optional: speed + (1..<1 + others.count).reversed(),
+            fraction: Double(step) / Double(max(1, steps)))
+    }
+
+    private func parts(step: Int, of steps: Int, loss: Double?) -> [String] {
         // The remaining steps are expected to take as long, including validations and checkpoints.
         let left = (now() - begin) / Double(max(1, step - firstStep)) * Double(steps - step)
-        let speed = latest.map { "  \(rounded($0, decimals: $0 < 10 ? 1 : 0)) jets/s" } ?? ""
-        return "step \(step)/\(steps)  loss \(loss.map { rounded($0, decimals: 4) } ?? "none")\(speed)  "
-            + (step < steps ? "\(clock(left)) left" : "done in \(clock(now() - begin))")
+        return ["step \(step)/\(steps)", "loss \(loss.map { rounded($0, decimals: 4) } ?? "none")"]
+            + (latest.map { ["\(rounded($0, decimals: $0 < 10 ? 1 : 0)) jets/s"] } ?? [])
+            + [step < steps ? "\(clock(left)) left" : "done in \(clock(now() - begin))"]
     }
 }

@@ -1,4 +1,5 @@
 import Distributed
+import Foundation
 import MPI
 import Objectives
 import Runs
@@ -28,9 +29,14 @@ extension Trainer {
                 dataWait: try trace.span("sum of the metrics") { try meanDataWait() },
                 skippedSteps: state.skippedSteps)
         }
-        let line = meter.line(
-            step: state.step, of: settings.steps, loss: training?.losses[0] ?? objective.total(result.losses))
-        context.console.progress(line, isLogged: training != nil)
+        let loss = training?.losses[0] ?? objective.total(result.losses)
+        let epochs = Double(state.epoch) + Double(state.stepInEpoch) / Double(max(1, stepsPerEpoch))
+        context.console.progress(
+            meter.line(step: state.step, of: settings.steps, loss: loss),
+            on: meter.progress(
+                step: state.step, of: settings.steps, loss: loss,
+                with: ["epoch \(rounded(epochs, decimals: 1))", "lr \(String(format: "%.1e", learningRate))"]),
+            isLogged: training != nil)
         if isTrainingDue { resetLosses() }
 
         var validated: [Double?]?

@@ -39,6 +39,10 @@ package final class Trainer {
     var hasUnwrittenTrace = false
 
     var settings: RunOptions.Training { options.training }
+    /// Batches of an epoch.
+    var stepsPerEpoch: Int { loader.stepsPerEpoch }
+    /// Completed steps, also those of earlier starts.
+    package var steps: Int { state.step }
 
     /// - Parameter validation: the jets of every validation; nil for none.
     package init(
