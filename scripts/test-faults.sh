@@ -136,7 +136,7 @@ same() {
 }
 
 # Files in /dev/shm before the first job.
-before=$(ls -A /dev/shm 2>/dev/null)
+shared_before=$(ls -A /dev/shm 2>/dev/null)
 
 # left_in_shared_memory: prints the new files in /dev/shm that stay for five seconds without a process that has mapped
 # them. Other jobs may have files of their own.
@@ -144,7 +144,7 @@ left_in_shared_memory() {
     local name tries left
     for ((tries = 0; tries < 10; tries++)); do
         left=""
-        for name in $(comm -13 <(sort <<<"$before") <(ls -A /dev/shm 2>/dev/null | sort)); do
+        for name in $(comm -13 <(sort <<<"$shared_before") <(ls -A /dev/shm 2>/dev/null | sort)); do
             grep -qsF "/dev/shm/$name" /proc/[0-9]*/maps || left+="$name "
         done
         [[ -n $left ]] || return 0

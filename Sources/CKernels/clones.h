@@ -13,6 +13,10 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+/// n rounded up to whole vectors of 16.
+INLINE int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
+
 /// exp(x) to 2 units in the last place: 2^n · P(r) with r = x − n ln 2 in two parts; x is clamped to [−87.3, 88.3].
 INLINE float fast_exp(float x) {
     x = x < -87.3f ? -87.3f : x;

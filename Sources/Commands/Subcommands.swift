@@ -2,7 +2,7 @@ import ArgumentParser
 import Configuration
 import Runs
 
-/// What `kaon --version` prints: the version, and the program and the machine.
+/// The output of `kaon --version`: the version, and lines about the program and the machine.
 package var versionText: String { Provenance().versionText }
 
 /// The subcommands in the order in which `kaon --help` lists them.

@@ -1,9 +1,11 @@
-/// Properties of a key that decide in which generated files it appears.
+/// Properties of a key for generated files and completion.
 package struct KeyTraits: OptionSet, Sendable {
     /// The default suits nearly every run: `kaon init` leaves the key out.
     package static let advanced = KeyTraits(rawValue: 1)
     /// A downstream task takes the value from the checkpoint of its backbone: `kaon init` leaves the key out there.
     package static let inherited = KeyTraits(rawValue: 2)
+    /// The value is the path of a file or a folder, or a list of them.
+    package static let path = KeyTraits(rawValue: 4)
 
     package let rawValue: Int
 

@@ -112,21 +112,22 @@ extension Section {
         let codec = ValueCodec<String>(
             typeName: ValueCodec.string.typeName, decode: { try filled(ValueCodec.path.decode($0)) },
             encode: ValueCodec.string.encode)
-        let description = description(of: ValueCodec.string, default: .string(`default`), traits, help)
+        let description = description(of: ValueCodec.string, default: .string(`default`), traits.union(.path), help)
         return try value(key, codec, default: filled(`default`), description)
     }
 
     /// A path or nil. `~` at the start, `$NAME` and `${NAME}` are replaced by the values of environment variables; the
     /// resolved configuration has the values.
     package func optionalPath(_ key: String, _ traits: KeyTraits = [], help: String) throws -> String? {
-        try optionalValue(key, .path, absent: nil, traits, help)
+        try optionalValue(key, .path, absent: nil, traits.union(.path), help)
     }
 
     /// A list of paths, with variables as in `optionalPath`; a single path is a list of one.
     package func paths(
         _ key: String, default: [String]? = nil, _ traits: KeyTraits = [], help: String
     ) throws -> [String] {
-        try value(key, ValueCodec.path.list(typeName: Self.strings.typeName), default: `default`, traits, help)
+        try value(
+            key, ValueCodec.path.list(typeName: Self.strings.typeName), default: `default`, traits.union(.path), help)
     }
 
     /// A string or nil.

@@ -69,7 +69,7 @@ package final class DistributedParameters {
             // All ranks have written their parts.
             try ranks.group.barrier()
         } else {
-            (gradients, finalMessages) = ([store.gradients], nil)
+            (gradients, finalMessages, sharedBytes) = ([store.gradients], nil, 0)
             layouts =
                 layoutElements > 0
                 ? WeightLayouts(store, in: Tensor(shape: [layoutElements], elementType: .bfloat16)) : nil
@@ -100,7 +100,7 @@ package final class DistributedParameters {
     }
 
     /// Number of bytes that this rank's group shares; 0 for a group of one rank.
-    package private(set) var sharedBytes = 0
+    package let sharedBytes: Int
 
     /// Number of bytes of the layouts of the weights, which are among the shared ones if there are any.
     package let layoutBytes: Int

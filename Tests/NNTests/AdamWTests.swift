@@ -3,14 +3,6 @@ import NN
 import Testing
 
 @Suite struct AdamWTests {
-    private func store(_ values: [Float]) -> ParameterStore {
-        let builder = ParameterBuilder()
-        _ = builder.root.parameter("p", shape: [values.count], .constant(0))
-        let store = builder.build(seed: 0)
-        _ = store.values.buffer.update(fromContentsOf: values)
-        return store
-    }
-
     /// Reference: the formula of `AdamW` in double precision.
     private struct Reference {
         var p: Double
@@ -93,27 +85,6 @@ import Testing
         }
         #expect(resumed.values.array == straight.values.array)
         #expect(other.state.updates == [6])
-    }
-
-    /// Optimizers of two parts of the buffers are equivalent to one of the whole.
-    @Test func partsAreUpdatedAlone() {
-        let (whole, parts) = (store((0..<40).map(Float.init)), store((0..<40).map(Float.init)))
-        for store in [whole, parts] { for i in 0..<40 { store.gradients.buffer[i] = Float(sin(Double(i))) } }
-        AdamW(whole).step(learningRate: 0.1)
-        let first = AdamW(parts, elements: ElementRanges([0..<17, 30..<33]))
-        first.step(learningRate: 0.1)
-        for i in 0..<40 where !(i < 17 || (30..<33).contains(i)) { #expect(parts.values.array[i] == Float(i)) }
-        #expect(first.firstMoment.count == 20 && first.state.updates == [1])
-        AdamW(parts, elements: ElementRanges([17..<30, 33..<40])).step(learningRate: 0.1)
-        #expect(parts.values.array == whole.values.array)
-    }
-
-    /// NaN in a gradient propagates to its parameter only.
-    @Test func nanIsNotLost() {
-        let store = store([1, 1, 1])
-        _ = store.gradients.buffer.update(fromContentsOf: [0, .nan, 0])
-        AdamW(store).step(learningRate: 0.1)
-        #expect(store.values.array.map(\.isNaN) == [false, true, false])
     }
 
     /// Same as PyTorch's `clip_grad_norm_`: limit / (norm + 10⁻⁶), at most 1.

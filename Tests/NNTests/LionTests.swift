@@ -3,14 +3,6 @@ import NN
 import Testing
 
 @Suite struct LionTests {
-    private func store(_ values: [Float]) -> ParameterStore {
-        let builder = ParameterBuilder()
-        _ = builder.root.parameter("p", shape: [values.count], .constant(0))
-        let store = builder.build(seed: 0)
-        _ = store.values.buffer.update(fromContentsOf: values)
-        return store
-    }
-
     /// Many steps with varying learning rates, for lengths that are not multiples of a vector, compared with the
     /// formula in double precision.
     @Test(arguments: [1, 15, 16, 17, 33]) func theFormula(count: Int) {
@@ -42,26 +34,5 @@ import Testing
         for (value, move) in zip(store.values.array, [-0.01, 0.01, -0.01, 0]) {
             #expect(abs(Double(value) - 0.995 - move) < 1e-6)
         }
-    }
-
-    /// NaN in a gradient propagates to its parameter only.
-    @Test func nanIsNotLost() {
-        let store = store([1, 1, 1])
-        _ = store.gradients.buffer.update(fromContentsOf: [0, .nan, 0])
-        Lion(store).step(learningRate: 0.1)
-        #expect(store.values.array.map(\.isNaN) == [false, true, false])
-    }
-
-    /// Optimizers of two parts of the buffers are equivalent to one of the whole.
-    @Test func partsAreUpdatedAlone() {
-        let (whole, parts) = (store((0..<40).map(Float.init)), store((0..<40).map(Float.init)))
-        for store in [whole, parts] { for i in 0..<40 { store.gradients.buffer[i] = Float(sin(Double(i))) } }
-        Lion(whole).step(learningRate: 0.1)
-        let first = Lion(parts, elements: ElementRanges([0..<17, 30..<33]))
-        first.step(learningRate: 0.1)
-        for i in 17..<30 { #expect(parts.values.array[i] == Float(i)) }
-        #expect(first.momentum.count == 20 && first.state.updates == [1])
-        Lion(parts, elements: ElementRanges([17..<30, 33..<40])).step(learningRate: 0.1)
-        #expect(parts.values.array == whole.values.array)
     }
 }

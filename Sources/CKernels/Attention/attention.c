@@ -9,7 +9,6 @@
 #include "CKernels.h"
 #include "clones.h"
 
-INLINE int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
 
 /// C [m, columns] = A B with a(i, l) = a[i · row + l · col]; columns is a multiple of 16.
 INLINE void product(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,

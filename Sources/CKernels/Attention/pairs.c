@@ -75,7 +75,7 @@ CLONES void ck_pair_features(float *restrict y, const float *restrict momenta, c
 }
 
 void ck_spread_pairs(float *restrict to, const float *restrict pairs, int64_t heads, int64_t in_front, int64_t rows) {
-    int64_t n = in_front + rows, wide = (n + 15) / 16 * 16;
+    int64_t n = in_front + rows, wide = padded(n);
     for (int64_t i = 0; i < heads * n * wide; i++) to[i] = 0;
     for (int64_t i = in_front; i < n; i++)
         for (int64_t j = i; j < n; j++, pairs += heads)
@@ -87,7 +87,7 @@ void ck_spread_pairs(float *restrict to, const float *restrict pairs, int64_t he
 
 void ck_gather_pairs(float *restrict pairs, const float *restrict from, int accumulate, int64_t heads,
                      int64_t in_front, int64_t rows) {
-    int64_t n = in_front + rows, wide = (n + 15) / 16 * 16;
+    int64_t n = in_front + rows, wide = padded(n);
     for (int64_t i = in_front; i < n; i++)
         for (int64_t j = i; j < n; j++, pairs += heads)
             for (int64_t head = 0; head < heads; head++) {

@@ -14,8 +14,6 @@
 
 enum { QUERIES = CK_ATTENTION_QUERIES, KEYS = CK_ATTENTION_KEYS };
 
-INLINE int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
-INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /// C [m, n] = A B or, if `add`, C += A B, with a(i, l) = a[i · row + l · col]; n is a multiple of 16.
 INLINE void product(float *restrict c, int64_t ldc, bool add, const float *restrict a, int64_t row, int64_t col,
@@ -115,9 +113,9 @@ CLONES void ck_tiled_attention(ck_matrix y, float *restrict lse, ck_tiled_inputs
         sum[i] = 0;
     }
     float scale = in.bias ? 1 : in.scale;
-    int64_t end = in.is_causal ? smaller(in.m, first + count) : in.m;
+    int64_t end = in.is_causal ? least(in.m, first + count) : in.m;
     for (int64_t j = 0; j < end; j += KEYS) {
-        int64_t keys = smaller(KEYS, in.m - j);
+        int64_t keys = least(KEYS, in.m - j);
         read_rows(k, in.k, j, keys, d);
         read_rows(v, in.v, j, keys, d);
         product(s, wide, false, k, depth, 1, q_t, wide, keys, wide, d);
@@ -139,7 +137,7 @@ CLONES void ck_tiled_attention(ck_matrix y, float *restrict lse, ck_tiled_inputs
     write_rows(y, first, sums, count, d);
 }
 
-/// What the backward pass keeps of a tile's queries.
+/// Copies of the queries of a tile, and sums over keys, for the whole backward pass.
 typedef struct {
     float *rows, *transposed;        // Q and Qᵀ
     float *dy_rows, *dy_transposed;  // dY and dYᵀ
@@ -204,15 +202,15 @@ CLONES void ck_tiled_attention_backward(ck_tiled_gradients out, ck_matrix dy, ck
     float *dk = v + KEYS * depth, *dv = dk + KEYS * depth, *p = dv + KEYS * depth, *ds = p + KEYS * QUERIES;
     for (int64_t block = 0; block < blocks; block++) {
         int64_t first = queries.start + block * QUERIES;
-        read_queries(queries_at(scratch, block, d), in, dy, y, lse, first, smaller(QUERIES, queries.end - first));
+        read_queries(queries_at(scratch, block, d), in, dy, y, lse, first, least(QUERIES, queries.end - first));
     }
     for (int64_t j = keys.start; j < keys.end; j += KEYS) {
-        int64_t rows = smaller(KEYS, keys.end - j);
+        int64_t rows = least(KEYS, keys.end - j);
         read_rows(k, in.k, j, rows, d);
         read_rows(v, in.v, j, rows, d);
         for (int64_t i = 0; i < rows * depth; i++) dk[i] = dv[i] = 0;
         for (int64_t block = 0; block < blocks; block++) {
-            int64_t first = queries.start + block * QUERIES, count = smaller(QUERIES, queries.end - first);
+            int64_t first = queries.start + block * QUERIES, count = least(QUERIES, queries.end - first);
             if (in.is_causal && j > first + count - 1) continue;
             int64_t wide = padded(count);
             Queries q = queries_at(scratch, block, d);
@@ -241,7 +239,7 @@ CLONES void ck_tiled_attention_backward(ck_tiled_gradients out, ck_matrix dy, ck
     }
     if (!out.dq.values) return;
     for (int64_t block = 0; block < blocks; block++) {
-        int64_t first = queries.start + block * QUERIES, count = smaller(QUERIES, queries.end - first);
+        int64_t first = queries.start + block * QUERIES, count = least(QUERIES, queries.end - first);
         float *dq = queries_at(scratch, block, d).dq;
         for (int64_t i = 0; i < count * depth; i++) dq[i] *= in.scale;
         write_rows(out.dq, first, dq, count, d);

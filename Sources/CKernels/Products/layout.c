@@ -14,26 +14,19 @@ int64_t ck_layout_depth(ck_layout layout, int64_t k) {
 }
 
 #if defined(__x86_64__)
-#include "transposition.h"
-
-#define NARROW __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")))
+#include "lanes.h"
 
 /// Prefetch distance along the rows of the weight.
 enum { AHEAD = 64 };
 
-/// Sixteen pairs from two rows of sixteen elements; the first row gives the lower halves.
-static inline __attribute__((always_inline)) NARROW __m512i interleaved(__m256i first, __m256i second) {
-    return _mm512_or_si512(_mm512_cvtepu16_epi32(first), _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
-}
-
-/// Sixteen columns of a layout with an inner index of `pairs` pairs, which start at a column of a matrix with `columns`
-/// columns: the vector of pair l is at `first` + position(l).
+/// Sixteen adjacent columns of a layout.
 typedef struct {
-    uint32_t *first;
-    int64_t group;   // distance between groups of pairs
-    unsigned shift;  // a group has 2^shift pairs
+    uint32_t *first;  // the vector of the first pair
+    int64_t group;    // distance between groups of pairs
+    unsigned shift;   // a group has 2^shift pairs
 } Column;
 
+/// The sixteen columns from `column` on, of `columns`, with inner length k.
 NARROW static Column column_of(ck_layout layout, uint16_t *to, int64_t column, int64_t columns, int64_t k) {
     // All panels are of full width but for the last two.
     int64_t full = 16 * layout.vectors, panel = column < 2 * full ? 0 : (column / full - 1) * full;

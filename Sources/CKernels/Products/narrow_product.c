@@ -5,9 +5,8 @@
 #include "clones.h"
 
 #if defined(__x86_64__)
-#include "transposition.h"
+#include "lanes.h"
 
-#define NARROW __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")))
 #define INSIDE static inline __attribute__((always_inline)) NARROW
 
 /// Maximum rows of a tile: 8 × 3 vectors of sums use 24 of the 32 registers.
@@ -22,8 +21,6 @@ typedef struct {
 } Blocks;
 static const Blocks rows_of_a = {512, 48, 384};
 static const Blocks columns_of_a = {256, 32, 768};
-
-INSIDE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /// Block sizes of a product. If C is bfloat16, the whole inner index is one block, so that partial sums are not
 /// rounded.
@@ -41,11 +38,6 @@ INSIDE uint32_t load_pair(const void *from) {
     uint32_t pair;
     memcpy(&pair, from, sizeof pair);
     return pair;
-}
-
-/// Sixteen pairs from two rows; the first row gives the lower halves.
-INSIDE __m512i interleaved(__m256i first, __m256i second) {
-    return _mm512_or_si512(_mm512_cvtepu16_epi32(first), _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
 }
 
 /// Sixteen elements starting at `i`, rounded if the matrix is single-precision.
@@ -212,23 +204,23 @@ NARROW int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int has_
     return depth * ((has_layout ? 0 : least(blocks.columns, n)) + (transpose_a ? blocks.rows : 0));
 }
 
-/// Part of a packed B: the pairs l ..< l + pairs of the panel that starts at column j.
+/// A packed B as panels of columns one after the other, in each the pairs of the inner index one after the other.
 typedef struct {
     const uint32_t *values;
-    int64_t depth;    // pairs of a whole panel
+    int64_t depth;    // pairs of a panel
+    int64_t start;    // first pair that is read
     int64_t first;    // column of the first panel
     int64_t columns;  // number of columns from there to the end of B
 } Panels;
 
 INSIDE int width_at(Panels panels, int64_t j) { return ck_tile_vectors(panels.columns - (j - panels.first)); }
-INSIDE const uint32_t *panel_at(Panels panels, int64_t j, int64_t l, int width) {
-    return panels.values + (j - panels.first) * panels.depth + 16 * width * l;
+INSIDE const uint32_t *panel_at(Panels panels, int64_t j, int width) {
+    return panels.values + (j - panels.first) * panels.depth + 16 * width * panels.start;
 }
 
-/// One block of the inner index, and the rows and columns of C that it adds to.
+/// Adds the products of the inner indices l ..< l + part to the columns first ..< last of C.
 NARROW static void block(ck_matrix c, ck_epilogue epilogue, ck_factor a, Panels b, int64_t m, int64_t first,
-                         int64_t last, int64_t l, int64_t part, int64_t l_of_b, Blocks blocks,
-                         uint32_t *restrict packed_left) {
+                         int64_t last, int64_t l, int64_t part, Blocks blocks, uint32_t *restrict packed_left) {
     int64_t pairs = (part + 1) / 2, stride = a.matrix.stride;
     const uint16_t *left = a.matrix.values;
     for (int64_t i = 0; i < m; i += blocks.rows) {
@@ -245,8 +237,7 @@ NARROW static void block(ck_matrix c, ck_epilogue epilogue, ck_factor a, Panels 
             int64_t at = i * c.stride + j;
             Target to = {c.is_narrow ? (void *)((uint16_t *)c.values + at) : (void *)((float *)c.values + at),
                          c.stride, c.is_narrow};
-            columns(to, ck_epilogue_at(epilogue, i, j), source, panel, panel_at(b, j, l_of_b, width), rows, pairs,
-                    width);
+            columns(to, ck_epilogue_at(epilogue, i, j), source, panel, panel_at(b, j, width), rows, pairs, width);
             j += 16 * width;
         }
     }
@@ -261,9 +252,9 @@ NARROW void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck
         int64_t last = least(n, first + blocks.columns);
         for (int64_t l = 0; l < k; l += 2 * blocks.depth) {
             int64_t part = least(k - l, 2 * blocks.depth);
-            Panels panels = {(const uint32_t *)b.layout, (k + 1) / 2, 0, b.columns_left};
+            Panels panels = {(const uint32_t *)b.layout, (k + 1) / 2, l / 2, 0, b.columns_left};
             if (!b.layout) {
-                panels = (Panels){packed, (part + 1) / 2, first, last - first};
+                panels = (Panels){packed, (part + 1) / 2, 0, first, last - first};
                 for (int64_t j = first; j < last;) {
                     int width = width_at(panels, j);
                     int64_t at = b.is_transposed ? j * b.matrix.stride + l : l * b.matrix.stride + j;
@@ -273,7 +264,7 @@ NARROW void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck
             }
             ck_epilogue here = l == 0 ? epilogue
                                       : (ck_epilogue){.matrix = c.values, .stride = c.stride, .scale = epilogue.scale};
-            block(c, here, a, panels, m, first, last, l, part, b.layout ? l / 2 : 0, blocks, packed_left);
+            block(c, here, a, panels, m, first, last, l, part, blocks, packed_left);
         }
     }
 }

@@ -13,8 +13,6 @@ typedef struct {
 static const Blocks rows_of_a = {512, 48, 384};
 static const Blocks columns_of_a = {192, 64, 768};
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /// to [depth, 16 · width] = b, with row stride `ldb`.
 INLINE void pack_rows(float *restrict to, const float *restrict b, int64_t ldb, int64_t depth, int width) {
     for (int64_t l = 0; l < depth; l++)

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "transposition.h"
+#include "lanes.h"
 
 #define TILED __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 #define INSIDE static inline __attribute__((always_inline)) TILED
@@ -21,7 +21,6 @@ enum { SIDE = 16, STEP = 32, TILE = SIDE * STEP };
 /// Block sizes in the inner index and in elements of B; measured for 2 MiB of second-level cache.
 enum { DEPTH = 512, RIGHT = 512 * 1024 };
 
-INSIDE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 INSIDE int64_t steps_of(int64_t k) { return (k + STEP - 1) / STEP; }
 INSIDE __mmask32 first_of(int64_t count) { return count >= 32 ? 0xffffffffu : (1u << count) - 1; }
 

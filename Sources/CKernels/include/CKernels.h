@@ -86,8 +86,8 @@ double ck_commitment(float *dlatents, float *dcodes, const float *latents, const
 
 // Products ------------------------------------------------------------------------------------------------------------
 
-/// What a product does to its sums X before it stores them: S(X) = matrix + scale ⊙ (X + row). The row and the scale,
-/// which apply to all rows, and the matrix, which may be the result itself, may each be null.
+/// The epilogue S of a product with the sums X: S(X) = matrix + scale ⊙ (X + row). The row and the scale, which apply
+/// to all rows, and the matrix, which may be the result itself, may each be null.
 typedef struct {
     const float *matrix;
     int64_t stride;  // row stride of the matrix

@@ -7,12 +7,6 @@ import Runs
 /// Completion of `key=value` arguments by the shell: the keys of the objective of the configuration file, and after the
 /// `=` the words of an enumeration, the names of files, or the default.
 struct SettingCompletion {
-    /// Keys whose values are files or folders.
-    private static let pathKeys: Set = [
-        "data.train", "data.validation", "data.test", "backbone", "tokenizer.checkpoint", "model.initial_weights",
-        "run.directory", "run.resume",
-    ]
-
     /// Completes the arguments of a command.
     ///
     /// - Parameter used: the keys that have an effect; nil for all.
@@ -78,12 +72,12 @@ struct SettingCompletion {
     }
 
     private func values(of path: String, begun: String) -> [String] {
-        if Self.pathKeys.contains(path) {
+        let found = keys.filter { $0.path == path }
+        if found.contains(where: { $0.traits.contains(.path) }) {
             // Files of a list begin after its bracket or a comma.
             let start = begun.lastIndex { $0 == "[" || $0 == "," }.map { begun.index(after: $0) } ?? begun.startIndex
             return files(begun[start...]).map { begun[..<start] + $0 }
         }
-        let found = keys.filter { $0.path == path }
         let words = found.flatMap { key -> [String] in
             if key.isSection { return ["{}", "null"] }
             if key.expected == "true or false" { return ["true", "false"] }

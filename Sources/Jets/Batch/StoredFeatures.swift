@@ -56,9 +56,7 @@ package struct StoredFeatures: Sendable, Equatable {
                     + "data.features=[\((others.isEmpty ? names : others).joined(separator: ","))], or write the file "
                     + "with it")
         }
-        features =
-            try wanted.map { JetFeatures(own: $0.ownNames) }
-            ?? JetFeatures(own: names.filter { !known.contains($0) })
+        features = JetFeatures(own: wanted?.ownNames ?? names.filter { !known.contains($0) })
         columns = features.storedNames.map { names.firstIndex(of: $0) }
         areEqual = columns == Array(0..<width)
         self.width = width

@@ -9,7 +9,7 @@ package final class WeightLayouts {
     private struct Entry {
         let variable: Variable
         let layout: WeightLayout
-        /// The first of the units of 16 rows of all weights, weighted by the inputs of the weight.
+        /// Number of elements of the weights before this one.
         let start: Int
         var rows: Int { variable.value.rows }
         var inputs: Int { variable.value.columns }

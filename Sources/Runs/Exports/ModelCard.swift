@@ -7,7 +7,7 @@ import System
 package struct ModelCard {
     /// Measures of the model on some jets.
     package struct Results {
-        /// What the jets are, such as `1000 test jets`.
+        /// A description of the jets, such as `1000 test jets`.
         package let jets: String
         package let files: [String]
         package let measures: [(name: String, value: Double)]
@@ -85,20 +85,22 @@ package struct ModelCard {
 
     private var objective: String { options.objective.name.rawValue }
 
-    /// What the models of each objective do.
-    private static let purposes: [ObjectiveOptions.Name: String] = [
-        .mpmV1: "pre-trained by masked particle modelling (arXiv:2401.13537)",
-        .mpmV2: "pre-trained by masked particle modelling (arXiv:2409.12589)",
-        .vqvae: "a VQ-VAE that replaces the constituents of a jet by tokens",
-        .setFlow: "a normalizing flow over the constituents of jets, which generates jets",
-        .classification: "classifies jets",
-        .cwola: "separates signal from background jets, trained without labels of single jets (arXiv:1708.02949)",
-        .vertexing: "groups the tracks of a jet by their vertices",
-        .trackOrigin: "classifies the origin of every track of a jet",
-    ]
+    /// The purpose of the model, after its name and a colon.
+    private var purpose: String {
+        switch options.objective.name {
+        case .mpmV1: "pre-trained by masked particle modelling (arXiv:2401.13537)"
+        case .mpmV2: "pre-trained by masked particle modelling (arXiv:2409.12589)"
+        case .vqvae: "a VQ-VAE that replaces the constituents of a jet by tokens"
+        case .setFlow: "a normalizing flow over the constituents of jets, which generates jets"
+        case .classification: "classifies jets"
+        case .cwola: "separates signal from background jets, trained without labels of single jets (arXiv:1708.02949)"
+        case .vertexing: "groups the tracks of a jet by their vertices"
+        case .trackOrigin: "classifies the origin of every track of a jet"
+        case .regression: "predicts a number of each jet"
+        }
+    }
 
     private var summary: String {
-        let purpose = Self.purposes[options.objective.name] ?? "trained with the objective \(objective)"
         let subject =
             part == .backbone
             ? "The backbone, which maps the constituents of a jet to one vector each, of a model of particle jets"

@@ -70,7 +70,7 @@ extension RunOptions.Run {
                 + "by their values ([names](watching.md))")
         guard !directory.isEmpty else { throw section.error("directory", "is empty; give the run a folder") }
         let resume = try section.string(
-            "resume", default: "auto",
+            "resume", default: "auto", .path,
             help: "`auto`: continue from the latest checkpoint in the folder; `never`: start in a folder without "
                 + "checkpoints; or the checkpoint to continue from")
         switch resume {

@@ -40,7 +40,7 @@ package struct MemoryCheck {
                 let bytes = shape.activationBytes(counts.map { Int(visible * Double($0)) }, precision: precision)
                 guard bytes > largest else { continue }
                 largest = bytes
-                // What the arena holds is in use already, and may be used again.
+                // Blocks that the arena has reserved and that are free are available besides the memory of the system.
                 guard let free = (available ?? availableMemory()).map({ $0 / ranks }) else { continue }
                 let arena = Arena.shared.statistics
                 guard bytes > free + arena.reservedBytes - arena.usedBytes else { continue }

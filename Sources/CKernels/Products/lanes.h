@@ -1,6 +1,14 @@
-// The transposition of sixteen vectors of sixteen 32-bit elements, in registers.
+// Vectors of sixteen pairs of bfloat16 numbers.
 #pragma once
 #include <immintrin.h>
+
+/// Functions for processors with AVX512-BF16.
+#define NARROW __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")))
+
+/// Sixteen pairs from two rows of sixteen elements; the first row gives the lower halves.
+static inline __attribute__((always_inline)) NARROW __m512i interleaved(__m256i first, __m256i second) {
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(first), _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
+}
 
 /// to[c][r] = from[r][c]
 static inline __attribute__((always_inline, target("avx512f"))) void transpose(__m512i square[16]) {
