@@ -16,7 +16,7 @@ import Testing
                 ["data.train=[\(path)]", "data.validation=[\(path)]", "training.steps=4"] + overrides)
             let mpirun = ranks.map { ["mpirun", "--oversubscribe", "-n", "\($0)"] } ?? []
             let outcome = try KaonProcess(command: wrapper + mpirun + [KaonProcess.program] + arguments).outcome()
-            let line = outcome.output.split(separator: "\n").last { $0.contains("validation loss") }
+            let line = outcome.output.split(separator: "\n").last { $0.contains(": validation loss") }
             return (outcome, line.map(String.init) ?? "none")
         }
     }

@@ -215,8 +215,8 @@ package final class VQVAETraining: Objective {
     }
 
     package func measures(of predictions: Predictions) -> [Measure] {
-        let bootstrap = Bootstrap(jets: predictions.integers("labels").count)
-        return ["jet_pt", "jet_mass"].flatMap { name in
+        ["jet_pt", "jet_mass"].flatMap { name in
+            let bootstrap = Bootstrap(jets: predictions.floats(name).count)
             let samples = [name, "decoded_" + name].map { SortedValues(predictions.floats($0)) }
             let names = ["median_" + name, "median_decoded_" + name, "median_\(name)_ratio"]
             return bootstrap.measures(names) { counts in
