@@ -33,7 +33,7 @@ struct RunEnd {
         case .mpmV1, .mpmV2:
             return "kaon finetune configs/finetune-classification.yaml backbone=\(model) backbone_mode=fine_tuned"
         case .vqvae: return "kaon pretrain configs/mpmv2-vqvae.yaml tokenizer.checkpoint=\(model)"
-        case .setFlow: return "kaon generate \(model) --jets 10000 --output generated.h5"
+        case .setFlow, .nextToken: return "kaon generate \(model) --jets 10000 --output generated.h5"
         case .downstream where !isEvaluated: return "kaon evaluate \(model) 'data.test=[test.h5]'"
         case .downstream(.classification, _), .downstream(.cwola, _):
             return "kaon-plot roc \(run) --output roc.pdf"

@@ -74,6 +74,22 @@ package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
                         decoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}}
                 tasks: {particle_id: {}, vqvae: {}}
                 """),
+        ObjectiveCase(
+            name: "next_token, clusters",
+            sections: """
+                objective: next_token
+                model: {encoder: {width: 16, layers: 2, heads: 2, registers: 2, layer_scale: 0.1},
+                        inputs: {clusters: 32, fit_jets: 100, iterations: 3}}
+                next_token: {fit_jets: 100}
+                """),
+        ObjectiveCase(
+            name: "next_token, codes",
+            sections: """
+                objective: next_token
+                tokenizer: {checkpoint: TOKENIZER}
+                model: {encoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}, inputs: {name: vqvae}}
+                next_token: {fit_jets: 100}
+                """),
     ]
 
     package static let tokens = ObjectiveCase(

@@ -102,6 +102,59 @@ import Testing
         }
     }
 
+    /// Options without effect on a model are refused, the others work.
+    @Test func optionsOfTokensAndFlowsAreApart() throws {
+        try withRun(Self.nextToken) { folder, checkpoint in
+            let arguments = ["generate", checkpoint, "--jets", "12", "--output", folder + "/out.h5"]
+            try expectComplaint(
+                arguments + ["--steps", "2"], "next_token, which draws tokens: leave --steps out")
+            try expectComplaint(arguments + ["--solver", "euler"], "leave --solver out")
+            try expectComplaint(arguments + ["--constituents", "500"], "--constituents is 500", "at most 128")
+            try expectComplaint(
+                ["generate", "--reconstruct", checkpoint, test, "--jets", "3", "--output", folder + "/out.h5"],
+                "next_token, which does not reconstruct constituents")
+            #expect(!FileManager.default.fileExists(atPath: folder + "/out.h5"))
+            let outcome = try kaon(arguments + ["--temperature", "0.8", "--top-k", "5"])
+            #expect(outcome.code == 0 && outcome.output.contains("12 jets"), "\(outcome.errors)")
+        }
+        try withRun(["objective=set_flow", "~tasks", "~model.decoder.layer_scale"]) { folder, checkpoint in
+            let arguments = ["generate", checkpoint, "--jets", "3", "--output", folder + "/out.h5"]
+            try expectComplaint(
+                arguments + ["--temperature", "2"], "set_flow, which integrates a flow: leave --temperature out")
+            try expectComplaint(arguments + ["--top-k", "2"], "leave --top-k out")
+        }
+    }
+
+    static let nextToken = [
+        "objective=next_token", "~tasks", "~model.decoder", "model.inputs={clusters: 16, fit_jets: 60, iterations: 2}",
+        "next_token.fit_jets=60",
+    ]
+
+    @Test(arguments: [
+        (
+            ["model.inputs={name: raw}"],
+            "raw is no vocabulary, and next_token predicts tokens: use kmeans, or vqvae with tokenizer.checkpoint"
+        ),
+        (["model.inputs={name: bins}"], "bins is no vocabulary"),
+        (
+            ["model.inputs={name: vqvae}"],
+            "vqvae needs the checkpoint of a VQ-VAE; set tokenizer.checkpoint"
+        ),
+        (["tokenizer.quantiser.codes=8"], "kmeans does not use the VQ-VAE of tokenizer; set it to vqvae, or leave"),
+        (["model.encoder.registers=0"], "registers: next_token needs at least one"),
+        (["model.encoder.pairs={}"], "pairs: next_token has tokens as inputs"),
+        (["model.identity=true"], "model.identity: unknown key"), (["masking={}"], "masking: unknown key"),
+        (["model.inputs.clusters=100000"], "raise model.inputs.fit_jets or lower model.inputs.clusters"),
+    ])
+    func wrongTokensAreNamed(overrides: [String], words: String) throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let outcome = try kaon(run.arguments(Self.nextToken + overrides))
+            #expect(outcome.code == 1)
+            #expect(outcome.complaints.count == 1 && outcome.errors.contains(words), "\(outcome.errors)")
+        }
+    }
+
     @Test(arguments: [
         (["set_flow", "model.encoder.registers=0"], "registers: set_flow needs at least one"),
         (["set_flow", "model.decoder.heads=3"], "a width of 16 cannot be divided among 3 heads"),
@@ -124,6 +177,11 @@ import Testing
         ["generate", "x.h5", "--output", "y.h5"], ["generate", "x.h5", "--jets", "0", "--output", "y.h5"],
         ["generate", "x.h5", "--jets", "1", "--output", "y.h5", "--solver", "rk4"],
         ["generate", "x.h5", "--jets", "1", "--output", "y.h5", "--steps", "0"],
+        ["generate", "x.h5", "--jets", "1", "--output", "y.h5", "--temperature", "0"],
+        ["generate", "x.h5", "--jets", "1", "--output", "y.h5", "--temperature", "warm"],
+        ["generate", "x.h5", "--jets", "1", "--output", "y.h5", "--temperature", "inf"],
+        ["generate", "x.h5", "--jets", "1", "--output", "y.h5", "--top-k", "0"],
+        ["generate", "x.h5", "--jets", "1", "--output", "y.h5", "--most-likely", "--top-k", "4"],
         ["generate", "x.h5", "--jets", "1", "--output", "y.h5", "--reconstruct", "--fraction", "1.5"],
         ["encode", "x.h5", "--output", "y.h5", "--pool", "sum"],
     ])

@@ -28,8 +28,8 @@ import Testing
             let outcome = try kaon(["init", folder + "/x", "--objective", "mpm"])
             #expect(outcome.code == 64)
             for name in [
-                "mpm_v1", "mpm_v2", "vqvae", "set_flow", "classification", "cwola", "vertexing", "track_origin",
-                "regression",
+                "mpm_v1", "mpm_v2", "vqvae", "set_flow", "next_token", "classification", "cwola", "vertexing",
+                "track_origin", "regression",
             ] {
                 #expect(outcome.errors.contains("- \(name)\n"))
             }

@@ -86,6 +86,13 @@ def wrapped(angle):
     return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
 
 
+def causal_bias(x, bias=None):
+    """The bias of attention scores for tokens `x [J, L, C]`, or 0, without the scores of later tokens: `[…, L, L]`."""
+    place = torch.arange(x.shape[1], device=x.device)
+    bias = x.new_zeros(1, 1, 1, 1) if bias is None else bias
+    return bias.masked_fill(place > place[:, None], torch.finfo(x.dtype).min)
+
+
 class PairBias(nn.Module):
     """Bias of the attention scores of each pair of constituents (arXiv:2202.03772): a perceptron of `ln_dr`, `ln_kt`,
     `ln_z` and `ln_m2`, or of some of them, whose arguments are at least 1e-8."""
@@ -117,15 +124,15 @@ class PairBias(nn.Module):
 class Transformer(nn.Module):
     """The encoder of version 2: pre-norm blocks with SwiGLU and LayerScale, and registers prepended to each jet.
 
-    `pairs` is a `PairBias` or None.
+    `pairs` is a `PairBias` or None; with `causal`, a token attends only to itself and to those in front of it.
     """
 
     def __init__(
         self, width, layers, heads, feedforward_multiplier=2, registers=0, layer_scale=True, final_norm=True,
-        pairs=None
+        pairs=None, causal=False
     ):
         super().__init__()
-        self.register_count, self.pairs = registers, pairs
+        self.register_count, self.pairs, self.causal = registers, pairs, causal
         if registers:
             self.registers = nn.Parameter(1e-3 * torch.randn(registers, width))
         self.layers = nn.ModuleList(
@@ -142,6 +149,8 @@ class Transformer(nn.Module):
         if self.register_count:
             x = torch.cat([self.registers.expand(x.shape[0], -1, -1), x], 1)
             mask = torch.cat([mask.new_ones(mask.shape[0], self.register_count), mask], 1)
+        if self.causal:
+            bias = causal_bias(x, bias)
         for layer in self.layers:
             x = layer(x, mask, bias)
         return self.final_norm(x), mask
@@ -152,8 +161,9 @@ class Normformer(nn.Module):
 
     register_count, pairs = 0, None
 
-    def __init__(self, width, layers, heads, hidden, dropout=0.0):
+    def __init__(self, width, layers, heads, hidden, dropout=0.0, causal=False):
         super().__init__()
+        self.causal = causal
         self.layers = nn.ModuleList(
             Block(
                 width, Attention(width, heads, True, dropout), NormedFeedForward(width, hidden, dropout), False)
@@ -161,8 +171,9 @@ class Normformer(nn.Module):
         self.final_norm = nn.LayerNorm(width)
 
     def forward(self, x, mask, momenta=None):
+        bias = causal_bias(x) if self.causal else None
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, bias)
         return self.final_norm(x), mask
 
 

@@ -109,12 +109,15 @@ def _stored(name):
 
 def _encoder(shape, dropout):
     if shape["block"] == "normformer":
-        return Normformer(shape["width"], shape["layers"], shape["heads"], shape["hidden"], dropout)
+        return Normformer(
+            shape["width"], shape["layers"], shape["heads"], shape["hidden"], dropout, shape.get("causal", False))
     pairs = shape.get("pairs")
     return Transformer(
         shape["width"], shape["layers"], shape["heads"], shape["feedforward_multiplier"], shape["registers"],
         shape["layer_scale"], shape["final_norm"],
-        PairBias(pairs["features"], pairs["widths"], shape["heads"]) if pairs else None)
+        PairBias(pairs["features"], pairs["widths"], shape["heads"]) if pairs else None,
+        # Files of earlier versions do not have the key.
+        shape.get("causal", False))
 
 
 def _preprocessing(tensors, metadata, configuration):

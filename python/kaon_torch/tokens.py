@@ -1,4 +1,4 @@
-"""Token inputs of version 1: each constituent is replaced by the vector of its token."""
+"""Inputs that are tokens: each constituent is replaced by the vector of its token."""
 
 import torch
 from torch import nn

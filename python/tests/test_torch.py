@@ -44,6 +44,12 @@ tasks: {regression: {}}
 objective: set_flow
 model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2}, decoder: {width: 16, layers: 1, heads: 2}}
 """,
+    "next token": """
+objective: next_token
+model: {encoder: {width: 32, layers: 2, heads: 4, registers: 2, layer_scale: 0.5},
+        inputs: {clusters: 32, fit_jets: 100}}
+next_token: {fit_jets: 60}
+""",
     "version 1": """
 objective: mpm_v1
 model: {encoder: {width: 32, layers: 2, heads: 4, hidden: 24}, position: backbone, identity: true}

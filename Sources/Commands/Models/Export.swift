@@ -219,11 +219,11 @@ private struct ExportedContents {
             KaonError("\(checkpoint): --names \(names.rawValue) is for \(reason)")
         }
         guard let backbone = options.objective.backbone, case .transformer = backbone.shape.blocks,
-            !backbone.shape.hasPosition, backbone.shape.pairs == nil, backbone.inputs == .raw
+            !backbone.shape.hasPosition, !backbone.shape.isCausal, backbone.shape.pairs == nil, backbone.inputs == .raw
         else {
             throw refusal(
-                "backbones of transformer blocks without learned positions or pairs and with features as inputs; this "
-                    + "backbone is different")
+                "backbones of transformer blocks without learned positions, pairs or causal attention and with "
+                    + "features as inputs; this backbone is different")
         }
         guard part == .backbone || options.objective.name == .mpmV2 else {
             throw refusal(
@@ -254,7 +254,7 @@ private struct BackboneDescription: Encodable {
     }
 
     var pairs: Pairs?
-    var identity, position: Bool
+    var identity, position, causal: Bool
     var max_constituents: Int
     var inputs: String
     /// Shape of the VQ-VAE that computes the inputs.
@@ -265,7 +265,7 @@ private struct BackboneDescription: Encodable {
     var text: String {
         let blocks = "\(block), \(plural(layers, "block")) of \(width) channels with \(plural(heads, "head"))"
         return blocks + (registers > 0 ? ", \(plural(registers, "register"))" : "")
-            + (inputs == "raw" ? "" : ", inputs: \(inputs)")
+            + (causal ? ", causal" : "") + (inputs == "raw" ? "" : ", inputs: \(inputs)")
     }
 
     init(_ options: BackboneOptions, _ maxConstituents: Int) {
@@ -281,6 +281,7 @@ private struct BackboneDescription: Encodable {
             (width, layers, heads, hidden) = (shape.width, shape.layers, shape.heads, shape.hidden)
         }
         (identity, position) = (options.shape.usesIdentity, options.shape.hasPosition)
+        causal = options.shape.isCausal
         max_constituents = maxConstituents
         inputs = options.inputs.name.rawValue
         if let vqvae = options.inputs.vqvae {

@@ -15,7 +15,7 @@ struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Generates jets, or reconstructs dropped constituents.",
         discussion: """
-            A checkpoint of set_flow generates whole jets, written as a packed data file:
+            A checkpoint of set_flow or next_token generates whole jets, written as a packed data file:
 
               mpirun -n 2 kaon generate runs/set-flow/checkpoints/best \\
                 --jets 10000 --output generated.h5
@@ -50,11 +50,11 @@ struct Generate: ParsableCommand {
     @Option(help: "With --reconstruct, the fraction of constituents that is dropped (default: 0.4).")
     var fraction: Double?
 
-    @Option(help: "Constituents per generated jet (default: distributed as in the training data).")
+    @Option(help: "Constituents per generated jet (default: as in the data for set_flow, drawn by next_token).")
     var constituents: Int?
 
-    @Option(help: "ODE solver of flow matching: euler, midpoint or adaptive.")
-    var solver = GenerationOptions.Solver.midpoint
+    @Option(help: "ODE solver of flow matching: euler, midpoint or adaptive (default: midpoint).")
+    var solver: GenerationOptions.Solver?
 
     @Option(help: "Steps of the solver, the maximum for an adaptive one (default: 50, adaptive 1000).")
     var steps: Int?
@@ -64,6 +64,12 @@ struct Generate: ParsableCommand {
 
     @Flag(help: "Take the most likely class and token instead of sampling.")
     var mostLikely = false
+
+    @Option(help: "Divide the logits of classes and tokens by this number before drawing (default: 1).")
+    var temperature: Float?
+
+    @Option(help: "Draw from this number of the most likely classes and tokens (default: all).")
+    var topK: Int?
 
     @Option(help: "Random seed (default: that of the run).")
     var seed: UInt64?
@@ -84,7 +90,15 @@ struct Generate: ParsableCommand {
             throw ValidationError("--tolerance must be greater than 0, found \(tolerance)")
         }
         if tolerance != nil, solver != .adaptive {
-            throw ValidationError("--tolerance is for --solver adaptive; leave it out with --solver \(solver.rawValue)")
+            let found = (solver ?? .midpoint).rawValue
+            throw ValidationError("--tolerance is for --solver adaptive; leave it out with --solver \(found)")
+        }
+        if let temperature, !(temperature > 0 && temperature.isFinite) {
+            throw ValidationError("--temperature must be greater than 0, found \(temperature)")
+        }
+        if let topK, topK < 1 { throw ValidationError("--top-k must be at least 1, found \(topK)") }
+        if mostLikely, temperature != nil || topK != nil {
+            throw ValidationError("--temperature and --top-k are for sampling; leave them out with --most-likely")
         }
         if fraction != nil, !reconstruct {
             throw ValidationError("--fraction is for --reconstruct; leave it out for whole jets")
@@ -103,6 +117,8 @@ struct Generate: ParsableCommand {
         options.steps = steps
         if let tolerance { options.tolerance = tolerance }
         options.takesMostLikely = mostLikely
+        options.temperature = temperature
+        options.topK = topK
         Launch.onAllRanks { [options] context in
             let file = OutputFile(output, overwrites: force)
             let command = reconstruct ? Commands.reconstruct : Commands.generate
@@ -129,13 +145,18 @@ package struct GenerationOptions: Sendable {
     package var fraction = 0.4
     /// Random seed; nil for that of the run.
     package var seed: UInt64?
-    package var solver = Solver.midpoint
+    /// Nil for the midpoint method.
+    package var solver: Solver?
     /// Steps of the solver, the maximum for the adaptive one; nil for 50 and 1000.
     package var steps: Int?
     /// Error per step that the adaptive solver allows.
     package var tolerance = 1e-4
     /// True to take the most likely class and token instead of sampling.
     package var takesMostLikely = false
+    /// Divides the logits of classes and tokens; nil for 1.
+    package var temperature: Float?
+    /// Number of the most likely classes and tokens that are drawn; nil for all.
+    package var topK: Int?
 
     package init(jets: Int) {
         self.jets = jets
@@ -143,12 +164,22 @@ package struct GenerationOptions: Sendable {
 
     fileprivate var sampling: SamplingOptions {
         let solver: ODESolver =
-            switch solver {
+            switch self.solver ?? .midpoint {
             case .euler: .euler(steps: steps ?? 50)
             case .midpoint: .midpoint(steps: steps ?? 50)
             case .adaptive: .adaptive(tolerance: tolerance, maximumSteps: steps ?? 1000)
             }
-        return SamplingOptions(solver: solver, takesMostLikely: takesMostLikely)
+        return SamplingOptions(
+            solver: solver, takesMostLikely: takesMostLikely, temperature: temperature ?? 1, topK: topK)
+    }
+
+    /// The first option that has no effect on whole jets; nil if all have.
+    fileprivate func optionWithoutEffect(drawingTokens: Bool) -> String? {
+        let given =
+            drawingTokens
+            ? [("--solver", solver != nil), ("--steps", steps != nil)]
+            : [("--temperature", temperature != nil), ("--top-k", topK != nil)]
+        return given.first { $0.1 }?.0
     }
 }
 
@@ -168,12 +199,18 @@ package func generate(
         guard let generator = model.objective.generator else {
             throw KaonError(
                 "\(checkpoint) is a checkpoint of \(model.options.objective.name.rawValue), which does not generate "
-                    + "whole jets; use one of set_flow, or --reconstruct for dropped constituents")
+                    + "whole jets; use one of set_flow or next_token, or --reconstruct for dropped constituents")
         }
         if let count = options.constituents, count > model.options.data.maxConstituents {
             throw KaonError(
                 "--constituents is \(count), but the model was trained on at most "
                     + "\(model.options.data.maxConstituents)")
+        }
+        if let option = options.optionWithoutEffect(drawingTokens: generator.drawsTokens) {
+            let kind = generator.drawsTokens ? "draws tokens" : "integrates a flow"
+            throw KaonError(
+                "\(checkpoint) is a checkpoint of \(model.options.objective.name.rawValue), which \(kind): leave "
+                    + "\(option) out")
         }
         return generator
     }

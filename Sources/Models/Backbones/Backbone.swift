@@ -1,4 +1,5 @@
 import NN
+import System
 import Tensors
 
 /// Encoder of jets: embeds the constituents and passes them through a stack of blocks. It is pre-trained, and reused in
@@ -15,6 +16,7 @@ package struct Backbone {
     private let identity: ParameterSlot?
     private let position: LearnedPosition?
     private let stack: Stack
+    private let isCausal: Bool
     /// Channels of the output.
     package let width: Int
     /// Number of register tokens that precede every jet in the output.
@@ -25,14 +27,17 @@ package struct Backbone {
     /// - Parameters:
     ///   - identities: number of identity classes; nil if identities are not embedded.
     ///   - positions: number of learned positions; nil for none.
+    ///   - isCausal: as in `BackboneShape`.
     package init(
-        features: Int, identities: Int?, positions: Int? = nil, blocks: BackboneShape.Blocks, in scope: ParameterScope
+        features: Int, identities: Int?, positions: Int? = nil, blocks: BackboneShape.Blocks, isCausal: Bool = false,
+        in scope: ParameterScope
     ) {
         switch blocks {
         case .transformer(let shape): (width, registers) = (shape.width, shape.registers)
         case .normformer(let shape): (width, registers) = (shape.width, 0)
         }
         if case .transformer(let shape) = blocks { needsMomenta = shape.pairs != nil } else { needsMomenta = false }
+        self.isCausal = isCausal
         let width = width
         continuous = Linear(inputs: features, outputs: width, in: scope.scope("embedding.continuous"))
         identity = identities.map {
@@ -65,11 +70,19 @@ package struct Backbone {
     package func encode(
         _ embedded: Variable, of jets: Constituents, keys: TokenKeys?, on tape: Tape
     ) -> (output: Variable, offsets: Offsets) {
-        let packing = Packing(jets.offsets)
+        let packing = Packing(jets.offsets, isCausal: isCausal)
         let x = position?(embedded, offsets: jets.offsets, on: tape) ?? embedded
         switch stack {
         case .transformer(let encoder): return encoder(x, packing: packing, momenta: jets.momenta, on: tape)
         case .normformer(let encoder): return (encoder(x, packing: packing, keys: keys, on: tape), jets.offsets)
         }
+    }
+
+    /// The encoder of a causal backbone that encodes jets constituent by constituent.
+    var sequenceEncoder: TransformerEncoder {
+        guard isCausal, position == nil, case .transformer(let encoder) = stack else {
+            unreachable("sequences need causal transformer blocks without learned positions")
+        }
+        return encoder
     }
 }

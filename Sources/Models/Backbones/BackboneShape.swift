@@ -15,11 +15,16 @@ package struct BackboneShape: Sendable, Equatable {
     package var usesIdentity: Bool
     /// True if a learned position in the order of pT is added to the embedded constituents.
     package var hasPosition: Bool
+    /// True if a constituent attends only to the registers, to itself and to the constituents of higher pT.
+    package var isCausal: Bool
 
-    package init(_ blocks: Blocks, usesIdentity: Bool = true, hasPosition: Bool = false) {
+    package init(
+        _ blocks: Blocks, usesIdentity: Bool = true, hasPosition: Bool = false, isCausal: Bool = false
+    ) {
         self.blocks = blocks
         self.usesIdentity = usesIdentity
         self.hasPosition = hasPosition
+        self.isCausal = isCausal
     }
 
     /// Channels of the output.
@@ -65,6 +70,6 @@ package struct BackboneShape: Sendable, Equatable {
     ) -> Backbone {
         Backbone(
             features: features, identities: usesIdentity ? identities : nil,
-            positions: hasPosition ? maxConstituents : nil, blocks: blocks, in: scope)
+            positions: hasPosition ? maxConstituents : nil, blocks: blocks, isCausal: isCausal, in: scope)
     }
 }

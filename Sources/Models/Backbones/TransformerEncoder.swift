@@ -86,4 +86,23 @@ package struct TransformerEncoder {
         for block in blocks { x = block(x, packing: packing, on: tape) }
         return (finalNorm?(x, on: tape) ?? x, packing.offsets)
     }
+
+    /// Encodes the registers of new jets with causal attention, `[jets, width]` for the last register, and one cache
+    /// for each block.
+    func begin(jets: Int, on tape: Tape) -> (output: Variable, caches: [AttentionCache]) {
+        guard let registers, pairs == nil else { unreachable("sequences need registers and no bias of pairs") }
+        let caches = blocks.map { _ in AttentionCache(jets: jets, width: shape.width) }
+        var output = Variable(constant: Tensor(shape: [0, shape.width]))
+        for register in 0..<Int32(shape.registers) {
+            let rows = tape.embedding(registers.variable, index: [Int32](repeating: register, count: jets))
+            output = next(rows, after: caches, on: tape)
+        }
+        return (output, caches)
+    }
+
+    /// Encodes one more token of each jet, `[jets, width]`, with causal attention.
+    func next(_ x: Variable, after caches: [AttentionCache], on tape: Tape) -> Variable {
+        let x = zip(blocks, caches).reduce(x) { $1.0(next: $0, after: $1.1, on: tape) }
+        return finalNorm?(x, on: tape) ?? x
+    }
 }

@@ -34,4 +34,11 @@ package struct TransformerBlock {
         return feedForward(
             feedForwardNorm(x, on: tape, output: type), addedTo: x, scale: feedForwardScale, on: tape)
     }
+
+    /// Output of the causal block for one more token of each jet, `[jets, width]`.
+    package func callAsFunction(next x: Variable, after cache: AttentionCache, on tape: Tape) -> Variable {
+        let x = attention(
+            next: attentionNorm(x, on: tape), after: cache, addedTo: x, scale: attentionScale, on: tape)
+        return feedForward(feedForwardNorm(x, on: tape), addedTo: x, scale: feedForwardScale, on: tape)
+    }
 }

@@ -31,6 +31,18 @@ package struct SelfAttention {
         output(attended(x, packing, tape), addedTo: residual, scale: scale, on: tape)
     }
 
+    /// The same for one more token of each jet, `[jets, width]`, which attends to itself and to the tokens before it.
+    package func callAsFunction(
+        next x: Variable, after cache: AttentionCache, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
+    ) -> Variable {
+        let query = cache.append(qkv(x, on: tape).value)
+        let attended = tape.crossAttention(
+            Variable(constant: query), Variable(constant: cache.keysAndValues),
+            offsets: Offsets(counts: [Int](repeating: 1, count: query.rows)), contextOffsets: cache.offsets,
+            heads: heads)
+        return output(attended, addedTo: residual, scale: scale, on: tape)
+    }
+
     private func attended(_ x: Variable, _ packing: Packing, _ tape: Tape) -> Variable {
         tape.selfAttention(qkv(x, on: tape, output: tape.activationType), packing: packing, heads: heads)
     }

@@ -59,8 +59,15 @@ package struct BackboneOptions: Sendable, Equatable {
         defaults.shape.hasPosition = try section.bool(
             "position_in_backbone", default: defaults.shape.hasPosition, .advanced,
             help: "feed the order in pT to the backbone")
+        defaults.shape.isCausal = try section.bool(
+            "causal", default: defaults.shape.isCausal, .advanced,
+            help: "let a constituent attend only to itself and to those of higher pT; if left out, as in the "
+                + "pre-training of the backbone")
         try self.init(from: section, defaults: defaults, tokenizer: tokenizer)
-        if let pretrained, pretrained != self {
+        if var pretrained {
+            // The same weights serve for both kinds of attention.
+            pretrained.shape.isCausal = shape.isCausal
+            guard pretrained != self else { return }
             throw section.error("encoder", "the model differs from that of the backbone; leave the section out")
         }
     }

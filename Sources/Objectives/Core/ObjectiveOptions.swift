@@ -8,6 +8,7 @@ package enum ObjectiveOptions: Sendable {
     case mpmV2(MaskedParticleOptions)
     case vqvae(VQVAETraining.Options)
     case setFlow(SetFlowOptions)
+    case nextToken(NextTokenOptions)
     /// A task on a backbone, with its name.
     case downstream(Name, DownstreamOptions)
 
@@ -17,6 +18,7 @@ package enum ObjectiveOptions: Sendable {
         case mpmV2 = "mpm_v2"
         case vqvae
         case setFlow = "set_flow"
+        case nextToken = "next_token"
         case classification, cwola, vertexing
         case trackOrigin = "track_origin"
         case regression
@@ -27,7 +29,7 @@ package enum ObjectiveOptions: Sendable {
         /// The table of downstream tasks: a new one is a case and its row here, and a file. Nil for a pre-training.
         var downstreamTask: (any DownstreamTaskOptions.Type)? {
             switch self {
-            case .mpmV1, .mpmV2, .vqvae, .setFlow: nil
+            case .mpmV1, .mpmV2, .vqvae, .setFlow, .nextToken: nil
             case .classification: JetClassification.Options.self
             case .cwola: WeaklySupervised.Options.self
             case .vertexing: Vertexing.Options.self
@@ -54,6 +56,7 @@ package enum ObjectiveOptions: Sendable {
         case .mpmV2: .mpmV2
         case .vqvae: .vqvae
         case .setFlow: .setFlow
+        case .nextToken: .nextToken
         case .downstream(let name, _): name
         }
     }
@@ -61,7 +64,7 @@ package enum ObjectiveOptions: Sendable {
     /// Fine-tuning of the backbone; nil for an objective that trains the backbone itself.
     package var fineTuning: FineTuning? {
         switch self {
-        case .mpmV1, .mpmV2, .vqvae, .setFlow: nil
+        case .mpmV1, .mpmV2, .vqvae, .setFlow, .nextToken: nil
         case .downstream(_, let options): options.fineTuning
         }
     }
@@ -73,6 +76,7 @@ package enum ObjectiveOptions: Sendable {
         case .mpmV2(let options): options.backbone
         case .vqvae: nil
         case .setFlow(let options): options.backbone
+        case .nextToken(let options): options.backbone
         case .downstream(_, let options): options.backbone
         }
     }
@@ -82,7 +86,7 @@ package enum ObjectiveOptions: Sendable {
         switch self {
         case .mpmV1(let options): options.tasks.probe != nil
         case .mpmV2(let options): options.tasks.probe != nil
-        case .vqvae, .setFlow: false
+        case .vqvae, .setFlow, .nextToken: false
         case .downstream(_, let options): options.task.needsClasses
         }
     }
@@ -91,14 +95,14 @@ package enum ObjectiveOptions: Sendable {
     package var vqvae: VQVAEOptions? {
         switch self {
         case .vqvae(let options): options.model
-        case .mpmV1, .mpmV2, .setFlow, .downstream: nil
+        case .mpmV1, .mpmV2, .setFlow, .nextToken, .downstream: nil
         }
     }
 
     /// Names of the required datasets with one integer for each constituent.
     package var constituentLabels: [String] {
         switch self {
-        case .mpmV1, .mpmV2, .vqvae, .setFlow: []
+        case .mpmV1, .mpmV2, .vqvae, .setFlow, .nextToken: []
         case .downstream(_, let options): options.task.constituentLabels
         }
     }
@@ -106,7 +110,7 @@ package enum ObjectiveOptions: Sendable {
     /// The required numbers of each jet.
     package var quantities: [JetQuantity] {
         switch self {
-        case .mpmV1, .mpmV2, .vqvae, .setFlow: []
+        case .mpmV1, .mpmV2, .vqvae, .setFlow, .nextToken: []
         case .downstream(_, let options): options.task.quantities
         }
     }
@@ -114,7 +118,7 @@ package enum ObjectiveOptions: Sendable {
     /// The jets of the training files to use, if the objective chooses them.
     package func choice(seed: UInt64) -> JetChoice? {
         switch self {
-        case .mpmV1, .mpmV2, .vqvae, .setFlow: nil
+        case .mpmV1, .mpmV2, .vqvae, .setFlow, .nextToken: nil
         case .downstream(_, let options): options.task.choice(seed: seed)
         }
     }
@@ -124,7 +128,7 @@ package enum ObjectiveOptions: Sendable {
         switch self {
         case .mpmV1(let options): options.tokenizer ?? inputTokenizer
         case .mpmV2(let options): options.tokenizer
-        case .vqvae, .setFlow, .downstream: inputTokenizer
+        case .vqvae, .setFlow, .nextToken, .downstream: inputTokenizer
         }
     }
 
@@ -163,6 +167,7 @@ package enum ObjectiveOptions: Sendable {
         case .mpmV2: self = .mpmV2(try MaskedParticleOptions(from: root, tokenizer: vqvae))
         case .vqvae: self = .vqvae(try VQVAETraining.Options(from: root))
         case .setFlow: self = .setFlow(try SetFlowOptions(from: root))
+        case .nextToken: self = .nextToken(try NextTokenOptions(from: root, tokenizer: vqvae))
         default: unreachable("\(name.rawValue) has no options")
         }
     }
@@ -174,6 +179,7 @@ package enum ObjectiveOptions: Sendable {
         case .mpmV2(let options): MaskedParticleModelling(options, jets, seed: seed)
         case .vqvae(let options): VQVAETraining(options, jets, seed: seed)
         case .setFlow(let options): SetFlowTraining(options, jets, seed: seed)
+        case .nextToken(let options): NextTokenTraining(options, jets, seed: seed)
         case .downstream(_, let options): DownstreamObjective(options, jets, seed: seed)
         }
     }

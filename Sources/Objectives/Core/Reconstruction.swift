@@ -7,10 +7,19 @@ package struct SamplingOptions: Sendable, Equatable {
     package var solver: ODESolver
     /// True to take the most likely class or token instead of a random one.
     package var takesMostLikely: Bool
+    /// Divides the logits of classes and tokens before they are drawn; greater than 0.
+    package var temperature: Float
+    /// Number of the most likely classes or tokens from which one is drawn; nil for all.
+    package var topK: Int?
 
-    package init(solver: ODESolver = .midpoint(steps: 50), takesMostLikely: Bool = false) {
+    package init(
+        solver: ODESolver = .midpoint(steps: 50), takesMostLikely: Bool = false, temperature: Float = 1,
+        topK: Int? = nil
+    ) {
         self.solver = solver
         self.takesMostLikely = takesMostLikely
+        self.temperature = temperature
+        self.topK = topK
     }
 }
 
@@ -37,6 +46,9 @@ package protocol Reconstructor: AnyObject {
 
 /// An objective that generates whole jets.
 package protocol JetGenerator: AnyObject {
+    /// True if constituents are drawn as tokens, false if they are integrated by a solver.
+    var drawsTokens: Bool { get }
+
     /// Generates the jets of some numbers; number and seed are the key of a jet's random numbers.
     ///
     /// Throws `ODESolver.Failure`.

@@ -16,6 +16,14 @@ package struct InputOptions: Sendable, Equatable {
             case .bins: BinInputs.Options.self
             }
         }
+
+        /// True if each constituent is one of a number of tokens.
+        var isVocabulary: Bool {
+            switch self {
+            case .raw, .bins: false
+            case .kmeans, .vqvae: true
+            }
+        }
     }
 
     /// Preprocessed features.

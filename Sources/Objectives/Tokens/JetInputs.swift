@@ -10,31 +10,33 @@ package struct JetInputs {
 
     /// Number of values that represent a constituent.
     package let width: Int
-    private let tokenizer: (any InputRepresentation)?
+    private let representation: (any InputRepresentation)?
 
     package init(_ options: InputOptions, _ jets: JetShape) {
-        tokenizer = options.tokenizer?.makeInputs(jets, section: "model.inputs")
-        width = tokenizer?.dimension ?? jets.features
+        representation = options.tokenizer?.makeInputs(jets, section: "model.inputs")
+        width = representation?.dimension ?? jets.features
     }
 
     /// The tokenizer, if its weights come from a checkpoint.
-    var pretrained: (any Tokenizer)? { tokenizer?.pretrainedTokenizer }
+    var pretrained: (any Tokenizer)? { representation?.pretrainedTokenizer }
+    /// The vocabulary; nil for inputs that are no tokens.
+    var tokenizer: (any Tokenizer)? { representation?.tokenizer }
 
     package func callAsFunction(_ jets: Constituents) -> Constituents {
-        tokenizer?.replacingValues(of: jets) ?? jets
+        representation?.replacingValues(of: jets) ?? jets
     }
 
     /// Masks the same constituents of the mapped jets.
     package func callAsFunction(_ jets: MaskedConstituents) -> MaskedConstituents {
-        tokenizer == nil ? jets : MaskedConstituents(self(jets.all), mask: jets.mask)
+        representation == nil ? jets : MaskedConstituents(self(jets.all), mask: jets.mask)
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
-        try tokenizer?.fit(to: jets, on: communicator, report: report)
+        try representation?.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { tokenizer?.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) { representation?.useSyntheticTokens(points) }
 
-    package var state: ObjectiveState { tokenizer?.state ?? ObjectiveState() }
-    package func restore(_ state: ObjectiveState) throws { try tokenizer?.restore(state) }
+    package var state: ObjectiveState { representation?.state ?? ObjectiveState() }
+    package func restore(_ state: ObjectiveState) throws { try representation?.restore(state) }
 }

@@ -14,6 +14,9 @@ package protocol InputRepresentation: AnyObject {
     /// The tokenizer behind the vectors if its weights come from a checkpoint, so that tasks can share them.
     var pretrainedTokenizer: (any Tokenizer)? { get }
 
+    /// The representation as a vocabulary; nil if the vectors are no tokens.
+    var tokenizer: (any Tokenizer)? { get }
+
     /// As in `Objective`.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
     func useSyntheticTokens(_ points: (Int) -> Tensor)
@@ -22,6 +25,7 @@ package protocol InputRepresentation: AnyObject {
 }
 
 extension InputRepresentation {
+    package var tokenizer: (any Tokenizer)? { nil }
     package var pretrainedTokenizer: (any Tokenizer)? { nil }
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
     package func useSyntheticTokens(_ points: (Int) -> Tensor) {}
@@ -44,13 +48,17 @@ package protocol Tokenizer: InputRepresentation {
     func vectors(of tokens: [Int32]) -> Tensor
     /// Features of the dropped constituents that have the given tokens, beside the survivors: `[dropped, features]`.
     func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor
+    /// Features of whole jets of the given tokens, `[tokens.count, features]`.
+    func features(of tokens: [Int32], offsets: Offsets) -> Tensor
 }
 
 extension Tokenizer {
+    package var tokenizer: (any Tokenizer)? { self }
     package var pretrainedTokenizer: (any Tokenizer)? { pretrainedParameters == nil ? nil : self }
     package var isContextual: Bool { false }
     package var pretrainedParameters: ParameterStore? { nil }
     package func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor { vectors(of: tokens) }
+    package func features(of tokens: [Int32], offsets: Offsets) -> Tensor { vectors(of: tokens) }
 
     /// Tokens of the dropped constituents.
     func tokens(ofDropped jets: MaskedConstituents) -> [Int32] {

@@ -27,6 +27,8 @@ package final class VQVAETokenizer: Tokenizer {
     package func tokens(of jets: Constituents) -> [Int32] { model.codes(of: jets) }
     package func vectors(of tokens: [Int32]) -> Tensor { model.vectors(of: tokens) }
 
+    package func features(of tokens: [Int32], offsets: Offsets) -> Tensor { model.decode(tokens, offsets: offsets) }
+
     /// Decodes the tokens together with the codes of the survivors, which are encoded without the dropped constituents.
     package func features(of tokens: [Int32], in jets: MaskedConstituents) -> Tensor {
         let survivors = self.tokens(of: jets.survivors)

@@ -92,6 +92,7 @@ package struct ModelCard {
         case .mpmV2: "pre-trained by masked particle modelling (arXiv:2409.12589)"
         case .vqvae: "a VQ-VAE that replaces the constituents of a jet by tokens"
         case .setFlow: "a normalizing flow over the constituents of jets, which generates jets"
+        case .nextToken: "pre-trained by predicting the next token of a jet (arXiv:2403.05618), which generates jets"
         case .classification: "classifies jets"
         case .cwola: "separates signal from background jets, trained without labels of single jets (arXiv:1708.02949)"
         case .vertexing: "groups the tracks of a jet by their vertices"
@@ -155,7 +156,7 @@ package struct ModelCard {
         let command =
             switch options.objective.name {
             case _ where part == .backbone: "kaon encode \(file) 'data.test=[test.h5]' --output encoded.h5"
-            case .setFlow: "kaon generate \(file) --output generated.h5"
+            case .setFlow, .nextToken: "kaon generate \(file) --jets 10000 --output generated.h5"
             default: "kaon evaluate \(file) 'data.test=[test.h5]' --output evaluation"
             }
         guard options.objective.backbone != nil else { return "```sh\n\(command)\n```" }

@@ -20,8 +20,8 @@ package struct ConfigurationReference: Sendable {
     /// Sections in the order of the page; any others follow.
     private static let order = [
         "", "run", "data", "preprocessing", "model", "masking", "tasks", "tokenizer", "vqvae", "set_flow",
-        "fine_tuning",
-        "head", "cwola", "regression", "optimizer", "schedule", "training", "parallel", "evaluate",
+        "next_token", "fine_tuning", "head", "cwola", "regression", "optimizer", "schedule", "training", "parallel",
+        "evaluate",
     ]
 
     /// Throws `ConfigurationError` if the minimal configuration of an objective cannot be decoded.

@@ -13,6 +13,7 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
     package let parameters: ParameterStore
     package let terms = [LossTerm(name: "set_flow", weight: 1)]
     package let reconstructions = ["set_flow"]
+    package let drawsTokens = false
     /// The network.
     package let model: SetFlowModel
     private let masking: any Masking

@@ -75,7 +75,7 @@ package final class BinClassification: ReconstructionTask {
             for feature in 0..<features {
                 let start = row * logits.columns + feature * binCount
                 let own = logits.slice(start..<start + binCount, shape: [1, binCount])
-                let bin = Int(own.classes([random], takesMostLikely: options.takesMostLikely)[0])
+                let bin = Int(own.classes([random], options)[0])
                 _ = random.uniform()  // `classes` has drawn this number from a copy of the sequence
                 let place = options.takesMostLikely ? 0.5 : random.uniform()
                 let (low, high) = (max(0, bin - 1), min(binCount - 2, bin))

@@ -61,8 +61,7 @@ package final class ParticleIdentification: ReconstructionTask {
         let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
         return Reconstruction(
             identities: logits.classes(
-                jets.randomSequences(.sampling, fromBlock: Self.samplingBlock),
-                takesMostLikely: options.takesMostLikely))
+                jets.randomSequences(.sampling, fromBlock: Self.samplingBlock), options))
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {

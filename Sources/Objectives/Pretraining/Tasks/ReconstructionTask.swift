@@ -82,22 +82,3 @@ package struct ReconstructionContext {
     /// Scope of the task's own parameters.
     let scope: ParameterScope
 }
-
-extension Tensor {
-    /// One class for each row of logits, `[rows, classes]`: drawn from their softmax, or the most likely.
-    func classes(_ randoms: [RandomSequence], takesMostLikely: Bool) -> [Int32] {
-        guard !takesMostLikely else { return argmaxOfRows() }
-        let probabilities = softmaxOfRows()
-        return randoms.enumerated().map { row, random in
-            var random = random
-            var left = random.uniform()
-            let row = probabilities.buffer[row * columns..<(row + 1) * columns]
-            for (index, probability) in row.enumerated() {
-                left -= probability
-                if left < 0 { return Int32(index) }
-            }
-            // The rounded probabilities add up to less than the drawn number.
-            return Int32(row.indices.max { row[$0] < row[$1] }! - row.startIndex)
-        }
-    }
-}

@@ -58,7 +58,7 @@ package final class TokenClassification: ReconstructionTask {
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
         let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
         let tokens = logits.classes(
-            jets.randomSequences(.sampling, fromBlock: samplingBlock), takesMostLikely: options.takesMostLikely)
+            jets.randomSequences(.sampling, fromBlock: samplingBlock), options)
         return Reconstruction(values: tokenizer.features(of: tokens, in: jets.constituents))
     }
 

@@ -1,0 +1,41 @@
+import Foundation
+import Tensors
+
+extension Tensor {
+    /// One class for each row of logits, `[rows, classes]`: drawn from their softmax, or the most likely.
+    func classes(_ randoms: [RandomSequence], _ options: SamplingOptions) -> [Int32] {
+        guard !options.takesMostLikely else { return argmaxOfRows() }
+        let probabilities = tempered(options).softmaxOfRows()
+        return randoms.enumerated().map { row, random in
+            var random = random
+            var left = random.uniform()
+            let row = probabilities.buffer[row * columns..<(row + 1) * columns]
+            for (index, probability) in row.enumerated() {
+                left -= probability
+                if left < 0 { return Int32(index) }
+            }
+            // The rounded probabilities add up to less than the drawn number.
+            return Int32(row.indices.max { row[$0] < row[$1] }! - row.startIndex)
+        }
+    }
+
+    /// (x − max x) / temperature for the `topK` largest logits x of each row, the first ones among equals; −∞ for the
+    /// others.
+    private func tempered(_ options: SamplingOptions) -> Tensor {
+        guard options.temperature != 1 || options.topK != nil else { return self }
+        let result = Tensor(shape: shape)
+        for row in 0..<rows {
+            let (from, to) = (buffer[row * columns..<(row + 1) * columns], result.pointer + row * columns)
+            let sorted = from.sorted(by: >)
+            let count = min(options.topK ?? columns, columns)
+            let least = sorted[count - 1]
+            var ties = sorted[..<count].count { $0 == least }
+            for (column, logit) in from.enumerated() {
+                if logit == least { ties -= 1 }
+                let isKept = logit > least || (logit == least && ties >= 0)
+                to[column] = isKept ? (logit - sorted[0]) / options.temperature : -.infinity
+            }
+        }
+        return result
+    }
+}
