@@ -43,7 +43,7 @@ import Training
                 let momenta = block.offsets[jet].map { block.values[7 * $0] }
                 #expect(momenta == momenta.sorted(by: >))
             }
-            for token in block.identities.indices where JetFeatures.isNeutral(block.identities[token]) {
+            for token in block.identities.indices where Identities.particles.isNeutral(block.identities[token]) {
                 #expect(block.values[7 * token + 3..<7 * token + 7].allSatisfy { $0 == 0 })
             }
             #expect(Set(block.identities).count > 2)

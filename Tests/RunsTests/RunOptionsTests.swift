@@ -47,6 +47,29 @@ import Testing
         #expect(text.contains("the model differs from that of the backbone"), "\(text)")
     }
 
+    /// The kinds of constituents are those of the backbone; weights of them have to be as many.
+    @Test func identities() throws {
+        let events =
+            "{data: {train: t.h5, identities: [jet, muon, met]}, tasks: {particle_id: {class_weights: [1, 2, 3]}}}"
+        let options = try runOptions(events)
+        #expect(options.data.features.identities.names == ["jet", "muon", "met"])
+        let model = options.makeObjective(classes: nil).parameters
+        func shape(_ name: String) -> [Int]? { model.parameters.first { $0.name == name }?.shape }
+        #expect(shape("embedding.identity.weight")?.first == 3)
+        #expect(shape("tasks.particle_id.head.bias") == [3])
+        let text = failure { _ = try runOptions(events, ["tasks.particle_id.class_weights=[1,2]"]) }
+        #expect(text.contains("class_weights: has 2 weights; give one for each of jet, muon, met"), "\(text)")
+        let eight = failure { _ = try runOptions(complete, ["tasks.particle_id.class_weights=[1,2]"]) }
+        #expect(eight.contains("give one for each of photon, negative hadron"), "\(eight)")
+        let task = "{data: {train: t.h5}, objective: classification, backbone: x.h5, backbone_mode: fixed}"
+        let tuned = try runOptions(task, pretrained: .init(backbone: options))
+        #expect(tuned.data.features.identities.names == ["jet", "muon", "met"])
+        let other = failure {
+            _ = try runOptions(task, ["data.identities=[jet,met]"], pretrained: .init(backbone: options))
+        }
+        #expect(other.contains("was trained on jet, muon, met; leave the key out"), "\(other)")
+    }
+
     @Test func theCompleteExampleDecodes() throws {
         let options = try runOptions(complete)
         #expect(options.seed == 0)

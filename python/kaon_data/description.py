@@ -15,11 +15,14 @@ FORMATS = {"root": (".root",), "parquet": (".parquet", ".pq"), "hdf5": (".h5", "
            "pandas": (".h5", ".hdf5")}
 """Formats of sources, and the endings of their files in folders."""
 REQUIRED = ("pt", "deta", "dphi")
+EVENT_REQUIRED = ("pt", "eta", "phi")
+"""What events have instead, whose angles are not relative to the axis of a jet."""
+MOST_IDENTITIES = 64
 JET_QUANTITIES = ("pt", "eta", "phi", "mass")
 _SECTIONS = {
     "name": str, "format": str, "tree": str, "max_constituents": int, "branches": dict, "valid": object,
-    "define": dict, "cuts": dict, "features": dict, "identity": object, "classes": dict, "jets": dict,
-    "spectators": dict, "constituent_labels": dict,
+    "define": dict, "cuts": dict, "features": dict, "identities": list, "identity": object, "classes": dict,
+    "jets": dict, "spectators": dict, "constituent_labels": dict,
 }
 _RESERVED = {"labels", "jets", "csts", "csts_id", "mask", "offsets"}
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -83,11 +86,7 @@ class Description:
             raise self._error("cuts", f"has the unknown key {sorted(map(str, unknown))[0]}: use jets or constituents")
         self.jet_cuts, self.constituent_cuts = (self._cuts(cuts, name) for name in ("jets", "constituents"))
         self.features = self._expressions("features")
-        if missing := [name for name in REQUIRED if name not in self.features]:
-            raise self._error("features", f"lacks {', '.join(missing)}: pt (GeV), deta and dphi are required")
-        # The known features come first, in the order of files with all of them.
-        self.feature_names = [name for name in FEATURES if name in self.features]
-        self.feature_names += [name for name in self.features if name not in FEATURES]
+        self.feature_names = self._ordered_features()
         self._read_identity()
         self._read_classes()
         self.jets = self._expressions("jets")
@@ -135,7 +134,7 @@ class Description:
             },
             constituents={
                 "csts": Column("f4", "f4", (len(self.feature_names),), names=tuple(self.feature_names)),
-                "csts_id": Column("u1", "i4", names=tuple(IDENTITIES)),
+                "csts_id": Column("u1", "i4", names=tuple(self.kinds)),
                 **{name: Column("i4", "i4", filler=-1) for name in self.constituent_labels},
             },
         )
@@ -161,6 +160,19 @@ class Description:
                 known.add(own)
         return found
 
+    def _ordered_features(self):
+        """The features in the order of the columns: the known ones come first, as in files with all of them."""
+        is_jet = any(name in self.features for name in REQUIRED[1:])
+        is_event = not is_jet and any(name in self.features for name in EVENT_REQUIRED[1:])
+        required = EVENT_REQUIRED if is_event else REQUIRED
+        if missing := [name for name in required if name not in self.features]:
+            raise self._error(
+                "features", f"lacks {', '.join(missing)}: pt (GeV), deta and dphi are required"
+                + (" for jets; pt, eta and phi for events" if is_event else ", or pt, eta and phi for events"))
+        known = [*required, *FEATURES[len(REQUIRED):]]
+        names = [name for name in known if name in self.features]
+        return names + [name for name in self.features if name not in names]
+
     # Sections
 
     def _error(self, section, problem):
@@ -172,7 +184,7 @@ class Description:
             advice = f"did you mean {near[0]}?" if near else f"the sections are {', '.join(_SECTIONS)}"
             raise self._error(str(name), f"is an unknown section: {advice}")
         wanted = _SECTIONS[name]
-        kind = {dict: "a section", str: "a text", int: "an integer", object: ""}[wanted]
+        kind = {dict: "a section", str: "a text", int: "an integer", list: "a list", object: ""}[wanted]
         if wanted is not object and (not isinstance(value, wanted) or isinstance(value, bool)):
             raise self._error(name, f"is {value!r}: give {kind}")
 
@@ -203,11 +215,19 @@ class Description:
         return [self._expression(each, f"cuts.{name}") for each in (value if isinstance(value, list) else [value])]
 
     def _read_identity(self):
-        """`identity`: an integer 0 … 7, or a condition for each identity."""
+        """`identities`: the kinds of constituents; `identity`: their number, or a condition for each identity."""
+        self.kinds = self.settings.get("identities", IDENTITIES)
+        are_names = all(isinstance(each, str) and each for each in self.kinds)
+        if not (1 <= len(self.kinds) <= MOST_IDENTITIES and are_names):
+            raise self._error("identities", f"needs 1 to {MOST_IDENTITIES} names")
+        if double := [name for name in self.kinds if self.kinds.count(name) > 1]:
+            raise self._error("identities", f"has the name {double[0]} twice: use different names")
         value = self.settings.get("identity")
         has_tracks = any(name in self.features for name in FEATURES[3:])
         self.has_identity_conditions = isinstance(value, dict)
         if value is None:
+            if "identities" in self.settings:
+                raise self._error("identity", "is missing: give a condition for each of the identities")
             if has_tracks:
                 raise self._error(
                     "identity", "is missing: impact parameters are those of charged constituents, so that kaon needs "
@@ -218,9 +238,11 @@ class Description:
         if not self.has_identity_conditions:
             self.identities, self.identity_names = [self._expression(value, "identity")], None
             return
-        if unknown := [name for name in value if name not in IDENTITIES]:
-            raise self._error("identity", f"has the unknown identity {unknown[0]}: use {', '.join(IDENTITIES)}")
-        self.identity_names = [IDENTITIES.index(name) for name in value]
+        if unknown := [name for name in value if name not in self.kinds]:
+            raise self._error(
+                "identity", f"has the unknown identity {unknown[0]}: use {', '.join(self.kinds)}"
+                + ("" if "identities" in self.settings else ", or list others in the section identities"))
+        self.identity_names = [self.kinds.index(name) for name in value]
         self.identities = [self._expression(each, f"identity.{name}") for name, each in value.items()]
 
     def _read_classes(self):

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from .errors import DataError
-from .formats import FEATURES
+from .formats import FEATURES, IDENTITIES
 
 _PER_CONSTITUENT = ("vtx_id", "track_type")
 
@@ -19,10 +19,11 @@ def read(paths, start=0, stop=None):
 
     A jet has the fields `label`; `pt`, `eta`, `phi`, `mass` if the file contains them; and `constituents`, a list of
     records with the features of the file, `id`, and for BTag `vtx_id` and `track_type`. Further datasets with one row
-    per jet keep their names. `attrs["class_names"]` of the array are the class names. `paths` is a file, a folder, a
+    per jet keep their names. `attrs["class_names"]` of the array are the class names, `attrs["identities"]` those of
+    the values of `id`. `paths` is a file, a folder, a
     pattern, or a list of these.
     """
-    parts, names = [], None
+    parts, names, identities = [], None, None
     passed = 0
     for path in files(paths):
         with _open(path) as file:
@@ -38,14 +39,16 @@ def read(paths, start=0, stop=None):
                 continue
             try:
                 parts.append(_read(file, path, low, max(low, high)))
-                named = _names(file["labels"])
+                named, kinds = _names(file["labels"]), _names(file["csts_id"]) or IDENTITIES
             except OSError as error:
                 raise DataError(f"{path} cannot be read ({' '.join(str(error).split())}): give another file") from error
             if names is not None and named != names:
                 raise DataError(f"{path} has the classes {named}, but the previous files have {names}")
-            names = named
+            if identities is not None and kinds != identities:
+                raise DataError(f"{path} has the identities {kinds}, but the previous files have {identities}")
+            names, identities = named, kinds
     array = parts[0] if len(parts) == 1 else ak.concatenate(parts)
-    array.attrs["class_names"] = names
+    array.attrs["class_names"], array.attrs["identities"] = names, identities
     return array
 
 

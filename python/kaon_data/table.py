@@ -8,7 +8,6 @@ from .columns import read_columns
 from .description import Description
 from .errors import DataError
 from .expressions import Value, columns_of
-from .formats import IDENTITIES
 from .jetclass import leading
 from .tables import Ragged, Table
 
@@ -90,8 +89,9 @@ def read(source, start, stop, options):
 def _identities(description, of_constituents, checks, owner):
     if description.identity_names is None:
         values = of_constituents("identity", description.identities[0])
-        right = (values == np.floor(values)) & (values >= 0) & (values < len(IDENTITIES))
-        checks.require("identity", right, f"has a constituent whose identity is not 0 … {len(IDENTITIES) - 1}", owner)
+        right = (values == np.floor(values)) & (values >= 0) & (values < len(description.kinds))
+        checks.require("identity", right, f"has a constituent whose identity is not 0 … {len(description.kinds) - 1}",
+            owner)
         return np.where(right, values, 0).astype(np.uint8)
     conditions = np.stack(
         [of_constituents("identity", each) != 0 for each in description.identities], axis=1)

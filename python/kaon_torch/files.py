@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from .backbone import Backbone, Embedding, Normformer, PairBias, Transformer
 from .errors import FormatError
 from .model import ORIGINS, TASKS, FineTuned, make_head
-from .preprocessing import QuantilePreprocessing, StandardPreprocessing, UnfittedPreprocessing
+from .preprocessing import QuantilePreprocessing, StandardPreprocessing, UnfittedPreprocessing, neutral_identities
 from .tokens import BinInputs, CodeInputs, KMeansInputs
 
 
@@ -36,7 +36,8 @@ def load(path, dropout=0.0, head=None):
     try:
         module = Backbone(
             Embedding(
-                _input_width(shape, tensors, metadata), shape["width"], 8 if shape["identity"] else None,
+                _input_width(shape, tensors, metadata), shape["width"],
+                len(tensors["embedding.identity.weight"]) if shape["identity"] else None,
                 shape["max_constituents"] if shape["position"] else None),
             _encoder(shape, dropout), _preprocessing(tensors, metadata, configuration), _inputs(shape, tensors),
             shape["max_constituents"])
@@ -122,13 +123,14 @@ def _encoder(shape, dropout):
 
 def _preprocessing(tensors, metadata, configuration):
     features = json.loads(metadata["features"])
+    neutral = neutral_identities(json.loads(metadata["identities"])) if "identities" in metadata else (0, 2)
     if metadata["preprocessing"] == "none":
         return UnfittedPreprocessing(features)
     if metadata["preprocessing"] == "standard":
         return StandardPreprocessing(
-            features, tensors["preprocessing/means"], tensors["preprocessing/deviations"])
+            features, tensors["preprocessing/means"], tensors["preprocessing/deviations"], neutral)
     # The noise depends on the seed of the run.
-    return QuantilePreprocessing(features, tensors["preprocessing/quantiles"], configuration["seed"])
+    return QuantilePreprocessing(features, tensors["preprocessing/quantiles"], configuration["seed"], neutral)
 
 
 def _inputs(shape, tensors):

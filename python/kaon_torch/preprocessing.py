@@ -16,9 +16,20 @@ def stored_columns(features):
     return [(FEATURES + own).index(name) for name in features]
 
 
-def is_neutral(identities):
-    """True for photons and neutral hadrons, which leave no track."""
-    return (identities == 0) | (identities == 2)
+CHARGED = {"negative hadron", "positive hadron", "electron", "positron", "muon", "antimuon"}
+
+
+def neutral_identities(names):
+    """The numbers of the identities that leave no track: all but `CHARGED` and those that begin with `charged`."""
+    return [number for number, name in enumerate(names) if name not in CHARGED and not name.startswith("charged")]
+
+
+def is_neutral(identities, neutral=(0, 2)):
+    """True for constituents that leave no track: of jets, photons and neutral hadrons."""
+    result = torch.zeros_like(identities, dtype=torch.bool)
+    for number in neutral:
+        result = result | (identities == number)
+    return result
 
 
 class QuantilePreprocessing(nn.Module):
@@ -28,8 +39,9 @@ class QuantilePreprocessing(nn.Module):
     MARGIN = 1e-7                  # values this close to the first or last quantile count as outside
     LIMIT = 5.199337582605575      # absolute value of the result for values outside
 
-    def __init__(self, features, quantiles, seed=0):
+    def __init__(self, features, quantiles, seed=0, neutral=(0, 2)):
         super().__init__()
+        self.neutral = neutral
         self.features, self.seed = features, seed
         self.register_buffer("quantiles", quantiles.double(), persistent=False)
 
@@ -46,7 +58,7 @@ class QuantilePreprocessing(nn.Module):
             numbers = numbers[
                 ..., [IMPACT_PARAMETERS.index(name) if name in IMPACT_PARAMETERS else 0 for name in self.features]]
             replaced = torch.tensor([name in IMPACT_PARAMETERS for name in self.features], device=result.device)
-            result = torch.where(is_neutral(identities)[..., None] & replaced, numbers, result)
+            result = torch.where(is_neutral(identities, self.neutral)[..., None] & replaced, numbers, result)
         return result.float()
 
     def _transform(self, x):
@@ -96,8 +108,9 @@ class StandardPreprocessing(nn.Module):
 
     has_noise = False
 
-    def __init__(self, features, means, deviations):
+    def __init__(self, features, means, deviations, neutral=(0, 2)):
         super().__init__()
+        self.neutral = neutral
         self.features = features
         self.register_buffer("means", means.double(), persistent=False)
         self.register_buffer("deviations", deviations.double(), persistent=False)
@@ -114,7 +127,7 @@ class StandardPreprocessing(nn.Module):
             columns.append(x)
         result = (torch.stack(columns, -1) - self.means) / self.deviations
         replaced = torch.tensor([name in IMPACT_PARAMETERS for name in self.features], device=result.device)
-        return result.masked_fill(is_neutral(identities)[..., None] & replaced, 0).float()
+        return result.masked_fill(is_neutral(identities, self.neutral)[..., None] & replaced, 0).float()
 
 
 class UnfittedPreprocessing(nn.Module):

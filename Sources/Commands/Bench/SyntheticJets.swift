@@ -10,7 +10,7 @@ import Tensors
 struct SyntheticJets {
     /// The classes of the jets; nil unless the objective learns classes.
     let classes: JetClasses?
-    private let features: Int
+    private let features, identities: Int
     private let maxConstituents: Int
     /// Constituents of every jet; nil for the quantiles of JetClass.
     private let constituents: Int?
@@ -22,7 +22,7 @@ struct SyntheticJets {
     init(_ options: RunOptions, constituents: Int? = nil) {
         self.constituents = constituents
         classes = options.objective.needsClasses ? JetClasses((0..<10).map { "class \($0)" }) : nil
-        features = options.data.features.count
+        (features, identities) = (options.data.features.count, options.data.features.identities.count)
         maxConstituents = options.data.maxConstituents
         constituentLabels = options.objective.constituentLabels.count
         quantities = options.objective.quantities.count
@@ -47,7 +47,7 @@ struct SyntheticJets {
             var random = sequence(jet)
             for token in offsets[position] {
                 random.fillNormal(.init(rebasing: elements[token * features..<(token + 1) * features]))
-                identities.append(Int32(random.below(JetFeatures.identityNames.count)))
+                identities.append(Int32(random.below(self.identities)))
                 momenta.append(SIMD3(exp(random.normal()), random.normal() / 5, random.normal() / 5))
             }
         }

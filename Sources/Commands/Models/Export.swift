@@ -204,6 +204,8 @@ private struct ExportedContents {
         metadata[Key.configuration] = options.resolved
         metadata[Key.step] = "\(try Checkpoint.step(of: checkpoint))"
         metadata[Key.features] = try json(fitted.preprocessing.features.names)
+        let identities = fitted.preprocessing.features.identities
+        if identities != .particles { metadata[Key.identities] = try json(identities.names) }
         metadata[Key.preprocessing] = type(of: fitted.preprocessing).name
         if let backbone = options.objective.backbone {
             metadata[Key.backbone] = try json(BackboneDescription(backbone, options.data.maxConstituents))

@@ -11,7 +11,7 @@ package struct JetBatch: Sendable {
     package let offsets: Offsets
     /// The preprocessed features, `[T, F]`.
     package let values: Tensor
-    /// The identity class of each constituent, T values in 0 … 7.
+    /// The identity class of each constituent, T values.
     package let identities: [Int32]
     /// The class of each jet, J values.
     package let labels: [Int32]

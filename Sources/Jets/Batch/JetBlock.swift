@@ -7,7 +7,7 @@ package struct JetBlock: Sendable {
     package let offsets: Offsets
     /// The features as stored, `[T, width]`, row-major; all finite.
     package let values: [Float]
-    /// The identity class of each constituent, T values in 0 … 7.
+    /// The identity class of each constituent, T values below `features.identities.count`.
     package let identities: [UInt8]
     /// The class of each jet, J values.
     package let labels: [Int32]

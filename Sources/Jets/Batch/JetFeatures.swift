@@ -1,14 +1,10 @@
 import Configuration
 
-/// The continuous features of constituents that a model takes, in the order of its input columns.
+/// The features of constituents that a model takes: the continuous ones in the order of its input columns, and the
+/// identity classes.
 package struct JetFeatures: Sendable, Equatable {
     /// The features as stored: pT [GeV], Δη, Δφ, d0 [mm], σ(d0) [mm], dz [mm], σ(dz) [mm].
     package static let allNames = ["pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr"]
-    /// The identity classes of constituents, by number.
-    package static let identityNames = [
-        "photon", "negative hadron", "neutral hadron", "positive hadron", "electron", "positron", "muon",
-        "antimuon",
-    ]
     /// The stored features that only charged constituents have.
     package static let impactParameters = 3..<7
     /// All seven features.
@@ -18,6 +14,8 @@ package struct JetFeatures: Sendable, Equatable {
     package let indices: [Int]
     /// Further features that the files have, by the names in their attribute `names`.
     package let ownNames: [String]
+    /// The identity classes.
+    package internal(set) var identities = Identities.particles
     /// The names of the stored features, in the order of the columns of a `JetBlock`.
     package var storedNames: [String] { Self.allNames + ownNames }
     /// The number of stored features.
@@ -26,6 +24,12 @@ package struct JetFeatures: Sendable, Equatable {
     package var names: [String] { indices.map { storedNames[$0] } }
     /// The number of columns.
     package var count: Int { indices.count }
+    /// The columns of pT, η and φ: of the angles to the axis of a jet, or else of those of an event. Nil if one of them
+    /// is not selected.
+    package var momentumColumns: [Int]? {
+        let columns = [["pt", "deta", "dphi"], ["pt", "eta", "phi"]].map { $0.compactMap(names.firstIndex) }
+        return columns.first { $0.count == 3 }
+    }
     /// The columns of impact parameters.
     var impactParameterColumns: [Int] {
         indices.indices.filter { Self.impactParameters.contains(indices[$0]) }
@@ -37,18 +41,20 @@ package struct JetFeatures: Sendable, Equatable {
     }
 
     /// All that is stored of some features: the seven and the own ones of these.
-    package init(storing features: JetFeatures) { self.init(own: features.ownNames) }
+    package init(storing features: JetFeatures) { self.init(own: features.ownNames, features.identities) }
 
     /// All seven features and further ones.
-    init(own names: [String]) {
+    init(own names: [String], _ identities: Identities = .particles) {
         self.init(indices: Array(0..<Self.allNames.count + names.count), ownNames: names)
+        self.identities = identities
     }
 
     /// The named features in the order given; `["all"]` for all seven. Names other than those of the seven are of
     /// features that the files have. Throws `JetError` at an empty or repeated name.
-    package init(_ names: [String]) throws {
+    package init(_ names: [String], _ identities: Identities = .particles) throws {
+        self.identities = identities
         if names == ["all"] {
-            self = .all
+            (indices, ownNames) = (Self.all.indices, [])
             return
         }
         var (indices, own): ([Int], [String]) = ([], [])
@@ -68,21 +74,18 @@ package struct JetFeatures: Sendable, Equatable {
         (self.indices, ownNames) = (indices, own)
     }
 
-    /// Decodes the key `features`: `all` or a list of names. Throws `ConfigurationError`.
+    /// Decodes the keys `features`, `all` or a list of names, and `identities`. Throws `ConfigurationError`.
     package init(from section: Section, default: JetFeatures = .all) throws {
         let key = "features"
         let names = try section.strings(
-            key, default: `default` == .all ? ["all"] : `default`.names, .inherited,
+            key, default: `default`.indices == Self.all.indices ? ["all"] : `default`.names, .inherited,
             help: "features of a constituent: `all`, or a list of `pt`, `deta`, `dphi`, `d0`, `d0err`, `dz`, `dzerr` "
                 + "and of [further features](data.md#other-features) of the files")
+        let identities = try Identities(from: section, default: `default`.identities)
         do {
-            try self.init(names)
+            try self.init(names, identities)
         } catch let error as JetError {
             throw section.error(key, error.description)
         }
     }
-
-    /// True if constituents of this identity class leave no track: photons and neutral hadrons.
-    @inline(__always)
-    package static func isNeutral(_ identity: UInt8) -> Bool { identity == 0 || identity == 2 }
 }

@@ -27,7 +27,7 @@ extension JetBlock {
         try write(offsets.values.map { Int($0) }, "offsets", .int64)
         try write(
             values, "csts", .float32, rowShape: [width], names: features.storedNames)
-        if hasIdentities { try write(identities, "csts_id", .uint8, names: JetFeatures.identityNames) }
+        if hasIdentities { try write(identities, "csts_id", .uint8, names: features.identities.names) }
     }
 
     /// Writes a packed file of the jets. Throws `HDF5Error`.

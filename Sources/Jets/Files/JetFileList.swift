@@ -29,7 +29,8 @@ struct JetFileList: Sendable {
         }
         paths = try broadcast(found?.paths)
         classNames = try broadcast(found?.classNames)
-        features = JetFeatures(own: try broadcast(found?.features.ownNames))
+        let own = try broadcast(found?.features.ownNames)
+        features = JetFeatures(own: own, try Identities(broadcast(found?.features.identities.names)))
         presentFeatures = try communicator.broadcast(found?.presentFeatures ?? [])
         counts = try communicator.broadcast(found?.counts ?? [])
         servesMPI = try communicator.broadcast(found?.servesMPI.map { $0 ? 1 : 0 } ?? []).map { $0 == 1 }
@@ -50,6 +51,12 @@ struct JetFileList: Sendable {
             let file = try openJetFile(path, reading: reading)
             guard file.classNames == names ?? file.classNames else {
                 throw Self.otherClasses(path, file.classNames, than: paths[0], names!)
+            }
+            if let first = stored.first?.features.identities, first != file.storedFeatures.features.identities {
+                throw JetError(
+                    "the identities in \(path) "
+                        + "(\(file.storedFeatures.features.identities.names.joined(separator: ", "))) are not those in "
+                        + "\(paths[0]) (\(first.names.joined(separator: ", "))): write the files with the same ones")
             }
             if let first = stored.first, first.features != file.storedFeatures.features {
                 throw JetError(

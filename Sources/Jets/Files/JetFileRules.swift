@@ -32,7 +32,11 @@ package enum JetFileRules {
             if root.isDanglingLink(name) {
                 throw JetError("/\(name) in \(path) is a link to an object that does not exist: restore its target")
             }
-            throw JetError("dataset /\(name) is missing in \(path); \(advice)")
+            let remedy =
+                name == "csts_id" && root.contains("csts")
+                ? "; without identities, write the same number for all constituents, and train with "
+                    + "model.identity=false and without the task particle_id" : ""
+            throw JetError("dataset /\(name) is missing in \(path); \(advice)\(remedy)")
         }
     }
 
@@ -95,13 +99,14 @@ struct ConstituentCheck {
 
     /// The identities as bytes. Throws `JetError` at an unknown one.
     func identities(_ stored: [Int32]) throws -> [UInt8] {
-        let known = UInt32(JetFeatures.identityNames.count)
+        let (names, known) = (features.identities.names, UInt32(features.identities.count))
         var worst: UInt32 = 0
         for identity in stored { worst = max(worst, UInt32(bitPattern: identity)) }
         if worst >= known, let token = stored.firstIndex(where: { UInt32(bitPattern: $0) >= known }) {
             throw JetError(
-                "\(path): /csts_id, \(describe(token)) is \(stored[token]); identities are 0 (photon) to "
-                    + "7 (antimuon): write the file again with those\(alternative)")
+                "\(path): /csts_id, \(describe(token)) is \(stored[token]); identities are 0 (\(names[0])) to "
+                    + "\(known - 1) (\(names[names.count - 1])): write the file again with those, or name all of them "
+                    + "in data.identities\(alternative)")
         }
         return stored.map { UInt8(truncatingIfNeeded: $0) }
     }

@@ -44,7 +44,8 @@ struct PackedLayout: ~Copyable, Sendable {
         guard features.shape.count == 2, features.shape[1] > 0 else {
             throw JetFileRules.misfit(path, features, "constituents × features")
         }
-        let stored = try StoredFeatures(features, path: path, rows: "constituents", wanted: reading.features)
+        let stored = try StoredFeatures(
+            features, identities: identities, path: path, rows: "constituents", wanted: reading.features)
         let (jets, constituents) = (offsets.shape[0] - 1, features.shape[0])
         guard jets > 0 else { throw JetError("\(path) holds no jets; leave it out") }
         guard identities.shape == [constituents] else {

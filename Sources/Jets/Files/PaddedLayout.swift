@@ -41,7 +41,8 @@ struct PaddedLayout: ~Copyable, Sendable {
         guard shape.count == 3, shape[2] > 0, shape[1] > 0 else {
             throw JetFileRules.misfit(path, features, "jets × constituents × features")
         }
-        let stored = try StoredFeatures(features, path: path, rows: "jets × constituents", wanted: reading.features)
+        let stored = try StoredFeatures(
+            features, identities: identities, path: path, rows: "jets × constituents", wanted: reading.features)
         guard shape[1] <= JetFileRules.maxConstituents else {
             throw JetError(
                 "/csts in \(path) has \(shape[1]) slots per jet; at most \(JetFileRules.maxConstituents) can "

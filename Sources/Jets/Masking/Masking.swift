@@ -60,9 +60,10 @@ extension JetBatch {
 }
 
 extension SIMD3<Float> {
-    /// The squared distance (Δη)² + (Δφ)² of two momenta (pT, Δη, Δφ).
+    /// The squared distance (Δη)² + (Δφ)² of two momenta (pT, η, φ), with Δφ in −π … π.
     func squaredDistance(to other: SIMD3<Float>) -> Float {
-        let (eta, phi) = (y - other.y, z - other.z)
+        let (eta, turn) = (y - other.y, z - other.z)
+        let phi = turn - 2 * .pi * (turn / (2 * .pi)).rounded()
         return eta * eta + phi * phi
     }
 }

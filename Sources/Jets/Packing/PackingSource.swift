@@ -44,7 +44,7 @@ final class PackingSource {
             names: present.map { stored.features.storedNames[$0] })
         identities = PackingColumn(
             name: "csts_id", type: .uint8, isPerConstituent: true, rowShape: [],
-            names: JetFeatures.identityNames)
+            names: stored.features.identities.names)
         let classes = file.classNames.count
         labels = PackingColumn(
             name: "labels", type: 1...256 ~= classes ? .uint8 : .int32, isPerConstituent: false, rowShape: [],
@@ -83,6 +83,11 @@ final class PackingSource {
             throw JetError(
                 "the features in \(path) (\((features.names ?? []).joined(separator: ", "))) are not those in "
                     + "\(first.path) (\((first.features.names ?? []).joined(separator: ", "))): pack them separately")
+        }
+        guard identities == first.identities else {
+            throw JetError(
+                "the identities in \(path) (\((identities.names ?? []).joined(separator: ", "))) are not those in "
+                    + "\(first.path) (\((first.identities.names ?? []).joined(separator: ", "))): pack them separately")
         }
         func list(_ source: PackingSource) -> String {
             source.others.isEmpty

@@ -117,7 +117,7 @@ struct ConstituentSample {
                 counts[zeros] += 1
                 guard zeros >= level else { continue }
                 words.append(word)
-                neutral.append(JetFeatures.isNeutral(block.identities[token]))
+                neutral.append(features.identities.isNeutral(block.identities[token]))
                 rows.append(contentsOf: block.values(of: token..<token + 1))
             }
         }

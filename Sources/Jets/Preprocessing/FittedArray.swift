@@ -29,10 +29,13 @@ package struct FittedArray: Sendable, Equatable {
 }
 
 extension Preprocessing {
-    /// Writes the attribute `features` and a dataset of doubles for each array into a group, with checksums. Throws
-    /// `HDF5Error`.
+    /// Writes the attribute `features`, and `identities` unless they are those of particles, and a dataset of doubles
+    /// for each array into a group, with checksums. Throws `HDF5Error`.
     package func save(to group: borrowing Group) throws {
         try group.setAttribute("features", to: features.names)
+        if features.identities != .particles {
+            try group.setAttribute("identities", to: features.identities.names)
+        }
         try group.sealAttributes()
         for array in arrays { try group.writeVerified(array.values, shape: array.shape, as: array.name) }
     }
@@ -41,7 +44,10 @@ extension Preprocessing {
     /// the contents do not fit.
     package init(from group: borrowing Group) throws {
         try group.verifyAttributes()
-        let features = try JetFeatures(try group.stringsAttribute("features"))
+        let identities =
+            group.hasAttribute("identities")
+            ? try Identities(group.stringsAttribute("identities")) : .particles
+        let features = try JetFeatures(try group.stringsAttribute("features"), identities)
         var arrays: [FittedArray] = []
         for name in Self.arrayNames {
             let dataset = try group.dataset(name)

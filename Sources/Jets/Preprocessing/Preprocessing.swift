@@ -47,7 +47,8 @@ extension Preprocessing {
     }
 
     /// All features as stored, `[tokens, features.storedCount]`, of inputs `[tokens, features.count]`: features that
-    /// are not selected are 0, and so are the impact parameters of neutral constituents.
+    /// are not selected are 0, and so are the impact parameters of neutral constituents. Angles of events are those to
+    /// the axis η = φ = 0, too.
     ///
     /// - Parameter identities: identity class of each token, if known.
     package func stored(_ values: [Float], identities: [Int32]?) -> [Float] {
@@ -55,10 +56,14 @@ extension Preprocessing {
         let (from, to) = (features.count, features.storedCount)
         let count = inputs.count / from
         var result = [Float](repeating: 0, count: count * to)
+        let momenta = features.momentumColumns
         for token in 0..<count {
-            let isNeutral = identities.map { JetFeatures.isNeutral(UInt8($0[token])) } ?? false
+            let isNeutral = identities.map { features.identities.isNeutral(UInt8($0[token])) } ?? false
             for (column, feature) in features.indices.enumerated()
             where !(isNeutral && JetFeatures.impactParameters.contains(feature)) {
+                result[token * to + feature] = inputs[token * from + column]
+            }
+            for (feature, column) in (momenta ?? []).enumerated() {
                 result[token * to + feature] = inputs[token * from + column]
             }
         }

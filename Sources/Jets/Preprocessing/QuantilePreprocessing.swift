@@ -63,13 +63,13 @@ package struct QuantilePreprocessing: Preprocessing, Equatable {
             hasImpactParameters = hasImpactParameters || isImpactParameter
             columns[column].withTable { table in
                 for token in 0..<count {
-                    if isImpactParameter && JetFeatures.isNeutral(identities[token]) { continue }
+                    if isImpactParameter && features.identities.isNeutral(identities[token]) { continue }
                     result[token * to + column] = table.transform(stored[token * from + feature])
                 }
             }
         }
         guard hasImpactParameters else { return }
-        for token in 0..<count where JetFeatures.isNeutral(identities[token]) {
+        for token in 0..<count where features.identities.isNeutral(identities[token]) {
             let key = RandomKey(
                 seed: seed, stream: .neutralNoise, epoch: epoch, jet: jet, constituent: token)
             let words = key.block(0)

@@ -55,7 +55,7 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
             let squash = Squash(feature: feature)
             let (mean, deviation) = (means[column], deviations[column])
             for token in 0..<count {
-                let isMissing = isImpactParameter && JetFeatures.isNeutral(identities[token])
+                let isMissing = isImpactParameter && features.identities.isNeutral(identities[token])
                 let value = (squash(Double(stored[token * from + feature])) - mean) / deviation
                 result[token * to + column] = isMissing ? 0 : Float(value)
             }

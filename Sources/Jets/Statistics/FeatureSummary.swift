@@ -22,26 +22,39 @@ package struct FeatureSummary: Sendable, Equatable {
     package private(set) var emptyJets = 0
     /// For each feature, the number of values, of zeros, of negative ones, and of those beyond its limit.
     private var counts, zeros, negative, beyond: [Int]
-    private var identities = [Int](repeating: 0, count: JetFeatures.identityNames.count)
+    /// The number of constituents of each identity class.
+    private var identities: [Int]
     private var minima, maxima: [Float]
     /// The features of the blocks.
     private let features: JetFeatures
 
+    /// Larger pseudorapidities are outside of detectors at colliders.
+    private static let largestPseudorapidity: Float = 12
+    /// Larger azimuths are not in radians; those of 0 … 2π are accepted.
+    private static let largestAzimuth: Float = 6.3
+
     /// The limit of the absolute value of each of the seven features.
     private static let limits: [Float] =
         [largeMomentum, largestAngle, largestAngle] + [Float](repeating: largestImpactParameter, count: 4)
+    /// The same of features of events.
+    private static let eventLimits = ["eta": largestPseudorapidity, "phi": largestAzimuth]
 
     /// A summary of no constituents.
     package init(_ features: JetFeatures = .all) {
         self.features = features
         let none = [Int](repeating: 0, count: features.storedCount)
         (counts, zeros, negative, beyond) = (none, none, none, none)
+        identities = [Int](repeating: 0, count: features.identities.count)
         minima = none.map { _ in .infinity }
         maxima = none.map { _ in -.infinity }
     }
 
     /// The number of constituents.
     package var constituents: Int { counts[0] }
+    /// The identity that all constituents have; nil if there are several, or few constituents.
+    package var onlyIdentity: Int? {
+        constituents < Self.fewest ? nil : identities.firstIndex(of: constituents)
+    }
 
     package mutating func add(_ block: JetBlock) {
         let width = block.width
@@ -53,11 +66,13 @@ package struct FeatureSummary: Sendable, Equatable {
         block.values.withUnsafeBufferPointer { values in
             for feature in 0..<width {
                 let isTrack = JetFeatures.impactParameters.contains(feature)
-                let limit = feature < Self.limits.count ? Self.limits[feature] : .infinity
+                let limit =
+                    feature < Self.limits.count
+                    ? Self.limits[feature] : Self.eventLimits[features.storedNames[feature]] ?? .infinity
                 var (count, zeros, negative, beyond) = (0, 0, 0, 0)
                 var (least, most) = (minima[feature], maxima[feature])
                 for token in 0..<block.identities.count {
-                    if isTrack && JetFeatures.isNeutral(block.identities[token]) { continue }
+                    if isTrack && features.identities.isNeutral(block.identities[token]) { continue }
                     let value = values[token * width + feature]
                     count += 1
                     zeros += value == 0 ? 1 : 0
@@ -106,9 +121,9 @@ package struct FeatureSummary: Sendable, Equatable {
         }
         guard constituents >= Self.fewest else { return sentences }
         sentences += columns.compactMap(warning)
-        if let only = identities.firstIndex(of: constituents) {
+        if let only = onlyIdentity {
             sentences.append(
-                "all constituents have the identity \(only) (\(JetFeatures.identityNames[only])): is /csts_id filled?")
+                "all constituents have the identity \(only) (\(features.identities.names[only])): is /csts_id filled?")
         }
         return sentences
     }
@@ -133,6 +148,13 @@ package struct FeatureSummary: Sendable, Equatable {
             if 1000 * beyond[feature] > count {
                 return "feature '\(name)' exceeds 1.6, more than a jet radius, for \(percent(beyond[feature])) of the "
                     + "constituents: is it relative to the jet axis, and in radians?"
+            }
+        case "eta", "phi":
+            if 1000 * beyond[feature] > count {
+                let (limit, question) =
+                    name == "eta" ? ("12", "is it a pseudorapidity?") : ("6.3", "is it in radians?")
+                return "feature '\(name)' exceeds \(limit) for \(percent(beyond[feature])) of the constituents: "
+                    + question
             }
         case "d0err", "dzerr":
             if negative[feature] > 0 {

@@ -32,15 +32,12 @@ package struct JetObservables: Sendable, Equatable {
         }
     }
 
-    /// The momenta (pT, Δη, Δφ) in features as stored, `[tokens, features.count]`; all three have to be among the
-    /// features.
-    package static func momenta(of values: [Float], features: JetFeatures) -> [SIMD3<Float>] {
-        let columns = [0, 1, 2].map { features.indices.firstIndex(of: $0) }
-        guard let pt = columns[0], let eta = columns[1], let phi = columns[2] else {
-            unreachable("pt, deta and dphi are not all among the features \(features.names)")
-        }
+    /// The momenta (pT, Δη, Δφ), or (pT, η, φ) of events, in features as stored, `[tokens, features.count]`; nil if one
+    /// of the three is not among the features.
+    package static func momenta(of values: [Float], features: JetFeatures) -> [SIMD3<Float>]? {
+        guard let columns = features.momentumColumns else { return nil }
         return stride(from: 0, to: values.count, by: features.count).map {
-            SIMD3(values[$0 + pt], values[$0 + eta], values[$0 + phi])
+            SIMD3(values[$0 + columns[0]], values[$0 + columns[1]], values[$0 + columns[2]])
         }
     }
 }

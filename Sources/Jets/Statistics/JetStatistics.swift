@@ -90,7 +90,9 @@ package struct JetStatistics: Sendable, Codable {
 
         let width = list.features.storedCount
         var columns = [[Float]](repeating: [], count: width)
-        var (counts, kinds, labels) = ([Float](), [Int](repeating: 0, count: 8), [Int32: Int]())
+        var (counts, kinds, labels) = (
+            [Float](), [Int](repeating: 0, count: list.features.identities.count), [Int32: Int]()
+        )
         var read = 0
         var summary = FeatureSummary(list.features)
         while read < layout.blockCount, counts.count < sample {
@@ -101,7 +103,7 @@ package struct JetStatistics: Sendable, Codable {
             for label in block.labels { labels[label, default: 0] += 1 }
             for (token, identity) in block.identities.enumerated() {
                 kinds[Int(identity)] += 1
-                let isNeutral = JetFeatures.isNeutral(identity)
+                let isNeutral = list.features.identities.isNeutral(identity)
                 for feature in 0..<width where !(isNeutral && JetFeatures.impactParameters.contains(feature)) {
                     columns[feature].append(block.values[token * width + feature])
                 }
@@ -130,7 +132,7 @@ package struct JetStatistics: Sendable, Codable {
         multiplicity = Distribution("constituents", of: &counts)
         features = list.presentFeatures.map { Distribution(list.features.storedNames[$0], of: &columns[$0]) }
         let total = Double(max(1, kinds.reduce(0, +)))
-        identities = zip(JetFeatures.identityNames, kinds).map {
+        identities = zip(list.features.identities.names, kinds).map {
             IdentityFraction(name: $0, fraction: Double($1) / total)
         }
     }

@@ -86,17 +86,8 @@ package enum ObjectiveOptions: Sendable {
         switch self {
         case .mpmV1(let options): options.tasks.probe != nil
         case .mpmV2(let options): options.tasks.probe != nil
-        case .setFlow(let options): options.usesClasses
-        case .vqvae, .nextToken: false
+        case .vqvae, .setFlow, .nextToken: false
         case .downstream(_, let options): options.task.needsClasses
-        }
-    }
-
-    /// True if there is nothing to learn from the classes of jets unless there are at least two.
-    package var needsSeveralClasses: Bool {
-        switch self {
-        case .mpmV1, .mpmV2, .vqvae, .nextToken: false
-        case .setFlow, .downstream: needsClasses
         }
     }
 
@@ -179,6 +170,25 @@ package enum ObjectiveOptions: Sendable {
         case .nextToken: self = .nextToken(try NextTokenOptions(from: root, tokenizer: vqvae))
         default: unreachable("\(name.rawValue) has no options")
         }
+    }
+
+    /// True if a task learns the identities of constituents alone.
+    package var learnsIdentities: Bool { tasks?[ParticleIdentification.Options.self] != nil }
+
+    /// The tasks of masked particle modelling; nil for other objectives.
+    private var tasks: ReconstructionTasks? {
+        switch self {
+        case .mpmV1(let options): options.tasks
+        case .mpmV2(let options): options.tasks
+        case .vqvae, .setFlow, .nextToken, .downstream: nil
+        }
+    }
+
+    /// Throws `ConfigurationError` if the options do not fit the features.
+    ///
+    /// - Parameter root: the root of the configuration.
+    package func check(_ features: JetFeatures, in root: Section) throws {
+        try tasks?[ParticleIdentification.Options.self]?.classWeights.check(features.identities, in: root)
     }
 
     /// Builds the model with initial weights.

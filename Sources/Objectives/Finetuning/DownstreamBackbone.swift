@@ -26,7 +26,7 @@ package struct DownstreamBackbone {
         inputs = JetInputs(options.inputs, jets)
         builder.beginGroup(Self.group)
         backbone = options.shape.makeEncoder(
-            features: inputs.width, identities: JetFeatures.identityNames.count,
+            features: inputs.width, identities: jets.identities,
             maxConstituents: jets.maxConstituents, in: builder.root)
         builder.beginGroup(Self.headGroup)
         hasDropout = options.shape.dropout > 0

@@ -24,6 +24,8 @@ package struct ExportedModel {
         package static let (version, format, contents, names) = ("kaon", "kaon_format", "contents", "names")
         package static let (configuration, backbone, step) = ("configuration", "backbone", "step")
         package static let (preprocessing, features, classes) = ("preprocessing", "features", "classes")
+        /// The names of the identities, unless they are those of particles.
+        package static let identities = "identities"
         /// The text of the model card, for the exports to other formats.
         package static let card = "card"
     }
@@ -78,7 +80,9 @@ package struct ExportedModel {
                     let tensor = "preprocessing/" + name
                     return FittedArray(name: name, shape: try file.shape(tensor), values: try file.doubles(tensor))
                 }
-                return try type.init(features: JetFeatures(list(Key.features)), arrays: arrays)
+                let identities =
+                    try file.metadata[Key.identities] == nil ? .particles : Identities(list(Key.identities))
+                return try type.init(features: JetFeatures(list(Key.features), identities), arrays: arrays)
             } catch let error as JetError {
                 throw KaonError("\(file.path): \(error)")
             }
@@ -200,7 +204,8 @@ extension ExportedModel: CustomStringConvertible {
             return [name, (try? file.type(name).rawValue) ?? "", shape.map(String.init).joined(separator: " × ")]
         }
         let keys = [
-            Key.version, Key.contents, Key.names, Key.step, Key.backbone, Key.preprocessing, Key.features, Key.classes,
+            Key.version, Key.contents, Key.names, Key.step, Key.backbone, Key.preprocessing, Key.features,
+            Key.identities, Key.classes,
         ]
         let configuration = file.metadata[Key.configuration].map {
             "\nconfiguration:\n" + $0.split(separator: "\n").map { "  \($0)\n" }.joined()

@@ -31,6 +31,12 @@ extension RunOptions.Data {
         validation = try section.paths("validation", default: [], help: "the same for validation")
         test = try section.paths("test", default: [], help: "the same for `kaon evaluate` and `kaon encode`")
         features = try JetFeatures(from: section, default: pretrained?.features ?? .all)
+        if let wanted = pretrained?.features.identities, wanted != features.identities {
+            throw section.error(
+                "identities",
+                "the checkpoint that this run builds on was trained on \(wanted.names.joined(separator: ", ")); leave "
+                    + "the key out")
+        }
         if let pretrained, pretrained.features != features {
             let names = pretrained.features.names.joined(separator: ", ")
             throw section.error(

@@ -71,6 +71,7 @@ package struct RunOptions: Sendable {
         tokenizer = try root.tokenizerCheckpoint()
         objective = try ObjectiveOptions(
             from: root, backbone: pretrained.backbone?.objective, tokenizer: pretrained.vqvae)
+        try objective.check(data.features, in: root)
         if objective.choice(seed: seed) != nil, data.choice.classes != nil || data.choice.jets != nil {
             throw try root.section("data").error(
                 data.choice.jets != nil ? "jets" : "classes",

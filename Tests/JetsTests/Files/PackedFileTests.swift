@@ -109,7 +109,7 @@ import Testing
         #expect(
             try fault { $0.identities[13 * 6 + 5] = 8 }
                 == "train.h5: /csts_id, row 13, constituent 5 is 8; identities are 0 (photon) to 7 (antimuon): "
-                + "write the file again with those")
+                + "write the file again with those, or name all of them in data.identities")
         #expect(
             try fault { $0.labels[29] = 3 }.hasPrefix("train.h5: /labels, row 29 is 3, but the file names"))
         // Constituents beyond the maximum are not checked.

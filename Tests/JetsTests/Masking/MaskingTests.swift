@@ -141,6 +141,23 @@ import Testing
         }
     }
 
+    /// Azimuths of events are those of a circle: 3.1 and −3.1 are near.
+    @Test func azimuthsAreThoseOfACircle() {
+        let momenta: [SIMD3<Float>] = [SIMD3(3, 0, 3.1), SIMD3(2, 0, -3.1), SIMD3(1, 0, 0)]
+        let batch = JetBatch(
+            jets: Array(0..<40), epoch: 0, offsets: Offsets(counts: [Int](repeating: 3, count: 40)),
+            values: Tensor(shape: [120, 7]), identities: [Int32](repeating: 0, count: 120),
+            labels: [Int32](repeating: 0, count: 40), momenta: (0..<40).flatMap { _ in momenta })
+        let disc = RadiusMasking(radius: 0.2).dropped(in: batch, seed: 1)
+        let nearest = NearestMasking(fraction: 0.7).dropped(in: batch, seed: 1)
+        for jet in 0..<40 {
+            #expect(disc[3 * jet] == disc[3 * jet + 1] && disc[3 * jet] != disc[3 * jet + 2])
+            // The neighbour of the first two is the other of them.
+            #expect(nearest[3 * jet + 2] || nearest[3 * jet] && nearest[3 * jet + 1])
+        }
+        #expect((0..<40).contains { disc[3 * $0] } && (0..<40).contains { nearest[3 * $0] && nearest[3 * $0 + 1] })
+    }
+
     @Test func theLoaderGivesMomentaToThoseWhoAsk() throws {
         let dataset = try JetDataset(paths: [sample("val")], reading: .withEmptyJets, on: TestSupport.alone)
         func loader(_ carriesMomenta: Bool) -> JetLoader {

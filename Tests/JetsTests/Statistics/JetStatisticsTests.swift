@@ -26,7 +26,7 @@ import Testing
         let variance = pt.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(pt.count)
         #expect(abs(found.deviation - variance.squareRoot()) < 1e-9)
         // Impact parameters are those of charged constituents.
-        let charged = block.identities.count { !JetFeatures.isNeutral($0) }
+        let charged = block.identities.count { !Identities.particles.isNeutral($0) }
         #expect(statistics.features[3].count == charged)
         #expect(abs(statistics.identities.reduce(0) { $0 + $1.fraction } - 1) < 1e-9)
         #expect(

@@ -31,7 +31,7 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
         ) {
             MaskedParticleModel(
                 MaskedParticleModel.Shape(
-                    features: jets.features, identities: options.usesIdentity ? JetFeatures.identityNames.count : nil,
+                    features: jets.features, identities: options.usesIdentity ? jets.identities : nil,
                     maxConstituents: jets.maxConstituents, encoder: options.encoder, decoder: options.decoder),
                 in: $0)
         }
@@ -48,7 +48,7 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
         ) {
             MaskedParticleModelV1(
                 MaskedParticleModelV1.Shape(
-                    features: inputs.width, identities: JetFeatures.identityNames.count,
+                    features: inputs.width, identities: jets.identities,
                     maxConstituents: jets.maxConstituents, backbone: options.backbone.shape,
                     position: options.position, headWidth: options.headWidth),
                 in: $0)

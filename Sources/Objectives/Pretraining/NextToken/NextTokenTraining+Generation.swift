@@ -9,7 +9,7 @@ extension NextTokenTraining: JetGenerator {
     /// Draws tokens until the end of each jet or `data.max_constituents`, and decodes them. The identity of a
     /// constituent is drawn from those that its token has in the data.
     package func generate(
-        _ jets: Range<Int>, labels: [Int32]? = nil, constituents: Int?, seed: UInt64, _ options: SamplingOptions
+        _ jets: Range<Int>, constituents: Int?, seed: UInt64, _ options: SamplingOptions
     ) throws -> Constituents {
         let tokens = draw(jets, constituents: constituents, seed: seed, options)
         let offsets = Offsets(counts: tokens.map(\.count))
@@ -63,7 +63,7 @@ extension NextTokenTraining: JetGenerator {
     }
 
     private func identity(of token: Int32, from random: inout RandomSequence) -> Int32 {
-        let classes = JetFeatures.identityNames.count
+        let classes = identityCount
         var counts = Array(identities[Int(token) * classes..<(Int(token) + 1) * classes])
         if counts.allSatisfy({ $0 == 0 }) {
             // No constituent of the counted jets has this token: the identities of all.

@@ -19,6 +19,8 @@ package final class NextTokenTraining: Objective {
     let maxConstituents: Int
     private let inputs: JetInputs
     private let fitJets: Int
+    /// Number of identity classes.
+    let identityCount: Int
     /// Number of constituents of the data with each token and each identity, row by row of the tokens.
     var identities: [Int]
 
@@ -31,8 +33,8 @@ package final class NextTokenTraining: Objective {
             features: inputs.width, tokens: tokenizer.count, shape: options.backbone.shape, in: builder.root)
         parameters = builder.build(seed: seed)
         fitJets = options.fitJets
-        maxConstituents = jets.maxConstituents
-        identities = [Int](repeating: 0, count: tokenizer.count * JetFeatures.identityNames.count)
+        (maxConstituents, identityCount) = (jets.maxConstituents, jets.identities)
+        identities = [Int](repeating: 0, count: tokenizer.count * identityCount)
     }
 
     /// The token that ends a jet.
@@ -68,7 +70,7 @@ package final class NextTokenTraining: Objective {
             (0..<batch.count).flatMap { jet in
                 let jet = Constituents(batch.slice(jets: jet..<jet + 1))
                 return zip(tokenizer.tokens(of: jet), jet.identities).map { token, identity in
-                    Int(token) * JetFeatures.identityNames.count + Int(identity)
+                    Int(token) * identityCount + Int(identity)
                 }
             }
         }

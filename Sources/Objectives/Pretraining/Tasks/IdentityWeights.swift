@@ -15,7 +15,7 @@ package enum IdentityWeights: Sendable, Equatable {
     /// Decodes the key. Throws `ConfigurationError`.
     init(from section: Section) throws {
         let key = "class_weights"
-        let help = "weights of the eight identities in the loss, or weights inverse to their frequencies"
+        let help = "weights of the identities in the loss, or weights inverse to their frequencies"
         guard !section.isNull(key, help: help) else {
             self = .equal
             return
@@ -25,18 +25,26 @@ package enum IdentityWeights: Sendable, Equatable {
             self = .balanced
             return
         }
-        guard weights.count == JetFeatures.identityNames.count, weights.contains(where: { $0 > 0 }) else {
-            throw section.error(
-                key,
-                "expected '\(word)' or a weight for each of "
-                    + JetFeatures.identityNames.joined(separator: ", ") + ", not all 0")
+        guard weights.contains(where: { $0 > 0 }) else {
+            throw section.error(key, "expected '\(word)' or a weight for each identity, not all 0")
         }
         self = .given(weights)
     }
 
+    /// Throws `ConfigurationError` unless there is a weight for each of the identities of the data.
+    ///
+    /// - Parameter root: the root of the configuration.
+    func check(_ identities: Identities, in root: Section) throws {
+        guard case .given(let weights) = self, weights.count != identities.count else { return }
+        throw try root.section("tasks").section(ParticleIdentification.Options.name).error(
+            "class_weights",
+            "has \(weights.count) weights; give one for each of " + identities.names.joined(separator: ", "))
+    }
+
     /// Balanced weights of the first `jets` jets, `[identities]`; collective, and the same on any number of ranks.
     static func balanced(in loader: JetLoader, jets: Int = 50_000, on communicator: Communicator) throws -> Tensor {
-        let counts = try loader.histogram(bins: JetFeatures.identityNames.count, ofFirst: jets, on: communicator) {
+        let identities = loader.preprocessing.features.identities
+        let counts = try loader.histogram(bins: identities.count, ofFirst: jets, on: communicator) {
             $0.identities.map { Int($0) }
         }
         return Tensor.classWeights(balancing: counts)

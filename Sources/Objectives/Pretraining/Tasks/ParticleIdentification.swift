@@ -4,7 +4,7 @@ import MPI
 import NN
 import Tensors
 
-/// Classifies the identity of every dropped constituent: a linear map to one logit for each of the eight identities,
+/// Classifies the identity of every dropped constituent: a linear map to one logit for each identity,
 /// and the cross-entropy.
 package final class ParticleIdentification: ReconstructionTask {
     /// `tasks.particle_id` of a configuration.
@@ -33,11 +33,12 @@ package final class ParticleIdentification: ReconstructionTask {
     private let labelSmoothing: Float
     private let head: Linear
     private let options: Options
+    private let identities: Int
     /// Weight of each identity; nil for equal weights, and before balanced weights are fitted.
     private var classWeights: Tensor?
 
     package init(_ options: Options, width: Int, identities: Int, in scope: ParameterScope) {
-        self.options = options
+        (self.options, self.identities) = (options, identities)
         weight = options.weight
         labelSmoothing = Float(options.labelSmoothing)
         head = Linear(inputs: width, outputs: identities, in: scope.scope("head"))
@@ -69,7 +70,7 @@ package final class ParticleIdentification: ReconstructionTask {
         let weights = try IdentityWeights.balanced(in: jets, on: communicator)
         report(
             "particle_id: weights "
-                + zip(JetFeatures.identityNames, weights.array).map { name, weight in
+                + zip(jets.preprocessing.features.identities.names, weights.array).map { name, weight in
                     "\(name) \((weight * 1000).rounded() / 1000)"
                 }.joined(separator: ", "))
         classWeights = weights
@@ -84,7 +85,7 @@ package final class ParticleIdentification: ReconstructionTask {
     package func restore(_ state: ObjectiveState) throws {
         guard options.classWeights == .balanced else { return }
         classWeights = try state.tensor(
-            "class_weights", shape: [JetFeatures.identityNames.count],
+            "class_weights", shape: [identities],
             wanted: "tasks.particle_id.class_weights is balanced")
     }
 }
@@ -99,6 +100,6 @@ extension ParticleIdentification.Options: ReconstructionTaskOptions {
 
     package func makeTask(_ context: ReconstructionContext) -> any ReconstructionTask {
         ParticleIdentification(
-            self, width: context.width, identities: JetFeatures.identityNames.count, in: context.scope)
+            self, width: context.width, identities: context.jets.identities, in: context.scope)
     }
 }

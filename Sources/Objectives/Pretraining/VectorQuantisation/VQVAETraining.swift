@@ -200,22 +200,26 @@ package final class VQVAETraining: Objective {
     package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions {
         let jets = Constituents(batch)
         let decoded = model.decode(model.codes(of: jets, on: tape), offsets: jets.offsets, on: tape)
-        func observables(_ values: Tensor) -> JetObservables {
+        func observables(_ values: Tensor) -> JetObservables? {
             let stored = preprocessing.inverse(values.array)
-            return JetObservables(
-                momenta: JetObservables.momenta(of: stored, features: preprocessing.features), offsets: jets.offsets)
+            return JetObservables.momenta(of: stored, features: preprocessing.features).map {
+                JetObservables(momenta: $0, offsets: jets.offsets)
+            }
         }
-        let (before, after) = (observables(batch.values), observables(decoded))
         func column(_ values: [Double]) -> Predictions.Column { .init(values.map { Float($0) }) }
+        let labels = Predictions.Column(batch.labels.map { Int($0) })
+        guard let before = observables(batch.values), let after = observables(decoded) else {
+            return Predictions(["labels": labels])
+        }
         return Predictions([
             "jet_pt": column(before.transverseMomenta), "jet_mass": column(before.masses),
             "decoded_jet_pt": column(after.transverseMomenta), "decoded_jet_mass": column(after.masses),
-            "labels": .init(batch.labels.map { Int($0) }),
+            "labels": labels,
         ])
     }
 
     package func measures(of predictions: Predictions) -> [Measure] {
-        ["jet_pt", "jet_mass"].flatMap { name in
+        ["jet_pt", "jet_mass"].filter { predictions.columns[$0] != nil }.flatMap { name in
             let bootstrap = Bootstrap(jets: predictions.floats(name).count)
             let samples = [name, "decoded_" + name].map { SortedValues(predictions.floats($0)) }
             let names = ["median_" + name, "median_decoded_" + name, "median_\(name)_ratio"]
