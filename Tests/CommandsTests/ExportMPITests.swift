@@ -180,7 +180,14 @@ import Training
                     objective: set_flow
                     model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2},
                             decoder: {width: 16, layers: 1, heads: 2}}
-                    """)
+                    """),
+            ObjectiveCase(
+                name: "set_flow with classes",
+                sections: """
+                    objective: set_flow
+                    model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2},
+                            decoder: {width: 16, layers: 1, heads: 2}, classes: true}
+                    """),
         ])
     func exportsOfAllObjectivesAnswerAlike(_ objective: ObjectiveCase) throws {
         try objective.withTokenizer { folder, tokenizer in

@@ -12,7 +12,7 @@ import Training
 
 /// Flows, the probe, weights of identities and the set-to-set model in whole runs. Every test is collective.
 @Suite(.serialized) struct FlowTasksMPITests {
-    static let runs = ["flow", "flow_matching", "probe", "set_flow"]
+    static let runs = ["flow", "flow_matching", "probe", "set_flow", "set_flow_classes"]
 
     /// A run of 8 steps on 1000 jets.
     private func options(_ name: String, _ directory: String, _ overrides: String...) throws -> RunOptions {
@@ -24,7 +24,8 @@ import Training
                     + "flow_matching: {condition: 8, width: 16, decay: 0.9}}"
             default: "{regression: {}, probe: {interval: 3}}"
             }
-        let isSet = name == "set_flow"
+        let isSet = name.hasPrefix("set_flow")
+        let classes = name == "set_flow_classes" ? "\n  classes: true" : ""
         return try runOptions(
             """
             seed: 5
@@ -34,7 +35,7 @@ import Training
             objective: \(isSet ? "set_flow" : "mpm_v2")
             model:
               encoder: {width: 16, layers: 1, heads: 2, registers: 2, layer_scale: 0.1}
-              decoder: {width: 16, layers: 1, heads: 2}
+              decoder: {width: 16, layers: 1, heads: 2}\(classes)
             \(isSet ? "set_flow: {fit_jets: 100}" : "tasks: " + tasks)
             optimizer: {learning_rate: 5.0e-3}
             schedule: {warmup_steps: 4, half_life: 200}
@@ -137,7 +138,37 @@ import Training
         }
     }
 
-    @Test(arguments: ["flow_matching", "set_flow"])
+    /// Labels in the proportions of the data or of the chosen class, with names; jets change with their class.
+    @Test func jetsOfClassesAreGeneratedTheSameOnAnyNumberOfRanks() throws {
+        try withSharedFolder { folder in
+            try train(options("set_flow_classes", folder + "/run"))
+            let model = checkpoint(folder + "/run", step: 8)
+            let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
+            try generate(model, overrides: [], to: OutputFile(all), generation(61), in: silentContext())
+            try generate(model, overrides: [], to: OutputFile(alone), generation(61), in: silentContext(.selfOnly))
+            try world.barrier()
+            try expectSame(["csts", "csts_id", "offsets", "labels"], all, alone)
+            let names = try File(opening: all).root.dataset("labels").stringsAttribute("names")
+            #expect(names.count == 10)
+            #expect(Set(try contents(all, ["labels"])[0]).count > 3)
+            var csts: [[Float]] = []
+            for label in [2, 5] {
+                var options = generation(9)
+                options.constituents = 4
+                try generate(
+                    model, overrides: ["generate.class=\(names[label])"], to: OutputFile(all, overwrites: true),
+                    options, in: silentContext())
+                try world.barrier()
+                let found = try contents(all, ["labels", "csts"])
+                #expect(found[0] == [Float](repeating: Float(label), count: 9))
+                csts.append(found[1])
+                try world.barrier()
+            }
+            #expect(csts[0] != csts[1])
+        }
+    }
+
+    @Test(arguments: ["flow_matching", "set_flow", "set_flow_classes"])
     func droppedConstituentsAreRecoveredTheSameOnAnyNumberOfRanks(name: String) throws {
         try withSharedFolder { folder in
             try train(options(name, folder + "/run"))
@@ -149,7 +180,7 @@ import Training
                     in: silentContext(ranks))
             }
             try world.barrier()
-            let found = name == "set_flow" ? ["set_flow"] : ["kmeans", "flow_matching"]
+            let found = name.hasPrefix("set_flow") ? ["set_flow"] : ["kmeans", "flow_matching"]
             #expect(try File(opening: all).root.stringsAttribute("reconstructions") == found)
             let parts = ["original", "survivors", "dropped"] + found
             try expectSame(

@@ -155,6 +155,45 @@ import Testing
         }
     }
 
+    /// Classes that the model does not have, and data without names of classes or of one class.
+    @Test func classesOfGeneratedJetsAreChecked() throws {
+        let overrides = ["objective=set_flow", "~tasks", "~model.decoder.layer_scale"]
+        try withRun(overrides + ["model.classes=true"]) { folder, checkpoint in
+            let output = folder + "/out.h5"
+            try expectComplaint(
+                ["generate", checkpoint, "generate.class=Hxx", "--jets", "3", "--output", output],
+                "generate.class: the model has no class 'Hxx'; it has ", "QCD")
+            try expectComplaint(
+                [
+                    "generate", "--reconstruct", checkpoint, test, "generate.class=QCD", "--jets", "3", "--output",
+                    output,
+                ],
+                "generate.class has no effect on kaon generate --reconstruct")
+            #expect(!FileManager.default.fileExists(atPath: output))
+            let made = try kaon([
+                "generate", checkpoint, "generate.class=QCD", "--jets", "30", "--steps", "2", "--output", output,
+            ])
+            #expect(made.code == 0, "\(made.errors)")
+            let inspection = try kaon(["inspect", output])
+            #expect(inspection.code == 0 && inspection.output.contains("QCD"), "\(inspection.errors)")
+            let run = try TinyRun(in: folder + "/other")
+            try expectComplaint(
+                run.arguments(overrides + ["model.classes=true", "data.classes=[QCD]"]),
+                "set_flow needs jets of at least two classes, but data.classes names only QCD")
+        }
+        try withRun(overrides) { folder, checkpoint in
+            let output = folder + "/out.h5"
+            try expectComplaint(
+                ["generate", checkpoint, "generate.class=QCD", "--jets", "3", "--output", output],
+                "generate.class", "model.classes is false", "leave the key out")
+            #expect(try kaon(["generate", checkpoint, "--jets", "9", "--steps", "2", "--output", output]).code == 0)
+            let run = try TinyRun(in: folder + "/other")
+            try expectComplaint(
+                run.arguments(overrides + ["model.classes=true", "data.train=[\(output)]"]),
+                "set_flow needs jets of at least two classes, but \(output) names only generated")
+        }
+    }
+
     @Test(arguments: [
         (["set_flow", "model.encoder.registers=0"], "registers: set_flow needs at least one"),
         (["set_flow", "model.decoder.heads=3"], "a width of 16 cannot be divided among 3 heads"),

@@ -30,7 +30,7 @@ enum CheckpointKeys: Sendable {
                 ]
                 + Self.losses
         case .encode, .reconstruct: Self.jets + Self.common
-        case .generate: Self.common + ["data.max_constituents"]
+        case .generate: Self.common + ["data.max_constituents", "generate"]
         }
     }
 

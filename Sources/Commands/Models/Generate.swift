@@ -20,6 +20,9 @@ struct Generate: ParsableCommand {
               mpirun -n 2 kaon generate runs/set-flow/checkpoints/best \\
                 --jets 10000 --output generated.h5
 
+            With model.classes the jets have classes in the proportions of the training data, or \
+            'generate.class=NAME'.
+
             With --reconstruct a fraction of the constituents in the jets of data.test is dropped and reconstructed by \
             every task of the checkpoint. The output file has the groups 'original', 'survivors' and 'dropped', and \
             one for each task:
@@ -212,6 +215,7 @@ package func generate(
                 "\(checkpoint) is a checkpoint of \(model.options.objective.name.rawValue), which \(kind): leave "
                     + "\(option) out")
         }
+        _ = try generator.labels(ofGenerated: 0..<1, seed: 0)
         return generator
     }
     try output.check(on: communicator)
@@ -225,22 +229,28 @@ package func generate(
     var jets = Predictions()
     let chunks = JetChunks(
         count: options.jets, size: model.options.training.microBatchSize, on: communicator)
+    let seed = options.seed ?? model.options.seed
     try chunks.run { range in
+        let labels = try generator.labels(ofGenerated: range, seed: seed)
         let generated = try generator.generate(
-            range, constituents: options.constituents, seed: options.seed ?? model.options.seed,
-            options.sampling)
-        return Predictions(
+            range, labels: labels, constituents: options.constituents, seed: seed, options.sampling)
+        var part = Predictions(
             "jets", generated.values, identities: generated.identities, offsets: generated.offsets, preprocessing)
+        let classes = labels.map { $0.map { Int($0) } } ?? range.map { _ in 0 }
+        part.append(Predictions(["labels": Predictions.Column(classes)]))
+        return part
     } store: { part, done in
         jets.append(part)
         console.progress(jets: done, of: options.jets)
     }
     console.endProgress()
     _ = try communicator.onRoot {
-        let labels = [Int32](repeating: 0, count: options.jets)
+        let labels = jets.integers("labels").map { Int32($0) }
         let block = jets.block("jets", labels: labels, features: preprocessing.features).sortedByMomentum()
         try replaceFile(output.path) { root in
-            try block.write(to: root, classNames: ["generated"], creator: "kaon \(kaonVersion)")
+            try block.write(
+                to: root, classNames: generator.generatedClasses?.names ?? ["generated"],
+                creator: "kaon \(kaonVersion)")
             try root.setAttribute("checkpoint", to: checkpoint)
         }
         console.say(
@@ -273,7 +283,10 @@ package func reconstruct(
         return reconstructor
     }
     try output.check(on: communicator)
-    let test = try AppliedJets(testing: model.options, jets: options.jets, on: communicator)
+    let classes = reconstructor.usedClasses
+    let test = try AppliedJets(
+        testing: model.options, jets: options.jets,
+        classes == nil ? .init() : .init(model.options, classes), on: communicator)
     let dataset = test.dataset
     test.report(on: console)
     try communicator.agree {
@@ -290,7 +303,8 @@ package func reconstruct(
     let loader = JetLoader(
         dataset: dataset, preprocessing: preprocessing,
         order: .init(batchSize: chunks.size, seed: model.options.seed, shuffle: false),
-        contents: .init(momenta: model.objective.needsMomenta), rank: 0, size: 1)
+        contents: .init(momenta: model.objective.needsMomenta, classOfLabel: classes?.indices(in: dataset)), rank: 0,
+        size: 1)
     var found = Predictions()
     try chunks.run { range in
         let batch = try loader.batch(epoch: 0, step: range.lowerBound / chunks.size)
@@ -308,8 +322,8 @@ package func reconstruct(
         let (labels, features) = (found.integers("labels").map { Int32($0) }, preprocessing.features)
         try replaceFile(output.path) { root in
             try root.write(labels, as: "labels")
-            if !dataset.classNames.isEmpty {
-                try root.dataset("labels").setAttribute("names", to: dataset.classNames)
+            if case let names = classes?.names ?? dataset.classNames, !names.isEmpty {
+                try root.dataset("labels").setAttribute("names", to: names)
             }
             for name in ["original", "survivors", "dropped"] + reconstructor.reconstructions {
                 try found.block(name, labels: labels, features: features).writeConstituents(

@@ -6,7 +6,8 @@ import Tensors
 /// survivors of the jet (arXiv:2409.12589).
 ///
 /// Each block has self-attention, cross-attention to the encoder's outputs, and SwiGLU, modulated by the time through
-/// adaLN-zero (Peebles and Xie, arXiv:2212.09748). The output of an untrained decoder is zero.
+/// adaLN-zero (Peebles and Xie, arXiv:2212.09748). With classes, a learned vector for the class of the jet is added to
+/// the embedded time. The output of an untrained decoder is zero.
 package struct SetFlowDecoder {
     /// Hyperparameters.
     package struct Shape: Sendable, Equatable {
@@ -24,6 +25,8 @@ package struct SetFlowDecoder {
         package var feedForwardMultiplier: Int
         /// Number of cosines that encode the time.
         package var timeFeatures: Int
+        /// Number of classes of jets; 0 if the class is not an input.
+        package var classes = 0
 
         /// One argument for each hyperparameter, with the defaults of arXiv:2409.12589.
         package init(
@@ -45,6 +48,7 @@ package struct SetFlowDecoder {
     private let contextMap: Linear
     private let timeInput: Linear
     private let timeOutput: Linear
+    private let classes: ParameterSlot?
     private let blocks: [ModulatedDecoderBlock]
     private let finalModulation: Linear
     private let output: Linear
@@ -56,6 +60,9 @@ package struct SetFlowDecoder {
         contextMap = Linear(inputs: shape.context, outputs: width, in: scope.scope("context"))
         timeInput = Linear(inputs: shape.timeFeatures, outputs: width, in: scope.scope("time.input"))
         timeOutput = Linear(inputs: width, outputs: width, in: scope.scope("time.output"))
+        classes =
+            shape.classes == 0
+            ? nil : scope.parameter("classes", shape: [shape.classes, width], .normal(deviation: 0.02))
         blocks = (0..<shape.layers).map {
             ModulatedDecoderBlock(
                 width: width, heads: shape.heads, multiplier: shape.feedForwardMultiplier, condition: width,
@@ -77,14 +84,20 @@ package struct SetFlowDecoder {
     ///
     /// - Parameters:
     ///   - times: one for each jet.
+    ///   - labels: the class of each jet; empty without classes.
     ///   - context: result of `context(_:on:)`, `[encoded tokens, width]`.
     package func velocity(
-        at x: Variable, offsets: Offsets, times: [Float], context: Variable, contextOffsets: Offsets,
-        on tape: Tape
+        at x: Variable, offsets: Offsets, times: [Float], labels: [Int32] = [], context: Variable,
+        contextOffsets: Offsets, on tape: Tape
     ) -> Variable {
         invariant(times.count == offsets.jets, "\(times.count) times for \(offsets.jets) jets")
         let time = Variable(constant: timeEncoding(times, features: shape.timeFeatures))
-        let condition = tape.silu(timeOutput(tape.silu(timeInput(time, on: tape)), on: tape))
+        var embedded = timeOutput(tape.silu(timeInput(time, on: tape)), on: tape)
+        if let classes {
+            invariant(labels.count == offsets.jets, "\(labels.count) classes of \(offsets.jets) jets")
+            embedded = tape.add(embedded, tape.embedding(classes.variable, index: labels))
+        }
+        let condition = tape.silu(embedded)
         let packing = Packing(offsets)
         var h = input(x, on: tape)
         for block in blocks {

@@ -52,9 +52,10 @@ package struct SetFlowModel {
     /// - Parameters:
     ///   - noise: `[dropped, channels]`.
     ///   - times: one for each jet.
+    ///   - labels: the class of each jet; empty without classes.
     ///   - scale: factor of this sum in the total loss.
     package func loss(
-        _ jets: MaskedConstituents, noise: Tensor, times: [Float], scale: Float, on tape: Tape
+        _ jets: MaskedConstituents, noise: Tensor, times: [Float], labels: [Int32] = [], scale: Float, on tape: Tape
     ) -> Double {
         let offsets = jets.dropped.offsets
         invariant(times.count == offsets.jets, "\(times.count) times for \(offsets.jets) jets")
@@ -63,7 +64,7 @@ package struct SetFlowModel {
             times: (0..<offsets.jets).flatMap { repeatElement(times[$0], count: offsets[$0].count) })
         let encoded = backbone(jets.survivors, on: tape)
         let velocity = decoder.velocity(
-            at: Variable(constant: path.position), offsets: offsets, times: times,
+            at: Variable(constant: path.position), offsets: offsets, times: times, labels: labels,
             context: decoder.context(encoded.output, on: tape), contextOffsets: encoded.offsets, on: tape)
         return tape.mseLoss(velocity, target: path.velocity, scale: scale)
     }
@@ -73,15 +74,17 @@ package struct SetFlowModel {
     /// - Parameters:
     ///   - noise: `[generated, channels]`.
     ///   - offsets: offsets of the jets in the generated constituents.
+    ///   - labels: the class of each jet; empty without classes.
     package func generate(
-        given survivors: Constituents, from noise: Tensor, offsets: Offsets, solver: ODESolver
+        given survivors: Constituents, from noise: Tensor, offsets: Offsets, labels: [Int32] = [],
+        solver: ODESolver
     ) throws -> Constituents {
         let tape = Tape(recording: false)
         let encoded = backbone(survivors, on: tape)
         let context = decoder.context(encoded.output, on: tape)
         let result = try solver.integrate(noise, offsets: offsets, from: 1, to: 0) { x, times in
             decoder.velocity(
-                at: Variable(constant: x), offsets: offsets, times: times, context: context,
+                at: Variable(constant: x), offsets: offsets, times: times, labels: labels, context: context,
                 contextOffsets: encoded.offsets, on: tape
             ).value
         }

@@ -86,8 +86,17 @@ package enum ObjectiveOptions: Sendable {
         switch self {
         case .mpmV1(let options): options.tasks.probe != nil
         case .mpmV2(let options): options.tasks.probe != nil
-        case .vqvae, .setFlow, .nextToken: false
+        case .setFlow(let options): options.usesClasses
+        case .vqvae, .nextToken: false
         case .downstream(_, let options): options.task.needsClasses
+        }
+    }
+
+    /// True if there is nothing to learn from the classes of jets unless there are at least two.
+    package var needsSeveralClasses: Bool {
+        switch self {
+        case .mpmV1, .mpmV2, .vqvae, .nextToken: false
+        case .setFlow, .downstream: needsClasses
         }
     }
 

@@ -1,3 +1,4 @@
+import Jets
 import Models
 import Tensors
 
@@ -39,22 +40,43 @@ package struct Reconstruction {
 package protocol Reconstructor: AnyObject {
     /// Names of the tasks that recover features.
     var reconstructions: [String] { get }
+    /// The classes of jets whose indices the labels of a batch must be; nil if labels are not used.
+    var usedClasses: JetClasses? { get }
 
     /// Recovers the dropped constituents of some jets with each task of `reconstructions`. Throws `ODESolver.Failure`.
     func reconstruct(_ jets: MaskedJets, _ options: SamplingOptions) throws -> [Reconstruction]
+}
+
+extension Reconstructor {
+    package var usedClasses: JetClasses? { nil }
 }
 
 /// An objective that generates whole jets.
 package protocol JetGenerator: AnyObject {
     /// True if constituents are drawn as tokens, false if they are integrated by a solver.
     var drawsTokens: Bool { get }
+    /// The classes of generated jets; nil if jets have none.
+    var generatedClasses: JetClasses? { get }
+
+    /// The class of the jets of some numbers, the chosen one or as often as in the data; nil if jets have no classes.
+    ///
+    /// Throws `ObjectiveError` if there are no such jets.
+    func labels(ofGenerated jets: Range<Int>, seed: UInt64) throws -> [Int32]?
 
     /// Generates the jets of some numbers; number and seed are the key of a jet's random numbers.
     ///
     /// Throws `ODESolver.Failure`.
     ///
-    /// - Parameter constituents: constituents of every jet; nil draws their number from its distribution in the data.
+    /// - Parameters:
+    ///   - labels: result of `labels(ofGenerated:seed:)`.
+    ///   - constituents: constituents of every jet; nil draws their number from its distribution in the data, that of
+    ///     the jets of its class.
     func generate(
-        _ jets: Range<Int>, constituents: Int?, seed: UInt64, _ options: SamplingOptions
+        _ jets: Range<Int>, labels: [Int32]?, constituents: Int?, seed: UInt64, _ options: SamplingOptions
     ) throws -> Constituents
+}
+
+extension JetGenerator {
+    package var generatedClasses: JetClasses? { nil }
+    package func labels(ofGenerated jets: Range<Int>, seed: UInt64) throws -> [Int32]? { nil }
 }

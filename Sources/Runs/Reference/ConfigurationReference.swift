@@ -21,7 +21,7 @@ package struct ConfigurationReference: Sendable {
     private static let order = [
         "", "run", "data", "preprocessing", "model", "masking", "tasks", "tokenizer", "vqvae", "set_flow",
         "next_token", "fine_tuning", "head", "cwola", "regression", "optimizer", "schedule", "training", "parallel",
-        "evaluate",
+        "evaluate", "generate",
     ]
 
     /// Throws `ConfigurationError` if the minimal configuration of an objective cannot be decoded.

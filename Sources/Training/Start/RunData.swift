@@ -29,7 +29,7 @@ package struct RunData {
             options.objective.needsClasses
             ? try communicator.agree { try JetClasses(options.choice, in: train) } : nil
         try communicator.agree {
-            guard options.objective.name.isDownstream, let classes, classes.count < 2 else { return }
+            guard options.objective.needsSeveralClasses, let classes, classes.count < 2 else { return }
             let source = options.choice.classes == nil ? "\(train.paths[0]) names" : "data.classes names"
             throw KaonError(
                 "\(options.objective.name.rawValue) needs jets of at least two classes, but \(source) only "

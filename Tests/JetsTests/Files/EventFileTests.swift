@@ -143,7 +143,8 @@ import Testing
             try file.root.write([0, 300, 600], as: "offsets")
             try file.root.write([0, 0], as: "labels")
             try file.close()
-            let reading = try reading(["pt", "eta", "phi"], nil)
+            var reading = try reading(["pt", "eta", "phi"], nil)
+            reading.maxConstituents = 300
             let dataset = try JetDataset(paths: [folder + "/x.h5"], reading: reading, on: alone)
             return (
                 failure { try dataset.requireIdentities(for: "a task needs them", seed: 1) }

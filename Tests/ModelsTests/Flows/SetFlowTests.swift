@@ -5,17 +5,16 @@ import Tensors
 import Testing
 
 @Suite struct SetFlowTests {
-    private func model(registers: Int = 2, width: Int = 16, isRandom: Bool = true) -> (
+    private func model(registers: Int = 2, width: Int = 16, classes: Int = 0, isRandom: Bool = true) -> (
         model: SetFlowModel, store: ParameterStore
     ) {
         let builder = ParameterBuilder()
-        let model = SetFlowModel(
-            SetFlowModel.Shape(
-                features: 7, identities: 8,
-                encoder: TransformerShape(
-                    width: 32, layers: 2, heads: 4, registers: registers, layerScale: 0.5),
-                width: width, layers: 2, heads: 2),
-            in: builder.root)
+        var shape = SetFlowModel.Shape(
+            features: 7, identities: 8,
+            encoder: TransformerShape(width: 32, layers: 2, heads: 4, registers: registers, layerScale: 0.5),
+            width: width, layers: 2, heads: 2)
+        shape.decoder.classes = classes
+        let model = SetFlowModel(shape, in: builder.root)
         let store = builder.build(seed: 1)
         if isRandom { store.randomize() }
         return (model, store)
@@ -115,6 +114,68 @@ import Testing
             model.loss(masked, noise: noise, times: times, scale: 1, on: Tape(recording: false))
         }
         #expect(abs(loss([0.2, 0.7]) - loss([0.7, 0.2])) > 1e-2)
+    }
+
+    /// The gradient of the vectors of classes, and of all parameters, is a difference of losses; the vector of a class
+    /// without jets has none.
+    @Test(arguments: ["decoder.classes", ""]) func gradientsOfClasses(prefix: String) throws {
+        let (model, store) = model(classes: 4)
+        let masked = MaskedConstituents(
+            randomJets([4, 4, 3]), mask: [true, true, false, false, true, true, false, false, true, true, true])
+        let noise = randomTensor([7, 15], seed: 3)
+        func loss(on tape: Tape = Tape(recording: false)) -> Double {
+            model.loss(masked, noise: noise, times: [0.2, 0.7, 0.4], labels: [1, 3, 1], scale: 1, on: tape)
+        }
+        store.resetGradients()
+        let tape = Tape()
+        _ = loss(on: tape)
+        tape.backward()
+        let gradient = try #require(store["decoder.classes"]?.variable.gradient)
+        #expect(gradient.shape == [4, 16])
+        for (label, isUsed) in [false, true, false, true].enumerated() {
+            #expect((gradient.rows(label..<label + 1).sumOfSquares > 0) == isUsed, "class \(label)")
+        }
+        var (expected, step) = (0.0, Float(2e-3))
+        var random = RandomSequence(RandomKey(seed: 9, stream: .flow))
+        var directions: [(Tensor, [Float])] = []
+        for parameter in store.parameters where parameter.name.hasPrefix(prefix) {
+            let direction = Tensor.normal([parameter.variable.value.count, 1], from: &random).array
+            let own = try #require(parameter.variable.gradient).array
+            expected += zip(own, direction).reduce(0) { $0 + Double($1.0 * $1.1) }
+            directions.append((parameter.variable.value, direction))
+        }
+        func moved(by step: Float) -> Double {
+            for (value, direction) in directions {
+                for i in direction.indices { value.buffer[i] += step * direction[i] }
+            }
+            defer {
+                for (value, direction) in directions {
+                    for i in direction.indices { value.buffer[i] -= step * direction[i] }
+                }
+            }
+            return loss()
+        }
+        if prefix.isEmpty { step = 3e-4 }
+        let found = (moved(by: step) - moved(by: -step)) / Double(2 * step)
+        #expect(abs(found - expected) < 0.02 * max(abs(expected), 1), "\(found) instead of \(expected)")
+    }
+
+    /// Jets change with their class, and with no other.
+    @Test func everyJetHasItsClass() throws {
+        let (model, _) = model(classes: 3)
+        let offsets = Offsets(counts: [4, 2])
+        let noise = randomTensor([6, 15], seed: 3)
+        let found = try [[0, 1], [2, 1], [0, 2]].map { labels in
+            try model.generate(
+                given: randomJets([2, 5]), from: noise, offsets: offsets, labels: labels.map { Int32($0) },
+                solver: solver
+            ).values
+        }
+        func change(_ other: Int, _ rows: Range<Int>) -> Double {
+            Double(found[0].rows(rows).distance(to: found[other].rows(rows)))
+        }
+        #expect(change(1, 0..<4) > 1e-2 && change(1, 4..<6) < 1e-5)
+        #expect(change(2, 0..<4) < 1e-5 && change(2, 4..<6) > 1e-2)
     }
 
     /// Overfits a few jets: the loss falls in a few steps, and the generated constituents are close to the data.

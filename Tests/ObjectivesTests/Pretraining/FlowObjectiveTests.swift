@@ -25,8 +25,9 @@ import Testing
         return MaskedParticleModelling(options, shape, seed: 3)
     }
 
-    private func setFlow() -> SetFlowTraining {
+    private func setFlow(classes: Bool = false, generating name: String? = nil) -> SetFlowTraining {
         var options = SetFlowOptions()
+        (options.usesClasses, options.generatedClass) = (classes, name)
         options.encoder = smallOptions().encoder
         (options.width, options.layers, options.heads) = (48, 2, 4)
         return SetFlowTraining(options, shape, seed: 3)
@@ -64,8 +65,8 @@ import Testing
     }
 
     /// From about 1.2: seven channels of 2, eight of 1 and the one-hot ones.
-    @Test func theSetFlowOverfits() throws {
-        let run = try Overfitting(setFlow(), steps: 200)
+    @Test(arguments: [false, true]) func theSetFlowOverfits(classes: Bool) throws {
+        let run = try Overfitting(setFlow(classes: classes), steps: 200)
         let (names, first, last) = (run.names, run.first, run.last)
         #expect(names == ["set_flow"])
         #expect(first[0] > 1)
@@ -114,13 +115,13 @@ import Testing
     }
 
     /// Times and noise depend on seed, epoch, jet, constituent and phase, not on the other jets of the batch.
-    @Test(arguments: ["flow", "flow_matching", "set_flow"])
+    @Test(arguments: ["flow", "flow_matching", "set_flow", "set_flow with classes"])
     func lossesAddUp(name: String) throws {
         let objective: any Objective =
             switch name {
             case "flow": objective { $0[ConditionalFlow.Options.self] = Self.smallFlow() }
             case "flow_matching": objective { $0[ConditionalFlowMatching.Options.self] = Self.smallMatching() }
-            default: setFlow()
+            default: setFlow(classes: name == "set_flow with classes")
             }
         _ = try Overfitting(objective, steps: 5)  // a new decoder answers zero
         let batch = try SampleJets.batch()
@@ -206,6 +207,60 @@ import Testing
         try copy.restore(objective.state)
         let again = try copy.generate(10..<20, constituents: nil, seed: 1, options)
         #expect((0..<10).map { again.offsets[$0].count } == Array(counts[10..<20]))
+    }
+
+    /// Classes in the proportions of the data, each with its own numbers of constituents, or a chosen class.
+    @Test func jetsHaveClasses() throws {
+        let objective = setFlow(classes: true)
+        let loader = try SampleJets.loader()
+        try objective.fit(to: loader, on: alone) { _ in }
+        let batches = try (0..<20).map { try loader.batch(epoch: 0, step: $0) }
+        let known = batches.flatMap { batch in
+            (0..<batch.count).map { (label: batch.labels[$0], count: batch.offsets[$0].count) }
+        }
+        let labels = try #require(try objective.labels(ofGenerated: 0..<4000, seed: 1))
+        for label in 0..<Int32(10) {
+            let (share, wanted) = (
+                Double(labels.count { $0 == label }) / 4000,
+                Double(known.count { $0.label == label }) / Double(known.count)
+            )
+            // Four standard deviations of 4000 draws, and what is after the 20 batches.
+            #expect(abs(share - wanted) < 4 * (0.1 / 4000).squareRoot() + 0.03, "\(label): \(share), \(wanted)")
+        }
+        let options = SamplingOptions(solver: .euler(steps: 2))
+        let jets = try objective.generate(0..<100, constituents: nil, seed: 1, options)
+        for jet in 0..<100 {
+            #expect(known.contains { $0.label == labels[jet] && $0.count == jets.offsets[jet].count })
+        }
+        // The class of a jet depends on its number alone.
+        #expect(try objective.labels(ofGenerated: 40..<60, seed: 1) == Array(labels[40..<60]))
+        #expect(try objective.labels(ofGenerated: 0..<4000, seed: 2) != labels)
+
+        let chosen = setFlow(classes: true, generating: "class 4")
+        #expect(throws: ObjectiveError.self) { try chosen.labels(ofGenerated: 0..<1, seed: 1) }
+        try chosen.restore(objective.state)
+        #expect(try chosen.labels(ofGenerated: 0..<3, seed: 1) == [4, 4, 4])
+        let unknown = setFlow(classes: true, generating: "Hbb")
+        try unknown.restore(objective.state)
+        #expect(throws: ObjectiveError.self) { try unknown.labels(ofGenerated: 0..<1, seed: 1) }
+        // A state without classes does not fit, and the reverse.
+        #expect(throws: ObjectiveError.self) { try setFlow().restore(objective.state) }
+        #expect(try setFlow().labels(ofGenerated: 0..<3, seed: 1) == nil)
+    }
+
+    /// The loss of a trained model is that of the class of the jets.
+    @Test func theLossChangesWithTheClass() throws {
+        let objective = setFlow(classes: true)
+        _ = try Overfitting(objective, steps: 50)
+        let batch = try SampleJets.batch()
+        func loss(_ labels: [Int32]) -> Double {
+            let other = JetBatch(
+                jets: batch.jets, epoch: batch.epoch, offsets: batch.offsets, values: batch.values,
+                identities: batch.identities, labels: labels, momenta: batch.momenta)
+            return objective.prepare(other, phase: .training(step: 0)).evaluate([0], Tape(recording: false))[0]
+        }
+        let own = loss(batch.labels)
+        #expect(own < loss(batch.labels.map { ($0 + 1) % 10 }))
     }
 
     /// a_n = a + max(1 − decay, 1/n)(θ − a), which a state restores.

@@ -9,7 +9,7 @@ extension NextTokenTraining: JetGenerator {
     /// Draws tokens until the end of each jet or `data.max_constituents`, and decodes them. The identity of a
     /// constituent is drawn from those that its token has in the data.
     package func generate(
-        _ jets: Range<Int>, constituents: Int?, seed: UInt64, _ options: SamplingOptions
+        _ jets: Range<Int>, labels: [Int32]? = nil, constituents: Int?, seed: UInt64, _ options: SamplingOptions
     ) throws -> Constituents {
         let tokens = draw(jets, constituents: constituents, seed: seed, options)
         let offsets = Offsets(counts: tokens.map(\.count))

@@ -14,6 +14,11 @@ package struct SetFlowOptions: Sendable {
     /// Number of jets that the distribution of the number of constituents is fitted to.
     package var fitJets = 50_000
 
+    /// True if the decoder is given the class of each jet.
+    package var usesClasses = false
+    /// The class of generated jets; nil for classes as in the data.
+    package var generatedClass: String?
+
     package init() {}
 
     /// The encoder, as the backbone of downstream tasks.
@@ -38,15 +43,29 @@ package struct SetFlowOptions: Sendable {
         feedForwardMultiplier = try decoder.int(
             "feedforward_multiplier", default: feedForwardMultiplier, in: 1...64,
             help: "hidden width of the feed-forward networks relative to `width`")
+        usesClasses = try model.bool(
+            "classes", default: usesClasses,
+            help: "give the decoder the class of each jet, so that `kaon generate` generates jets of given classes")
         masking = try MaskingStrategy(from: root.section("masking"), strategy: .uniform)
         fitJets = try root.section("set_flow").int(
             "fit_jets", default: fitJets, in: .positive,
             help: "number of jets whose multiplicities are stored for `kaon generate`")
+        let generate = try root.section("generate")
+        generatedClass = try generate.optionalString(
+            "class", absent: "as in the data", .advanced,
+            help: "class of the jets that `kaon generate` generates with `model.classes`")
+        guard usesClasses || generatedClass == nil else {
+            throw generate.error(
+                "class", "the model was not given classes (model.classes is false): leave the key out")
+        }
     }
 
-    func shape(_ jets: JetShape) -> SetFlowModel.Shape {
-        SetFlowModel.Shape(
+    /// - Parameter classes: number of classes of the data.
+    func shape(_ jets: JetShape, classes: Int = 0) -> SetFlowModel.Shape {
+        var shape = SetFlowModel.Shape(
             features: jets.features, identities: jets.identities, encoder: encoder, width: width,
             layers: layers, heads: heads, feedForwardMultiplier: feedForwardMultiplier)
+        shape.decoder.classes = classes
+        return shape
     }
 }
