@@ -13,7 +13,7 @@
 /// C [m, columns] = A B with a(i, l) = a[i · row + l · col]; columns is a multiple of 16.
 INLINE void product(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,
                     const float *restrict b, int64_t ldb, int64_t m, int64_t columns, int64_t k) {
-    ck_block_product(c, ldc, (ck_epilogue){0}, a, row, col, b, ldb, m, columns, k, 0);
+    ck_block_product(c, ldc, (ck_epilogue){0}, a, row, col, b, ldb, m, columns, k);
 }
 
 /// Rows of d channels padded to whole vectors: the rows themselves if d is a multiple of 16, otherwise a copy.

@@ -19,7 +19,7 @@ enum { QUERIES = CK_ATTENTION_QUERIES, KEYS = CK_ATTENTION_KEYS };
 INLINE void product(float *restrict c, int64_t ldc, bool add, const float *restrict a, int64_t row, int64_t col,
                     const float *restrict b, int64_t ldb, int64_t m, int64_t n, int64_t k) {
     ck_epilogue start = {.matrix = add ? c : 0, .stride = ldc};
-    ck_block_product(c, ldc, start, a, row, col, b, ldb, m, n, k, 0);
+    ck_block_product(c, ldc, start, a, row, col, b, ldb, m, n, k);
 }
 
 /// to [count, D] = the rows first … of a matrix, padded with zeros.

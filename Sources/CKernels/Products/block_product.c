@@ -1,5 +1,5 @@
-// The innermost loops of all single-precision matrix products: a tile of C stays in registers during the loop over the
-// inner index.
+// Single-precision products of small matrices, as in attention, on all processors: a tile of C stays in registers during
+// the loop over the inner index. Large ones on AVX-512 are in product.c.
 #include "CKernels.h"
 #include "clones.h"
 
@@ -10,8 +10,7 @@ enum { AHEAD = 16 };
 
 /// One tile of `height` rows and `width` vectors of columns: 8 × 3 uses 24 of the 32 registers of AVX-512.
 INLINE void tile(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row, int64_t col,
-                 const float *restrict b, int64_t ldb, int64_t k, const float *ahead, int height,
-                 int width) {
+                 const float *restrict b, int64_t ldb, int64_t k, int height, int width) {
     vector sum[8][3];
     for (int i = 0; i < height; i++)
         for (int j = 0; j < width; j++) {
@@ -19,17 +18,13 @@ INLINE void tile(float *c, int64_t ldc, ck_epilogue epilogue, const float *restr
             if (epilogue.matrix) __builtin_prefetch(epilogue.matrix + i * epilogue.stride + 16 * j);
             __builtin_prefetch(c + i * ldc + 16 * j, 1);
         }
-    for (int64_t first = 0; first < k; first += 16) {
-        int64_t last = first + 16 < k ? first + 16 : k;
-        if (ahead) __builtin_prefetch(ahead + first, 0, 2);
-        for (int64_t l = first; l < last; l++) {
-            vector right[3];
-            for (int j = 0; j < width; j++) right[j] = *(const vector *)(b + l * ldb + 16 * j);
-            if (row == 1) __builtin_prefetch(a + (l + AHEAD) * col);
-            for (int i = 0; i < height; i++) {
-                float left = a[i * row + l * col];
-                for (int j = 0; j < width; j++) sum[i][j] += left * right[j];
-            }
+    for (int64_t l = 0; l < k; l++) {
+        vector right[3];
+        for (int j = 0; j < width; j++) right[j] = *(const vector *)(b + l * ldb + 16 * j);
+        if (row == 1) __builtin_prefetch(a + (l + AHEAD) * col);
+        for (int i = 0; i < height; i++) {
+            float left = a[i * row + l * col];
+            for (int j = 0; j < width; j++) sum[i][j] += left * right[j];
         }
     }
     for (int i = 0; i < height; i++)
@@ -42,12 +37,10 @@ INLINE void tile(float *c, int64_t ldc, ck_epilogue epilogue, const float *restr
 
 /// All rows of `width` vectors of columns, in tiles of at most `tallest` (8 or 4) rows.
 INLINE void column(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row, int64_t col,
-                   const float *restrict b, int64_t ldb, int64_t m, int64_t k, const float *ahead, int tallest,
-                   int width) {
+                   const float *restrict b, int64_t ldb, int64_t m, int64_t k, int tallest, int width) {
     int64_t i = 0;
 #define TILE(HEIGHT) \
-    tile(c + i * ldc, ldc, ck_epilogue_at(epilogue, i, 0), a + i * row, row, col, b, ldb, k, \
-         ahead ? ahead + i * row : 0, HEIGHT, width)
+    tile(c + i * ldc, ldc, ck_epilogue_at(epilogue, i, 0), a + i * row, row, col, b, ldb, k, HEIGHT, width)
     for (; i + tallest <= m; i += tallest) TILE(tallest);
     switch (m - i) {
     case 7: TILE(7); break;
@@ -62,16 +55,15 @@ INLINE void column(float *c, int64_t ldc, ck_epilogue epilogue, const float *res
 }
 
 CLONES void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row,
-                             int64_t col, const float *restrict b, int64_t ldb, int64_t m, int64_t n, int64_t k,
-                             const float *ahead) {
+                             int64_t col, const float *restrict b, int64_t ldb, int64_t m, int64_t n, int64_t k) {
     int wide = ck_vector_level() == 512;
     for (int64_t j = 0; j < n;) {
         ck_epilogue from = ck_epilogue_at(epilogue, 0, j);
         int width = wide ? ck_tile_vectors(n - j) : 1;
-        if (width == 3) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, ahead, 8, 3);
-        else if (width == 2) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, ahead, 8, 2);
-        else if (wide) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, ahead, 8, 1);
-        else column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, ahead, 4, 1);
+        if (width == 3) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, 8, 3);
+        else if (width == 2) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, 8, 2);
+        else if (wide) column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, 8, 1);
+        else column(c + j, ldc, from, a, row, col, b + j, ldb, m, k, 4, 1);
         j += 16 * width;
     }
 }

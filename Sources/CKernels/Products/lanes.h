@@ -1,7 +1,9 @@
-// Vectors of sixteen pairs of bfloat16 numbers.
+// Vectors of sixteen numbers, or of sixteen pairs of bfloat16 numbers.
 #pragma once
 #include <immintrin.h>
 
+/// Functions for processors with AVX-512.
+#define WIDE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
 /// Functions for processors with AVX512-BF16.
 #define NARROW __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")))
 
@@ -11,7 +13,7 @@ static inline __attribute__((always_inline)) NARROW __m512i interleaved(__m256i 
 }
 
 /// to[c][r] = from[r][c]
-static inline __attribute__((always_inline, target("avx512f"))) void transpose(__m512i square[16]) {
+static inline __attribute__((always_inline)) WIDE void transpose(__m512i square[16]) {
     __m512i a[16], b[16];
     for (int i = 0; i < 16; i += 2) {
         a[i] = _mm512_unpacklo_epi32(square[i], square[i + 1]);

@@ -95,9 +95,8 @@ typedef struct {
     const float *scale;
 } ck_epilogue;
 /// C = S(A B) without copies: a(i, l) = a[i · row + l · col], B [k, n] with row stride `ldb`, n a multiple of 16.
-/// If `ahead` is not null, prefetches every eighth row of k elements starting there.
 void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t row, int64_t col,
-                      const float *b, int64_t ldb, int64_t m, int64_t n, int64_t k, const float *ahead);
+                      const float *b, int64_t ldb, int64_t m, int64_t n, int64_t k);
 /// Width of the next tile in vectors of 16 columns, given the number of remaining columns (a multiple of 16).
 int ck_tile_vectors(int64_t columns);
 /// C = S(op(A) op(B)) as above, blocked for matrices larger than the caches; transposed operands are [k, m] and [n,

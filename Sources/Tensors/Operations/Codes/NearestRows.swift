@@ -60,7 +60,7 @@ package struct NearestRows: Sendable {
                         ck_block_product(
                             scores.pointer + first, Int64(columns), ck_epilogue(), rows.pointer, Int64(features + 1), 1,
                             panels.pointer + first * (features + 1), Int64(width), Int64(n), Int64(width),
-                            Int64(features + 1), nil)
+                            Int64(features + 1))
                     }
                     ck_argmax_rows(result! + start, maxima.pointer, scores.pointer, Int64(n), Int64(columns))
                     // A copy of the first centroid never wins; a score that is not a number selects the last column.
