@@ -32,6 +32,7 @@ package func train(_ options: RunOptions, in context: RunContext) throws -> RunO
     context.budget = communicator.rank == 0 ? TimeBudget(options.run.timeLimit) : nil
     do {
         let end = try run(options, sharding, in: context)
+        let options = end.options
         var outcome = end.outcome
         if outcome == .finished { outcome = try evaluateAtEnd(of: options, in: context) }
         if outcome == .finished, let done = end.done {
@@ -75,10 +76,17 @@ func checkStart(_ options: RunOptions, ranks: Int) throws {
     if options.run.checkpointCandidates.isEmpty { try check(options.initialWeights, "model.initial_weights") }
 }
 
-/// Opens the data and trains; `done` is nil if there was nothing to do.
-private func run(
-    _ options: RunOptions, _ sharding: Sharding, in context: RunContext
-) throws -> (outcome: RunOutcome, done: RunEnd?) {
+/// The end of the training of a run.
+private struct TrainingEnd {
+    let outcome: RunOutcome
+    /// The options with all choices that the data decide.
+    let options: RunOptions
+    /// nil if there was nothing to do.
+    var done: RunEnd?
+}
+
+/// Opens the data and trains.
+private func run(_ options: RunOptions, _ sharding: Sharding, in context: RunContext) throws -> TrainingEnd {
     // Data first: if they cannot be read, nothing is written.
     let data = try RunData(options, on: context.communicator)
     context.progress.enter(.startUp)
@@ -97,18 +105,19 @@ private func run(
 /// Prepares the model and its run directory, and trains.
 private func run(
     _ options: RunOptions, _ data: RunData, _ sharding: Sharding, in context: RunContext
-) throws -> (outcome: RunOutcome, done: RunEnd?) {
+) throws -> TrainingEnd {
     let communicator = context.communicator
     let directory = try openDirectory(options, in: context)
     let start = try StartingPoint(options, in: context)
     let setup = try TrainingSetup(options, data, sharding, in: context)
+    let options = setup.options
     try setup.report(in: context)
 
     let run = try PreparedRun(setup, from: start, in: context)
     if run.state.step >= options.training.steps {
         context.console.say(
             "nothing to do: the run has \(run.state.step) steps, training.steps is \(options.training.steps)")
-        return (.finished, nil)
+        return TrainingEnd(outcome: .finished, options: options)
     }
     let loader = setup.loader(data.train, run.fitted.preprocessing, shuffle: options.data.shuffle)
     let validation = data.validation.map { setup.loader($0, run.fitted.preprocessing, shuffle: false) }
@@ -122,7 +131,8 @@ private func run(
     let trainer = try Trainer(setup, run, loader, validation: validation, records, in: context)
     let outcome = try trainer.run()
     try communicator.barrier()
-    return (outcome, RunEnd(steps: trainer.steps - run.state.step, best: records.best))
+    let done = RunEnd(steps: trainer.steps - run.state.step, best: records.best)
+    return TrainingEnd(outcome: outcome, options: options, done: done)
 }
 
 /// Opens the run directory and the logs; the directory is nil on ranks other than 0. Collective.

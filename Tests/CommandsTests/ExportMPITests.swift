@@ -258,7 +258,7 @@ import Training
                        classes: [QCD, Tbqq]}
                 model: {encoder: {width: 16, layers: 1, heads: 2, registers: 2}}
                 head: {width: 8, layers: 1, heads: 2}
-                training: {steps: 2, batch_size: 16, validation_interval: 1, validation_jets: 40}
+                training: {steps: 2, batch_size: 16, micro_batch_size: 16, validation_interval: 1, validation_jets: 40}
                 preprocessing: {jets: 200, quantiles: 50}
                 parallel: {threads: 1}
                 """)

@@ -25,7 +25,7 @@ import Testing
         tasks: {particle_id: {weight: 0.3}, kmeans: {clusters: 16384, label_smoothing: 0.1}}
         optimizer: {name: adamw, learning_rate: 1.0e-3, weight_decay: 1.0e-5, gradient_clip: 1.0}
         schedule: {name: warmup_exponential, warmup_steps: 50000, half_life: 100000}
-        training: {steps: 1000000, batch_size: 1000, micro_batch_size: 64, validation_interval: 5000,
+        training: {steps: 1000000, batch_size: 1000, micro_batch_size: auto, validation_interval: 5000,
                    checkpoint_interval: 5000, log_interval: 50, keep_last: 3, keep_every: null,
                    max_skipped_steps: 10}
         parallel: {threads: auto}
@@ -291,5 +291,25 @@ import Testing
                     + "tasks: {regression: {}}}")
         }
         #expect(complaint.contains("model.encoder.pairs: mpm_v1 encodes masked constituents too"))
+    }
+}
+
+/// The choice of `training.micro_batch_size`.
+@Suite struct MicroBatchSizeTests {
+    private func size(width: Int, constituents: Double = 40, threads: Int = 1, cache: Int = 1 << 20) -> Int {
+        RunOptions.microBatchSize(width: width, constituents: constituents, threads: threads, cache: cache)
+    }
+
+    @Test func activationsOfALayerFillTheCache() {
+        #expect(size(width: 256) == 26)
+        #expect(size(width: 256, cache: 2 << 20) == 51)
+        // Never fewer than 640 constituents, nor more than 4096.
+        #expect(size(width: 512) == 16)
+        #expect(size(width: 16) == 102)
+        // Two threads share the products, and their pieces are smaller.
+        #expect(size(width: 512, threads: 2) == 64)
+        // Sets of thousands are taken one by one, as are those of which a sample is empty.
+        #expect(size(width: 512, constituents: 3000) == 1)
+        #expect(size(width: 512, constituents: 0) == 640)
     }
 }

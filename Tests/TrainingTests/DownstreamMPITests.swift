@@ -317,6 +317,7 @@ import Training
             let overrides = [
                 "run.evaluate=latest", "data.test=[\(sample("test"))]", "training.validation_jets=null",
                 "head.label_smoothing=0", "parallel.precision=bf16", "training.steps=8",
+                "optimizer.learning_rate=0.01",
             ]
             try train(options(run, backbone: backbone, overrides))
             try evaluate(

@@ -23,7 +23,8 @@ import Testing
                 Set(figures.keys)
                     == Set(
                         [
-                            "gemm_gflops", "model_gflops", "efficiency", "jets_per_second", "peak_memory_mib",
+                            "peak_gflops", "product_gflops", "gemm_gflops", "model_gflops", "efficiency",
+                            "jets_per_second", "peak_memory_mib",
                             "threads", "ranks", "groups", "update_ms", "last_backward_ms", "jets_per_step",
                             "micro_batch_size", "parameters", "tensor_memory_mib",
                         ] + (ranks == nil ? [] : communication)))
@@ -36,9 +37,9 @@ import Testing
             let jets = try #require(figures["jets_per_step"])
             let rate = try #require(figures["jets_per_second"])
             #expect(try #require(figures["last_backward_ms"]) < 1000 * jets / rate)
-            let (model, gemm) = (try #require(figures["model_gflops"]), try #require(figures["gemm_gflops"]))
-            #expect(abs(try #require(figures["efficiency"]) - model / gemm) < 1e-6)
-            #expect(model < gemm)
+            let (model, peak) = (try #require(figures["model_gflops"]), try #require(figures["peak_gflops"]))
+            #expect(abs(try #require(figures["efficiency"]) - model / peak) < 1e-6)
+            #expect(model < peak)
             // The terminal shows the same figures.
             for key in figures.keys { #expect(outcome.output.contains("\n\(key) ")) }
         }
@@ -58,6 +59,27 @@ import Testing
             #expect(outcome.output.contains("\njets_per_step  jets_per_rank  jets_per_second  "))
             for step in steps { #expect(outcome.output.contains("\n\(step) ")) }
         }
+    }
+
+    @Test(arguments: [nil, 2])
+    func measuresTheProductsOfAModel(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/products.json"
+            let outcome = try kaon(["bench", "--products"] + tiny + ["--json", path], ranks: ranks)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+            let rows = try #require(json as? [[String: Any]])
+            // The queries, keys and values of a block; tokens of eight jets.
+            let blocks = rows.filter { $0["inputs"] as? Int == 16 && $0["outputs"] as? Int == 48 }
+            #expect(blocks.contains { $0["kernel"] as? String == "openblas" })
+            #expect(blocks.allSatisfy { $0["maps"] as? Int == 2 && abs(($0["tokens"] as? Int ?? 0) - 320) < 40 })
+            for product in ["forward", "input_gradient", "weight_gradient"] {
+                #expect(rows.allSatisfy { ($0[product] as? Double ?? 0) > 0 })
+            }
+            #expect(outcome.output.contains("\ntokens  inputs  outputs  maps  kernel"))
+        }
+        let outcome = try kaon(["bench", "--products", "--scaling"] + tiny)
+        #expect(outcome.code != 0 && outcome.errors.contains("leave --scaling out"))
     }
 
     /// Sets of several sizes, the largest of which are computed in tiles.

@@ -1,5 +1,5 @@
-// Single-precision products of small matrices, as in attention, on all processors: a tile of C stays in registers during
-// the loop over the inner index. Large ones on AVX-512 are in product.c.
+// Single-precision products of small matrices, as in attention, on all processors: a tile of C stays in registers
+// during the loop over the inner index. Large ones on AVX-512 are in product.c.
 #include "CKernels.h"
 #include "clones.h"
 

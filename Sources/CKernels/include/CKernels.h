@@ -106,6 +106,12 @@ void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int
 /// Number of floats of scratch memory for ck_product.
 int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k);
 
+/// Instructions that multiply: single-precision vectors, AVX512-BF16, and AMX tiles.
+typedef enum { CK_VECTORS, CK_BFLOAT16_VECTORS, CK_TILES } ck_instructions;
+/// Multiplies and adds in registers alone, `rounds` times, and returns the number of floating-point operations. The
+/// processor must have the instructions.
+double ck_peak_loop(ck_instructions instructions, int64_t rounds);
+
 // bfloat16 ------------------------------------------------------------------------------------------------------------
 // "narrow" means bfloat16 (8 bits of precision, 16 bits of storage).
 

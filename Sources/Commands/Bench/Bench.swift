@@ -11,7 +11,7 @@ import Training
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Benchmarks training on synthetic jets, relative to the speed of a plain matrix product.",
+        abstract: "Benchmarks training on synthetic jets, relative to the peak of the processor.",
         discussion: """
             Times whole training steps (forward, backward, all-reduce, clipping, optimizer). The default model is \
             MPMv2 with k-means tokens in the size of the paper. No data files are read.
@@ -26,6 +26,10 @@ struct Bench: ParsableCommand {
             With --constituents it times steps of sets of 4000, 2000, 1000, … constituents, each for the given duration:
 
               kaon bench --constituents 4000 parallel.threads=1
+
+            With --products it times the products of the model's linear maps with every kernel of the processor:
+
+              kaon bench --products parallel.threads=1
 
             With --data it measures how fast the training data of a configuration are read, without training:
 
@@ -61,6 +65,9 @@ struct Bench: ParsableCommand {
             valueName: "number"))
     var constituents: Int?
 
+    @Flag(help: "Measure the products of the model's linear maps with every kernel, operands not in the caches.")
+    var products = false
+
     func validate() throws {
         guard seconds > 0, seconds.isFinite else {
             throw ValidationError("--seconds must be greater than 0, found \(seconds)")
@@ -68,6 +75,11 @@ struct Bench: ParsableCommand {
         if let constituents, !(1...RunOptions.Data.mostConstituents).contains(constituents) {
             throw ValidationError(
                 "--constituents must be from 1 to \(RunOptions.Data.mostConstituents), found \(constituents)")
+        }
+        if products, scaling || profile || constituents != nil || data != nil {
+            let option =
+                scaling ? "scaling" : profile ? "profile" : constituents != nil ? "constituents" : "data"
+            throw ValidationError("--products measures products alone; leave --\(option) out")
         }
         if constituents != nil, scaling || profile || data != nil {
             let option = scaling ? "scaling" : profile ? "profile" : "data"
@@ -100,6 +112,13 @@ struct Bench: ParsableCommand {
                 let reports = try benchmarkScaling(options, seconds: seconds, in: context)
                 console.say(BenchmarkReport.scalingTable(reports))
                 if let json { _ = try communicator.onRoot { try reports.writeJSON(to: json) } }
+                return .finished
+            }
+            if products {
+                let report = try benchmarkProducts(options, on: communicator)
+                console.say("products of the model's linear maps [GF/s]; the operands are not in the caches")
+                console.say(report.table)
+                if let json { _ = try communicator.onRoot { try report.rows.writeJSON(to: json) } }
                 return .finished
             }
             if let constituents {
@@ -140,9 +159,13 @@ func benchmarkConstituents(
         let ranks = context.communicator.size
         options.data.maxConstituents = max(count, options.data.maxConstituents)
         options.training.batchSize = ranks * max(8, options.training.batchSize * 40 / (count * ranks))
-        options.training.microBatchSize = max(1, options.training.microBatchSize * 40 / count)
         return try benchmark(options, constituents: count, seconds: seconds, in: context)
     }
+}
+
+/// Rates of this rank that bound the speed of a model: the peak, kaon's product and OpenBLAS' product [GF/s].
+private func measuredBounds(_ precision: Precision) -> [Double] {
+    [ProductRates.peak(precision), ProductRates.product(precision), ProductRates.library(seconds: 0.5)]
 }
 
 /// `kaon bench`: times training steps of a configuration's model on synthetic jets. Collective. Throws `AgreedError`.
@@ -160,6 +183,9 @@ func benchmark(
     let threads = try ComputeThreads.start(options.threads, on: communicator)
     let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let jets = SyntheticJets(options, constituents: constituents)
+    var options = options
+    try options.chooseMicroBatchSize(
+        constituents: jets.meanConstituents, threads: threads, on: communicator)
     let objective = options.makeObjective(classes: jets.classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
@@ -196,7 +222,7 @@ func benchmark(
     try run(0, jets: min(options.training.batchSize, 8 * options.training.microBatchSize * communicator.size))
     profile?.reset()
 
-    var gemm = BLAS.measuredGigaflops()
+    var bounds = measuredBounds(precision)
     let (operations, exposed, updating) = (step.operations, step.exposedCommunication, step.updateTime)
     let backward = step.lastBackwardTime
     try communicator.barrier()
@@ -208,12 +234,13 @@ func benchmark(
         elapsed = try communicator.allReduce(begin.duration(to: .now) / .seconds(1), .maximum)
     }
     if let profile { console.say(profile.table) }
-    gemm = max(gemm, BLAS.measuredGigaflops())
-    let rates = try communicator.allReduce([gemm, (step.operations - operations) / elapsed / 1e9])
+    bounds = zip(bounds, measuredBounds(precision)).map { max($0, $1) }
+    let rates = try communicator.allReduce(bounds + [(step.operations - operations) / elapsed / 1e9])
     let waited = try communicator.allReduce((step.exposedCommunication - exposed) / Double(steps), .maximum)
     let alone = try communicator.allReduce((0..<5).map { _ in try step.measuredCommunication() }.min()!, .maximum)
     return BenchmarkReport(
-        gemmGigaflops: rates[0], modelGigaflops: rates[1], efficiency: rates[1] / rates[0],
+        peakGigaflops: rates[0], productGigaflops: rates[1], gemmGigaflops: rates[2],
+        modelGigaflops: rates[3], efficiency: rates[3] / rates[0],
         jetsPerSecond: Double(steps * options.training.batchSize) / elapsed,
         exposedCommunicationMilliseconds: communicator.size > 1 ? 1000 * waited : nil,
         communicationMilliseconds: communicator.size > 1 ? 1000 * alone : nil,

@@ -2,13 +2,18 @@ import Foundation
 import System
 import Tensors
 
-/// Results of `kaon bench`: training steps of a model on synthetic jets, compared with a plain matrix product.
+/// Results of `kaon bench`: training steps of a model on synthetic jets, compared with the peak of the processor.
 struct BenchmarkReport: Codable, Sendable {
-    /// Rate of sgemm with M = 4096, N = K = 512, summed over the ranks [GF/s].
+    /// Rate of multiplications and additions in registers alone, with the instructions of the precision in use; like
+    /// the other rates summed over the ranks [GF/s].
+    var peakGigaflops: Double
+    /// Rate of kaon's product with M = 4096, N = K = 512 in that precision [GF/s].
+    var productGigaflops: Double
+    /// Rate of OpenBLAS' sgemm of that shape [GF/s].
     var gemmGigaflops: Double
     /// Floating-point operations of forward and backward passes, counted from shapes, per second of whole steps [GF/s].
     var modelGigaflops: Double
-    /// `modelGigaflops / gemmGigaflops`.
+    /// `modelGigaflops / peakGigaflops`.
     var efficiency: Double
     /// Jets of all ranks per second.
     var jetsPerSecond: Double
@@ -45,6 +50,8 @@ struct BenchmarkReport: Codable, Sendable {
     var tensorMemoryMiB: Double
 
     enum CodingKeys: String, CodingKey {
+        case peakGigaflops = "peak_gflops"
+        case productGigaflops = "product_gflops"
         case gemmGigaflops = "gemm_gflops"
         case modelGigaflops = "model_gflops"
         case efficiency
@@ -66,6 +73,8 @@ extension BenchmarkReport {
     /// One line per figure, under the names of the JSON file.
     var table: String {
         var rows: [(String, String)] = [
+            ("peak_gflops", String(format: "%.1f", peakGigaflops)),
+            ("product_gflops", String(format: "%.1f", productGigaflops)),
             ("gemm_gflops", String(format: "%.1f", gemmGigaflops)),
             ("model_gflops", String(format: "%.1f", modelGigaflops)),
             ("efficiency", String(format: "%.3f", efficiency)),

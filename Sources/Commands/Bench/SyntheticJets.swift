@@ -28,6 +28,12 @@ struct SyntheticJets {
         quantities = options.objective.quantities.count
     }
 
+    /// The mean number of constituents of a jet.
+    var meanConstituents: Double {
+        let batch = batch(0..<256)
+        return Double(batch.offsets.tokens) / Double(batch.count)
+    }
+
     /// The jets of some global indices.
     func batch(_ jets: Range<Int>) -> JetBatch {
         let counts = jets.map { jet in

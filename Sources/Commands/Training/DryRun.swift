@@ -27,6 +27,7 @@ package func dryRun(_ options: RunOptions, in context: RunContext) throws {
             try Sharding(virtualShards: options.parallel.shards, on: communicator)
         }
         let setup = try TrainingSetup(options, data, sharding, in: context)
+        let options = setup.options
         console.say(options.resolved)
         try setup.report(in: context)
         console.say("\n" + parts(of: setup.objective.parameters))

@@ -148,6 +148,15 @@ package final class JetDataset: Sendable {
         return try communicator.allReduce(counts)
     }
 
+    /// The mean number of constituents of the jets in use of the first block; collective. Throws `AgreedError`.
+    package func meanConstituents() throws -> Double {
+        let mean = try communicator.onRoot {
+            let jets = try read(block: numbering.block(at: 0))
+            return Double(jets.identities.count) / Double(max(1, jets.count))
+        }
+        return try communicator.broadcast([mean ?? 0])[0]
+    }
+
     /// The number of jets in use of each file.
     package var jetsOfFiles: [Int] {
         var counts = paths.map { _ in 0 }

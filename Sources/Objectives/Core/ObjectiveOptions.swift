@@ -81,6 +81,9 @@ package enum ObjectiveOptions: Sendable {
         }
     }
 
+    /// Channels of the largest network.
+    package var width: Int { backbone?.shape.width ?? vqvae?.encoder.width ?? 256 }
+
     /// True if the classes of jets are learned.
     package var needsClasses: Bool {
         switch self {

@@ -21,6 +21,7 @@ extension Configuration {
             [.some(.classification), .cwola].contains($0.objective)
                 && [nil, "class_attention"].contains($0.value(of: "head.name"))
         },
+        AddedKey(path: "training.micro_batch_size", former: "64") { _ in true },
         AddedKey(path: "head.label_smoothing", former: "0.0") { $0.objective == .trackOrigin },
     ]
 

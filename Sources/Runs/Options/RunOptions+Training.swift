@@ -6,8 +6,13 @@ extension RunOptions {
         package var steps: Int
         /// Jets per step over all ranks.
         package var batchSize: Int
-        /// Jets per forward and backward pass of a rank.
-        package var microBatchSize: Int
+        /// Jets per forward and backward pass of a rank; nil until it is chosen for the model and the data.
+        package var givenMicroBatchSize: Int?
+        /// Jets per forward and backward pass of a rank; before it is chosen, a size that suits jets.
+        package var microBatchSize: Int {
+            get { givenMicroBatchSize ?? 64 }
+            set { givenMicroBatchSize = newValue }
+        }
         package var validationInterval: Int
         /// Maximum number of jets in a validation; nil for all.
         package var validationJets: Int?
@@ -55,9 +60,11 @@ extension RunOptions.Training {
         steps = try section.int(
             "steps", default: 1_000_000, in: 0...Int(Int32.max), help: "optimizer steps of the run")
         batchSize = try section.int("batch_size", default: 1000, in: count, help: "jets per step over all ranks")
-        microBatchSize = try section.int(
-            "micro_batch_size", default: 64, in: count,
-            help: "jets per forward and backward pass of a rank; bounds the memory and does not change the result")
+        givenMicroBatchSize = try section.optionalInt(
+            "micro_batch_size", in: count, absent: "auto",
+            help:
+                "jets per forward and backward pass of a rank, which bound the memory; they change results only by "
+                + "rounding; `auto`: as many as keep the activations of a layer in the second-level cache")
         validationInterval = try section.int(
             "validation_interval", default: 5000, in: count, help: "steps between validations")
         validationJets = try section.optionalInt(

@@ -24,7 +24,7 @@ package enum BFloat16Instructions: String, CaseIterable, Sendable {
         (try? choice(ProcessInfo.processInfo.environment["KAON_BF16_PRODUCTS"])) ?? .vectors)
 
     /// True if this processor has tiles and the operating system permits this process to use them.
-    private static let hasTiles = ck_has_tiles() != 0
+    static let hasTiles = ck_has_tiles() != 0
 
     /// The instructions of a value of `KAON_BF16_PRODUCTS`; the best that this processor has for nil.
     ///

@@ -49,22 +49,4 @@ package enum BLAS {
             c.floats, blasint(c.stride))
         if isScaled { product.epilogue.apply(to: product.c, rows: rows, columns: columns) }
     }
-
-    /// The rate of OpenBLAS' product C = A Bᵀ with M = 4096, N = K = 512 on all threads of the pool: the best of the
-    /// repetitions that fit into a time.
-    ///
-    /// - Returns: 10⁹ floating-point operations per second (2 M N K per product).
-    package static func measuredGigaflops(seconds: Double = 1) -> Double {
-        let (m, n, k) = (4096, 512, 512)
-        let product = MatrixProduct(
-            Factor(Tensor(repeating: 0.5, shape: [m, k])), .transposed(Tensor(repeating: 0.25, shape: [n, k])),
-            into: Tensor(repeating: 0, shape: [m, n]))
-        let clock = ContinuousClock()
-        var best = Duration.seconds(3600)
-        let begin = clock.now
-        while begin.duration(to: clock.now) < .seconds(seconds) {
-            best = min(best, clock.measure { product.run(with: .openBLAS) })
-        }
-        return 2 * Double(m * n * k) / (best / .seconds(1)) / 1e9
-    }
 }

@@ -5,17 +5,37 @@ import System
 ///
 /// This is the only place that chooses one: a new instruction set is a case here. What a kernel may find prepared (a
 /// packed factor) is described by `Factor`, and what it does to the sums by `Epilogue`.
-enum ProductKernel {
+package enum ProductKernel: String, CaseIterable, Sendable {
     /// kaon's own kernel for single precision with AVX-512: it copies less than a library that must serve all shapes,
     /// and is a fifth to a third faster than OpenBLAS for 64 to 256 channels, as fast for 512 to 2048. Whole vectors of
     /// columns.
     case avx512
     /// OpenBLAS, for single precision on other processors and other numbers of columns.
-    case openBLAS
+    case openBLAS = "openblas"
     /// AVX512-BF16, for bfloat16. Whole vectors of columns.
-    case avx512BFloat16
+    case avx512BFloat16 = "avx512_bf16"
     /// AMX, for bfloat16. Whole vectors of columns.
     case amx
+
+    /// The kernels that this processor can run.
+    package static var available: [ProductKernel] {
+        allCases.filter { kernel in
+            switch kernel {
+            case .avx512: hasAVX512
+            case .openBLAS: true
+            case .avx512BFloat16: Precision.hasBFloat16
+            case .amx: BFloat16Instructions.hasTiles
+            }
+        }
+    }
+
+    /// The precision of the factors.
+    package var precision: Precision {
+        switch self {
+        case .avx512, .openBLAS: .single
+        case .avx512BFloat16, .amx: .bfloat16
+        }
+    }
 
     /// The kernel for a block of a product on this processor.
     init(factors elementType: ScalarType, columns: Int) {

@@ -10,6 +10,7 @@ import Tensors
 
 /// Data, model and arithmetic of a run as its configuration defines them; training and dry runs begin with it.
 package struct TrainingSetup {
+    /// The options of the run, with the micro-batches that were chosen for the data.
     package let options: RunOptions
     package let data: RunData
     /// The classes that the objective learns; nil if it learns none.
@@ -29,8 +30,14 @@ package struct TrainingSetup {
         _ options: RunOptions, _ data: RunData, _ sharding: Sharding, in context: RunContext
     ) throws {
         let communicator = context.communicator
-        (self.options, self.data, self.sharding) = (options, data, sharding)
+        (self.data, self.sharding) = (data, sharding)
         threads = try ComputeThreads.start(options.threads, on: communicator)
+        var options = options
+        if options.training.givenMicroBatchSize == nil {
+            try options.chooseMicroBatchSize(
+                constituents: data.train.meanConstituents(), threads: threads, on: communicator)
+        }
+        self.options = options
         precision = try options.parallel.precision.precision(on: communicator, console: context.console)
         objective = options.makeObjective(classes: data.classes)
         parameters = try DistributedParameters(

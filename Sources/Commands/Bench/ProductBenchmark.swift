@@ -1,0 +1,63 @@
+import Distributed
+import MPI
+import NN
+import Objectives
+import Runs
+import Supervision
+import System
+import Tensors
+
+/// Results of `kaon bench --products`: rates of the products of a model's linear maps [GF/s].
+struct ProductBenchmark {
+    struct Row: Codable, Sendable {
+        /// Constituents of a micro-batch, and channels of the maps.
+        let tokens, inputs, outputs: Int
+        /// Maps of the model with this shape.
+        let maps: Int
+        let kernel: ProductKernel
+        let forward, inputGradient, weightGradient: Double
+
+        enum CodingKeys: String, CodingKey {
+            case tokens, inputs, outputs, maps, kernel, forward
+            case inputGradient = "input_gradient"
+            case weightGradient = "weight_gradient"
+        }
+    }
+
+    let rows: [Row]
+
+    var table: String {
+        aligned(
+            [["tokens", "inputs", "outputs", "maps", "kernel", "forward", "input_gradient", "weight_gradient"]]
+                + rows.map { row in
+                    [row.tokens, row.inputs, row.outputs, row.maps].map(String.init) + [row.kernel.rawValue]
+                        + [row.forward, row.inputGradient, row.weightGradient].map { rounded($0, decimals: 1) }
+                })
+    }
+}
+
+extension ProductKernel: Codable {}
+
+/// `kaon bench --products`: times the products of the model's linear maps with every kernel of the processor. The rates
+/// of the ranks, which measure at the same time, are added. Collective. Throws `AgreedError`.
+func benchmarkProducts(_ options: RunOptions, on communicator: Communicator) throws -> ProductBenchmark {
+    let threads = try ComputeThreads.start(options.threads, on: communicator)
+    let jets = SyntheticJets(options)
+    var options = options
+    try options.chooseMicroBatchSize(constituents: jets.meanConstituents, threads: threads, on: communicator)
+    let tokens = Int(Double(options.training.microBatchSize) * jets.meanConstituents)
+    let maps = options.makeObjective(classes: jets.classes).parameters.parameters.filter(\.isFactor).map(\.shape)
+    var rows: [ProductBenchmark.Row] = []
+    for (shape, same) in Dictionary(grouping: maps, by: { $0 }).sorted(by: { $0.key.lexicographicallyPrecedes($1.key) })
+    where shape.allSatisfy({ $0 % 16 == 0 }) {
+        for kernel in ProductKernel.available {
+            let own = ProductRates.map(tokens: tokens, inputs: shape[1], outputs: shape[0], kernel: kernel)
+            let rates = try communicator.allReduce([own.forward, own.inputGradient, own.weightGradient])
+            rows.append(
+                .init(
+                    tokens: tokens, inputs: shape[1], outputs: shape[0], maps: same.count, kernel: kernel,
+                    forward: rates[0], inputGradient: rates[1], weightGradient: rates[2]))
+        }
+    }
+    return ProductBenchmark(rows: rows)
+}
