@@ -170,7 +170,7 @@ import Testing
         let state = flow(Variable(constant: truth), context: Variable(constant: context), on: tape)
         let z = tape.pickColumns(state, index: Array(0..<Mixture.features)).value
         let error = flow.inverse(z, context: context).distance(to: truth)
-        #expect(error < 1e-4, "the input of a trained flow is off by \(error)")
+        #expect(error < 5e-4, "the input of a trained flow is off by \(error)")
         for sign in 0..<2 {
             for (mean, expected) in zip(means(samples, sign: sign), Mixture.mean(sign == 0 ? 1 : -1)) {
                 #expect(abs(mean - expected) < 0.05, "sign \(sign): mean \(mean) instead of \(expected)")
