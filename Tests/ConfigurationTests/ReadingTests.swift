@@ -5,7 +5,7 @@ import Testing
 @Suite struct ReadingTests {
     @Test(arguments: [
         ("1e-3", 1e-3), ("1.0e-3", 1e-3), ("1_000_000", 1e6), ("1_0.5_0", 10.5), (".5", 0.5), ("-2", -2),
-        ("+3.", 3), ("1E5", 1e5), ("007", 7),
+        ("+3.", 3), ("1E5", 1e5), ("007", 7), ("010", 10), ("-08", -8), ("010.5", 10.5),
     ])
     func numbers(text: String, value: Double) throws {
         #expect(try section("x: \(text)").double("x") == value)

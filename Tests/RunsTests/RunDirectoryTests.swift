@@ -16,6 +16,14 @@ import Testing
         }
     }
 
+    /// Files of the kernel are writable for the administrator, but no others can be created beside them.
+    @Test(arguments: ["/proc/x", "/proc/self/fd/run", "/sys/kernel/x"])
+    func foldersOfTheKernelAreRefused(path: String) throws {
+        let message = failure { try RunDirectory.check(path) }
+        #expect(message.hasPrefix("cannot create the run directory \(path): "), "\(message)")
+        try withScratchFolder { try RunDirectory.check($0 + "/a/b") }
+    }
+
     @Test func aDirectoryServesOneRunAtATime() throws {
         try withScratchFolder { folder in
             var first: RunDirectory? = try RunDirectory(folder)

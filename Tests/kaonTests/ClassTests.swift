@@ -56,6 +56,15 @@ import Testing
             let warning = "warning: data.train names \(train) more than once: its jets are read as often\n"
             #expect(try said([train, other, train]).contains(warning))
             #expect(try !said([train, other]).contains("more than once"))
+            let link = folder + "/link.h5"
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: train)
+            let shared = try kaon(
+                TinyRun(in: folder).arguments("mpm_v2", ["data.train=[\(train)]", "data.validation=[\(link)]"])
+            ).output
+            #expect(
+                shared.contains(
+                    "warning: data.validation and data.train both have \(link): its results are not those of new jets"),
+                "\(shared)")
         }
     }
 

@@ -106,7 +106,7 @@ import Testing
         }
     }
 
-    /// fish divides words like kaon, and adds no space after `=`; its completions need a terminal.
+    /// fish divides words like kaon, and adds no space after `=`; `complete -C` works without a terminal.
     @Test(.enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/fish")))
     func fishReadsTheScript() throws {
         try withConfiguration { (folder: String, path: String) throws in
@@ -117,6 +117,16 @@ import Testing
                 complete -c kaon | grep -q 'pretrain -- positional@1'; and echo found
                 """, folder)
             #expect(found == ["found"])
+            let program = URL(fileURLWithPath: KaonProcess.program).deletingLastPathComponent().path
+            let completed = try run(
+                "fish",
+                """
+                set -x PATH '\(program)' $PATH
+                kaon --generate-completion-script fish | source
+                complete -C "kaon pretrain \(path) optimizer.na"
+                complete -C "kaon pretrain \(path) optimizer.name=l"
+                """, folder)
+            #expect(completed == ["optimizer.name=", "optimizer.name=lion"])
             let words = ["kaon", "pretrain", path, "optimizer.name=l"]
             #expect(try candidates(words, shell: "fish") == ["optimizer.name=lion"])
         }

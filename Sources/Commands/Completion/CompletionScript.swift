@@ -1,7 +1,8 @@
 import ArgumentParser
 
 /// The completion script of a command for a shell, with what `key=value` arguments need besides: no space after a key
-/// with its `=`, and in bash, which divides words there, completion of the part behind.
+/// with its `=`; in bash, which divides words there, completion of the part behind; in fish, completion without a
+/// terminal (`complete -C`).
 ///
 /// - Parameter script: the script of ArgumentParser.
 package func extendedCompletionScript(_ script: String, for shell: CompletionShell) -> String {
@@ -11,6 +12,8 @@ package func extendedCompletionScript(_ script: String, for shell: CompletionShe
         // The last lines call the function that is defined before.
         guard let end = script.range(of: "if [[ \"${funcstack[1]}\"") else { return script }
         return script[..<end.lowerBound] + zshFunctions + script[end.lowerBound...]
+    case .fish:
+        return script.split(separator: "(__kaon_tokens -tC)").joined(separator: "(__kaon_cursor)") + fishFunctions
     default: return script
     }
 }
@@ -33,6 +36,20 @@ private let bashFunctions = #"""
         fi
         return 0
     }
+
+    """#
+
+private let fishFunctions = #"""
+
+    function __kaon_cursor
+        if status is-interactive
+            __kaon_tokens -tC
+        else
+            # Without a terminal, only the end of the line is completed.
+            set -l token (commandline -t)
+            string length -- "$token"
+        end
+    end
 
     """#
 

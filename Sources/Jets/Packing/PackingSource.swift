@@ -18,6 +18,8 @@ final class PackingSource {
     let file: any JetFile
     let features: PackingColumn
     let identities: PackingColumn
+    /// Datasets that do not contain numbers.
+    private let uncopied: [String]
     let labels: PackingColumn
     /// Further datasets that are copied, by name.
     let others: [PackingColumn]
@@ -51,12 +53,16 @@ final class PackingSource {
             names: classes > 0 ? file.classNames : nil)
         let known = JetFormats.all.flatMap { $0.datasetNames }
         let (jets, leading) = (file.count, file.constituentShape)
-        var others: [PackingColumn] = []
+        var (others, uncopied): ([PackingColumn], [String]) = ([], [])
         for child in try raw.root.children where child.kind == .dataset && !known.contains(child.name) {
             let dataset = try raw.root.dataset(child.name)
             // A packed file with as many jets as constituents: rows are taken for those of jets.
             let isPerConstituent = leading != [jets] && Array(dataset.shape.prefix(leading.count)) == leading
-            guard dataset.elementType.isNumeric, isPerConstituent || dataset.shape.first == jets else {
+            guard dataset.elementType.isNumeric else {
+                uncopied.append("the \(dataset.elementType) dataset /\(child.name)")
+                continue
+            }
+            guard isPerConstituent || dataset.shape.first == jets else {
                 throw JetError(
                     "\(dataset.path) in \(path), \(dataset.elementType) of shape \(dataset.shape), has no row "
                         + "of numbers for every jet or constituent: remove it from the file")
@@ -69,7 +75,7 @@ final class PackingSource {
                     rowShape: Array(dataset.shape.dropFirst(isPerConstituent ? leading.count : 1)),
                     names: dataset.hasAttribute("names") ? try dataset.stringsAttribute("names") : nil))
         }
-        self.others = others
+        (self.others, self.uncopied) = (others, uncopied)
     }
 
     /// Throws `JetError` unless the file has the same classes and datasets as the first one.
@@ -142,6 +148,7 @@ final class PackingSource {
         for child in (try? raw.root.children) ?? [] where child.kind != .dataset {
             names.append(child.kind == .group ? "the group /\(child.name)" : "/\(child.name)")
         }
+        names += uncopied
         for attribute in raw.root.attributesThatCannotBeCopied() { names.append("the attribute '\(attribute)'") }
         // The mask and the offsets are computed again, without their attributes.
         for name in copied + ["mask", "offsets"] where raw.root.contains(name) {

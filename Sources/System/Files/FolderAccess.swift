@@ -1,5 +1,8 @@
 import Foundation
 
+/// Folders in which nobody can create files.
+private let kernelFolders = ["/proc", "/sys"]
+
 /// The reason why files cannot be written to a folder, which is created if needed; nil if there is none to be seen
 /// without writing.
 package func reasonAgainstWriting(to folder: String) -> String? {
@@ -13,6 +16,11 @@ package func reasonAgainstWriting(to folder: String) -> String? {
     var isFolder: ObjCBool = false
     guard files.fileExists(atPath: existing.path, isDirectory: &isFolder), isFolder.boolValue else {
         return "Not a directory"
+    }
+    // The administrator may write to the kernel's files, but nobody can create others beside them.
+    let path = existing.resolvingSymlinksInPath().path
+    if let system = kernelFolders.first(where: { path == $0 || path.hasPrefix($0 + "/") }) {
+        return "\(system) holds files of the kernel alone"
     }
     return access(existing.path, W_OK | X_OK) == 0 ? nil : systemReason()
 }

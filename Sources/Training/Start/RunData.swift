@@ -1,3 +1,4 @@
+import Foundation
 import Jets
 import MPI
 import Objectives
@@ -62,11 +63,23 @@ package struct RunData {
                 warnings.append("data.\(key) names \(path) more than once: its jets are read as often")
             }
         }
+        for (key, dataset) in [("validation", validation), ("test", test)] {
+            if let path = dataset.flatMap({ Self.shared($0.paths, train.paths) }) {
+                warnings.append("data.\(key) and data.train both have \(path): its results are not those of new jets")
+            }
+        }
         let opened = [train, validation, test].compactMap { $0 }
         if !options.data.classNames.isEmpty, !opened.contains(where: \.hasUnnamedClasses) {
             warnings.append("data.class_names has no effect: all files name their classes")
         }
         (self.train, self.classes, self.remarks, self.warnings) = (train, classes, remarks, warnings)
+    }
+
+    /// The first path of a list that is one of others, links followed.
+    private static func shared(_ paths: [String], _ others: [String]) -> String? {
+        func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+        let known = Set(others.map(real))
+        return paths.first { known.contains(real($0)) }
     }
 
     /// The first path that occurs again.

@@ -92,3 +92,9 @@ write("half", {**DATA, "csts": csts.astype("f2")})
 write("mask_minus1", {**DATA, "mask": -mask.astype("i4")})
 csts[:, 4:], mask[:, 4:], ids[:, 4:] = 0, False, 0
 unwritten("unwritten_slots", [slice(0, 20)], chunked, slots=4)
+with h5py.File("texts.h5", "w") as file:
+    file["csts"] = np.array([[5, 0.1, 0.1], [4, 0.2, 0.2], [3, 0.1, 0], [2, 0, 0]], "f4")
+    file["csts"].attrs["names"] = ["pt", "deta", "dphi"]
+    file["csts_id"], file["offsets"], file["labels"] = np.array([0, 1, 2, 3], "u1"), [0, 2, 4], [0, 0]
+    file["name"], file["weight"] = ["first", "second"], np.array([1, 2], "f4")
+    file["table"] = np.array([(1, 2.0), (3, 4.0)], [("a", "i4"), ("b", "f4")])

@@ -98,6 +98,19 @@ import Testing
         }
     }
 
+    /// Datasets of texts and compounds are left out, and named.
+    @Test func textsAreLeftOut() throws {
+        try withScratchFolder { folder in
+            let source = oddFile("texts")
+            #expect(try pack([source], to: folder + "/out").jets == 2)
+            let names = try File(opening: folder + "/out").root.children.map(\.name).sorted()
+            #expect(names == ["csts", "csts_id", "labels", "offsets", "weight"])
+            #expect(
+                try JetPacker([source]).leftOut
+                    == ["the string dataset /name of \(source)", "the compound dataset /table of \(source)"])
+        }
+    }
+
     @Test func whatDoesNotFitIsNamed() throws {
         try withScratchFolder { folder in
             let (a, b, out) = (folder + "/a.h5", folder + "/b.h5", folder + "/out")
