@@ -12,6 +12,7 @@ from kaon_results.runs import find_runs
 KEYS = ["backbone", "backbone_mode"]
 #: The formats of figures, by their suffixes.
 FORMATS = ("pdf", "png", "svg")
+_ERRORS = f"{'data to data':>16}{'error':>12}{'error of data to data':>24}"
 
 
 def main(arguments=None):
@@ -81,11 +82,16 @@ def _parser():
                                 help="names of the files, if several of them contain the same task")
     generated = command(
         "generated", _generated, "comparison of generated jets with data",
-        "Draws distributions of generated jets and of data with their ratios, and prints their Wasserstein distances; "
-        "those of one half of the data to the other are what to expect of perfect jets.",
+        "Draws distributions of generated jets and of data with their ratios, and prints their Wasserstein distances, "
+        "FPD, KPD, coverage and MMD; those of one half of the data to the other are what to expect of perfect jets.",
         "FILE", "a file of 'kaon generate', then a jet file, a folder or a quoted pattern")
     generated.add_argument("--jets", type=_positive, default=100_000, metavar="N",
                            help="use the first N jets of each (default %(default)s)")
+    generated.add_argument("--class", dest="chosen", metavar="NAME",
+                           help="compare the jets of this class alone, or all that were generated without classes")
+    generated.add_argument("--json", metavar="FILE",
+                           help="also write the measures to this file; kaon-results reads generation/metrics.json of a "
+                           "run folder")
     command(
         "observables", _observables, "pT and mass of jets before and after a VQ-VAE",
         "Draws pT and mass of jets before and after quantisation with their ratios, and prints medians and Wasserstein "
@@ -199,22 +205,55 @@ def _reconstruction(options):
 
 
 def _generated(options):
+    from . import generation
     from .generated import plot_generated
 
     if len(options.inputs) != 2:
         raise kaon_data.DataError(f"got {len(options.inputs)} files: give the generated jets, then the data")
-    _print_distances(
-        plot_generated(*(kaon_data.read(path, 0, options.jets) for path in options.inputs), options.output))
+    made, data = (kaon_data.read(path, 0, options.jets) for path in options.inputs)
+    if options.chosen is not None:
+        made, data = (_of_class(jets, path, options.chosen) for jets, path in zip((made, data), options.inputs))
+    distances = plot_generated(made, data, options.output)
+    mean, single, measures, reasons = generation.measure(made, data)
+    distances.append(mean)
+    _print_distances(distances)
+    print(f"\n{'measure':<12}{'value':>22}{'':>34}{_ERRORS}")
+    for each in measures:
+        print(f"{each.name:<12}{each.value:>22.5g}{'':>34}{_errors(each)}")
+    for reason in reasons:
+        print(f"kaon-plot: {reason}", file=sys.stderr)
+    if options.json is not None:
+        text = generation.report(
+            distances + single, measures, generated=options.inputs[0], data=options.inputs[1], chosen=options.chosen,
+            jets={"generated": len(made), "data": len(data)})
+        Path(options.json).write_text(text, encoding="utf-8")
+
+
+def _of_class(jets, path, name):
+    """The jets of a class; all if the file has only jets that were generated without classes."""
+    names = jets.attrs["class_names"] or []
+    if names == ["generated"]:
+        return jets
+    if name not in names:
+        raise kaon_data.DataError(f"{path} has no class {name}; its classes: {', '.join(names) or 'none'}")
+    chosen = jets[jets.label == names.index(name)]
+    if not len(chosen):
+        raise kaon_data.DataError(f"{path} has no jets of the class {name} among the first {len(jets)}: raise --jets")
+    return chosen
 
 
 def _print_distances(distances, has_samples=False):
     name = max([11, *(len(each.sample) for each in distances)]) + 1
     print(f"{'method':<{name}}" * has_samples + f"{'quantity':<12}{'Wasserstein distance':>22}"
-          f"{'over the deviation of the data':>34}{'data to data':>16}")
+          f"{'over the deviation of the data':>34}{_ERRORS}")
     for each in distances:
         relative = each.distance / each.deviation if each.deviation else float("nan")
         print(f"{each.sample:<{name}}" * has_samples + f"{each.quantity:<12}{each.distance:>22.5g}{relative:>34.4f}"
-              f"{each.data_to_data:>16.5g}")
+              + _errors(each))
+
+
+def _errors(each):
+    return f"{each.data_to_data:>16.5g}{each.error:>12.2g}{each.data_to_data_error:>24.2g}"
 
 
 def _observables(options):

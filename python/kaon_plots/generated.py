@@ -12,7 +12,7 @@ from kaon_data.formats import FEATURES
 
 from . import panels
 from .distributions import draw_ratios, draw_reference, draw_steps, scale_axes
-from .histograms import baseline, bins, histogram, ratio, wasserstein
+from .histograms import baseline, baseline_error, bins, histogram, ratio, wasserstein, wasserstein_error
 from .panels import quantity
 from .style import COLORS, LINES, OVERFLOW, REFERENCE, drawing_ratios, legend_outside
 
@@ -35,10 +35,13 @@ class Distance:
     deviation: float
     #: The distance of one half of the data to the other.
     data_to_data: float
+    #: Bootstrap errors of both distances.
+    error: float
+    data_to_data_error: float
 
 
 def plot_generated(generated, data, path):
-    """Draws two arrays of jets from `kaon_data.read`; returns the distances of all quantities."""
+    """Draws two arrays of jets from `kaon_data.read`; returns the distances of all drawn quantities."""
     for jets, what in ((generated, "generated jets"), (data, "data")):
         if not len(ak.flatten(jets.constituents.pt)):
             raise DataError(f"the {what} have no constituents: give other files")
@@ -55,7 +58,7 @@ def plot_pooled(jets, path):
     samples = {"original": _pooled(jets.dropped, jets.original)}
     for name, recovered in jets.recovered.items():
         samples[name] = _pooled(recovered, jets.whole[name])
-    return plot_comparison(samples, path)
+    return plot_comparison(samples, path, is_paired=True)
 
 
 def _pooled(dropped, whole):
@@ -74,9 +77,10 @@ def _array(jets):
     return ak.Array({"constituents": ak.unflatten(ak.zip(columns), [len(each) for each in jets])})
 
 
-def plot_comparison(samples, path):
+def plot_comparison(samples, path, is_paired=False):
     """Draws named samples, each a dictionary from panel to values, with their ratios to the first; returns the
-    distances of the others to the first. Quantities that not all samples have are left out."""
+    distances of the others to the first. Quantities that not all samples have are left out; `is_paired` if all samples
+    are of the same jets."""
     (title, reference), *others = samples.items()
     shown = [panel for panel in reference
              if all(each.get(panel) is not None and len(each[panel][0]) for each in samples.values())]
@@ -88,7 +92,8 @@ def plot_comparison(samples, path):
             _draw(pair, panel, reference[panel], {name: each[panel] for name, each in others}, styles)
             # Categories have no distances.
             if panel.scale != "categories":
-                distances += [_distance(name, panel, each[panel], reference[panel]) for name, each in others]
+                distances += [distance(name, panel.name, each[panel], reference[panel], is_paired)
+                              for name, each in others]
         for above, below in axes[len(shown):]:
             above.axis("off")
             below.axis("off")
@@ -112,6 +117,7 @@ def _draw(axes, panel, reference, others, styles):
     below.set_xlabel(panel.label)
 
 
-def _distance(name, panel, sample, reference):
-    return Distance(name, panel.name, wasserstein(sample[0], reference[0]), float(np.std(reference[0])),
-                    baseline(reference))
+def distance(name, quantity_name, sample, reference, is_paired=False):
+    """The `Distance` of a sample to the reference, each values and the numbers of their jets."""
+    return Distance(name, quantity_name, wasserstein(sample[0], reference[0]), float(np.std(reference[0])),
+                    baseline(reference), wasserstein_error(sample, reference, is_paired), baseline_error(reference))

@@ -8,6 +8,8 @@ _BINS = 30
 #: mm: the axis of impact parameters is linear below, logarithmic above.
 LINEAR = 0.05
 _TAIL = 0.001
+#: Bootstrap samples of the error of a distance, and their seed.
+_REPLICAS, _SEED = 50, 42
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,36 @@ def wasserstein(a, b):
 def baseline(sample):
     """The distance of data to data: of the values of the jets with even numbers to those with odd numbers; NaN for a
     single jet."""
+    even = sample[1] % 2 == 0
+    return wasserstein(sample[0][even], sample[0][~even]) if even.any() and not even.all() else float("nan")
+
+
+def wasserstein_error(a, b, is_paired=False):
+    """The standard deviation of the Wasserstein distance of two samples (values, numbers of jets) over bootstrap
+    samples of the jets; those of both samples are drawn together if they are the same jets. NaN for a single jet."""
+    jets = [numbers.max(initial=-1) + 1 for _, numbers in (a, b)]
+    if is_paired:
+        jets = [max(jets)] * 2
+    if min(jets) < 2:
+        return float("nan")
+    values = np.concatenate([a[0], b[0]]).astype(float)
+    order = np.argsort(values)
+    gaps = np.diff(values[order])
+    random = np.random.default_rng(_SEED)
+    distances = []
+    for _ in range(_REPLICAS):
+        drawn = [np.bincount(random.integers(size, size=size), minlength=size) for size in jets]
+        if is_paired:
+            drawn[1] = drawn[0]
+        own = [times[numbers] for times, (_, numbers) in zip(drawn, (a, b))]
+        # The difference of the cumulative distributions is a sum of weights, positive for a, negative for b.
+        weights = np.concatenate([own[0] / max(own[0].sum(), 1), -own[1] / max(own[1].sum(), 1)])
+        distances.append(np.abs(np.cumsum(weights[order])[:-1]) @ gaps)
+    return float(np.std(distances, ddof=1))
+
+
+def baseline_error(sample):
+    """The bootstrap error of `baseline`."""
     values, numbers = sample
     even = numbers % 2 == 0
-    return wasserstein(values[even], values[~even]) if even.any() and not even.all() else float("nan")
+    return wasserstein_error((values[even], numbers[even] // 2), (values[~even], numbers[~even] // 2))

@@ -84,6 +84,18 @@ class Run:
         return read_metrics(path) if path.exists() else {}
 
     @cached_property
+    def generation(self):
+        """The measures in `generation/metrics.json`, which `kaon-plot generated --json` writes, and those of data
+        against data with `_data` behind their names; empty if there is no such file."""
+        path = self.folder / "generation" / "metrics.json"
+        if not path.exists():
+            return {}
+        report = read_metrics(path)
+        baselines = report.get("baselines")
+        baselines = baselines if isinstance(baselines, dict) else {}
+        return report["measures"] | {f"{name}_data": value for name, value in baselines.items()}
+
+    @cached_property
     def provenance(self):
         """The program, command and machine of the last start of the run: names and values, from the comments at the top
         of `config.yaml`; empty for a run of an earlier version."""
@@ -96,18 +108,19 @@ class Run:
         return found
 
     def measure(self, name):
-        """A measure of the evaluation, or the last value of a column of `metrics.csv` such as `valid/total_loss`."""
+        """A measure of the evaluation or of generated jets, or the last value of a column of `metrics.csv` such as
+        `valid/total_loss`."""
         if "/" in name:
             values = [value for value in self.curves.get(name, []) if not math.isnan(value)]
             return values[-1] if values else None
-        value = self.evaluation.get("measures", {}).get(name)
+        value = self.evaluation.get("measures", {}).get(name, self.generation.get(name))
         return None if value is None else float(value)
 
     @property
     def measures(self):
         """The names accepted by `measure`."""
         columns = [name for name in self.curves if "/" in name and self.measure(name) is not None]
-        return sorted(self.evaluation.get("measures", {})) + columns
+        return sorted(self.evaluation.get("measures", {}).keys() | self.generation) + columns
 
     @cached_property
     def training_jets(self):
@@ -187,7 +200,7 @@ def find_runs(folders):
             raise DataError(f"{folder} is not a folder")
         before = len(found)
         for place, below, files in os.walk(folder, followlinks=True):
-            below[:] = sorted(name for name in below if name not in ("checkpoints", "evaluation"))
+            below[:] = sorted(name for name in below if name not in ("checkpoints", "evaluation", "generation"))
             if "config.yaml" in files:
                 found.setdefault(os.path.realpath(place), Path(place))
         if len(found) == before and not any(_is_inside(path, folder) for path in found):

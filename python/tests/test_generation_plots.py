@@ -14,6 +14,13 @@ from kaon_plots.cli import main  # noqa: E402
 from kaon_plots.histograms import wasserstein  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def few_jets_are_moved(monkeypatch):
+    """Distances of energy movers take most of the time."""
+    monkeypatch.setattr("kaon_plots.movers._JETS", 10)
+    monkeypatch.setattr("kaon_plots.movers._BATCHES", 2)
+
+
 def _group(file, name, counts, random):
     group = file.create_group(name)
     group["offsets"] = np.cumsum([0, *counts])
@@ -89,9 +96,13 @@ def test_generated_jets_are_compared(run, sources, tmp_path, capsys):
     assert main(["generated", jets, jets, "--output", str(picture)]) == 0
     assert picture.read_bytes()[:4] == b"\x89PNG"
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == [
-        "pt", "deta", "dphi", "count", "jet_pt", "jet_mass", "d0", "dz", "d0err", "dzerr"]
-    assert all(float(line.split()[1]) == 0 < float(line.split()[3]) for line in lines[1:])
+    assert [line.split()[0] for line in lines[1:12]] == [
+        "pt", "deta", "dphi", "count", "jet_pt", "jet_mass", "d0", "dz", "d0err", "dzerr", "efp"]
+    # The distance, that of data to data, and their errors.
+    for line in lines[1:12]:
+        _, distance, _, baseline, error, baseline_error = line.split()
+        assert float(distance) == 0 < min(map(float, (baseline, error, baseline_error)))
+    assert [line.split()[0] for line in lines[13:]] == ["measure", "fpd", "kpd", "coverage", "mmd"]
 
 
 def test_generated_jets_have_panels_of_ratios(run, sources, tmp_path, monkeypatch):
