@@ -1,0 +1,3 @@
+from kaon_book.cli import main
+
+raise SystemExit(main())
