@@ -85,7 +85,8 @@ import Testing
             name: "unknown identity",
             message:
                 "FILE: /csts_id, row 990, constituent 0 is 8; identities are 0 (photon) to 7 (antimuon): write the "
-                + "file again with those, or mask the constituent", isLocal: true
+                + "file again with those, or name all of them in data.identities, or mask the constituent",
+            isLocal: true
         ) { path in
             try copySample(to: path) { root in
                 try [8 as Int32].withUnsafeBufferPointer {

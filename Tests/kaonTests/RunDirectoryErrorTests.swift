@@ -143,7 +143,7 @@ import Testing
             try "".write(toFile: file, atomically: true, encoding: .utf8)
             for (directory, reason) in [
                 (file, "Not a directory"), (file + "/run", "Not a directory"),
-                ("/proc/run", "No such file or directory"),
+                ("/proc/run", "/proc holds files of the kernel alone"),
             ] {
                 for ranks in [nil, 2] {
                     let outcome = try kaon(run.arguments(["run.directory=\(directory)"]), ranks: ranks)

@@ -110,21 +110,6 @@ package final class JetDataset: Sendable {
         try ConstituentSample.summary(of: self, jets: jets, seed: seed, on: communicator).warnings(features)
     }
 
-    /// Throws `AgreedError` if all constituents of a random sample of jets have the same identity: the files have none.
-    ///
-    /// Collective.
-    ///
-    /// - Parameter user: what needs identities, and how to do without, for the message.
-    package func requireIdentities(for user: String, jets: Int = 2_000, seed: UInt64) throws {
-        let summary = try ConstituentSample.summary(of: self, jets: jets, seed: seed, on: communicator)
-        try communicator.agree {
-            guard let only = summary.onlyIdentity else { return }
-            throw JetError(
-                "\(paths[0]) has no identities: all constituents are \(only) (\(features.identities.names[only])), but "
-                    + user)
-        }
-    }
-
     /// The number of jets in use of each class, by label; collective. Only labels are read.
     ///
     /// Throws `AgreedError` if labels cannot be read or are not those of a class. The files have to name their classes.

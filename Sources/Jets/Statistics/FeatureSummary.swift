@@ -51,10 +51,6 @@ package struct FeatureSummary: Sendable, Equatable {
 
     /// The number of constituents.
     package var constituents: Int { counts[0] }
-    /// The identity that all constituents have; nil if there are several, or few constituents.
-    package var onlyIdentity: Int? {
-        constituents < Self.fewest ? nil : identities.firstIndex(of: constituents)
-    }
 
     package mutating func add(_ block: JetBlock) {
         let width = block.width
@@ -121,7 +117,7 @@ package struct FeatureSummary: Sendable, Equatable {
         }
         guard constituents >= Self.fewest else { return sentences }
         sentences += columns.compactMap(warning)
-        if let only = onlyIdentity {
+        if let only = identities.firstIndex(of: constituents) {
             sentences.append(
                 "all constituents have the identity \(only) (\(features.identities.names[only])): is /csts_id filled?")
         }

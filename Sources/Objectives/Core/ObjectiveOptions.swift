@@ -184,9 +184,6 @@ package enum ObjectiveOptions: Sendable {
         }
     }
 
-    /// True if a task learns the identities of constituents alone.
-    package var learnsIdentities: Bool { tasks?[ParticleIdentification.Options.self] != nil }
-
     /// The tasks of masked particle modelling; nil for other objectives.
     private var tasks: ReconstructionTasks? {
         switch self {

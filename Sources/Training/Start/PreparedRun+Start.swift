@@ -146,10 +146,6 @@ extension PreparedRun {
             console.say("preprocessing and tokens from \(options.run.directory)/fitted.h5")
             return known
         }
-        if options.objective.learnsIdentities {
-            try train.requireIdentities(
-                for: "the task particle_id needs them: leave it out, ~tasks.particle_id", seed: options.seed)
-        }
         let preprocessing: any Preprocessing
         if let known = try setup.adoptPretrained(in: context) {
             preprocessing = known
