@@ -81,13 +81,16 @@ def test_other_tools_that_print(program, is_closed, request, tmp_path):
         arguments = ["generated", jets, jets, "--output", tmp_path / "modèle.png"]
     if not is_closed:
         ended = start(program, *arguments)
-        assert ended.returncode == 0 and ended.stderr == b"" and ended.stdout.decode("ascii")
+        said = ended.stderr.decode("ascii")
+        assert ended.returncode == 0 and ended.stdout.decode("ascii")
+        # The measures of generated jets need more than these twenty.
+        assert not said or program == "kaon-plot" and "too few" in said
         return
     reading, writing = os.pipe()
     os.close(reading)
     ended = start(program, *arguments, stdout=writing)
     os.close(writing)
-    assert ended.stderr == b"" and ended.returncode == 141
+    assert b"Traceback" not in ended.stderr and ended.returncode == 141
     assert os.path.exists(arguments[-1])
 
 
