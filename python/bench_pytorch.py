@@ -295,7 +295,7 @@ def bench(options):
     gemm = max(gemm, gemm_gigaflops())
     rate = trainer.operations / elapsed / 1e9
     for name, value in [
-        ("gemm_gflops", f"{gemm:.1f}"), ("model_gflops", f"{rate:.1f}"), ("efficiency", f"{rate / gemm:.3f}"),
+        ("gemm_gflops", f"{gemm:.1f}"), ("model_gflops", f"{rate:.1f}"), ("model / gemm", f"{rate / gemm:.3f}"),
         ("jets_per_second", f"{steps * options.batch / elapsed:.2f}"),
         ("peak_memory_mib", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}"),
         ("threads", options.threads),

@@ -17,6 +17,18 @@ INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 /// n rounded up to whole vectors of 16.
 INLINE int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
 
+/// TILE(height) for the rows that are left after tiles of eight; the height has to be a constant.
+#define LAST_ROWS(COUNT, TILE) \
+    switch (COUNT) {           \
+    case 7: TILE(7); break;    \
+    case 6: TILE(6); break;    \
+    case 5: TILE(5); break;    \
+    case 4: TILE(4); break;    \
+    case 3: TILE(3); break;    \
+    case 2: TILE(2); break;    \
+    case 1: TILE(1); break;    \
+    }
+
 /// exp(x) to 2 units in the last place: 2^n · P(r) with r = x − n ln 2 in two parts; x is clamped to [−87.3, 88.3].
 INLINE float fast_exp(float x) {
     x = x < -87.3f ? -87.3f : x;

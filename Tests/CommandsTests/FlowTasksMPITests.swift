@@ -110,15 +110,21 @@ import Training
         }
     }
 
+    /// Generates 61 jets on all ranks, and expects each rank alone to generate the same.
+    private func expectTheSameJetsOnOneRank(_ model: String, _ all: String) throws {
+        let alone = all + "-\(world.rank).h5"
+        try generate(model, overrides: [], to: OutputFile(all), generation(61), in: silentContext())
+        try generate(model, overrides: [], to: OutputFile(alone), generation(61), in: silentContext(.selfOnly))
+        try world.barrier()
+        try expectSame(["csts", "csts_id", "offsets", "labels"], all, alone)
+    }
+
     @Test func jetsAreGeneratedTheSameOnAnyNumberOfRanks() throws {
         try withSharedFolder { folder in
             try train(options("set_flow", folder + "/run"))
             let model = checkpoint(folder + "/run", step: 8)
-            let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
-            try generate(model, overrides: [], to: OutputFile(all), generation(61), in: silentContext())
-            try generate(model, overrides: [], to: OutputFile(alone), generation(61), in: silentContext(.selfOnly))
-            try world.barrier()
-            try expectSame(["csts", "csts_id", "offsets", "labels"], all, alone)
+            let all = folder + "/all.h5"
+            try expectTheSameJetsOnOneRank(model, all)
             // kaon reads it; constituents fall in pT, and neutral ones have no impact parameters.
             let block = try openJetFile(all, reading: JetReading(maxConstituents: 128)).read(rows: 0..<61)
             #expect(try JetStatistics([all]).jets == 61)
@@ -143,11 +149,8 @@ import Training
         try withSharedFolder { folder in
             try train(options("set_flow_classes", folder + "/run"))
             let model = checkpoint(folder + "/run", step: 8)
-            let (all, alone) = (folder + "/all.h5", folder + "/alone-\(world.rank).h5")
-            try generate(model, overrides: [], to: OutputFile(all), generation(61), in: silentContext())
-            try generate(model, overrides: [], to: OutputFile(alone), generation(61), in: silentContext(.selfOnly))
-            try world.barrier()
-            try expectSame(["csts", "csts_id", "offsets", "labels"], all, alone)
+            let all = folder + "/all.h5"
+            try expectTheSameJetsOnOneRank(model, all)
             let names = try File(opening: all).root.dataset("labels").stringsAttribute("names")
             #expect(names.count == 10)
             #expect(Set(try contents(all, ["labels"])[0]).count > 3)

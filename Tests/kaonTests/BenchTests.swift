@@ -65,7 +65,7 @@ import Testing
     func measuresTheProductsOfAModel(ranks: Int?) throws {
         try withScratchFolder { folder in
             let path = folder + "/products.json"
-            let outcome = try kaon(["bench", "--products"] + tiny + ["--json", path], ranks: ranks)
+            let outcome = try kaon(["bench", "--products"] + tiny + ["--seconds", "1", "--json", path], ranks: ranks)
             #expect(outcome.code == 0, "\(outcome.errors)")
             let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
             let rows = try #require(json as? [[String: Any]])

@@ -273,31 +273,26 @@ def _every_backbone(book, mode_of_backbones, add):
         add(book.main_backbone("mpmv2-kmeans", seed), "scratch", seed)
 
 
-def _labels(mode):
+def _jets(task, config, mode, values, **more):
+    """Runs of a task for each number of jets; `values` is the name of the scale's list of them."""
     def row(book):
         def add(backbone, mode, seed):
-            for jets in book.scale.labels:
-                book.downstream("classification", "finetune-classification", backbone, mode, seed, jets=jets)
+            for jets in getattr(book.scale, values):
+                book.downstream(task, config, backbone, mode, seed, jets=jets, **more)
         _every_backbone(book, mode, add)
     return row
+
+
+def _labels(mode):
+    return _jets("classification", "finetune-classification", mode, "labels")
 
 
 def _signals(mode):
-    def row(book):
-        def add(backbone, mode, seed):
-            for jets in book.scale.signal_v2:
-                book.downstream("cwola", "finetune-cwola", backbone, mode, seed, jets=jets)
-        _every_backbone(book, mode, add)
-    return row
+    return _jets("cwola", "finetune-cwola", mode, "signal_v2")
 
 
 def _flavour(mode):
-    def row(book):
-        def add(backbone, mode, seed):
-            for jets in book.scale.flavour_labels:
-                book.downstream("flavour", "finetune-btag", backbone, mode, seed, prefix="btag", jets=jets)
-        _every_backbone(book, mode, add)
-    return row
+    return _jets("flavour", "finetune-btag", mode, "flavour_labels", prefix="btag")
 
 
 def _tracks(task, config, mode):

@@ -1,4 +1,4 @@
-"""What the thesis says of each table and figure, and one sentence on how far the small scale agrees and why."""
+"""For each table and figure the statement of the thesis, and a sentence on its results at the small scale."""
 
 #: Row: the statement of the thesis, and the sentence on the result at the small scale.
 STATEMENTS = {

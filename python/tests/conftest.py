@@ -2,8 +2,11 @@ import io
 
 import makers
 import pytest
+import yaml
+from descriptions import CONFIGS
 
 from kaon_data import Options, convert
+from kaon_data.cli import convert_table
 
 
 @pytest.fixture
@@ -35,5 +38,23 @@ def run(tmp_path):
         finally:
             call.said = said.getvalue()
         return tmp_path / name
+
+    return call
+
+
+@pytest.fixture
+def table(tmp_path, capsys):
+    """Converts sources by a description (a file of configs/data, or settings); returns the code and what was said."""
+    def call(settings, *arguments, out="out"):
+        path = CONFIGS / f"{settings}.yaml"
+        if not isinstance(settings, str):
+            path = tmp_path / "description.yaml"
+            path.write_bytes(
+                settings if isinstance(settings, bytes) else yaml.safe_dump(settings, sort_keys=False).encode())
+        code = convert_table(
+            [str(path), *map(str, arguments), "--output", str(tmp_path / out), "--workers", "1"])
+        call.said = capsys.readouterr().err
+        call.path = tmp_path / out / "jets_000.h5"
+        return code
 
     return call

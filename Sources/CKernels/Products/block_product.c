@@ -42,15 +42,7 @@ INLINE void column(float *c, int64_t ldc, ck_epilogue epilogue, const float *res
 #define TILE(HEIGHT) \
     tile(c + i * ldc, ldc, ck_epilogue_at(epilogue, i, 0), a + i * row, row, col, b, ldb, k, HEIGHT, width)
     for (; i + tallest <= m; i += tallest) TILE(tallest);
-    switch (m - i) {
-    case 7: TILE(7); break;
-    case 6: TILE(6); break;
-    case 5: TILE(5); break;
-    case 4: TILE(4); break;
-    case 3: TILE(3); break;
-    case 2: TILE(2); break;
-    case 1: TILE(1); break;
-    }
+    LAST_ROWS(m - i, TILE);
 #undef TILE
 }
 

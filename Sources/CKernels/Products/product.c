@@ -119,15 +119,7 @@ INSIDE void column(float *c, int64_t ldc, ck_epilogue epilogue, Left a, const fl
         a.values += a.panel;
         if (a.ahead) a.ahead += a.panel;
     }
-    switch (m) {
-    case 7: TILE(7); break;
-    case 6: TILE(6); break;
-    case 5: TILE(5); break;
-    case 4: TILE(4); break;
-    case 3: TILE(3); break;
-    case 2: TILE(2); break;
-    case 1: TILE(1); break;
-    }
+    LAST_ROWS(m, TILE);
 #undef TILE
 }
 

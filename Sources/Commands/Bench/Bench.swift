@@ -115,7 +115,7 @@ struct Bench: ParsableCommand {
                 return .finished
             }
             if products {
-                let report = try benchmarkProducts(options, on: communicator)
+                let report = try benchmarkProducts(options, seconds: seconds, on: communicator)
                 console.say("products of the model's linear maps [GF/s]; the operands are not in the caches")
                 console.say(report.table)
                 if let json { _ = try communicator.onRoot { try report.rows.writeJSON(to: json) } }
@@ -159,6 +159,7 @@ func benchmarkConstituents(
         let ranks = context.communicator.size
         options.data.maxConstituents = max(count, options.data.maxConstituents)
         options.training.batchSize = ranks * max(8, options.training.batchSize * 40 / (count * ranks))
+        options.training.givenMicroBatchSize = options.training.givenMicroBatchSize.map { max(1, $0 * 40 / count) }
         return try benchmark(options, constituents: count, seconds: seconds, in: context)
     }
 }
@@ -184,8 +185,7 @@ func benchmark(
     let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let jets = SyntheticJets(options, constituents: constituents)
     var options = options
-    try options.chooseMicroBatchSize(
-        constituents: jets.meanConstituents, threads: threads, on: communicator)
+    try options.chooseMicroBatchSize(constituents: jets.meanConstituents, threads: threads, on: communicator)
     let objective = options.makeObjective(classes: jets.classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "

@@ -40,18 +40,26 @@ extension ProductKernel: Codable {}
 
 /// `kaon bench --products`: times the products of the model's linear maps with every kernel of the processor. The rates
 /// of the ranks, which measure at the same time, are added. Collective. Throws `AgreedError`.
-func benchmarkProducts(_ options: RunOptions, on communicator: Communicator) throws -> ProductBenchmark {
+///
+/// - Parameter seconds: duration of all measurements together.
+func benchmarkProducts(
+    _ options: RunOptions, seconds: Double, on communicator: Communicator
+) throws -> ProductBenchmark {
     let threads = try ComputeThreads.start(options.threads, on: communicator)
     let jets = SyntheticJets(options)
     var options = options
     try options.chooseMicroBatchSize(constituents: jets.meanConstituents, threads: threads, on: communicator)
     let tokens = Int(Double(options.training.microBatchSize) * jets.meanConstituents)
     let maps = options.makeObjective(classes: jets.classes).parameters.parameters.filter(\.isFactor).map(\.shape)
+        .filter { $0.allSatisfy { $0 % 16 == 0 } }
+    let shapes = Dictionary(grouping: maps) { $0 }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    let kernels = ProductKernel.available
     var rows: [ProductBenchmark.Row] = []
-    for (shape, same) in Dictionary(grouping: maps, by: { $0 }).sorted(by: { $0.key.lexicographicallyPrecedes($1.key) })
-    where shape.allSatisfy({ $0 % 16 == 0 }) {
-        for kernel in ProductKernel.available {
-            let own = ProductRates.map(tokens: tokens, inputs: shape[1], outputs: shape[0], kernel: kernel)
+    for (shape, same) in shapes {
+        for kernel in kernels {
+            let own = ProductRates.map(
+                tokens: tokens, inputs: shape[1], outputs: shape[0], kernel: kernel,
+                seconds: seconds / Double(3 * shapes.count * kernels.count))
             let rates = try communicator.allReduce([own.forward, own.inputGradient, own.weightGradient])
             rows.append(
                 .init(

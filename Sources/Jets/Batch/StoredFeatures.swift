@@ -9,7 +9,7 @@ import HDF5
 package struct StoredFeatures: Sendable, Equatable {
     /// The features that every file has to have.
     private static let required = Array(JetFeatures.allNames[..<3])
-    /// What events have instead of the angles to the axis of a jet.
+    /// Names in files of events, by the names of the columns of blocks.
     private static let eventAngles = ["deta": "eta", "dphi": "phi"]
 
     /// The features of a block: `features.storedNames` are its columns.

@@ -1,6 +1,19 @@
 import Foundation
 import Tensors
 
+extension RandomSequence {
+    /// Draws a bin of a histogram in proportion to its count; nil, without drawing a number, if all are 0.
+    mutating func bin(of counts: ArraySlice<Int>) -> Int? {
+        let total = counts.reduce(0, +)
+        guard total > 0 else { return nil }
+        var left = below(total)
+        return counts.enumerated().first { _, count in
+            left -= count
+            return left < 0
+        }?.offset
+    }
+}
+
 extension Tensor {
     /// One class for each row of logits, `[rows, classes]`: drawn from their softmax, or the most likely.
     func classes(_ randoms: [RandomSequence], _ options: SamplingOptions) -> [Int32] {
@@ -26,14 +39,13 @@ extension Tensor {
         let result = Tensor(shape: shape)
         for row in 0..<rows {
             let (from, to) = (buffer[row * columns..<(row + 1) * columns], result.pointer + row * columns)
-            let sorted = from.sorted(by: >)
-            let count = min(options.topK ?? columns, columns)
-            let least = sorted[count - 1]
-            var ties = sorted[..<count].count { $0 == least }
+            let kept = options.topK.map { from.sorted(by: >).prefix($0) }
+            let (largest, least) = (kept?.first ?? from.max()!, kept?.last ?? -.infinity)
+            var ties = kept?.count { $0 == least } ?? columns
             for (column, logit) in from.enumerated() {
                 if logit == least { ties -= 1 }
                 let isKept = logit > least || (logit == least && ties >= 0)
-                to[column] = isKept ? (logit - sorted[0]) / options.temperature : -.infinity
+                to[column] = isKept ? (logit - largest) / options.temperature : -.infinity
             }
         }
         return result

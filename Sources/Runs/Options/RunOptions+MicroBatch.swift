@@ -6,14 +6,15 @@ extension RunOptions {
     /// complete configuration: the choice of rank 0, because processors may differ. Collective. Throws `AgreedError`.
     ///
     /// - Parameters:
-    ///   - constituents: mean number of constituents of a jet.
+    ///   - constituents: mean number of constituents of a jet; computed only if it is needed.
     ///   - threads: threads of a rank.
     package mutating func chooseMicroBatchSize(
-        constituents: Double, threads: Int, on communicator: Communicator
+        constituents: @autoclosure () throws -> Double, threads: Int, on communicator: Communicator
     ) throws {
         guard training.givenMicroBatchSize == nil else { return }
         let size = Self.microBatchSize(
-            width: objective.width, constituents: constituents, threads: threads, cache: ThreadPool.secondLevelCache)
+            width: objective.width, constituents: try constituents(), threads: threads,
+            cache: ThreadPool.secondLevelCache)
         let chosen = try communicator.broadcast([min(size, training.batchSize)])[0]
         training.microBatchSize = chosen
         try communicator.agree { try configuration.override("training.micro_batch_size=\(chosen)") }

@@ -24,7 +24,7 @@ package enum ProductRates {
             }
         let threads = ThreadPool.shared.threads
         let operations = Tensor(shape: [threads])
-        return bestRate(seconds) { _ in
+        return bestRate(seconds) {
             // About a millisecond.
             parallelParts(threads, grain: 1) { part, _ in
                 operations.pointer[part] = Float(ck_peak_loop(instructions, 50_000))
@@ -37,20 +37,20 @@ package enum ProductRates {
     /// where products have such weights.
     package static func product(_ precision: Precision, seconds: Double = 0.5) -> Double {
         let map = LinearMap(tokens: 4096, inputs: 512, outputs: 512, in: precision)
-        return bestRate(seconds) { _ in map.run(.forward) }
+        return bestRate(seconds) { map.run(.forward) }
     }
 
     /// The rate of OpenBLAS' single-precision product of that shape.
     package static func library(seconds: Double = 1) -> Double {
         let map = LinearMap(tokens: 4096, inputs: 512, outputs: 512, in: .single)
-        return bestRate(seconds) { _ in map.run(.forward, with: .openBLAS) }
+        return bestRate(seconds) { map.run(.forward, with: .openBLAS) }
     }
 
     /// The rates of the products of a map with a kernel, whose operands are not in the caches: eight maps in turn.
     ///
     /// - Parameter seconds: shortest duration of each measurement.
     package static func map(
-        tokens: Int, inputs: Int, outputs: Int, kernel: ProductKernel, seconds: Double = 0.2
+        tokens: Int, inputs: Int, outputs: Int, kernel: ProductKernel, seconds: Double
     ) -> Map {
         let instructions = BFloat16Instructions.inUse
         defer { BFloat16Instructions.inUse = instructions }
@@ -63,48 +63,32 @@ package enum ProductRates {
             LinearMap(tokens: tokens, inputs: inputs, outputs: outputs, in: kernel.precision)
         }
         func rate(_ product: LinearMap.Product) -> Double {
-            meanRate(seconds) { maps[$0 % 8].run(product, with: kernel) }
+            _ = maps[0].run(product, with: kernel)
+            let results = measured(seconds) { maps[$0 % 8].run(product, with: kernel) }
+            return results.reduce(0) { $0 + $1.operations } / results.reduce(0) { $0 + $1.nanoseconds }
         }
         return Map(
             forward: rate(.forward), inputGradient: rate(.inputGradient), weightGradient: rate(.weightGradient))
     }
 
-    /// The highest rate of the repetitions that fit into a time; `body` gets their number and returns its operations.
-    private static func bestRate(_ seconds: Double, _ body: (Int) -> Double) -> Double {
-        var best = 0.0
-        repeated(seconds) {
-            best = max(best, $1 / $0)
-        } body: {
-            body($0)
-        }
-        return best
+    private static func bestRate(_ seconds: Double, _ body: () -> Double) -> Double {
+        measured(seconds) { _ in body() }.map { $0.operations / $0.nanoseconds }.max()!
     }
 
-    /// Operations by time of all repetitions that fit into a time.
-    private static func meanRate(_ seconds: Double, _ body: (Int) -> Double) -> Double {
-        _ = body(0)
-        var (time, operations) = (0.0, 0.0)
-        repeated(seconds) {
-            (time, operations) = (time + $0, operations + $1)
-        } body: {
-            body($0)
-        }
-        return operations / time
-    }
-
-    /// Reports the time of every repetition [ns] and its operations.
-    private static func repeated(
-        _ seconds: Double, report: (_ nanoseconds: Double, _ operations: Double) -> Void, body: (Int) -> Double
-    ) {
+    /// Runs `body`, which gets the number of the repetition and returns its floating-point operations, as often as fits
+    /// into a time, at least once.
+    private static func measured(
+        _ seconds: Double, _ body: (Int) -> Double
+    ) -> [(operations: Double, nanoseconds: Double)] {
         let clock = ContinuousClock()
         let begin = clock.now
-        var number = 0
+        var results: [(Double, Double)] = []
         repeat {
             var operations = 0.0
-            let time = clock.measure { operations = body(number) }
-            report(1e9 * (time / .seconds(1)), operations)
-            number += 1
+            let time = clock.measure { operations = body(results.count) }
+            results.append((operations, 1e9 * (time / .seconds(1))))
         } while begin.duration(to: clock.now) < .seconds(seconds)
+        return results
     }
 }
 

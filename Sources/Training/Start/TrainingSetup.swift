@@ -33,10 +33,8 @@ package struct TrainingSetup {
         (self.data, self.sharding) = (data, sharding)
         threads = try ComputeThreads.start(options.threads, on: communicator)
         var options = options
-        if options.training.givenMicroBatchSize == nil {
-            try options.chooseMicroBatchSize(
-                constituents: data.train.meanConstituents(), threads: threads, on: communicator)
-        }
+        try options.chooseMicroBatchSize(
+            constituents: data.train.meanConstituents(), threads: threads, on: communicator)
         self.options = options
         precision = try options.parallel.precision.precision(on: communicator, console: context.console)
         objective = options.makeObjective(classes: data.classes)

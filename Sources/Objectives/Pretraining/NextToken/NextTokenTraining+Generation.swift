@@ -64,18 +64,13 @@ extension NextTokenTraining: JetGenerator {
 
     private func identity(of token: Int32, from random: inout RandomSequence) -> Int32 {
         let classes = identityCount
-        var counts = Array(identities[Int(token) * classes..<(Int(token) + 1) * classes])
-        if counts.allSatisfy({ $0 == 0 }) {
-            // No constituent of the counted jets has this token: the identities of all.
-            counts = (0..<classes).map { identity in
-                stride(from: identity, to: identities.count, by: classes).reduce(0) { $0 + identities[$1] }
-            }
+        let own = identities[Int(token) * classes..<(Int(token) + 1) * classes]
+        if let identity = random.bin(of: own) { return Int32(identity) }
+        // No constituent of the counted jets has this token: the identities of all.
+        let all = (0..<classes).map { identity in
+            stride(from: identity, to: identities.count, by: classes).reduce(0) { $0 + identities[$1] }
         }
-        var left = random.below(max(1, counts.reduce(0, +)))
-        for (identity, count) in counts.enumerated() {
-            left -= count
-            if left < 0 { return Int32(identity) }
-        }
-        unreachable("jets are generated before the fit")
+        guard let identity = random.bin(of: all[...]) else { unreachable("jets are generated before the fit") }
+        return Int32(identity)
     }
 }

@@ -164,11 +164,7 @@ package final class SetFlowTraining: Objective, JetGenerator, Reconstructor {
     /// Draws a bin of a histogram.
     private func draw(from counts: ArraySlice<Int>, jet: Int, seed: UInt64, block: Int) -> Int {
         var random = RandomSequence(RandomKey(seed: seed, stream: .sampling, jet: jet), block: block)
-        var left = random.below(max(1, counts.reduce(0, +)))
-        for (bin, jets) in counts.enumerated() {
-            left -= jets
-            if left < 0 { return bin }
-        }
-        unreachable("jets are generated before the fit")
+        guard let bin = random.bin(of: counts) else { unreachable("jets are generated before the fit") }
+        return bin
     }
 }
