@@ -45,26 +45,19 @@ class NodeFigures:
 
     def passes(self, jets):
         """Time of the passes of a rank [s], between the measured points and beyond them by straight lines."""
-        return self._between("passes", jets)
+        return _between(self.points, "passes", jets)
 
     def backward(self, jets, size=1.0):
         """Time of the last backward pass [s], that of the last micro-batch, for jets of `size` times the mean."""
         last = jets if jets <= self.micro_batch else (jets - 1) % self.micro_batch + 1
-        return self._between("backward", last * size)
+        # Larger steps were measured with a last micro-batch of other jets.
+        single = [point for point in self.points if point.jets <= self.micro_batch] or self.points[:1]
+        return _between(single, "backward", last * size)
 
     def update(self):
         """Time of the update of a rank [s]: the median, since it does not depend on the jets."""
         times = sorted(point.update for point in self.points)
         return times[len(times) // 2]
-
-    def _between(self, name, jets):
-        jets = max(jets, self.points[0].jets)
-        if len(self.points) == 1:
-            return getattr(self.points[0], name) * jets / self.points[0].jets
-        upper = min(max(bisect_left([point.jets for point in self.points], jets), 1), len(self.points) - 1)
-        a, b = self.points[upper - 1], self.points[upper]
-        share = (jets - a.jets) / (b.jets - a.jets)
-        return getattr(a, name) + share * (getattr(b, name) - getattr(a, name))
 
 
 def largest(ranks):
@@ -130,12 +123,28 @@ def step_time(report):
     return report["jets_per_step"] / report["jets_per_second"]
 
 
+def _between(points, name, jets):
+    """A time of points in order of their jets [s], between them and beyond them by straight lines."""
+    jets = max(jets, points[0].jets)
+    if len(points) == 1:
+        return getattr(points[0], name) * jets / points[0].jets
+    upper = min(max(bisect_left([point.jets for point in points], jets), 1), len(points) - 1)
+    a, b = points[upper - 1], points[upper]
+    share = (jets - a.jets) / (b.jets - a.jets)
+    return getattr(a, name) + share * (getattr(b, name) - getattr(a, name))
+
+
 def _read(path):
     reports = sorted(read_reports(path), key=lambda report: report["jets_per_step"])
     first = reports[0]
-    for name in ("ranks", "threads", "parameters", "micro_batch_size", "groups"):
+    for name in ("ranks", "threads", "parameters", "groups"):
         if any(report[name] != first[name] for report in reports):
             raise DataError(f"{path} contains measurements with different {name}: give one job in each file")
+    # With micro_batch_size: auto, a rank with fewer jets has one micro-batch of all of them.
+    micro_batch = max(report["micro_batch_size"] for report in reports)
+    if any(report["micro_batch_size"] < min(micro_batch, report["jets_per_step"] / first["ranks"])
+           for report in reports):
+        raise DataError(f"{path} contains measurements with different micro_batch_size: give one job in each file")
     if first["groups"] != 1:
         raise DataError(f"{path} was measured with {first['groups']} groups of ranks: measure one node, with one group")
     points = []
@@ -150,5 +159,5 @@ def _read(path):
     sums = sorted(report.get("communication_ms") or 0 for report in reports)
     return NodeFigures(
         name=str(path), ranks=first["ranks"], threads=first["threads"], parameters=first["parameters"],
-        micro_batch=first["micro_batch_size"], precision=str(first.get("precision", "")), points=tuple(points),
+        micro_batch=micro_batch, precision=str(first.get("precision", "")), points=tuple(points),
         sum_in_node=sums[len(sums) // 2] / 1000)

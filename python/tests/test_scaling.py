@@ -69,6 +69,14 @@ def test_the_last_backward_pass_is_that_of_the_last_micro_batch(figures):
     assert predict(figures, Job(2, 1, 128), PLAIN).exchange == pytest.approx(4 * PARAMETERS / 2 / 1e9 / 27)
 
 
+def test_micro_batches_chosen_for_few_jets(tmp_path):
+    figures = read_figures([write(tmp_path / "auto.json", *(
+        report(jets, micro_batch_size=min(jets, 17), last_backward_ms=10 * ((jets - 1) % 17 + 1))
+        for jets in (1, 2, 4, 8, 16, 32, 64)))])
+    assert figures.micro_batch == 17
+    assert figures.backward(17) == pytest.approx(0.17) and figures.backward(64) == pytest.approx(0.13)
+
+
 def test_the_shortest_of_several_measurements(tmp_path, bench):
     slower = write(tmp_path / "b.json", *(report(2 ** power, update=0.05) for power in range(7)))
     both = read_figures([slower, bench])
@@ -83,6 +91,7 @@ def test_the_shortest_of_several_measurements(tmp_path, bench):
     ([report(1, update_ms=-1)], "update_ms is -1, expected a positive number"),
     ([report(1, ranks=2, groups=2)], "measured with 2 groups of ranks: measure one node"),
     ([report(1), report(2, threads=2)], "measurements with different threads"),
+    ([report(32), report(64, micro_batch_size=16)], "measurements with different micro_batch_size"),
     ([report(1), report(1)], "the same number of jets a step twice"),
     ([report(1, update_ms=1e6)], "update_ms is longer than the step of 1 jets"),
     ([3], "is not a JSON file of 'kaon bench"),
