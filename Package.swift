@@ -8,6 +8,7 @@ import PackageDescription
 #else
     let vectorWidth: [String] = []
 #endif
+let kernelFlags = ["-O3", "-fno-math-errno", "-ffp-contract=fast", "-fopenmp-simd"] + vectorWidth
 
 let package = Package(
     name: "kaon",
@@ -24,12 +25,7 @@ let package = Package(
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
-        .target(
-            name: "CKernels",
-            cSettings: [
-                .headerSearchPath("."),
-                .unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast", "-fopenmp-simd"] + vectorWidth),
-            ]),
+        .target(name: "CKernels", cSettings: [.headerSearchPath("."), .unsafeFlags(kernelFlags)]),
         // The git commit, which a plugin writes during the build; only the executable imports it, so that a new commit
         // compiles little again.
         .plugin(name: "WriteRevision", capability: .buildTool()),
@@ -77,6 +73,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        // The products on AMX tiles, for processors without them.
+        .target(
+            name: "CTileEmulation", dependencies: ["CKernels"], path: "Tests/CTileEmulation",
+            cSettings: [.headerSearchPath("../../Sources/CKernels"), .unsafeFlags(kernelFlags)]),
         .target(name: "TestSupport", dependencies: ["HDF5", "MPI"], path: "Tests/Support"),
         .target(name: "Golden", dependencies: ["NN", "Safetensors", "Tensors"], path: "Tests/Golden"),
         .target(
@@ -103,7 +103,7 @@ let package = Package(
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "MPI", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
         .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Golden"]),
+        .testTarget(name: "TensorsTests", dependencies: ["CKernels", "CTileEmulation", "Tensors", "Golden"]),
         .testTarget(name: "NNTests", dependencies: ["NN", "Tensors", "Golden"]),
         .testTarget(
             name: "DistributedTests",
