@@ -56,8 +56,8 @@ def main() -> None:
     write(folder / "val.h5", 500, rng)
     subprocess.run(["kaon", "inspect", folder / "train.h5"], check=True)
     subprocess.run(["kaon", "pretrain", "configs/quickstart.yaml", f"data.train=[{folder}/train.h5]",
-                    f"data.validation=[{folder}/val.h5]", f"run.directory={folder}/run", "training.steps=40",
-                    "tasks.kmeans.fit_jets=2000"], check=True)
+                    f"data.validation=[{folder}/val.h5]", f"data.identities=[{','.join(IDENTITIES)}]",
+                    f"run.directory={folder}/run", "training.steps=40", "tasks.kmeans.fit_jets=2000"], check=True)
 
 
 if __name__ == "__main__":
