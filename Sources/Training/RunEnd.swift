@@ -10,12 +10,15 @@ struct RunEnd {
     let steps: Int
     /// The checkpoint with the lowest validation loss; nil without one, and on ranks other than 0.
     let best: TrainingState.Best?
+    /// Name of the loss that selected it, such as `validation loss`.
+    let selection: String
 
     /// - Parameter seconds: the time since the start of this process.
     func lines(_ options: RunOptions, seconds: Double, isEvaluated: Bool) -> [String] {
         let folder = options.run.directory + "/checkpoints/"
         let found = best.map {
-            "best checkpoint: \(folder)best (step \($0.step), validation loss \(rounded($0.loss, decimals: 4)))"
+            "best checkpoint: \(folder)best (step \($0.step)"
+                + ($0.loss.isFinite ? ", \(selection) \(rounded($0.loss, decimals: 4)))" : ")")
         }
         let model = quotedForShell(folder + (best == nil ? "latest" : "best"))
         let run = quotedForShell(options.run.directory)

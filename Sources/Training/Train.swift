@@ -131,7 +131,8 @@ private func run(
     let trainer = try Trainer(setup, run, loader, validation: validation, records, in: context)
     let outcome = try trainer.run()
     try communicator.barrier()
-    let done = RunEnd(steps: trainer.steps - run.state.step, best: records.best)
+    let done = RunEnd(
+        steps: trainer.steps - run.state.step, best: records.best, selection: setup.objective.selection)
     return TrainingEnd(outcome: outcome, options: options, done: done)
 }
 

@@ -82,6 +82,33 @@ import Testing
         }
     }
 
+    /// Losses in checkpoints without the name of a term are total losses, which those of a term do not compare with.
+    @Test func theLossThatSelectsIsRecorded() throws {
+        try withScratchFolder { folder in
+            func stored(_ state: TrainingState) throws -> TrainingState {
+                let path = "\(folder)/\(state.step)-\(state.selectingTerm ?? "total").h5"
+                try Model().write(to: path, state)
+                return try Model().read(from: path)
+            }
+            var total = Self.state
+            (total.lowest, total.sinceLowest) = (0.1, 2)
+            var state = try stored(total)
+            state.select(by: nil)
+            #expect(state == total)
+
+            state.select(by: "reconstruction")
+            #expect(state.best == TrainingState.Best(step: 40, loss: .infinity))
+            #expect(state.lowest == nil && state.sinceLowest == 0)
+            #expect(try stored(state) == state)
+
+            state.best?.loss = 0.3
+            (state.lowest, state.sinceLowest) = (0.3, 1)
+            var again = try stored(state)
+            again.select(by: "reconstruction")
+            #expect(again == state)
+        }
+    }
+
     @Test func weightsComeAlone() throws {
         try withScratchFolder { folder in
             let path = folder + "/c.h5"

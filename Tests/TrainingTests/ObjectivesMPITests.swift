@@ -49,6 +49,27 @@ import Training
         }
     }
 
+    /// A commitment that is not trained grows from one validation to the next, and the total loss with it.
+    @Test func theReconstructionSelectsTheBestVQVAE() throws {
+        try withSharedFolder { folder in
+            let run = folder + "/run"
+            try train(
+                ObjectiveCase.vqvae.options(
+                    run, tokenizer: "", "vqvae.commitment_interval=1000000", "vqvae.reduction=mean",
+                    "vqvae.revival_steps=100", "model.encoder.dropout=0", "model.decoder.dropout=0",
+                    "training.validation_interval=4",
+                    "training.checkpoint_interval=4", "training.early_stopping_patience=2"))
+            let table = try MetricsTable(run)
+            let (totals, losses) = try (table.values("valid/total_loss"), table.values("valid/reconstruction_loss"))
+            // The total loss would have ended the run at step 12.
+            try #require(losses.count == 8 && totals.firstIndex(of: totals.min()!) == 0)
+            let best = 4 * (losses.firstIndex(of: losses.min()!)! + 1)
+            #expect(best > 4)
+            let link = try FileManager.default.destinationOfSymbolicLink(atPath: run + "/checkpoints/best")
+            #expect(link == URL(fileURLWithPath: checkpoint("", step: best)).lastPathComponent)
+        }
+    }
+
     /// A checkpoint contains the VQ-VAE of its run: the run resumes without the file of the VQ-VAE, but cannot start.
     @Test func aRunNeedsItsTokenizerOnce() throws {
         try ObjectiveCase.tokens.withTokenizer { folder, tokenizer in

@@ -34,6 +34,34 @@ import Testing
         }
     }
 
+    /// The last lines, and those of early stopping, name the loss that selects the best checkpoint.
+    @Test func theSelectingLossIsNamed() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let vqvae = [
+                "objective=vqvae", "~tasks", "~model.encoder", "~model.decoder", "preprocessing.name=standard",
+                "~preprocessing.quantiles", "model.quantiser={codes: 16, dimension: 4}", "vqvae.fit_jets=60",
+                "model.encoder={width: 16, layers: 1, heads: 2, hidden: 16}",
+                "model.decoder={width: 16, layers: 1, heads: 2, hidden: 16}",
+            ]
+            let best = "best checkpoint: \(run.directory)/checkpoints/best (step "
+            let lines = try lastLines(run.arguments(vqvae))
+            #expect(
+                lines[1].hasPrefix(best) && lines[1].contains(/, validation reconstruction [0-9.]+\)/), "\(lines)")
+            let stopped = try lastLines(
+                run.arguments(
+                    vqvae + [
+                        "optimizer.learning_rate=0", "training.early_stopping_patience=2", "run.resume=never",
+                        "run.directory=\(folder)/stopped", "training.validation_interval=1",
+                    ]), 4)
+            #expect(
+                stopped[0].contains(
+                    /stopped early after \d of 6 steps: the validation reconstruction has not fallen below [0-9.]+/
+                ),
+                "\(stopped)")
+        }
+    }
+
     /// Without a validation there is no best checkpoint.
     @Test func withoutAValidation() throws {
         try withScratchFolder { folder in

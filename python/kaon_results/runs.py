@@ -16,6 +16,8 @@ from kaon_data import DataError
 
 #: Objectives whose runs end with an evaluation.
 DOWNSTREAM = ("classification", "cwola", "vertexing", "track_origin", "regression")
+#: The column that selects the best checkpoint and stops a run early, where it is not the total loss.
+_SELECTING = {"vqvae": "valid/reconstruction_loss"}
 #: Keys that do not change what is measured, unlike the precision of products and sums.
 _INCIDENTAL = re.compile(
     r"(?:backbone\.)*(?:seed|run\..*|evaluate\..*|parallel\.(?!(reduce_)?precision$).*|fine_tuning\.cache(_limit)?|"
@@ -183,8 +185,9 @@ class Run:
         interval = self.config.get("training.validation_interval")
         if not isinstance(patience, int) or not interval:
             return False
+        column = _SELECTING.get(self.objective, "valid/total_loss")
         lowest, since = math.inf, 0
-        for step, loss in zip(self.curves.get("step", []), self.curves.get("valid/total_loss", [])):
+        for step, loss in zip(self.curves.get("step", []), self.curves.get(column, [])):
             # A validation only at the end of the run does not count; a NaN loss is not lower.
             if step % interval:
                 continue

@@ -15,6 +15,7 @@ DEFAULT_MEASURES = {
     "vertexing": ["ari", "ari_components", "hubert_arabie", "pair_accuracy"],
     "track_origin": ["balanced_accuracy", "auc", "accuracy"],
     "regression": ["mae", "response", "response_resolution", "resolution"],
+    "vqvae": ["valid/reconstruction_loss", "valid/total_loss"],
 }
 #: Those of all others, as far as the runs have them: the last ones are of generated jets.
 _OTHERS = ["valid/total_loss", "w1_pt", "w1_jet_pt", "w1_jet_mass", "w1_count", "w1_efp", "fpd", "kpd", "coverage",

@@ -143,6 +143,25 @@ def test_unfinished_runs_are_named_and_do_not_count(tmp_path, capsys, options, r
         assert f"unfinished: {tmp_path / 'other'} ({reason}" in said.err
 
 
+def test_a_vqvae_stops_early_by_its_reconstruction(tmp_path, capsys):
+    # The total loss has not fallen for two validations, the reconstruction has fallen or not.
+    for name, losses in {"running": [3, 2, 1], "stopped": [1, 2, 3]}.items():
+        path = make_run(tmp_path / name, {}, "vqvae", done=30, patience=2, losses=[1, 2, 3], evaluated=False)
+        lines = [line.split(",") for line in (path / "metrics.csv").read_text().splitlines()]
+        column = lines[0].index("valid/vqvae_loss")
+        lines[0][column] = "valid/reconstruction_loss"
+        for line in lines[1:]:
+            if int(line[0]) % 10 == 0:
+                line[column] = str(losses[int(line[0]) // 10 - 1])
+        (path / "metrics.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+    assert main([str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert f"unfinished: {tmp_path / 'running'} (30 of 100 steps" in said.err
+    assert str(tmp_path / "stopped") not in said.err
+    heading, values = (line.split() for line in said.out.splitlines()[1:])
+    assert heading[-2:] == ["valid/reconstruction_loss", "valid/total_loss"] and values[-2:] == ["3", "3"]
+
+
 def test_lines_whose_runs_have_not_begun_are_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "labels.txt"

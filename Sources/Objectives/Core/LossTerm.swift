@@ -6,7 +6,7 @@ package struct LossTerm: Sendable, Equatable {
     package let name: String
     /// Weight in the loss that is differentiated; 0 for a measure, such as an accuracy, which has no gradient.
     package let weight: Double
-    /// Weight in the total loss that is reported and selects the best checkpoint.
+    /// Weight in the total loss that is reported and, unless the objective names a term, selects the best checkpoint.
     package let weightInTotal: Double
     private let isMeasure: Bool
 

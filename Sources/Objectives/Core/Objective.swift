@@ -15,6 +15,8 @@ package protocol Objective: AnyObject {
     var parameters: ParameterStore { get }
     /// Terms of the loss, in the order of all arrays of sums and counts.
     var terms: [LossTerm] { get }
+    /// The term whose validation mean selects the best checkpoint and stops the run early; nil for the total loss.
+    var selectingTerm: LossTerm? { get }
     /// Names of the values that `stepDidEnd` and `validationDidEnd` return: further columns of the metrics.
     var monitors: [String] { get }
     /// True if batches must carry momenta.
@@ -64,6 +66,7 @@ package protocol Objective: AnyObject {
 }
 
 extension Objective {
+    package var selectingTerm: LossTerm? { nil }
     package var monitors: [String] { [] }
     package var needsMomenta: Bool { false }
     package var state: ObjectiveState { ObjectiveState() }

@@ -15,7 +15,7 @@ package final class CheckpointSaver: Sendable {
         package let fitted: FittedState
         package let values: TrainedValues
         package var state: TrainingState
-        /// Validation loss at this step; nil if it was not measured.
+        /// Selecting validation loss at this step; nil if it was not measured.
         package let validationLoss: Double?
     }
 

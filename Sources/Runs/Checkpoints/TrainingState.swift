@@ -18,14 +18,16 @@ package struct TrainingState: Equatable {
     package var skippedSteps = 0
     /// Consecutive steps without an update up to now.
     package var skippedInARow = 0
-    /// The checkpoint with the lowest validation loss.
+    /// Name of the term whose validation mean selects the best checkpoint; nil for the total loss.
+    package private(set) var selectingTerm: String?
+    /// The checkpoint with the lowest selecting validation loss.
     package var best: Best?
-    /// The lowest loss of all scheduled validations.
+    /// The lowest selecting loss of all scheduled validations.
     package var lowest: Double?
     /// Scheduled validations since the lowest loss.
     package var sinceLowest = 0
 
-    /// A checkpoint by its step, with its validation loss.
+    /// A checkpoint by its step, with its selecting validation loss; infinite if it was not measured.
     package struct Best: Equatable, Sendable {
         package var step: Int
         package var loss: Double
@@ -37,6 +39,15 @@ package struct TrainingState: Equatable {
     }
 
     package init() {}
+
+    /// Selects the best checkpoint by a term from now on. Losses of another one, as in checkpoints of earlier versions,
+    /// are dropped: the best checkpoint is then replaced by the first that has a loss.
+    package mutating func select(by term: String?) {
+        guard term != selectingTerm else { return }
+        selectingTerm = term
+        best?.loss = .infinity
+        (lowest, sinceLowest) = (nil, 0)
+    }
 }
 
 extension TrainingState {
@@ -51,6 +62,7 @@ extension TrainingState {
         rows = try group.intAttribute("rows")
         skippedSteps = try group.intAttribute("skipped_steps")
         skippedInARow = try group.intAttribute("skipped_in_a_row")
+        if group.hasAttribute("selecting_term") { selectingTerm = try group.stringAttribute("selecting_term") }
         if group.hasAttribute("lowest_loss") { lowest = try group.doubleAttribute("lowest_loss") }
         if group.hasAttribute("validations_since_lowest") {
             sinceLowest = try group.intAttribute("validations_since_lowest")
@@ -71,6 +83,7 @@ extension TrainingState {
         try group.setAttribute("rows", to: rows)
         try group.setAttribute("skipped_steps", to: skippedSteps)
         try group.setAttribute("skipped_in_a_row", to: skippedInARow)
+        if let selectingTerm { try group.setAttribute("selecting_term", to: selectingTerm) }
         if let lowest { try group.setAttribute("lowest_loss", to: lowest) }
         try group.setAttribute("validations_since_lowest", to: sinceLowest)
         guard let best else { return }

@@ -85,7 +85,8 @@ extension RunOptions.Training {
             "keep_every", in: count, help: "also keep the checkpoints at multiples of this many steps")
         earlyStoppingPatience = try section.optionalInt(
             "early_stopping_patience", in: count,
-            help: "number of validations without a lower loss after which the run ends")
+            help: "number of validations without a lower loss (`vqvae`: of the reconstruction) after which the run ends"
+        )
         maxSkippedSteps = try section.int(
             "max_skipped_steps", default: 10, in: 0...Int(Int32.max), .advanced,
             help: "maximum number of consecutive steps with a loss or gradient that is not finite")

@@ -42,7 +42,7 @@ extension Trainer {
         var validated: [Double?]?
         if let validation, isValidationDue || isLast {
             validated = try validate(on: validation)
-            if isValidationDue { noteValidation(validated![0]) }
+            if isValidationDue { noteValidation() }
         }
 
         context.progress.enter(.saving)
@@ -122,4 +122,13 @@ extension Objective {
         guard zip(terms, means).contains(where: { $0.weightInTotal != 0 && $1 != nil }) else { return nil }
         return zip(terms, means).reduce(0) { $0 + $1.0.weightInTotal * ($1.1 ?? 0) }
     }
+
+    /// The loss that selects the best checkpoint, of the validation means of all terms; nil if it had no target.
+    func selectingLoss(_ means: [Double?]) -> Double? {
+        guard let selectingTerm else { return total(means) }
+        return zip(terms, means).first { $0.0 == selectingTerm }?.1
+    }
+
+    /// Name of the selecting loss in messages.
+    var selection: String { "validation " + (selectingTerm?.name ?? "loss") }
 }

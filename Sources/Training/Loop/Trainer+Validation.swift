@@ -2,7 +2,7 @@ import Jets
 import Objectives
 import System
 
-/// Validation between steps, and early stopping by its loss.
+/// Validation between steps, and early stopping by its selecting loss.
 extension Trainer {
     /// Validates and prints the losses; returns the columns of the metrics. Collective.
     func validate(on loader: JetLoader) throws -> [Double?] {
@@ -20,7 +20,7 @@ extension Trainer {
             }
         }
         durations.add(validation: begin.duration(to: .now) / .seconds(1))
-        lastValidation = (state.step, columns[0])
+        lastValidation = (state.step, objective.selectingLoss(Array(columns[1...objective.terms.count])))
         context.console.say(description(ofValidation: columns))
         return columns
     }
@@ -39,21 +39,19 @@ extension Trainer {
             ? 1.5 * durations.validation : Double(validation.stepsPerEpoch) * durations.step
     }
 
-    /// The validation loss of the current parameters, if it was measured.
+    /// The selecting validation loss of the current parameters, if it was measured.
     var validationLoss: Double? { lastValidation?.step == state.step ? lastValidation?.loss : nil }
 
-    /// Updates the lowest validation loss, for early stopping.
-    ///
-    /// - Parameter loss: nil if no term of the loss had a target.
-    func noteValidation(_ loss: Double?) {
-        if let loss, loss < state.lowest ?? .infinity {
+    /// Updates the lowest selecting loss after a validation, for early stopping.
+    func noteValidation() {
+        if let loss = validationLoss, loss < state.lowest ?? .infinity {
             (state.lowest, state.sinceLowest) = (loss, 0)
         } else {
             state.sinceLowest += 1
         }
     }
 
-    /// True if the validation loss has not fallen for `early_stopping_patience` validations.
+    /// True if the selecting loss has not fallen for `early_stopping_patience` validations.
     var isPatienceSpent: Bool {
         settings.earlyStoppingPatience.map { state.sinceLowest >= $0 } ?? false
     }
@@ -66,7 +64,7 @@ extension Trainer {
     func reportEarlyStop() {
         let lowest = state.lowest.map { "has not fallen below " + rounded($0, decimals: 4) } ?? "is not a number"
         context.console.say(
-            "stopped early after \(state.step) of \(settings.steps) steps: the validation loss \(lowest) for "
+            "stopped early after \(state.step) of \(settings.steps) steps: the \(objective.selection) \(lowest) for "
                 + plural(state.sinceLowest, "validation"))
     }
 

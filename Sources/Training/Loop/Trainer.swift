@@ -31,7 +31,7 @@ package final class Trainer {
     var durations = Durations()
     /// Time that this rank has waited for jets since the last row of metrics.
     var dataWait = (seconds: 0.0, steps: 0)
-    /// Step and total loss of the last validation; without a loss if no term had a target.
+    /// Step and selecting loss of the last validation; nil for a loss without a target.
     var lastValidation: (step: Int, loss: Double?)?
     /// Set on the rank whose steps are recorded.
     let trace: StepTrace?

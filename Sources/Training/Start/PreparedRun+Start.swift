@@ -21,6 +21,7 @@ extension PreparedRun {
             var (fitted, state) = try Self.resume(setup, optimizer, from: checkpoint, in: context)
             // Rows of another run's metrics do not count here.
             if !start.isOwn { state.rows = 0 }
+            state.select(by: setup.objective.selectingTerm?.name)
             self.init(fitted: fitted, optimizer: optimizer, state: state)
         } else {
             try Self.readPretrainedWeights(setup, in: context)
@@ -29,7 +30,9 @@ extension PreparedRun {
             let fitted = try Self.fit(setup, keepsFits: keepsFits, in: context)
             if setup.objective.fitsParameters { try Self.readInitialWeights(setup, in: context) }
             optimizer.state.average?.restart(from: setup.parameters.store, setup.parameters.owned)
-            self.init(fitted: fitted, optimizer: optimizer, state: TrainingState())
+            var state = TrainingState()
+            state.select(by: setup.objective.selectingTerm?.name)
+            self.init(fitted: fitted, optimizer: optimizer, state: state)
         }
     }
 

@@ -67,6 +67,8 @@ package final class VQVAETraining: Objective {
 
     package let parameters: ParameterStore
     package let terms: [LossTerm]
+    /// The reconstruction: the commitment grows while it improves, because the latent vectors spread.
+    package var selectingTerm: LossTerm? { terms[0] }
     package let monitors = ["code_usage", "perplexity"]
     /// The network.
     package let model: VQVAE
