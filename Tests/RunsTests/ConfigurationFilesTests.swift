@@ -28,6 +28,7 @@ import Testing
 
     @Test(arguments: files) func itDecodesAndTellsItsCommand(file: String) throws {
         let options = try Self.options(file)
+        #expect(options.tokenizer == nil || options.objective.usedTokenizer != nil)
         // The run folder is named after the path of the file.
         let stem = file.dropFirst("configs/".count).dropLast(".yaml".count)
         #expect(options.run.directory == "runs/" + stem.replacing("small/", with: "small-"))

@@ -140,7 +140,10 @@ import Testing
             ["model.inputs={name: vqvae}"],
             "vqvae needs the checkpoint of a VQ-VAE; set tokenizer.checkpoint"
         ),
-        (["tokenizer.quantiser.codes=8"], "kmeans does not use the VQ-VAE of tokenizer; set it to vqvae, or leave"),
+        (
+            ["tokenizer.quantiser.codes=8"],
+            "this next_token model does not use the VQ-VAE of the section; set model.inputs.name to vqvae, or leave"
+        ),
         (["model.encoder.registers=0"], "registers: next_token needs at least one"),
         (["model.encoder.pairs={}"], "pairs: next_token has tokens as inputs"),
         (["model.identity=true"], "model.identity: unknown key"), (["masking={}"], "masking: unknown key"),

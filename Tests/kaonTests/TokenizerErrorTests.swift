@@ -67,6 +67,47 @@ import Testing
         }
     }
 
+    /// The section determines features and preprocessing of the run, so that one without effect is an error.
+    @Test func anUnusedVQVAEIsNamed() throws {
+        try withScratchFolder { folder in
+            try write(vqvae, to: folder)
+            #expect(try kaon(["pretrain", folder + "/run.yaml"]).code == 0)
+            let tokenizer = ["tokenizer.checkpoint=\(folder)/run/checkpoints/latest"]
+            func expectUnused(
+                _ sections: String, _ overrides: [String], _ remedies: String,
+                at location: SourceLocation = #_sourceLocation
+            ) throws {
+                let objective = String(sections.dropFirst("objective: ".count).prefix { $0 != "\n" })
+                try expectRefusal(
+                    sections, overrides,
+                    "on the command line: tokenizer: this \(objective) model does not use the VQ-VAE of the section; "
+                        + remedies, at: location)
+            }
+            let version2 = "objective: mpm_v2\ntasks: {particle_id: {}, kmeans: {}}"
+            try expectUnused(version2, tokenizer, "add tasks.vqvae, or leave it out")
+            try expectUnused(version2, ["tokenizer.quantiser.codes=8"], "add tasks.vqvae, or leave it out")
+            try expectUnused(
+                version1, tokenizer + ["~tasks.vqvae", "tasks.regression={}", "model.inputs.name=kmeans"],
+                "add tasks.vqvae, set model.inputs.name to vqvae, or leave it out")
+            try expectUnused("objective: set_flow\n", tokenizer, "leave it out")
+            try expectUnused(vqvae, tokenizer, "leave it out")
+            let downstream = try kaon(
+                ["finetune", folder + "/run.yaml", "objective=classification", "backbone_mode=scratch", "~model"]
+                    + ["~vqvae"] + tokenizer)
+            #expect(
+                downstream.complaints == [
+                    "Error: on the command line: tokenizer: this classification model does not use the VQ-VAE of the "
+                        + "section; set model.inputs.name to vqvae, or leave it out"
+                ])
+            // Used as inputs alone.
+            let used = try kaon(
+                ["pretrain", folder + "/run.yaml", "~vqvae", "objective=mpm_v1", "model.inputs.name=vqvae"]
+                    + ["~model.decoder", "~model.quantiser", "tasks.regression={}", "run.directory=\(folder)/used"]
+                    + tokenizer)
+            #expect(used.code == 0, "\(used.errors)")
+        }
+    }
+
     /// Other features, another preprocessing, another size, and no backbone in it.
     @Test func whatDoesNotFitTheVQVAEIsNamed() throws {
         try withScratchFolder { folder in

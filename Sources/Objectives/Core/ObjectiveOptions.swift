@@ -200,6 +200,31 @@ package enum ObjectiveOptions: Sendable {
         try tasks?[ParticleIdentification.Options.self]?.classWeights.check(features.identities, in: root)
     }
 
+    /// Throws `ConfigurationError` if the section `tokenizer` is given without effect.
+    ///
+    /// - Parameter root: the root of a configuration that is not that of a checkpoint.
+    package func checkTokenizer(in root: Section) throws {
+        guard !root.isNull("tokenizer") else { return }
+        let (hasBackbone, tokenizer) = (!root.isNull("backbone"), try root.section("tokenizer"))
+        guard usedTokenizer == nil else {
+            guard hasBackbone, !tokenizer.isNull("checkpoint") else { return }
+            throw tokenizer.error("checkpoint", "the backbone has its own VQ-VAE; leave the key out")
+        }
+        let (task, inputs) = ("add tasks.vqvae", "set model.inputs.name to vqvae")
+        let remedies: [String] =
+            switch self {
+            case .mpmV1: [task, inputs]
+            case .mpmV2: [task]
+            case .nextToken: [inputs]
+            case .downstream: hasBackbone ? [] : [inputs]
+            case .vqvae, .setFlow: []
+            }
+        throw root.error(
+            "tokenizer",
+            "this \(name.rawValue) model does not use the VQ-VAE of the section; "
+                + (remedies + [remedies.isEmpty ? "leave it out" : "or leave it out"]).joined(separator: ", "))
+    }
+
     /// Builds the model with initial weights.
     package func makeObjective(_ jets: JetShape, seed: UInt64) -> any Objective {
         switch self {

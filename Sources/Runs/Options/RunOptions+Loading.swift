@@ -29,6 +29,7 @@ extension RunOptions {
                 configuration, name: name,
                 pretrained: RunOptions.Pretrained(for: configuration, name: name, date: date),
                 date: date)
+            try options.objective.checkTokenizer(in: configuration.section())
             let expected = options.objective.name.isDownstream ? Command.finetune : .pretrain
             guard command == nil || command == expected else {
                 throw KaonError(

@@ -42,12 +42,6 @@ package struct NextTokenOptions: Sendable {
                 "\(inputs.name.rawValue) is no vocabulary, and next_token predicts tokens: use kmeans, or vqvae with "
                     + "tokenizer.checkpoint")
         }
-        guard tokenizer == nil || inputs.vqvae != nil else {
-            throw inputSection.error(
-                "name",
-                "\(inputs.name.rawValue) does not use the VQ-VAE of tokenizer; set it to vqvae, or leave "
-                    + "tokenizer out")
-        }
         fitJets = try root.section("next_token").int(
             "fit_jets", default: fitJets, in: .positive,
             help: "number of jets in which the identities of each token are counted, for `kaon generate`")
