@@ -9,7 +9,8 @@ from kaon_results.table import number
 
 from .rows import BACKBONES
 
-TITLES = {**BACKBONES, "mpmv1-vqvae-head": "MPMv1", "mpmv1-vqvae-head-higgs": "MPMv1"}
+TITLES = {**BACKBONES, **{f"{name}{suffix}": "MPMv1" for name in ("mpmv1-vqvae-head", "mpmv1-longer")
+                          for suffix in ("", "-higgs")}}
 
 
 class Results:

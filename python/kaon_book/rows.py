@@ -156,10 +156,17 @@ class Book:
 
     def main_backbone(self, config, seed):
         """A backbone of version 2 at its full length, which is that of the last row of Table 1.3."""
-        return self.backbone(config, seed % self.scale.backbone_seeds, length=2)
+        return self.backbone(config, seed % self.scale.backbone_seeds, length=4)
 
     def version_1(self, seed, only_higgs=False):
-        return self.backbone("mpmv1-vqvae-head", seed % self.scale.backbone_seeds, only_higgs=only_higgs)
+        """A backbone of Figures 1.3 to 1.5."""
+        return self.backbone("mpmv1-vqvae-head", seed % self.scale.backbone_seeds, self.version_1_name,
+                             length=4 if self.scale.is_small else 1, only_higgs=only_higgs)
+
+    @property
+    def version_1_name(self):
+        """The name of the backbones of Figures 1.3 to 1.5, at the small scale longer than those of Table 1.1."""
+        return "mpmv1-longer" if self.scale.is_small else "mpmv1-vqvae-head"
 
     def downstream(self, task, config, backbone, mode, seed, prefix="", jets=None, extra=()):
         """A run on a backbone; the mode scratch takes only the shape of the backbone."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Version 1, version 2, VQ-VAE: width 64 and three layers; a backbone sees 128,000 jets, about a minute of a core.
-_SMALL_BACKBONE = [
-    "training.batch_size=128", "training.micro_batch_size=128", "training.validation_interval=500",
-    "training.checkpoint_interval=500", "training.log_interval=100", "training.validation_jets=1000",
-    "schedule.warmup_steps=100", "preprocessing.jets=20000",
+#: Backbones have a width of 64 and three layers and see 128,000 jets in 4,000 steps, about half a minute of a core.
+#: Small models gain more from many steps than from large batches.
+_SMALL_PRETRAINING = [
+    "training.log_interval=100", "training.validation_jets=1000", "schedule.warmup_steps=100",
+    "preprocessing.jets=20000",
 ]
 _SMALL_MODEL = {
     "v1": ["model.encoder.width=64", "model.encoder.layers=3", "model.encoder.heads=4", "model.encoder.hidden=64"],
@@ -65,8 +65,11 @@ class Scale:
         """Overrides of a pre-training of this kind, `length` times as long as usual."""
         if not self.is_small:
             return ["training.steps=1000000"] if length > 1 else []
-        steps = {"tokenizer": 1500}.get(kind, 1000) * length
-        found = [*_SMALL_BACKBONE, f"training.steps={steps}", f"schedule.half_life={steps // 3}", *_SMALL_MODEL[kind]]
+        steps, batch = (1500, 128) if kind == "tokenizer" else (4000 * length, 32)
+        interval = steps // 4
+        found = [*_SMALL_PRETRAINING, f"training.steps={steps}", f"training.batch_size={batch}",
+                 f"training.micro_batch_size={batch}", f"training.validation_interval={interval}",
+                 f"training.checkpoint_interval={interval}", f"schedule.half_life={steps // 3}", *_SMALL_MODEL[kind]]
         if kind == "v2":
             found += _SMALL_MODEL["decoder"]
         return found + [word for task in tasks for word in _SMALL_TASK.get(task, [])]

@@ -80,10 +80,15 @@ def _by_jets(results, row, lines, numbers, measure, percent, x, heading):
     return table, figures
 
 
-def _version_1(task, title, numbers_of):
+def _version_1_places(results, task, suffix=""):
+    title = results.book.version_1_name + suffix
+    return {mode: f"{task}/{title if mode != 'scratch' else 'mpmv1'}/{mode}" for mode in _MODE_NAMES}
+
+
+def _version_1(task, suffix, numbers_of):
     def section(results, row):
         numbers = numbers_of(results.book.scale)
-        what = {mode: f"{task}/{title if mode != 'scratch' else 'mpmv1'}/{mode}" for mode in _MODE_NAMES}
+        what = _version_1_places(results, task, suffix)
         table, figures = _by_jets(results, row, [(_MODE_NAMES[mode], what[mode]) for mode in what], numbers, "accuracy",
                                   True, "data.jets", "accuracy")
         v = {(mode, n): results.values(f"{what[mode]}/jets-{n}") for mode in what for n in numbers}
@@ -98,7 +103,7 @@ def _version_1(task, title, numbers_of):
 
 def figure_1_5(results, row):
     numbers = results.book.scale.signal_v1
-    what = {mode: f"cwola-v1/{'mpmv1-vqvae-head' if mode != 'scratch' else 'mpmv1'}/{mode}" for mode in _MODE_NAMES}
+    what = _version_1_places(results, "cwola-v1")
     table, figures = _by_jets(results, row, [(_MODE_NAMES[mode], what[mode]) for mode in what], numbers, "sic_half",
                               False, "cwola.signal_jets", "ε_S/√ε_B at 0.5")
     claims = [Claim(f"with {n:,} signal jets {_MODE_NAMES[mode]} is better than from scratch",
@@ -270,12 +275,11 @@ def figure_a_3(results, row):
         read(files, None, titles, most=3), output)}, claims)
 
 
-_V1 = "mpmv1-vqvae-head"
 SECTIONS = {
     "table-1.1": table_1_1,
     "figure-1.2": figure_1_2,
-    "figure-1.3": _version_1("labels-v1", _V1, lambda scale: scale.labels),
-    "figure-1.4": _version_1("unseen-v1", _V1 + "-higgs", lambda scale: scale.unseen_labels),
+    "figure-1.3": _version_1("labels-v1", "", lambda scale: scale.labels),
+    "figure-1.4": _version_1("unseen-v1", "-higgs", lambda scale: scale.unseen_labels),
     "figure-1.5": figure_1_5,
     "figure-1.6": figure_1_6,
     "table-1.3": table_1_3,

@@ -143,7 +143,7 @@ def test_the_plan_has_the_sums(data, tmp_path):
     assert sorted(names) == ["all", "figure-1.2", "table-1.1"]
     total = lines[-2].split()
     assert total[1:4] == [str(len(book.runs)), "0", f"{sum(run.steps for run in book.runs.values()):,}"]
-    assert total[1:3] == ["50", "0"] and total[3] == f"{1500 + 24 * 1000 + 24 * 600:,}"
+    assert total[1:3] == ["50", "0"] and total[3] == f"{1500 + 24 * 4000 + 24 * 600:,}"
     assert lines[-1].startswith("Rows share runs. 50 runs are left")
 
 
