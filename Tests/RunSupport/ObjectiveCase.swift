@@ -90,6 +90,9 @@ package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
                 model: {encoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}, inputs: {name: vqvae}}
                 next_token: {fit_jets: 100}
                 """),
+        fromScratch("clusters", "{name: kmeans, clusters: 32, fit_jets: 100, iterations: 3}"),
+        fromScratch("bins", "{name: bins, bins: 8, fit_jets: 100}"),
+        codesFromScratch,
     ]
 
     package static let tokens = ObjectiveCase(
@@ -100,6 +103,20 @@ package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
             model: {encoder: {width: 16, layers: 2, heads: 2, hidden: 16, dropout: 0.1}, inputs: {name: vqvae}}
             tasks: {vqvae: {}}
             """)
+
+    package static let codesFromScratch = fromScratch(
+        "codes", "{name: vqvae}", tokenizer: "tokenizer: {checkpoint: TOKENIZER}")
+
+    private static func fromScratch(_ name: String, _ inputs: String, tokenizer: String = "") -> ObjectiveCase {
+        ObjectiveCase(
+            name: "classification from scratch, \(name) as inputs",
+            sections: """
+                objective: classification
+                backbone_mode: scratch
+                model: {encoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}, inputs: \(inputs)}
+
+                """ + tokenizer)
+    }
 
     package init(name: String, sections: String) {
         (self.name, self.sections) = (name, sections)

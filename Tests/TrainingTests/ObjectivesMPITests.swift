@@ -49,6 +49,25 @@ import Training
         }
     }
 
+    /// A model from scratch has the weights of the VQ-VAE of its configuration, which it cannot do without.
+    @Test func codesAsInputsAreThoseOfTheVQVAE() throws {
+        let objective = ObjectiveCase.codesFromScratch
+        try objective.withTokenizer { folder, tokenizer in
+            try train(objective.options(folder + "/run", tokenizer: tokenizer, "training.steps=2"))
+            func codes(_ path: String, _ group: String) throws -> [Float] {
+                try File(opening: path).root.group(group).read("quantiser.codes", as: Float.self)
+            }
+            let used = try codes(checkpoint(folder + "/run", step: 2), "state/objective/tokenizer")
+            #expect(try used == codes(tokenizer, "model"))
+            let message = failure {
+                try train(
+                    objective.options(
+                        folder + "/other", tokenizer: "null", "tokenizer.quantiser.codes=16", "training.steps=2"))
+            }
+            #expect(message.hasPrefix("tokenizer.checkpoint is missing: "), "\(message)")
+        }
+    }
+
     /// A commitment that is not trained grows from one validation to the next, and the total loss with it.
     @Test func theReconstructionSelectsTheBestVQVAE() throws {
         try withSharedFolder { folder in

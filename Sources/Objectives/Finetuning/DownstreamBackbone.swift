@@ -1,4 +1,5 @@
 import Jets
+import MPI
 import Models
 import NN
 import Tensors
@@ -60,13 +61,21 @@ package struct DownstreamBackbone {
         return cache?(batch, phase: phase) { encode($0).output } ?? encode(batch)
     }
 
+    /// Weights of the VQ-VAE of the inputs; nil for other inputs.
+    var tokenizerParameters: ParameterStore? { inputs.pretrained?.pretrainedParameters }
+
+    /// Fits the inputs to the data, if they are not those of a pre-trained backbone; collective.
+    func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        try inputs.fit(to: jets, on: communicator, report: report)
+    }
+
     package func useSyntheticTokens(_ points: (Int) -> Tensor) { inputs.useSyntheticTokens(points) }
 
     /// State of the tokenizer of the inputs, under the names that a pre-training uses.
     package var state: ObjectiveState {
         var state = ObjectiveState()
         state[JetInputs.stateName] = inputs.state
-        if let weights = inputs.pretrained?.pretrainedParameters {
+        if let weights = tokenizerParameters {
             state[ObjectiveState.tokenizerName] = ObjectiveState(weights: weights)
         }
         return state
@@ -74,7 +83,7 @@ package struct DownstreamBackbone {
 
     package func restore(_ state: ObjectiveState) throws {
         try inputs.restore(state[JetInputs.stateName])
-        if let weights = inputs.pretrained?.pretrainedParameters {
+        if let weights = tokenizerParameters {
             try state[ObjectiveState.tokenizerName].copyWeights(into: weights)
         }
     }

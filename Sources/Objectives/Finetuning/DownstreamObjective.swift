@@ -8,6 +8,8 @@ package final class DownstreamObjective: Objective {
     package let parameters: ParameterStore
     private let backbone: DownstreamBackbone
     private let task: any DownstreamTask
+    /// True if the inputs are those of a pre-trained backbone.
+    private var hasAdopted = false
 
     package init(_ options: DownstreamOptions, _ jets: JetShape, seed: UInt64) {
         let builder = ParameterBuilder()
@@ -35,6 +37,7 @@ package final class DownstreamObjective: Objective {
     package func tables(of predictions: Predictions) -> [String: [[Double]]] { task.tables(of: predictions) }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
+        if !hasAdopted { try backbone.fit(to: jets, on: communicator, report: report) }
         try task.fit(to: jets, on: communicator, report: report)
     }
 
@@ -51,5 +54,10 @@ package final class DownstreamObjective: Objective {
         try task.restore(state["task"])
     }
 
-    package func adopt(backbone state: ObjectiveState) throws { try backbone.restore(state) }
+    package var tokenizerParameters: ParameterStore? { backbone.tokenizerParameters }
+
+    package func adopt(backbone state: ObjectiveState) throws {
+        try backbone.restore(state)
+        hasAdopted = true
+    }
 }

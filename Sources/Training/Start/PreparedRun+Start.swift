@@ -1,6 +1,7 @@
 import Configuration
 import HDF5
 import Jets
+import MPI
 import NN
 import Objectives
 import Runs
@@ -131,7 +132,13 @@ extension PreparedRun {
             }
             console.say("weights of the backbone from \(backbone)")
         }
-        if let tokenizer = options.tokenizer, let weights = objective.tokenizerParameters {
+        // A backbone has a VQ-VAE of its own.
+        if options.backbone == nil, let weights = objective.tokenizerParameters {
+            guard let tokenizer = options.tokenizer else {
+                throw AgreedError(
+                    message: "tokenizer.checkpoint is missing: the VQ-VAE of tokenizer would have random weights; set "
+                        + "it to a checkpoint of objective vqvae")
+            }
             try communicator.agree { try ModelFile.readWeights(from: tokenizer, into: weights) }
             console.say("VQ-VAE from \(tokenizer)")
         }
