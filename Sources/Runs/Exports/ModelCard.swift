@@ -53,6 +53,8 @@ package struct ModelCard {
         var lines = ["---", "license: \(license ?? "unknown")", "library_name: kaon"]
         if part == .model, ["classification", "cwola", "track_origin"].contains(objective) {
             lines.append("pipeline_tag: tabular-classification")
+        } else if part == .model, objective == "regression" {
+            lines.append("pipeline_tag: tabular-regression")
         } else if part == .backbone {
             lines.append("pipeline_tag: feature-extraction")
         }
@@ -91,7 +93,7 @@ package struct ModelCard {
         case .mpmV1: "pre-trained by masked particle modelling (arXiv:2401.13537)"
         case .mpmV2: "pre-trained by masked particle modelling (arXiv:2409.12589)"
         case .vqvae: "a VQ-VAE that replaces the constituents of a jet by tokens"
-        case .setFlow: "a normalizing flow over the constituents of jets, which generates jets"
+        case .setFlow: "a set-to-set flow matching model (arXiv:2409.12589), which generates jets"
         case .nextToken: "pre-trained by predicting the next token of a jet (arXiv:2403.05618), which generates jets"
         case .classification: "classifies jets"
         case .cwola: "separates signal from background jets, trained without labels of single jets (arXiv:1708.02949)"

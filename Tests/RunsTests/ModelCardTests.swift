@@ -1,0 +1,34 @@
+import Configuration
+import Objectives
+import Runs
+import Testing
+
+@Suite struct ModelCardTests {
+    private static let purposes: [ObjectiveOptions.Name: String] = [
+        .mpmV1: "pre-trained by masked particle modelling (arXiv:2401.13537)",
+        .mpmV2: "pre-trained by masked particle modelling (arXiv:2409.12589)",
+        .vqvae: "a VQ-VAE that replaces the constituents of a jet by tokens",
+        .setFlow: "a set-to-set flow matching model (arXiv:2409.12589), which generates jets",
+        .nextToken: "pre-trained by predicting the next token of a jet (arXiv:2403.05618), which generates jets",
+        .classification: "classifies jets",
+        .cwola: "separates signal from background jets, trained without labels of single jets (arXiv:1708.02949)",
+        .vertexing: "groups the tracks of a jet by their vertices",
+        .trackOrigin: "classifies the origin of every track of a jet",
+        .regression: "predicts a number of each jet",
+    ]
+    private static let kinds: [ObjectiveOptions.Name: String] = [
+        .classification: "tabular-classification", .cwola: "tabular-classification",
+        .trackOrigin: "tabular-classification", .regression: "tabular-regression",
+    ]
+
+    @Test(arguments: ObjectiveOptions.Name.allCases) func theModelIsNamed(objective: ObjectiveOptions.Name) throws {
+        var configuration = try Configuration(yaml: "", name: "the test")
+        for setting in KeyExplorer.minimalSettings(objective) { try configuration.override(setting) }
+        let options = try RunOptions(configuration, name: "test")
+        let text = ModelCard(of: options, part: .model, file: "model.safetensors").text
+        let purpose = try #require(Self.purposes[objective])
+        #expect(text.contains("\n# test\n\nA model of particle jets: \(purpose). Trained with kaon.\n"))
+        let tags = text.split(separator: "\n").filter { $0.hasPrefix("pipeline_tag: ") }
+        #expect(tags.map { $0.dropFirst("pipeline_tag: ".count) } == [Self.kinds[objective]].compactMap { $0?[...] })
+    }
+}
