@@ -312,4 +312,14 @@ import Testing
         #expect(size(width: 512, constituents: 3000) == 1)
         #expect(size(width: 512, constituents: 0) == 640)
     }
+
+    @Test(arguments: ObjectiveOptions.Name.allCases) func theWidthIsThatOfTheEncoder(
+        objective: ObjectiveOptions.Name
+    ) throws {
+        var configuration = try Configuration(yaml: "", name: "the test")
+        for setting in KeyExplorer.minimalSettings(objective) + ["model.encoder.width=48", "model.encoder.heads=4"] {
+            try configuration.override(setting)
+        }
+        #expect(try RunOptions(configuration, name: "test").objective.width == 48)
+    }
 }

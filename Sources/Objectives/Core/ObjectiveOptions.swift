@@ -81,8 +81,17 @@ package enum ObjectiveOptions: Sendable {
         }
     }
 
-    /// Channels of the largest network.
-    package var width: Int { backbone?.shape.width ?? vqvae?.encoder.width ?? 256 }
+    /// Channels of the encoder.
+    package var width: Int {
+        switch self {
+        case .mpmV1(let options): options.backbone.shape.width
+        case .mpmV2(let options): options.encoder.width
+        case .vqvae(let options): options.model.encoder.width
+        case .setFlow(let options): options.encoder.width
+        case .nextToken(let options): options.encoder.width
+        case .downstream(_, let options): options.backbone.shape.width
+        }
+    }
 
     /// True if the classes of jets are learned.
     package var needsClasses: Bool {
