@@ -50,6 +50,26 @@ import Testing
         ).run()
     }
 
+    /// Rows between those of the jets, in any order, do not count: the bits are the same as without them.
+    @Test func theContextMayHaveGaps() {
+        let (counts, contextCounts) = ([1, 1, 3, 2, 0], [4, 17, 1, 0, 5])
+        let offsets = (Offsets(counts: counts), Offsets(counts: contextCounts))
+        let (query, packed) = (randomTensor([7, 16], seed: 1), randomTensor([27, 32], seed: 2))
+        let places = [30..<34, 2..<19, 29..<30, 0..<0, 40..<45]
+        let gaps = Tensor(repeating: .nan, shape: [50, 32])
+        for (jet, place) in places.enumerated() {
+            (gaps.pointer + place.lowerBound * 32).update(
+                from: packed.pointer + offsets.1[jet].lowerBound * 32, count: place.count * 32)
+        }
+        let tape = Tape(recording: false)
+        let expected = tape.crossAttention(
+            Variable(constant: query), Variable(constant: packed), offsets: offsets.0, contextOffsets: offsets.1,
+            heads: 2
+        ).value
+        let found = tape.crossAttention(query, gaps, offsets: offsets.0, context: places, heads: 2)
+        #expect(found.array == expected.array)
+    }
+
     /// With the tokens as context, the result is that of self-attention.
     @Test func toItself() {
         let counts = [5, 16, 1, 9]

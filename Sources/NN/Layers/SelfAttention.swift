@@ -37,10 +37,9 @@ package struct SelfAttention {
     ) -> Variable {
         let query = cache.append(qkv(x, on: tape).value)
         let attended = tape.crossAttention(
-            Variable(constant: query), Variable(constant: cache.keysAndValues),
-            offsets: Offsets(counts: [Int](repeating: 1, count: query.rows)), contextOffsets: cache.offsets,
-            heads: heads)
-        return output(attended, addedTo: residual, scale: scale, on: tape)
+            query, cache.keysAndValues, offsets: Offsets(counts: [Int](repeating: 1, count: query.rows)),
+            context: cache.rows, heads: heads)
+        return output(Variable(constant: attended), addedTo: residual, scale: scale, on: tape)
     }
 
     private func attended(_ x: Variable, _ packing: Packing, _ tape: Tape) -> Variable {

@@ -23,6 +23,9 @@ package struct Offsets: Sendable, Equatable {
     /// The number of tokens.
     package var tokens: Int { Int(values[values.count - 1]) }
 
+    /// The rows of every jet.
+    var ranges: [Range<Int>] { (0..<jets).map { self[$0] } }
+
     /// The rows of a jet.
     package subscript(jet: Int) -> Range<Int> { Int(values[jet])..<Int(values[jet + 1]) }
 }

@@ -15,7 +15,7 @@ struct AttentionBlocks {
     static let tiledPairs = 256 * 256
 
     private let queries: Offsets
-    private let keys: Offsets
+    private let keys: [Range<Int>]
     private let heads: Int
     private let isCausal: Bool
     /// True for each jet that is computed in tiles.
@@ -31,9 +31,10 @@ struct AttentionBlocks {
     private let longest: (queries: Int, keys: Int)
 
     /// - Parameters:
+    ///   - keys: the rows of the keys of each jet.
     ///   - isCausal: true if query i of a jet attends to keys j ≤ i alone.
     ///   - tiledPairs: nil for the usual value.
-    init(queries: Offsets, keys: Offsets, heads: Int, isCausal: Bool = false, tiledPairs: Int? = nil) {
+    init(queries: Offsets, keys: [Range<Int>], heads: Int, isCausal: Bool = false, tiledPairs: Int? = nil) {
         (self.queries, self.keys, self.heads, self.isCausal) = (queries, keys, heads, isCausal)
         let tiledPairs = tiledPairs ?? Self.tiledPairs
         var (isTiled, starts, sizes) = ([Bool](), [Int](), [Int]())

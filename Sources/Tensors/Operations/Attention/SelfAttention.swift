@@ -20,7 +20,8 @@ extension Tape {
         invariant(packing.bias.map { $0.heads == heads } ?? true, "a bias for another number of heads than \(heads)")
         let size = width / heads
         let blocks = AttentionBlocks(
-            queries: offsets, keys: offsets, heads: heads, isCausal: packing.isCausal, tiledPairs: packing.tiledPairs)
+            queries: offsets, keys: offsets.ranges, heads: heads, isCausal: packing.isCausal,
+            tiledPairs: packing.tiledPairs)
         let kept = Tensor(shape: [blocks.count])
         let y = Tensor(shape: [tokens, width], elementType: projected.value.elementType)
         func operands(_ tensor: Tensor) -> AttentionOperands {
