@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+#: The folders that archives have, too.
+FOLDERS = ("configs", "docs", "examples", "python", "scripts", "slurm", "condor", "Tests/Fixtures/jets")
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "spack/spack_repo/kaon/packages"
 
@@ -84,8 +86,9 @@ def test_the_recipe_builds_with_the_libraries_of_spack(recipe, tmp_path, monkeyp
 def test_the_recipe_installs_every_folder(recipe, tmp_path, monkeypatch):
     module = recipe("kaon")
     source, prefix = tmp_path / "source", Prefix(tmp_path / "prefix")
-    for folder in ("configs", "docs", "scripts", "slurm", "examples"):
-        assert (ROOT / folder).is_dir()
+    archived = (ROOT / "scripts/package.sh").read_text().split("files=(")[1].split(")")[0].split()
+    assert set(FOLDERS) == {name for name in archived if (ROOT / name).is_dir()}
+    for folder in FOLDERS:
         (source / folder).mkdir(parents=True)
         (source / folder / "file").write_text(folder)
     (source / ".build/release").mkdir(parents=True)
@@ -96,7 +99,7 @@ def test_the_recipe_installs_every_folder(recipe, tmp_path, monkeypatch):
     assert installed == {
         "bin/kaon", "share/man/man1/kaon.1", "share/bash-completion/completions/kaon", "share/zsh/site-functions/_kaon",
         "share/fish/vendor_completions.d/kaon.fish",
-        *(f"share/kaon/{folder}/file" for folder in ("configs", "docs", "scripts", "slurm", "examples"))}
+        *(f"share/kaon/{folder}/file" for folder in FOLDERS)}
     assert ["python3", "scripts/man-page.py", ".build/release/kaon"] in Recorded.calls
 
 

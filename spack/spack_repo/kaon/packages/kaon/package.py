@@ -48,7 +48,9 @@ class Kaon(Package):
         program = join_path(".build", "release", "kaon")
         mkdirp(prefix.bin)
         install(program, prefix.bin)
-        for folder in ("configs", "docs", "scripts", "slurm", "examples"):
+        # As in an archive; the examples read the sample jets.
+        jets = join_path("Tests", "Fixtures", "jets")
+        for folder in ("configs", "docs", "examples", "python", "scripts", "slurm", "condor", jets):
             install_tree(folder, join_path(prefix.share, "kaon", folder))
         answers = {
             join_path(prefix.share, "man", "man1", "kaon.1"): ("python3", "scripts/man-page.py", program),
