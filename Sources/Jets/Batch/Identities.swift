@@ -62,8 +62,8 @@ package struct Identities: Sendable, Equatable {
 
     /// The classes of a dataset of identities: those of its attribute `names`, or else the wanted ones.
     ///
-    /// Throws `HDF5Error`, or `JetError` if the names are not the wanted ones. Without `data.identities`, files may
-    /// call the eight particles by other names.
+    /// Throws `HDF5Error`, or `JetError` if the names are not the wanted ones. Files may lack the last of them and,
+    /// without `data.identities`, call the eight particles by other names.
     ///
     /// - Parameters:
     ///   - path: the path of the file, for messages.
@@ -80,7 +80,7 @@ package struct Identities: Sendable, Equatable {
             }
             return
         }
-        guard names == wanted.names || wanted == .particles && names.count == wanted.count else {
+        guard wanted.names.starts(with: names) || wanted == .particles && names.count == wanted.count else {
             let more = names.count > wanted.count ? ", more than the model has" : ""
             throw JetError(
                 "\(path) has the \(names.count) identities \(names.joined(separator: ", "))\(more), not the "

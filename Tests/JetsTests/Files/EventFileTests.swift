@@ -103,6 +103,10 @@ import Testing
             }
         }
         #expect(try message(kinds, wanted: kinds) == "")
+        // Files may lack the last kinds, for jets and for events.
+        #expect(try message(["photon", "negative hadron", "neutral hadron"], wanted: nil, identities: [1, 2, 0]) == "")
+        #expect(try message(kinds, wanted: kinds + ["photon jet"]) == "")
+        #expect(try message(["photon", "neutral hadron"], wanted: nil, identities: [1, 0, 0]).contains("has the 2"))
         #expect(
             try message(kinds, wanted: nil).hasPrefix(
                 "x.h5 has the 9 identities jet, b jet, muon, met, charged cluster, tower, photon, electron, tau, more "
