@@ -59,7 +59,7 @@ def _parser():
 
     features = command(
         "features", _features, "distributions of the features of constituents and jets",
-        "Draws the distributions of the seven features, the identities, and four quantities of jets.",
+        "Draws the distributions of all features and identities in the files, and of quantities of jets or events.",
         "FILE", "a jet file; a folder or a quoted pattern is one data set")
     features.add_argument("--labels", action="store_true", help="one curve per class instead of one per file")
     _add_names(features)
@@ -215,9 +215,10 @@ def _generated(options):
         made, data = (_of_class(jets, path, options.chosen) for jets, path in zip((made, data), options.inputs))
     distances = plot_generated(made, data, options.output)
     mean, single, measures, reasons = generation.measure(made, data)
-    distances.append(mean)
+    distances += [mean] if mean else []
     _print_distances(distances)
-    print(f"\n{'measure':<12}{'value':>22}{'':>34}{_ERRORS}")
+    if measures:
+        print(f"\n{'measure':<12}{'value':>22}{'':>34}{_ERRORS}")
     for each in measures:
         print(f"{each.name:<12}{each.value:>22.5g}{'':>34}{_errors(each)}")
     for reason in reasons:

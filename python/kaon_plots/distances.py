@@ -61,9 +61,9 @@ def _drawn(values, size, random):
 
 
 def _discrepancy(x, y):
-    size = len(x)
-    own = sum((_kernel_sum(each, each) - np.sum(_power(np.einsum("jf,jf->j", each, each), each))) for each in (x, y))
-    return own / (size * (size - 1)) - 2 * _kernel_sum(x, y) / size**2
+    own = sum((_kernel_sum(each, each) - np.sum(_power(np.einsum("jf,jf->j", each, each), each)))
+              / (len(each) * (len(each) - 1)) for each in (x, y))
+    return own - 2 * _kernel_sum(x, y) / (len(x) * len(y))
 
 
 def _kernel_sum(x, y):

@@ -8,6 +8,8 @@ from .style import BAND, OVERFLOW, REFERENCE
 
 #: Makes each half of the linear range of matplotlib's symlog axis as long as a decade.
 _LINSCALE = 0.9
+#: Width of a letter of a tick label in inches.
+_LETTER = 0.08
 _RATIO_RANGES = (0.1, 0.2, 0.5, 1.0)
 _LINEAR_TICKS = {-10: "−10", -0.1: "−0.1", 0: "0", 0.1: "0.1", 10: "10"}
 
@@ -24,6 +26,7 @@ def scale_axes(axis, panel, histograms):
         axis.set_yscale("log")
         lowest = densities[densities > 0].min(initial=highest)
         axis.set_ylim(max(lowest / 2, highest * 1e-7), highest * 3)
+        _label_decades(axis.yaxis, *axis.get_ylim())
     else:
         axis.set_ylim(0, highest * 1.15)
     _mark_overflow(axis, binning)
@@ -33,11 +36,7 @@ def _scale_values(axis, panel, binning):
     drawn = binning.drawn
     if binning.scale == "log":
         axis.set_xscale("log")
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        if drawn[-1] < 30 * drawn[0]:
-            # Powers of ten alone would be too few ticks.
-            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        _label_decades(axis.xaxis, drawn[0], drawn[-1])
     elif binning.scale == "signed":
         axis.set_xscale("symlog", linthresh=LINEAR, linscale=_LINSCALE)
         decades = 10.0 ** np.arange(-1, np.floor(np.log10(drawn[-1])) + 1)
@@ -48,7 +47,25 @@ def _scale_values(axis, panel, binning):
         axis.set_xticks(np.arange(len(panel.categories)), panel.categories)
         axis.xaxis.set_minor_locator(NullLocator())
         axis.tick_params(axis="x", length=0)
+        turn_categories(axis, panel)
     axis.set_xlim(drawn[0], drawn[-1])
+
+
+def _label_decades(axis, low, high):
+    """Labels the powers of ten of a logarithmic axis, and values between them if these would be too few."""
+    axis.set_minor_formatter(NullFormatter())
+    if high < 30 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def turn_categories(axis, panel):
+    """Draws the names of categories upwards if they would overlap."""
+    if panel.scale == "categories":
+        width = axis.get_position().width * axis.figure.get_figwidth() / len(panel.categories)
+        letters = max(3 if name.startswith("$") else len(name) + 1 for name in panel.categories)
+        if letters * _LETTER > width:
+            axis.tick_params(axis="x", rotation=90)
 
 
 def _mark_overflow(axis, binning):

@@ -1,7 +1,8 @@
 """Distributions of the features of constituents and jets, with several data sets overlaid.
 
 In the style of figure 1.6 of the MPMv2 thesis: one panel per feature, normalised, logarithmic, impact parameters of
-charged constituents only, and the identities.
+charged constituents only, and the identities. Events have η and φ, and any files may have further features and other
+identities.
 """
 
 from dataclasses import dataclass
@@ -19,14 +20,11 @@ from .panels import quantity
 from .style import BAND, COLORS, LINES, drawing, join_panels, legend_outside
 
 _MARKERS = "os^vDPX<>p"
-#: The panels by row; those of categories are two columns wide.
-_ROWS = [
-    [panels.PT, panels.DETA, panels.DPHI, panels.COUNT],
-    [panels.D0, panels.DZ, panels.D0ERR, panels.DZERR],
-    [panels.JET_PT, panels.JET_MASS, panels.IDENTITY],
-]
-#: Only in files with vertices and origins of tracks.
-_TRACKS = [panels.VERTICES, panels.ORIGIN]
+_COLUMNS = 4
+#: The panels before and after those of further features. Without data in any file, a panel is left out.
+_FIRST = [panels.PT, panels.DETA, panels.DPHI, panels.ETA, panels.PHI, panels.COUNT,
+          panels.D0, panels.DZ, panels.D0ERR, panels.DZERR]
+_LAST = [panels.JET_PT, panels.JET_MASS, panels.IDENTITY, panels.VERTICES, panels.ORIGIN]
 
 
 @dataclass
@@ -48,20 +46,40 @@ def plot_features(datasets, path, by_class=False):
     for name, jets in datasets.items():
         if not len(jets):
             raise DataError(f"{name} has no jets: give other files")
+    datasets = {name: panels.with_angles(jets) for name, jets in datasets.items()}
     curves = _curves(datasets, by_class)
-    has_tracks = any(quantity(curve.jets, panel) is not None for curve in curves for panel in _TRACKS)
-    rows = [*_ROWS, _TRACKS] if has_tracks else _ROWS
-    with drawing(path, len(rows), 4, size=(3.75, 3.2)) as (figure, axes):
-        for number, row in enumerate(rows):
-            place = 0
-            for panel in row:
-                is_wide = panel.scale == "categories" or panel is panels.VERTICES
-                axis = join_panels(axes, number, slice(place, place + 2)) if is_wide else axes[number, place]
-                place += 1 + is_wide
-                (_draw_categories if panel.scale == "categories" else _draw)(axis, panel, curves)
+    arrays = list(datasets.values())
+    shown = [panels.of(arrays, panel) for panel in (*_FIRST, *panels.further(arrays), *_LAST)]
+    found = {panel: samples for panel in shown if (samples := _samples(panel, curves))}
+    places = _places(found)
+    with drawing(path, 1 + max(row for row, _ in places.values()), _COLUMNS, size=(3.75, 3.2)) as (figure, axes):
+        used = np.zeros(axes.shape, bool)
+        for panel, (row, columns) in places.items():
+            used[row, columns] = True
+            is_wide = columns.stop - columns.start > 1
+            axis = join_panels(axes, row, columns) if is_wide else axes[row, columns.start]
+            (_draw_categories if panel.scale == "categories" else _draw)(axis, panel, found[panel], len(curves))
+        for axis in axes[~used]:
+            axis.axis("off")
         lines = [Line2D([], [], color=curve.color, linestyle=curve.line, marker=curve.marker, markersize=5)
                  for curve in curves]
-        legend_outside(figure, lines, [f"{curve.name} ({len(curve.jets):,} jets)" for curve in curves])
+        legend_outside(figure, lines, [
+            f"{curve.name} ({len(curve.jets):,} {'events' if panels.is_of_events(curve.jets) else 'jets'})"
+            for curve in curves])
+
+
+def _places(shown):
+    """Row and columns of each panel: those of categories take two columns, or a row if they are many."""
+    places, row, column = {}, 0, 0
+    for panel in shown:
+        width = 1
+        if panel.scale == "categories" or panel is panels.VERTICES:
+            width = 2 if len(panel.categories) <= 16 else _COLUMNS
+        if column + width > _COLUMNS:
+            row, column = row + 1, 0
+        places[panel] = row, slice(column, column + width)
+        column += width
+    return places
 
 
 def _curves(datasets, by_class):
@@ -79,31 +97,24 @@ def _curves(datasets, by_class):
     return curves
 
 
-def _found(axis, panel, curves):
-    """The curves with this quantity, their samples and histograms; says so if no file has it."""
+def _samples(panel, curves):
+    """The curves with this quantity, and their histograms; empty if no file has it."""
     samples = [(curve, quantity(curve.jets, panel)) for curve in curves]
     samples = [(curve, sample) for curve, sample in samples if sample is not None and len(sample[0])]
     if not samples:
-        axis.set_xlabel(panel.label)
-        axis.text(0.5, 0.5, "not in these files", ha="center", va="center", transform=axis.transAxes)
-        axis.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
         return []
     binning = bins([sample for _, sample in samples], panel)
     return [(curve, histogram(sample, binning)) for curve, sample in samples]
 
 
-def _draw(axis, panel, curves):
-    if not (found := _found(axis, panel, curves)):
-        return
+def _draw(axis, panel, found, count):
     scale_axes(axis, panel, [each for _, each in found])
     for curve, each in found:
-        draw_steps(axis, each, panel, curve.color, curve.line, *((1.6, BAND) if len(curves) < 5 else (1.1, BAND / 2)))
+        draw_steps(axis, each, panel, curve.color, curve.line, *((1.6, BAND) if count < 5 else (1.1, BAND / 2)))
 
 
-def _draw_categories(axis, panel, curves):
+def _draw_categories(axis, panel, found, count):
     """Draws fractions as points with errors, those of the curves side by side."""
-    if not (found := _found(axis, panel, curves)):
-        return
     scale_axes(axis, panel, [each for _, each in found])
     places = np.arange(len(panel.categories))
     for number, (curve, each) in enumerate(found):

@@ -11,14 +11,14 @@ from kaon_data import DataError
 from kaon_data.formats import FEATURES
 
 from . import panels
-from .distributions import draw_ratios, draw_reference, draw_steps, scale_axes
+from .distributions import draw_ratios, draw_reference, draw_steps, scale_axes, turn_categories
 from .histograms import baseline, baseline_error, bins, histogram, ratio, wasserstein, wasserstein_error
 from .panels import quantity
 from .style import COLORS, LINES, OVERFLOW, REFERENCE, drawing_ratios, legend_outside
 
 _PANELS = [
-    panels.PT, panels.DETA, panels.DPHI, panels.COUNT, panels.JET_PT, panels.JET_MASS, panels.D0, panels.DZ,
-    panels.D0ERR, panels.DZERR, panels.IDENTITY,
+    panels.PT, panels.DETA, panels.DPHI, panels.ETA, panels.PHI, panels.COUNT, panels.JET_PT, panels.JET_MASS,
+    panels.D0, panels.DZ, panels.D0ERR, panels.DZERR,
 ]
 _COLORS = [COLORS[index] for index in (2, 0, 1, 3, 6, 4, 8, 9)]
 
@@ -45,7 +45,11 @@ def plot_generated(generated, data, path):
     for jets, what in ((generated, "generated jets"), (data, "data")):
         if not len(ak.flatten(jets.constituents.pt)):
             raise DataError(f"the {what} have no constituents: give other files")
-    samples = {name: {panel: quantity(jets, panel, calculated=True) for panel in _PANELS}
+    generated, data = map(panels.with_angles, (generated, data))
+    if panels.is_of_events(generated) != panels.is_of_events(data):
+        raise DataError("one of the files has events, the other jets: give files of the same kind")
+    shown = [panels.of((data, generated), each) for each in (*_PANELS, *panels.further((data,)), panels.IDENTITY)]
+    samples = {name: {panel: quantity(jets, panel, calculated=True) for panel in shown}
                for name, jets in (("data", data), ("generated", generated))}
     return plot_comparison(samples, path)
 
@@ -55,26 +59,33 @@ def plot_pooled(jets, path):
     their reconstruction by every method; returns the distances."""
     if not sum(map(len, jets.dropped)):
         raise DataError("no constituents were dropped: give files with more jets, or a larger --fraction")
-    samples = {"original": _pooled(jets.dropped, jets.original)}
+    samples = {"original": _pooled(jets, jets.dropped, jets.original)}
     for name, recovered in jets.recovered.items():
-        samples[name] = _pooled(recovered, jets.whole[name])
+        samples[name] = _pooled(jets, recovered, jets.whole[name])
     return plot_comparison(samples, path, is_paired=True)
 
 
-def _pooled(dropped, whole):
-    dropped, whole = _array(dropped), _array(whole)
-    jet_panels = (panels.JET_PT, panels.JET_MASS)
-    return {panel: quantity(whole if panel in jet_panels else dropped, panel, calculated=True)
-            for panel in _PANELS if panel is not panels.COUNT}
+def _pooled(jets, dropped, whole):
+    dropped, whole = _array(jets, dropped), _array(jets, whole)
+    found = {}
+    for panel in (*_PANELS, panels.IDENTITY):
+        if panel is not panels.COUNT:
+            source = whole if panel.kind == "jet" else dropped
+            panel = panels.of((dropped,), panel)
+            found[panel] = quantity(source, panel, calculated=True)
+    return found
 
 
-def _array(jets):
-    """Jets like those of `kaon_data.read`, without identities if the files have none."""
-    rows = np.concatenate(jets)
-    columns = {name: rows[:, index] for index, name in enumerate(FEATURES)}
+def _array(jets, part):
+    """Jets like those of `panels.with_angles`, without identities if the files have none."""
+    rows = np.concatenate(part)
+    angles = {"deta": "eta", "dphi": "phi"} if jets.are_events else {}
+    columns = {angles.get(name, name): rows[:, index] for index, name in enumerate(FEATURES)}
     if np.isfinite(rows[:, 7]).all():
         columns["id"] = rows[:, 7].astype(np.uint8)
-    return ak.Array({"constituents": ak.unflatten(ak.zip(columns), [len(each) for each in jets])})
+    array = ak.Array({"constituents": ak.unflatten(ak.zip(columns), [len(each) for each in part])})
+    array.attrs["identities"] = jets.kinds
+    return array
 
 
 def plot_comparison(samples, path, is_paired=False):
@@ -115,6 +126,7 @@ def _draw(axes, panel, reference, others, styles):
     draw_ratios(below, base, [(*ratio(each, base)[:2], *styles[name]) for name, each in found.items()])
     above.set_xlabel("")
     below.set_xlabel(panel.label)
+    turn_categories(below, panel)
 
 
 def distance(name, quantity_name, sample, reference, is_paired=False):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import distances, efps, movers
+from . import distances, efps, movers, panels
 from .generated import Distance, distance
 
 #: The smallest number of jets, of those generated and of each half of the data, for all measures but distances.
 _FEWEST = 50
+_NAMES = ("fpd", "kpd", "coverage", "mmd")
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,16 @@ class Measure:
 def measure(generated, data):
     """The mean `Distance` of the energy flow polynomials with four vertices and edges, those of each one, the other
     `Measure`s, NaN if they cannot be computed, and sentences that say why. Arguments are arrays of jets from
-    `kaon_data.read`."""
+    `kaon_data.read`. For events, whose particles are too many for sums over all of their subsets, there are none."""
+    if panels.is_of_events(panels.with_angles(data)):
+        return None, [], [], [f"no efp, {', '.join(_NAMES)}: these are measures of jets, and the files have events"]
     polynomials = [efps.connected(jets) for jets in (generated, data)]
     numbers = [np.arange(len(jets)) for jets in (generated, data)]
     single = [distance("generated", f"efp_{name}", *((each[name], own) for each, own in zip(polynomials, numbers)))
               for name in efps.FOUR_VERTICES]
     made, real = (efps.features(each) for each in polynomials)
     even = numbers[1] % 2 == 0
-    measures = {name: Measure(name, *[float("nan")] * 4) for name in ("fpd", "kpd", "coverage", "mmd")}
+    measures = {name: Measure(name, *[float("nan")] * 4) for name in _NAMES}
     jets = [int((~np.isfinite(each).all(axis=1)).sum()) for each in (made, real)]
     if min(len(made), even.sum(), (~even).sum()) < _FEWEST:
         reasons = [f"no {', '.join(measures)}: {len(made)} generated jets and {len(real)} of data are too few, give at "

@@ -1,14 +1,20 @@
 """The quantities of jets and constituents that figures show: names, units, axes, and how to get them from jets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import awkward as ak
 import numpy as np
 
+from kaon_data import IDENTITIES
+from kaon_data.formats import FEATURES
 from kaon_results.predictions import ORIGINS
 
-_NEUTRAL = (0, 2)
-IDENTITIES = (r"$\gamma$", "$h^-$", r"$h^\mathrm{0}$", "$h^+$", "$e^-$", "$e^+$", r"$\mu^-$", r"$\mu^+$")
+#: Identities with tracks, besides those that begin with `charged`.
+_CHARGED = set(IDENTITIES) - {"photon", "neutral hadron"}
+_SYMBOLS = dict(zip(IDENTITIES, (
+    r"$\gamma$", "$h^-$", r"$h^\mathrm{0}$", "$h^+$", "$e^-$", "$e^+$", r"$\mu^-$", r"$\mu^+$")))
+#: Fields of constituents that are not further features.
+_KNOWN = {*FEATURES, "eta", "phi", "id", "vtx_id", "track_type"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,8 @@ class Panel:
     scale: str = "linear"  # linear, log, symmetric, signed (logarithmic to both sides), integer or categories
     logarithmic: bool = True
     categories: tuple = ()
+    #: The names of the identities, in the order of the categories.
+    kinds: tuple = ()
 
     @property
     def label(self):
@@ -41,7 +49,9 @@ D0 = Panel("d0", r"$d_\mathrm{0}$", "mm", "charged", "signed")
 DZ = Panel("dz", "$d_z$", "mm", "charged", "signed")
 D0ERR = Panel("d0err", r"$\sigma$($d_\mathrm{0}$)", "mm", "charged", "log")
 DZERR = Panel("dzerr", r"$\sigma$($d_z$)", "mm", "charged", "log")
-IDENTITY = Panel("id", "identity", scale="categories", categories=IDENTITIES)
+ETA = Panel("eta", r"constituent $\eta$", scale="symmetric", logarithmic=False)
+PHI = Panel("phi", r"constituent $\phi$", "rad", scale="symmetric", logarithmic=False)
+IDENTITY = Panel("id", "identity", scale="categories", categories=tuple(_SYMBOLS.values()), kinds=tuple(IDENTITIES))
 COUNT = Panel("count", "constituents", kind="jet", scale="integer", logarithmic=False)
 JET_PT = Panel("jet_pt", r"jet $p_\mathrm{T}$", "GeV", "jet")
 JET_MASS = Panel("jet_mass", "jet mass", "GeV", "jet", logarithmic=False)
@@ -49,9 +59,60 @@ ORIGIN = Panel("track_type", "origin of tracks", scale="categories", categories=
 VERTICES = Panel("vertices", "secondary vertices", kind="jet", scale="integer")
 
 
+def with_angles(jets):
+    """Jets from `kaon_data.read` whose constituents have either Δη and Δφ, or, in events, η and φ: generated events may
+    have φ only as its cosine and sine, and Δη and Δφ that are 0."""
+    constituents = jets.constituents
+    names = set(constituents.fields)
+    if "eta" not in names or ("deta" in names and ak.any(constituents.deta != 0, axis=None)):
+        return jets
+    columns = {name: constituents[name] for name in constituents.fields if name not in ("deta", "dphi")}
+    if "phi" not in names and {"cosphi", "sinphi"} <= names:
+        columns["phi"] = np.arctan2(constituents.sinphi, constituents.cosphi)
+    return ak.with_field(jets, ak.zip(columns), "constituents")
+
+
+def is_of_events(jets):
+    """True for events, of which `with_angles` has left no Δη."""
+    return "deta" not in jets.constituents.fields
+
+
+def kinds(jets):
+    """The names of the identities of jets, by their numbers."""
+    return jets.attrs.get("identities") or IDENTITIES
+
+
+def of(datasets, panel):
+    """A panel for these arrays of jets: with the identities of all of them, and named after events if they are such."""
+    if panel is IDENTITY:
+        names = tuple(dict.fromkeys(name for jets in datasets for name in kinds(jets)))
+        return replace(panel, kinds=names, categories=tuple(_SYMBOLS.get(name, name) for name in names))
+    are_events = {is_of_events(jets) for jets in datasets}
+    if panel not in (JET_PT, JET_MASS) or True not in are_events:
+        return panel
+    noun = "event" if are_events == {True} else "jet or event"
+    return replace(panel, symbol=panel.symbol.replace("jet", noun))
+
+
+def further(datasets):
+    """Panels of the further features of the constituents of these arrays of jets."""
+    found = {}
+    for jets in datasets:
+        for name in jets.constituents.fields:
+            if name not in _KNOWN:
+                found.setdefault(name, []).append(ak.to_numpy(ak.flatten(jets.constituents[name])))
+    return [Panel(name, name, scale=_scale(np.concatenate(values))) for name, values in found.items()]
+
+
+def _scale(values):
+    """A logarithmic axis for positive values over more than two decades."""
+    low, high = np.quantile(values, (0.001, 0.999)) if len(values) else (0, 0)
+    return "log" if 0 < low and high > 100 * low else "linear"
+
+
 def quantity(jets, panel, calculated=False):
-    """The values of a quantity of jets from `kaon_data.read` and the number of the jet of each value, or None if the
-    files do not contain it. With `calculated`, pT and mass of jets are those of the sum of their constituents."""
+    """The values of a quantity of jets from `with_angles` and the number of the jet of each value, or None if the files
+    do not contain it. With `calculated`, pT and mass of jets are those of the sum of their constituents."""
     constituents = jets.constituents
     if panel.kind == "jet":
         values = _of_jets(jets, panel.name, calculated)
@@ -60,8 +121,14 @@ def quantity(jets, panel, calculated=False):
         return None
     values = ak.to_numpy(ak.flatten(constituents[panel.name]))
     numbers = np.repeat(np.arange(len(constituents)), ak.to_numpy(ak.num(constituents)))
+    if panel.kinds:
+        # The identities of other files may have other numbers; −1 for a number without a name.
+        places = np.full(256, -1)
+        places[:len(kinds(jets))] = [panel.kinds.index(name) for name in kinds(jets)]
+        values = places[values]
     if panel.kind == "charged":
-        charged = ~np.isin(ak.to_numpy(ak.flatten(constituents.id)), _NEUTRAL)
+        tracks = [name in _CHARGED or name.startswith("charged") for name in kinds(jets)]
+        charged = np.isin(ak.to_numpy(ak.flatten(constituents.id)), np.flatnonzero(tracks))
         values, numbers = values[charged], numbers[charged]
     # A feature that the model does not use is zero everywhere.
     if panel.kind == "charged" and not np.any(values):
@@ -78,14 +145,19 @@ def _of_jets(jets, name, calculated):
             return None
         return ak.to_numpy(ak.fill_none(ak.max(constituents.vtx_id, axis=1), 0))
     if calculated:
-        return dict(zip(("jet_pt", "jet_mass"), momenta(constituents)))[name]
+        found = momenta(constituents)
+        return None if found is None else dict(zip(("jet_pt", "jet_mass"), found))[name]
     name = name.removeprefix("jet_")
     return ak.to_numpy(jets[name]) if name in jets.fields else None
 
 
 def momenta(constituents):
-    """pT and mass of jets from massless constituents, in the frame of the jet axis."""
-    pt, eta, phi = (ak.values_astype(constituents[name], np.float64) for name in ("pt", "deta", "dphi"))
+    """pT and mass of jets from massless constituents, in the frame of the jet axis or, for events, of the detector.
+    None without angles."""
+    names = next((pair for pair in (("deta", "dphi"), ("eta", "phi")) if set(pair) <= set(constituents.fields)), None)
+    if names is None:
+        return None
+    pt, eta, phi = (ak.values_astype(constituents[name], np.float64) for name in ("pt", *names))
     px, py = ak.sum(pt * np.cos(phi), axis=1), ak.sum(pt * np.sin(phi), axis=1)
     pz, energy = ak.sum(pt * np.sinh(eta), axis=1), ak.sum(pt * np.cosh(eta), axis=1)
     transverse = ak.to_numpy(px) ** 2 + ak.to_numpy(py) ** 2

@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from kaon_data import DataError
+from kaon_data import IDENTITIES, DataError
+from kaon_data.formats import FEATURES
 
 from . import panels
 from .style import COLORS, REFERENCE, drawing, legend_outside
@@ -17,7 +18,8 @@ _TITLES = {
     "regression": "regression", "kmeans": "k-means", "vqvae": "VQ-VAE", "flow": "flow",
     "flow_matching": "flow matching", "set_flow": "set-to-set flow", "bins": "bins",
 }
-_FEATURES = [panel.label.removeprefix("constituent ") for panel in (panels.PT, panels.DETA, panels.DPHI)]
+_FEATURES, _EVENT_FEATURES = ([panel.label.removeprefix("constituent ") for panel in (panels.PT, *angles)]
+                              for angles in ((panels.DETA, panels.DPHI), (panels.ETA, panels.PHI)))
 _BINS = 16
 #: Grey is the whole jet, blue the survivors.
 _BLUE = (0.65, 0.8, 0.92)
@@ -26,8 +28,8 @@ _COLORS = [COLORS[index] for index in (2, 1, 3, 7, 4, 6, 9, 8)]
 
 @dataclass
 class Jets:
-    """Jets of one or several files; each part is a list of arrays [constituents, 8]: the seven features and the
-    identity, NaN in files without."""
+    """Jets of one or several files; each part is a list of arrays [constituents, 8]: the seven features (η and φ of
+    events in place of Δη and Δφ) and the identity, NaN in files without."""
 
     #: The name of each jet.
     names: list
@@ -37,6 +39,14 @@ class Jets:
     #: By method: the reconstructed constituents, and the survivors together with them.
     recovered: dict = field(default_factory=dict)
     whole: dict = field(default_factory=dict)
+    #: True for events, and the names of the identities.
+    are_events: bool = False
+    kinds: list = field(default_factory=lambda: IDENTITIES)
+
+    @property
+    def labels(self):
+        """Those of pT and the two angles."""
+        return _EVENT_FEATURES if self.are_events else _FEATURES
 
 
 def read(files, numbers=None, names=None, most=None):
@@ -47,7 +57,8 @@ def read(files, numbers=None, names=None, most=None):
     first = parts[0]
     for path, part in zip(files, parts):
         _check_same(part, path, first, files[0])
-    jets = Jets(first["jets"], first["original"], first["survivors"], first["dropped"])
+    jets = Jets(first["jets"], first["original"], first["survivors"], first["dropped"],
+                are_events=first["are_events"], kinds=first["kinds"])
     tasks = [task for part in parts for task in part["tasks"]]
     for name, part in zip(names or files, parts):
         for task, recovered in part["tasks"].items():
@@ -72,14 +83,19 @@ def _read(path, numbers, most):
             if max(numbers, default=0) >= len(labels):
                 raise DataError(f"{path} has {len(labels)} jets; there is no jet {max(numbers, default=0)}")
 
+            names = _names(file["original/csts"]) or FEATURES
+            are_events = "eta" in names and not np.any(file["original/csts"][:, names.index("deta")])
+
             def part(name):
                 group, offsets = file[name], file[name]["offsets"][:]
                 if is_all:
-                    return np.split(_rows(group, slice(None)), offsets[1:-1])
-                return [_rows(group, slice(offsets[jet], offsets[jet + 1])) for jet in numbers]
+                    return np.split(_rows(group, slice(None), are_events), offsets[1:-1])
+                return [_rows(group, slice(offsets[jet], offsets[jet + 1]), are_events) for jet in numbers]
 
+            noun = "event" if are_events else "jet"
             return {
-                "jets": [f"jet {jet}" + (f" ({classes[labels[jet]]})" if classes else "") for jet in numbers],
+                "are_events": are_events, "kinds": _identities(file),
+                "jets": [f"{noun} {jet}" + (f" ({classes[labels[jet]]})" if classes else "") for jet in numbers],
                 "original": part("original"), "survivors": part("survivors"),
                 "dropped": part("dropped"),
                 "tasks": {name: part(name) for name in map(_text, file.attrs["reconstructions"])},
@@ -88,10 +104,25 @@ def _read(path, numbers, most):
         raise DataError(f"{path} is not a file of 'kaon generate --reconstruct': {error}") from error
 
 
-def _rows(group, rows):
+def _rows(group, rows, are_events):
     csts = group["csts"][rows]
     identities = group["csts_id"][rows] if "csts_id" in group else np.full(len(csts), np.nan)
-    return np.column_stack([csts, identities])
+    columns = list(csts[:, :len(FEATURES)].T)
+    if are_events:
+        own = dict(zip(_names(group["csts"]), csts.T))
+        columns[1] = own["eta"]
+        columns[2] = own["phi"] if "phi" in own else np.arctan2(own["sinphi"], own["cosphi"])
+    return np.column_stack([*columns, identities])
+
+
+def _identities(file):
+    """The names of the identities, by their numbers; not all groups have identities."""
+    found = (_names(file[name]["csts_id"]) for name in file if f"{name}/csts_id" in file)
+    return next(filter(None, found), IDENTITIES)
+
+
+def _names(dataset):
+    return list(map(_text, dataset.attrs.get("names", [])))
 
 
 def _text(name):
@@ -122,7 +153,7 @@ def plot_distributions(jets, path):
             for column, axis in enumerate(axes[row]):
                 _draw_distributions(axis, jets, row, column)
             axes[row, 0].set_ylabel(f"{name}\nconstituents per bin")
-        for axis, label in zip(axes[-1], _FEATURES):
+        for axis, label in zip(axes[-1], jets.labels):
             axis.set_xlabel(label)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         legend_outside(figure, handles, labels)
@@ -184,9 +215,9 @@ def plot_plane(jets, path):
                 axis.label_outer()
                 if row == 0:
                     axis.set_title(name, fontsize=13)
-            axes[row, 0].set_ylabel(f"{jet}\n" + _FEATURES[2])
+            axes[row, 0].set_ylabel(f"{jet}\n" + jets.labels[2])
         for axis in axes[-1]:
-            axis.set_xlabel(_FEATURES[1])
+            axis.set_xlabel(jets.labels[1])
 
 
 def _draw_circles(axis, constituents, scale, color):

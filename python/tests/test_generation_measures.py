@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("mplhep")
 pytest.importorskip("ot")
 
-from kaon_plots import efps  # noqa: E402
+from kaon_plots import distances, efps  # noqa: E402
 from kaon_plots.distances import frechet, gaussian_distance, kernel  # noqa: E402
 from kaon_plots.generation import measure  # noqa: E402
 from kaon_plots.histograms import wasserstein, wasserstein_error  # noqa: E402
@@ -133,6 +133,56 @@ def test_the_kernel_distance_of_normal_distributions():
     wanted = np.array([4, 6, 4, 1]) @ ((moments[0] - moments[1]) / powers) ** 2
     value, error = kernel(x, y)
     assert value == pytest.approx(wanted, rel=0.05) and 0 < error < 0.2 * value
+
+
+def _golden_features():
+    random = np.random.default_rng(7)
+    mixing = np.array([[1, 0.5, 0], [0, 1, -0.3], [0.2, 0, 0.5]])
+    return random.normal(size=(60, 3)) @ mixing, 0.2 + 1.1 * random.normal(size=(50, 3)) @ mixing.T
+
+
+def _golden_jets(seed, spread):
+    random = np.random.default_rng(seed)
+    found = []
+    for count in random.integers(1, 7, 20):
+        z = random.exponential(1 / count, count)
+        found.append(np.column_stack([z, random.normal(0, spread, (count, 2))]))
+    return found
+
+
+def test_golden_values_of_jetnet():
+    """Values of jetnet 0.2.5 and energyflow 1.4.0 (NumPy 1.26.4) for the same samples."""
+    x, y = distances._normalised(*_golden_features())
+    assert gaussian_distance(x, y) == pytest.approx(0.1450317621698689, rel=1e-10)
+    # Samples of 60 and 50.
+    assert distances._discrepancy(x, y) == pytest.approx(0.10339003579504435, rel=1e-10)
+    sizes = np.array([100, 120, 150, 200, 300])
+    scatter = 0.1 * np.array([0.1, -0.05, 0.02, 0.07, -0.1])
+    # Lines with a, b ≥ 0, with one of both at 0, and their errors of a.
+    for a, b, *wanted in (
+        (0.5, 30, 0.4895999997979283, 0.010855413396089529), (-0.05, 30, 0, 0.036522504516223825),
+        (0.5, -30, 0.3007999946532451, 0.1161243730882082), (-0.05, 3, 0, 0.05514347093924105),
+    ):
+        assert distances._intercept(1 / sizes, a + b / sizes + scatter) == pytest.approx(wanted, rel=1e-5, abs=1e-7)
+
+
+def test_golden_distances_of_energyflow(monkeypatch):
+    """Coverage and MMD of jetnet 0.2.5 for all of 20 jets each."""
+    data, generated = _golden_jets(1, 0.2), _golden_jets(2, 0.3)
+    found = np.array([[mover_distance(each, other) for other in data] for each in generated])
+    assert found[0, :4] == pytest.approx([0.67259514, 0.78312332, 0.55845157, 0.51913079], abs=1e-8)
+    assert found.sum() == pytest.approx(352.5684701671435, rel=1e-12)
+    monkeypatch.setattr("kaon_plots.movers._JETS", 20)
+    monkeypatch.setattr("kaon_plots.movers._rows", list)
+    (coverage, _), (mmd, _) = coverage_and_mmd(*(_Rows(each) for each in (data, generated)))
+    assert coverage == pytest.approx(0.7) and mmd == pytest.approx(0.3826074373551115, rel=1e-12)
+
+
+class _Rows(list):
+    """Jets that a list of numbers selects, as from an array."""
+
+    def __getitem__(self, chosen):
+        return [list.__getitem__(self, int(each)) for each in chosen]
 
 
 def test_the_distance_of_energy_movers():
