@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .packing import inverse, pack, pad, places, take_slots
+from .preprocessing import FEATURES, stored_columns, stored_features
 
 
 def attend(q, k, v, mask, pairs=None):
@@ -222,11 +223,38 @@ class Backbone(nn.Module):
         """The number of channels of the encodings."""
         return self.embedding.continuous.out_features
 
-    def forward(self, csts, csts_id, offsets=None, mask=None, jets=None, noise="kaon"):
-        """Encodes jets as stored in kaon's files: `csts` with all features, constituents by decreasing pT.
+    @property
+    def features(self):
+        """The features that the network takes."""
+        return FEATURES if self.preprocessing is None else self.preprocessing.features
 
-        Packed: `csts [tokens, 7]`, `csts_id [tokens]`, `offsets [jets + 1]`; returns encodings
-        `[tokens + R · jets, C]` and their offsets, as written by `kaon encode`. Padded: `csts [J, L, 7]`,
+    @property
+    def stored_features(self):
+        """The columns of `csts`: the seven of jets, then the further features of the network."""
+        return stored_features(self.features)
+
+    def stored(self, csts, names):
+        """`csts` with the columns `stored_features`, from columns of these names (the attribute `names` of a file).
+
+        As in kaon, the angles η and φ of events are the columns of Δη and Δφ, and columns that the network does not use
+        may be missing, which are 0. Raises `ValueError` if a feature of the network is missing.
+        """
+        names = list(names)
+        if lacking := [name for name in self.features if name not in names]:
+            raise ValueError(f"the features {', '.join(lacking)} are missing; there are {', '.join(names)}")
+        if "deta" not in names and "dphi" not in names:
+            angles = {"eta": "deta", "phi": "dphi"}
+            names += [angles[name] for name in names if name in angles]
+            csts = torch.cat([csts, *(csts[..., [names.index(name)]] for name in names if name in angles)], -1)
+        nothing = csts.new_zeros(*csts.shape[:-1], 1)
+        return torch.cat([csts[..., [names.index(name)]] if name in names else nothing
+                          for name in self.stored_features], -1)
+
+    def forward(self, csts, csts_id, offsets=None, mask=None, jets=None, noise="kaon"):
+        """Encodes jets with the columns `stored_features` (F, 7 for jets), constituents by decreasing pT.
+
+        Packed: `csts [tokens, F]`, `csts_id [tokens]`, `offsets [jets + 1]`; returns encodings
+        `[tokens + R · jets, C]` and their offsets, as written by `kaon encode`. Padded: `csts [J, L, F]`,
         `csts_id [J, L]`, `mask [J, L]`, with constituents numbered by used slots; returns `[J, R + L, C]` and a mask,
         with the registers first in each jet.
 
@@ -239,6 +267,8 @@ class Backbone(nn.Module):
 
     def encode_padded(self, csts, csts_id, mask, jets=None, noise="kaon"):
         """The same for padded jets only, with a mask of bools."""
+        if csts.shape[-1] <= max(stored_columns(self.features)):
+            raise ValueError(f"csts has {csts.shape[-1]} columns; needed are {', '.join(self.stored_features)}")
         back, mask = self._places(mask)
         slots = inverse(back)
         csts, csts_id, mask = (take_slots(x, slots) for x in (csts, csts_id, mask))

@@ -3,7 +3,7 @@
 import os
 
 from .errors import FormatError
-from .onnx_file import input_names, output_names
+from .onnx_file import backbone_of, input_names, output_names
 
 _HEADING = "## ONNX\n"
 
@@ -35,8 +35,9 @@ def write_card(module, path, noise="kaon", may_replace=False, is_trial=False):
 
 
 def _section(module, path, noise):
+    columns = backbone_of(module).stored_features
     shapes = {
-        "csts": "float32 [jets, slots, 7], features as they are stored, constituents by decreasing pT",
+        "csts": f"float32 [jets, slots, {len(columns)}], {', '.join(columns)} as stored, constituents by decreasing pT",
         "csts_id": "int32 [jets, slots]", "mask": "bool [jets, slots], true for constituents",
         "jets": "int64 [jets], indices of the jets in their file, for the noise of neutral constituents",
         "reference": f"float32 [jets], {getattr(module, 'relative_to', None)}, which the predictions are relative to",

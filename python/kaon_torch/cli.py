@@ -69,7 +69,7 @@ def compare(module, path, noise="kaon", jets=100, slots=20):
         import onnxruntime
     except ImportError:
         return None
-    given = example(jets, slots)
+    given = example(module, jets, slots)
     names = input_names(module, noise)
     try:
         found = onnxruntime.InferenceSession(path).run(None, {name: given[name].numpy() for name in names})

@@ -23,8 +23,8 @@ def export_onnx(model, path, noise="kaon"):
 
     Inputs, with any number of jets J and of slots L:
 
-    - `csts` [J, L, 7] float32, `csts_id` [J, L] int32, `mask` [J, L] bool: padded jets as in kaon's files; the model
-      contains the preprocessing.
+    - `csts` [J, L, F] float32, `csts_id` [J, L] int32, `mask` [J, L] bool: padded jets with the columns
+      `Backbone.stored_features`; the model contains the preprocessing.
     - `jets` [J] int64: the indices of the jets in their file, which determine the noise that replaces the impact
       parameters of neutral constituents. Only with `noise="kaon"`, and if the preprocessing has such noise; with
       `noise="zero"` it is 0.
@@ -44,13 +44,13 @@ def export_onnx(model, path, noise="kaon"):
         raise FormatError(f"{error.name} is not installed; pip install './python[onnx]'") from None
     source = model if isinstance(model, (str, os.PathLike)) else "the model"
     module = load(model) if isinstance(model, (str, os.PathLike)) else model
-    backbone = module if isinstance(module, Backbone) else module.backbone
+    backbone = backbone_of(module)
     if isinstance(backbone.preprocessing, UnfittedPreprocessing):
         raise FormatError(
             f"{source} was imported without a preprocessing, which an ONNX file includes; give kaon-import "
             "--preprocessor, or assign a QuantilePreprocessing")
     inputs, outputs = input_names(module, noise), output_names(module)
-    examples = example(3, 5)
+    examples = example(module, 3, 5)
     jets, slots = torch.export.Dim("jets", min=1), torch.export.Dim("constituents", min=1)
     with _quiet():
         program = torch.onnx.export(
@@ -77,19 +77,27 @@ def export_onnx(model, path, noise="kaon"):
             os.remove(temporary)
 
 
-def example(jets, slots):
-    """Random jets as inputs."""
+def example(module, jets, slots):
+    """Random jets as inputs of a module."""
+    backbone = backbone_of(module)
+    identity = backbone.embedding.identity
+    kinds = 8 if identity is None else identity.num_embeddings
     random = torch.Generator().manual_seed(1)
     counts = torch.randint(1, slots + 1, (jets, 1), generator=random)
     return {
-        "csts": torch.randn(jets, slots, 7, generator=random),
-        "csts_id": torch.randint(0, 8, (jets, slots), generator=random, dtype=torch.int32),
+        "csts": torch.randn(jets, slots, len(backbone.stored_features), generator=random),
+        "csts_id": torch.randint(0, kinds, (jets, slots), generator=random, dtype=torch.int32),
         "mask": torch.arange(slots) < counts, "jets": torch.arange(jets), "reference": torch.ones(jets)}
+
+
+def backbone_of(module):
+    """The backbone of a module, which may be one itself."""
+    return module if isinstance(module, Backbone) else module.backbone
 
 
 def input_names(module, noise="kaon"):
     """The inputs of the ONNX model of a module."""
-    backbone = module if isinstance(module, Backbone) else module.backbone
+    backbone = backbone_of(module)
     needs_jets = noise == "kaon" and backbone.preprocessing is not None and backbone.preprocessing.has_noise
     needs_reference = module is not backbone and module.relative_to is not None
     return ["csts", "csts_id", "mask"] + (["jets"] if needs_jets else []) + (["reference"] if needs_reference else [])

@@ -10,10 +10,14 @@ FEATURES = ["pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr"]
 IMPACT_PARAMETERS = FEATURES[3:]
 
 
+def stored_features(features):
+    """The columns of `csts` for models of these features: the seven of `FEATURES`, then the others in their order."""
+    return FEATURES + [name for name in features if name not in FEATURES]
+
+
 def stored_columns(features):
-    """The column of `csts` of each feature: the seven of `FEATURES` come first, then the others in their order."""
-    own = [name for name in features if name not in FEATURES]
-    return [(FEATURES + own).index(name) for name in features]
+    """The column of `csts` of each feature."""
+    return [stored_features(features).index(name) for name in features]
 
 
 CHARGED = {"negative hadron", "positive hadron", "electron", "positron", "muon", "antimuon"}
