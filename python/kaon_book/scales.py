@@ -81,7 +81,7 @@ class Scale:
                 return list(protocol("paper" if task == "classification" else "paper-btag", mode, jets))
             return []
         steps, batch = {
-            "linear": (600, 128), "cwola": (200, 128), "vertexing": (600, 64), "origin": (600, 64),
+            "linear": (600, 128), "cwola": (1600, 32), "vertexing": (600, 64), "origin": (600, 64),
         }.get(task.removesuffix("-v1")) or ((200, 64) if jets <= 100 else (400, 64) if jets <= 1000 else (800, 64))
         interval = steps // 4
         found = [*_SMALL_DOWNSTREAM, f"training.steps={steps}", f"training.batch_size={batch}",

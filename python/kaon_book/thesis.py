@@ -9,12 +9,12 @@ STATEMENTS = {
         "as that of VQ-VAE and k-means targets, need more jets and seeds than this."),
     "figure-1.2": (
         "pT and mass of the decoded jets agree with the original ones.",
-        "The mass is sensitive to small angles between constituents; the VQ-VAE has two layers of 32 channels and is "
-        "trained on 192,000 jets."),
+        "The mass is as good as 512 codes for three features allow: k-means with 512 centroids leaves 0.94 of it, and "
+        "0.91 if the codes are decoded by medians, which the L1 loss of the VQ-VAE estimates."),
     "figure-1.3": (
         "Below ten thousand labels, pre-training is much better than training from scratch; with enough labels "
         "training from scratch surpasses the fixed backbone and meets the fine-tuned one.",
-        "A pre-training of half a minute and at most 10,000 labels take the place of days and 100 million."),
+        "A pre-training of a few minutes and at most 10,000 labels take the place of days and 100 million."),
     "figure-1.4": (
         "On classes that the pre-training has not seen, fixed and fine-tuned backbones are better than training from "
         "scratch; with enough labels training from scratch is the best.",
@@ -31,8 +31,8 @@ STATEMENTS = {
     "table-1.3": (
         "Every change from MPMv1 to MPMv2 improves the accuracy, from 56.2 to 84.0 % (k-means) and from 48.9 to 83.3 % "
         "(regression); the transformer as decoder adds most and narrows the gap between the two.",
-        "The rows are trained on 128,000 jets (the last on 256,000) with 64 channels; the late steps are of one "
-        "percent in the thesis."),
+        "The rows are trained in 4,000 steps (the last in 16,000) with 64 channels; the late steps are of one percent "
+        "in the thesis."),
     "figure-1.8": (
         "The accuracy changes little with the mask rate: best at 40 %, above 80 % even at 90 %; it grows with the "
         "depth of the decoder.",

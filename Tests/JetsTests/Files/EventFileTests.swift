@@ -104,7 +104,8 @@ import Testing
         }
         #expect(try message(kinds, wanted: kinds) == "")
         // Files may lack the last kinds, for jets and for events.
-        #expect(try message(["photon", "negative hadron", "neutral hadron"], wanted: nil, identities: [1, 2, 0]) == "")
+        #expect(
+            try message(["photon", "negative hadron", "neutral hadron"], wanted: nil, identities: [1, 2, 0]) == "")
         #expect(try message(kinds, wanted: kinds + ["photon jet"]) == "")
         #expect(try message(["photon", "neutral hadron"], wanted: nil, identities: [1, 0, 0]).contains("has the 2"))
         #expect(
