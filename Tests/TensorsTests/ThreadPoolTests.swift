@@ -1,3 +1,5 @@
+import Foundation
+import Synchronization
 import Tensors
 import Testing
 
@@ -50,6 +52,28 @@ import Testing
                 let counts = [Int](repeating: 1, count: rows)
                 let attended = attention.selfAttention(x, offsets: Offsets(counts: counts), heads: 1)
                 #expect(attended.value.array == [Float](repeating: 2, count: rows))
+            }
+        }
+    }
+
+    /// Each thread takes its own pieces in ascending order, then those of the other one from the end: the rows that it
+    /// wrote last are in the caches of its core.
+    @Test func threadsKeepToTheirShares() async {
+        await #expect(processExitsWith: .success) {
+            ThreadPool.shared.resize(threads: 2)
+            let caller = "\(pthread_self())"
+            for _ in 0..<50 {
+                let taken = Mutex<[String: [Int]]>([:])
+                parallel(32, piecesPerThread: 16) { piece in
+                    taken.withLock { $0["\(pthread_self())", default: []] += piece }
+                    _ = randomTensor([1000], seed: 1)
+                }
+                for (thread, pieces) in taken.withLock({ $0 }) {
+                    let share = thread == caller ? 0..<16 : 16..<32
+                    let own = pieces.prefix { share.contains($0) }
+                    let stolen = pieces.dropFirst(own.count)
+                    #expect(own.elementsEqual(own.sorted()) && stolen.elementsEqual(stolen.sorted(by: >)), "\(pieces)")
+                }
             }
         }
     }

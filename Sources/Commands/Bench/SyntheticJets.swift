@@ -45,16 +45,21 @@ struct SyntheticJets {
         let offsets = Offsets(counts: counts)
         let values = Tensor(shape: [offsets.tokens, features])
         let elements = values.buffer
-        var identities: [Int32] = []
-        var momenta: [SIMD3<Float>] = []
-        identities.reserveCapacity(offsets.tokens)
-        momenta.reserveCapacity(offsets.tokens)
-        for (position, jet) in jets.enumerated() {
-            var random = sequence(jet)
-            for token in offsets[position] {
-                random.fillNormal(.init(rebasing: elements[token * features..<(token + 1) * features]))
-                identities.append(Int32(random.below(self.identities)))
-                momenta.append(SIMD3(exp(random.normal()), random.normal() / 5, random.normal() / 5))
+        var identities = [Int32](repeating: 0, count: offsets.tokens)
+        var momenta = [SIMD3<Float>](repeating: .zero, count: offsets.tokens)
+        identities.withUnsafeMutableBufferPointer { identities in
+            momenta.withUnsafeMutableBufferPointer { momenta in
+                nonisolated(unsafe) let (identities, momenta) = (identities, momenta)
+                parallel(jets.count) { positions in
+                    for position in positions {
+                        var random = sequence(jets.lowerBound + position)
+                        for token in offsets[position] {
+                            random.fillNormal(.init(rebasing: elements[token * features..<(token + 1) * features]))
+                            identities[token] = Int32(random.below(self.identities))
+                            momenta[token] = SIMD3(exp(random.normal()), random.normal() / 5, random.normal() / 5)
+                        }
+                    }
+                }
             }
         }
         // Vertices and origins: a few numbers, each several times in a jet.

@@ -135,7 +135,7 @@ struct AttentionBlocks {
         return tasks
     }
 
-    /// Runs `body(task, scratch)` for all tasks, with some floats of scratch memory for each thread.
+    /// Runs `body(task, scratch)` for all tasks, with some floats of scratch memory.
     private func run(
         _ tasks: [AttentionTask], floats: Int, _ body: (AttentionTask, UnsafeMutablePointer<Float>) -> Void
     ) {

@@ -19,10 +19,14 @@ extension Tape {
         let picks = sources.count == 1 ? [Pick(whole: index)] : Pick.split(index, starts)
         for (source, pick) in zip(sources, picks) {
             invariant(pick.isInside(source.value.rows), "a row index is out of range")
-            pick.withRuns { to, from in
-                ck_gather_rows(
-                    y.pointer + to.lowerBound * channels, source.value.pointer, from, Int64(to.count),
-                    Int64(channels))
+        }
+        parallel(index.count, grain: max(1, elementGrain / channels)) { rows in
+            for (source, pick) in zip(sources, picks) {
+                pick.withRuns(in: rows) { to, from in
+                    ck_gather_rows(
+                        y.pointer + to.lowerBound * channels, source.value.pointer, from, Int64(to.count),
+                        Int64(channels))
+                }
             }
         }
         return record("gather rows", y, from: sources) { dy in
@@ -77,11 +81,13 @@ private struct Pick {
 
     func isInside(_ rows: Int) -> Bool { index.allSatisfy { $0 >= 0 && $0 < rows } }
 
-    func withRuns(_ body: (Range<Int>, UnsafePointer<Int32>) -> Void) {
+    /// Runs `body` with the rows of each run, those `in` a range alone, and their source rows.
+    func withRuns(in part: Range<Int>? = nil, _ body: (Range<Int>, UnsafePointer<Int32>) -> Void) {
         index.withUnsafeBufferPointer { index in
             guard var next = index.baseAddress else { return }
             for run in runs {
-                body(run, next)
+                let rows = part.map(run.clamped) ?? run
+                if !rows.isEmpty { body(rows, next + (rows.lowerBound - run.lowerBound)) }
                 next += run.count
             }
         }
