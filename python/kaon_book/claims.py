@@ -19,9 +19,9 @@ class Claim:
 
     @property
     def state(self):
-        """The result of Welch's t-test at 95 %; None with fewer than two values on a side."""
+        """The result of Welch's t-test at 95 %; None with fewer than three values on a side."""
         high, low = (_finite(values) for values in (self.high, self.low))
-        if len(high) < 2 or len(low) < 2:
+        if min(len(high), len(low)) < 3:
             return None
         variances = [statistics.variance(values) / len(values) for values in (high, low)]
         difference, error = statistics.mean(high) - statistics.mean(low), math.sqrt(sum(variances))

@@ -299,7 +299,8 @@ def test_the_page_names_every_table_and_figure_of_the_chapter(data, tmp_path, mo
 
 @pytest.mark.parametrize("high, low, state", [
     ([0.5, 0.51, 0.52], [0.4, 0.41, 0.42], "holds"), ([0.5, 0.6, 0.7], [0.4, 0.5, 0.7], "within the spread"),
-    ([0.4, 0.41], [0.6, 0.61, 0.6], "opposite"), ([0.5], [0.4, 0.4], None), ([0.5, float("inf")], [0.4, 0.3], None),
+    ([0.4, 0.41, 0.4], [0.6, 0.61, 0.6], "opposite"), ([0.5, 0.5], [0.4, 0.4, 0.4], None),
+    ([0.5, 0.5, float("inf")], [0.4, 0.3, 0.4], None),
 ])
 def test_claims_are_tested_against_the_spread(high, low, state):
     assert Claim("", high, low).state == state
