@@ -117,7 +117,7 @@ package struct ObjectiveCase: Sendable, CustomTestStringConvertible {
                 backbone_mode: scratch
                 model: {encoder: {width: 16, layers: 1, heads: 2, layer_scale: 0.1}, inputs: \(inputs)}
 
-                """ + tokenizer, learningRate: "3.0e-3")
+                """ + tokenizer, learningRate: "2.5e-3")
     }
 
     package init(name: String, sections: String, learningRate: String = "5.0e-3") {
