@@ -64,8 +64,8 @@ import Testing
         for (tiled, whole) in zip(results[0], results[1]) { expectClose(tiled, whole, 2e-6, "the result") }
     }
 
-    /// Long sets keep one number for each query and head, where all probabilities would take 2000² per head. Other tests
-    /// use the arena at the same time.
+    /// Long sets keep one number for each query and head, where all probabilities would take 2000² per head. Other
+    /// tests use the arena at the same time.
     @Test func memoryIsLinear() {
         let before = Arena.shared.statistics.usedBytes
         let x = Variable(leaf: randomTensor([2000, 3 * 32], seed: 1))
