@@ -234,10 +234,11 @@ private func parallelPieces(_ count: Int, grain: Int, most: Int, _ body: (Int, R
     }
 }
 
-/// Divides tasks of unequal costs into contiguous ranges of about equal costs, and runs `body` on each.
-func parallel(costs: [Int], piecesPerThread: Int = 4, _ body: (Range<Int>) -> Void) {
+/// Divides tasks of unequal costs into contiguous ranges of about equal costs, four for each thread, and runs `body` on
+/// each.
+func parallel(costs: [Int], _ body: (Range<Int>) -> Void) {
     let threads = ThreadPool.shared.threads
-    let pieces = min(threads == 1 ? 1 : threads * piecesPerThread, costs.count)
+    let pieces = min(threads == 1 ? 1 : threads * 4, costs.count)
     guard pieces > 1 else {
         if !costs.isEmpty { body(0..<costs.count) }
         return
