@@ -160,9 +160,9 @@ class Book:
 
     def version_1(self, seed, only_higgs=False):
         """A backbone of Figures 1.3 to 1.5."""
+        longer = {"length": 8, "extra": ["optimizer.learning_rate=2.0e-3"]} if self.scale.is_small else {}
         return self.backbone("mpmv1-vqvae-head", seed % self.scale.backbone_seeds, self.version_1_name,
-                             length=8 if self.scale.is_small else 1, only_higgs=only_higgs,
-                             extra=["optimizer.learning_rate=2.0e-3"] if self.scale.is_small else [])
+                             only_higgs=only_higgs, **longer)
 
     @property
     def version_1_name(self):

@@ -17,7 +17,7 @@ def plot_scaling(tables, path):
             nodes, first = [row.job.nodes for row in rows], rows[0]
             style = {"color": color, "linestyle": line, "marker": "o"}
             curves += rates.plot(nodes, [row.jets_per_second for row in rows], **style)
-            rates.plot(nodes, [first.jets_per_second * count / first.job.nodes for count in nodes], **GUIDE)
+            ideal, = rates.plot(nodes, [first.jets_per_second * count / first.job.nodes for count in nodes], **GUIDE)
             efficiencies.plot(nodes, [row.efficiency for row in rows], **style)
         for axis in (rates, efficiencies):
             axis.set_xscale("log", base=2)
@@ -29,4 +29,4 @@ def plot_scaling(tables, path):
         efficiencies.axhline(1, **GUIDE)
         efficiencies.set_ylim(0, 1.1)
         efficiencies.set_ylabel("parallel efficiency (predicted)")
-        legend_outside(figure, curves, tables)
+        legend_outside(figure, [*curves, ideal], [*tables, "ideal"])
