@@ -200,7 +200,8 @@ find_loader_folders() {
             # The link that compilers use may be in another folder than the library, as in Debian.
             folder=$(dirname "$(realpath "$file")")
             # Any OpenBLAS serves; Debian chooses one of several by a link in a folder of the loader.
-            if [[ $name == openblas:* ]] && loader_cache | grep -qF "$(cd "$folder" && echo libopenblas.so.[0-9])"; then
+            if [[ $name == openblas:* ]] &&
+                loader_cache | grep -F "$(cd "$folder" && echo libopenblas.so.[0-9])" >/dev/null; then
                 break
             fi
             if ! grep -qxF "$folder" <<<"$known"; then

@@ -131,7 +131,7 @@ install -m 755 "$program" "$folder/bin/kaon"
 # Names of functions are kept for backtraces.
 strip --strip-debug "$folder/bin/kaon"
 # shellcheck disable=SC2016  # $ORIGIN is expanded by the loader
-objdump -p "$program" | grep -qE '^ *R(UN)?PATH .*\$ORIGIN/\.\./lib' ||
+objdump -p "$program" | grep -E '^ *R(UN)?PATH .*\$ORIGIN/\.\./lib' >/dev/null ||
     fail "$program does not search for libraries in ../lib; without --program, package.sh builds one that does"
 declare -A paths=()
 while read -r library path; do

@@ -63,7 +63,7 @@ check "configurations" test -e "$archive/configs/quickstart.yaml"
 check "sample jets" test -e "$archive/Tests/Fixtures/jets/val.h5"
 check "no compiled Python files" test -z "$(find "$archive" -name '*.pyc')"
 check "the archive runs" bash "$archive/scripts/check-archive.sh"
-packed_libraries() { ldd "$archive/bin/kaon" | grep -F "libhdf5" | grep -qF "$archive"; }
+packed_libraries() { ldd "$archive/bin/kaon" | grep -F "libhdf5" | grep -F "$archive" >/dev/null; }
 check "the packed HDF5 is loaded" packed_libraries
 
 # The man page and the completions name every command and option of the help.
@@ -98,7 +98,8 @@ done
 # What the check says where something is missing.
 check_archive() { env "$@" bash "$archive/scripts/check-archive.sh" >"$folder/output" 2>&1; }
 rm "$archive"/lib/libopenblas*
-if ! ldconfig -p | grep -q libopenblas.so.0; then
+# grep reads to the end: with -q, ldconfig might be ended by SIGPIPE, which pipefail takes for an error.
+if ! ldconfig -p | grep libopenblas.so.0 >/dev/null; then
     check "a packed library is missing" fails check_archive
     check "its name" says "missing: libopenblas"
 fi
