@@ -34,7 +34,7 @@ package func train(_ options: RunOptions, in context: RunContext) throws -> RunO
         let end = try run(options, sharding, in: context)
         let options = end.options
         var outcome = end.outcome
-        if outcome == .finished { outcome = try evaluateAtEnd(of: options, in: context) }
+        if outcome == .finished { outcome = try evaluateAtEnd(of: options, on: end.testFiles, in: context) }
         if outcome == .finished, let done = end.done {
             let isEvaluated = options.run.evaluated != .never && !options.data.test.isEmpty
             done.report(options, isEvaluated: isEvaluated, in: context)
@@ -81,6 +81,8 @@ private struct TrainingEnd {
     let outcome: RunOutcome
     /// The options with all choices that the data decide.
     let options: RunOptions
+    /// Those of the evaluation at the end; empty without one.
+    let testFiles: [EvaluationReport.TestFile]
     /// nil if there was nothing to do.
     var done: RunEnd?
 }
@@ -113,11 +115,12 @@ private func run(
     let options = setup.options
     try setup.report(in: context)
 
+    let testFiles = data.test.map { EvaluationReport.TestFile.all(of: $0) } ?? []
     let run = try PreparedRun(setup, from: start, in: context)
     if run.state.step >= options.training.steps {
         context.console.say(
             "nothing to do: the run has \(run.state.step) steps, training.steps is \(options.training.steps)")
-        return TrainingEnd(outcome: .finished, options: options)
+        return TrainingEnd(outcome: .finished, options: options, testFiles: testFiles)
     }
     let loader = setup.loader(data.train, run.fitted.preprocessing, shuffle: options.data.shuffle)
     let validation = data.validation.map { setup.loader($0, run.fitted.preprocessing, shuffle: false) }
@@ -133,7 +136,7 @@ private func run(
     try communicator.barrier()
     let done = RunEnd(
         steps: trainer.steps - run.state.step, best: records.best, selection: setup.objective.selection)
-    return TrainingEnd(outcome: outcome, options: options, done: done)
+    return TrainingEnd(outcome: outcome, options: options, testFiles: testFiles, done: done)
 }
 
 /// Opens the run directory and the logs; the directory is nil on ranks other than 0. Collective.

@@ -130,6 +130,71 @@ import Training
         }
     }
 
+    /// The card of an export has no results of other weights: not those of the averages for the weights of the last
+    /// step, nor the reverse.
+    @Test func cardsHaveTheResultsOfTheirWeights() throws {
+        try withSharedFolder { folder in
+            try train(run(folder, "run"))
+            let trained = checkpoint(folder + "/run", step: 12)
+            func card(average: Bool) throws -> String {
+                let output = OutputFile(folder + "/model.safetensors", overwrites: true)
+                try export(
+                    trained, to: output, part: .model, names: .kaon, average: average,
+                    card: CardRequest(beside: output, license: nil), in: silentContext())
+                try world.barrier()
+                defer { try? world.barrier() }
+                return try String(contentsOfFile: folder + "/README.md", encoding: .utf8)
+            }
+            func evaluate(_ overrides: String...) throws {
+                try Commands.evaluate(
+                    trained, overrides: ["data.test=[\(sample("test"))]"] + overrides, output: nil, overwrites: true,
+                    in: silentContext())
+                try world.barrier()
+            }
+            func expectNoResults(_ card: String, _ weights: String) {
+                #expect(card.contains("\(weights). They have not been evaluated: the results of the run are"))
+                #expect(!card.contains("model-index:") && !card.contains("| measure |"))
+            }
+            #expect(try card(average: true).contains("On the validation jets:"))
+            expectNoResults(try card(average: false), "These are the weights of the last step")
+            try evaluate()
+            #expect(try card(average: true).contains("On 1000 test jets:"))
+            expectNoResults(try card(average: false), "These are the weights of the last step")
+            try evaluate("training.average.evaluate=false")
+            #expect(try card(average: true).contains("On the validation jets:"))
+            #expect(try card(average: false).contains("On 1000 test jets:"))
+
+            // A report of an earlier version is of this step and of what the configuration evaluates; one with another
+            // checksum is of other weights.
+            let path = folder + "/run/evaluation/metrics.json"
+            let report = try String(contentsOfFile: path, encoding: .utf8)
+            let lines = report.split(separator: "\n")
+            let unnamed = lines.filter { !$0.contains("\"average\"") && !$0.contains("\"checkpoint_checksum\"") }
+            #expect(unnamed.count == lines.count - 2)
+            let other = report.replacing(/"checkpoint_checksum" : "\w+"/, with: "\"checkpoint_checksum\" : \"0\"")
+            func replaceReport(_ text: String) throws {
+                try world.barrier()
+                _ = try world.onRoot { try text.write(toFile: path, atomically: true, encoding: .utf8) }
+                try world.barrier()
+            }
+            try replaceReport(unnamed.joined(separator: "\n"))
+            #expect(try card(average: true).contains("On 1000 test jets:"))
+            expectNoResults(try card(average: false), "These are the weights of the last step")
+            try replaceReport(other)
+            #expect(try card(average: true).contains("On the validation jets:"))
+
+            try train(run(folder, "weights", "training.average.evaluate=false"))
+            let output = OutputFile(folder + "/model.safetensors", overwrites: true)
+            try export(
+                checkpoint(folder + "/weights", step: 12), to: output, part: .model, names: .kaon, average: true,
+                card: CardRequest(beside: output, license: nil), in: silentContext())
+            try world.barrier()
+            expectNoResults(
+                try String(contentsOfFile: folder + "/README.md", encoding: .utf8),
+                "These are the moving averages of the weights (`training.average`)")
+        }
+    }
+
     @Test func theAverageIsExportedOnRequest() throws {
         try withSharedFolder { folder in
             try train(run(folder, "run"))

@@ -283,33 +283,6 @@ import Training
         }
     }
 
-    /// A run that continues is evaluated again; one that has nothing to do is not.
-    @Test func theEvaluationIsThatOfTheLastWeights() throws {
-        try withBackbone { folder, backbone in
-            let run = folder + "/run"
-            func report(_ steps: Int, _ test: String, stops: Bool = false) throws -> (text: String, outcome: RunOutcome)
-            {
-                let outcome = try train(
-                    options(
-                        run, backbone: backbone, "run.evaluate=latest", "data.test=[\(sample(test))]",
-                        "training.steps=\(steps)"), shouldStop: { stops })
-                try world.barrier()
-                let text = try? String(contentsOfFile: run + "/evaluation/metrics.json", encoding: .utf8)
-                try world.barrier()
-                return (text ?? "", outcome)
-            }
-            let first = try report(2, "test")
-            #expect(first.text.contains("\"step\" : 2") && first.outcome == .finished)
-            #expect(try report(2, "test").text == first.text)
-            let second = try report(4, "test").text
-            #expect(second.contains("\"step\" : 4"))
-            // Other jets, but a signal comes first: what is there stays, and the next start does it.
-            let stopped = try report(4, "val", stops: true)
-            #expect(stopped.text == second && stopped.outcome == .stopped)
-            #expect(try report(4, "val").text.contains("val.h5"))
-        }
-    }
-
     /// The measures of predictions have the precision of the run, like its validation: they agree to rounding.
     @Test(.enabled(if: Precision.hasBFloat16)) func predictionsHaveThePrecisionOfTheRun() throws {
         try withBackbone { folder, backbone in

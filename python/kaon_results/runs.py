@@ -170,13 +170,18 @@ class Run:
 
     @property
     def _stale_evaluation(self):
-        """The reason if the run has been continued since its evaluation; otherwise None."""
+        """The reason if the run has other weights than at its evaluation; otherwise None."""
         link = self.folder / "checkpoints" / Path(self.evaluation.get("checkpoint", "")).name
         step = self.evaluation.get("step")
-        if step is None or not link.is_symlink() or os.readlink(link) == f"step-{step:08d}.h5":
+        if step is None:
             return None
-        return (f"evaluation/metrics.json is from step {step}, but {link.name} is now {os.readlink(link)}; "
-                "run kaon evaluate again")
+        if link.is_symlink() and os.readlink(link) != f"step-{step:08d}.h5":
+            return (f"evaluation/metrics.json is from step {step}, but {link.name} is now {os.readlink(link)}; "
+                    "run kaon evaluate again")
+        checksum, found = self.evaluation.get("checkpoint_checksum"), _sealed_checksum(link)
+        if checksum is None or found in (None, checksum):
+            return None
+        return f"evaluation/metrics.json is from other weights than {link.name} has now; run kaon evaluate again"
 
     @property
     def _stopped_early(self):
@@ -244,6 +249,16 @@ def _flat(tree, prefix=""):
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _sealed_checksum(path):
+    """The checksum in the seal of a checkpoint; None for other files and without one."""
+    try:
+        with open(path, "rb") as file:
+            match = re.match(rb"kaonseal ([0-9a-f]{16}) ", file.read(512))
+    except OSError:
+        return None
+    return match and match[1].decode()
 
 
 def read_metrics(path):

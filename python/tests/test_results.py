@@ -295,6 +295,27 @@ def test_an_evaluation_from_before_the_run_went_on_does_not_count(tmp_path, caps
     assert "is from step 50, but best is now step-00000100.h5" in said.err
 
 
+@pytest.mark.parametrize("link", [True, False])
+def test_an_evaluation_of_other_weights_of_the_same_step_does_not_count(tmp_path, capsys, link):
+    for name, seed, checksum in (("good", 0, "0f" * 8), ("stale", 1, "1e" * 8), ("unsealed", 2, "1e" * 8)):
+        run = tmp_path / name
+        make_run(run, {"accuracy": 0.5 + seed, "auc": 0.5}, seed=seed)
+        path = run / "evaluation" / "metrics.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {
+            "checkpoint": f"{run}/checkpoints/best", "step": 100, "checkpoint_checksum": checksum}))
+        (run / "checkpoints").mkdir()
+        # A copy of a run may have a file in the place of the link.
+        file = run / "checkpoints" / ("step-00000100.h5" if link else "best")
+        file.write_text(("kaonseal " + "0f" * 8 + " of 1000 bytes\n") * (name != "unsealed"))
+        if link:
+            (run / "checkpoints" / "best").symlink_to("step-00000100.h5")
+    assert main([str(tmp_path), "--format", "csv", "--measure", "accuracy"]) == 0
+    said = capsys.readouterr()
+    (row,) = rows(said.out)
+    assert row["accuracy"] == "1.5"
+    assert f"{tmp_path}/stale (evaluation/metrics.json is from other weights than best has now" in said.err
+
+
 @pytest.mark.parametrize("source", ["log", "checkpoint"])
 def test_the_last_step_of_a_stopped_run_is_named(tmp_path, capsys, source):
     make_run(tmp_path / "good", {"accuracy": 0.5})

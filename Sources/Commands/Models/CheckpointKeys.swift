@@ -1,6 +1,7 @@
 import Configuration
 import Runs
 import System
+import Training
 
 /// The keys of a checkpoint's configuration that have an effect on a command which uses its model. Overrides of other
 /// keys are refused, so that none is ignored.
@@ -10,15 +11,8 @@ enum CheckpointKeys: Sendable {
     private static let common = [
         "seed", "training.micro_batch_size", "training.average.evaluate", "parallel.threads",
     ]
-    private static let jets = [
-        "data.test", "data.classes", "data.class_names", "data.max_constituents", "data.allow_empty_jets",
-    ]
-    /// Keys of losses that a model is evaluated with.
-    private static let losses = [
-        "masking", "head.label_smoothing", "head.gamma", "head.positive_weight", "tasks.particle_id.label_smoothing",
-        "tasks.kmeans.label_smoothing", "tasks.bins.label_smoothing", "tasks.vqvae.label_smoothing",
-        "tasks.regression.loss", "tasks.flow.noise", "tasks.flow.tail_bound",
-    ]
+    private static let jets = ["data.test"] + EvaluationSettings.jets
+    private static let losses = EvaluationSettings.losses
 
     private var keys: [String] {
         switch self {

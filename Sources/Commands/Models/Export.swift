@@ -26,7 +26,7 @@ struct Export: ParsableCommand {
                 model.initial_weights=backbone.safetensors
 
             --card writes a README.md with the front matter that model hubs read. The results in it are those of \
-            evaluation/metrics.json in the run directory, if they are of this checkpoint, or of its validation. \
+            evaluation/metrics.json in the run directory, if they are of these weights, or of their validation. \
             python -m kaon_torch writes the file as an ONNX model.
 
               kaon export runs/finetune/checkpoints/best --all --card --license cc-by-4.0 \
@@ -137,6 +137,7 @@ private struct ExportedContents {
     private let options: RunOptions
     private let fitted: FittedState
     private let part: ExportedPart
+    private let average: Bool
 
     var elements: Int { parameters.reduce(0) { $0 + $1.range.count } }
 
@@ -155,6 +156,7 @@ private struct ExportedContents {
         }
         parameters = store.parameters
         (self.checkpoint, self.options, self.fitted, self.part) = (checkpoint, options, fitted, part)
+        self.average = average
     }
 
     /// The model card of the file at a path. Throws `HDF5Error` if the checkpoint cannot be read.
@@ -164,7 +166,7 @@ private struct ExportedContents {
         card.network =
             options.objective.backbone.map { BackboneDescription($0, options.data.maxConstituents).text } ?? ""
         if part == .model, let classes = fitted.classes { card.classes = classes.names }
-        try card.addRun(of: checkpoint, options)
+        try card.addRun(of: checkpoint, options, average: average)
         return card
     }
 

@@ -32,23 +32,35 @@ package struct CardRequest: Sendable {
 }
 
 extension ModelCard {
-    /// Adds what the files of the run say about a checkpoint: its results and its provenance. Throws `HDF5Error`.
-    mutating func addRun(of checkpoint: String, _ options: RunOptions) throws {
+    /// Adds what the files of the run say about a checkpoint: its results, if they are those of the exported weights,
+    /// and its provenance. Throws `HDF5Error`.
+    ///
+    /// - Parameter average: true if the moving average of the weights is exported.
+    mutating func addRun(of checkpoint: String, _ options: RunOptions, average: Bool) throws {
         step = try Checkpoint.step(of: checkpoint)
         provenance = try Checkpoint.provenance(of: checkpoint)
         let folder = evaluationFolder(of: checkpoint)
-        if let report = EvaluationReport(contentsOf: folder + "/metrics.json"), report.step == step {
+        let run = URL(fileURLWithPath: folder).deletingLastPathComponent().relativePath
+        var report = EvaluationReport(contentsOf: folder + "/metrics.json")
+        if let found = report, try !found.isOf(checkpoint) { report = nil }
+        let validated = validation(in: run + "/metrics.csv")
+        if let report, report.isOfAverage(options) == average {
             results = Results(
                 jets: "\(plural(report.jets, "test jet"))", files: report.test,
                 measures: report.measures.sorted { $0.key < $1.key }.compactMap { name, value in
                     value.map { (name, $0) }
                 })
-            return
-        }
-        let run = URL(fileURLWithPath: folder).deletingLastPathComponent().relativePath
-        let found = validation(in: run + "/metrics.csv")
-        if !found.isEmpty {
-            results = Results(jets: "the validation jets", files: options.data.validation, measures: found)
+        } else if !validated.isEmpty, options.evaluatesAverage == average {
+            results = Results(jets: "the validation jets", files: options.data.validation, measures: validated)
+        } else if report != nil || !validated.isEmpty {
+            reasonForNoResults =
+                average
+                ? "These are the moving averages of the weights (`training.average`). They have not been evaluated: "
+                    + "the results of the run are those of the weights of its last step, which `kaon export` writes "
+                    + "without `--average`."
+                : "These are the weights of the last step. They have not been evaluated: the results of the run are "
+                    + "those of the moving averages of the weights (`training.average`), which `kaon export "
+                    + "--average` writes."
         }
     }
 

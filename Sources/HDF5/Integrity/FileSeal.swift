@@ -41,6 +41,17 @@ package enum FileSeal {
         }
     }
 
+    /// The checksum in the seal of a file, in hexadecimal, which identifies its contents; for a file without a seal, the
+    /// one that it would have. The file is not verified. Throws `HDF5Error`.
+    package static func checksum(of path: String) throws -> String {
+        let operation = "open \(path)"
+        let file = try Descriptor(path, O_RDONLY, operation)
+        var block = [UInt8](repeating: 0, count: size)
+        _ = try file.read(into: &block, operation)
+        if !block.starts(with: mark.utf8) { block = try seal(of: file, operation) }
+        return String(decoding: block.dropFirst(mark.utf8.count + 1).prefix(16), as: UTF8.self)
+    }
+
     /// True if a block resembles a seal more than the user block of another program: half of the mark is right, or the
     /// text before the length.
     private static func isDamagedSeal(_ block: [UInt8]) -> Bool {

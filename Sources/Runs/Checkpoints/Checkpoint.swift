@@ -180,6 +180,21 @@ package enum Checkpoint {
         return try file.root.group("state").intAttribute("step")
     }
 
+    /// The best checkpoint of the run when a checkpoint was written.
+    static func best(of path: String) throws -> TrainingState.Best? {
+        let file = try openSealed(path)
+        try checkFormat(file.root, path)
+        let group = try file.root.group("state")
+        try group.verifyAttributes()
+        return try TrainingState(from: group).best
+    }
+
+    /// The checksum of all bytes of a checkpoint, which identifies its weights, in hexadecimal.
+    package static func checksum(of path: String) throws -> String {
+        try checkIsNoRun(path)
+        return try FileSeal.checksum(of: path)
+    }
+
     /// Lines about the program, the command and the machine of the training; a checkpoint of an earlier version has
     /// that of the program alone.
     package static func provenance(of path: String) throws -> [String] {

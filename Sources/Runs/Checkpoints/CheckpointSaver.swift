@@ -21,6 +21,8 @@ package final class CheckpointSaver: Sendable {
 
     private struct Record {
         var best: TrainingState.Best?
+        /// True if weights with a lower loss than `best` were counted as the lowest, but are in no checkpoint.
+        var isLowestLost: Bool
         /// Memory of the copy, allocated in advance because allocating it takes longer than filling it.
         var copy: TrainedValues?
         /// Memory of the state that is collected from all ranks.
@@ -39,25 +41,47 @@ package final class CheckpointSaver: Sendable {
     private let task = BackgroundTask()
     private let record: Mutex<Record>
 
+    /// Points `checkpoints/best` to the best checkpoint of the run so far. Throws `KaonError` or `HDF5Error`.
+    ///
     /// - Parameter collector: collects the optimizer's state from all ranks; nil in a job of one rank.
     package init(
         _ directory: RunDirectory, _ metrics: MetricsFile, _ run: PreparedRun, _ collector: OptimizerStateCollector?,
         order: JetOrder, options: RunOptions, console: Console
-    ) {
+    ) throws {
         self.directory = directory
         self.metrics = metrics
         self.order = order.summary
         self.options = options
         self.console = console
         self.collector = collector
+        let best = try directory.restoreBest(run.state.best)
+        if let gone = run.state.best, best == nil {
+            console.say(
+                "the best checkpoint so far, of step \(gone.step), is missing in \(directory.path)/checkpoints, damaged, "
+                    + "or of another continuation of the run: the best of the next ones takes its place")
+        }
+        // Without early stopping, the weights of most validations are not saved.
+        let isLowestLost = run.state.lowest.map { $0 < best?.loss ?? .infinity } ?? false
         // Estimate for a slow disk, until a save has been measured.
         let values = TrainedValues(of: run.optimizer)
         record = Mutex(
-            Record(best: run.state.best, copy: values.copy(), seconds: Double(values.bytes) / 50e6))
+            Record(
+                best: best, isLowestLost: isLowestLost, copy: values.copy(), seconds: Double(values.bytes) / 50e6))
     }
 
     /// The checkpoint with the lowest validation loss so far.
     package var best: TrainingState.Best? { record.withLock { $0.best } }
+
+    /// Waits for a save that is in progress. Returns the loss of the best checkpoint, infinite without one, if weights
+    /// with a lower loss have been lost since the last call, because their save failed or because an earlier start did
+    /// not save them; otherwise nil.
+    func lossAfterFailure() -> Double? {
+        finish()
+        return record.withLock { record in
+            defer { record.isLowestLost = false }
+            return record.isLowestLost ? record.best?.loss ?? .infinity : nil
+        }
+    }
 
     /// Time of the slowest save [s].
     package var slowestSave: Double { record.withLock { $0.seconds } }
@@ -78,7 +102,7 @@ package final class CheckpointSaver: Sendable {
                 try flushed.get()
                 try save(content, values)
             } catch {
-                warn(content.state.step, error)
+                warn(content, error)
             }
         }
     }
@@ -142,11 +166,21 @@ package final class CheckpointSaver: Sendable {
         console.say("step \(state.step): checkpoint \(path)")
     }
 
-    private func warn(_ step: Int, _ error: any Error) {
-        let interval = options.training.checkpointInterval
-        console.warn(
+    private func warn(_ content: Content, _ error: any Error) {
+        let (step, interval) = (content.state.step, options.training.checkpointInterval)
+        var text =
             failure(step, error)
-                + "; training continues, and the next attempt is at step \((step / interval + 1) * interval)")
+            + "; training continues, and the next attempt is at step \((step / interval + 1) * interval)"
+        let best = best
+        if let loss = content.validationLoss, loss < best?.loss ?? .infinity {
+            record.withLock { $0.isLowestLost = true }
+            if options.training.earlyStoppingPatience != nil {
+                text += " or at the next validation"
+                if let best, best.loss.isFinite { text += " with a loss below \(rounded(best.loss, decimals: 4))" }
+            }
+            text += "; the weights of step \(step), the best so far, are lost"
+        }
+        console.warn(text)
     }
 
     private func failure(_ step: Int, _ error: any Error) -> String {

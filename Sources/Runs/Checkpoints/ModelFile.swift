@@ -46,6 +46,11 @@ package enum ModelFile {
         return try Checkpoint.configuration(of: path)
     }
 
+    /// The checksum of a checkpoint, which identifies its weights; nil for an exported model.
+    package static func checksum(of path: String) throws -> String? {
+        ExportedModel.isExport(path) ? nil : try Checkpoint.checksum(of: path)
+    }
+
     /// True unless the file is an export of a backbone alone or of another program, which has no configuration of a
     /// whole model.
     package static func isWholeModel(_ path: String) -> Bool {

@@ -31,6 +31,8 @@ package struct ModelCard {
     package var provenance: [String] = []
     /// nil if the model has not been evaluated.
     package var results: Results?
+    /// A remark in the place of the results; nil for the usual one.
+    package var reasonForNoResults: String?
     /// An identifier of the hub, such as `mit`; nil if none is stated.
     package var license: String?
 
@@ -143,8 +145,8 @@ package struct ModelCard {
 
     private var resultsTable: String {
         guard let results else {
-            return
-                "This model has not been evaluated. `kaon evaluate` writes its measures on jets that it has not seen."
+            return reasonForNoResults
+                ?? "This model has not been evaluated. `kaon evaluate` writes its measures on jets that it has not seen."
         }
         let rows = results.measures.map { [$0.name, rounded($0.value, digits: 5)] }
         return "On \(results.jets):\n\n" + table(rows, heading: ["measure", "value"])

@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import System
 
 /// Directory of a run: `config.yaml`, `metrics.csv`, `kaon.log`, `checkpoints/`. Only rank 0 writes to it.
@@ -95,6 +96,13 @@ package final class RunDirectory: Sendable {
         return Array(paths[place...] + paths[..<place])
     }
 
+    /// The checkpoint of a run to apply: `checkpoints/best` if there is one and it `isPreferred`, otherwise
+    /// `checkpoints/latest`, or without the link the checkpoint with the most steps; nil if there is none.
+    package static func finalCheckpoint(in path: String, best isPreferred: Bool) -> String? {
+        let links = (isPreferred ? ["best", "latest"] : ["latest"]).map { path + "/checkpoints/" + $0 }
+        return (links + checkpointCandidates(in: path)).first { FileManager.default.fileExists(atPath: $0) }
+    }
+
     /// Steps of the checkpoints in a folder, ascending.
     private static func checkpointSteps(in path: String) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
@@ -106,6 +114,39 @@ package final class RunDirectory: Sendable {
 
     /// Points `checkpoints/best` to a checkpoint, atomically.
     package func setBest(step: Int) throws { try setLink("best", step: step) }
+
+    /// Makes `checkpoints/best` that of a run that continues, which may be an earlier one if the run was continued before
+    /// in another way: the link points to `best`, or is removed if the folder no longer has that checkpoint. Returns
+    /// `best`, or nil if it was removed.
+    ///
+    /// Throws `KaonError`, and `HDF5Error` if the system cannot deliver an existing file.
+    func restoreBest(_ best: TrainingState.Best?) throws -> TrainingState.Best? {
+        let link = path + "/checkpoints/best"
+        if let best {
+            if try Self.isBest(checkpoint(step: best.step), best) {
+                try setBest(step: best.step)
+                return best
+            }
+            // Copying the folder may have turned the link into a file.
+            if try Self.isBest(link, best) { return best }
+        }
+        if unlink(link) != 0, errno != ENOENT { throw KaonError("cannot remove \(link): \(systemReason())") }
+        return nil
+    }
+
+    /// True if a file is the checkpoint that a run has recorded as its best, and not one of the same step of another
+    /// continuation.
+    private static func isBest(_ path: String, _ best: TrainingState.Best) throws -> Bool {
+        guard FileManager.default.fileExists(atPath: path) else { return false }
+        do {
+            let found = try Checkpoint.best(of: path)
+            return found?.step == best.step && (found?.loss == best.loss || best.loss == .infinity)
+        } catch let error as HDF5Error where [nil, ENOENT].contains(error.systemError) {
+            return false
+        } catch is KaonError {
+            return false
+        }
+    }
 
     private func setLink(_ name: String, step: Int) throws {
         let target = URL(fileURLWithPath: checkpoint(step: step)).lastPathComponent

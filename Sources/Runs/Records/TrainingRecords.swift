@@ -55,8 +55,8 @@ package final class TrainingRecords: @unchecked Sendable {
         tensorBoard =
             board.enabled
             ? try directory.map { try Self.tensorBoard($0, metrics!, state, options) } : nil
-        saver = directory.map {
-            CheckpointSaver($0, metrics!, run, collector, order: order, options: options, console: console)
+        saver = try directory.map {
+            try CheckpointSaver($0, metrics!, run, collector, order: order, options: options, console: console)
         }
     }
 
@@ -156,6 +156,12 @@ package final class TrainingRecords: @unchecked Sendable {
     package func end() {
         guard let tensorBoard else { return }
         attempt([{ try tensorBoard.writeEnd() }])
+    }
+
+    /// The loss of the best checkpoint, infinite without one, if weights with a lower loss have been lost since the last
+    /// call; otherwise nil. Waits for the checkpoint that is being written. Collective. Throws `MPIError`.
+    package func lossAfterFailure(on communicator: Communicator) throws -> Double? {
+        try communicator.broadcast(saver?.lossAfterFailure().map { [$0] } ?? []).first
     }
 
     /// Waits for the checkpoint that is being written.

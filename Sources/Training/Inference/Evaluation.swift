@@ -66,19 +66,14 @@ package func evaluate(_ model: TrainedModel, output: String, in context: RunCont
 }
 
 /// Evaluates the checkpoint of a finished run that `run.evaluate` names, unless that was done before with the same
-/// checkpoint and jets. If it is stopped, the same command does it on the next start. Collective.
-func evaluateAtEnd(of options: RunOptions, in context: RunContext) throws -> RunOutcome {
+/// weights, jets and settings. If it is stopped, the same command does it on the next start. Collective.
+///
+/// - Parameter files: the test files.
+func evaluateAtEnd(
+    of options: RunOptions, on files: [EvaluationReport.TestFile], in context: RunContext
+) throws -> RunOutcome {
     guard options.run.evaluated != .never, !options.data.test.isEmpty else { return .finished }
-    let folder = options.run.directory + "/checkpoints/"
-    let found = try context.communicator.onRoot { () -> String in
-        let best = folder + "best"
-        let checkpoint =
-            options.run.evaluated == .best && FileManager.default.fileExists(atPath: best)
-            ? best : folder + "latest"
-        let report = EvaluationReport(contentsOf: options.run.directory + "/evaluation/metrics.json")
-        let isDone = try report?.step == Checkpoint.step(of: checkpoint) && report?.test == options.data.test
-        return isDone ? "" : checkpoint
-    }
+    let found = try context.communicator.onRoot { try checkpointToEvaluate(options, files, context.console) ?? "" }
     let checkpoint = try context.communicator.broadcast(found ?? "")
     guard !checkpoint.isEmpty else { return .finished }
     context.progress.enter(.startUp)
@@ -88,6 +83,22 @@ func evaluateAtEnd(of options: RunOptions, in context: RunContext) throws -> Run
     if options.parallel.precision == .bfloat16 { options.parallel.precision = .auto }
     let model = try context.communicator.agree { [options] in try TrainedModel(checkpoint, options) }
     return try evaluate(model, output: evaluationFolder(of: checkpoint), in: context)
+}
+
+/// The checkpoint that the end of a run evaluates; nil if that was done, or if there is none.
+private func checkpointToEvaluate(
+    _ options: RunOptions, _ files: [EvaluationReport.TestFile], _ console: Console
+) throws -> String? {
+    let directory = options.run.directory
+    guard let checkpoint = RunDirectory.finalCheckpoint(in: directory, best: options.run.evaluated == .best) else {
+        console.say("no evaluation: \(directory) has no checkpoint")
+        return nil
+    }
+    let path = directory + "/evaluation/metrics.json"
+    guard let report = EvaluationReport(contentsOf: path) else { return checkpoint }
+    guard let difference = try report.difference(from: checkpoint, options, files) else { return nil }
+    console.say("\(path) \(difference): evaluating again")
+    return checkpoint
 }
 
 /// The folder `evaluation` of the run that a checkpoint belongs to, or else beside the checkpoint.

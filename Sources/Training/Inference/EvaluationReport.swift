@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import Jets
 import Objectives
@@ -7,7 +8,7 @@ import System
 /// `metrics.json`.
 package struct EvaluationReport: Codable {
     /// A file of test jets, and the number of its jets that were used.
-    struct TestFile: Codable {
+    struct TestFile: Codable, Equatable, Sendable {
         let path: String
         let jets: Int
     }
@@ -18,6 +19,13 @@ package struct EvaluationReport: Codable {
     var checkpointFile: String?
     /// The step of the checkpoint; nil for an exported model.
     package var step: Int?
+    /// The checksum of the checkpoint; nil for an exported model and in a report of an earlier version.
+    var checksum: String?
+    /// True if the model was applied with the moving average of its weights; nil for an exported model and in a report
+    /// of an earlier version.
+    private var average: Bool?
+    /// The keys in `EvaluationSettings`; nil in a report of an earlier version.
+    var settings: [String: String]?
     /// The files of the jets, as given: they may be folders or patterns.
     package var test: [String]
     /// The files that these are; nil in a report of an earlier version.
@@ -34,8 +42,10 @@ package struct EvaluationReport: Codable {
     var provenance: Provenance?
 
     private enum CodingKeys: String, CodingKey {
-        case checkpoint, step, test, files, objective, jets, measures, errors, tables, classes, provenance
+        case checkpoint, step, average, settings, test, files, objective, jets, measures, errors, tables, classes
+        case provenance
         case checkpointFile = "checkpoint_file"
+        case checksum = "checkpoint_checksum"
     }
 
     init(_ model: TrainedModel, _ measures: EvaluationMeasures, _ predictions: Predictions, of dataset: JetDataset) {
@@ -44,8 +54,11 @@ package struct EvaluationReport: Codable {
         let file = url.resolvingSymlinksInPath().lastPathComponent
         checkpointFile = file == url.lastPathComponent ? nil : file
         step = try? Checkpoint.step(of: model.checkpoint)
+        checksum = model.checksum
+        average = checksum == nil ? nil : model.options.evaluatesAverage
+        settings = EvaluationSettings.values(in: model.options.configuration)
         test = model.options.data.test
-        files = zip(dataset.paths, dataset.jetsOfFiles).map { TestFile(path: $0, jets: $1) }
+        files = TestFile.all(of: dataset)
         objective = model.options.objective.name.rawValue
         jets = dataset.count
         self.measures = Dictionary(measures.all.map { ($0.name, $0.value) }) { first, _ in first }
@@ -68,6 +81,32 @@ package struct EvaluationReport: Codable {
         self = report
     }
 
+    /// The reason why a report is not that of a checkpoint on the test jets of a configuration, in words that follow the
+    /// name of the file; nil if it is.
+    ///
+    /// A report of an earlier version does not identify the weights: as they may be others of the same step, it is not
+    /// trusted.
+    func difference(from checkpoint: String, _ options: RunOptions, _ files: [TestFile]) throws -> String? {
+        guard let checksum, let settings else { return "is of an earlier version, which does not name the weights" }
+        guard try checksum == Checkpoint.checksum(of: checkpoint) else { return "is of other weights" }
+        guard test == options.data.test, self.files == files else { return "is of other test files" }
+        let present = EvaluationSettings.values(in: options.configuration)
+        let keys = Set(settings.keys).union(present.keys).sorted().filter { settings[$0] != present[$0] }
+        guard !keys.isEmpty else { return nil }
+        return "is of another configuration ("
+            + keys.map { "\($0): \(settings[$0] ?? "null") → \(present[$0] ?? "null")" }.joined(separator: "; ") + ")"
+    }
+
+    /// True if a report is of a checkpoint; one of an earlier version, if it is of the same step. Throws `HDF5Error`.
+    package func isOf(_ checkpoint: String) throws -> Bool {
+        guard let checksum else { return try step == Checkpoint.step(of: checkpoint) }
+        return try checksum == Checkpoint.checksum(of: checkpoint)
+    }
+
+    /// True if the results are those of the moving average of the weights; in a report of an earlier version, if that
+    /// is what the configuration of the checkpoint evaluates.
+    package func isOfAverage(_ options: RunOptions) -> Bool { average ?? options.evaluatesAverage }
+
     func write(to path: String) throws {
         try writeAtomically(String(decoding: Self.encoder.encode(self), as: UTF8.self) + "\n", to: path)
     }
@@ -78,5 +117,30 @@ package struct EvaluationReport: Codable {
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
         return encoder
+    }
+}
+
+extension EvaluationReport.TestFile {
+    /// The files of a dataset.
+    static func all(of dataset: JetDataset) -> [Self] {
+        zip(dataset.paths, dataset.jetsOfFiles).map { Self(path: $0, jets: $1) }
+    }
+}
+
+/// The keys of a configuration, besides the test files, that change the results of an evaluation by more than rounding.
+package enum EvaluationSettings {
+    /// Keys of the jets that are used.
+    package static let jets = ["data.classes", "data.class_names", "data.max_constituents", "data.allow_empty_jets"]
+    /// Keys of losses that a model is evaluated with.
+    package static let losses = [
+        "masking", "head.label_smoothing", "head.gamma", "head.positive_weight", "tasks.particle_id.label_smoothing",
+        "tasks.kmeans.label_smoothing", "tasks.bins.label_smoothing", "tasks.vqvae.label_smoothing",
+        "tasks.regression.loss", "tasks.flow.noise", "tasks.flow.tail_bound",
+    ]
+
+    /// The values of the keys, as YAML.
+    static func values(in configuration: Configuration) -> [String: String] {
+        let keys = jets + losses + ["seed", "training.average.evaluate", "parallel.precision", "evaluate"]
+        return Dictionary(configuration.settings.filter { $0.isIn(keys) }.map { ($0.key, $0.value) }) { $1 }
     }
 }

@@ -6,6 +6,8 @@ import Supervision
 /// The model of a checkpoint, ready for inference.
 package struct TrainedModel {
     package let checkpoint: String
+    /// The checksum of the checkpoint; nil for an exported model.
+    let checksum: String?
     package let options: RunOptions
     package let objective: any Objective
     /// Preprocessing, classes and the state of the objective.
@@ -22,6 +24,7 @@ package struct TrainedModel {
     package init(_ checkpoint: String, _ options: RunOptions) throws {
         (self.checkpoint, self.options) = (checkpoint, options)
         state = try ModelFile.state(of: checkpoint)
+        checksum = try ModelFile.checksum(of: checkpoint)
         objective = options.makeObjective(classes: state.classes)
         try ModelFile.readWeights(
             from: checkpoint, into: objective.parameters, average: options.evaluatesAverage)

@@ -42,7 +42,7 @@ extension Trainer {
         var validated: [Double?]?
         if let validation, isValidationDue || isLast {
             validated = try validate(on: validation)
-            if isValidationDue { noteValidation() }
+            if isValidationDue { try noteValidation() }
         }
 
         context.progress.enter(.saving)

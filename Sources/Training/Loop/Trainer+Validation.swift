@@ -42,8 +42,17 @@ extension Trainer {
     /// The selecting validation loss of the current parameters, if it was measured.
     var validationLoss: Double? { lastValidation?.step == state.step ? lastValidation?.loss : nil }
 
-    /// Updates the lowest selecting loss after a validation, for early stopping.
-    func noteValidation() {
+    /// Updates the lowest selecting loss after a validation, for early stopping. Collective.
+    ///
+    /// If the weights with the lowest loss are in no checkpoint, such as after a save that has failed, the next weights
+    /// that are better than the best checkpoint are saved, instead of none until the loss is lower still.
+    func noteValidation() throws {
+        if settings.earlyStoppingPatience != nil {
+            context.progress.enter(.saving)
+            if let saved = try records.lossAfterFailure(on: context.communicator) {
+                state.lowest = saved.isFinite ? saved : nil
+            }
+        }
         if let loss = validationLoss, loss < state.lowest ?? .infinity {
             (state.lowest, state.sinceLowest) = (loss, 0)
         } else {

@@ -71,7 +71,7 @@ package final class Trainer {
     /// Collective. Throws `AgreedError` if any rank cannot continue.
     package func run() throws -> RunOutcome {
         // A checkpoint that is being written in the background is completed, however the run ends.
-        defer { records.finishSaving() }
+        defer { finishSaving() }
         let prefetcher = loader.prefetcher()
         while state.step < settings.steps, !isPatienceSpent {
             let begin = ContinuousClock.now
@@ -121,7 +121,7 @@ package final class Trainer {
     private func stop(because reason: String) throws {
         trace?.end(isDone: false)
         try writeTrace()
-        records.finishSaving()
+        finishSaving()
         context.console.say("stopped by \(reason) after \(state.step) of \(settings.steps) steps")
         try saveLast()
     }
@@ -190,6 +190,14 @@ package final class Trainer {
         meter.excluding {
             trace.span("checkpoint copy") { records.startSaving(state, validationLoss: validationLoss) }
         }
+    }
+
+    /// Waits for the checkpoint that is being written. The activity stays that before, which messages about errors name.
+    private func finishSaving() {
+        let activity = context.progress.current.activity
+        context.progress.enter(.saving)
+        records.finishSaving()
+        context.progress.enter(activity)
     }
 
     private func saveLast() throws {
