@@ -126,8 +126,8 @@ import Training
             let log = try String(contentsOfFile: directory + "/kaon.log", encoding: .utf8)
             #expect(
                 log.contains(
-                    "training continues, and the next attempt is at step 1000 or at the next validation; the weights of "
-                        + "step 2, the best so far, are lost\n"), "\(log)")
+                    "training continues, and the next attempt is at step 1000 or at the next validation; the weights "
+                        + "of step 2, the best so far, are lost\n"), "\(log)")
         }
     }
 

@@ -41,8 +41,8 @@ package enum FileSeal {
         }
     }
 
-    /// The checksum in the seal of a file, in hexadecimal, which identifies its contents; for a file without a seal, the
-    /// one that it would have. The file is not verified. Throws `HDF5Error`.
+    /// The checksum in the seal of a file, in hexadecimal, which identifies its contents; for a file without a seal,
+    /// the one that it would have. The file is not verified. Throws `HDF5Error`.
     package static func checksum(of path: String) throws -> String {
         let operation = "open \(path)"
         let file = try Descriptor(path, O_RDONLY, operation)

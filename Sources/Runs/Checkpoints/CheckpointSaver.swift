@@ -57,8 +57,8 @@ package final class CheckpointSaver: Sendable {
         let best = try directory.restoreBest(run.state.best)
         if let gone = run.state.best, best == nil {
             console.say(
-                "the best checkpoint so far, of step \(gone.step), is missing in \(directory.path)/checkpoints, damaged, "
-                    + "or of another continuation of the run: the best of the next ones takes its place")
+                "the best checkpoint so far, of step \(gone.step), is missing in \(directory.path)/checkpoints, "
+                    + "damaged, or of another continuation of the run: the best of the next ones takes its place")
         }
         // Without early stopping, the weights of most validations are not saved.
         let isLowestLost = run.state.lowest.map { $0 < best?.loss ?? .infinity } ?? false

@@ -146,7 +146,8 @@ package struct ModelCard {
     private var resultsTable: String {
         guard let results else {
             return reasonForNoResults
-                ?? "This model has not been evaluated. `kaon evaluate` writes its measures on jets that it has not seen."
+                ?? "This model has not been evaluated. `kaon evaluate` writes its measures on jets that it has not "
+                + "seen."
         }
         let rows = results.measures.map { [$0.name, rounded($0.value, digits: 5)] }
         return "On \(results.jets):\n\n" + table(rows, heading: ["measure", "value"])

@@ -115,9 +115,9 @@ package final class RunDirectory: Sendable {
     /// Points `checkpoints/best` to a checkpoint, atomically.
     package func setBest(step: Int) throws { try setLink("best", step: step) }
 
-    /// Makes `checkpoints/best` that of a run that continues, which may be an earlier one if the run was continued before
-    /// in another way: the link points to `best`, or is removed if the folder no longer has that checkpoint. Returns
-    /// `best`, or nil if it was removed.
+    /// Makes `checkpoints/best` that of a run that continues, which may be an earlier one if the run was continued
+    /// before in another way: the link points to `best`, or is removed if the folder no longer has that checkpoint.
+    /// Returns `best`, or nil if it was removed.
     ///
     /// Throws `KaonError`, and `HDF5Error` if the system cannot deliver an existing file.
     func restoreBest(_ best: TrainingState.Best?) throws -> TrainingState.Best? {

@@ -158,8 +158,8 @@ package final class TrainingRecords: @unchecked Sendable {
         attempt([{ try tensorBoard.writeEnd() }])
     }
 
-    /// The loss of the best checkpoint, infinite without one, if weights with a lower loss have been lost since the last
-    /// call; otherwise nil. Waits for the checkpoint that is being written. Collective. Throws `MPIError`.
+    /// The loss of the best checkpoint, infinite without one, if weights with a lower loss have been lost since the
+    /// last call; otherwise nil. Waits for the checkpoint that is being written. Collective. Throws `MPIError`.
     package func lossAfterFailure(on communicator: Communicator) throws -> Double? {
         try communicator.broadcast(saver?.lossAfterFailure().map { [$0] } ?? []).first
     }

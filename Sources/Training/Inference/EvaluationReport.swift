@@ -81,8 +81,8 @@ package struct EvaluationReport: Codable {
         self = report
     }
 
-    /// The reason why a report is not that of a checkpoint on the test jets of a configuration, in words that follow the
-    /// name of the file; nil if it is.
+    /// The reason why a report is not that of a checkpoint on the test jets of a configuration, in words that follow
+    /// the name of the file; nil if it is.
     ///
     /// A report of an earlier version does not identify the weights: as they may be others of the same step, it is not
     /// trusted.

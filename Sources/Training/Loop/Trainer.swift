@@ -192,7 +192,7 @@ package final class Trainer {
         }
     }
 
-    /// Waits for the checkpoint that is being written. The activity stays that before, which messages about errors name.
+    /// Waits for the checkpoint that is being written. The activity stays that before, which error messages name.
     private func finishSaving() {
         let activity = context.progress.current.activity
         context.progress.enter(.saving)
