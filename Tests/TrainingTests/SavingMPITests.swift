@@ -80,6 +80,25 @@ import Training
         }
     }
 
+    /// Copying the folder may have turned the link into the only file of the best checkpoint.
+    @Test func aBestThatIsAFileStays() throws {
+        try withSharedFolder { folder in
+            let directory = folder + "/run"
+            try train(run(directory, steps: 4))
+            try train(run(directory, steps: 6, learns: false))
+            try world.barrier()
+            let link = directory + "/checkpoints/best"
+            _ = try world.onRoot {
+                try FileManager.default.removeItem(atPath: link)
+                try FileManager.default.moveItem(atPath: checkpoint(directory, step: 4), toPath: link)
+            }
+            try world.barrier()
+            try train(run(directory, steps: 7, learns: false))
+            #expect(try recordedBest(directory, step: 7) == 4)
+            #expect(try File(opening: link).root.group("state").intAttribute("step") == 4)
+        }
+    }
+
     /// A run that began in another folder has its best checkpoint in its own.
     @Test func aRunThatBeganElsewhereHasABestOfItsOwn() throws {
         try withSharedFolder { folder in

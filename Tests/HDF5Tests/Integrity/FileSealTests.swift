@@ -29,6 +29,20 @@ import Testing
         }
     }
 
+    /// Every file has a checksum; it is that of the bytes behind the seal, which files of earlier versions lack.
+    @Test func theChecksumIdentifiesTheContents() throws {
+        try withSealedFile { path, data in
+            let sum = try FileSeal.checksum(of: path)
+            #expect(data.prefix(25) == Data("kaonseal \(sum)".utf8))
+            let unsealed = Data(count: 512) + data.dropFirst(512)
+            try unsealed.write(to: URL(fileURLWithPath: path))
+            #expect(try FileSeal.checksum(of: path) == sum)
+            try (unsealed + Data([0])).write(to: URL(fileURLWithPath: path))
+            #expect(try FileSeal.checksum(of: path) != sum)
+            #expect(failure { _ = try FileSeal.checksum(of: "/nowhere.h5") }.hasSuffix("no such file or directory"))
+        }
+    }
+
     @Test func damageAnywhereIsFound() throws {
         try withSealedFile { path, data in
             for place in stride(from: 0, to: data.count, by: 41) {
