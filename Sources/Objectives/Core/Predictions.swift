@@ -15,6 +15,26 @@ package struct Predictions: Sendable {
         package init(_ values: [Float], width: Int = 1) { (self.values, self.width) = (.floats(values), width) }
         package init(_ values: [Int], width: Int = 1) { (self.values, self.width) = (.integers(values), width) }
         package init(_ tensor: Tensor) { self.init(Array(tensor.buffer), width: tensor.columns) }
+
+        /// Appends rows. An array has a single reference while it grows; with another it would be copied.
+        fileprivate mutating func append(_ other: Column) {
+            switch other.values {
+            case .floats(let more):
+                guard case .floats(var own) = values else {
+                    unreachable("a column of integers is continued with floats")
+                }
+                values = .floats([])
+                own += more
+                values = .floats(own)
+            case .integers(let more):
+                guard case .integers(var own) = values else {
+                    unreachable("a column of floats is continued with integers")
+                }
+                values = .integers([])
+                own += more
+                values = .integers(own)
+            }
+        }
     }
 
     /// Columns by name.
@@ -36,26 +56,10 @@ package struct Predictions: Sendable {
         return values
     }
 
-    /// Appends the rows of other jets.
+    /// Appends the rows of other jets, in amortised time proportional to their number.
     package mutating func append(_ other: Predictions) {
-        for (name, column) in other.columns {
-            guard let own = columns[name] else {
-                columns[name] = column
-                continue
-            }
-            switch (own.values, column.values) {
-            case (.floats, .floats(let more)):
-                columns[name] = nil  // leaves one reference, so that appending does not copy the array
-                guard case .floats(var values) = own.values else { continue }
-                values += more
-                columns[name] = Column(values, width: own.width)
-            case (.integers, .integers(let more)):
-                columns[name] = nil
-                guard case .integers(var values) = own.values else { continue }
-                values += more
-                columns[name] = Column(values, width: own.width)
-            default: unreachable("the column '\(name)' changes its type")
-            }
+        for (name, column) in other.columns where columns[name]?.append(column) == nil {
+            columns[name] = column
         }
     }
 }
