@@ -51,6 +51,7 @@ let world = makeWorld()
         }
         let (mine, single) = (try dataset(on: world), try dataset(on: .selfOnly))
         #expect(mine.numbering == single.numbering)
+        #expect(try mine.constituentCount() == single.constituentCount())
         let loader = try loader(mine, batchSize: 36)
         var visited: [Int] = []
         for step in 0..<loader.stepsPerEpoch {

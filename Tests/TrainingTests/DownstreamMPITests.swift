@@ -119,6 +119,28 @@ import Training
         }
     }
 
+    /// `kaon encode` reads each jet once: any number of jets is a single pass through the backbone, not one for each.
+    @Test func encodingIsNotJetByJet() throws {
+        try withBackbone { _, backbone in
+            let (encoder, _) = try TrainedBackbone.read(
+                backbone, RunOptions(ofCheckpoint: backbone), ModelFile.state(of: backbone).objective, average: false)
+            func operations(_ counts: [Int]) -> Int {
+                let offsets = Offsets(counts: counts)
+                let batch = JetBatch(
+                    jets: Array(counts.indices), epoch: 0, offsets: offsets,
+                    values: Tensor(repeating: 0.5, shape: [offsets.tokens, 7]),
+                    identities: [Int32](repeating: 0, count: offsets.tokens), labels: counts.map { _ in 0 })
+                let profile = OperationProfile()
+                let encoded = encoder(batch, phase: .validation, on: Tape(recording: false, profile: profile))
+                // Two registers in front of every jet.
+                #expect(encoded.offsets.tokens == offsets.tokens + 2 * counts.count)
+                return profile.entries.values.reduce(0) { $0 + $1.calls }
+            }
+            #expect(operations([8]) > 0)
+            #expect(operations([8, 3, 20, 1, 8]) == operations([8]))
+        }
+    }
+
     /// Fine-tuning moves the backbone, but not before it is unfrozen; from scratch it begins elsewhere.
     @Test func aFineTunedBackboneMovesAfterItsRest() throws {
         try withBackbone { folder, backbone in

@@ -71,12 +71,8 @@ package func encode(
             fittedIfMissingTo: dataset, of: checkpoint, options, in: context),
         order: .init(batchSize: chunks.size, seed: options.seed, shuffle: false),
         contents: .init(momenta: model.needsMomenta), rank: 0, size: 1)
-    let constituents = try communicator.allReduce(
-        try communicator.agree {
-            try communicator.share(of: dataset.blockCount)
-                .reduce(0) { try $0 + dataset.read(block: $1).identities.count }
-        })
-    let tokens = constituents + model.registers * dataset.count
+    // Only without pooling does the number of rows depend on the jets.
+    let tokens = pool == .none ? try dataset.constituentCount() + model.registers * dataset.count : nil
     console.say("\(checkpoint): encodings of \(model.width) channels for \(dataset.count) jets")
     test.report(on: console)
 
@@ -93,7 +89,7 @@ package func encode(
     if communicator.rank == 0 {
         try replaceFile(output.path) { root in
             let writer = try EncodingWriter(
-                root, jets: dataset.count, tokens: pool == .none ? tokens : nil, width: model.width)
+                root, jets: dataset.count, tokens: tokens, width: model.width)
             try root.setAttribute("checkpoint", to: checkpoint)
             try root.setAttribute("pool", to: pool.rawValue)
             try root.setAttribute("registers", to: model.registers)

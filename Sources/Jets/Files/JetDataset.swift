@@ -133,6 +133,21 @@ package final class JetDataset: Sendable {
         return try communicator.allReduce(counts)
     }
 
+    /// The number of constituents of the jets in use; collective. Features are not read.
+    ///
+    /// Throws `AgreedError` if a rank cannot read.
+    package func constituentCount() throws -> Int {
+        let count = try communicator.agree {
+            try communicator.share(of: numbering.blockCount).reduce(0) { sum, index in
+                let (file, rows) = layout.place(ofBlock: numbering.block(at: index))
+                let counts = try files.file(file).constituentCounts(rows: rows)
+                guard let selection = numbering.selection else { return sum + counts.reduce(0, +) }
+                return sum + selection.rows(at: index).reduce(0) { $0 + counts[$1] }
+            }
+        }
+        return try communicator.allReduce(count)
+    }
+
     /// The mean number of constituents of the jets in use of the first block; collective. Throws `AgreedError`.
     package func meanConstituents() throws -> Double {
         let mean = try communicator.onRoot {

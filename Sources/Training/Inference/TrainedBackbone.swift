@@ -41,7 +41,8 @@ package struct TrainedBackbone {
                 "\(checkpoint) is a checkpoint of \(options.objective.name.rawValue), which has no backbone")
         }
         var tuning = FineTuning()
-        tuning.mode = .fixed
+        // Each jet is encoded once: a cache would only cost memory, and a pass of its own for each jet.
+        (tuning.mode, tuning.cache) = (.fixed, .never)
         let builder = ParameterBuilder()
         let backbone = DownstreamBackbone(
             shape, tuning, JetShape(options.data.features, maxConstituents: options.data.maxConstituents),

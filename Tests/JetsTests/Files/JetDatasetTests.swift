@@ -25,6 +25,33 @@ import Testing
         }
     }
 
+    /// The constituents of the jets in use are counted without their features, which nothing could read here.
+    @Test(arguments: [JetChoice.all, JetChoice(classes: ["W"]), JetChoice(jets: 17, seed: 2)])
+    func constituentsAreCountedWithoutFeatures(choice: JetChoice) throws {
+        try withScratchFile("a.h5") { a in
+            let paths = ["a.h5", "b.h5", "c.h5", "d.h5"].map { a.replacing("a.h5", with: $0) }
+            func dataset(_ paths: ArraySlice<String>) throws -> JetDataset {
+                try JetDataset(
+                    paths: Array(paths), reading: JetReading(maxConstituents: 4, allowsEmptyJets: true), choice: choice,
+                    on: alone)
+            }
+            func read(_ dataset: JetDataset) throws -> Int {
+                try (0..<dataset.blockCount).reduce(0) { try $0 + dataset.read(block: $1).identities.count }
+            }
+            var fixture = JetFixture(jets: 25)
+            try fixture.write(to: paths[0])
+            try fixture.writePacked(to: paths[1])
+            fixture.features = fixture.features.map { _ in .nan }
+            try fixture.write(to: paths[2])
+            try fixture.writePacked(to: paths[3])
+            let (good, broken) = (try dataset(paths[..<2]), try dataset(paths[2...]))
+            let expected = try read(good)
+            #expect(expected > 0)
+            #expect(try good.constituentCount() == expected && broken.constituentCount() == expected)
+            #expect(failure { _ = try read(broken) } != "")
+        }
+    }
+
     @Test func theNumberOfJetsCanBeBounded() throws {
         func count(_ jets: Int?) throws -> Int {
             try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, jets: jets, on: alone).count
