@@ -130,8 +130,9 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Configuration", "HDF5", "Jets", "MPI", "Objectives", "Runs", "RunSupport", "Supervision", "System",
-                "Tensors", "TestSupport", "Training",
+                "Configuration", "Distributed", "HDF5", "Jets", "MPI", "Objectives", "Runs", "RunSupport",
+                "Supervision",
+                "System", "Tensors", "TestSupport", "Training",
             ]),
         .testTarget(
             name: "CommandsTests",

@@ -19,6 +19,8 @@ package struct RankGroups {
     package let sizes: [Int]
     /// Index of this rank's group.
     package let index: Int
+    /// Number of ranks that run on the host of this rank, in however many groups.
+    package let ranksOfHost: Int
 
     /// Number of places.
     package var places: Int { sizes.min()! }
@@ -27,7 +29,7 @@ package struct RankGroups {
     ///
     /// - Parameter largest: divides the ranks of a host into groups of at most this number of ranks; nil for no limit.
     package init(largest: Int? = nil, on communicator: Communicator) throws {
-        let host = largest == 1 ? Communicator.selfOnly : try communicator.splitByHost()
+        let host = try communicator.splitByHost()
         let group: Communicator
         if let largest, largest < host.size {
             group = try host.split(color: host.rank / largest, key: host.rank)
@@ -44,6 +46,7 @@ package struct RankGroups {
         self.group = group
         self.peers = group.rank < places ? peers : nil
         self.sizes = sizes
+        ranksOfHost = host.size
         index = own
     }
 

@@ -203,7 +203,7 @@ func benchmark(
         optimizer: options.makeOptimizer(for: objective.parameters, elements: parameters.owned),
         sharding: sharding, settings: .init(options, precision: precision), instruments: .init(profile: profile))
 
-    var memory = MemoryCheck(options, precision: precision, ranksOfHost: parameters.ranks.group.size)
+    var memory = MemoryCheck(options, precision: precision, parameters.ranks)
     func run(_ number: Int, jets count: Int) throws {
         let share = communicator.share(of: count)
         let first = number * options.training.batchSize + share.lowerBound

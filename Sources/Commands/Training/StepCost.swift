@@ -47,7 +47,7 @@ struct StepCost {
         let train = try DataParallelStep(
             objective, setup.parameters, optimizer: optimizer, sharding: sharding,
             settings: .init(options, precision: setup.precision))
-        var memory = MemoryCheck(options, precision: setup.precision, ranksOfHost: setup.parameters.ranks.group.size)
+        var memory = MemoryCheck(options, precision: setup.precision, setup.parameters.ranks)
         // The last step of the run: a backbone that is frozen at first is trained by then.
         let number = max(1, options.training.steps)
 

@@ -1,3 +1,4 @@
+import Distributed
 import Jets
 import Models
 import Runs
@@ -15,12 +16,12 @@ package struct MemoryCheck {
     /// The largest estimate so far.
     private var largest = 0
 
-    package init(_ options: RunOptions, precision: Precision, ranksOfHost: Int) {
+    package init(_ options: RunOptions, precision: Precision, _ ranks: RankGroups) {
         shape = options.objective.backbone?.shape
         // A pre-training encodes the constituents that are not masked; its decoder is smaller.
         visible = options.objective.name.isDownstream ? 1 : 0.5
         self.precision = precision
-        ranks = ranksOfHost
+        self.ranks = ranks.ranksOfHost
     }
 
     /// Throws `KaonError` with the estimate if a micro-batch needs more than the memory that is left.

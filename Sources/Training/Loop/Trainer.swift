@@ -52,7 +52,7 @@ package final class Trainer {
         (objective, options, sharding, precision) = (setup.objective, setup.options, setup.sharding, setup.precision)
         (parameters, optimizer, state) = (setup.parameters, run.optimizer, run.state)
         (self.loader, self.validation, self.records, self.context) = (loader, validation, records, context)
-        memory = MemoryCheck(setup.options, precision: setup.precision, ranksOfHost: setup.parameters.ranks.group.size)
+        memory = MemoryCheck(setup.options, precision: setup.precision, setup.parameters.ranks)
         let rank = context.communicator.rank
         trace = options.training.profileSteps.flatMap { [options] steps in
             rank == options.training.profileRank ? StepTrace(steps: steps, rank: rank) : nil

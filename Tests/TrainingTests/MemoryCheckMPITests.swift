@@ -1,3 +1,4 @@
+import Distributed
 import Jets
 import RunSupport
 import Runs
@@ -6,7 +7,8 @@ import Tensors
 import Testing
 import Training
 
-@Suite struct MemoryCheckTests {
+/// Every test is collective.
+@Suite(.serialized) struct MemoryCheckMPITests {
     private func batch(_ counts: [Int]) -> JetBatch {
         let offsets = Offsets(counts: counts)
         return JetBatch(
@@ -14,14 +16,19 @@ import Training
             identities: [Int32](repeating: 0, count: offsets.tokens), labels: counts.map { _ in 0 })
     }
 
-    /// The largest micro-batch counts, not the batch; the sentence has the estimate and what to do.
+    /// The largest micro-batch counts, not the batch; the sentence has the estimate and what to do. A rank may use its
+    /// share of the host, however small the groups are that share the weights.
     @Test func setsBeyondTheMemoryAreRefused() throws {
         let options = try runOptions("{data: {train: x, max_constituents: 50000}, tasks: {regression: {}}}")
         let jets = batch([20, 40_000, 30, 10])
+        // All ranks of a test are on this host.
+        let ranks = try RankGroups(largest: 1, on: world)
+        #expect(ranks.ranksOfHost == world.size && ranks.group.size == 1)
+        #expect(try RankGroups(on: world).ranksOfHost == world.size)
         func complaint(size: Int, gigabytes: Int) -> String? {
-            var memory = MemoryCheck(options, precision: .single, ranksOfHost: 2)
+            var memory = MemoryCheck(options, precision: .single, ranks)
             do {
-                try memory.check(jets, shards: [0..<4], size: size, available: 2 * gigabytes * 1_000_000_000)
+                try memory.check(jets, shards: [0..<4], size: size, available: world.size * gigabytes * 1_000_000_000)
                 return nil
             } catch { return "\(error)" }
         }
