@@ -46,11 +46,14 @@ extension Section {
     }
 
     /// A finite number or nil. With a default, which applies to a missing key, only `null` and `absent` give nil.
+    ///
+    /// - Parameter hint: follows the error about a number outside the range.
     package func optionalDouble(
-        _ key: String, default: Double? = nil, in range: ClosedRange<Double>? = nil, absent: String? = nil,
-        _ traits: KeyTraits = [], help: String
+        _ key: String, default: Double? = nil, in range: ClosedRange<Double>? = nil, hint: String = "",
+        absent: String? = nil, _ traits: KeyTraits = [], help: String
     ) throws -> Double? {
-        try optionalValue(key, .number.limited(to: range), absent: absent, default: `default`, traits, help)
+        let codec = ValueCodec.number.limited(to: range, hint: hint)
+        return try optionalValue(key, codec, absent: absent, default: `default`, traits, help)
     }
 
     /// A list of finite numbers, each within the range.

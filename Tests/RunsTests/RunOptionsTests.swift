@@ -221,6 +221,10 @@ import Testing
         ("optimizer.beta1=1", "optimizer.beta1: must be at least 0 and less than 1"),
         ("optimizer.beta2=1", "optimizer.beta2: must be at least 0 and less than 1"),
         ("optimizer.epsilon=0", "optimizer.epsilon: must be greater than 0"),
+        (
+            "optimizer.gradient_clip=0",
+            "optimizer.gradient_clip: must be greater than 0, found 0; null is no limit"
+        ),
         ("optimizer.name=sgd", "optimizer.name: expected one of adamw"),
         ("schedule.name=cosine", "schedule.name: expected one of constant, warmup_exponential"),
         ("schedule.half_life=0", "schedule.half_life: must be greater than 0"),

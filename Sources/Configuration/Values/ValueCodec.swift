@@ -32,14 +32,16 @@ enum Mismatch: Error {
 
 extension ValueCodec where T: Comparable {
     /// The same codec for values within a range.
-    func limited(to range: ClosedRange<T>?) -> ValueCodec {
+    ///
+    /// - Parameter hint: follows the error about other values.
+    func limited(to range: ClosedRange<T>?, hint: String = "") -> ValueCodec {
         guard let range else { return self }
         return ValueCodec(
             typeName: typeName,
             decode: { content in
                 let value = try decode(content)
                 guard range.contains(value) else {
-                    throw Mismatch.invalidValue("must be \(phrase(for: range)), found \(spelled(value))")
+                    throw Mismatch.invalidValue("must be \(phrase(for: range)), found \(spelled(value))\(hint)")
                 }
                 return value
             },

@@ -56,7 +56,8 @@ extension RunOptions.Optimizer {
         case .muon: rule = .muon(try Muon.Options(from: section, weightDecay: weightDecay))
         }
         gradientClip = try section.optionalDouble(
-            "gradient_clip", default: 1, in: .nonNegative, help: "maximum norm of the gradient; `null` for no limit")
+            "gradient_clip", default: 1, in: .positive, hint: "; null is no limit",
+            help: "maximum norm of the gradient; `null` for no limit")
     }
 }
 
@@ -69,8 +70,7 @@ extension AdamW.Options {
                 help: "decay rate of the moving average of the gradient"),
             beta2: try section.double(
                 "beta2", default: 0.999, in: .belowOne, .advanced,
-                help: "decay rate of the moving average of the squared gradient; with Lion, of the gradient between "
-                    + "steps"),
+                help: "decay rate of the moving average of the squared gradient"),
             epsilon: try section.double(
                 "epsilon", default: 1e-8, in: .positive, .advanced,
                 help: "ε in the denominator of the update"))

@@ -131,13 +131,18 @@ extension ConfigurationReference.Entry {
 
     fileprivate var defaults: String { byObjective { $0.defaultText.map { "`\($0)`" } ?? "required" } }
 
-    fileprivate var help: String {
-        let (common, others) = groups { $0.help }
-        return ([common] + others).joined(separator: "; ")
+    fileprivate var help: String { texts { $0.help }.joined(separator: "; ") }
+
+    /// The text of most objectives, then those of the others, then those under other settings; the type of the first
+    /// is not repeated.
+    private func byObjective(_ text: (ConfigurationKey) -> String) -> String {
+        let texts = texts(text)
+        let type = texts[0].prefix { $0 != "," } + ", "
+        return ([texts[0]] + texts.dropFirst().map { $0.replacing(type, with: "") }).joined(separator: "; ")
     }
 
-    /// The text of most objectives, then those of the others, then those under other settings.
-    private func byObjective(_ text: (ConfigurationKey) -> String) -> String {
+    /// The text of most objectives, those of the others, and those under other settings.
+    private func texts(_ text: (ConfigurationKey) -> String) -> [String] {
         let (common, others) = groups(text)
         var conditional = Groups()
         for (objective, explored) in variants {
@@ -151,9 +156,7 @@ extension ConfigurationReference.Entry {
         let conditionalTexts = conditional.all.map { group in
             group.names.count == variants.count ? group.text : "\(Self.list(group.names)) \(group.text)"
         }
-        // The type is not repeated.
-        let type = common.prefix { $0 != "," } + ", "
-        return ([common] + (others + conditionalTexts).map { $0.replacing(type, with: "") }).joined(separator: "; ")
+        return [common] + others + conditionalTexts
     }
 
     /// The text of most objectives, and the others after the names of their objectives.

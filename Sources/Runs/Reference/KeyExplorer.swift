@@ -12,7 +12,7 @@ package struct KeyExplorer {
         package var key: ConfigurationKey
         /// Settings, `key=value`, without which the key is not read.
         package let condition: [String]
-        /// Settings that change the default or the requirement, with the key as it is then.
+        /// Settings that change the default, the requirement or the sentence, with the key as it is then.
         package var variants: [(setting: String, key: ConfigurationKey)] = []
     }
 
@@ -84,7 +84,7 @@ package struct KeyExplorer {
                 // So far only the absence of the key was checked.
                 keys[place].key = key.with(defaultText: known.defaultText)
             } else if let setting = condition.last, condition.count == 1, !key.expected.isEmpty,
-                (key.defaultText, key.requirement) != (known.defaultText, known.requirement),
+                (key.defaultText, key.requirement, key.help) != (known.defaultText, known.requirement, known.help),
                 !setting.hasPrefix("\(key.path)=")
             {
                 keys[place].variants.append((setting, key))
