@@ -138,6 +138,20 @@ import Testing
         }
     }
 
+    /// As in training: those of the samples of weak supervision, not all.
+    @Test func readsTheJetsThatTheObjectiveChooses() throws {
+        try withScratchFolder { folder in
+            _ = try TinyRun(in: folder)
+            let outcome = try kaon([
+                "bench", "--data", folder + "/tiny.yaml", "--seconds", "0.2", "objective=cwola", "~tasks",
+                "~model.decoder", "backbone_mode=scratch",
+                "cwola={background: [QCD], signal: [Tbqq], background_jets: 60, signal_jets: 20}",
+            ])
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            #expect(outcome.output.hasPrefix("80 jets in 1 file, opened in "), "\(outcome.output)")
+        }
+    }
+
     @Test func whatIsWrongIsNamed() throws {
         let misspelt = try kaon(["bench", "training.batchsize=4"])
         #expect(misspelt.code == 1)

@@ -65,7 +65,7 @@ func benchmarkData(
 ) throws -> DataBenchmarkReport {
     let clock = Throughput.systemClock()
     let train = try JetDataset(
-        paths: options.data.train, reading: options.reading, choice: options.data.choice, on: communicator)
+        paths: options.data.train, reading: options.reading, choice: options.choice, on: communicator)
     let start = try communicator.allReduce(clock(), .maximum)
 
     /// Jets and bytes per second.
