@@ -87,6 +87,7 @@ import Training
             #expect(try table.values("valid/total_loss") == table.values("valid/regression_loss"))
             let file = try File(opening: checkpoint(folder + "/run", step: 8))
             #expect(try file.root.group("state/classes").stringsAttribute("names").count == 10)
+            #expect(try file.root.group("optimizer").intsAttribute("updates") == [8, 3])
         }
     }
 

@@ -82,6 +82,31 @@ import Testing
         }
     }
 
+    /// In earlier versions all parameters of a pre-training were one group.
+    @Test func oneGroupBecomesSeveral() throws {
+        try withScratchFolder { folder in
+            let (path, model) = (folder + "/c.h5", Model())
+            try model.write(to: path)
+            let builder = ParameterBuilder()
+            for (index, (name, shape)) in [("a", [3, 4]), ("b", [5]), ("c", [2, 3])].enumerated() {
+                builder.beginGroup(index < 2 ? "model" : "probe")
+                _ = builder.root.parameter(name, shape: shape, .constant(0))
+            }
+            let optimizer = AdamW(builder.build(seed: 0))
+            _ = try Checkpoint.read(from: path, into: optimizer) { _ in }
+            #expect(optimizer.state.updates == [41, 41])
+            #expect(optimizer.firstMoment.array == model.optimizer.firstMoment.array)
+            optimizer.state.updates = [50, 43]
+            let again = folder + "/again.h5"
+            try Checkpoint.write(
+                to: again, parameters: optimizer.parameters, values: TrainedValues(of: optimizer), state: Self.state,
+                configuration: ""
+            ) { _ in }
+            _ = try Checkpoint.read(from: again, into: optimizer) { _ in }
+            #expect(optimizer.state.updates == [50, 43])
+        }
+    }
+
     /// Losses in checkpoints without the name of a term are total losses, which those of a term do not compare with.
     @Test func theLossThatSelectsIsRecorded() throws {
         try withScratchFolder { folder in

@@ -141,6 +141,18 @@ import Training
         }
     }
 
+    /// A range test trains a backbone that is frozen at first like one that is not.
+    @Test func theRangeTestTrainsTheBackbone() throws {
+        try withBackbone { folder, backbone in
+            let range = try RateRange(first: 1e-4, last: 1e-2, steps: 20)
+            let norms = try ["{frozen_steps: 5, catch_up_steps: 5}", "{frozen_steps: 0, catch_up_steps: 0}"].map {
+                let options = try options(folder + "/run", backbone: backbone, "fine_tuning=\($0)")
+                return try #require(try rateTest(options, range, in: silentContext())).points.map(\.gradientNorm)
+            }
+            #expect(norms[0].count == 20 && norms[0] == norms[1])
+        }
+    }
+
     /// Fine-tuning moves the backbone, but not before it is unfrozen; from scratch it begins elsewhere.
     @Test func aFineTunedBackboneMovesAfterItsRest() throws {
         try withBackbone { folder, backbone in

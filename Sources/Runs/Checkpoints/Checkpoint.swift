@@ -96,7 +96,9 @@ package enum Checkpoint {
                 try read(parameter, into: entry, of: state.elements, from: values, path)
             }
         }
-        let updates = try group.intsAttribute("updates")
+        var updates = try group.intsAttribute("updates")
+        // In earlier versions a probe belonged to the group of the model, with which it was updated.
+        if updates.count == 1 { updates = state.updates.map { _ in updates[0] } }
         guard updates.count == state.updates.count else {
             throw KaonError("\(path) has \(updates.count) parameter groups; this run has \(state.updates.count)")
         }

@@ -28,7 +28,7 @@ package struct RateRange: Sendable {
 /// few steps with a learning rate that grows exponentially, until the loss diverges. Schedule, validation and
 /// checkpoints play no part, and nothing is written. Collective.
 ///
-/// A backbone that is frozen at first is trained as in the last step of the run.
+/// The steps are numbered from the last step of the run on, so that a backbone that is frozen at first is trained.
 ///
 /// Throws `AgreedError` if the run itself could not start. Returns nil if `context` has a reason to stop.
 package func rateTest(_ options: RunOptions, _ range: RateRange, in context: RunContext) throws -> RateCurve? {
@@ -60,7 +60,7 @@ private func curve(
     let step = try DataParallelStep(
         objective, setup.parameters, optimizer: run.optimizer, sharding: sharding,
         settings: .init(options, precision: setup.precision), instruments: .init(progress: context.progress))
-    let factors = objective.learningRateFactors(step: max(0, options.training.steps - 1))
+    let last = max(0, options.training.steps - 1)
     func request(_ index: Int) -> JetLoader.Request {
         JetLoader.Request(epoch: index / loader.stepsPerEpoch, step: index % loader.stepsPerEpoch)
     }
@@ -75,14 +75,15 @@ private func curve(
                     for: request(index), thenPreparing: index + 1 < range.steps ? request(index + 1) : nil)
                 return objective.microBatches(
                     batch, shards: sharding.ranges(ofBatch: loader.order.batchCount(step: request(index).step)),
-                    size: options.training.microBatchSize, phase: .training(step: index))
-            }, learningRate: rate, factors: factors, number: index + 1, shouldStop: context.stopReason() != nil)
+                    size: options.training.microBatchSize, phase: .training(step: last + index))
+            }, learningRate: rate, factors: objective.learningRateFactors(step: last + index), number: index + 1,
+            shouldStop: context.stopReason() != nil)
         guard let result else {
             context.console.endProgress()
             return nil
         }
         context.progress.enter(.summing)
-        _ = try objective.stepDidEnd(index, isSkipped: result.isSkipped, on: context.communicator)
+        _ = try objective.stepDidEnd(last + index, isSkipped: result.isSkipped, on: context.communicator)
         let loss = result.isSkipped ? nil : objective.total(result.losses)
         curve.add(rate: rate, loss: loss, gradientNorm: result.gradientNorm)
         context.console.progress(

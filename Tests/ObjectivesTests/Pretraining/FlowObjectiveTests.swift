@@ -1,5 +1,6 @@
 import Jets
 import Models
+import NN
 import Objectives
 import Tensors
 import TestSupport
@@ -112,6 +113,38 @@ import Testing
         #expect(Array(between.counts.dropFirst()) == [0, 0])
         #expect(Array(between.evaluate([0, 0, 0], Tape(recording: false)).dropFirst()) == [0, 0])
         #expect(objective.prepare(batch, phase: .training(step: 100)).counts[1] == 32)
+    }
+
+    /// Between its updates the probe keeps its values and the state of the optimizer, while the model learns.
+    @Test func theProbeRestsBetweenItsUpdates() throws {
+        let objective = objective {
+            $0[Regression.Options.self] = .init()
+            $0.probe = .init()
+            $0.probe?.interval = 3
+        }
+        let store = objective.parameters
+        let optimizer = AdamW(store, .init(weightDecay: 0.1))
+        #expect(store.groups.map(\.name) == ["model", "probe"])
+        #expect(store.parameters[store.groups[1].parameters].allSatisfy { $0.name.hasPrefix("tasks.probe.") })
+        /// Values and moments of a group.
+        func contents(_ group: Int) -> [[Float]] {
+            let range = store.groups[group].elements
+            return [store.values, optimizer.firstMoment, optimizer.secondMoment].map { Array($0.buffer[range]) }
+        }
+        let batch = try SampleJets.batch()
+        for step in 0..<7 {
+            let before = [contents(0), contents(1)]
+            let part = objective.prepare(batch, phase: .training(step: step))
+            store.resetGradients()
+            let tape = Tape()
+            _ = part.evaluate(zip(objective.terms, part.counts).map { $1 > 0 ? Float($0.weight / $1) : 0 }, tape)
+            tape.backward()
+            store.zeroUnusedGradients()
+            optimizer.step(learningRate: 0.01, factors: objective.learningRateFactors(step: step))
+            #expect(contents(0) != before[0])
+            #expect((contents(1) == before[1]) == (step % 3 != 0), "step \(step)")
+        }
+        #expect(optimizer.state.updates == [7, 3])
     }
 
     /// Times and noise depend on seed, epoch, jet, constituent and phase, not on the other jets of the batch.

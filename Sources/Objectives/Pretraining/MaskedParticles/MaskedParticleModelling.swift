@@ -74,6 +74,7 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
             width: model.width, jets, vqvae: network.tokenizer, in: builder.root.scope("tasks"))
         probe = tasks.probe.map { [model] options in
             guard let classes = jets.classes else { unreachable("a probe without classes") }
+            builder.beginGroup(LinearProbe.group)
             return LinearProbe(
                 options, on: model.backbone, inputs: network.inputs, classes: classes.count,
                 in: builder.root.scope("tasks.probe"))
@@ -89,6 +90,12 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
 
     package var needsMomenta: Bool { masking.needsMomenta || model.backbone.needsMomenta }
     package var tokenizerParameters: ParameterStore? { tokenizer?.pretrainedParameters }
+
+    /// The probe is frozen between its updates: an optimizer would continue with its momentum and the weight decay.
+    package func learningRateFactors(step: Int) -> [Double] {
+        parameters.groups.map { $0.name == LinearProbe.group && probe?.isDue(step: step) == false ? 0 : 1 }
+    }
+
     package var reconstructor: (any Reconstructor)? { self }
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {

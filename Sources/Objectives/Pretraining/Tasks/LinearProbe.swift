@@ -21,6 +21,9 @@ package final class LinearProbe {
         }
     }
 
+    /// Name of its parameter group, which is frozen at the steps between two updates.
+    static let group = "probe"
+
     /// The loss, and the accuracy.
     let terms = [LossTerm(monitor: "probe"), LossTerm(measure: "probe_accuracy")]
     private let interval: Int
@@ -54,9 +57,12 @@ package final class LinearProbe {
         return [tape.crossEntropy(logits, target: jets.batch.labels, scale: scale), Double(right)]
     }
 
+    /// True if the probe is updated in a step, counted from 0.
+    func isDue(step: Int) -> Bool { step % interval == 0 }
+
     private func isDue(in phase: Phase) -> Bool {
         switch phase {
-        case .training(let step): step % interval == 0
+        case .training(let step): isDue(step: step)
         case .validation: true
         }
     }
