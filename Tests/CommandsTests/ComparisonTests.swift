@@ -8,7 +8,7 @@ import Testing
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try "seed: 0\nmodel:\n  width: \(width)\ntraining:\n  steps: 40\n"
             .write(toFile: folder + "/config.yaml", atomically: true, encoding: .utf8)
-        let header = "step,epoch,jets,train/a_loss,valid/a_loss,valid/accuracy,learning_rate"
+        let header = "step,epoch,jets,train/a_loss,valid/a_loss,valid/accuracy,valid/mae,learning_rate"
         try ([header] + rows).map { $0 + "\n" }.joined()
             .write(toFile: folder + "/metrics.csv", atomically: true, encoding: .utf8)
         return folder
@@ -17,8 +17,11 @@ import Testing
     @Test func theTablesSayWhatDiffersAndWhatCameOfIt() throws {
         try withScratchFolder { folder in
             let a = try makeRun(
-                folder + "/a", width: 8, ["10,0,100,3,,,0.1", "20,0,200,1,2.5,0.5,0.2", "30,0,300,2,3.5,0.75,0.3"])
-            let b = try makeRun(folder + "/b", width: 16, ["10,0,100,nan,,,0.1"])
+                folder + "/a", width: 8,
+                [
+                    "10,0,100,3,,,,0.1", "20,0,200,1,2.5,0.5,0.25,0.2", "30,0,300,2,3.5,0.75,0.5,0.3",
+                ])
+            let b = try makeRun(folder + "/b", width: 16, ["10,0,100,nan,,,,0.1"])
             // A line that is still being written.
             let file = try FileHandle(forWritingTo: URL(fileURLWithPath: b + "/metrics.csv"))
             try file.seekToEnd()
@@ -35,6 +38,7 @@ import Testing
                     train/a_loss    2       1 (20)         –       –
                     valid/a_loss    3.5     2.5 (20)       –       –
                     valid/accuracy  0.75    0.75 (30)      –       –
+                    valid/mae       0.5     0.25 (20)      –       –
                     learning_rate   0.3                    0.1
                     """)
             #expect(try compare(a, a, showsCurves: true).contains("the configurations are equal"))

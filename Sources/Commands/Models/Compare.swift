@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Foundation
+import Objectives
 import Runs
 import Supervision
 import System
@@ -9,8 +10,8 @@ struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compares two runs: differences of their configurations, and metrics side by side.",
         discussion: """
-            Prints the last value of every metric and the best one with its step: the lowest loss, or the highest \
-            value of measures such as the accuracy. On a terminal it also draws the curves.
+            Prints the last value of every metric and the best one with its step: the lowest loss or error, or \
+            the highest value of measures such as the accuracy. On a terminal it also draws the curves.
 
               kaon compare runs/quickstart runs/other
             """)
@@ -149,11 +150,13 @@ private struct RunResults {
 
     func last(_ name: String) -> String { points(name).last.map { rounded($0.value, digits: 5) } ?? "–" }
 
-    /// The lowest loss, or the highest value of other measures; columns such as jets_per_second have no best value.
+    /// The lowest loss or error, or the highest value of other measures; columns such as jets_per_second have no best
+    /// value.
     func best(_ name: String) -> String {
-        guard name.contains("/") else { return "" }
+        guard let slash = name.firstIndex(of: "/") else { return "" }
+        let isMinimised = LossTerm.isMinimised(column: String(name[name.index(after: slash)...]))
         let points = points(name)
-        let best = name.hasSuffix("_loss") ? points.min { $0.value < $1.value } : points.max { $0.value < $1.value }
+        let best = isMinimised ? points.min { $0.value < $1.value } : points.max { $0.value < $1.value }
         return best.map { "\(rounded($0.value, digits: 5)) (\($0.step))" } ?? "–"
     }
 }

@@ -15,8 +15,8 @@ package struct LossTerm: Sendable, Equatable {
     }
 
     /// A mean that is reported only.
-    package init(measure name: String) {
-        (self.name, weight, weightInTotal, isMeasure) = (name, 0, 0, true)
+    package init(measure: TrainingMeasure) {
+        (name, weight, weightInTotal, isMeasure) = (measure.rawValue, 0, 0, true)
     }
 
     /// A loss that trains something beside the model, such as a probe, and is left out of the reported total.
@@ -25,5 +25,33 @@ package struct LossTerm: Sendable, Equatable {
     }
 
     /// Column of the metrics, without `train/` or `valid/`.
-    package var column: String { isMeasure ? name : name + "_loss" }
+    package var column: String { isMeasure ? name : name + Self.suffix }
+
+    private static let suffix = "_loss"
+
+    /// True if low values of a column of the metrics are good: a loss, also the total, or an error. The name is without
+    /// `train/` or `valid/`.
+    package static func isMinimised(column: String) -> Bool {
+        column.hasSuffix(suffix) || TrainingMeasure(rawValue: column)?.isMinimised == true
+    }
+}
+
+/// A column of the metrics that is no loss, by name.
+package enum TrainingMeasure: String, CaseIterable, Sendable {
+    case accuracy
+    case pairAccuracy = "pair_accuracy"
+    case probeAccuracy = "probe_accuracy"
+    /// Mean absolute error.
+    case meanAbsoluteError = "mae"
+    /// Share of the codes of a VQ-VAE that are in use.
+    case codeUsage = "code_usage"
+    case perplexity
+
+    /// True if low values are good.
+    package var isMinimised: Bool {
+        switch self {
+        case .meanAbsoluteError: true
+        case .accuracy, .pairAccuracy, .probeAccuracy, .codeUsage, .perplexity: false
+        }
+    }
 }

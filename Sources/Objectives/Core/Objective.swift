@@ -17,8 +17,8 @@ package protocol Objective: AnyObject {
     var terms: [LossTerm] { get }
     /// The term whose validation mean selects the best checkpoint and stops the run early; nil for the total loss.
     var selectingTerm: LossTerm? { get }
-    /// Names of the values that `stepDidEnd` and `validationDidEnd` return: further columns of the metrics.
-    var monitors: [String] { get }
+    /// The values that `stepDidEnd` and `validationDidEnd` return: further columns of the metrics.
+    var monitors: [TrainingMeasure] { get }
     /// True if batches must carry momenta.
     var needsMomenta: Bool { get }
     /// State besides the parameters that belongs in a checkpoint; a copy of everything that still changes.
@@ -67,7 +67,7 @@ package protocol Objective: AnyObject {
 
 extension Objective {
     package var selectingTerm: LossTerm? { nil }
-    package var monitors: [String] { [] }
+    package var monitors: [TrainingMeasure] { [] }
     package var needsMomenta: Bool { false }
     package var state: ObjectiveState { ObjectiveState() }
     package var fitsParameters: Bool { false }

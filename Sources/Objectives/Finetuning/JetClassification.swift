@@ -23,7 +23,7 @@ package final class JetClassification: DownstreamTask {
         }
     }
 
-    package let terms = [LossTerm(name: "classification", weight: 1), LossTerm(measure: "accuracy")]
+    package let terms = [LossTerm(name: "classification", weight: 1), LossTerm(measure: .accuracy)]
     private let head: Classifier
     private let labelSmoothing: Float
     private let classes: JetClasses

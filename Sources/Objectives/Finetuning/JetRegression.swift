@@ -65,7 +65,7 @@ package final class JetRegression: DownstreamTask {
         }
     }
 
-    package let terms = [LossTerm(name: "regression", weight: 1), LossTerm(measure: "mae")]
+    package let terms = [LossTerm(name: "regression", weight: 1), LossTerm(measure: .meanAbsoluteError)]
     package let needsMomenta = true
     private let head: Classifier
     private let options: Options

@@ -43,7 +43,7 @@ package final class TrackOrigin: DownstreamTask {
 
     /// Origins, indexed by the value in the dataset `track_type`.
     static let names = ["primary", "c", "b", "other"]
-    package let terms = [LossTerm(name: "track_origin", weight: 1), LossTerm(measure: "accuracy")]
+    package let terms = [LossTerm(name: "track_origin", weight: 1), LossTerm(measure: .accuracy)]
     private let options: Options
     private let head: MLP
     private let seed: UInt64

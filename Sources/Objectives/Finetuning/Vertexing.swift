@@ -34,7 +34,7 @@ package final class Vertexing: DownstreamTask {
         }
     }
 
-    package let terms = [LossTerm(name: "vertexing", weight: 1), LossTerm(measure: "pair_accuracy")]
+    package let terms = [LossTerm(name: "vertexing", weight: 1), LossTerm(measure: .pairAccuracy)]
     private let head: VertexingHead
     private let options: Options
     private let seed: UInt64

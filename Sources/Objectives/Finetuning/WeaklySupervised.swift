@@ -62,7 +62,7 @@ package final class WeaklySupervised: DownstreamTask {
         }
     }
 
-    package let terms = [LossTerm(name: "cwola", weight: 1), LossTerm(measure: "accuracy")]
+    package let terms = [LossTerm(name: "cwola", weight: 1), LossTerm(measure: .accuracy)]
     private let head: Classifier
     private let backgrounds: Int
     private let labelSmoothing: Float

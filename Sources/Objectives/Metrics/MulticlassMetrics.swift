@@ -108,12 +108,8 @@ package struct MulticlassMetrics: Sendable {
             }, isSignal: items.map { labels[$0] == signal }, jets: items.map { jets?[$0] ?? Int32($0) })
     }
 
-    /// Mean area under the curve of each class against the rest, over the classes for which it is defined.
-    package var meanAreaUnderCurve: Double {
-        Self.mean((0..<classes).map { oneVersusRest($0).areaUnderCurve }.filter { !$0.isNaN })
-    }
-
-    /// The same with its error, and the areas of the classes with theirs.
+    /// Mean area under the curve of each class against the rest, over the classes for which it is defined, and the
+    /// areas of the classes, with errors.
     package func areasUnderCurve(_ bootstrap: Bootstrap) -> (mean: Measure, classes: [Measure]) {
         var (classMeasures, values, replicas) = ([Measure](), [Double](), [[Double]]())
         // One class after the other, since all sorted scores at once would need much memory.

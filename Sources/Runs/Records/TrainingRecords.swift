@@ -40,7 +40,7 @@ package final class TrainingRecords: @unchecked Sendable {
         (self.parameters, self.collector) = (parameters, collector)
         (self.objective, self.console, optimizer, fitted) = (objective, console, run.optimizer, run.fitted)
         let state = run.state
-        let columns = ["total_loss"] + objective.terms.map(\.column) + objective.monitors
+        let columns = ["total_loss"] + objective.terms.map(\.column) + objective.monitors.map(\.rawValue)
         let metrics = try directory.map {
             try MetricsFile(path: $0.metrics, columns: columns, keeping: state.rows, upTo: state.step)
         }

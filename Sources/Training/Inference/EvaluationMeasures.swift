@@ -21,7 +21,7 @@ struct EvaluationMeasures {
         let errors = Dictionary(measures.map { ($0.name, $0.error) }) { first, _ in first }
         let terms: [(name: String, value: Double?)] =
             zip(objective.terms, outcome.means).map { ($0.column, $1) }
-            + zip(objective.monitors, outcome.monitors).map { ($0, $1) }
+            + zip(objective.monitors, outcome.monitors).map { ($0.rawValue, $1) }
         let names = Set(terms.map(\.name))
         all =
             terms.map { Entry(name: $0.name, value: $0.value, error: errors[$0.name] ?? nil) }

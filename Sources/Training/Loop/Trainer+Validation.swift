@@ -78,7 +78,7 @@ extension Trainer {
     }
 
     private func description(ofValidation columns: [Double?]) -> String {
-        let names = objective.terms.map(\.name) + objective.monitors
+        let names = objective.terms.map(\.name) + objective.monitors.map(\.rawValue)
         let terms = zip(names, columns.dropFirst()).compactMap { name, value in
             value.map { "\(name) \(rounded($0, decimals: 4))" }
         }

@@ -147,7 +147,7 @@ import Testing
         #expect(abs(metrics.crossEntropy + (log(0.7) + log(0.2) + log(0.45)) / 4) < 1e-6)
         #expect(metrics.oneVersusRest(0).areaUnderCurve == 1)
         #expect(metrics.oneVersusRest(3).areaUnderCurve.isNaN)
-        #expect(metrics.meanAreaUnderCurve == 1)
+        #expect(metrics.areasUnderCurve(Bootstrap(jets: 4)).mean.value == 1)
         #expect(metrics.oneVersusOne(signal: 1, background: 0).signalEfficiency(above: 0.2) == 1)
         #expect(metrics.oneVersusOne(signal: 1, background: 2).backgroundEfficiency(above: 0.2) == 0)
     }
@@ -157,7 +157,8 @@ import Testing
         let metrics = MulticlassMetrics(probabilities: [1, 0, 1, 0], classes: 2, labels: [1, 0])
         #expect(metrics.crossEntropy.isFinite && metrics.crossEntropy > 40)
         let nothing = MulticlassMetrics(probabilities: [], classes: 2, labels: [])
-        #expect(nothing.accuracy.isNaN && nothing.balancedAccuracy.isNaN && nothing.meanAreaUnderCurve.isNaN)
+        #expect(nothing.accuracy.isNaN && nothing.balancedAccuracy.isNaN)
+        #expect(nothing.areasUnderCurve(Bootstrap(jets: 0)).mean.value.isNaN)
     }
 
     // MARK: Numbers

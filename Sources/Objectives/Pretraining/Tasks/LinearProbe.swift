@@ -25,7 +25,7 @@ package final class LinearProbe {
     static let group = "probe"
 
     /// The loss, and the accuracy.
-    let terms = [LossTerm(monitor: "probe"), LossTerm(measure: "probe_accuracy")]
+    let terms = [LossTerm(monitor: "probe"), LossTerm(measure: .probeAccuracy)]
     private let interval: Int
     private let backbone: Backbone
     private let inputs: JetInputs

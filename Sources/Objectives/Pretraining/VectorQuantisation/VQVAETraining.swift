@@ -69,7 +69,7 @@ package final class VQVAETraining: Objective {
     package let terms: [LossTerm]
     /// The reconstruction: the commitment grows while it improves, because the latent vectors spread.
     package var selectingTerm: LossTerm? { terms[0] }
-    package let monitors = ["code_usage", "perplexity"]
+    package let monitors: [TrainingMeasure] = [.codeUsage, .perplexity]
     /// The network.
     package let model: VQVAE
     private let options: Options
