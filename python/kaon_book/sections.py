@@ -220,9 +220,10 @@ def _every_backbone(task, mode, numbers_of=None, measure="accuracy", percent=Tru
 
 
 def _series(results, row, lines, measure, heading):
-    names = {"ari": [f"ari_{n}_secondary_vertices" for n in range(1, 7)],
-             "balanced_accuracy": [f"balanced_accuracy_{n}_tracks" for n in (2, 5, 8, 11, 14)]}[measure]
-    table = [["", heading, *(name.removeprefix(measure + "_").replace("_", " ") for name in names)]]
+    names = {"ari": {f"ari_{n}_secondary_vertices": "1 secondary vertex" if n == 1 else f"{n} vertices"
+                     for n in range(1, 7)},
+             "balanced_accuracy": {f"balanced_accuracy_{n}_tracks": f"{n} tracks" for n in (2, 5, 8, 11, 14)}}[measure]
+    table = [["", heading, *names.values()]]
     for title, what in lines:
         table.append([title, results.cell(what, measure), *(results.cell(what, name) for name in names)])
     return table

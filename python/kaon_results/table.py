@@ -95,5 +95,7 @@ def number(mean, deviation):
         return "–"
     if deviation is None or not math.isfinite(mean) or not math.isfinite(deviation):
         return f"{mean:.4g}"
-    digits = 4 if deviation == 0 else max(0, min(6, 1 - math.floor(math.log10(deviation))))
+    if deviation == 0:
+        return f"{mean:.4g} ± 0"
+    digits = max(0, min(6, 1 - math.floor(math.log10(deviation))))
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

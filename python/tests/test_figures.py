@@ -173,7 +173,7 @@ def test_roc_compares_files(predictions, tmp_path, drawn):
                               scores=np.eye(3, dtype="f4")[labels] * 0.9 + 0.03)
     (axis,) = drawn("roc", predictions, other, "--signal", "b", "--background", "light")
     assert list(lines(axis)) == ["run", "best", "chance"]
-    assert entries(axis.figure)[1] == "best: 1.0000 ± 0.0000"
+    assert entries(axis.figure)[1] == "best: 1 ± 0"
     run, best, _ = axis.lines
     assert run.get_color() != best.get_color() and run.get_linestyle() != best.get_linestyle()
 
