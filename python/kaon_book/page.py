@@ -21,9 +21,10 @@ Every table and figure of the thesis, made by one command:
     bash scripts/reproduce.sh data=FOLDER --plan
     bash scripts/reproduce.sh data=FOLDER output=docs
 
-The command writes this page. It skips finished runs and continues stopped ones; `only=1.9,table-1.1` selects rows,
-`--page` only writes the page, `scale=paper` takes the configurations of the paper, and `--slurm` submits the runs as
-job arrays. FOLDER has `train.h5`, `val.h5`, `test.h5` (JetClass) and `btag_train.h5`, `btag_valid.h5`, `btag_test.h5`,
+The command writes this page. It skips finished runs and continues stopped ones; runs whose settings have changed, and
+those that follow from them, are repeated, and the former ones are kept in the folder `replaced` of the runs.
+`only=1.9,table-1.1` selects rows, `--page` only writes the page, `scale=paper` takes the configurations of the paper,
+and `--slurm` submits the runs as job arrays. FOLDER has `train.h5`, `val.h5`, `test.h5` (JetClass) and `btag_train.h5`, `btag_valid.h5`, `btag_test.h5`,
 or folders `train`, `val`, `test` and `btag/train`, `btag/val`, `btag/test`. The test jets are used once, for the
 numbers below; validation jets select checkpoints. Numbers are means ± standard deviations over seeds. A statement
 *holds* if the difference of the means is significant at 95 % (Welch's t-test), is *within the spread* if it is not, and

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kaon_data import DataError
 
-from .runs import STAGES, Run, read_steps
+from .runs import STAGES, Run, read_steps, recipe
 from .scales import ROOT
 
 HIGGS = "data.classes=[QCD,Hbb,Hcc,Hgg,H4q,Hqql]"
@@ -101,7 +101,9 @@ class Book:
                 steps, batch = read_steps(subject, overrides)
                 rate = _RATES[kind] if self.scale.is_small else _PAPER_RATE
                 seconds = _START + steps * batch / rate
-            self.runs[name] = Run(name, command, str(subject), overrides, list(needs), seed, steps, batch, seconds)
+            digest = recipe(command, subject, overrides, [self.runs[needed] for needed in needs])
+            self.runs[name] = Run(name, command, str(subject), overrides, digest, list(needs), seed, steps, batch,
+                                  seconds)
         self._mark(name)
         return name
 

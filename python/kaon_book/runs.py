@@ -1,8 +1,9 @@
 """A run of the book: one call of kaon, the runs it needs, and the rows it is for."""
 
-import shlex
+import hashlib
+import json
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -25,6 +26,8 @@ class Run:
     #: The configuration or the checkpoint.
     subject: str
     overrides: list
+    #: A digest of what the result depends on: command, settings, and the recipes of the runs that it needs.
+    recipe: str
     #: The names of the runs whose checkpoints it reads.
     needs: list = field(default_factory=list)
     seed: int = 0
@@ -58,9 +61,10 @@ class Run:
     def is_finished(self, folder):
         """True if the run has its result. The file `finished` saves reading the records of the run."""
         place = self.result(folder)
-        marker = place / "finished"
-        if marker.exists():
-            return marker.read_text(encoding="utf-8") == self.signature
+        if self._is_replaced(folder):
+            return False
+        if (place / "finished").exists():
+            return True
         if self.command == "evaluate":
             done = (place / "evaluation" / "metrics.json").exists()
         elif self.command == "generate":
@@ -74,21 +78,46 @@ class Run:
             self.mark(folder)
         return done
 
-    def mark(self, folder):
-        (self.result(folder) / "finished").write_text(self.signature, encoding="utf-8")
+    def prepare(self, folder):
+        """Makes the folder of the run. A folder with a run of another recipe is moved to `replaced`, because kaon would
+        resume it."""
+        place = self.result(folder)
+        if self._is_replaced(folder):
+            target, number = Path(folder) / "replaced" / self.name, 1
+            while target.exists():
+                number += 1
+                target = target.with_name(f"{place.name}-{number}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            place.rename(target)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "recipe").write_text(self.recipe + "\n", encoding="utf-8")
 
-    @cached_property
-    def signature(self):
-        """What the run is, apart from the place of its files: a change of it repeats the run."""
-        kept = [word for word in self.overrides if not word.startswith(("data.train=", "data.validation=",
-                                                                       "data.test=", "parallel.", "backbone=",
-                                                                       "tokenizer."))]
-        return shlex.join([self.command, *kept]) + "\n"
+    def mark(self, folder):
+        (self.result(folder) / "finished").write_text(self.recipe + "\n", encoding="utf-8")
+
+    def _is_replaced(self, folder):
+        """True if the folder has a run of another recipe."""
+        files = [self.result(folder) / name for name in ("recipe", "finished")]
+        return any(file.read_text(encoding="utf-8").strip() != self.recipe for file in files if file.exists())
+
+
+def recipe(command, subject, overrides, needed):
+    """The digest of a run that reads checkpoints of the runs `needed`. Places of files, and how the work is divided
+    among threads and ranks, are not part of it; comments in the configuration neither."""
+    config = _read(subject) if command in ("pretrain", "finetune") else None
+    kept = [word for word in overrides
+            if not word.startswith(("data.train=", "data.validation=", "data.test=", "parallel.", "backbone=",
+                                    "tokenizer.checkpoint=", "/"))]
+    text = json.dumps([command, config, kept, [run.recipe for run in needed]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_steps(path, overrides):
     """Steps and batch size of a configuration with overrides."""
-    found = dict(_training(path))
+    try:
+        found = {key: _read(path)["training"][key] for key in ("steps", "batch_size")}
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a configuration with steps and batch size: {error}") from error
     for word in overrides:
         key, _, value = word.partition("=")
         if key in ("training.steps", "training.batch_size"):
@@ -97,9 +126,8 @@ def read_steps(path, overrides):
 
 
 @lru_cache
-def _training(path):
+def _read(path):
     try:
-        training = yaml.safe_load(Path(path).read_text(encoding="utf-8"))["training"]
-        return {key: training[key] for key in ("steps", "batch_size")}
-    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise DataError(f"{path} is not a configuration with steps and batch size: {error}") from error
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DataError(f"{path} is not a configuration: {error}") from error

@@ -74,8 +74,8 @@ class Schedule:
             self._start(run)
 
     def _start(self, run):
+        run.prepare(self.book.folder)
         place = run.result(self.book.folder)
-        place.mkdir(parents=True, exist_ok=True)
         words = run.words(self.book)
         if run.command in ("pretrain", "finetune", "evaluate"):
             words.append(f"parallel.threads={self.threads}")

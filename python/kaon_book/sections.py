@@ -21,7 +21,6 @@ class Section:
     tables: list = field(default_factory=list)
     figures: dict = field(default_factory=dict)
     claims: list = field(default_factory=list)
-    note: str = ""
 
 
 def table_1_1(results, row):

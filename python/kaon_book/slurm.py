@@ -32,7 +32,7 @@ def submit(book, arguments):
             count += 1
             path.write_text("".join(_line(run, book) + "\n" for run in runs), encoding="utf-8")
             for run in runs:
-                run.result(folder).mkdir(parents=True, exist_ok=True)
+                run.prepare(folder)
             jobs.append(_sbatch(before, [f"--array=1-{len(runs)}", "--job-name=kaon-book", "slurm/sweep.sbatch", path,
                                          command, subject]))
         before += jobs

@@ -15,7 +15,7 @@ from run_folders import write_predictions
 
 from kaon_book.claims import Claim
 from kaon_book.rows import ROWS, Book, select
-from kaon_book.runs import STAGES
+from kaon_book.runs import STAGES, recipe
 from kaon_book.scales import PAPER, SMALL
 from kaon_book.schedule import plan
 from kaon_data import DataError
@@ -199,15 +199,54 @@ def test_a_stopped_book_continues(data, program):
     assert reproduce(data, program, "only=1.2").returncode == 0
 
 
-def test_a_changed_run_is_repeated(data, tmp_path):
-    book = Book(SMALL, data, tmp_path / "runs", ["1.2"])
-    run = book.runs["tokenizers/vqvae-v1"]
-    run.result(book.folder).mkdir(parents=True)
-    run.mark(book.folder)
-    assert run.is_finished(book.folder)
-    longer = Book(SMALL, data, tmp_path / "runs", ["1.2"]).runs["tokenizers/vqvae-v1"]
-    longer.overrides.append("training.steps=9000")
-    assert not longer.is_finished(book.folder)
+@pytest.mark.parametrize("words, repeated", [
+    (["optimizer.learning_rate=1.0e-4"], ["tokenizers/vqvae-v1", "samples/vqvae-v1"]),
+    (["parallel.precision=fp32"], []),
+])
+def test_changed_runs_are_repeated_with_all_that_follow(words, repeated, data, tmp_path, monkeypatch):
+    folder = tmp_path / "runs"
+    for run in Book(SMALL, data, folder, ["1.2"]).runs.values():
+        run.prepare(folder)
+        (run.result(folder) / "checkpoints").mkdir()
+        run.mark(folder)
+    old = SMALL.pretraining
+    monkeypatch.setattr(type(SMALL), "pretraining", lambda *arguments: [*old(*arguments[1:]), *words])
+    changed = Book(SMALL, data, folder, ["1.2"])
+    assert [run.name for run in changed.ordered() if not run.is_finished(folder)] == repeated
+    for name in repeated:
+        changed.runs[name].prepare(folder)
+        assert not (folder / name / "checkpoints").exists() and (folder / "replaced" / name / "checkpoints").exists()
+
+
+def test_a_stopped_run_that_has_changed_starts_anew_under_slurm_too(data, program, tmp_path):
+    folder = data.parent / "runs"
+    run = Book(SMALL, data, folder, ["1.2"]).runs["tokenizers/vqvae-v1"]
+    run.prepare(folder)
+    for settings in ("of another time", "of a third"):
+        (folder / run.name / "recipe").write_text(settings)
+        sbatch = program.parent / "sbatch"
+        sbatch.write_text("#!/bin/bash\necho 1\n")
+        sbatch.chmod(0o755)
+        ended = subprocess.run(
+            ["bash", str(ROOT / "scripts/reproduce.sh"), f"data={data}", f"runs={folder}", "only=1.2", "--slurm"],
+            capture_output=True, text=True, timeout=120,
+            env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHON": sys.executable})
+        assert ended.returncode == 0, ended.stderr
+        assert (folder / run.name / "recipe").read_text().strip() == run.recipe
+    replaced = folder / "replaced/tokenizers"
+    assert [(replaced / name / "recipe").read_text() for name in ("vqvae-v1", "vqvae-v1-2")] == \
+        ["of another time", "of a third"]
+
+
+def test_comments_of_a_configuration_are_not_part_of_a_recipe(tmp_path):
+    path, other = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    path.write_text("seed: 0\n")
+    other.write_text("# a comment\nseed: 0\n")
+    assert recipe("pretrain", path, [], []) == recipe("pretrain", other, [], [])
+    assert recipe("pretrain", path, [], []) != recipe("pretrain", path, ["seed=1"], [])
+    changed = tmp_path / "c.yaml"
+    changed.write_text("seed: 1\n")
+    assert recipe("pretrain", path, [], []) != recipe("pretrain", changed, [], [])
 
 
 @pytest.mark.parametrize("words, sentence", [
