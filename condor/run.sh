@@ -43,6 +43,11 @@ if [[ ${1:-} == sweep ]]; then
     mapfile -t overrides <<<"$words"
 fi
 (($# >= 2)) && [[ $1 == pretrain || $1 == finetune ]] || fail "$usage"
+for word in "$@" "${overrides[@]}"; do
+    [[ $word != run.resume=* || $word == run.resume=auto ]] ||
+        fail "$word: every start of the job would use it again; leave it out, and the job continues from the latest" \
+            "checkpoint in run.directory"
+done
 
 cpus=${KAON_CPUS:-1} ranks=${KAON_RANKS:-1}
 [[ $cpus =~ ^[1-9][0-9]*$ && $ranks =~ ^[1-9][0-9]*$ ]] || fail "KAON_CPUS=$cpus and KAON_RANKS=$ranks are no numbers"

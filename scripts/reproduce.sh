@@ -16,7 +16,9 @@
 #     scale=NAME      small (default): models for two cores; paper: the configurations of the paper
 #     parallel=N      runs at the same time (default 2)
 #     threads=N       threads of each run (default 1)
+#     output=FOLDER   folder of results.md and figures/results (default: that of the runs)
 #     --plan          prints the runs, their steps and the expected hours, and runs nothing
+#     --page          writes the page from the finished runs, and runs nothing
 #     --slurm         submits the runs as job arrays to Slurm, stage by stage
 #
 # Set KAON to use another program than .build/release/kaon, and PYTHON for the Python with the packages of

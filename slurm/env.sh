@@ -48,8 +48,15 @@ export SLURM_EXPORT_ENV=ALL
 # --ntasks-per-socket=N the ranks of a socket share memory. Returns its exit code; after 75 (stopped with a checkpoint,
 # steps are left) it requeues the job and returns 0.
 kaon_run() {
-    local launcher status=0 threads=${SLURM_CPUS_PER_TASK:-1} ended_by_slurm=""
+    local word launcher status=0 threads=${SLURM_CPUS_PER_TASK:-1} ended_by_slurm=""
     local command=() placement=("parallel.threads=$threads")
+    for word in "$@"; do
+        if [[ $word == run.resume=* && $word != run.resume=auto ]]; then
+            echo "$word: every start of a requeued job would use it again; leave it out, and the job continues from" \
+                "the latest checkpoint in run.directory" >&2
+            return 2
+        fi
+    done
     if [[ -n ${SLURM_NTASKS_PER_SOCKET:-} && " $*" != *" parallel.ranks_per_group="* ]]; then
         placement+=("parallel.ranks_per_group=$SLURM_NTASKS_PER_SOCKET")
     fi

@@ -16,7 +16,10 @@ from .thesis import OTHERS, STATEMENTS
 
 _HEAD = """# Results: the thesis, table by table
 
-Every table and figure of the thesis, made by one command:
+The thesis is the doctoral thesis whose chapter "Foundation Models in High Energy Physics" unites the papers on masked
+particle modelling, [arXiv:2401.13537](https://arxiv.org/abs/2401.13537) (version 1) and
+[arXiv:2409.12589](https://arxiv.org/abs/2409.12589) (version 2). Every table and figure of the chapter and of its
+appendix, made by one command:
 
     bash scripts/reproduce.sh data=FOLDER --plan
     bash scripts/reproduce.sh data=FOLDER output=docs

@@ -73,8 +73,8 @@ class Description:
             raise self._error("format", f"is '{self.format}': use {', '.join(FORMATS)}")
         self.tree = settings.get("tree")
         self.max_constituents = settings.get("max_constituents", 128)
-        if not 1 <= self.max_constituents <= 4096:
-            raise self._error("max_constituents", f"is {self.max_constituents}: give a number from 1 to 4096")
+        if not 1 <= self.max_constituents <= 16_384:
+            raise self._error("max_constituents", f"is {self.max_constituents}: give a number from 1 to 16384")
         self.aliases = {
             self._named(name, "branches"): Branch.parse(str(text), f"{path}: branches.{name}")
             for name, text in settings.get("branches", {}).items()

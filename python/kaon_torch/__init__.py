@@ -11,6 +11,11 @@
     scores = model(csts, csts_id, mask=mask)["scores"]
 """
 
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError:
+    raise ModuleNotFoundError("kaon_torch needs PyTorch: pip install './python[torch]'") from None
+
 from .backbone import Backbone, Normformer, Transformer
 from .embeddings import Embeddings, read_embeddings, write_embeddings
 from .errors import FormatError

@@ -301,11 +301,19 @@ def test_condor_passes_failures_and_stops_on(kaon, tmp_path):
     (["pretrain", "c"], {"KAON_CPUS": "2", "KAON_RANKS": "3"}, "ranks=3 is more than the 2 cores"),
     (["pretrain", "c"], {"KAON_CPUS": "many"}, "are no numbers"),
     (["pretrain", "c"], {"KAON": "/nowhere/kaon"}, "/nowhere/kaon not found"),
+    (["pretrain", "c", "run.resume=never"], {}, "run.resume=never: every start of the job would use it again"),
 ])
 def test_condor_refuses_wrong_arguments(kaon, tmp_path, arguments, variables, message):
     status, _, err = condor(tmp_path, *arguments, **variables)
     assert status == 2 and message in err and err.count("\n") == 1
     assert kaon.read_text() == ""
+
+
+def test_slurm_jobs_always_continue_from_the_latest_checkpoint(kaon):
+    command = "source slurm/env.sh; kaon_run pretrain c.yaml run.resume=old.h5 run.resume=auto"
+    ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2 and kaon.read_text() == ""
+    assert ended.stderr.startswith("run.resume=old.h5: every start of a requeued job would use it again")
 
 
 def test_condor_refuses_lines_that_do_not_exist(kaon, tmp_path):

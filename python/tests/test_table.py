@@ -283,6 +283,7 @@ def test_memory_does_not_depend_on_the_number_of_jets(table, tmp_path):
         ({"format": "root"}, "is not a ROOT file"),
         ({"format": "npz"}, "cannot be read as npz"),
         ({"max_constituents": 0}, "max_constituents is 0"),
+        ({"max_constituents": 16385}, "max_constituents is 16385: give a number from 1 to 16384"),
     ],
 )
 def test_what_is_wrong_is_said(table, simple, change, message):

@@ -29,7 +29,7 @@ struct Export: ParsableCommand {
             evaluation/metrics.json in the run directory, if they are of these weights, or of their validation. \
             python -m kaon_torch writes the file as an ONNX model.
 
-              kaon export runs/finetune/checkpoints/best --all --card --license cc-by-4.0 \
+              kaon export runs/finetune/checkpoints/best --all --card --license cc-by-4.0 \\
                 --output tagger/model.safetensors
 
             --names jetssl writes only the tensors of the module JetBackbone in the authors' public PyTorch code, or \

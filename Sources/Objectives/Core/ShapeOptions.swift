@@ -8,7 +8,8 @@ extension TransformerShape {
         self = defaults
         width = try section.int("width", default: width, in: 1...65536, help: "channels")
         layers = try section.int("layers", default: layers, in: 0...1000, help: "number of blocks")
-        heads = try section.int("heads", default: heads, in: 1...1024, help: "attention heads; they divide the width")
+        heads = try section.int(
+            "heads", default: heads, in: 1...1024, help: "attention heads; they must divide the width")
         guard width % heads == 0 else {
             throw section.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
         }
@@ -72,7 +73,8 @@ extension NormformerShape {
         self = defaults
         width = try section.int("width", default: width, in: 1...4096, help: "channels")
         layers = try section.int("layers", default: layers, in: 0...60, help: "number of blocks")
-        heads = try section.int("heads", default: heads, in: 1...1024, help: "attention heads; they divide the width")
+        heads = try section.int(
+            "heads", default: heads, in: 1...1024, help: "attention heads; they must divide the width")
         guard width % heads == 0 else {
             throw section.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
         }

@@ -36,7 +36,7 @@ package struct ClassifierOptions: Sendable, Equatable {
         attention.width = try section.int("width", default: attention.width, in: 1...4096, help: "channels")
         attention.layers = try section.int("layers", default: attention.layers, in: 1...8, help: "number of blocks")
         attention.heads = try section.int(
-            "heads", default: attention.heads, in: 1...1024, help: "attention heads; they divide the width")
+            "heads", default: attention.heads, in: 1...1024, help: "attention heads; they must divide the width")
         guard attention.width % attention.heads == 0 else {
             throw section.error(
                 "heads", "a width of \(attention.width) cannot be divided among \(attention.heads) heads")

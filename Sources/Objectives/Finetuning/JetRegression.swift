@@ -43,11 +43,11 @@ package final class JetRegression: DownstreamTask {
             target = try quantity(
                 section.string(
                     "target", default: "jets/mass",
-                    help: "number of each jet that is predicted: a dataset, or a column of one as `DATASET/COLUMN`"),
+                    help: "quantity of the jet that is predicted: a dataset, or a column of one as `DATASET/COLUMN`"),
                 "target")
             reference = try section.optionalString(
                 "relative_to",
-                help: "number of each jet, such as `jets/pt`; the network then predicts the ratio of the target to it"
+                help: "quantity of the jet, such as `jets/pt`; the network then predicts the ratio of the target to it"
             ).map { try quantity($0, "relative_to", isPositive: true) }
             loss = try section.choice(
                 "loss", default: loss,

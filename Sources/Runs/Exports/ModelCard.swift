@@ -101,7 +101,7 @@ package struct ModelCard {
         case .cwola: "separates signal from background jets, trained without labels of single jets (arXiv:1708.02949)"
         case .vertexing: "groups the tracks of a jet by their vertices"
         case .trackOrigin: "classifies the origin of every track of a jet"
-        case .regression: "predicts a number of each jet"
+        case .regression: "predicts a quantity of the jet"
         }
     }
 

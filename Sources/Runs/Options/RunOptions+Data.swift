@@ -29,7 +29,9 @@ extension RunOptions.Data {
         train = try section.paths("train", help: "HDF5 files of jets, folders of them, or patterns with `*`")
         guard !train.isEmpty else { throw section.error("train", "no training file is given") }
         validation = try section.paths("validation", default: [], help: "the same for validation")
-        test = try section.paths("test", default: [], help: "the same for `kaon evaluate` and `kaon encode`")
+        test = try section.paths(
+            "test", default: [],
+            help: "the same for `kaon evaluate`, `kaon encode` and `kaon generate --reconstruct`")
         features = try JetFeatures(from: section, default: pretrained?.features ?? .all)
         if let wanted = pretrained?.features.identities, wanted != features.identities {
             throw section.error(

@@ -116,7 +116,8 @@ extension Section {
         UInt64(
             try int(
                 "seed", default: 0, in: .nonNegative,
-                help: "seed of all random numbers: the same seed trains the same model on any number of ranks"))
+                help: "seed of all random numbers: the same seed trains the same model on any number of ranks, apart "
+                    + "from rounding"))
     }
 
     func backboneCheckpoint() throws -> String? {

@@ -36,7 +36,8 @@ package struct SetFlowOptions: Sendable {
         let decoder = try model.section("decoder")
         width = try decoder.int("width", default: width, in: 1...65536, help: "channels")
         layers = try decoder.int("layers", default: layers, in: 0...1000, help: "number of blocks")
-        heads = try decoder.int("heads", default: heads, in: 1...1024, help: "attention heads; they divide the width")
+        heads = try decoder.int(
+            "heads", default: heads, in: 1...1024, help: "attention heads; they must divide the width")
         guard width % heads == 0 else {
             throw decoder.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
         }
