@@ -48,13 +48,16 @@ class Fact:
 
 
 def verdict(claims):
-    """reproduced: all hold; partly: some do; not reproduced: none does; unfinished: nothing to compare yet."""
+    """reproduced: all hold; partly: some do; inconclusive: all are within the spread; not reproduced: none holds, and
+    some are opposite; unfinished: nothing to compare yet."""
     states = [claim.state for claim in claims if claim.state is not None]
     if not states:
         return "unfinished"
     if all(state == HOLDS for state in states):
         return "reproduced"
-    return "partly reproduced" if HOLDS in states else "not reproduced"
+    if HOLDS in states:
+        return "partly reproduced"
+    return "not reproduced" if OPPOSITE in states else "inconclusive"
 
 
 def _finite(values):

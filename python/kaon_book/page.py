@@ -27,20 +27,20 @@ appendix, made by one command:
 The command writes this page. It skips finished runs and continues stopped ones; runs whose settings have changed, and
 those that follow from them, are repeated, and the former ones are kept in the folder `replaced` of the runs.
 `only=1.9,table-1.1` selects rows, `--page` only writes the page, `scale=paper` takes the configurations of the paper,
-and `--slurm` submits the runs as job arrays. FOLDER has `train.h5`, `val.h5`, `test.h5` (JetClass) and `btag_train.h5`, `btag_valid.h5`, `btag_test.h5`,
-or folders `train`, `val`, `test` and `btag/train`, `btag/val`, `btag/test`. The test jets are used once, for the
-numbers below; validation jets select checkpoints. Numbers are means ± standard deviations over seeds. A statement
-*holds* if the difference of the means is significant at 95 % (Welch's t-test), is *within the spread* if it is not, and
-is *opposite* if the other sign is significant.
+and `--slurm` submits the runs as job arrays. FOLDER has `train.h5`, `val.h5`, `test.h5` (JetClass) and
+`btag_train.h5`, `btag_valid.h5`, `btag_test.h5`, or folders `train`, `val`, `test` and `btag/train`, `btag/val`,
+`btag/test`. The test jets are used once, for the numbers below; validation jets select checkpoints. Numbers are means ±
+standard deviations over seeds. A statement *holds* if the difference of the means is significant at 95 % (Welch's
+t-test), is *within the spread* if it is not, and is *opposite* if the other sign is significant. A result is *inconclusive* if all statements are within the spread.
 """
 _SMALL = """
-The scale is `small`: about four hours of one core in all, for jets made with PYTHIA 8 and a parametrised detector in
+The scale is `small`: about five hours of one core in all, for jets made with PYTHIA 8 and a parametrised detector in
 the form of JetClass and of the BTag set, 168,678 and 42,071 for training, 5,381 and 4,508 for the tests. Encoders have
 three layers with 64 channels (the thesis: eight with 512 or 1024). Pre-trainings see 32 jets in a step, in 4,000 steps;
 those of Figures 1.3 to 1.5 in 32,000, those of Figures 1.9, 1.10 and A and of the last row of Table 1.3 in 16,000, in
-bf16. Orderings are comparable with the thesis, accuracies are not. There are three backbones of each kind, and five
-downstream runs, on the three backbones in turn; three where pre-trainings are compared (Tables 1.1 and 1.3, Figure
-1.8).
+bf16. Orderings are comparable with the thesis, accuracies are not. There are five backbones of each kind where
+pre-trainings are compared (Tables 1.1 and 1.3, Figure 1.8); elsewhere three, and five downstream runs, on the three
+backbones in turn.
 """
 
 

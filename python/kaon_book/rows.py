@@ -199,9 +199,9 @@ def locate(data, name):
 
 
 def _table_1_1(book):
-    for seed in range(book.scale.backbone_seeds if book.scale.is_small else book.scale.seeds):
+    for seed in range(book.scale.seeds):
         for config, *_ in TABLE_1_1:
-            backbone = book.backbone(config, seed % book.scale.backbone_seeds)
+            backbone = book.backbone(config, seed % book.scale.compared_seeds)
             book.downstream("linear", "linear-probe", backbone, "fixed", seed, jets=book.scale.probe_jets)
 
 
@@ -251,7 +251,7 @@ def _probe(book, backbone, seed):
 
 
 def _table_1_3(book):
-    for seed in range(book.scale.backbone_seeds):
+    for seed in range(book.scale.compared_seeds):
         for config, *_ in TABLE_1_3[:-1]:
             loss = "l1" if config[0] in "56" else "mse"
             columns = {"kmeans": [], "regression": ["~tasks.kmeans", f"tasks.regression={{loss: {loss}}}"]}
@@ -264,7 +264,7 @@ def _table_1_3(book):
 
 def _figure_1_8(book):
     base = "ablation/6-registers"
-    for seed in range(book.scale.backbone_seeds):
+    for seed in range(book.scale.compared_seeds):
         for rate in book.scale.mask_rates:
             name = "ablation-6-registers-kmeans" if rate == 0.3 else f"mask-{rate}"
             extra = [] if rate == 0.3 else [f"masking.fraction={rate}"]

@@ -44,6 +44,8 @@ class Scale:
     name: str
     configs: str
     backbone_seeds: int
+    #: Backbones of each kind where pre-trainings are compared: Tables 1.1 and 1.3 and Figure 1.8.
+    compared_seeds: int
     seeds: int
     labels: tuple
     unseen_labels: tuple
@@ -102,11 +104,11 @@ def protocol(name, mode, jets):
 
 
 SMALL = Scale(
-    name="small", configs="configs/small", backbone_seeds=3, seeds=5, labels=(100, 1000, 10000),
+    name="small", configs="configs/small", backbone_seeds=3, compared_seeds=5, seeds=5, labels=(100, 1000, 10000),
     unseen_labels=(100, 1000, 10000), flavour_labels=(500, 5000, 40000), signal_v1=(100, 500, 2000),
     signal_v2=(100, 500, 2000), probe_jets=10000, base_depth=1)
 PAPER = Scale(
-    name="paper", configs="configs", backbone_seeds=1, seeds=5,
+    name="paper", configs="configs", backbone_seeds=1, compared_seeds=1, seeds=5,
     labels=(1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000),
     unseen_labels=(1000, 10_000, 100_000, 1_000_000, 10_000_000),
     flavour_labels=(1000, 10_000, 100_000, 1_000_000, 2_000_000),

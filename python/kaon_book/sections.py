@@ -206,7 +206,7 @@ def _every_backbone(task, mode, numbers_of=None, measure="accuracy", percent=Tru
         lines = [(title, f"{task}/{config}/{mode}") for config, title in BACKBONES.items()]
         lines.append(("from scratch", f"{task}/mpmv2/scratch"))
         if numbers_of is None:
-            table, figures, suffixes = _series(results, row, lines, measure, heading), {}, [("", "")]
+            table, figures, suffixes = _series(results, row, lines, measure, heading), {}, [("", f" in {heading}")]
         else:
             numbers = numbers_of(results.book.scale)
             table, figures = _by_jets(results, row, lines, numbers, measure, percent, x, heading)

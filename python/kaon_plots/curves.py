@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from kaon_data import DataError
 from kaon_results.groups import group, mean_and_deviation, show
@@ -181,6 +181,9 @@ def scale_axis(axis, values):
     """Makes the x axis logarithmic if the values span more than a factor of ten; zero is allowed."""
     positive = [value for value in values if value > 0]
     if not positive or min(values) < 0 or max(positive) < 10 * min(positive):
+        if all(float(value).is_integer() for value in values):
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.xaxis.set_minor_locator(NullLocator())
         return
     if min(values) == 0:
         axis.set_xscale("symlog", linthresh=min(positive), linscale=0.5)

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from run_folders import write_predictions
 
-from kaon_book.claims import Claim
+from kaon_book.claims import HOLDS, OPPOSITE, SPREAD, Claim, verdict
 from kaon_book.rows import ROWS, Book, select
 from kaon_book.runs import STAGES, recipe
 from kaon_book.scales import PAPER, SMALL
@@ -114,8 +115,7 @@ def test_every_configuration_exists_and_every_downstream_run_has_five_seeds(data
             seeds.setdefault(run.name.rpartition("/")[0], set()).add(run.seed)
     by_row = {name: len(found) for name, found in seeds.items()}
     assert by_row["downstream/classification/mpmv2-flow/fine_tuned/jets-100"] == 5
-    assert by_row["downstream/linear/mpmv1-kmeans-head/fixed/jets-10000"] == 3
-    assert set(by_row.values()) == {3, 5}
+    assert set(by_row.values()) == {5}
 
 
 def test_numbers_select_rows():
@@ -147,8 +147,8 @@ def test_the_plan_has_the_sums(data, tmp_path):
     assert lines[-1].startswith("Rows share runs. 50 runs are left")
 
 
-def test_the_whole_book_fits_two_cores_for_two_hours(data, tmp_path):
-    assert sum(run.seconds for run in Book(SMALL, data, tmp_path / "runs").runs.values()) < 4 * 3600
+def test_the_whole_book_fits_two_cores_for_three_hours(data, tmp_path):
+    assert sum(run.seconds for run in Book(SMALL, data, tmp_path / "runs").runs.values()) < 6 * 3600
 
 
 def test_finished_runs_are_skipped(data, program):
@@ -343,6 +343,14 @@ def test_the_page_names_every_table_and_figure_of_the_chapter(data, tmp_path, mo
 ])
 def test_claims_are_tested_against_the_spread(high, low, state):
     assert Claim("", high, low).state == state
+
+
+@pytest.mark.parametrize("states, found", [
+    ([HOLDS, HOLDS], "reproduced"), ([HOLDS, SPREAD, OPPOSITE], "partly reproduced"), ([SPREAD, SPREAD], "inconclusive"),
+    ([SPREAD, OPPOSITE], "not reproduced"), ([None], "unfinished"),
+])
+def test_the_verdict_of_a_row(states, found):
+    assert verdict([SimpleNamespace(state=state) for state in states]) == found
 
 
 def test_the_quantiles_are_those_of_student():
