@@ -31,7 +31,8 @@ and `--slurm` submits the runs as job arrays. FOLDER has `train.h5`, `val.h5`, `
 `btag_train.h5`, `btag_valid.h5`, `btag_test.h5`, or folders `train`, `val`, `test` and `btag/train`, `btag/val`,
 `btag/test`. The test jets are used once, for the numbers below; validation jets select checkpoints. Numbers are means ±
 standard deviations over seeds. A statement *holds* if the difference of the means is significant at 95 % (Welch's
-t-test), is *within the spread* if it is not, and is *opposite* if the other sign is significant. A result is *inconclusive* if all statements are within the spread.
+t-test), is *within the spread* if it is not, and is *opposite* if the other sign is significant. A result is
+*inconclusive* if all statements are within the spread.
 """
 _SMALL = """
 The scale is `small`: about five hours of one core in all, for jets made with PYTHIA 8 and a parametrised detector in

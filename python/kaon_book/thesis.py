@@ -5,8 +5,8 @@ STATEMENTS = {
     "table-1.1": (
         "Tokens are better targets than features, continuous inputs better than codes, and the position belongs in "
         "the head; VQ-VAE 56.8 %, k-means 56.2 %, … regression 48.9 and 46.3 %.",
-        "The backbones see 128,000 jets instead of five epochs of 100 million, and the probes are linear in 64 channels "
-        "instead of 1024; the seeds of a row differ by as much as the rows in the thesis."),
+        "The backbones see 128,000 jets instead of five epochs of 100 million, and the probes are linear in 64 "
+        "channels instead of 1024; the seeds of a row differ by as much as the rows in the thesis."),
     "figure-1.2": (
         "pT and mass of the decoded jets agree with the original ones.",
         "The mass is as good as 512 codes for three features allow: k-means with 512 centroids leaves 0.94 of it, and "

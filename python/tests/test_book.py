@@ -346,8 +346,8 @@ def test_claims_are_tested_against_the_spread(high, low, state):
 
 
 @pytest.mark.parametrize("states, found", [
-    ([HOLDS, HOLDS], "reproduced"), ([HOLDS, SPREAD, OPPOSITE], "partly reproduced"), ([SPREAD, SPREAD], "inconclusive"),
-    ([SPREAD, OPPOSITE], "not reproduced"), ([None], "unfinished"),
+    ([HOLDS, HOLDS], "reproduced"), ([HOLDS, SPREAD, OPPOSITE], "partly reproduced"),
+    ([SPREAD, SPREAD], "inconclusive"), ([SPREAD, OPPOSITE], "not reproduced"), ([None], "unfinished"),
 ])
 def test_the_verdict_of_a_row(states, found):
     assert verdict([SimpleNamespace(state=state) for state in states]) == found

@@ -12,8 +12,8 @@ struct Inspect: ParsableCommand {
         discussion: """
             For data files it prints classes, distributions of the features, identities and datasets; for large sets \
             from a random sample of their blocks. It also describes exported models, fitted.h5 of a run, \
-            predictions.h5, encodings, and generated and reconstructed jets. --json prints the same as JSON; 'usable' is false for data files \
-            that cannot be trained on.
+            predictions.h5, encodings, and generated and reconstructed jets. --json prints the same as JSON; \
+            'usable' is false for data files that cannot be trained on.
 
               kaon inspect train.h5
               kaon inspect data/train 'more/*.h5'
