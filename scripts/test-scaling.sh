@@ -48,7 +48,8 @@ settings=(
 # single NAME HOST THREADS: measures a host alone.
 single() {
     exec "$folder/enter" "$2" mpirun -n 1 --bind-to none --mca orte_tmpdir_base "$folder/tmp" "$KAON" bench --scaling \
-        "${model[@]}" parallel.threads="$3" --seconds "$((seconds / 3 + 1))" --json "$logs/$1.json" \
+        "${model[@]}" parallel.threads="$3" --seconds "$((seconds / 3 + 1))" --force \
+        --json "$logs/$1.json" \
         >"$logs/$1.log" 2>&1
 }
 
@@ -68,7 +69,7 @@ pair() {
     local name=$1 jets=$2
     shift 2
     (across "$both" bench "${model[@]}" training.batch_size=$((2 * jets)) "$@" --seconds "$seconds" \
-        --json "$logs/$name.json") >"$logs/$name.log" 2>&1
+        --json "$logs/$name.json" --force) >"$logs/$name.log" 2>&1
 }
 
 measure() {

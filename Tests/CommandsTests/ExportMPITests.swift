@@ -336,6 +336,14 @@ import Training
                     == "\(folder)/README.md already exists; choose another folder for --output, or --force to "
                     + "replace it")
             #expect(!FileManager.default.fileExists(atPath: folder + "/other.safetensors"))
+            if world.rank == 0 {
+                try "My notes".write(toFile: folder + "/README.md", atomically: true, encoding: .utf8)
+            }
+            try world.barrier()
+            #expect(
+                failure { _ = try card("other.safetensors", .model) }
+                    == "\(folder)/README.md is not a model card of kaon; choose another folder for --output")
+            #expect(try String(contentsOfFile: folder + "/README.md", encoding: .utf8) == "My notes")
             #expect(
                 failure { _ = try card("other.safetensors", .model, license: "my own") }.hasPrefix(
                     "--license 'my own': expected an identifier of model hubs"))

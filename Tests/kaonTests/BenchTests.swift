@@ -162,6 +162,17 @@ import Testing
         let unwritable = try kaon(["bench"] + tiny + ["--seconds", "0.1", "--json", "/proc/no/bench.json"])
         #expect(unwritable.code == 1)
         #expect(
-            unwritable.complaints == ["Error: cannot write /proc/no/bench.json: No such file or directory"])
+            unwritable.complaints == ["Error: cannot write /proc/no/bench.json: /proc/no is not a writable folder"])
+        try withScratchFolder { folder in
+            let path = folder + "/model.yaml"
+            try "precious".write(toFile: path, atomically: true, encoding: .utf8)
+            let refused = try kaon(["bench"] + tiny + ["--json", path])
+            #expect(
+                refused.complaints == [
+                    "Error: \(path) already exists; choose another name, or --force to replace it"
+                ])
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
+            #expect(try kaon(["bench"] + tiny + ["--seconds", "0.1", "--json", path, "--force"]).code == 0)
+        }
     }
 }

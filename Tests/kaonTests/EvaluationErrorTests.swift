@@ -18,7 +18,11 @@ struct EvaluationErrorTests {
                     "\(metrics) already exists; choose another folder with --output, or --force to replace it"))
             #expect(try String(contentsOfFile: metrics, encoding: .utf8) == "precious")
             #expect(try kaon(arguments + ["--output", folder + "/other"]).code == 0)
+            // Predictions of another model do not stay beside the results.
+            let predictions = run.directory + "/evaluation/predictions.h5"
+            try "of another model".write(toFile: predictions, atomically: true, encoding: .utf8)
             #expect(try kaon(arguments + ["--force"]).code == 0)
+            #expect(!FileManager.default.fileExists(atPath: predictions))
             #expect(try String(contentsOfFile: metrics, encoding: .utf8) != "precious")
         }
     }

@@ -45,6 +45,25 @@ import Testing
         }
     }
 
+    /// --force does not replace what the command reads, by whatever name.
+    @Test func inputsAreNotReplaced() throws {
+        try withRun([]) { folder, checkpoint in
+            let (jets, link) = (folder + "/jets.h5", folder + "/link.h5")
+            try FileManager.default.copyItem(atPath: sample("test"), toPath: jets)
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: jets)
+            let files = [jets, URL(fileURLWithPath: checkpoint).resolvingSymlinksInPath().path]
+            let before = try files.map { try Data(contentsOf: URL(fileURLWithPath: $0)) }
+            for (data, output) in [(jets, link), (link, jets), (jets, checkpoint)] {
+                let arguments = [checkpoint, "data.test=[\(data)]", "--output", output, "--force"]
+                try expectComplaint(["encode"] + arguments, "\(output) is the file", "choose another name")
+                try expectComplaint(
+                    ["generate", "--reconstruct", "--jets", "3"] + arguments, "\(output) is the file",
+                    "choose another name")
+            }
+            #expect(try files.map { try Data(contentsOf: URL(fileURLWithPath: $0)) } == before)
+        }
+    }
+
     @Test func numbersOfJetsAreKept() throws {
         try withRun([]) { folder, checkpoint in
             let output = folder + "/out.h5"

@@ -53,6 +53,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Also write the results to this JSON file.", completion: .file(extensions: ["json"]))
     var json: String?
 
+    @Flag(help: "Replace an existing JSON file.")
+    var force = false
+
     @Flag(help: "Print the time of rank 0 by kind of operation.")
     var profile = false
 
@@ -89,6 +92,7 @@ struct Bench: ParsableCommand {
             let option = profile ? "profile" : scaling ? "scaling" : "json"
             throw ValidationError("--\(option) is for training steps; leave it out with --data")
         }
+        if force, json == nil { throw ValidationError("--force is for --json; leave it out") }
         if scaling, profile {
             throw ValidationError("--profile is for steps of one size; leave it out with --scaling")
         }
@@ -97,6 +101,7 @@ struct Bench: ParsableCommand {
     func run() {
         Launch.onAllRanks { context in
             let (communicator, console) = (context.communicator, context.console)
+            if let json { try OutputFile(json, overwrites: force).check(on: communicator) }
             if let data {
                 let options = try RunOptions.configuration(data, overrides: arguments, on: communicator)
                 console.say(try benchmarkData(options, seconds: seconds, on: communicator).table)

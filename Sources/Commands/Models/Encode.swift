@@ -59,10 +59,10 @@ package func encode(
     let model = try communicator.agree {
         try TrainedBackbone(checkpoint, CheckpointKeys.encode.options(of: checkpoint, overrides: overrides))
     }
-    try output.check(on: communicator)
     let options = model.options
     let test = try AppliedJets(testing: options, on: communicator)
     let dataset = test.dataset
+    try output.check(inputs: [checkpoint] + dataset.paths, on: communicator)
     _ = try ComputeThreads.start(options.threads, on: communicator)
     let chunks = JetChunks(count: dataset.count, size: options.training.microBatchSize, on: communicator)
     let loader = JetLoader(

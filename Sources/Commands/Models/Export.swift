@@ -108,7 +108,7 @@ package func export(
             throw KaonError("\(checkpoint) is already an exported model; name the checkpoint of a run")
         }
     }
-    try output.check(on: communicator)
+    try output.check(inputs: [checkpoint], on: communicator)
     _ = try communicator.onRoot {
         try card?.check()
         let options = try RunOptions(ofCheckpoint: checkpoint)

@@ -22,11 +22,15 @@ package struct CardRequest: Sendable {
         self.license = license
     }
 
-    /// Throws `KaonError` if there is another card that must not be replaced.
+    /// Throws `KaonError` if there is another card that must not be replaced, or a text that is no card of kaon.
     func check() throws {
-        guard file.overwrites || !FileManager.default.fileExists(atPath: file.path) else {
+        guard let text = FileManager.default.contents(atPath: file.path) else { return }
+        guard file.overwrites else {
             throw KaonError(
                 "\(file.path) already exists; choose another folder for --output, or --force to replace it")
+        }
+        guard String(decoding: text, as: UTF8.self).contains("\nlibrary_name: kaon\n") else {
+            throw KaonError("\(file.path) is not a model card of kaon; choose another folder for --output")
         }
     }
 }

@@ -218,7 +218,7 @@ package func generate(
         _ = try generator.labels(ofGenerated: 0..<1, seed: 0)
         return generator
     }
-    try output.check(on: communicator)
+    try output.check(inputs: [checkpoint], on: communicator)
     _ = try ComputeThreads.start(model.options.threads, on: communicator)
     let preprocessing = try communicator.agree {
         guard let preprocessing = model.state.preprocessing else {
@@ -282,12 +282,12 @@ package func reconstruct(
         }
         return reconstructor
     }
-    try output.check(on: communicator)
     let classes = reconstructor.usedClasses
     let test = try AppliedJets(
         testing: model.options, jets: options.jets,
         classes == nil ? .init() : .init(model.options, classes), on: communicator)
     let dataset = test.dataset
+    try output.check(inputs: [checkpoint] + dataset.paths, on: communicator)
     test.report(on: console)
     try communicator.agree {
         guard dataset.count == options.jets else {

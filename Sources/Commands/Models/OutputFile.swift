@@ -19,11 +19,19 @@ package struct OutputFile: Sendable {
         }
     }
 
-    /// Throws `AgreedError` if the file exists and must not be replaced, or its folder is not writable; collective.
-    func check(on communicator: Communicator) throws {
+    /// Throws `AgreedError` if the file exists and must not be replaced, is one of `inputs`, which a replacement would
+    /// destroy, or its folder is not writable; collective.
+    ///
+    /// - Parameter inputs: the checkpoint and the data files that the command reads.
+    func check(inputs: [String] = [], on communicator: Communicator) throws {
         _ = try communicator.onRoot {
             try checkIsFree()
-            let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            let file = URL(fileURLWithPath: path)
+            let place = file.resolvingSymlinksInPath().path
+            if let input = inputs.first(where: { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path == place }) {
+                throw KaonError("\(path) is the file \(input), which is read; choose another name")
+            }
+            let folder = file.deletingLastPathComponent().path
             guard FileManager.default.isWritableFile(atPath: folder) else {
                 throw KaonError("cannot write \(path): \(folder) is not a writable folder")
             }

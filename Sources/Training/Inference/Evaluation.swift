@@ -126,9 +126,14 @@ private func write(
         }
         try TensorBoardFile(in: folder, purging: nil).write(results, step: report.step ?? 0)
     }
-    guard !predictions.columns.isEmpty else { return [] }
+    let file = folder + "/predictions.h5"
+    guard !predictions.columns.isEmpty else {
+        // What is there belongs to an earlier evaluation of another model.
+        try? FileManager.default.removeItem(atPath: file)
+        return []
+    }
     var skipped: [String] = []
-    try replaceFile(folder + "/predictions.h5") { root in
+    try replaceFile(file) { root in
         try root.setAttribute("checkpoint", to: model.checkpoint)
         if let classes = model.state.classes { try root.setAttribute("classes", to: classes.names) }
         try Provenance(seed: model.options.seed).save(to: root)
