@@ -58,6 +58,13 @@ import Testing
             #expect(try !said([train, other]).contains("more than once"))
             let link = folder + "/link.h5"
             try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: train)
+            for name in [link, folder + "/./train.h5"] {
+                #expect(
+                    try said([train, name]).contains(
+                        "warning: data.train names \(name) more than once, also as \(train): its jets are read "
+                            + "as often\n"
+                    ))
+            }
             let shared = try kaon(
                 TinyRun(in: folder).arguments("mpm_v2", ["data.train=[\(train)]", "data.validation=[\(link)]"])
             ).output

@@ -27,6 +27,40 @@ struct EvaluationErrorTests {
         }
     }
 
+    /// Jets that count twice make the errors too small, and training jets the results too good.
+    @Test func testFilesAreDistinctAndNew() throws {
+        try withScratchFolder { folder in
+            let (run, jets) = (try TinyRun(in: folder), folder + "/jets")
+            try FileManager.default.createDirectory(atPath: jets, withIntermediateDirectories: true)
+            try copySample(to: jets + "/train.h5")
+            let (test, link) = (sample("test"), folder + "/link.h5")
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: test)
+            #expect(try kaon(run.arguments(["training.steps=1", "data.train=[\(jets)]"])).code == 0)
+            func said(_ files: String, ranks: Int? = nil) throws -> [String] {
+                let outcome = try kaon(["evaluate", run.latest, "data.test=[\(files)]", "--force"], ranks: ranks)
+                #expect(outcome.code == 0, "\(outcome.errors)")
+                return outcome.output.split(separator: "\n").map(String.init).filter { $0.hasPrefix("warning: ") }
+            }
+            #expect(try said(test) == [])
+            #expect(
+                try said("\(test), \(test)", ranks: 2) == [
+                    "warning: data.test names \(test) more than once: its jets are read as often"
+                ])
+            #expect(
+                try said("\(test), \(link)") == [
+                    "warning: data.test names \(link) more than once, also as \(test): its jets are read as often"
+                ])
+            #expect(
+                try said("\(test), \(jets)/train.h5", ranks: 2) == [
+                    "warning: data.test and data.train both have \(jets)/train.h5: its results are not those "
+                        + "of new jets"
+                ])
+            // The training files may be gone.
+            try FileManager.default.moveItem(atPath: jets, toPath: folder + "/moved")
+            #expect(try said(folder + "/moved") == [])
+        }
+    }
+
     /// A place that cannot be written to is refused before the jets are read.
     @Test func thePlaceOfTheResultIsCheckedFirst() throws {
         try withScratchFolder { folder in

@@ -78,6 +78,11 @@ package final class JetDataset: Sendable {
         (classNames, hasUnnamedClasses, features) = (list.classNames, list.hasUnnamedClasses, list.features)
     }
 
+    /// The files that some paths, folders or patterns denote at present; none for a pattern without a match.
+    package static func files(of patterns: [String]) -> [String] {
+        patterns.flatMap { (try? JetFileList.expand($0)) ?? [] }
+    }
+
     /// Reads the jets of a block that are in use, independently of other ranks. Throws `HDF5Error`, or `JetError` at
     /// values that cannot be used.
     package func read(block: Int) throws -> JetBlock {

@@ -23,6 +23,12 @@ package func evaluate(_ model: TrainedModel, output: String, in context: RunCont
     let loader = try model.loader(dataset, in: context)
     console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
     test.report(on: console)
+    // The training files may be gone, or have other names on this machine.
+    if communicator.rank == 0,
+        let warning = dataset.warning(aboutTrainingFiles: JetDataset.files(of: options.data.train), in: "data.test")
+    {
+        console.warn(warning)
+    }
 
     // An evaluation runs on any number of ranks; where the virtual shards allow it, it has the bits of a validation.
     let shards = options.parallel.shards.flatMap { $0.isMultiple(of: communicator.size) ? $0 : nil }

@@ -58,34 +58,20 @@ package struct RunData {
         test = try open(options.run.evaluated == .never ? [] : options.data.test, "data.test")
         // Found at the start rather than after the last step.
         if let test { _ = try communicator.onRoot { try JetSpectators(options.evaluate.spectators, of: test) } }
-        for (key, dataset) in [("train", train), ("validation", validation), ("test", test)] {
-            if let path = dataset.flatMap({ Self.repeated($0.paths) }) {
-                warnings.append("data.\(key) names \(path) more than once: its jets are read as often")
-            }
+        if let warning = train.warning(aboutRepeatsIn: "data.train") { warnings.append(warning) }
+        for (key, dataset) in [("data.validation", validation), ("data.test", test)] {
+            if let warning = dataset?.warning(aboutTrainingFiles: train.paths, in: key) { warnings.append(warning) }
         }
-        for (key, dataset) in [("validation", validation), ("test", test)] {
-            if let path = dataset.flatMap({ Self.shared($0.paths, train.paths) }) {
-                warnings.append("data.\(key) and data.train both have \(path): its results are not those of new jets")
-            }
+        if validation == nil, options.training.earlyStoppingPatience != nil {
+            warnings.append(
+                "training.early_stopping_patience has no effect without validation jets: give data.validation, or "
+                    + "leave the key out")
         }
         let opened = [train, validation, test].compactMap { $0 }
         if !options.data.classNames.isEmpty, !opened.contains(where: \.hasUnnamedClasses) {
             warnings.append("data.class_names has no effect: all files name their classes")
         }
         (self.train, self.classes, self.remarks, self.warnings) = (train, classes, remarks, warnings)
-    }
-
-    /// The first path of a list that is one of others, links followed.
-    private static func shared(_ paths: [String], _ others: [String]) -> String? {
-        func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-        let known = Set(others.map(real))
-        return paths.first { known.contains(real($0)) }
-    }
-
-    /// The first path that occurs again.
-    private static func repeated(_ paths: [String]) -> String? {
-        var found: Set<String> = []
-        return paths.first { !found.insert($0).inserted }
     }
 }
 
@@ -163,6 +149,7 @@ package struct AppliedJets {
             }
             if let warning = Self.warning(aboutMissing: missing, in: key) { warnings.append(warning) }
         }
+        if let warning = dataset.warning(aboutRepeatsIn: key) { warnings.append(warning) }
         if let remark = dataset.remarkOnFilesWithoutMPI { remarks.append("\(key): \(remark)") }
         (self.dataset, self.remarks, self.warnings) = (dataset, remarks, warnings)
     }
@@ -206,6 +193,29 @@ extension JetDataset {
     func missing(_ classes: [String]) throws -> [String] {
         let counts = try classCounts()
         return classes.filter { counts[classNames.firstIndex(of: $0)!] == 0 }
+    }
+
+    /// The warning about a file that the paths name more than once, under whatever names; nil without one.
+    func warning(aboutRepeatsIn key: String) -> String? {
+        var names: [String: String] = [:]
+        for path in paths {
+            guard let first = names.updateValue(path, forKey: Self.resolved(path)) else { continue }
+            let other = first == path ? "" : ", also as \(first)"
+            return "\(key) names \(path) more than once\(other): its jets are read as often"
+        }
+        return nil
+    }
+
+    /// The warning about a file that is one of the training files; nil without one.
+    func warning(aboutTrainingFiles others: [String], in key: String) -> String? {
+        let known = Set(others.map(Self.resolved))
+        guard let path = paths.first(where: { known.contains(Self.resolved($0)) }) else { return nil }
+        return "\(key) and data.train both have \(path): its results are not those of new jets"
+    }
+
+    /// The absolute path, links followed.
+    private static func resolved(_ path: String) -> String {
+        URL(fileURLWithPath: path).resolvingSymlinksInPath().path
     }
 }
 
