@@ -1,4 +1,6 @@
+import Configuration
 import Foundation
+import Jets
 import Objectives
 import Runs
 import Supervision
@@ -16,6 +18,10 @@ struct RunEnd {
     /// - Parameter seconds: the time since the start of this process.
     func lines(_ options: RunOptions, seconds: Double, isEvaluated: Bool) -> [String] {
         let folder = options.run.directory + "/checkpoints/"
+        let end = "finished in \(clock(seconds)): \(plural(steps, "step"))"
+        guard best != nil || options.data.validation.isEmpty else {
+            return [end, "last checkpoint: \(folder)latest (no validation loss was finite, so that none is the best)"]
+        }
         let found = best.map {
             "best checkpoint: \(folder)best (step \($0.step)"
                 + ($0.loss.isFinite ? ", \(selection) \(rounded($0.loss, decimals: 4)))" : ")")
@@ -23,19 +29,25 @@ struct RunEnd {
         let model = quotedForShell(folder + (best == nil ? "latest" : "best"))
         let run = quotedForShell(options.run.directory)
         return [
-            "finished in \(clock(seconds)): \(plural(steps, "step"))",
+            end,
             found ?? "last checkpoint: \(folder)latest (without a validation there is no best one)",
-            "next: " + Self.command(after: options.objective, model: model, run: run, isEvaluated: isEvaluated),
+            "next: " + Self.command(after: options, model: model, run: run, isEvaluated: isEvaluated),
         ]
     }
 
-    private static func command(
-        after objective: ObjectiveOptions, model: String, run: String, isEvaluated: Bool
-    ) -> String {
-        switch objective {
+    private static func command(after options: RunOptions, model: String, run: String, isEvaluated: Bool) -> String {
+        switch options.objective {
         case .mpmV1, .mpmV2:
-            return "kaon finetune configs/finetune-classification.yaml backbone=\(model) backbone_mode=fine_tuned"
-        case .vqvae: return "kaon pretrain configs/mpmv2-vqvae.yaml tokenizer.checkpoint=\(model)"
+            let test = options.data.test.isEmpty ? "'data.test=[test.h5]'" : settings(["data.test"], of: options)
+            return "kaon finetune \(configuration("finetune-classification", besideThatOf: options)) backbone=\(model) "
+                + "backbone_mode=fine_tuned \(settings(dataKeys(of: options), of: options)) \(test)"
+        case .vqvae:
+            // The features have to be those of the VQ-VAE.
+            let isVersion1 = options.data.features.names == ["pt", "deta", "dphi"]
+            let name = configuration(isVersion1 ? "mpmv1-vqvae-head" : "mpmv2-vqvae", besideThatOf: options)
+            let features = isVersion1 || options.data.features.names == JetFeatures.allNames ? [] : ["data.features"]
+            return "kaon pretrain \(name) tokenizer.checkpoint=\(model) "
+                + settings(dataKeys(of: options) + features, of: options)
         case .setFlow, .nextToken: return "kaon generate \(model) --jets 10000 --output generated.h5"
         case .downstream where !isEvaluated: return "kaon evaluate \(model) 'data.test=[test.h5]'"
         case .downstream(.classification, _), .downstream(.cwola, _):
@@ -43,6 +55,27 @@ struct RunEnd {
         case .downstream(.regression, _): return "kaon-plot regression \(run) --output regression.pdf"
         case .downstream: return "kaon-results \(run)"
         }
+    }
+
+    /// The keys of the jets of a run that another configuration has to be given.
+    private static func dataKeys(of options: RunOptions) -> [String] {
+        ["data.train", "data.validation"] + (options.data.classNames.isEmpty ? [] : ["data.class_names"])
+            + (options.data.allowsEmptyJets ? ["data.allow_empty_jets"] : [])
+    }
+
+    /// Arguments that set some keys as in a run.
+    private static func settings(_ keys: [String], of options: RunOptions) -> String {
+        keys.map { quotedForShell("\($0)=\(options.configuration.value(of: $0) ?? "null")") }.joined(separator: " ")
+    }
+
+    /// A configuration of the repository: the one beside that of a run, such as in `configs/small`, or else the one in
+    /// `configs`.
+    private static func configuration(_ name: String, besideThatOf options: RunOptions) -> String {
+        let beside = options.file.map { file in
+            file.contains("/") ? file[...file.lastIndex(of: "/")!] + "\(name).yaml" : "\(name).yaml"
+        }
+        guard let beside, FileManager.default.fileExists(atPath: beside) else { return "configs/\(name).yaml" }
+        return quotedForShell(beside)
     }
 
     func report(_ options: RunOptions, isEvaluated: Bool, in context: RunContext) {

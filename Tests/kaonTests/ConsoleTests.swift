@@ -22,7 +22,8 @@ import Testing
         #"step 6: checkpoint .+/run/checkpoints/step-00000006\.h5"#,
         #"finished in .+: 6 steps"#,
         #"best checkpoint: .+/run/checkpoints/best \(step [46], validation loss [0-9.]+\)"#,
-        #"next: kaon finetune configs/finetune-classification\.yaml backbone=.+/best backbone_mode=fine_tuned"#,
+        #"next: kaon finetune configs/finetune-classification\.yaml backbone=.+/best backbone_mode=fine_tuned "#
+            + #"'data\.train=\[.+/val\.h5\]' 'data\.validation=\[.+/test\.h5\]' 'data\.test=\[test\.h5\]'"#,
     ]
 
     private func expect(

@@ -38,12 +38,7 @@ import Testing
     @Test func theSelectingLossIsNamed() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
-            let vqvae = [
-                "objective=vqvae", "~tasks", "~model.encoder", "~model.decoder", "preprocessing.name=standard",
-                "~preprocessing.quantiles", "model.quantiser={codes: 16, dimension: 4}", "vqvae.fit_jets=60",
-                "model.encoder={width: 16, layers: 1, heads: 2, hidden: 16}",
-                "model.decoder={width: 16, layers: 1, heads: 2, hidden: 16}",
-            ]
+            let vqvae = Self.vqvae
             let best = "best checkpoint: \(run.directory)/checkpoints/best (step "
             let lines = try lastLines(run.arguments(vqvae))
             #expect(
@@ -61,6 +56,76 @@ import Testing
                 "\(stopped)")
         }
     }
+
+    /// A run that has diverged has no best checkpoint, and nothing is suggested.
+    @Test func afterLossesThatAreNoNumbers() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            // Finite weights, but features of the jets times them are not.
+            let lines = try lastLines(
+                run.arguments([
+                    "optimizer.learning_rate=1e18", "optimizer.gradient_clip=null", "schedule={name: constant}",
+                    "training.max_skipped_steps=100",
+                ]), 2)
+            #expect(lines[0].hasPrefix("finished in "))
+            #expect(
+                lines[1] == "last checkpoint: \(run.latest) (no validation loss was finite, so that none is the best)")
+        }
+    }
+
+    private static let vqvae = [
+        "objective=vqvae", "~tasks", "~model.encoder", "~model.decoder", "preprocessing.name=standard",
+        "~preprocessing.quantiles", "model.quantiser={codes: 16, dimension: 4}", "vqvae.fit_jets=60",
+        "model.encoder={width: 16, layers: 1, heads: 2, hidden: 16}",
+        "model.decoder={width: 16, layers: 1, heads: 2, hidden: 16}",
+    ]
+
+    /// The next command has the run's data, and the configuration beside that of the run where there is one.
+    @Test func theNextCommandRuns() throws {
+        try withScratchFolder { folder in
+            let (run, small) = (try TinyRun(in: folder), Self.repository + "/configs/small/")
+            func next(_ overrides: [String], name: String) throws -> String {
+                let line = try lastLines(run.arguments(overrides + ["run.directory=\(folder)/\(name)"]), 1)[0]
+                return String(line.dropFirst("next: ".count))
+            }
+            func plan(_ command: String) throws -> KaonProcess.Outcome {
+                let line = "cd \(folder) && exec \(KaonProcess.program) \(command.dropFirst("kaon ".count)) --dry-run"
+                return try KaonProcess(command: ["sh", "-c", line]).outcome()
+            }
+            let data = "'data.train=[\(sample("val"))]' 'data.validation=[\(sample("test"))]'"
+            for (features, name) in [("[pt, deta, dphi]", "mpmv1-vqvae-head"), ("all", "mpmv2-vqvae")] {
+                let overrides = Self.vqvae + ["data.features=\(features)", "training.steps=1"]
+                #expect(
+                    try next(overrides, name: name) == "kaon pretrain configs/\(name).yaml "
+                        + "tokenizer.checkpoint=\(folder)/\(name)/checkpoints/best \(data)")
+                try FileManager.default.copyItem(atPath: "\(small)\(name).yaml", toPath: "\(folder)/\(name).yaml")
+                let beside = try next(overrides + ["run.resume=never"], name: name + "-small")
+                #expect(beside.hasPrefix("kaon pretrain \(folder)/\(name).yaml "))
+                let planned = try plan(beside)
+                #expect(planned.code == 0, "\(planned.errors)")
+            }
+            let few = try next(Self.vqvae + ["data.features=[pt, deta]", "training.steps=1"], name: "few")
+            #expect(few.hasSuffix("\(data) 'data.features=[pt, deta]'"))
+            let third = try plan(few)
+            #expect(third.code == 0, "\(third.errors)")
+
+            let pretrained = ["training.steps=1", "data.validation=[]", "data.allow_empty_jets=true"]
+            let tuned =
+                "backbone=\(folder)/mpm/checkpoints/latest backbone_mode=fine_tuned "
+                + "'data.train=[\(sample("val"))]' 'data.validation=[]' data.allow_empty_jets=true "
+                + "'data.test=[test.h5]'"
+            #expect(
+                try next(pretrained, name: "mpm") == "kaon finetune configs/finetune-classification.yaml \(tuned)")
+            try FileManager.default.copyItem(
+                atPath: small + "finetune-classification.yaml", toPath: folder + "/finetune-classification.yaml")
+            let given = pretrained + ["data.test=[\(sample("test"))]"]
+            let planned = try plan(next(given, name: "tested"))
+            #expect(planned.code == 0, "\(planned.errors)")
+        }
+    }
+
+    private static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().path
 
     /// Without a validation there is no best checkpoint.
     @Test func withoutAValidation() throws {

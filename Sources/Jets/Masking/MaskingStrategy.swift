@@ -58,6 +58,15 @@ package enum MaskingStrategy: Sendable, Equatable {
         }
     }
 
+    /// The key that determines how many constituents are masked.
+    package var key: String {
+        switch self {
+        case .random, .momentum, .nearest: "masking.fraction"
+        case .uniform: "masking.range"
+        case .radius: "masking.radius"
+        }
+    }
+
     /// The implementation of the strategy.
     package var masking: any Masking {
         switch self {

@@ -17,6 +17,9 @@ package struct BackboneOptions: Sendable, Equatable {
         self.inputs = inputs
     }
 
+    /// The part of the backbone that has the size of `data.max_constituents`; nil if the key does not shape it.
+    package var fixedByMaxConstituents: String? { shape.hasPosition ? "learned positions" : nil }
+
     private enum BlockName: String, CaseIterable {
         case transformer, normformer
     }

@@ -202,6 +202,28 @@ package enum ObjectiveOptions: Sendable {
         }
     }
 
+    /// The choice of the constituents to predict; nil for an objective that masks none.
+    package var masking: MaskingStrategy? {
+        switch self {
+        case .mpmV1(let options): options.masking
+        case .mpmV2(let options): options.masking
+        case .setFlow(let options): options.masking
+        case .vqvae, .nextToken, .downstream: nil
+        }
+    }
+
+    /// The part of the model that has the size of `data.max_constituents`; nil if the key does not shape the model.
+    package var fixedByMaxConstituents: String? {
+        switch self {
+        case .mpmV2: return "null tokens"
+        case .mpmV1(let options) where options.position == .masked: return "mask tokens"
+        case .mpmV1(let options) where options.position == .head: return "learned positions"
+        case .setFlow: return "a distribution of the number"
+        case .mpmV1, .vqvae, .nextToken, .downstream: break
+        }
+        return backbone?.fixedByMaxConstituents
+    }
+
     /// Throws `ConfigurationError` if the options do not fit the features.
     ///
     /// - Parameter root: the root of the configuration.

@@ -25,10 +25,11 @@ extension RunOptions {
             let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
             configuration = configuration.withPresentNames
             try configuration.adoptAddedKeys(name: name, date: date)
-            let options = try RunOptions(
+            var options = try RunOptions(
                 configuration, name: name,
                 pretrained: RunOptions.Pretrained(for: configuration, name: name, date: date),
                 date: date)
+            options.file = path
             try options.objective.checkTokenizer(in: configuration.section())
             let expected = options.objective.name.isDownstream ? Command.finetune : .pretrain
             guard command == nil || command == expected else {

@@ -23,6 +23,8 @@ package struct RunOptions: Sendable {
     package var training: Training
     package var parallel: Parallel
     package var evaluate: Evaluate
+    /// The file that the configuration was read from; nil for that of a checkpoint or a text.
+    package var file: String?
     /// The complete configuration, with all defaults.
     package var configuration: Configuration
 
@@ -72,6 +74,14 @@ package struct RunOptions: Sendable {
         objective = try ObjectiveOptions(
             from: root, backbone: pretrained.backbone?.objective, tokenizer: pretrained.vqvae)
         try objective.check(data.features, in: root)
+        if let source = pretrained.backbone, objective.fineTuning?.mode != .scratch,
+            let part = source.objective.backbone?.fixedByMaxConstituents,
+            source.data.maxConstituents != data.maxConstituents
+        {
+            throw try root.section("data").error(
+                "max_constituents",
+                "the backbone has \(part) of up to \(source.data.maxConstituents) constituents; leave the key out")
+        }
         if objective.choice(seed: seed) != nil, data.choice.classes != nil || data.choice.jets != nil {
             throw try root.section("data").error(
                 data.choice.jets != nil ? "jets" : "classes",

@@ -1,5 +1,7 @@
+import Configuration
 import Distributed
 import Foundation
+import Jets
 import MPI
 import Objectives
 import Runs
@@ -74,6 +76,20 @@ extension Trainer {
         let communicator = context.communicator
         return 1000 * (try communicator.allReduce(dataWait.seconds))
             / Double(max(1, dataWait.steps) * communicator.size)
+    }
+
+    /// Warns about the first step without a constituent to predict, whose loss is that of no term.
+    func reportMissingTargets(_ result: DataParallelStep.Report) {
+        guard !hasWarnedOfMissingTargets, let masking = options.objective.masking,
+            objective.total(result.losses) == nil
+        else { return }
+        hasWarnedOfMissingTargets = true
+        let keys = [masking.key, "data.max_constituents"].map { key in
+            "\(key) (\(options.configuration.value(of: key) ?? "null"))"
+        }
+        context.console.warn(
+            "step \(state.step): no constituent of the batch is masked, so that there is nothing to predict and no "
+                + "loss; raise \(keys.joined(separator: " or "))")
     }
 
     /// Warns about a skipped step. Throws `AgreedError` after too many in a row.

@@ -35,6 +35,8 @@ package final class Trainer {
     var lastValidation: (step: Int, loss: Double?)?
     /// Set on the rank whose steps are recorded.
     let trace: StepTrace?
+    /// True if a warning about a step without a constituent to predict was printed.
+    var hasWarnedOfMissingTargets = false
     /// True if a step was recorded, on any rank, that is not in a file yet.
     var hasUnwrittenTrace = false
 
@@ -96,6 +98,7 @@ package final class Trainer {
             advance(result, monitors)
 
             // Metrics, validation and checkpoint, where they are due.
+            reportMissingTargets(result)
             try report(result, epoch: epoch, learningRate: learningRate)
             if result.isSkipped {
                 try reportSkipped(result)
