@@ -92,6 +92,13 @@ import Training
             #expect(
                 try file.floats(block + map)
                     == (names == .jetssl ? wanted.enumerated().map { $1 * gains[$0 % gains.count] } : wanted))
+            // Such a file lacks the preprocessing.
+            for path in [whole, backbone] {
+                #expect(
+                    failure { _ = try encodings(path, folder + "/e.h5") }
+                        == "\(path) was exported with --names \(names.rawValue), without what kaon needs besides the "
+                        + "weights: export it without --names, or convert it with kaon-import")
+            }
             // The weights go into a new run without kaon-import as well.
             let found = try initialBits(folder, backbone)
             let expected = try bits("model", of: trained)
@@ -167,7 +174,7 @@ import Training
                 _ = try runOptions(
                     readingPretrained: "{objective: classification, data: {train: x}, backbone: \(path)}")
             }
-            #expect(text.isEmpty, "the configuration is in the metadata")
+            #expect(text.hasPrefix("\(path) was exported with --names jetssl-2024-08, without what"))
         }
     }
 

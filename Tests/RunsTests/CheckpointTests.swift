@@ -395,7 +395,7 @@ import Testing
         }
     }
 
-    /// A run folder in place of a checkpoint is an error that says so.
+    /// A run folder in place of a checkpoint is an error that says so, and so is the folder of its checkpoints.
     @Test func aRunIsNoCheckpoint() throws {
         try withScratchFolder { folder in
             try FileManager.default.createDirectory(atPath: folder + "/checkpoints", withIntermediateDirectories: true)
@@ -404,6 +404,14 @@ import Testing
                 "\(folder) is the folder of a run; name one of its checkpoints, such as \(folder)/checkpoints/latest"
             #expect(failure { _ = try Checkpoint.configuration(of: folder) } == said)
             #expect(failure { _ = try inspect([folder]) } == said)
+            for path in [folder + "/checkpoints", folder + "/checkpoints/"] {
+                let said =
+                    "\(path) is the folder of the checkpoints of a run; name one of them, such as "
+                    + "\(folder)/checkpoints/latest"
+                #expect(failure { _ = try Checkpoint.configuration(of: path) } == said)
+                #expect(failure { _ = try Checkpoint.checksum(of: path) } == said)
+                #expect(failure { _ = try inspect([path]) } == said)
+            }
         }
     }
 }

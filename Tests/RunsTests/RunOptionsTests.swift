@@ -47,6 +47,24 @@ import Testing
         #expect(text.contains("the model differs from that of the backbone"), "\(text)")
     }
 
+    /// Learned positions are as many as the constituents that the backbone was trained with; a set has any number.
+    @Test func positionsOfTheBackbone() throws {
+        func complaint(_ position: String, _ mode: String) throws -> String {
+            let backbone = try runOptions(
+                "{data: {train: t.h5}, objective: mpm_v1, tasks: {kmeans: {}}, model: {position: \(position)}}")
+            let task = "{data: {train: t.h5}, objective: classification, backbone: x.h5, backbone_mode: \(mode)}"
+            #expect(try runOptions(task, pretrained: .init(backbone: backbone)).data.maxConstituents == 128)
+            return failure {
+                _ = try runOptions(task, ["data.max_constituents=20"], pretrained: .init(backbone: backbone))
+            }
+        }
+        #expect(
+            try complaint("backbone", "fixed").hasSuffix(
+                "data.max_constituents: the backbone has learned positions of up to 128 constituents; leave the key out"
+            ))
+        #expect(try complaint("backbone", "scratch").isEmpty && complaint("head", "fixed").isEmpty)
+    }
+
     /// The kinds of constituents are those of the backbone; weights of them have to be as many.
     @Test func identities() throws {
         let events =

@@ -65,6 +65,34 @@ import Testing
         }
     }
 
+    /// An export for another program, and folders of checkpoints, are refused before anything is written.
+    @Test func whatIsNoBackboneIsNamed() throws {
+        try withScratchFolder { folder in
+            let backbone = try TinyRun(in: folder + "/pretrain")
+            #expect(try kaon(backbone.arguments(["training.steps=1"])).code == 0)
+            let export = folder + "/public.safetensors"
+            let names = ["export", backbone.latest, "--names", "jetssl-2024-10", "--output", export]
+            #expect(try kaon(names).code == 0)
+            let run = try TinyRun(in: folder)
+            let arguments = ["finetune", folder + "/tiny.yaml", "objective=classification", "~tasks", "~model"]
+            for (path, message) in [
+                (
+                    export,
+                    "was exported with --names jetssl-2024-10, without what kaon needs besides the weights: export it "
+                        + "without --names, or convert it with kaon-import"
+                ),
+                (
+                    backbone.directory + "/checkpoints",
+                    "is the folder of the checkpoints of a run; name one of them, such as \(backbone.latest)"
+                ),
+            ] {
+                let outcome = try kaon(arguments + ["backbone=\(path)", "backbone_mode=fixed"])
+                #expect(outcome.code == 1 && outcome.complaints == ["Error: \(path) \(message)"], "\(outcome.errors)")
+                #expect(!FileManager.default.fileExists(atPath: run.directory))
+            }
+        }
+    }
+
     /// The template of a downstream task lacks nothing but the checkpoint.
     @Test func aTemplateStatesTheMode() throws {
         try withScratchFolder { folder in

@@ -38,6 +38,49 @@ import Testing
         }
     }
 
+    /// Early stopping without a validation would never come.
+    @Test func patienceNeedsAValidation() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let patience = ["training.early_stopping_patience=2", "--dry-run"]
+            let warning =
+                "warning: training.early_stopping_patience has no effect without validation jets: give "
+                + "data.validation, or leave the key out\n"
+            #expect(try kaon(run.arguments(["data.validation=[]"] + patience)).output.contains(warning))
+            #expect(try !kaon(run.arguments(patience)).output.contains("early_stopping_patience has no effect"))
+        }
+    }
+
+    /// The number of constituents is part of some models, but not of their backbones.
+    @Test func aNumberOfConstituentsThatShapesTheModelIsRefused() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            #expect(try kaon(run.arguments(["training.steps=1"])).code == 0)
+            let (test, few) = ("data.test=[\(sample("test"))]", "data.max_constituents=20")
+            func refusal(_ part: String, of checkpoint: String) -> [String] {
+                [
+                    "Error: data.max_constituents is 20, but \(checkpoint) has \(part) of up to 128 constituents: "
+                        + "leave the key out"
+                ]
+            }
+            for ranks in [nil, 2] {
+                let refused = try kaon(["evaluate", run.latest, test, few], ranks: ranks)
+                #expect(refused.code == 1 && refused.complaints == refusal("null tokens", of: run.latest))
+            }
+            let output = ["--output", folder + "/out.h5", "--force"]
+            let reconstructed = try kaon(["generate", "--reconstruct", run.latest, test, few, "--jets", "2"] + output)
+            #expect(reconstructed.complaints == refusal("null tokens", of: run.latest))
+            #expect(try kaon(["encode", run.latest, test, few] + output).code == 0)
+            #expect(try kaon(["evaluate", run.latest, test, "data.max_constituents=128"]).code == 0)
+
+            let flow = try TinyRun(in: folder + "/flow")
+            let overrides = ["objective=set_flow", "~tasks", "~model.decoder.layer_scale", "training.steps=1"]
+            #expect(try kaon(flow.arguments(overrides)).code == 0)
+            let generated = try kaon(["generate", flow.latest, few, "--jets", "2"] + output)
+            #expect(generated.complaints == refusal("a distribution of the number", of: flow.latest))
+        }
+    }
+
     /// Keys that are permitted change the result.
     @Test func keysWithAnEffectAreHonoured() throws {
         try withScratchFolder { folder in

@@ -50,7 +50,22 @@ enum CheckpointKeys: Sendable {
                 throw refusal(of: key)
             }
         }
+        try checkMaxConstituents(options, of: checkpoint)
         return options
+    }
+
+    /// Throws `KaonError` if `data.max_constituents` is not that of a checkpoint whose model it shapes.
+    private func checkMaxConstituents(_ options: RunOptions, of checkpoint: String) throws {
+        let objective = options.objective
+        let part = self == .encode ? objective.backbone?.fixedByMaxConstituents : objective.fixedByMaxConstituents
+        guard let part else { return }
+        let (given, trained) = (
+            options.data.maxConstituents, try RunOptions(ofCheckpoint: checkpoint).data.maxConstituents
+        )
+        guard given != trained else { return }
+        throw KaonError(
+            "data.max_constituents is \(given), but \(checkpoint) has \(part) of up to \(trained) constituents: leave "
+                + "the key out")
     }
 
     /// The keys that an override sets or deletes.

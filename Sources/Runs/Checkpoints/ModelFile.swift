@@ -51,6 +51,10 @@ package enum ModelFile {
         ExportedModel.isExport(path) ? nil : try Checkpoint.checksum(of: path)
     }
 
+    /// Throws `KaonError` if the file is an export for another program, which lacks what kaon needs besides the
+    /// weights.
+    package static func checkIsForKaon(_ path: String) throws { try export(path)?.checkIsForKaon() }
+
     /// True unless the file is an export of a backbone alone or of another program, which has no configuration of a
     /// whole model.
     package static func isWholeModel(_ path: String) -> Bool {

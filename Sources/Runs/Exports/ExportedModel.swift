@@ -51,6 +51,14 @@ package struct ExportedModel {
         names = ParameterNames(ofFileWith: file.names)
     }
 
+    /// Throws `KaonError` if the file was exported with the names of another program, without preprocessing and tokens.
+    func checkIsForKaon() throws {
+        guard let names = file.metadata[Key.names].flatMap(ParameterNames.init), names != .kaon else { return }
+        throw KaonError(
+            "\(file.path) was exported with --names \(names.rawValue), without what kaon needs besides the weights: "
+                + "export it without --names, or convert it with kaon-import")
+    }
+
     /// Configuration of the training run. Throws `KaonError` if the file has none.
     package var configuration: String {
         get throws { try text(Key.configuration) }

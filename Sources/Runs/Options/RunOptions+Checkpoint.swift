@@ -75,9 +75,10 @@ extension RunOptions {
 
     /// The configuration that a checkpoint was trained with, with overrides.
     ///
-    /// Throws `HDF5Error` or `KaonError` if the checkpoint cannot be read, and `ConfigurationError` for invalid
-    /// overrides.
+    /// Throws `HDF5Error` or `KaonError` if the checkpoint cannot be read, or is an export for another program, and
+    /// `ConfigurationError` for invalid overrides.
     package init(ofCheckpoint path: String, overrides: [String] = []) throws {
+        try ModelFile.checkIsForKaon(path)
         var configuration = try Configuration(ofCheckpoint: path)
         for override in overrides { try configuration.override(override) }
         try self.init(configuration, name: "unnamed")
