@@ -68,14 +68,16 @@ struct RunEnd {
         keys.map { quotedForShell("\($0)=\(options.configuration.value(of: $0) ?? "null")") }.joined(separator: " ")
     }
 
-    /// A configuration of the repository: the one beside that of a run, such as in `configs/small`, or else the one in
-    /// `configs`.
+    /// A configuration of the repository: the one beside that of a run or in the folder above, such as `configs/small`,
+    /// or else the one in `configs`.
     private static func configuration(_ name: String, besideThatOf options: RunOptions) -> String {
-        let beside = options.file.map { file in
-            file.contains("/") ? file[...file.lastIndex(of: "/")!] + "\(name).yaml" : "\(name).yaml"
+        // The folder is empty for a file without one.
+        let folders = options.file.map { file in
+            let parts = file.split(separator: "/", omittingEmptySubsequences: false)
+            return [1, 2].map { parts.dropLast($0).map { $0 + "/" }.joined() }
         }
-        guard let beside, FileManager.default.fileExists(atPath: beside) else { return "configs/\(name).yaml" }
-        return quotedForShell(beside)
+        let paths = (folders ?? []).map { "\($0)\(name).yaml" }
+        return paths.first { FileManager.default.fileExists(atPath: $0) }.map(quotedForShell) ?? "configs/\(name).yaml"
     }
 
     func report(_ options: RunOptions, isEvaluated: Bool, in context: RunContext) {

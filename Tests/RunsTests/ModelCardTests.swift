@@ -14,7 +14,7 @@ import Testing
         .cwola: "separates signal from background jets, trained without labels of single jets (arXiv:1708.02949)",
         .vertexing: "groups the tracks of a jet by their vertices",
         .trackOrigin: "classifies the origin of every track of a jet",
-        .regression: "predicts a number of each jet",
+        .regression: "predicts a quantity of the jet",
     ]
     private static let kinds: [ObjectiveOptions.Name: String] = [
         .classification: "tabular-classification", .cwola: "tabular-classification",

@@ -10,6 +10,9 @@ struct EvaluationErrorTests {
             let arguments = ["evaluate", run.latest, "data.test=[\(sample("test"))]"]
             let metrics = run.directory + "/evaluation/metrics.json"
             #expect(try kaon(arguments).code == 0)
+            // The folder of the checkpoints has the same place of the result.
+            let folders = try kaon(["evaluate", run.directory + "/checkpoints"] + arguments.dropFirst(2))
+            #expect(folders.code == 1 && folders.errors.contains("such as \(run.latest)"), "\(folders.errors)")
             try "precious".write(toFile: metrics, atomically: true, encoding: .utf8)
             let refused = try kaon(arguments)
             #expect(refused.code == 1)

@@ -121,6 +121,10 @@ import Testing
             let given = pretrained + ["data.test=[\(sample("test"))]"]
             let planned = try plan(next(given, name: "tested"))
             #expect(planned.code == 0, "\(planned.errors)")
+            // A configuration in a folder below, such as those of ablations.
+            let below = try TinyRun(in: folder + "/ablation")
+            let line = try lastLines(below.arguments(["training.steps=1"]), 1)[0]
+            #expect(line.hasPrefix("next: kaon finetune \(folder)/finetune-classification.yaml "), "\(line)")
         }
     }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MPI
+import Runs
 import Supervision
 import System
 import Training
@@ -49,6 +50,7 @@ package func evaluate(
 ) throws -> RunOutcome {
     let folder = output ?? evaluationFolder(of: checkpoint)
     _ = try context.communicator.onRoot {
+        try checkIsNoRun(checkpoint)
         let file = folder + "/metrics.json"
         guard overwrites || !FileManager.default.fileExists(atPath: file) else {
             throw KaonError("\(file) already exists; choose another folder with --output, or --force to replace it")
