@@ -112,4 +112,14 @@ import Testing
                 ] as [String: Predictions.Column]))
         #expect(measures.prefix(3).map(\.value) == [3, 2.5, 2.5 / 3])
     }
+
+    /// A resampling of a single jet may be empty, so that its median has no error.
+    @Test func vqvaeMediansOfOneJetHaveNoError() {
+        let measures = VQVAETraining(vqvae, jets, seed: 3).measures(
+            of: Predictions([
+                "jet_pt": Predictions.Column([500] as [Float]), "decoded_jet_pt": Predictions.Column([400] as [Float]),
+            ]))
+        #expect(measures.map(\.value) == [500, 400, 0.8])
+        #expect(measures.allSatisfy { $0.error == nil })
+    }
 }

@@ -228,7 +228,7 @@ package final class VQVAETraining: Objective {
             return bootstrap.measures(names) { counts in
                 let medians = samples.map { sample in
                     let values = counts.map(sample.resampled) ?? sample.values
-                    return values.isEmpty ? 0 : quantile(0.5, ofSorted: values)
+                    return values.isEmpty ? .nan : quantile(0.5, ofSorted: values)
                 }
                 return medians + [medians[1] / medians[0]]
             }
