@@ -143,8 +143,8 @@ def test_the_plan_has_the_sums(data, tmp_path):
     assert sorted(names) == ["all", "figure-1.2", "table-1.1"]
     total = lines[-2].split()
     assert total[1:4] == [str(len(book.runs)), "0", f"{sum(run.steps for run in book.runs.values()):,}"]
-    assert total[1:3] == ["50", "0"] and total[3] == f"{1500 + 24 * 4000 + 24 * 600:,}"
-    assert lines[-1].startswith("Rows share runs. 50 runs are left")
+    assert total[1:3] == ["82", "0"] and total[3] == f"{1500 + 40 * 4000 + 40 * 600:,}"
+    assert lines[-1].startswith("Rows share runs. 82 runs are left")
 
 
 def test_the_whole_book_fits_two_cores_for_three_hours(data, tmp_path):
@@ -172,13 +172,13 @@ def test_a_failing_run_leaves_the_others_going(data, program):
     assert ended.returncode == 1
     assert "backbones/mpmv1-vqvae-none/seed-0: failed with exit code 3:\n    Error: no weights in this file" in \
         ended.stderr
-    assert "47 of 49 runs are finished" in ended.stderr
+    assert "79 of 81 runs are finished" in ended.stderr
     assert "failed: backbones/mpmv1-vqvae-none/seed-0, see " in ended.stderr
     assert ("not started, because a run that they need failed: 1 runs: "
             "downstream/linear/mpmv1-vqvae-none/fixed/jets-10000/seed-0") in ended.stderr
     (program.parent / "fail").unlink()
     again = reproduce(data, program, "only=table-1.1")
-    assert again.returncode == 0 and len(calls(program)) == 48 + 2
+    assert again.returncode == 0 and len(calls(program)) == 80 + 2
 
 
 def test_a_stopped_book_continues(data, program):
@@ -279,14 +279,14 @@ def test_slurm_gets_an_array_for_each_configuration_and_stages_wait(data, progra
         capture_output=True, text=True, timeout=120,
         env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHON": sys.executable})
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "submitted 50 runs in 11 job arrays, and a job that writes the page\n"
+    assert ended.stdout == "submitted 82 runs in 11 job arrays, and a job that writes the page\n"
     jobs = [line.split("|") for line in (program.parent / "jobs").read_text().splitlines()]
     assert len(jobs) == 12 and jobs[0][1] == "--array=1-1" and "afterany" not in "".join(jobs[0])
-    assert jobs[1][1] == "--dependency=afterany:1" and jobs[1][2] == "--array=1-3"
+    assert jobs[1][1] == "--dependency=afterany:1" and jobs[1][2] == "--array=1-5"
     assert jobs[-1][1] == "--dependency=afterany:" + ":".join(map(str, range(1, 12)))
     assert jobs[-1][-2].endswith("only=1.2,table-1.1 --page")
     probes = next(job for job in jobs if job[-2].endswith("linear-probe.yaml"))
-    assert "--array=1-24" in probes
+    assert "--array=1-40" in probes
     line = Path(probes[-4]).read_text().splitlines()[0]
     assert f"run.directory={runs}/downstream/linear/" in line and "backbone_mode=fixed" in line
 
@@ -310,14 +310,14 @@ def test_the_page_has_means_verdicts_and_what_is_missing(data, tmp_path):
     finish(book, {"linear/mpmv1-vqvae-head": 0.4, "linear/mpmv1-vqvae-none": 0.4005, "linear/mpmv1-regression": 0.3,
                   "linear/mpmv1-vqvae-backbone": 0.45})
     text = write_page(book, tmp_path / "docs").read_text()
-    assert "| continuous | VQ-VAE | head | 40.10 ± 0.10 | 56.8 |" in text
+    assert "| continuous | VQ-VAE | head | 40.20 ± 0.16 | 56.8 |" in text
     assert "| continuous | k-means | head | – | 56.2 |" in text
-    assert "**15 of 49 runs are finished.**" in text
+    assert "**25 of 81 runs are finished.**" in text
     flat = " ".join(text.split())
     assert "**Partly reproduced.** 1 of 5 statements hold. Within the spread: the position in the head is better " \
         "than none; for regression, the position in the head is better than in the backbone. Opposite: the position " \
         "in the head is better than in the backbone; no position is better than one in the backbone." in flat
-    assert "| partly reproduced (15 of 49 runs) |" in text
+    assert "| partly reproduced (25 of 81 runs) |" in text
     assert all(len(line) <= 120 for line in text.splitlines() if not line.startswith("|"))
 
 
