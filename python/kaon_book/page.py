@@ -41,7 +41,8 @@ three layers with 64 channels (the thesis: eight with 512 or 1024). Pre-training
 those of Figures 1.3 to 1.5 in 32,000, those of Figures 1.9, 1.10 and A and of the last row of Table 1.3 in 16,000, in
 bf16. Orderings are comparable with the thesis, accuracies are not. There are five backbones of each kind where
 pre-trainings are compared (Tables 1.1 and 1.3, Figure 1.8); elsewhere three, and five downstream runs, on the three
-backbones in turn.
+backbones in turn. The fourth and fifth, where there are five, were added after the test results of the first three
+had been seen, since most differences were within the spread.
 """
 
 
