@@ -68,7 +68,8 @@ STATEMENTS = {
     "figure-A.2": (
         "Fixed backbones surpass training from scratch in all three BTag tasks.",
         "With 500 labelled jets three of six fixed backbones have a higher mean than training from scratch. It trains "
-        "all its parameters on up to 42,000 labelled jets, while a fixed backbone of 64 channels has seen no BTag jet."),
+        "all its parameters on up to 42,000 labelled jets, while a fixed backbone of 64 channels has seen no BTag "
+        "jet."),
     "figure-A.3": (
         "Regression predicts the centre of the distribution; k-means, flow and flow matching reproduce its shape.",
         "The widths are those of Δη of all constituents dropped in 200 jets; centroids, the means of their cells, are "
