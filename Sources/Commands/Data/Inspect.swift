@@ -69,5 +69,3 @@ private func isFile(_ path: String) -> Bool {
 package func fileSize(_ path: String) -> Int {
     (try? FileManager.default.attributesOfItem(atPath: realPath(path))[.size] as? Int) ?? 0
 }
-
-private func realPath(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }

@@ -27,8 +27,7 @@ package struct OutputFile: Sendable {
         _ = try communicator.onRoot {
             try checkIsFree()
             let file = URL(fileURLWithPath: path)
-            let place = file.resolvingSymlinksInPath().path
-            if let input = inputs.first(where: { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path == place }) {
+            if let input = inputs.first(where: { realPath($0) == realPath(path) }) {
                 throw KaonError("\(path) is the file \(input), which is read; choose another name")
             }
             let folder = file.deletingLastPathComponent().path

@@ -46,3 +46,6 @@ package func freeSpace(at path: String) -> Double? {
     guard statvfs(path, &info) == 0 else { return nil }
     return Double(info.f_bavail) * Double(info.f_frsize)
 }
+
+/// The absolute path of a file, links followed.
+package func realPath(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }

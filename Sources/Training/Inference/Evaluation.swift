@@ -134,8 +134,8 @@ private func write(
     }
     let file = folder + "/predictions.h5"
     guard !predictions.columns.isEmpty else {
-        // What is there belongs to an earlier evaluation of another model.
-        try? FileManager.default.removeItem(atPath: file)
+        // Predictions of another model must not remain beside these results.
+        if unlink(file) != 0, errno != ENOENT { throw KaonError("cannot remove \(file): \(systemReason())") }
         return []
     }
     var skipped: [String] = []

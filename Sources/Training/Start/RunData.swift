@@ -1,4 +1,3 @@
-import Foundation
 import Jets
 import MPI
 import Objectives
@@ -199,7 +198,7 @@ extension JetDataset {
     func warning(aboutRepeatsIn key: String) -> String? {
         var names: [String: String] = [:]
         for path in paths {
-            guard let first = names.updateValue(path, forKey: Self.resolved(path)) else { continue }
+            guard let first = names.updateValue(path, forKey: realPath(path)) else { continue }
             let other = first == path ? "" : ", also as \(first)"
             return "\(key) names \(path) more than once\(other): its jets are read as often"
         }
@@ -208,14 +207,9 @@ extension JetDataset {
 
     /// The warning about a file that is one of the training files; nil without one.
     func warning(aboutTrainingFiles others: [String], in key: String) -> String? {
-        let known = Set(others.map(Self.resolved))
-        guard let path = paths.first(where: { known.contains(Self.resolved($0)) }) else { return nil }
+        let known = Set(others.map(realPath))
+        guard let path = paths.first(where: { known.contains(realPath($0)) }) else { return nil }
         return "\(key) and data.train both have \(path): its results are not those of new jets"
-    }
-
-    /// The absolute path, links followed.
-    private static func resolved(_ path: String) -> String {
-        URL(fileURLWithPath: path).resolvingSymlinksInPath().path
     }
 }
 
