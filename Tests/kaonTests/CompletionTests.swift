@@ -54,8 +54,25 @@ import Testing
             #expect(try values("training.average=") == ["training.average={}", "training.average=null"])
             let weights = "model.initial_weights=\(folder)/"
             #expect(try values(weights) == ["\(weights)x.yaml"])
-            #expect(try values("data.train=[a.h5,\(folder)/x") == ["data.train=[a.h5,\(folder)/x.yaml"])
+            #expect(try values("data.train=[a.h5,\(folder)/x") == ["data.train=[a.h5,\(folder)/x.yaml]"])
+            let parent = URL(fileURLWithPath: folder).deletingLastPathComponent().path
+            #expect(try values("data.train=[\(folder)") == ["data.train=[\(folder)/"], "\(parent)")
             #expect(try values("no.key=").isEmpty)
+        }
+    }
+
+    /// Lists and removals have to be quoted in shells, so that words begin with a quote or have backslashes.
+    @Test func quotedWordsAreCompleted() throws {
+        try withConfiguration { (folder: String, path: String) throws in
+            func found(_ word: String) throws -> [String] { try candidates(["kaon", "pretrain", path, word]) }
+            #expect(try found("'optimizer.na") == ["optimizer.name="])
+            #expect(try found("\"optimizer.na") == ["optimizer.name="])
+            #expect(try found("'data.train=[\(folder)/x") == ["data.train=[\(folder)/x.yaml]"])
+            #expect(try found("data.train='[\(folder)/x") == ["data.train=[\(folder)/x.yaml]"])
+            #expect(try found("data.train=\\[\(folder)/x") == ["data.train=[\(folder)/x.yaml]"])
+            #expect(try found("'~tasks.particle") == ["~tasks.particle_id"])
+            let keys = try candidates(["kaon", "pretrain", "'\(path)'", "'objective=cwola'", "cwola.sig"])
+            #expect(keys.contains("cwola.signal="))
         }
     }
 
@@ -88,6 +105,10 @@ import Testing
         (["optimizer.name", "="], "", ["adamw", "lion", "muon"]),
         (["optimizer.name", "=", "l"], "l", ["lion"]),
         (["seed", "=", "1", "optimizer.name", "=", "a"], "a", ["adamw"]),
+        (["\"optimizer.name=l"], "optimizer.name=l", ["optimizer.name=lion"]),
+        // With a single one bash would close the quote.
+        (["\"optimizer.na"], "optimizer.na", ["optimizer.name=", "optimizer.name=…"]),
+        (["~tasks.particle"], "~tasks.particle", ["~tasks.particle_id"]),
     ])
     func bashCompletesDividedWords(words: [String], current: String, expected: [String]) throws {
         try withConfiguration { folder, path in
@@ -97,7 +118,7 @@ import Testing
                 "bash",
                 """
                 source <('\(KaonProcess.program)' --generate-completion-script bash)
-                COMP_WORDS=(\(list)) COMP_CWORD=\(all.count - 1) COMP_LINE="\(all.joined(separator: " "))"
+                COMP_WORDS=(\(list)) COMP_CWORD=\(all.count - 1) COMP_LINE='\(all.joined(separator: " "))'
                 COMP_POINT=${#COMP_LINE} COMPREPLY=()
                 _kaon kaon '\(current)' ''
                 printf '%s\\n' "${COMPREPLY[@]}"

@@ -33,6 +33,10 @@ private let bashFunctions = #"""
         done < <(IFS=$'\n' compgen "${@}" -- "${word}")
         if [[ "${1}" == -W && "${#COMPREPLY[@]}" -gt 0 && "${COMPREPLY[0]}" == *[=/] ]]; then
             compopt -o nospace 2>/dev/null
+            # After the only completion bash would close an open quote.
+            if [[ "${#COMPREPLY[@]}" -eq 1 && "${COMP_WORDS[COMP_CWORD]}" == [\'\"]* ]]; then
+                COMPREPLY+=("${COMPREPLY[0]}…")
+            fi
         fi
         return 0
     }

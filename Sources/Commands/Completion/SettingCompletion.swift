@@ -74,9 +74,10 @@ struct SettingCompletion {
     private func values(of path: String, begun: String) -> [String] {
         let found = keys.filter { $0.path == path }
         if found.contains(where: { $0.traits.contains(.path) }) {
-            // Files of a list begin after its bracket or a comma.
+            // Files of a list begin after its bracket or a comma; the bracket is closed after a file.
             let start = begun.lastIndex { $0 == "[" || $0 == "," }.map { begun.index(after: $0) } ?? begun.startIndex
-            return files(begun[start...]).map { begun[..<start] + $0 }
+            let isList = begun.hasPrefix("[")
+            return files(begun[start...]).map { begun[..<start] + $0 + (isList && !$0.hasSuffix("/") ? "]" : "") }
         }
         let words = found.flatMap { key -> [String] in
             if key.isSection { return ["{}", "null"] }
@@ -118,7 +119,8 @@ struct ShellWords {
     ///   - index: the word at the cursor.
     ///   - prefix: its part before the cursor; empty where the shell does not say.
     init(_ divided: [String], index: Int, prefix: String, isBash: Bool = CompletionShell.requesting == .bash) {
-        let last = index < divided.count ? (prefix.isEmpty ? divided[index] : prefix) : ""
+        let last = Self.unquoted(index < divided.count ? (prefix.isEmpty ? divided[index] : prefix) : "")
+        let divided = divided.map(Self.unquoted)
         guard isBash else {
             words = divided.enumerated().filter { $0.offset != index }.map(\.element)
             (current, replacedAfter) = (last, 0)
@@ -138,5 +140,26 @@ struct ShellWords {
         words = joined + divided.dropFirst(index + 1)
         current = kept + last
         replacedAfter = kept.count + (last == "=" || last == ":" ? 1 : 0)
+    }
+    /// A word without its quotes and backslashes, of which the last quote may be open.
+    private static func unquoted(_ word: String) -> String {
+        var (result, quote, isEscaped) = ("", Character?.none, false)
+        for character in word {
+            if isEscaped {
+                // Within double quotes a backslash stands for itself before other characters.
+                if quote != nil, !"$`\"\\".contains(character) { result.append("\\") }
+                result.append(character)
+                isEscaped = false
+            } else if character == "\\", quote != "'" {
+                isEscaped = true
+            } else if let open = quote {
+                if character == open { quote = nil } else { result.append(character) }
+            } else if character == "'" || character == "\"" {
+                quote = character
+            } else {
+                result.append(character)
+            }
+        }
+        return result
     }
 }
