@@ -39,15 +39,17 @@ struct RunEnd {
         switch options.objective {
         case .mpmV1, .mpmV2:
             let test = options.data.test.isEmpty ? "'data.test=[test.h5]'" : settings(["data.test"], of: options)
-            return "kaon finetune \(configuration("finetune-classification", besideThatOf: options)) backbone=\(model) "
+            let name = options.data.features.areOfEvents ? "events-classification" : "finetune-classification"
+            return "kaon finetune \(configuration(name, besideThatOf: options)) backbone=\(model) "
                 + "backbone_mode=fine_tuned \(settings(dataKeys(of: options), of: options)) \(test)"
         case .vqvae:
-            // The features have to be those of the VQ-VAE.
+            // The inputs have to be those of the VQ-VAE.
             let isVersion1 = options.data.features.names == ["pt", "deta", "dphi"]
             let name = configuration(isVersion1 ? "mpmv1-vqvae-head" : "mpmv2-vqvae", besideThatOf: options)
             let features = isVersion1 || options.data.features.names == JetFeatures.allNames ? [] : ["data.features"]
+            let others = options.data.features.areOfEvents ? ["data.identities", "data.max_constituents"] : []
             return "kaon pretrain \(name) tokenizer.checkpoint=\(model) "
-                + settings(dataKeys(of: options) + features, of: options)
+                + settings(dataKeys(of: options) + features + others, of: options)
         case .setFlow, .nextToken: return "kaon generate \(model) --jets 10000 --output generated.h5"
         case .downstream where !isEvaluated: return "kaon evaluate \(model) 'data.test=[test.h5]'"
         case .downstream(.classification, _), .downstream(.cwola, _):

@@ -39,6 +39,8 @@ import Testing
                 let pattern = try Regex("data.\(key): (\\d+) jets of other classes \\(Tbqq, Wqq, .*\\) are left out\n")
                 let match = try #require(outcome.output.firstMatch(of: pattern), "\(outcome.output)")
                 #expect(match.output[1].substring.flatMap { Int($0) } == 800)
+                // The evaluation at the end does not repeat it.
+                #expect(outcome.output.matches(of: pattern).count == 1, "\(outcome.output)")
             }
         }
     }

@@ -128,6 +128,29 @@ import Testing
         }
     }
 
+    /// Whole events have configurations of their own, and their kinds of objects and number of constituents.
+    @Test func theNextCommandOfEvents() throws {
+        try withScratchFolder { folder in
+            let events = folder + "/events.h5"
+            let kinds = ["jet", "b jet", "electron", "muon", "photon", "met", "tau", "tower"]
+            try copySample(to: events) {
+                try $0.dataset("csts").setAttribute("names", to: ["pt", "eta", "phi", "d0", "d0err", "dz", "dzerr"])
+                try $0.dataset("csts_id").setAttribute("names", to: kinds)
+            }
+            let run = try TinyRun(in: folder)
+            let given = [
+                "data.train=[\(events)]", "data.validation=[\(events)]", "data.features=[pt, eta, phi]",
+                "data.identities=[\(kinds.joined(separator: ", "))]", "data.max_constituents=60", "training.steps=1",
+            ]
+            let line = try lastLines(run.arguments(given), 1)[0]
+            #expect(line.hasPrefix("next: kaon finetune configs/events-classification.yaml backbone="), "\(line)")
+            let codes = try lastLines(run.arguments(Self.vqvae + given + ["run.directory=\(folder)/codes"]), 1)[0]
+            #expect(
+                codes.hasSuffix(" 'data.identities=[\(kinds.joined(separator: ", "))]' data.max_constituents=60"),
+                "\(codes)")
+        }
+    }
+
     private static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().path
 

@@ -30,6 +30,12 @@ package struct JetFeatures: Sendable, Equatable {
         let columns = [["pt", "deta", "dphi"], ["pt", "eta", "phi"]].map { $0.compactMap(names.firstIndex) }
         return columns.first { $0.count == 3 }
     }
+    /// True for whole events: their angles are those of the detector, or their identities are kinds of objects.
+    package var areOfEvents: Bool {
+        let angles = ["eta", "phi", "deta", "dphi"].filter(names.contains)
+        return angles.first.map { $0 == "eta" || $0 == "phi" } == true && !angles.contains("deta")
+            && !angles.contains("dphi") || identities != .particles
+    }
     /// The columns of impact parameters.
     var impactParameterColumns: [Int] {
         indices.indices.filter { Self.impactParameters.contains(indices[$0]) }

@@ -13,21 +13,27 @@ import System
 ///
 /// Nothing is written if `context` has a reason to stop: the outcome is `stopped`.
 ///
-/// - Parameter output: the folder to write to.
+/// - Parameters:
+///   - output: the folder to write to.
+///   - reportsJets: whether to print remarks and warnings about the test jets; false if the start of the run did.
 @discardableResult
-package func evaluate(_ model: TrainedModel, output: String, in context: RunContext) throws -> RunOutcome {
+package func evaluate(
+    _ model: TrainedModel, output: String, reportsJets: Bool = true, in context: RunContext
+) throws -> RunOutcome {
     let (options, console, communicator) = (model.options, context.console, context.communicator)
     let test = try AppliedJets(testing: options, .init(options, model.state.classes), on: communicator)
     let dataset = test.dataset
     let spectators = try communicator.onRoot { try JetSpectators(options.evaluate.spectators, of: dataset) }
     let loader = try model.loader(dataset, in: context)
     console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
-    test.report(on: console)
-    // The training files may be gone, or have other names on this machine.
-    if communicator.rank == 0,
-        let warning = dataset.warning(aboutTrainingFiles: JetDataset.files(of: options.data.train), in: "data.test")
-    {
-        console.warn(warning)
+    if reportsJets {
+        test.report(on: console)
+        // The training files may be gone, or have other names on this machine.
+        if communicator.rank == 0,
+            let warning = dataset.warning(aboutTrainingFiles: JetDataset.files(of: options.data.train), in: "data.test")
+        {
+            console.warn(warning)
+        }
     }
 
     // An evaluation runs on any number of ranks; where the virtual shards allow it, it has the bits of a validation.
@@ -88,7 +94,7 @@ func evaluateAtEnd(
     // The run has already warned where bf16 is not supported.
     if options.parallel.precision == .bfloat16 { options.parallel.precision = .auto }
     let model = try context.communicator.agree { [options] in try TrainedModel(checkpoint, options) }
-    return try evaluate(model, output: evaluationFolder(of: checkpoint), in: context)
+    return try evaluate(model, output: evaluationFolder(of: checkpoint), reportsJets: false, in: context)
 }
 
 /// The checkpoint that the end of a run evaluates; nil if that was done, or if there is none.
