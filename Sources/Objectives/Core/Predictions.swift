@@ -16,24 +16,22 @@ package struct Predictions: Sendable {
         package init(_ values: [Int], width: Int = 1) { (self.values, self.width) = (.integers(values), width) }
         package init(_ tensor: Tensor) { self.init(Array(tensor.buffer), width: tensor.columns) }
 
-        /// Appends rows. An array has a single reference while it grows; with another it would be copied.
+        /// Appends rows.
         fileprivate mutating func append(_ other: Column) {
             switch other.values {
-            case .floats(let more):
-                guard case .floats(var own) = values else {
-                    unreachable("a column of integers is continued with floats")
-                }
-                values = .floats([])
-                own += more
-                values = .floats(own)
-            case .integers(let more):
-                guard case .integers(var own) = values else {
-                    unreachable("a column of floats is continued with integers")
-                }
-                values = .integers([])
-                own += more
-                values = .integers(own)
+            case .floats(let more): append(more)
+            case .integers(let more): append(more)
             }
+        }
+
+        /// The array has a single reference while it grows; with another it would be copied.
+        private mutating func append<Value: PredictedValue>(_ more: [Value]) {
+            guard var own = Value.array(of: values) else {
+                unreachable("a column is continued with values of another type")
+            }
+            values = Value.column([])
+            own += more
+            values = Value.column(own)
         }
     }
 
@@ -46,14 +44,12 @@ package struct Predictions: Sendable {
 
     /// Values of a column of floats; empty if there is no such column.
     package func floats(_ name: String) -> [Float] {
-        guard case .floats(let values)? = columns[name]?.values else { return [] }
-        return values
+        columns[name].flatMap { Float.array(of: $0.values) } ?? []
     }
 
     /// Values of a column of integers; empty if there is no such column.
     package func integers(_ name: String) -> [Int] {
-        guard case .integers(let values)? = columns[name]?.values else { return [] }
-        return values
+        columns[name].flatMap { Int.array(of: $0.values) } ?? []
     }
 
     /// Appends the rows of other jets, in amortised time proportional to their number.
@@ -61,6 +57,29 @@ package struct Predictions: Sendable {
         for (name, column) in other.columns where columns[name]?.append(column) == nil {
             columns[name] = column
         }
+    }
+}
+
+/// A type of the values of a column of predictions.
+private protocol PredictedValue {
+    static func column(_ values: [Self]) -> Predictions.Column.Values
+    /// nil if the values have another type.
+    static func array(of values: Predictions.Column.Values) -> [Self]?
+}
+
+extension Float: PredictedValue {
+    fileprivate static func column(_ values: [Float]) -> Predictions.Column.Values { .floats(values) }
+
+    fileprivate static func array(of values: Predictions.Column.Values) -> [Float]? {
+        if case .floats(let array) = values { array } else { nil }
+    }
+}
+
+extension Int: PredictedValue {
+    fileprivate static func column(_ values: [Int]) -> Predictions.Column.Values { .integers(values) }
+
+    fileprivate static func array(of values: Predictions.Column.Values) -> [Int]? {
+        if case .integers(let array) = values { array } else { nil }
     }
 }
 
