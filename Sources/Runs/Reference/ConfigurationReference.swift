@@ -88,17 +88,20 @@ package struct ConfigurationReference: Sendable {
             """ + sections.map(table).joined(separator: "\n")
     }
 
-    /// Groups keys by section, those closer to the root first, otherwise in the order of reading.
-    private func sorted(_ entries: [Entry]) -> [Entry] {
-        var parents: [String] = []
-        for entry in entries where !parents.contains(entry.parent) { parents.append(entry.parent) }
-        let depths = Set(parents.map { $0.split(separator: ".").count }).sorted()
-        parents = depths.flatMap { depth in parents.filter { $0.split(separator: ".").count == depth } }
-        return parents.flatMap { parent in entries.filter { $0.parent == parent } }
+    /// Groups keys by section: those of a section in the order of reading, then those of the sections in it.
+    private func sorted(_ entries: [Entry], below section: String) -> [Entry] {
+        let (inside, own) = (entries.filter { $0.parent != section }, entries.filter { $0.parent == section })
+        let depth = section.isEmpty ? 0 : section.split(separator: ".").count
+        func child(_ entry: Entry) -> String {
+            entry.path.split(separator: ".").prefix(depth + 1).joined(separator: ".")
+        }
+        var children: [String] = []
+        for entry in inside where !children.contains(child(entry)) { children.append(child(entry)) }
+        return own + children.flatMap { name in sorted(inside.filter { child($0) == name }, below: name) }
     }
 
     private func table(_ section: String) -> String {
-        let rows = sorted(entries.filter { $0.section == section }).map { entry in
+        let rows = sorted(entries.filter { $0.section == section }, below: section).map { entry in
             let name = section.isEmpty ? entry.path : String(entry.path.dropFirst(section.count + 1))
             let description = [entry.help, entry.scope].filter { !$0.isEmpty }.joined(separator: " ")
             return "| `\(name)` | \(entry.value) | \(entry.defaults) | \(description) |"
