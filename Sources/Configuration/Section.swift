@@ -108,20 +108,32 @@ package final class Section {
         visit { section in
             for entry in section.entries
             where !section.ignored.contains(entry.key) && !section.decoded.contains(where: { $0.key == entry.key }) {
-                let hint = section.hint(for: entry.key, elsewhere: pathsOfKey[entry.key] ?? [])
+                let hint = section.hint(for: entry, elsewhere: pathsOfKey[entry.key] ?? [], root: place)
                 errors.append(section.error(entry.key, "unknown key\(hint)"))
             }
         }
         guard errors.isEmpty else { throw ConfigurationError(errors) }
     }
 
-    private func hint(for key: String, elsewhere paths: [String]) -> String {
+    private func hint(for entry: Value.Entry, elsewhere paths: [String], root: Place) -> String {
+        let key = entry.key
         let known = decoded.map(\.key) + absent.filter { key in !decoded.contains { $0.key == key } }
         if let candidate = nearest(to: key, among: known) { return "; did you mean '\(candidate)'?" }
         if paths.count == 1 { return "; did you mean '\(paths[0])'?" }
         if key.contains(".") { return "; dotted keys are allowed on the command line only" }
         if known.isEmpty { return "; this section has no keys" }
-        return "; known keys: \(known.joined(separator: ", "))"
+        return "; known keys: \(known.joined(separator: ", "))" + removal(of: entry, root: root)
+    }
+
+    /// How to remove a key of a file that another file or the command line has made meaningless, such as the half-life
+    /// of a schedule that they replace; empty if they do not change this section.
+    private func removal(of entry: Value.Entry, root: Place) -> String {
+        guard case .file = entry.place else { return "" }
+        let places = entries.map(\.place)
+        if places.contains(.commandLine) { return "; '~\(dotted(entry.key))' removes it" }
+        guard !entry.place.isOfSameSource(as: root), places.contains(where: { !$0.isOfSameSource(as: entry.place) })
+        else { return "" }
+        return "; '~\(entry.key):' in this section of \(root.source) removes it"
     }
 
     private func visit(_ body: (Section) -> Void) {

@@ -65,6 +65,46 @@ import Testing
         }
     }
 
+    /// A key of a choice that the file or the command line replaces is an error that says how to remove it; a
+    /// misspelt one is not to be removed.
+    @Test func keysOfAReplacedChoice() throws {
+        func found(_ path: String, _ override: String? = nil) -> String? {
+            complaint {
+                var configuration = try Configuration(contentsOf: path)
+                if let override { try configuration.override(override) }
+                let root = configuration.section()
+                _ = try root.section("schedule").string("name")
+                try root.finish()
+            }
+        }
+        try withFiles([
+            "base.yaml": "schedule: {name: warmup, half_life: 3}",
+            "x.yaml": "defaults: [base.yaml]\nschedule: {name: constant}",
+            "own.yaml": "defaults: [base.yaml]\nschedule: {~half_life: , steps: 3}",
+            "typo.yaml": "defaults: [base.yaml]\nschedule: {nmae: constant, ~half_life: }",
+        ]) { folder in
+            let unknown = "schedule.half_life: unknown key; known keys: name"
+            #expect(
+                found(folder + "/x.yaml")
+                    == "\(folder)/base.yaml:1: \(unknown); '~half_life:' in this section of \(folder)/x.yaml removes it"
+            )
+            #expect(found(folder + "/base.yaml") == "\(folder)/base.yaml:1: \(unknown)")
+            #expect(
+                found(folder + "/base.yaml", "schedule.name=constant")
+                    == "\(folder)/base.yaml:1: \(unknown); '~schedule.half_life' removes it")
+            #expect(
+                found(folder + "/own.yaml") == "\(folder)/own.yaml:2: schedule.steps: unknown key; known keys: name")
+            #expect(
+                found(folder + "/typo.yaml")
+                    == "\(folder)/typo.yaml:2: schedule.nmae: unknown key; did you mean 'name'?")
+            // The misspelt key of the command line itself has no such hint, the key of the file has.
+            #expect(
+                found(folder + "/base.yaml", "schedule.depth=1")
+                    == "\(folder)/base.yaml:1: \(unknown); '~schedule.half_life' removes it\n"
+                    + "on the command line: schedule.depth: unknown key; known keys: name")
+        }
+    }
+
     /// Errors name the file and the line in which the value is written.
     @Test func errorsNameTheRightFile() throws {
         try withFiles([

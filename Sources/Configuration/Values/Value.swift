@@ -13,6 +13,17 @@ package enum Place: Sendable, Equatable, CustomStringConvertible {
         case .commandLine: "on the command line"
         }
     }
+
+    /// The name of the file, or `the command line`.
+    var source: String {
+        switch self {
+        case .file(let name, _): name
+        case .commandLine: "the command line"
+        }
+    }
+
+    /// True for places in one file, and for two arguments.
+    func isOfSameSource(as other: Place) -> Bool { source == other.source }
 }
 
 /// A node of a configuration tree, with its source position.
