@@ -17,6 +17,8 @@ set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=scripts/help.sh
 source "$here/../scripts/help.sh"
+# shellcheck source=scripts/jobs.sh
+source "$here/../scripts/jobs.sh"
 case ${1:-} in
     -h | --help)
         print_comment "${BASH_SOURCE[0]}"
@@ -33,36 +35,20 @@ usage="usage: run.sh pretrain|finetune CONFIG [key=value …], or run.sh sweep N
 overrides=()
 if [[ ${1:-} == sweep ]]; then
     (($# >= 5)) && [[ $2 =~ ^[0-9]+$ ]] || fail "$usage"
-    number=$(($2 + 1)) file=$3
+    read_overrides "$3" $(($2 + 1)) "runs=… must be the number of its lines" || exit 2
     shift 3
-    [[ -r $file ]] || fail "$file is not a readable file; scripts/sweep-lines.sh prints the lines of a sweep"
-    line=$(sed -n "${number}p" "$file")
-    [[ -n ${line//[[:space:]]/} ]] || fail "$file has no line $number; runs=… must be the number of its lines"
-    # xargs splits the line into words like a shell, including quotes, without running anything.
-    words=$(xargs -n 1 printf '%s\n' <<<"$line" 2>/dev/null) || fail "line $number of $file has an unmatched quote"
-    mapfile -t overrides <<<"$words"
 fi
 (($# >= 2)) && [[ $1 == pretrain || $1 == finetune ]] || fail "$usage"
-for word in "$@" "${overrides[@]}"; do
-    [[ $word != run.resume=* || $word == run.resume=auto ]] ||
-        fail "$word: every start of the job would use it again; leave it out, and the job continues from the latest" \
-            "checkpoint in run.directory"
-done
+check_resume "$@" "${overrides[@]}" || exit 2
 
 cpus=${KAON_CPUS:-1} ranks=${KAON_RANKS:-1}
 [[ $cpus =~ ^[1-9][0-9]*$ && $ranks =~ ^[1-9][0-9]*$ ]] || fail "KAON_CPUS=$cpus and KAON_RANKS=$ranks are no numbers"
 ((ranks <= cpus)) || fail "ranks=$ranks is more than the $cpus cores of the job"
 threads=$((cpus / ranks))
 
-if [[ -n ${KAON_MODULES:-} ]]; then
-    # shellcheck disable=SC2086  # split into one word per module
-    module load $KAON_MODULES
-fi
+load_libraries "$here/.."
 KAON=${KAON:-.build/release/kaon}
 command -v "$KAON" >/dev/null || fail "$KAON not found; build it on a machine like those of the pool, or set KAON"
-
-# kaon starts parallel.threads threads itself; libraries must not start more.
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 command=("$KAON" "$@" "${overrides[@]}" run.resume=auto "parallel.threads=$threads")
 if ((ranks > 1)); then

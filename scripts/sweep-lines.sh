@@ -64,8 +64,16 @@ while (($# > 0)); do
     esac
 done
 
+# refuse_repeats OPTION WORD…: two equal words would be two runs in one folder.
+refuse_repeats() {
+    local repeated
+    repeated=$(printf '%s\n' "${@:2}" | sort | uniq -d | head -n 1)
+    [[ -z $repeated ]] || fail "$1 contains '$repeated' twice"
+}
+
 [[ -n $output ]] || fail "--output is missing: the parent folder of the runs"
 read -ra seeds <<<"$seeds"
+refuse_repeats --seeds "${seeds[@]}"
 for seed in "${seeds[@]}"; do
     [[ $seed =~ ^[0-9]+$ ]] || fail "--seeds contains '$seed'; seeds are whole numbers separated by spaces"
 done
@@ -78,6 +86,7 @@ elif [[ -z $modes ]]; then
     if ((${#backbones[@]} > 0)); then modes="fixed fine_tuned scratch"; else modes="scratch"; fi
 fi
 read -ra modes <<<"$modes"
+refuse_repeats --modes "${modes[@]}"
 for mode in "${modes[@]}"; do
     case $mode in
         scratch) ;;

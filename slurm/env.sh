@@ -17,15 +17,9 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     exit
 fi
 
-if [[ -n ${KAON_MODULES:-} ]]; then
-    # shellcheck disable=SC2086  # split into one word per module
-    module load $KAON_MODULES
-fi
-if [[ -e .build/environment.sh ]]; then
-    # Paths of libraries that scripts/setup.sh has found outside the folders of the system.
-    # shellcheck source=/dev/null
-    source .build/environment.sh
-fi
+# shellcheck source=scripts/jobs.sh
+source scripts/jobs.sh
+load_libraries .
 container=()
 if [[ -n ${KAON_CONTAINER:-} ]]; then
     [[ -e $KAON_CONTAINER ]] || { echo "KAON_CONTAINER: there is no image $KAON_CONTAINER" >&2 && exit 2; }
@@ -33,9 +27,6 @@ if [[ -n ${KAON_CONTAINER:-} ]]; then
     KAON=${KAON:-kaon}
 fi
 KAON=${KAON:-.build/release/kaon}
-
-# kaon starts parallel.threads threads itself; libraries must not start more.
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # kaon disables the file locks of HDF5, which some file systems lack. This variable takes precedence: if a module or the
 # site sets it to TRUE, files on a file system without locks cannot be opened.
@@ -48,15 +39,9 @@ export SLURM_EXPORT_ENV=ALL
 # --ntasks-per-socket=N the ranks of a socket share memory. Returns its exit code; after 75 (stopped with a checkpoint,
 # steps are left) it requeues the job and returns 0.
 kaon_run() {
-    local word launcher status=0 threads=${SLURM_CPUS_PER_TASK:-1} ended_by_slurm=""
+    local launcher status=0 threads=${SLURM_CPUS_PER_TASK:-1} ended_by_slurm=""
     local command=() placement=("parallel.threads=$threads")
-    for word in "$@"; do
-        if [[ $word == run.resume=* && $word != run.resume=auto ]]; then
-            echo "$word: every start of a requeued job would use it again; leave it out, and the job continues from" \
-                "the latest checkpoint in run.directory" >&2
-            return 2
-        fi
-    done
+    check_resume "$@" || return 2
     if [[ -n ${SLURM_NTASKS_PER_SOCKET:-} && " $*" != *" parallel.ranks_per_group="* ]]; then
         placement+=("parallel.ranks_per_group=$SLURM_NTASKS_PER_SOCKET")
     fi

@@ -1,6 +1,7 @@
 """The scripts for sweeps, with a fake kaon."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -248,6 +249,7 @@ def test_a_key_of_the_grid_replaces_the_protocol():
     (["--key", "a", "--values", "1", "--values", "2"], "there are 2 --values for 1 --key"),
     (["--key", "a", "--values", "1", "--key", "a", "--values", "2"], "--key a is given twice"),
     (["--key", "a", "--values", "1", "--key", "a.b", "--values", "2"], "one contains the other"),
+    (["--seeds", "1 2 1"], "--seeds contains '1' twice"),
     (["--key", "a", "--values", "1", "--key", "b", "--values", "2 '2'"], "would share the folder name b-2"),
     (["--key", "a", "--values", " ".join(map(str, range(101))), "--key", "b", "--values",
       " ".join(map(str, range(100)))], "the grid has more than 10000 runs"),
@@ -313,7 +315,7 @@ def test_slurm_jobs_always_continue_from_the_latest_checkpoint(kaon):
     command = "source slurm/env.sh; kaon_run pretrain c.yaml run.resume=old.h5 run.resume=auto"
     ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2 and kaon.read_text() == ""
-    assert ended.stderr.startswith("run.resume=old.h5: every start of a requeued job would use it again")
+    assert ended.stderr.startswith("run.resume=old.h5: every start of the job would use it again")
 
 
 def test_condor_refuses_lines_that_do_not_exist(kaon, tmp_path):
@@ -323,6 +325,17 @@ def test_condor_refuses_lines_that_do_not_exist(kaon, tmp_path):
     broken = sweep_file(tmp_path, "run.directory='r0")
     status, _, err = condor(tmp_path, "sweep", 0, broken, "pretrain", "c.yaml")
     assert status == 2 and "unmatched quote" in err
+
+
+def test_condor_uses_the_libraries_of_setup(kaon, tmp_path):
+    """Like Slurm's jobs, those of HTCondor read the paths that setup.sh has found."""
+    for folder in ["condor", "scripts"]:
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / ".build").mkdir()
+    (tmp_path / ".build/environment.sh").write_text('echo "libraries found"\n')
+    ended = subprocess.run(["bash", tmp_path / "condor/run.sh", "pretrain", "c.yaml"], capture_output=True, text=True,
+                           timeout=60)
+    assert ended.returncode == 0 and ended.stdout.startswith("libraries found\n")
 
 
 @pytest.mark.parametrize("name", ["pretrain", "finetune", "sweep"])
