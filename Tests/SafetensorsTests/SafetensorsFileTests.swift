@@ -193,7 +193,7 @@ import Testing
             #expect(complaint(folder) == "\(folder): not a regular file")
             #expect(complaint("/dev/zero") == "/dev/zero: not a regular file")
             let text = failure { try SafetensorsWriter().write(to: folder + "/none/x.safetensors") }
-            #expect(text == "cannot write \(folder)/none/x.safetensors: No such file or directory")
+            #expect(text.hasPrefix("cannot write \(folder)/none/x.safetensors: there is no folder \(folder)/none; "))
         }
     }
 }

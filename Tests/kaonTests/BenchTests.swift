@@ -162,7 +162,9 @@ import Testing
         let unwritable = try kaon(["bench"] + tiny + ["--seconds", "0.1", "--json", "/proc/no/bench.json"])
         #expect(unwritable.code == 1)
         #expect(
-            unwritable.complaints == ["Error: cannot write /proc/no/bench.json: /proc/no is not a writable folder"])
+            unwritable.complaints == [
+                "Error: cannot write /proc/no/bench.json: there is no folder /proc/no; create it, or choose another one"
+            ])
         try withScratchFolder { folder in
             let path = folder + "/model.yaml"
             try "precious".write(toFile: path, atomically: true, encoding: .utf8)

@@ -35,8 +35,10 @@ import Testing
                 "data.test=[test.h5]")
             try expectComplaint(["encode", checkpoint, "--output", output], "data.test=[test.h5]")
             try expectComplaint(
-                ["encode", checkpoint, test, "--output", folder + "/nowhere/out.h5"], "nowhere is not a writable folder"
-            )
+                ["encode", checkpoint, test, "--output", folder + "/nowhere/out.h5"],
+                "there is no folder \(folder)/nowhere; create it")
+            try expectComplaint(
+                ["encode", checkpoint, test, "--output", folder, "--force"], "\(folder) is a folder; give the name")
             #expect(!FileManager.default.fileExists(atPath: output))
             try "mine".write(toFile: output, atomically: true, encoding: .utf8)
             try expectComplaint(["encode", checkpoint, test, "--output", output], "--force")

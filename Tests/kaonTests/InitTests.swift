@@ -23,6 +23,15 @@ import Testing
         }
     }
 
+    @Test func aMissingFolderIsNamed() throws {
+        let outcome = try kaon(["init", "/nowhere/first"])
+        #expect(outcome.code == 1)
+        #expect(
+            outcome.complaints == [
+                "Error: cannot write /nowhere/first.yaml: there is no folder /nowhere; create it, or choose another one"
+            ])
+    }
+
     @Test func anUnknownObjectiveListsThoseThereAre() throws {
         try withScratchFolder { folder in
             let outcome = try kaon(["init", folder + "/x", "--objective", "mpm"])

@@ -52,6 +52,22 @@ import Testing
         }
     }
 
+    @Test func aMissingFolderIsNamed() throws {
+        try withScratchFolder { folder in
+            let refused = try kaon(["pack", sample("val"), "--output", folder + "/no/such/out.h5"])
+            #expect(refused.code == 1)
+            #expect(
+                refused.complaints == [
+                    "Error: cannot write \(folder)/no/such/out.h5: there is no folder \(folder)/no/such; create it, or "
+                        + "choose another one"
+                ])
+            // A name that is too long for the temporary file.
+            let name = folder + "/" + String(repeating: "x", count: 249) + ".h5"
+            let long = try kaon(["pack", sample("val"), "--output", name])
+            #expect(long.code == 1 && long.complaints == ["Error: HDF5 create \(name): file name too long"])
+        }
+    }
+
     @Test func nothingIsOverwritten() throws {
         try withScratchFolder { folder in
             let output = folder + "/out.h5"

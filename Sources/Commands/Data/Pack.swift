@@ -69,7 +69,7 @@ struct Pack: ParsableCommand {
 package func pack(
     _ sources: [String], to output: OutputFile, _ options: JetPacker.Options, console: Console
 ) throws -> String {
-    try output.checkIsFree()
+    try output.check()
     var options = options
     options.creator = "kaon \(kaonVersion)"
     let packer = try JetPacker(sources, options: options)

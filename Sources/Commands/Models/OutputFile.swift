@@ -12,27 +12,29 @@ package struct OutputFile: Sendable {
         (self.path, self.overwrites) = (path, overwrites)
     }
 
-    /// Throws `KaonError` if the file exists and must not be replaced.
-    func checkIsFree() throws {
-        guard overwrites || !FileManager.default.fileExists(atPath: path) else {
+    /// Throws `KaonError` if the path is a folder, the file exists and must not be replaced, or its folder does not
+    /// exist or is not writable.
+    func check() throws {
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        guard !isFolder.boolValue, !path.hasSuffix("/") else {
+            throw KaonError("\(path) is a folder; give the name of a file in it")
+        }
+        guard overwrites || !exists else {
             throw KaonError("\(path) already exists; choose another name, or --force to replace it")
         }
+        try checkFolder(of: path)
     }
 
-    /// Throws `AgreedError` if the file exists and must not be replaced, is one of `inputs`, which a replacement would
-    /// destroy, or its folder is not writable; collective.
+    /// Throws `AgreedError` where `check()` throws, or if the file is one of `inputs`, which a replacement would
+    /// destroy; collective.
     ///
     /// - Parameter inputs: the checkpoint and the data files that the command reads.
     func check(inputs: [String] = [], on communicator: Communicator) throws {
         _ = try communicator.onRoot {
-            try checkIsFree()
-            let file = URL(fileURLWithPath: path)
+            try check()
             if let input = inputs.first(where: { realPath($0) == realPath(path) }) {
                 throw KaonError("\(path) is the file \(input), which is read; choose another name")
-            }
-            let folder = file.deletingLastPathComponent().path
-            guard FileManager.default.isWritableFile(atPath: folder) else {
-                throw KaonError("cannot write \(path): \(folder) is not a writable folder")
             }
         }
     }

@@ -13,7 +13,13 @@ package func replaceFile(
     _ path: String, isSealed: Bool = false, _ write: (borrowing Group) throws -> Void
 ) throws {
     try replaceAtomically(path) { temporary in
-        let file = try File(creating: temporary, isSealed: isSealed)
+        let file: File
+        do {
+            file = try File(creating: temporary, isSealed: isSealed)
+        } catch let error as HDF5Error {
+            // The name of the temporary file means nothing to the user.
+            throw HDF5Error(operation: "create \(path)", reason: error.reason, systemError: error.systemError)
+        }
         do {
             try write(file.root)
             try file.flush()

@@ -13,7 +13,11 @@ package struct FeatureSummary: Sendable, Equatable {
     private static let smallMomentum: Float = 10
     /// Larger impact parameters are outside of tracking detectors [mm].
     private static let largestImpactParameter: Float = 900
-    /// With fewer constituents there are no warnings.
+    /// A single value beyond its limit by this factor is not a measurement, but a placeholder or damage.
+    private static let impossibleFactor: Float = 1000
+    /// The limit of a single value of features that have none.
+    private static let largestValue: Float = 1e12
+    /// With fewer constituents there are only warnings of single values.
     private static let fewest = 500
 
     package private(set) var jets = 0
@@ -62,9 +66,7 @@ package struct FeatureSummary: Sendable, Equatable {
         block.values.withUnsafeBufferPointer { values in
             for feature in 0..<width {
                 let isTrack = JetFeatures.impactParameters.contains(feature)
-                let limit =
-                    feature < Self.limits.count
-                    ? Self.limits[feature] : Self.eventLimits[features.storedNames[feature]] ?? .infinity
+                let limit = limit(of: feature)
                 var (count, zeros, negative, beyond) = (0, 0, 0, 0)
                 var (least, most) = (minima[feature], maxima[feature])
                 for token in 0..<block.identities.count {
@@ -115,13 +117,29 @@ package struct FeatureSummary: Sendable, Equatable {
                 "the constituents of \(unsortedJets) of \(jets) jets are not stored by decreasing pT; they are sorted "
                     + "when they are read")
         }
-        guard constituents >= Self.fewest else { return sentences }
-        sentences += columns.compactMap(warning)
+        guard constituents >= Self.fewest else { return sentences + columns.compactMap(warningOfExtreme) }
+        sentences += columns.compactMap { warning(about: $0) ?? warningOfExtreme(of: $0) }
         if let only = identities.firstIndex(of: constituents) {
             sentences.append(
                 "all constituents have the identity \(only) (\(features.identities.names[only])): is /csts_id filled?")
         }
         return sentences
+    }
+
+    /// The absolute value that only few constituents may exceed.
+    private func limit(of feature: Int) -> Float {
+        feature < Self.limits.count
+            ? Self.limits[feature] : Self.eventLimits[features.storedNames[feature]] ?? .infinity
+    }
+
+    /// A sentence about a value that no constituent can have; it would dominate means, deviations and losses.
+    private func warningOfExtreme(of feature: Int) -> String? {
+        guard counts[feature] > 0 else { return nil }
+        let extreme = -minima[feature] > maxima[feature] ? minima[feature] : maxima[feature]
+        let limit = limit(of: feature)
+        guard abs(extreme) > (limit.isFinite ? Self.impossibleFactor * limit : Self.largestValue) else { return nil }
+        return "feature '\(features.storedNames[feature])' reaches \(extreme): is this a placeholder for missing "
+            + "values, or is the file damaged?"
     }
 
     private func warning(about feature: Int) -> String? {

@@ -8,6 +8,7 @@ import Foundation
 /// synchronized and renamed, then the folder is synchronized. If anything fails, the temporary file is removed. Throws
 /// what `write` throws, and `KaonError`.
 package func replaceAtomically(_ path: String, _ write: (_ temporaryPath: String) throws -> Void) throws {
+    try checkFolder(of: path)
     let (temporary, folder) = temporaryPath(for: path)
     do {
         try write(temporary)

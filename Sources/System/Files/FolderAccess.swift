@@ -24,3 +24,16 @@ package func reasonAgainstWriting(to folder: String) -> String? {
     }
     return access(existing.path, W_OK | X_OK) == 0 ? nil : systemReason()
 }
+
+/// Throws `KaonError` if the folder of a file that is to be written does not exist or is not writable.
+package func checkFolder(of path: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
+        throw KaonError("cannot write \(path): there is no folder \(folder); create it, or choose another one")
+    }
+    guard isFolder.boolValue else { throw KaonError("cannot write \(path): \(folder) is not a folder") }
+    if let reason = reasonAgainstWriting(to: folder) {
+        throw KaonError("cannot write \(path): the folder \(folder) is not writable (\(reason))")
+    }
+}

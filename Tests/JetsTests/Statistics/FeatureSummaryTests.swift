@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import Jets
+import Tensors
 import TestSupport
 import Testing
 
@@ -59,6 +60,34 @@ import Testing
             try warnings(JetFeatures(["pt", "deta"])) { values, _ in
                 for index in stride(from: 3, to: values.count, by: 7) { values[index] = 0 }
             }.isEmpty)
+    }
+
+    /// One value among thousands of constituents is enough.
+    @Test(arguments: [(0, Float(3e38)), (1, -1e9), (2, 1e5), (3, -1e38), (3, 1e38), (5, 1e6), (6, 1e20)])
+    func singleImpossibleValues(feature: Int, value: Float) throws {
+        let found = try warnings { values, identities in
+            values[identities.firstIndex(of: 3)! * 7 + feature] = value
+        }
+        #expect(found.count == 1, "\(found)")
+        let name = JetFeatures.all.storedNames[feature]
+        let question = "is this a placeholder for missing values, or is the file damaged?"
+        #expect(found.first == "feature '\(name)' reaches \(value): \(question)")
+    }
+
+    /// Also in files with too few constituents for the other warnings, and in features without a limit.
+    @Test func impossibleValuesOfFewConstituents() throws {
+        let features = try JetFeatures(["pt", "deta", "dphi", "energy"])
+        let width = features.storedCount
+        for (value, isImpossible) in [(Float(1e30), true), (1e6, false)] {
+            var values = [Float](repeating: 0.5, count: 3 * width)
+            values[2 * width - 1] = value
+            var summary = FeatureSummary(features)
+            summary.add(
+                JetBlock(
+                    offsets: Offsets(counts: [3]), values: values, identities: [0, 0, 0], labels: [0],
+                    features: features))
+            #expect(summary.warnings(features).contains { $0.contains("'energy' reaches 1e+30") } == isImpossible)
+        }
     }
 
     @Test func identities() throws {

@@ -42,7 +42,18 @@ import Testing
             #expect(try names(folder) == ["a", "b"])
         }
         let error = #expect(throws: KaonError.self) { try writeAtomically("x", to: "/proc/no/a") }
-        #expect(error?.description == "cannot write /proc/no/a: No such file or directory")
+        #expect(
+            error?.description
+                == "cannot write /proc/no/a: there is no folder /proc/no; create it, or choose another one")
+        let ofKernel = #expect(throws: KaonError.self) { try checkFolder(of: "/proc/a") }
+        #expect(
+            ofKernel?.description
+                == "cannot write /proc/a: the folder /proc is not writable (/proc holds files of the kernel alone)")
+        try withScratchFolder { folder in
+            try writeAtomically("x", to: folder + "/file")
+            let inFile = #expect(throws: KaonError.self) { try writeAtomically("x", to: folder + "/file/a") }
+            #expect(inFile?.description == "cannot write \(folder)/file/a: \(folder)/file is not a folder")
+        }
     }
 
     @Test func aLinkIsReplaced() throws {
