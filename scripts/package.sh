@@ -105,6 +105,28 @@ program_licences() {
     done
 }
 
+# linked_files: copies the files to which the documentation links, such as the sources named in docs/developing.md.
+linked_files() {
+    python3 - "$folder" <<'END'
+import os, re, shutil, sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+pages = sorted(page.relative_to(folder) for page in folder.rglob("*.md"))
+for page in pages:
+    for link in re.findall(r"\]\(([^)\s:#]+)(?:#[^)]*)?\)", (folder / page).read_text(encoding="utf-8")):
+        path = Path(os.path.normpath(page.parent / link))
+        if (folder / path).exists():
+            continue
+        if path.is_absolute() or path.parts[0] == ".." or not path.is_file():
+            sys.exit(f"package: {page} links to {link}, which is not a file of the repository")
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / path)
+        if path.suffix == ".md":
+            pages.append(path)
+END
+}
+
 for command in python3 objdump; do
     command -v "$command" >/dev/null || fail "$command is not in PATH; install python3 and binutils"
 done
@@ -126,6 +148,7 @@ mapfile -d '' -t files < <(git ls-files -z --cached --others --exclude-standard 
     find "${files[@]}" -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -print0)
 ((${#files[@]} > 0)) || fail "the files of the repository are not found"
 tar --create --no-recursion "${files[@]}" | tar --extract --directory "$folder"
+linked_files
 
 install -m 755 "$program" "$folder/bin/kaon"
 # Names of functions are kept for backtraces.

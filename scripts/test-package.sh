@@ -61,6 +61,18 @@ check "MPI and the C library are not" \
 check "licences" test "$(find "$archive/licences" -name '*.txt' | wc -l)" -ge 4
 check "configurations" test -e "$archive/configs/quickstart.yaml"
 check "sample jets" test -e "$archive/Tests/Fixtures/jets/val.h5"
+broken_links() {
+    python3 - "$archive" <<'END'
+import re, sys
+from pathlib import Path
+
+for page in Path(sys.argv[1]).rglob("*.md"):
+    for link in re.findall(r"\]\(([^)\s:#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not (page.parent / link).exists():
+            print(f"{page}: {link}")
+END
+}
+check "links of the documentation" test -z "$(broken_links)"
 check "no compiled Python files" test -z "$(find "$archive" -name '*.pyc')"
 check "the archive runs" bash "$archive/scripts/check-archive.sh"
 packed_libraries() { ldd "$archive/bin/kaon" | grep -F "libhdf5" | grep -F "$archive" >/dev/null; }

@@ -11,22 +11,34 @@
     scores = model(csts, csts_id, mask=mask)["scores"]
 """
 
-try:
-    import torch as _torch  # noqa: F401
-except ModuleNotFoundError:
-    raise ModuleNotFoundError("kaon_torch needs PyTorch: pip install './python[torch]'") from None
+from importlib import import_module
 
-from .backbone import Backbone, Normformer, Transformer
-from .embeddings import Embeddings, read_embeddings, write_embeddings
-from .errors import FormatError
-from .files import load, save
-from .model import FineTuned
-from .onnx_file import export_onnx
-from .packing import pack, pad
-from .preprocessing import QuantilePreprocessing, StandardPreprocessing
+_MODULES = {
+    "backbone": ["Backbone", "Normformer", "Transformer"],
+    "embeddings": ["Embeddings", "read_embeddings", "write_embeddings"],
+    "errors": ["FormatError"],
+    "files": ["load", "save"],
+    "model": ["FineTuned"],
+    "onnx_file": ["export_onnx"],
+    "packing": ["pack", "pad"],
+    "preprocessing": ["QuantilePreprocessing", "StandardPreprocessing"],
+}
+__all__ = sorted(name for names in _MODULES.values() for name in names)
 
-__all__ = [
-    "Backbone", "Embeddings", "FineTuned", "FormatError", "Normformer", "QuantilePreprocessing",
-    "StandardPreprocessing", "Transformer", "export_onnx", "load", "pack", "pad", "read_embeddings", "save",
-    "write_embeddings",
-]
+
+def __getattr__(name):
+    """Imports a module with PyTorch on first use, so that the command has its help without it."""
+    for module, names in _MODULES.items():
+        if name in names:
+            try:
+                return getattr(import_module(f".{module}", __name__), name)
+            except ModuleNotFoundError as error:
+                if error.name != "torch":
+                    raise
+                raise ModuleNotFoundError(
+                    "kaon_torch needs PyTorch: pip install './python[torch]'", name="torch") from None
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -4,16 +4,9 @@ import argparse
 import os
 import sys
 
-import numpy as np
-import torch
-
 from kaon_data.console import add_version, run_command
 
-from .backbone import Backbone
-from .card import write_card
 from .errors import FormatError
-from .files import load
-from .onnx_file import example, export_onnx, input_names, output_names
 
 
 def main(arguments=None):
@@ -39,6 +32,16 @@ def _main(arguments):
                         help="write the model card README.md beside the file; needs an export with --card")
     parser.add_argument("--force", action="store_true", help="replace existing files")
     options = parser.parse_args(arguments)
+    # Help and errors of the command line do not need PyTorch.
+    try:
+        from .card import write_card
+        from .files import load
+        from .onnx_file import compare, export_onnx, input_names, output_names
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        print("kaon-onnx: PyTorch is not installed; run: pip install './python[onnx]'", file=sys.stderr)
+        return 1
     try:
         _check(options.output, ".onnx", options.force)
         module = load(options.export)
@@ -59,30 +62,6 @@ def _main(arguments):
           else f"largest difference between PyTorch and onnxruntime for 100 random jets: {difference:.1e}")
     print(f"written to {options.output}")
     return 0
-
-
-@torch.no_grad()
-def compare(module, path, noise="kaon", jets=100, slots=20):
-    """The largest difference between the answers of a module and of its ONNX file to random jets, relative to the
-    largest answer or 1; None without onnxruntime. Raises `FormatError` if onnxruntime cannot run the file."""
-    try:
-        import onnxruntime
-    except ImportError:
-        return None
-    given = example(module, jets, slots)
-    names = input_names(module, noise)
-    try:
-        found = onnxruntime.InferenceSession(path).run(None, {name: given[name].numpy() for name in names})
-    except Exception as error:
-        raise FormatError(f"onnxruntime cannot run {path}: {error}") from None
-    if isinstance(module, Backbone):
-        encodings, encoded = module(given["csts"], given["csts_id"], mask=given["mask"], noise=noise)
-        pairs = [(found[0][encoded.numpy()], encodings[encoded])]
-    else:
-        answers = module(
-            given["csts"], given["csts_id"], mask=given["mask"], noise=noise, reference=given["reference"])
-        pairs = zip(found, answers.values())
-    return max(float(np.abs(ours - theirs.numpy()).max() / max(1, theirs.abs().max())) for ours, theirs in pairs)
 
 
 def _check(path, ending, may_replace):

@@ -5,6 +5,7 @@ import logging
 import os
 import warnings
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -140,3 +141,27 @@ class _Answers(nn.Module):
             return self.module.encode_padded(**given, noise=self.noise)
         found, _ = self.module.predict(**given, noise=self.noise)
         return tuple(found[name] for name in self.outputs)
+
+
+@torch.no_grad()
+def compare(module, path, noise="kaon", jets=100, slots=20):
+    """The largest difference between the answers of a module and of its ONNX file to random jets, relative to the
+    largest answer or 1; None without onnxruntime. Raises `FormatError` if onnxruntime cannot run the file."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    given = example(module, jets, slots)
+    names = input_names(module, noise)
+    try:
+        found = onnxruntime.InferenceSession(path).run(None, {name: given[name].numpy() for name in names})
+    except Exception as error:
+        raise FormatError(f"onnxruntime cannot run {path}: {error}") from None
+    if isinstance(module, Backbone):
+        encodings, encoded = module(given["csts"], given["csts_id"], mask=given["mask"], noise=noise)
+        pairs = [(found[0][encoded.numpy()], encodings[encoded])]
+    else:
+        answers = module(
+            given["csts"], given["csts_id"], mask=given["mask"], noise=noise, reference=given["reference"])
+        pairs = zip(found, answers.values())
+    return max(float(np.abs(ours - theirs.numpy()).max() / max(1, theirs.abs().max())) for ours, theirs in pairs)

@@ -14,7 +14,9 @@ MODULES = {
     "kaon-results": "from kaon_results.cli import main", "kaon-plot": "from kaon_plots.cli import main",
     "convert-jetclass": "from kaon_data.cli import convert_jetclass as main",
     "convert-btag": "from kaon_data.cli import convert_btag as main",
-    "kaon-import": "from kaon_import.cli import main",
+    "kaon-import": "from kaon_import.cli import main", "kaon-follow": "from kaon_results.follow import main",
+    # As where PyTorch is not installed.
+    "kaon-onnx": "sys.modules['torch'] = None; from kaon_torch.cli import main",
     "kaon-scaling": "from kaon_scaling.cli import main",
     "kaon_data": "from kaon_data.__main__ import main",
 }
@@ -33,6 +35,15 @@ def test_every_tool_has_help_and_a_version(program, option):
     ended = start(program, option)
     assert ended.returncode == 0 and ended.stderr == b""
     assert ended.stdout.decode("ascii").startswith("usage: " if option == "--help" else f"{program} ")
+
+
+def test_onnx_files_need_pytorch(tmp_path):
+    ended = start("kaon-onnx", "model.safetensors", "--output", tmp_path / "model.onnx")
+    assert ended.returncode == 1 and ended.stdout == b""
+    assert ended.stderr == b"kaon-onnx: PyTorch is not installed; run: pip install './python[onnx]'\n"
+    code = "import sys; sys.modules['torch'] = None; import kaon_torch; kaon_torch.load('model.safetensors')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stderr.endswith("\nModuleNotFoundError: kaon_torch needs PyTorch: pip install './python[torch]'\n")
 
 
 @pytest.fixture
@@ -94,7 +105,7 @@ def test_other_tools_that_print(program, is_closed, request, tmp_path):
     assert os.path.exists(arguments[-1])
 
 
-@pytest.mark.parametrize("program", MODULES)
+@pytest.mark.parametrize("program", sorted(MODULES.keys() - {"kaon-onnx"}))
 def test_names_beyond_ascii_in_errors(program, tmp_path):
     """Every tool names a missing input on an ASCII terminal, in one line."""
     missing = tmp_path / "fehlt-größe"
@@ -102,6 +113,7 @@ def test_names_beyond_ascii_in_errors(program, tmp_path):
         "kaon-results": [missing], "kaon-plot": ["features", missing, "--output", tmp_path / "f.png"],
         "kaon-import": [missing, "--output", tmp_path / "f.safetensors"], "kaon-scaling": ["predict", missing],
         "kaon_data": ["convert-jetclass", missing, "--output", tmp_path / "out"],
+        "kaon-follow": [missing, "--to", "mlflow"],
     }.get(program, [missing, "--output", tmp_path / "out"])
     ended = start(program, *arguments)
     assert ended.returncode == 1 and b"fehlt-gr" in ended.stderr and len(ended.stderr.splitlines()) == 1
