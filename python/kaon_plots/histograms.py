@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 _BINS = 30
+#: The smallest number of bins, and values per bin below which there are fewer than `_BINS`.
+_LEAST_BINS, _VALUES_PER_BIN = 10, 10
 #: mm: the axis of impact parameters is linear below, logarithmic above.
 LINEAR = 0.05
 _TAIL = 0.001
@@ -98,8 +100,11 @@ def ratio(one, reference):
 
 
 def bins(samples, panel, count=_BINS):
-    """Bins over the range that contains nearly all values of every sample (values, numbers of jets)."""
+    """Bins over the range that contains nearly all values of every sample (values, numbers of jets): at most `count`,
+    and fewer for small samples, whose statistical errors would hide the shape."""
     values = [each for each, _ in samples]
+    smallest = min((len(each) for each in values if len(each)), default=0)
+    count = min(count, max(_LEAST_BINS, smallest // _VALUES_PER_BIN))
     if panel.scale == "categories":
         return Binning(np.arange(len(panel.categories) + 1) - 0.5)
     if panel.scale == "integer":

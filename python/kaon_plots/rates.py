@@ -8,7 +8,7 @@ import numpy as np
 
 from kaon_data import DataError
 
-from .style import COLORS, drawing
+from .style import COLORS, drawing, legend_outside
 
 _COLUMNS = ("learning_rate", "loss", "smoothed_loss", "suggested")
 
@@ -46,19 +46,21 @@ def read_rates(path):
 
 def plot_rates(tests, names, path):
     """Draws the loss (thin) and the smoothed loss of each test against the learning rate, with the suggested rates."""
-    with drawing(path) as (_, axes):
+    with drawing(path) as (figure, axes):
         axis = axes[0, 0]
         for number, (test, name) in enumerate(zip(tests, names)):
             color = COLORS[number % 10]
             label = "" if len(tests) == 1 else f"{name}: "
-            axis.plot(test.rates, test.losses, color=color, linewidth=0.8, alpha=0.4)
+            axis.plot(test.rates, test.losses, color=color, linewidth=0.8, alpha=0.4, label=f"{label}loss")
             axis.plot(test.rates, test.smoothed, color=color, label=f"{label}smoothed loss")
             if test.suggestion is not None:
                 rate = test.rates[test.suggestion]
-                axis.plot([rate], [test.smoothed[test.suggestion]], "o", color=color, label=f"{label}{rate:.2g}")
+                axis.plot([rate], [test.smoothed[test.suggestion]], "o", color=color,
+                          label=f"{label}suggestion {rate:.2g}")
         axis.set_xscale("log")
         # What follows a divergence would hide the rest.
-        low = min(np.nanmin(test.smoothed) for test in tests)
+        low = min(np.nanmin(np.where(np.isfinite(values), values, np.nan))
+                  for test in tests for values in (test.smoothed, test.losses) if np.isfinite(values).any())
         high = max(test.smoothed[np.isfinite(test.smoothed)][0] for test in tests)
         drawn = [value for test in tests for value in test.losses[np.isfinite(test.losses)]]
         margin = 0.15 * (high - low) or 0.1 * max(1, abs(high))
@@ -66,4 +68,4 @@ def plot_rates(tests, names, path):
             axis.set_ylim(low - margin, high + 3 * margin)
         axis.set_xlabel("learning rate")
         axis.set_ylabel("loss")
-        axis.legend()
+        legend_outside(figure, *axis.get_legend_handles_labels())

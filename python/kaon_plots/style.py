@@ -93,7 +93,10 @@ def legend_outside(figure, handles, labels, title=None):
     rows = math.ceil(len(labels) / columns)
     options = {"frameon": False, "borderpad": 0.4, "title": title, "title_fontsize": 11}
     if rows > 3:
-        figure.set_figwidth(figure.get_figwidth() + max(width, 0.085 * len(title or "")) + 0.2)
-        return figure.legend(handles, labels, loc="outside right upper", **options)
+        # Rows of 0.2 inches; a list that is longer than the figure is high gets further columns.
+        fitting = max(1, int((figure.get_figheight() - 0.2 * bool(title) - 0.3) / 0.2))
+        columns = math.ceil(len(labels) / fitting)
+        figure.set_figwidth(figure.get_figwidth() + max(columns * width, 0.085 * len(title or "")) + 0.2)
+        return figure.legend(handles, labels, loc="outside right upper", ncols=columns, **options)
     figure.set_figheight(figure.get_figheight() + 0.25 * (rows + bool(title)) + 0.12)
     return figure.legend(handles, labels, loc="outside upper center", ncols=columns, **options)

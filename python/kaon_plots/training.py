@@ -29,7 +29,8 @@ def plot_training(runs, names, path):
     with drawing(path, math.ceil(len(panels) / across), across, size=(4.8, 3.6)) as (figure, axes):
         for axis, name in zip(axes.flat, panels):
             for number, run in enumerate(runs):
-                _draw(axis, run, name, COLORS[number % 10], names[number] if len(runs) > 1 else None)
+                _draw(axis, run, name, COLORS[number % 10], names[number] if len(runs) > 1 else None,
+                      width=1.5 + min(1.2, 5 / len(runs)) * (len(runs) - 1 - number))
             axis.set_xlabel("step")
             axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))
             axis.xaxis.set_minor_locator(NullLocator())
@@ -66,14 +67,18 @@ def _points(run, name):
     return steps[known], values[known]
 
 
-def _draw(axis, run, name, color, label):
+def _draw(axis, run, name, color, label, width):
+    """`width` is that of learning rates, which are equal for runs of one schedule: those drawn last are thinner."""
     if name not in _SCALES:
         steps, values = _points(run, f"train/{name}")
         axis.plot(steps, values, color=color, marker=_marker(values), **_TRAINING)
         axis.plot(*_points(run, f"valid/{name}"), color=color, label=label, **_VALIDATION)
         return
     steps, values = _points(run, name)
-    axis.plot(steps, values, color=color, marker=_marker(values), **_HEAD, label=label)
+    if name == "learning_rate":
+        axis.plot(steps, values, color=color, marker=_marker(values), **_HEAD, linewidth=width, label=label)
+    else:
+        axis.plot(steps, values, color=color, marker=_marker(values), **_HEAD, label=label)
     if name == "gradient_norm":
         if len(values) and values.min() > 0 and values.max() > 10 * values.min():
             axis.set_yscale("log")

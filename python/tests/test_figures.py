@@ -9,6 +9,8 @@ pytest.importorskip("mplhep")
 import matplotlib.pyplot as plt  # noqa: E402
 
 from kaon_plots.cli import main  # noqa: E402
+from kaon_plots.regression import profile  # noqa: E402
+from kaon_plots.style import drawing, legend_outside  # noqa: E402
 
 
 @pytest.fixture
@@ -215,6 +217,9 @@ def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
     head = axes[2].lines[0]
     assert backbone.get_ydata()[3] == 0 and 0 < backbone.get_ydata()[5] < head.get_ydata()[5]
     assert backbone.get_ydata()[-1] == head.get_ydata()[-1]
+    # Equal learning rates are seen beside each other.
+    widths = [line.get_linewidth() for line in axes[2].lines if line.get_label() in ("a", "b")]
+    assert widths[0] > widths[1]
 
 
 def test_a_run_of_one_line_is_seen(tmp_path, drawn):
@@ -244,6 +249,10 @@ def test_regression_draws_response_and_resolution(tmp_path, drawn, capsys):
         [bars.lines[0].get_xydata() for bars in axis.containers] for axis in (response, resolution))
     assert medians.shape == (10, 2) and np.allclose(medians[:, 0], 525 + 50 * np.arange(10), atol=10)
     assert np.allclose(medians[:, 1], 1.09 - 0.02 * np.arange(10), atol=0.01)
+    # Half of the central interval has a smaller error than the median.
+    (median_bars, width_bars) = (axis.containers[0].lines[2][1].get_segments() for axis in (response, resolution))
+    sizes = [np.array([segment[1][1] - segment[0][1] for segment in bars]) for bars in (median_bars, width_bars)]
+    assert np.allclose(sizes[1] / sizes[0], 0.767, atol=0.001)
     # Within an interval, the change of the response adds to the width.
     assert np.allclose(widths[:, 1], 0.1 * medians[:, 0] / 1000, rtol=0.08)
     assert "run" in capsys.readouterr().out
@@ -251,6 +260,29 @@ def test_regression_draws_response_and_resolution(tmp_path, drawn, capsys):
     write_predictions(path, predicted=predicted.astype("f4"), target=target, pt=pt)
     response, _ = drawn("regression", tmp_path / "run")
     assert np.isfinite(response.containers[0].lines[0].get_ydata()).all()
+
+
+def test_errors_of_median_and_width_are_their_spread():
+    random = np.random.default_rng(3)
+    found = [
+        [each[0] for each in profile({"predicted": random.normal(1, 0.1, 400), "target": np.ones(400),
+                                      "pt": np.arange(400)}, 1)[1:]] for _ in range(2000)]
+    medians, widths, median_errors, width_errors = np.array(found).T
+    assert np.std(medians) == pytest.approx(np.mean(median_errors), rel=0.08)
+    assert np.std(widths) == pytest.approx(np.mean(width_errors), rel=0.08)
+
+
+@pytest.mark.parametrize("count", [5, 30, 90])
+def test_long_legends_fit(tmp_path, count):
+    with drawing(tmp_path / "x.png") as (figure, axes):
+        names = [f"mpmv2-kmeans/seed-{number}, fine-tuned" for number in range(count)]
+        for name in names:
+            axes[0, 0].plot([0, 1], [0, 1], label=name)
+        legend = legend_outside(figure, *axes[0, 0].get_legend_handles_labels(), "mean ± std. dev. of 3 seeds")
+        figure.draw_without_rendering()
+        box, whole = legend.get_window_extent(), figure.bbox
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= whole.width and box.y1 <= whole.height
+        assert not box.overlaps(axes[0, 0].get_window_extent())
 
 
 def test_confusion_has_errors_of_few_classes(tmp_path, drawn):
@@ -348,8 +380,9 @@ def test_rates_are_drawn_with_their_suggestion(tmp_path, drawn):
     assert axis.get_xscale() == "log"
     x, y = lines(axis)["smoothed loss"].get_data()
     assert np.allclose(x, rates) and list(y[:20]) == losses[:20]
-    (point,) = [line for name, line in lines(axis).items() if name != "smoothed loss"]
-    assert point.get_xdata()[0] == pytest.approx(rates[12]) and point.get_label() == f"{rates[12]:.2g}"
+    point = lines(axis)[f"suggestion {rates[12]:.2g}"]
+    assert point.get_xdata()[0] == pytest.approx(rates[12])
+    assert axis.get_legend() is None and entries(axis.figure) == ["loss", "smoothed loss", point.get_label()]
     # The divergence does not hide the rest.
     assert axis.get_ylim()[1] < 5
 
@@ -358,7 +391,16 @@ def test_rates_of_several_files_have_names(tmp_path, drawn):
     rate_file(tmp_path / "a.csv", [3, 2, 1, 2], 1)
     rate_file(tmp_path / "b.csv", [3, 3, 3, 3], None)
     (axis,) = drawn("rates", tmp_path / "a.csv", tmp_path / "b.csv", "--names", "AdamW", "Lion")
-    assert set(lines(axis)) == {"AdamW: smoothed loss", "Lion: smoothed loss", "AdamW: 0.0001"}
+    assert set(lines(axis)) == {"AdamW: loss", "AdamW: smoothed loss", "Lion: loss", "Lion: smoothed loss",
+                                "AdamW: suggestion 0.0001"}
+
+
+def test_losses_below_the_smoothed_one_are_seen(tmp_path, drawn):
+    (tmp_path / "a.csv").write_text(
+        "learning_rate,loss,smoothed_loss,suggested\n1e-4,3,3,0\n1e-3,1,2.5,1\n1e-2,2,2.4,0\n1e-1,900,90,0\n")
+    (axis,) = drawn("rates", tmp_path / "a.csv")
+    low, high = axis.get_ylim()
+    assert low < 1 and 3 < high < 10
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "step,learning_rate,loss,smoothed_loss,gradient_norm,suggested\n",

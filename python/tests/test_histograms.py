@@ -40,6 +40,14 @@ def test_overflow_is_as_wide_as_its_neighbour_on_the_page():
     assert drawn[-1] / drawn[-2] == pytest.approx(drawn[-2] / drawn[-3])
 
 
+def test_small_samples_have_few_bins():
+    def count(*sizes):
+        return len(bins([_jets(np.linspace(1, 2, size)) for size in sizes], _LINEAR).edges) - 1
+
+    assert [count(size) for size in (1, 100, 200, 300, 10_000)] == [10, 10, 20, 30, 30]
+    assert count(10_000, 150) == 15
+
+
 def test_densities_on_a_symmetric_logarithmic_axis():
     random = np.random.default_rng(0)
     sample = _jets(random.normal(0, 0.5, 20_000))
