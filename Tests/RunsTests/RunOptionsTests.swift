@@ -4,6 +4,8 @@ import NN
 import Objectives
 import RunSupport
 import Runs
+import System
+import Tensors
 import TestSupport
 import Testing
 
@@ -318,21 +320,42 @@ import Testing
 
 /// The choice of `training.micro_batch_size`.
 @Suite struct MicroBatchSizeTests {
-    private func size(width: Int, constituents: Double = 40, threads: Int = 1, cache: Int = 1 << 20) -> Int {
-        RunOptions.microBatchSize(width: width, constituents: constituents, threads: threads, cache: cache)
+    /// The choice for a classifier of jets, for caches that hold its weights only if the third level is given [MiB].
+    private func size(
+        width: Int, layers: Int = 4, constituents: Double = 40, threads: Int = 1, second: Int = 1, third: Int = 0,
+        precision: Precision = .single
+    ) throws -> Int {
+        let options = try runOptions(
+            "{objective: classification, backbone_mode: scratch, data: {train: x}, "
+                + "model: {encoder: {width: \(width), layers: \(layers), heads: 8, registers: 8}}}")
+        return RunOptions.microBatchSize(
+            options.objective, constituents: constituents, precision: precision, threads: threads,
+            caches: ProcessorCaches(secondLevel: second << 20, thirdLevelShare: third << 20))
     }
 
-    @Test func activationsOfALayerFillTheCache() {
-        #expect(size(width: 256) == 26)
-        #expect(size(width: 256, cache: 2 << 20) == 51)
+    @Test func activationsOfALayerFillTheSecondLevelCache() throws {
+        #expect(try size(width: 256) == 26)
+        #expect(try size(width: 256, second: 2) == 51)
         // Never fewer than 640 constituents, nor more than 4096.
-        #expect(size(width: 512) == 16)
-        #expect(size(width: 16) == 102)
+        #expect(try size(width: 512) == 16)
+        #expect(try size(width: 32, layers: 200) == 102)
         // Two threads share the products, and their pieces are smaller.
-        #expect(size(width: 512, threads: 2) == 64)
+        #expect(try size(width: 512, threads: 2) == 64)
         // Sets of thousands are taken one by one, as are those of which a sample is empty.
-        #expect(size(width: 512, constituents: 3000) == 1)
-        #expect(size(width: 512, constituents: 0) == 640)
+        #expect(try size(width: 512, constituents: 3000) == 1)
+        #expect(try size(width: 512, constituents: 0) == 640)
+    }
+
+    @Test func activationsOfAllLayersFillHalfTheCachesThatHoldTheWeights() throws {
+        // 2.6 MB of weights; 48 tokens with 14 · 128 numbers and 8 · 48 probabilities each, in 4 layers: 1.7 MB a jet.
+        #expect(try size(width: 128, third: 3) == 6)
+        #expect(try size(width: 128, third: 31) == 10)
+        #expect(try size(width: 128, third: 31, precision: .bfloat16) == 17)
+        #expect(try size(width: 128, threads: 2, third: 31) == 40)
+        // Never more than without the third level.
+        #expect(try size(width: 128, third: 1000) == size(width: 128, layers: 40))
+        // 39 MB of weights.
+        #expect(try size(width: 512, layers: 4, third: 31) == size(width: 512))
     }
 
     @Test(arguments: ObjectiveOptions.Name.allCases) func theWidthIsThatOfTheEncoder(

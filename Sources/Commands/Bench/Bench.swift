@@ -120,7 +120,7 @@ struct Bench: ParsableCommand {
                 return .finished
             }
             if products {
-                let report = try benchmarkProducts(options, seconds: seconds, on: communicator)
+                let report = try benchmarkProducts(options, seconds: seconds, in: context)
                 console.say("products of the model's linear maps [GF/s]; the operands are not in the caches")
                 console.say(report.table)
                 if let json { _ = try communicator.onRoot { try report.rows.writeJSON(to: json) } }
@@ -190,7 +190,8 @@ func benchmark(
     let precision = try options.parallel.precision.precision(on: communicator, console: console)
     let jets = SyntheticJets(options, constituents: constituents)
     var options = options
-    try options.chooseMicroBatchSize(constituents: jets.meanConstituents, threads: threads, on: communicator)
+    try options.chooseMicroBatchSize(
+        constituents: jets.meanConstituents, precision: precision, threads: threads, on: communicator)
     let objective = options.makeObjective(classes: jets.classes)
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "

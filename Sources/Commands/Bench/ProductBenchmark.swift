@@ -43,12 +43,15 @@ extension ProductKernel: Codable {}
 ///
 /// - Parameter seconds: duration of all measurements together.
 func benchmarkProducts(
-    _ options: RunOptions, seconds: Double, on communicator: Communicator
+    _ options: RunOptions, seconds: Double, in context: RunContext
 ) throws -> ProductBenchmark {
+    let communicator = context.communicator
     let threads = try ComputeThreads.start(options.threads, on: communicator)
+    let precision = try options.parallel.precision.precision(on: communicator, console: context.console)
     let jets = SyntheticJets(options)
     var options = options
-    try options.chooseMicroBatchSize(constituents: jets.meanConstituents, threads: threads, on: communicator)
+    try options.chooseMicroBatchSize(
+        constituents: jets.meanConstituents, precision: precision, threads: threads, on: communicator)
     let tokens = Int(Double(options.training.microBatchSize) * jets.meanConstituents)
     let maps = options.makeObjective(classes: jets.classes).parameters.parameters.filter(\.isFactor).map(\.shape)
         .filter { $0.allSatisfy { $0 % 16 == 0 } }

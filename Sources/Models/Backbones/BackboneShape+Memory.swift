@@ -19,4 +19,14 @@ extension BackboneShape {
         let bias = pairs == nil ? 0 : tokens.reduce(0) { $0 + 8 * heads * $1 * $1 }
         return layers * (rows + attention) + bias
     }
+
+    /// The size of the blocks' weights in single precision [bytes].
+    package var weightBytes: Int {
+        switch blocks {
+        // Queries, keys and values, the projection of the attended values, and a SwiGLU network.
+        case .transformer(let shape):
+            4 * shape.layers * shape.width * shape.width * (4 + 3 * shape.feedForwardMultiplier)
+        case .normformer(let shape): 4 * shape.layers * shape.width * (4 * shape.width + 2 * shape.hidden)
+        }
+    }
 }

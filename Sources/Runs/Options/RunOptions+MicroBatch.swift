@@ -1,4 +1,7 @@
 import MPI
+import Models
+import Objectives
+import System
 import Tensors
 
 extension RunOptions {
@@ -7,31 +10,45 @@ extension RunOptions {
     ///
     /// - Parameters:
     ///   - constituents: mean number of constituents of a jet; computed only if it is needed.
+    ///   - precision: precision of the matrix products.
     ///   - threads: threads of a rank.
     package mutating func chooseMicroBatchSize(
-        constituents: @autoclosure () throws -> Double, threads: Int, on communicator: Communicator
+        constituents: @autoclosure () throws -> Double, precision: Precision, threads: Int,
+        on communicator: Communicator
     ) throws {
         guard training.givenMicroBatchSize == nil else { return }
         let size = Self.microBatchSize(
-            width: objective.width, constituents: try constituents(), threads: threads,
-            cache: ThreadPool.secondLevelCache)
+            objective, constituents: try constituents(), precision: precision, threads: threads,
+            caches: ProcessorCaches())
         let chosen = try communicator.broadcast([min(size, training.batchSize)])[0]
         training.microBatchSize = chosen
         try communicator.agree { try configuration.override("training.micro_batch_size=\(chosen)") }
     }
 
-    /// The number of jets whose activations of one layer, in single precision, fill the second-level cache.
+    /// The number of jets that moves the fewest bytes through memory.
     ///
-    /// They are at least 640 constituents, so that reading the weights from memory takes less time than the products,
-    /// and at most 4096. Several threads share the constituents of a product, and pieces of work have to be left for
-    /// the one that ends first: each gets twice as many.
+    /// If the weights fit in the caches of a core: the jets whose activations of all layers fill half of these caches,
+    /// but at least 256 constituents. Otherwise the weights are read from memory for every micro-batch: the jets whose
+    /// activations of one layer, in single precision, fill the second-level cache; at least 640 constituents, so that
+    /// reading the weights takes less time than the products, and at most 4096.
+    ///
+    /// Several threads share the constituents of a product, and pieces of work have to be left for the one that ends
+    /// first: each gets twice as many.
     ///
     /// - Parameters:
-    ///   - width: channels of the model.
     ///   - constituents: mean number of constituents of a jet.
-    ///   - cache: size of the second-level cache of a core [bytes].
-    package static func microBatchSize(width: Int, constituents: Double, threads: Int, cache: Int) -> Int {
-        let rows = max(640, min(4096, cache / (4 * width))) * (threads == 1 ? 1 : 2 * threads)
-        return max(1, Int((Double(rows) / max(1, constituents)).rounded()))
+    ///   - caches: the caches of a core.
+    package static func microBatchSize(
+        _ objective: ObjectiveOptions, constituents: Double, precision: Precision, threads: Int,
+        caches: ProcessorCaches
+    ) -> Int {
+        let mean = max(1, constituents)
+        var rows = Double(max(640, min(4096, caches.secondLevel / (4 * objective.width))))
+        if let shape = objective.backbone?.shape, shape.weightBytes <= caches.total {
+            let jetBytes = shape.activationBytes([Int(mean.rounded())], precision: precision)
+            rows = min(rows, max(256, Double(caches.total / 2) / Double(jetBytes) * mean))
+        }
+        if threads > 1 { rows *= Double(2 * threads) }
+        return max(1, Int((rows / mean).rounded()))
     }
 }

@@ -64,7 +64,7 @@ extension RunOptions.Training {
             "micro_batch_size", in: count, absent: "auto",
             help:
                 "jets per forward and backward pass of a rank, which bound the memory; they change results only by "
-                + "rounding; `auto`: as many as keep the activations of a layer in the second-level cache")
+                + "rounding; `auto`: chosen from the model and the caches of the processor")
         validationInterval = try section.int(
             "validation_interval", default: 5000, in: count, help: "steps between validations")
         validationJets = try section.optionalInt(

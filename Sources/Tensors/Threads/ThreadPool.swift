@@ -19,12 +19,6 @@ package final class ThreadPool: @unchecked Sendable {
     /// The number of cores in the affinity mask of this process.
     package static var usableCores: Int { Int(ck_usable_cores()) }
 
-    /// The size of the second-level cache of a core [bytes]; 1 MiB where the system does not report it.
-    package static var secondLevelCache: Int {
-        let size = sysconf(Int32(_SC_LEVEL2_CACHE_SIZE))
-        return size > 0 ? size : 1 << 20
-    }
-
     /// The number of threads, including the one that calls `run`.
     package private(set) var threads = 1
 

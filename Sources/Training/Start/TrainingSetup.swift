@@ -32,11 +32,11 @@ package struct TrainingSetup {
         let communicator = context.communicator
         (self.data, self.sharding) = (data, sharding)
         threads = try ComputeThreads.start(options.threads, on: communicator)
+        precision = try options.parallel.precision.precision(on: communicator, console: context.console)
         var options = options
         try options.chooseMicroBatchSize(
-            constituents: data.train.meanConstituents(), threads: threads, on: communicator)
+            constituents: data.train.meanConstituents(), precision: precision, threads: threads, on: communicator)
         self.options = options
-        precision = try options.parallel.precision.precision(on: communicator, console: context.console)
         objective = options.makeObjective(classes: data.classes)
         parameters = try DistributedParameters(
             objective.parameters, largestGroup: options.parallel.ranksPerGroup, precision: precision,
