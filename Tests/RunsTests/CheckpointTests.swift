@@ -391,7 +391,8 @@ import Testing
                     == "cannot write \(folder)/d.h5: Is a directory")
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["c.h5", "d.h5"])
             #expect(
-                failure { try model.write(to: folder + "/no/c.h5") }.hasPrefix("HDF5 create \(folder)/no/"))
+                failure { try model.write(to: folder + "/no/c.h5") }.hasPrefix(
+                    "cannot write \(folder)/no/c.h5: there is no folder"))
         }
     }
 

@@ -163,7 +163,10 @@ import Testing
                 ),
                 (
                     task.directory + "/evaluation/predictions.h5", "predictions",
-                    ["predictions of kaon evaluate for 1000 jets", "checkpoint: \(task.directory)/checkpoints", names]
+                    [
+                        "predictions of kaon evaluate for 1000 jets", "checkpoint: \(task.directory)/checkpoints",
+                        names, "\nkaon: ", "\ncommit: ", "\ncommand: kaon finetune",
+                    ]
                 ), (run.latest, "checkpoint", ["step 6, epoch 0"]),
             ] {
                 let text = try kaon(["inspect", path])

@@ -13,6 +13,9 @@ def provenance_text(runs):
 
 
 def provenance_table(runs):
-    """A table with a row for each run, in the form that `kaon_results.table` formats."""
-    rows = [[str(run.folder), *(run.provenance.get(name) for name in _NAMES)] for run in runs]
-    return [("runs", ["run", *_NAMES], rows)]
+    """A table for each objective with a row for each run, in the form that `kaon_results.table` formats."""
+    return [
+        (objective, ["run", *_NAMES], [
+            [str(run.folder), *(run.provenance.get(name) for name in _NAMES)]
+            for run in runs if run.objective == objective])
+        for objective in dict.fromkeys(run.objective for run in runs)]

@@ -365,6 +365,7 @@ def test_provenance(tmp_path, capsys):
     assert main([str(tmp_path), "--provenance", "--format", "csv", "--where", "training.steps=100"]) == 0
     found = {row["run"]: row for row in rows(capsys.readouterr().out)}
     assert found[str(old)]["commit"] == "" and found[str(new)]["host"] == "node7"
+    assert found[str(new)]["objective"] == "classification"
     assert [run.provenance.get("started") for run in find_runs([tmp_path])] == [None, "2026-01-01T00:00:00Z"]
     # The comments change nothing else.
     assert find_runs([new])[0].objective == "classification"

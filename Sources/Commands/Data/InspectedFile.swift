@@ -147,10 +147,12 @@ struct InspectedFile: Encodable {
         let jets = root.contains("labels") ? try root.dataset("labels").shape[0] : nil
         let classes =
             root.hasAttribute("classes") ? try root.stringsAttribute("classes").joined(separator: ", ") : "none"
+        let version = root.hasAttribute("kaon") ? ["kaon: \(try root.stringAttribute("kaon"))"] : []
+        let lines = try version + Provenance.lines(in: root)
         return """
             predictions of kaon evaluate\(jets.map { " for \(plural($0, "jet"))" } ?? "")
             checkpoint: \(try root.stringAttribute("checkpoint"))
-            classes: \(classes)
+            classes: \(classes)\(lines.map { "\n" + $0 }.joined())
             """
     }
 

@@ -27,7 +27,6 @@ package enum Checkpoint {
         configuration: String, provenance: Provenance = Provenance(), writeState: (borrowing Group) throws -> Void
     ) throws {
         try replaceFile(path, isSealed: true) { root in
-            try root.setAttribute("kaon", to: kaonVersion)
             try root.setAttribute("format", to: format)
             try root.setAttribute("configuration", to: configuration)
             try provenance.save(to: root)

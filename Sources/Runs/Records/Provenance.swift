@@ -63,13 +63,13 @@ package struct Provenance: Sendable, Equatable, Codable {
         (entries + [("started", date.formatted(.iso8601))]).map { "# \($0.name): \($0.value)\n" }.joined()
     }
 
-    /// Sets an attribute for each entry but the version, which checkpoints of every version have. Throws `HDF5Error`.
+    /// Sets an attribute for each entry. Throws `HDF5Error`.
     package func save(to group: borrowing Group) throws {
-        for (name, value) in entries where name != "kaon" { try group.setAttribute(name, to: value) }
+        for (name, value) in entries { try group.setAttribute(name, to: value) }
     }
 
-    /// The entries that `save` has written, as `name: value`; empty for a file of an earlier version. Throws
-    /// `HDF5Error`.
+    /// The entries but the version that `save` has written, as `name: value`; empty for a file of an earlier version.
+    /// Throws `HDF5Error`.
     package static func lines(in group: borrowing Group) throws -> [String] {
         var lines: [String] = []
         for name in ["commit", "command", "host", "processor", "libraries"] where group.hasAttribute(name) {
