@@ -58,7 +58,7 @@ if ((ranks > 1)); then
     # seconds between SIGTERM and SIGKILL leave time for the checkpoint.
     command=("${mpirun[@]}" -n "$ranks" --bind-to none --mca odls_base_sigkill_timeout 10 "${command[@]}")
 fi
-echo "$(date '+%F %T') on $(hostname): $ranks ranks with $threads threads: ${command[*]}"
+echo "$(date '+%F %T') on $(hostname): ranks: $ranks, threads of each: $threads; ${command[*]}"
 
 # In the background, because a shell runs no traps while it waits for a foreground program. kaon and mpirun forward
 # SIGUSR1 to every rank; after other signals mpirun would kill the ranks too soon.

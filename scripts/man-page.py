@@ -7,9 +7,12 @@
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
+import textwrap
+import time
 
 EXIT_STATUS = [
     ("0", "The command succeeded; a run has made all its steps."),
@@ -30,7 +33,7 @@ ENVIRONMENT = [
 def escaped(text: str) -> str:
     """Text with the characters that roff interprets escaped."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
-    text = text.replace("~", "\\(ti").replace("^", "\\(ha").replace('"', "\\(dq")
+    text = text.replace("~", "\\(ti").replace("^", "\\(ha").replace('"', "\\(dq").replace("…", "...")
     return re.sub(r"^\.", r"\\&.", text, flags=re.MULTILINE)
 
 
@@ -97,7 +100,7 @@ def shown(arguments: list[dict]) -> list[dict]:
 def page(command: dict, version: str) -> str:
     name = command["commandName"]
     commands = [each for each in command["subcommands"] if each["shouldDisplay"]]
-    lines = [f'.TH {name.upper()} 1 "" "{name} {version}" "User Commands"']
+    lines = [f'.TH {name.upper()} 1 "{date()}" "{name} {version}" "User Commands"']
     lines += [".SH NAME", f"{name} \\- {escaped(command['abstract'].rstrip('.'))}"]
     lines += [".SH SYNOPSIS", f".B {name}", "\\fIcommand\\fR [\\fIargument\\fR ...]"]
     lines += [".SH DESCRIPTION"] + paragraphs(command["discussion"])[1:]
@@ -121,7 +124,27 @@ def page(command: dict, version: str) -> str:
         lines += [".TP", f"\\fB{escaped(variable)}\\fR", escaped(text)]
     lines += [".SH SEE ALSO", "\\fBmpirun\\fR(1), \\fBsrun\\fR(1)", ".PP", "The folder docs of kaon: README.md lists"
               " the pages; configuration.md has every key."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(wrapped(lines)) + "\n"
+
+
+def date() -> str:
+    """Today, or the day of SOURCE_DATE_EPOCH for reproducible builds."""
+    return time.strftime("%Y-%m-%d", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
+
+
+def wrapped(lines: list[str]) -> list[str]:
+    """Lines of roff with those of running text divided at spaces."""
+    result, is_filled = [], True
+    for previous, line in zip(["", *lines], lines):
+        is_filled = line == ".fi" or is_filled and line != ".nf"
+        # The line after .TP is a tag, which is one line.
+        if is_filled and previous != ".TP" and not line.startswith("."):
+            # Behind a division a dot would begin a request.
+            result += [f"\\&{part}" if part.startswith(".") else part
+                       for part in textwrap.wrap(line, 78, break_long_words=False, break_on_hyphens=False)]
+        else:
+            result.append(line)
+    return result
 
 
 def main() -> None:

@@ -73,7 +73,7 @@ kaon_run() {
     command+=(${KAON_LAUNCHER_OPTIONS:-} ${container[@]+"${container[@]}"} "$KAON" "$@" "${placement[@]}")
 
     echo "$(date '+%F %T') job $(kaon_job), start $((${SLURM_RESTART_COUNT:-0} + 1)):" \
-        "$SLURM_NTASKS ranks with $threads threads on $SLURM_JOB_NODELIST by ${command[0]}"
+        "ranks: $SLURM_NTASKS, threads of each: $threads, on $SLURM_JOB_NODELIST by ${command[0]}"
 
     # In the background, because a shell runs no traps while it waits for a foreground program.
     "${command[@]}" &
