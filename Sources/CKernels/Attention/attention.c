@@ -10,6 +10,14 @@
 #include "clones.h"
 
 
+void ck_prefetch(ck_matrix x, int64_t rows, int64_t columns) {
+    int64_t size = x.is_narrow ? 2 : 4;
+    for (int64_t i = 0; i < rows; i++) {
+        const char *from = (const char *)x.values + i * x.stride * size, *end = from + columns * size;
+        for (; from < end; from += 64) __builtin_prefetch(from, 0, 2);
+    }
+}
+
 /// C [m, columns] = A B with a(i, l) = a[i · row + l · col]; columns is a multiple of 16.
 INLINE void product(float *restrict c, int64_t ldc, const float *restrict a, int64_t row, int64_t col,
                     const float *restrict b, int64_t ldb, int64_t m, int64_t columns, int64_t k) {

@@ -183,6 +183,8 @@ typedef struct {
     const float *bias;  // added to the scaled scores, in the layout of the probabilities; may be null
     bool is_causal;     // query i attends to keys j ≤ i alone
 } ck_attention_inputs;
+/// Starts to read the first `columns` elements of some rows into the second-level cache.
+void ck_prefetch(ck_matrix x, int64_t rows, int64_t columns);
 /// One head of one jet: p = softmax(scale · q kᵀ), y = p v. q and y are [n, d], k and v are [m, d], n, m ≥ 1; y has row
 /// stride `y_stride`; p receives the transposed probabilities [key, query]: m rows of n columns, padded to a multiple
 /// of 16.

@@ -159,6 +159,7 @@ extension AttentionBlocks {
         into y: HeadColumns, _ scratch: UnsafeMutablePointer<Float>
     ) {
         let (rows, context) = (queries[jet], keys[jet])
+        prefetchNext(jet, head, size: size, inputs)
         let part = inputs.head(head, size: size, rows, context)
         var free = scratch + self.scratch(size: size, copies: 0)
         let result = y.advanced(rows: rows.lowerBound, columns: head * size)
@@ -178,6 +179,7 @@ extension AttentionBlocks {
     ) {
         let (rows, context) = (queries[jet], keys[jet])
         let (n, m) = (rows.count, context.count)
+        prefetchNext(jet, head, size: size, inputs, dy: dy, kept: kept)
         var free = scratch + self.scratch(size: size, copies: 0)
         let target = gradients.head(head, size: size, rows, context)
         let single = inputs.head(head, size: size, rows, context).widened(n, m, size, &free)
@@ -193,6 +195,28 @@ extension AttentionBlocks {
         target.query.store(dq, n, size)
         target.key.store(dk, m, size)
         target.value.store(dv, m, size)
+    }
+
+    /// Prefetches a part of what the next jet reads while a head is computed. A head reads a few columns of every row,
+    /// which the prefetcher of the processor does not follow.
+    private func prefetchNext(
+        _ jet: Int, _ head: Int, size: Int, _ inputs: AttentionOperands, dy: HeadColumns? = nil, kept: Tensor? = nil
+    ) {
+        let next = jet + 1
+        guard next < queries.jets, !isTiled[next] else { return }
+        func part(_ range: Range<Int>) -> Range<Int> {
+            range.lowerBound + range.count * head / heads..<range.lowerBound + range.count * (head + 1) / heads
+        }
+        let (rows, context) = (part(queries[next]), part(keys[next]))
+        inputs.query.prefetch(rows, columns: heads * size)
+        inputs.key.prefetch(context, columns: heads * size)
+        inputs.value.prefetch(context, columns: heads * size)
+        dy?.prefetch(rows, columns: heads * size)
+        if let kept {
+            let place = ck_matrix(
+                values: kept.pointer + starts[next] + head * sizes[next], stride: 0, is_narrow: 0)
+            ck_prefetch(place, 1, Int64(sizes[next]))
+        }
     }
 
     private func tiledInputs(

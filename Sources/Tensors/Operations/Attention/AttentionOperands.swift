@@ -67,6 +67,11 @@ struct HeadColumns {
         advanced(rows: rows.lowerBound, columns: head * size).matrix
     }
 
+    /// Starts to read some rows of the first columns into the second-level cache.
+    func prefetch(_ rows: Range<Int>, columns: Int) {
+        ck_prefetch(advanced(rows: rows.lowerBound).matrix, Int64(rows.count), Int64(columns))
+    }
+
     /// These columns where they are single-precision, otherwise a single-precision matrix in free memory, which holds
     /// their elements if they are to be `read`.
     func copy(
