@@ -62,7 +62,7 @@ made_steps() {
 # was_interrupted JOB: the log shows that the job was started again and continued between the first step and the last.
 # No periodic checkpoint is due there, so the checkpoint was caused by a signal.
 was_interrupted() {
-    grep -q 'start 2: 2 ranks' "$logs/job-$1.log" &&
+    grep -q 'start 2: ranks: 2,' "$logs/job-$1.log" &&
         grep -qE 'continuing from .* at step [1-9][0-9]*$' "$logs/job-$1.log"
 }
 
