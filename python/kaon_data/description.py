@@ -154,7 +154,9 @@ class Description:
                 if name in known:
                     continue
                 if name in named and name != own and name not in self.aliases:
-                    raise expression.error(f"uses {name}, which is defined below it: change the order")
+                    raise expression.error(
+                        f"uses {name}, which is defined below it: change the order, or if a branch of this name is "
+                        f"meant, give it another one in branches, such as {name}_in_file: {name}")
                 found[name] = self.aliases.get(name, Branch((name,)))
             if own is not None:
                 known.add(own)

@@ -63,7 +63,7 @@ def read(source, start, stop, options):
     conditions = np.stack(
         [np.where(cut, number == 0, columns.of_jets(each) != 0)
          for number, each in enumerate(description.class_conditions)], axis=1)
-    checks.require("classes", conditions.sum(axis=1) == 1, " is of no class, or of more than one")
+    checks.require("classes", conditions.sum(axis=1) == 1, "is of no class, or of more than one")
     labels = {
         name: _integers(f"constituent_labels.{name}", of_constituents(f"constituent_labels.{name}", expression))
         for name, expression in description.constituent_labels.items()

@@ -269,7 +269,9 @@ def test_memory_does_not_depend_on_the_number_of_jets(table, tmp_path):
         ({"cuts": {"jets": "energy < 0"}}, "no jets are left: all 40 are cut by cuts.jets"),
         ({"cuts": {"tracks": "1"}}, "cuts has the unknown key tracks"),
         ({"cuts": {"constituents": "pt > 1e9"}}, "have no constituents"),
-        ({"define": {"a": "b", "b": "pt"}}, "uses b, which is defined below it"),
+        ({"define": {"a": "b", "b": "pt"}},
+         "uses b, which is defined below it: change the order, or if a branch of this name is meant, give it another "
+         "one in branches, such as b_in_file: b"),
         ({"define": {"sum": "pt"}}, "which has a meaning of its own"),
         ({"branches": {"energy": "energy[..., 0]"}}, "energy has no columns"),
         ({"branches": {"energy": "pt[..., 8]"}}, "pt has 8 columns, numbered from 0"),
@@ -291,7 +293,7 @@ def test_what_is_wrong_is_said(table, simple, change, message):
                 "constituent_labels": {"c": "charge"}} | change
     assert table(settings, simple()) == 1
     said = table.said.splitlines()
-    assert said[-1].startswith("convert-table: ") and message in said[-1]
+    assert said[-1].startswith("convert-table: ") and message in said[-1] and "  " not in said[-1]
     assert len(said) <= 2 and not table.path.exists()
 
 
