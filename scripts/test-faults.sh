@@ -402,12 +402,12 @@ if mkdir "$folder/small" && mount -t tmpfs -o size=1500k tmpfs "$folder/small" 2
             turn_read_only "$place"
             verdict "$name" $? "the folder could not be made read-only: $(tail -n 3 "$place/output")"
             if [[ $length == "for a while" ]]; then
-                until grep -q '^warning: .*read-only file system' "$place/output" || ! is_running "$job"; do :; done
+                until grep -qi '^warning: .*read-only file system' "$place/output" || ! is_running "$job"; do :; done
                 umount --lazy "$place/run"
             fi
             ends_within 60 "$job"
             await_end
-            grep -q '^warning: .*no checkpoint was written.*read-only file system' "$place/output"
+            grep -qi '^warning: .*no checkpoint was written.*read-only file system' "$place/output"
             verdict "$name" $? "not reported: $(tail -n 3 "$place/output")"
             if [[ $length == "for a while" ]]; then
                 ((status == 0)) && same "$place" "$folder/reference-2"
