@@ -59,6 +59,13 @@ same_version() {
         { echo "CHANGELOG.md has no section for $version" && return 1; }
 }
 
+# parsed FILE…: succeeds if bash can parse every file.
+parsed() {
+    local file status=0
+    for file in "$@"; do bash -n "$file" || status=1; done
+    return "$status"
+}
+
 mapfile -t swift_files < <(sources '*.swift')
 mapfile -t c_files < <(sources '*.c' '*.h')
 mapfile -t shell_files < <(sources '*.sh' '*.sbatch' .ci/run)
@@ -70,6 +77,7 @@ check "swift format" formatted
 check "line length of Swift" within_columns "${swift_files[@]}"
 check "line length of C" within_columns "${c_files[@]}"
 check "line length of shell scripts" within_columns "${shell_files[@]}"
+check "syntax of shell scripts" parsed "${shell_files[@]}"
 check "line length of Python" within_columns "${python_files[@]}"
 check "line length of Markdown" within_columns "${markdown_files[@]}"
 check "quoted lists in documented commands" quoted_lists "${markdown_files[@]}" "${yaml_files[@]}"

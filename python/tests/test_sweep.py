@@ -214,6 +214,27 @@ def test_array_task_rejects_an_unmatched_quote(tmp_path, kaon, monkeypatch):
     assert result.stderr == f"line 2 of {file} has an unmatched quote\n"
 
 
+def test_array_task_runs_its_line(tmp_path, monkeypatch):
+    file = sweep_file(tmp_path, "run.directory=r", "run.directory=s 'masking={fraction: 0.2}'")
+    launcher = tmp_path / "srun"
+    launcher.write_text(f"#!/bin/bash\nprintf '%s\\n' \"$@\" >{tmp_path}/started\n")
+    launcher.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("KAON_LAUNCHER", raising=False)
+    monkeypatch.setenv("KAON", "the-program")
+    monkeypatch.setenv("SLURM_SUBMIT_DIR", str(ROOT))
+    for name, value in (("JOB_ID", 7), ("JOB_NODELIST", "node1"), ("NTASKS", 1), ("ARRAY_TASK_ID", 2)):
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    result = subprocess.run(["bash", ROOT / "slurm/sweep.sbatch", file, "pretrain", "c.yaml"],
+                            capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stderr == ""
+    assert result.stdout.splitlines()[0] == f"line 2 of {file}: run.directory=s masking={{fraction: 0.2}}"
+    started = (tmp_path / "started").read_text().splitlines()
+    words = started[started.index("the-program"):]
+    assert words[:3] == ["the-program", "pretrain", "c.yaml"]
+    assert "run.directory=s" in words and "masking={fraction: 0.2}" in words
+
+
 def grid(*arguments):
     status, said, err = script("sweep-lines.sh", "--output", "runs/grid", *arguments)
     assert status == 0, err
