@@ -4,10 +4,10 @@ import Foundation
 package struct ProcessorCaches: Sendable {
     /// Size of the second-level cache [bytes].
     package var secondLevel: Int
-    /// The part of the third-level cache that is left for the core while all cores are busy [bytes].
+    /// The size of the third-level cache divided by the number of cores that share it [bytes]; 0 if unknown.
     package var thirdLevelShare: Int
 
-    /// What stays in the caches of a core while all cores are busy [bytes].
+    /// The size of both levels together [bytes].
     package var total: Int { secondLevel + thirdLevelShare }
 
     package init(secondLevel: Int, thirdLevelShare: Int) {

@@ -141,6 +141,7 @@ struct ShellWords {
         current = kept + last
         replacedAfter = kept.count + (last == "=" || last == ":" ? 1 : 0)
     }
+
     /// A word without its quotes and backslashes, of which the last quote may be open.
     private static func unquoted(_ word: String) -> String {
         var (result, quote, isEscaped) = ("", Character?.none, false)
