@@ -8,7 +8,8 @@ import System
 /// additions does not depend on the number of ranks.
 package struct Sharding {
     private let communicator: Communicator
-    private let isDeterministic: Bool
+    /// True if the shards do not depend on the number of ranks.
+    package let isDeterministic: Bool
     private let shards: Int
 
     /// Throws `KaonError` where the virtual shards cannot be divided evenly among the ranks.
@@ -34,6 +35,9 @@ package struct Sharding {
             return range.lowerBound - first..<range.upperBound - first
         }
     }
+
+    /// The most jets of a shard if all shards of a global batch of `count` jets have as many as possible.
+    package func shardSize(ofBatch count: Int) -> Int { (count + shards - 1) / shards }
 
     /// The element-wise sum over the shards of all ranks; collective. Throws `MPIError`.
     ///

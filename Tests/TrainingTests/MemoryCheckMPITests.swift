@@ -28,7 +28,8 @@ import Training
         func complaint(size: Int, gigabytes: Int) -> String? {
             var memory = MemoryCheck(options, precision: .single, ranks)
             do {
-                try memory.check(jets, shards: [0..<4], size: size, available: world.size * gigabytes * 1_000_000_000)
+                let microBatches = stride(from: 0, to: 4, by: size).map { $0..<$0 + size }
+                try memory.check(jets, microBatches, size: size, available: world.size * gigabytes * 1_000_000_000)
                 return nil
             } catch { return "\(error)" }
         }

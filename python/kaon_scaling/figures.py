@@ -68,11 +68,12 @@ def largest(ranks):
 def jets_of_slowest(jets, ranks, measured_ranks):
     """Jets of a rank in the measured job whose passes take as long as those of the slowest rank of the job.
 
-    Jets differ in their number of constituents. The largest of `ranks` sums over n jets is n (1 + m σ/√n) times the
-    mean, with the expected maximum m of normal numbers; the measurement contains that of its own ranks.
+    The ranks have the same number of constituents, unless a single jet has more: the largest of J jets has 1 + m σ
+    times the mean, with the expected maximum m of J normal numbers.
     """
-    spread = SPREAD / math.sqrt(max(jets, 1))
-    return jets * (1 + largest(ranks) * spread) / (1 + largest(measured_ranks) * spread)
+    def most(ranks):
+        return max(jets, 1 + largest(round(jets * ranks)) * SPREAD)
+    return jets * most(ranks) / most(measured_ranks) if ranks > measured_ranks else jets
 
 
 def read_figures(paths):

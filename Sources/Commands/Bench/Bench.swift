@@ -208,17 +208,16 @@ func benchmark(
         objective, parameters,
         optimizer: options.makeOptimizer(for: objective.parameters, elements: parameters.owned),
         sharding: sharding, settings: .init(options, precision: precision), instruments: .init(profile: profile))
+    var division = BatchDivision(objective, options, precision: precision, sharding, parameters.ranks)
 
-    var memory = MemoryCheck(options, precision: precision, parameters.ranks)
     func run(_ number: Int, jets count: Int) throws {
         let share = communicator.share(of: count)
         let first = number * options.training.batchSize + share.lowerBound
         let report = try step(
             {
-                let batch = jets.batch(first..<first + share.count)
-                let (shards, size) = (sharding.ranges(ofBatch: count), options.training.microBatchSize)
-                try memory.check(batch, shards: shards, size: size)
-                return objective.microBatches(batch, shards: shards, size: size, phase: .training(step: number))
+                try division.microBatches(ofBatch: count, phase: .training(step: number)) {
+                    jets.batch(first..<first + share.count)
+                }
             }, learningRate: 1e-5, number: number)
         if let report, report.isSkipped {
             throw AgreedError(message: step.complaint(report, number: number))

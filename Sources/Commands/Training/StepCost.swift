@@ -47,7 +47,8 @@ struct StepCost {
         let train = try DataParallelStep(
             objective, setup.parameters, optimizer: optimizer, sharding: sharding,
             settings: .init(options, precision: setup.precision))
-        var memory = MemoryCheck(options, precision: setup.precision, setup.parameters.ranks)
+        var division = BatchDivision(
+            objective, options, precision: setup.precision, sharding, setup.parameters.ranks)
         // The last step of the run: a backbone that is frozen at first is trained by then.
         let number = max(1, options.training.steps)
 
@@ -57,10 +58,9 @@ struct StepCost {
             _ = try train(
                 {
                     let all = batch.slice(jets: 0..<min(batch.count, count * size))
-                    let shards = sharding.ranges(ofBatch: all.count * communicator.size)
-                    try memory.check(all, shards: shards, size: size)
-                    return objective.microBatches(
-                        all, shards: shards, size: size, phase: .training(step: number - 1))
+                    return try division.microBatches(
+                        ofBatch: all.count * communicator.size, phase: .training(step: number - 1)
+                    ) { all }
                 }, learningRate: 0, number: number)
             return try communicator.allReduce(begin.duration(to: .now) / .seconds(1), .maximum)
         }

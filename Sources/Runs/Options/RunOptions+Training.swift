@@ -63,8 +63,8 @@ extension RunOptions.Training {
         givenMicroBatchSize = try section.optionalInt(
             "micro_batch_size", in: count, absent: "auto",
             help:
-                "jets per forward and backward pass of a rank, which bound the memory; they change results only by "
-                + "rounding; `auto`: chosen from the model and the caches of the processor")
+                "mean number of jets per forward and backward pass of a rank, which bounds the memory; it changes "
+                + "results only by rounding; `auto`: chosen from the model and the caches of the processor")
         validationInterval = try section.int(
             "validation_interval", default: 5000, in: count, help: "steps between validations")
         validationJets = try section.optionalInt(

@@ -23,6 +23,9 @@ package struct Offsets: Sendable, Equatable {
     /// The number of tokens.
     package var tokens: Int { Int(values[values.count - 1]) }
 
+    /// The number of tokens of each jet.
+    package var counts: [Int] { (0..<jets).map { self[$0].count } }
+
     /// The rows of every jet.
     var ranges: [Range<Int>] { (0..<jets).map { self[$0] } }
 

@@ -263,19 +263,6 @@ package final class DataParallelStep {
     }
 }
 
-extension Objective {
-    /// Cuts each shard of this rank's jets into micro-batches of at most `size` jets, and prepares them.
-    package func microBatches(
-        _ batch: JetBatch, shards: [Range<Int>], size: Int, phase: Phase
-    ) -> [[MicroBatch]] {
-        shards.map { shard in
-            stride(from: shard.lowerBound, to: shard.upperBound, by: size).map {
-                prepare(batch.slice(jets: $0..<min($0 + size, shard.upperBound)), phase: phase)
-            }
-        }
-    }
-}
-
 extension [Double] {
     /// Adds element by element.
     package mutating func add(_ other: [Double]) {

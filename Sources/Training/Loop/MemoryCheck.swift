@@ -27,32 +27,29 @@ package struct MemoryCheck {
     /// Throws `KaonError` with the estimate if a micro-batch needs more than the memory that is left.
     ///
     /// - Parameters:
-    ///   - shards: the jets of the batch that are divided into micro-batches.
-    ///   - size: jets of a micro-batch.
+    ///   - microBatches: the jets of the batch that each micro-batch has.
+    ///   - size: `training.micro_batch_size`.
     ///   - available: the memory of the host; nil for what it has now [bytes].
     package mutating func check(
-        _ batch: JetBatch, shards: [Range<Int>], size: Int, available: Int? = nil
+        _ batch: JetBatch, _ microBatches: [Range<Int>], size: Int, available: Int? = nil
     ) throws {
         guard let shape else { return }
-        for shard in shards {
-            for first in stride(from: shard.lowerBound, to: shard.upperBound, by: size) {
-                let jets = first..<min(first + size, shard.upperBound)
-                let counts = jets.map { batch.offsets[$0].count }
-                let bytes = shape.activationBytes(counts.map { Int(visible * Double($0)) }, precision: precision)
-                guard bytes > largest else { continue }
-                largest = bytes
-                // Blocks that the arena has reserved and that are free are available besides the memory of the system.
-                guard let free = (available ?? availableMemory()).map({ $0 / ranks }) else { continue }
-                let arena = Arena.shared.statistics
-                guard bytes > free + arena.reservedBytes - arena.usedBytes else { continue }
-                let advice =
-                    size > 1
-                    ? "lower training.micro_batch_size (\(size))" : "lower data.max_constituents, or use fewer ranks"
-                throw KaonError(
-                    "a micro-batch of \(plural(jets.count, "jet")) with \(counts.reduce(0, +)) constituents needs "
-                        + "about \(megabytes(bytes)) for its activations, and \(megabytes(free)) of memory are left "
-                        + "for a rank; \(advice)")
-            }
+        for jets in microBatches {
+            let counts = jets.map { batch.offsets[$0].count }
+            let bytes = shape.activationBytes(counts.map { Int(visible * Double($0)) }, precision: precision)
+            guard bytes > largest else { continue }
+            largest = bytes
+            // Blocks that the arena has reserved and that are free are available besides the memory of the system.
+            guard let free = (available ?? availableMemory()).map({ $0 / ranks }) else { continue }
+            let arena = Arena.shared.statistics
+            guard bytes > free + arena.reservedBytes - arena.usedBytes else { continue }
+            let advice =
+                size > 1
+                ? "lower training.micro_batch_size (\(size))" : "lower data.max_constituents, or use fewer ranks"
+            throw KaonError(
+                "a micro-batch of \(plural(jets.count, "jet")) with \(counts.reduce(0, +)) constituents needs "
+                    + "about \(megabytes(bytes)) for its activations, and \(megabytes(free)) of memory are left "
+                    + "for a rank; \(advice)")
         }
     }
 }

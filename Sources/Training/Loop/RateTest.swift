@@ -57,9 +57,12 @@ private func curve(
 ) throws -> RateCurve? {
     let (options, objective, sharding) = (setup.options, setup.objective, setup.sharding)
     let loader = setup.loader(setup.data.train, run.fitted.preprocessing, shuffle: options.data.shuffle)
+    let instruments = DataParallelStep.Instruments(progress: context.progress)
+    var division = BatchDivision(
+        objective, options, precision: setup.precision, sharding, setup.parameters.ranks, instruments: instruments)
     let step = try DataParallelStep(
         objective, setup.parameters, optimizer: run.optimizer, sharding: sharding,
-        settings: .init(options, precision: setup.precision), instruments: .init(progress: context.progress))
+        settings: .init(options, precision: setup.precision), instruments: instruments)
     let last = max(0, options.training.steps - 1)
     func request(_ index: Int) -> JetLoader.Request {
         JetLoader.Request(epoch: index / loader.stepsPerEpoch, step: index % loader.stepsPerEpoch)
@@ -71,11 +74,12 @@ private func curve(
         let rate = RateCurve.rate(index, of: range.steps, from: range.first, to: range.last)
         let result = try step(
             {
-                let batch = try prefetcher.value(
-                    for: request(index), thenPreparing: index + 1 < range.steps ? request(index + 1) : nil)
-                return objective.microBatches(
-                    batch, shards: sharding.ranges(ofBatch: loader.order.batchCount(step: request(index).step)),
-                    size: options.training.microBatchSize, phase: .training(step: last + index))
+                try division.microBatches(
+                    ofBatch: loader.order.batchCount(step: request(index).step), phase: .training(step: last + index)
+                ) {
+                    try prefetcher.value(
+                        for: request(index), thenPreparing: index + 1 < range.steps ? request(index + 1) : nil)
+                }
             }, learningRate: rate, factors: objective.learningRateFactors(step: last + index), number: index + 1,
             shouldStop: context.stopReason() != nil)
         guard let result else {

@@ -17,7 +17,7 @@ package final class Trainer {
     let sharding: Sharding
     let precision: Precision
     private let loader: JetLoader
-    private var memory: MemoryCheck
+    private var division: BatchDivision
     let validation: JetLoader?
     let parameters: DistributedParameters
     let optimizer: any Optimizer
@@ -54,16 +54,18 @@ package final class Trainer {
         (objective, options, sharding, precision) = (setup.objective, setup.options, setup.sharding, setup.precision)
         (parameters, optimizer, state) = (setup.parameters, run.optimizer, run.state)
         (self.loader, self.validation, self.records, self.context) = (loader, validation, records, context)
-        memory = MemoryCheck(setup.options, precision: setup.precision, setup.parameters.ranks)
         let rank = context.communicator.rank
         trace = options.training.profileSteps.flatMap { [options] steps in
             rank == options.training.profileRank ? StepTrace(steps: steps, rank: rank) : nil
         }
         var stepSettings = DataParallelStep.Settings(options, precision: precision)
         stepSettings.detectsAnomalies = options.training.detectAnomaly
+        let instruments = DataParallelStep.Instruments(trace: trace, progress: context.progress)
+        division = BatchDivision(
+            objective, options, precision: precision, sharding, setup.parameters.ranks, instruments: instruments)
         step = try DataParallelStep(
             objective, setup.parameters, optimizer: run.optimizer, sharding: sharding, settings: stepSettings,
-            instruments: .init(trace: trace, progress: context.progress))
+            instruments: instruments)
         meter = Throughput(step: state.step, jets: state.jets)
         if state.lossSums.count != columns { resetLosses() }
         if let rows = records.rows { state.rows = rows }
@@ -142,16 +144,15 @@ package final class Trainer {
     private func microBatches(from prefetcher: Prefetcher<JetLoader.Request, JetBatch>) throws -> [[MicroBatch]] {
         let request = JetLoader.Request(epoch: state.epoch, step: state.stepInEpoch)
         let isLast = state.step + 1 == settings.steps
-        let begin = ContinuousClock.now
-        let batch = try trace.span("waiting for jets") {
-            try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
-        }
-        dataWait = (dataWait.seconds + begin.duration(to: .now) / .seconds(1), dataWait.steps + 1)
-        let shards = sharding.ranges(ofBatch: loader.order.batchCount(step: request.step))
-        try memory.check(batch, shards: shards, size: settings.microBatchSize)
-        return trace.span("masks and targets") {
-            objective.microBatches(
-                batch, shards: shards, size: settings.microBatchSize, phase: .training(step: state.step))
+        return try division.microBatches(
+            ofBatch: loader.order.batchCount(step: request.step), phase: .training(step: state.step)
+        ) {
+            let begin = ContinuousClock.now
+            let batch = try trace.span("waiting for jets") {
+                try prefetcher.value(for: request, thenPreparing: isLast ? nil : following(request))
+            }
+            dataWait = (dataWait.seconds + begin.duration(to: .now) / .seconds(1), dataWait.steps + 1)
+            return batch
         }
     }
 
