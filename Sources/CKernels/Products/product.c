@@ -16,6 +16,9 @@ enum { TALLEST = 8 };
 /// Prefetch distance in rows for a transposed A, whose stride is too large for the hardware prefetcher.
 enum { AHEAD = 16 };
 
+/// Prefetch distance along the rows of a transposed B, which are more than the hardware prefetcher follows.
+enum { PACKED_AHEAD = 64 };
+
 /// Columns of C from which a transposed A is packed; fewer do not read it often enough.
 enum { PACKED_FROM = 128 };
 
@@ -39,8 +42,11 @@ INSIDE void pack_columns(float *restrict to, const float *restrict b, int64_t ld
         int count = (int)least(16, depth - l);
         for (int j = 0; j < width; j++) {
             __m512i square[16];
-            for (int r = 0; r < 16; r++)
-                square[r] = _mm512_maskz_loadu_epi32((__mmask16)((1u << count) - 1), b + (16 * j + r) * ldb + l);
+            for (int r = 0; r < 16; r++) {
+                const float *from = b + (16 * j + r) * ldb + l;
+                __builtin_prefetch(from + PACKED_AHEAD);
+                square[r] = _mm512_maskz_loadu_epi32((__mmask16)((1u << count) - 1), from);
+            }
             transpose(square);
             for (int e = 0; e < count; e++) _mm512_storeu_si512(to + ((l + e) * width + j) * 16, square[e]);
         }
