@@ -13,6 +13,8 @@ final class GroupExchange {
     private let pending: PendingCollective
     private let received: Received
     private var isDone = false
+    /// The sum of the squares of the elements that this rank owns, once their sum is in place.
+    private(set) var sumOfSquares = 0.0
 
     private enum Received {
         case single(TensorPart)
@@ -69,10 +71,11 @@ final class GroupExchange {
             let parts = (0..<peers.size).map {
                 UnsafePointer(message.elements.baseAddress! + $0 * width) as UnsafePointer?
             }
-            ck_sum_of_parts(sum, parts, Int64(parts.count), Int64(width))
+            sumOfSquares = ck_sum_of_parts(sum, parts, Int64(parts.count), Int64(width))
         case .bfloat16(let message):
             sum.update(repeating: 0, count: width)
             ck_narrow_column_sum(sum, message.elements.baseAddress!, Int64(peers.size), Int64(width))
+            sumOfSquares = ck_sum_of_squares(sum, Int64(width))
         }
     }
 }

@@ -33,6 +33,8 @@ package final class GroupedSum: GradientSum {
     /// Number of messages of all earlier steps.
     private var earlierMessages = 0
     private var inFlight: ArraySlice<GroupExchange> = []
+    /// Sum of the squares of the elements that this rank owns, in the messages of this step that have been summed.
+    private var squares = 0.0
     private var failure: (any Error)?
     /// Notified of the messages of a step.
     package weak var observer: (any SumObserver)?
@@ -65,7 +67,7 @@ package final class GroupedSum: GradientSum {
     package func begin(frozenGroups: Set<Int>) {
         self.frozenGroups = frozenGroups
         hasBegun = true
-        (finalBuckets, summedInGroup) = (0, 0)
+        (finalBuckets, summedInGroup, squares) = (0, 0, 0)
         observed = (0, 0)
         missing = partition.buckets.map { frozenGroups.contains($0.group) ? 0 : $0.parameters.count }
     }
@@ -122,7 +124,7 @@ package final class GroupedSum: GradientSum {
     }
 
     package func sumOfSquares() throws -> Double {
-        try ranks.all.allReduce(parameters.owned.sumOfSquares(of: parameters.store.gradients))
+        isAlone ? parameters.store.gradients.sumOfSquares : try ranks.all.allReduce(squares)
     }
 
     /// Number of messages of this step whose gradients are final on this rank.
@@ -136,6 +138,7 @@ package final class GroupedSum: GradientSum {
     private func advance() throws -> Bool {
         var hasAdvanced = false
         while let first = inFlight.first, try first.advance() {
+            squares += first.sumOfSquares
             inFlight.removeFirst()
             noteSummed()
             hasAdvanced = true
@@ -159,20 +162,25 @@ package final class GroupedSum: GradientSum {
         observer?.sumDidBegin(observed.begun, elements: message.elements.count)
         observed.begun += 1
         let part = partition.part(of: message, place: ranks.group.rank)
-        if ranks.group.size > 1, !part.isEmpty {
-            let buffers = parameters.gradients.map { UnsafePointer($0.pointer + part.lowerBound) as UnsafePointer? }
-            parallel(part.count, grain: 1 << 15) { range in
-                let shifted = buffers.map { $0! + range.lowerBound as UnsafePointer? }
-                ck_sum_of_parts(
-                    parameters.store.gradients.pointer + part.lowerBound + range.lowerBound, shifted,
-                    Int64(shifted.count), Int64(range.count))
-            }
+        let sums = ranks.group.size > 1 ? sumOfGroup(part) : 0
+        guard let peers = ranks.peers, peers.size > 1 else {
+            squares += sums
+            return noteSummed()
         }
-        guard let peers = ranks.peers, peers.size > 1 else { return noteSummed() }
         inFlight.append(
             try GroupExchange(
                 parameters.store.gradients, partition.owned(of: message, place: ranks.group.rank), precision,
                 on: peers))
+    }
+
+    /// Adds the gradients of the group for a range of elements, and returns the sum of the squares of the results.
+    private func sumOfGroup(_ part: Range<Int>) -> Double {
+        let buffers = parameters.gradients.map { UnsafePointer($0.pointer + part.lowerBound) as UnsafePointer? }
+        let sums = parameters.store.gradients.pointer + part.lowerBound
+        return parallelSum(part.count, grain: 1 << 15) { range in
+            let shifted = buffers.map { $0! + range.lowerBound as UnsafePointer? }
+            return ck_sum_of_parts(sums + range.lowerBound, shifted, Int64(shifted.count), Int64(range.count))
+        }
     }
 
     private func noteSummed() {

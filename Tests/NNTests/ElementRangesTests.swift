@@ -1,5 +1,4 @@
 import NN
-import Tensors
 import Testing
 
 @Suite struct ElementRangesTests {
@@ -17,10 +16,5 @@ import Testing
         #expect(parts.map(\.elements) == [3..<5, 8..<10, 20..<22])
         #expect(parts.map(\.compact) == [3..<5, 5..<7, 7..<9])
         #expect(ranges.parts(in: 5..<8).isEmpty)
-    }
-
-    @Test func sumOfSquares() {
-        let buffer = Tensor((0..<10).map(Float.init), shape: [10])
-        #expect(ElementRanges([1..<3, 5..<6]).sumOfSquares(of: buffer) == 1 + 4 + 25)
     }
 }

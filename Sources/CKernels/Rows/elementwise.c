@@ -5,9 +5,17 @@ CLONES void ck_add(float *restrict y, const float *restrict x, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-CLONES void ck_sum_of_parts(float *y, const float *const *parts, int64_t count, int64_t n) {
+CLONES double ck_sum_of_squares(const float *x, int64_t n) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+    return sum;
+}
+
+CLONES double ck_sum_of_parts(float *y, const float *const *parts, int64_t count, int64_t n) {
     enum { BLOCK = 1024 };
     float sum[BLOCK];
+    double squares = 0;
     for (int64_t first = 0; first < n; first += BLOCK) {
         int64_t size = n - first < BLOCK ? n - first : BLOCK;
         memcpy(sum, parts[0] + first, (size_t)size * sizeof *sum);
@@ -16,14 +24,9 @@ CLONES void ck_sum_of_parts(float *y, const float *const *parts, int64_t count, 
             for (int64_t i = 0; i < size; i++) sum[i] += part[i];
         }
         memcpy(y + first, sum, (size_t)size * sizeof *sum);
+        squares += ck_sum_of_squares(sum, size);
     }
-}
-
-CLONES double ck_sum_of_squares(const float *x, int64_t n) {
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
-    return sum;
+    return squares;
 }
 
 CLONES void ck_column_sum(float *restrict out, const float *restrict x, int64_t rows, int64_t cols) {

@@ -10,8 +10,8 @@
 
 /// y[i] += x[i]
 void ck_add(float *y, const float *x, int64_t n);
-/// y[i] = Σ_p parts[p][i], added in this order; y may be one of the parts.
-void ck_sum_of_parts(float *y, const float *const *parts, int64_t count, int64_t n);
+/// y[i] = Σ_p parts[p][i], added in this order; y may be one of the parts. Returns Σ y[i]², in double.
+double ck_sum_of_parts(float *y, const float *const *parts, int64_t count, int64_t n);
 /// Sum of x[i]², in double.
 double ck_sum_of_squares(const float *x, int64_t n);
 /// out[c] += Σ_r x[r, c]

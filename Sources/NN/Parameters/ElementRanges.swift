@@ -46,9 +46,4 @@ package struct ElementRanges: Sendable, Equatable {
             return Part(elements: elements, compact: first..<first + elements.count)
         }
     }
-
-    /// Sum of the squares of these elements of a flat buffer.
-    package func sumOfSquares(of buffer: Tensor) -> Double {
-        parts.reduce(0) { $0 + buffer.slice($1.elements, shape: [$1.elements.count]).sumOfSquares }
-    }
 }

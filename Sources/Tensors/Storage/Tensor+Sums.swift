@@ -1,7 +1,7 @@
 internal import CKernels
 
 /// The sum of `body` over contiguous parts of `0 ..< count`, added in the order of the parts.
-func parallelSum(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Double) -> Double {
+package func parallelSum(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Double) -> Double {
     withUnsafeTemporaryAllocation(of: Double.self, capacity: ThreadPool.shared.threads) { partials in
         partials.initialize(repeating: 0)
         parallelParts(count, grain: grain) { part, range in partials[part] = body(range) }
