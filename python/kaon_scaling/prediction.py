@@ -17,8 +17,8 @@ IN_FLIGHT = 8
 #: Latency of a message between ranks of a node [s].
 NODE_LATENCY = 0.5e-6
 
-#: Small sums over all ranks in a step: agreement, losses, gradient norm.
-SMALL_SUMS = 3
+#: Small exchanges of all ranks in a step: numbers of constituents (two), jets, agreement, losses, gradient norm.
+SMALL_EXCHANGES = 6
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def predict(figures, job, network, speed=1.0):
     if job.nodes > 1:
         exchange = exchange_time(figures.parameters, job, network, backward) - backward
         weights = gather_time(figures.parameters, job, network)
-    small = SMALL_SUMS * (
+    small = SMALL_EXCHANGES * (
         math.ceil(math.log2(job.nodes)) * (network.latency + 2 * network.overhead)
         + math.ceil(math.log2(max(1, job.ranks / figures.ranks))) * NODE_LATENCY)
     return StepTime(passes, exchange, _update(figures, job), weights, small)

@@ -149,7 +149,7 @@ def test_the_processor_and_the_latency_cost_time(figures):
     # Few messages at a time: a long latency is paid for every eight of them.
     far = replace(PLAIN, latency=1.0, bandwidth=1e15)
     assert exchange_time(PARAMETERS, job, far, 0) == pytest.approx(4.0)
-    assert predict(figures, Job(2, 1, 2), far).small == pytest.approx(3.0)
+    assert predict(figures, Job(2, 1, 2), far).small == pytest.approx(6.0)
     # Messages to many nodes cost the processor and the network interface.
     many = Job(64, 8, 64, overlap=False)
     assert exchange_time(PARAMETERS, many, replace(PLAIN, bandwidth=1e15, overhead=1e-3), 0) == pytest.approx(0.378)

@@ -64,7 +64,8 @@ package struct BatchDivision {
         instruments.progress.enter(.summing)
         return try instruments.trace.span("balance of the ranks") {
             // A rank that could not read its jets must not leave the others waiting.
-            let counts = try communicator.allGather((try? loaded.get().offsets.counts) ?? [-1])
+            let own = (try? loaded.get()).map { $0.offsets.counts.map(Int32.init) }
+            let counts = try communicator.allGather(own ?? [-1]).map { $0.map(Int.init) }
             let batch = try loaded.get()
             guard !counts.joined().contains(-1) else { return batch }
             let division = WorkDivision(costs: counts.map { $0.map { shape?.cost($0) ?? $0 } })
