@@ -45,7 +45,7 @@ class StepTime:
     update: float
     #: New weights between nodes.
     weights: float
-    #: Small sums over all ranks.
+    #: Small exchanges of all ranks.
     small: float
 
     @property
