@@ -118,7 +118,7 @@ HEADINGS = ["nodes", "a node", "ranks", "jets a rank", "step [ms]", "passes", "e
 
 
 def cells(rows, steps):
-    """The cells of a table of rows, under `HEADINGS`; `update` includes the small sums over all ranks."""
+    """The cells of a table of rows, under `HEADINGS`; `update` includes the small exchanges of all ranks."""
     return [[
         f"{row.job.nodes}", f"{row.job.ranks} × {row.threads}", f"{row.job.nodes * row.job.ranks}",
         _short(row.job.batch / (row.job.nodes * row.job.ranks)), f"{1000 * row.step.total:.1f}",
