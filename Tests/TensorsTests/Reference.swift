@@ -44,13 +44,16 @@ enum Reference {
     }
 
     /// Self-attention of packed queries, keys and values, `[tokens, 3 · heads · size]`.
+    ///
+    /// - Parameter factor: of the weight of a jet, head, query and key.
     static func selfAttention(
-        _ x: [Double], counts: [Int], heads: Int, size: Int, isCausal: Bool = false
+        _ x: [Double], counts: [Int], heads: Int, size: Int, isCausal: Bool = false,
+        factor: (Int, Int, Int, Int) -> Double = { _, _, _, _ in 1 }
     ) -> [Double] {
         let width = heads * size
         var y = [Double](repeating: 0, count: x.count / 3)
         var first = 0
-        for count in counts {
+        for (jet, count) in counts.enumerated() {
             for head in 0..<heads {
                 for i in first..<first + count {
                     let query = i * 3 * width + head * size
@@ -61,7 +64,8 @@ enum Reference {
                     }
                     for (j, p) in softmax(scores).enumerated() {
                         let value = (first + j) * 3 * width + 2 * width + head * size
-                        for c in 0..<size { y[i * width + head * size + c] += p * x[value + c] }
+                        let weight = p * factor(jet, head, i - first, j)
+                        for c in 0..<size { y[i * width + head * size + c] += weight * x[value + c] }
                     }
                 }
             }

@@ -46,7 +46,7 @@ import Training
 
     /// Memory of sets that are not computed in tiles grows with the square of their size, that of others linearly.
     @Test func attentionIsLinear() {
-        func kept(_ tokens: Int) -> Int { Packing.keptBytes(tokens: tokens, heads: 8) }
+        func kept(_ tokens: Int) -> Int { Packing.keptBytes(tokens: tokens, heads: 8, hasDropout: false) }
         #expect(kept(200) == 4 * 8 * 200 * 208)
         #expect(kept(4000) == 10 * kept(400))
     }

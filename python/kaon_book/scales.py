@@ -81,6 +81,11 @@ class Scale:
         if not self.is_small:
             if task in ("classification", "flavour") and isinstance(jets, int):
                 return list(protocol("paper" if task == "classification" else "paper-btag", mode, jets))
+            if task in ("labels-v1", "unseen-v1"):
+                # 50 epochs in batches of 256 jets, with a validation after each.
+                return [f"training.steps={50 * jets // 256}", f"training.validation_interval={max(1, jets // 256)}"]
+            if task == "cwola" and mode == "fine_tuned" and jets > 1000:
+                return ["fine_tuning.frozen_steps=5000"]
             return []
         steps, batch = {
             "linear": (600, 128), "cwola": (1600, 32), "vertexing": (600, 64), "origin": (600, 64),
@@ -111,7 +116,7 @@ PAPER = Scale(
     name="paper", configs="configs", backbone_seeds=1, compared_seeds=1, seeds=5,
     labels=(1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000),
     unseen_labels=(1000, 10_000, 100_000, 1_000_000, 10_000_000),
-    flavour_labels=(1000, 10_000, 100_000, 1_000_000, 2_000_000),
+    flavour_labels=(2000, 20_000, 200_000, 2_023_331),
     signal_v1=(1000, 10_000, 50_000, 100_000), signal_v2=(500, 1000, 5000, 10_000, 100_000),
     probe_jets="all", mask_rates=(0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9), depths=(1, 2, 3, 4))
 SCALES = {each.name: each for each in (SMALL, PAPER)}

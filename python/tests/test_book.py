@@ -118,6 +118,20 @@ def test_every_configuration_exists_and_every_downstream_run_has_five_seeds(data
     assert set(by_row.values()) == {5}
 
 
+@pytest.mark.parametrize("jets", PAPER.labels)
+def test_label_scans_of_version_1_have_fifty_epochs(jets):
+    for task in ("labels-v1", "unseen-v1"):
+        settings = dict(word.split("=") for word in PAPER.downstream(task, "fine_tuned", jets))
+        steps, interval = int(settings["training.steps"]), int(settings["training.validation_interval"])
+        assert abs(256 * steps - 50 * jets) < 256 and abs(256 * interval - jets) < 256
+
+
+def test_few_signal_jets_shorten_the_rest_of_the_backbone():
+    assert PAPER.downstream("cwola", "fine_tuned", 1000) == []
+    assert PAPER.downstream("cwola", "fine_tuned", 5000) == ["fine_tuning.frozen_steps=5000"]
+    assert PAPER.downstream("cwola", "fixed", 5000) == []
+
+
 def test_numbers_select_rows():
     assert [row.name for row in select(["1.3"])] == ["figure-1.3", "table-1.3"]
     assert [row.name for row in select(["figure-1.3"])] == ["figure-1.3"]

@@ -9,7 +9,6 @@
 #include "CKernels.h"
 #include "clones.h"
 
-
 void ck_prefetch(ck_matrix x, int64_t rows, int64_t columns) {
     int64_t size = x.is_narrow ? 2 : 4;
     for (int64_t i = 0; i < rows; i++) {
@@ -133,7 +132,13 @@ CLONES void ck_attention(float *restrict y, int64_t y_stride, float *restrict p,
     }
     if (in.is_causal) causal_softmax(p, scale, m, wide);
     else softmax(p, scale, m, wide);
-    product_rows(y, y_stride, p, 1, wide, whole_rows(in.v, in.kv_stride, v_rows, m, d), y_rows, n, d, m);
+    const float *weights = p;
+    if (in.dropout.dropped) {
+        float *kept = y_rows + n * padded(d);
+        ck_drop_weights(kept, p, in.dropout, m, wide);
+        weights = kept;
+    }
+    product_rows(y, y_stride, weights, 1, wide, whole_rows(in.v, in.kv_stride, v_rows, m, d), y_rows, n, d, m);
 }
 
 CLONES void ck_attention_backward(float *restrict dq, float *restrict dk, float *restrict dv, float *restrict dbias,
@@ -142,11 +147,17 @@ CLONES void ck_attention_backward(float *restrict dq, float *restrict dk, float 
                                   float *restrict scratch) {
     int64_t wide = padded(n);
     float *ds = scratch, *dy_t = ds + m * wide, *rows = dy_t + d * wide, *result = rows + larger(n, m) * padded(d);
-    // dV = Pᵀ dY
-    product_rows(dv, in.kv_stride, p, wide, 1, whole_rows(dy, y_stride, rows, n, d), result, m, d, n);
-    // dPᵀ = V dYᵀ, dB = P ⊙ (dP − Σ P ⊙ dP), dS = scale · dB
+    // dV = dropout(P)ᵀ dY
+    const float *weights = p;
+    if (in.dropout.dropped) {
+        ck_drop_weights(ds, p, in.dropout, m, wide);
+        weights = ds;
+    }
+    product_rows(dv, in.kv_stride, weights, wide, 1, whole_rows(dy, y_stride, rows, n, d), result, m, d, n);
+    // dPᵀ = dropout(V dYᵀ), dB = P ⊙ (dP − Σ P ⊙ dP), dS = scale · dB
     copy_transposed(dy_t, dy, y_stride, n, d);
     product(ds, wide, in.v, in.kv_stride, 1, dy_t, wide, m, wide, d);
+    if (in.dropout.dropped) ck_drop_weights(ds, ds, in.dropout, m, wide);
     for (int64_t i = 0; i < wide; i += 16) {
         float dot[16] = {0};
         for (int64_t j = 0; j < m; j++)

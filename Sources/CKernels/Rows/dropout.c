@@ -26,30 +26,38 @@ INLINE void philox_blocks(uint32_t words[4][LANES], const uint32_t *counter, con
     }
 }
 
+INLINE void drop_row(float *y, const float *x, const uint32_t *counter, const uint32_t *key, uint32_t block,
+                     uint32_t dropped, float scale, int accumulate, int64_t cols) {
+    for (int64_t start = 0; start < cols; start += LANES * PIECES, block += LANES) {
+        uint32_t words[4][LANES];
+        philox_blocks(words, counter, key, block);
+        for (int piece = 0; piece < PIECES; piece++) {  // sixteen bits of each block give sixteen columns
+            int64_t first = start + piece * LANES, n = cols - first;
+            if (n <= 0) break;
+            if (n > LANES) n = LANES;
+            float factor[LANES];
+            int shift = 16 * (piece & 1);
+            for (int l = 0; l < LANES; l++)
+                factor[l] = ((words[piece >> 1][l] >> shift) & 0xFFFFu) < dropped ? 0.0f : scale;
+            if (accumulate) {
+                for (int64_t l = 0; l < n; l++) y[first + l] += factor[l] * x[first + l];
+            } else {
+                for (int64_t l = 0; l < n; l++) y[first + l] = factor[l] * x[first + l];
+            }
+        }
+    }
+}
+
 CLONES void ck_dropout(float *restrict y, const float *restrict x, const uint32_t *restrict counters,
                        const uint32_t *restrict key, uint32_t first_block, uint32_t dropped, float scale,
                        int accumulate, int64_t rows, int64_t cols) {
-    for (int64_t r = 0; r < rows; r++) {
-        const float *row = x + r * cols;
-        float *out = y + r * cols;
-        uint32_t block = first_block;
-        for (int64_t start = 0; start < cols; start += LANES * PIECES, block += LANES) {
-            uint32_t words[4][LANES];
-            philox_blocks(words, counters + 4 * r, key, block);
-            for (int piece = 0; piece < PIECES; piece++) {  // sixteen bits of each block give sixteen columns
-                int64_t first = start + piece * LANES, n = cols - first;
-                if (n <= 0) break;
-                if (n > LANES) n = LANES;
-                float factor[LANES];
-                int shift = 16 * (piece & 1);
-                for (int l = 0; l < LANES; l++)
-                    factor[l] = ((words[piece >> 1][l] >> shift) & 0xFFFFu) < dropped ? 0.0f : scale;
-                if (accumulate) {
-                    for (int64_t l = 0; l < n; l++) out[first + l] += factor[l] * row[first + l];
-                } else {
-                    for (int64_t l = 0; l < n; l++) out[first + l] = factor[l] * row[first + l];
-                }
-            }
-        }
+    for (int64_t r = 0; r < rows; r++)
+        drop_row(y + r * cols, x + r * cols, counters + 4 * r, key, first_block, dropped, scale, accumulate, cols);
+}
+
+CLONES void ck_drop_weights(float *y, const float *x, ck_weight_dropout d, int64_t keys, int64_t columns) {
+    for (int64_t j = 0; j < keys; j++) {
+        d.counter[0] = (uint32_t)j << 16;
+        drop_row(y + j * columns, x + j * columns, d.counter, d.key, d.first_block, d.dropped, d.scale, 0, columns);
     }
 }

@@ -174,6 +174,14 @@ void ck_lay_out(ck_layout layout, uint16_t *forward, uint16_t *backward, const f
 
 // Attention -----------------------------------------------------------------------------------------------------------
 
+/// Dropout of the attention weights of one head of one jet: the weights of key j are a row of ck_dropout with
+/// `counter`, whose first word is j in its upper half, and `key`. None if `dropped` is 0.
+typedef struct {
+    uint32_t counter[4], key[2], first_block, dropped;
+    float scale;
+} ck_weight_dropout;
+/// y = dropout(x) for the weights of `keys` keys, [keys, columns]; y may be x.
+void ck_drop_weights(float *y, const float *x, ck_weight_dropout dropout, int64_t keys, int64_t columns);
 /// Number of floats of scratch memory for the two functions below with n queries, m keys and d channels.
 int64_t ck_attention_scratch(int64_t n, int64_t m, int64_t d);
 /// Queries, keys and values, with their row strides.
@@ -182,12 +190,13 @@ typedef struct {
     int64_t q_stride, kv_stride;
     const float *bias;  // added to the scaled scores, in the layout of the probabilities; may be null
     bool is_causal;     // query i attends to keys j ≤ i alone
+    ck_weight_dropout dropout;
 } ck_attention_inputs;
 /// Starts to read the first `columns` elements of some rows into the second-level cache.
 void ck_prefetch(ck_matrix x, int64_t rows, int64_t columns);
-/// One head of one jet: p = softmax(scale · q kᵀ), y = p v. q and y are [n, d], k and v are [m, d], n, m ≥ 1; y has row
-/// stride `y_stride`; p receives the transposed probabilities [key, query]: m rows of n columns, padded to a multiple
-/// of 16.
+/// One head of one jet: p = softmax(scale · q kᵀ), y = dropout(p) v. q and y are [n, d], k and v are [m, d], n, m ≥ 1; y
+/// has row stride `y_stride`; p receives the transposed probabilities [key, query]: m rows of n columns, padded to a
+/// multiple of 16.
 void ck_attention(float *y, int64_t y_stride, float *p, ck_attention_inputs in, float scale, int64_t n, int64_t m,
                   int64_t d, float *scratch);
 /// The gradient of ck_attention; overwrites dq, dk, dv, which have the row strides of q, k, v; adds to dbias, which has

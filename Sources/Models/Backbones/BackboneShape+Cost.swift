@@ -14,7 +14,9 @@ extension BackboneShape {
             case .normformer(let shape): (shape.layers, shape.heads, 8 * shape.width + 4 * shape.hidden)
             }
         let rows = tokens.reduce(0, +) * channels * element
-        let attention = tokens.reduce(0) { $0 + Packing.keptBytes(tokens: $1, heads: heads) }
+        let attention = tokens.reduce(0) {
+            $0 + Packing.keptBytes(tokens: $1, heads: heads, hasDropout: dropout > 0)
+        }
         // The bias and its gradient.
         let bias = pairs == nil ? 0 : tokens.reduce(0) { $0 + 8 * heads * $1 * $1 }
         return layers * (rows + attention) + bias

@@ -11,7 +11,7 @@ package struct NormformerShape: Sendable, Equatable {
     package var heads: Int
     /// Hidden width of the feed-forward networks.
     package var hidden: Int
-    /// Dropout rate before the last map of each residual branch.
+    /// Dropout rate of the attention weights.
     package var dropout: Double
 
     package init(
@@ -23,9 +23,6 @@ package struct NormformerShape: Sendable, Equatable {
         self.hidden = hidden
         self.dropout = dropout
     }
-
-    /// Number of dropout places in a stack of this shape (`TokenKeys`).
-    var dropoutPlaces: Int { layers * NormformerBlock.dropoutPlaces }
 }
 
 /// Stack of Normformer blocks (Shleifer et al., arXiv:2110.09456) over packed jets, followed by a layer norm.
@@ -37,8 +34,8 @@ package struct NormformerEncoder {
     package init(_ shape: NormformerShape, dropoutPlace: Int = 0, in scope: ParameterScope) {
         blocks = (0..<shape.layers).map { layer in
             NormformerBlock(
-                width: shape.width, heads: shape.heads, hidden: shape.hidden, dropout: Float(shape.dropout),
-                dropoutPlace: dropoutPlace + layer * NormformerBlock.dropoutPlaces,
+                width: shape.width, heads: shape.heads, hidden: shape.hidden,
+                dropout: Dropout(rate: Float(shape.dropout), place: dropoutPlace + layer),
                 in: scope.scope("layers.\(layer)"))
         }
         finalNorm = LayerNorm(width: shape.width, in: scope.scope("final_norm"))

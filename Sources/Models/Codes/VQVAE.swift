@@ -55,7 +55,7 @@ package struct VQVAE {
         quantiser = VectorQuantiser(shape.quantiser, in: scope.scope("quantiser"))
         fromLatent = Linear(inputs: dimension, outputs: shape.decoder.width, in: scope.scope("from_latent"))
         decoder = NormformerEncoder(
-            shape.decoder, dropoutPlace: shape.encoder.dropoutPlaces, in: scope.scope("decoder"))
+            shape.decoder, dropoutPlace: shape.encoder.layers, in: scope.scope("decoder"))
         output = Linear(inputs: shape.decoder.width, outputs: shape.features, in: scope.scope("output"))
     }
 

@@ -24,7 +24,7 @@ package struct ClassAttentionPooling {
         package var heads: Int
         /// Ratio of the hidden width of the feed-forward network to the width.
         package var feedForwardMultiplier: Int
-        /// Dropout rate at the end of every residual branch.
+        /// Dropout rate of the attention weights, and of the hidden channels of the feed-forward networks.
         package var dropout: Float
         /// True if the token is normalised at the start of every residual branch.
         package var hasNorm: Bool
@@ -48,10 +48,8 @@ package struct ClassAttentionPooling {
     private struct Layer {
         let attentionNorm: LayerNorm?
         let attention: CrossAttention
-        let attentionDropout: Dropout
         let feedForwardNorm: LayerNorm?
         let feedForward: GatedFeedForward
-        let feedForwardDropout: Dropout
     }
 
     private let embedding: Linear
@@ -59,7 +57,7 @@ package struct ClassAttentionPooling {
     private let layers: [Layer]
     private let output: Linear
 
-    /// - Parameter dropoutPlace: first of the `2 · layers` dropout places of this head (`TokenKeys`).
+    /// - Parameter dropoutPlace: first of the `layers` dropout places of this head (`TokenKeys`).
     package init(_ shape: Shape, dropoutPlace: Int = 0, in scope: ParameterScope) {
         embedding = Linear(inputs: shape.inputs, outputs: shape.width, in: scope.scope("embedding"))
         token = scope.parameter("token", shape: [1, shape.width], .normal(deviation: 1))
@@ -68,16 +66,15 @@ package struct ClassAttentionPooling {
             func norm(_ name: String) -> LayerNorm? {
                 shape.hasNorm ? LayerNorm(width: shape.width, in: scope.scope(name)) : nil
             }
+            let dropout = Dropout(rate: shape.dropout, place: dropoutPlace + layer)
             return Layer(
                 attentionNorm: norm("attention_norm"),
                 attention: CrossAttention(
-                    width: shape.width, heads: shape.heads, in: scope.scope("attention")),
-                attentionDropout: Dropout(rate: shape.dropout, place: dropoutPlace + 2 * layer),
+                    width: shape.width, heads: shape.heads, dropout: dropout, in: scope.scope("attention")),
                 feedForwardNorm: norm("feedforward_norm"),
                 feedForward: GatedFeedForward(
-                    width: shape.width, multiplier: shape.feedForwardMultiplier,
-                    in: scope.scope("feedforward")),
-                feedForwardDropout: Dropout(rate: shape.dropout, place: dropoutPlace + 2 * layer + 1))
+                    width: shape.width, multiplier: shape.feedForwardMultiplier, dropout: dropout,
+                    in: scope.scope("feedforward")))
         }
         output = Linear(
             inputs: shape.width, outputs: shape.outputs, weight: .normal(deviation: 0.01), bias: .constant(0),
@@ -96,10 +93,9 @@ package struct ClassAttentionPooling {
         for layer in layers {
             let attended = layer.attention(
                 layer.attentionNorm?(c, on: tape) ?? c, offsets: single, context: context, contextOffsets: offsets,
-                on: tape)
-            c = tape.add(c, layer.attentionDropout(attended, keys: keys, on: tape))
-            let forwarded = layer.feedForward(layer.feedForwardNorm?(c, on: tape) ?? c, on: tape)
-            c = tape.add(c, layer.feedForwardDropout(forwarded, keys: keys, on: tape))
+                keys: keys, on: tape)
+            c = tape.add(c, attended)
+            c = tape.add(c, layer.feedForward(layer.feedForwardNorm?(c, on: tape) ?? c, keys: keys, on: tape))
         }
         return output(c, on: tape)
     }

@@ -8,10 +8,13 @@ package struct CrossAttention {
     private let keyValue: Linear
     private let output: Linear
     private let heads: Int
+    private let dropout: Dropout?
 
     /// Query, key and value maps are initialised like one fused map `[3 · width, width]`: Xavier-uniform with zero
     /// biases; the output map uses PyTorch's default.
-    package init(width: Int, heads: Int, in scope: ParameterScope) {
+    ///
+    /// - Parameter dropout: dropout of the attention weights; nil for none.
+    package init(width: Int, heads: Int, dropout: Dropout? = nil, in scope: ParameterScope) {
         invariant(width % heads == 0, "width \(width) is not divisible by \(heads) heads")
         let start = Initialization.xavier(inputs: width, outputs: 3 * width)
         query = Linear(
@@ -20,16 +23,18 @@ package struct CrossAttention {
             inputs: width, outputs: 2 * width, weight: start, bias: .constant(0), in: scope.scope("key_value")
         )
         output = Linear(inputs: width, outputs: width, in: scope.scope("output"))
-        self.heads = heads
+        (self.heads, self.dropout) = (heads, dropout)
     }
 
     /// - Parameters:
     ///   - x: `[tokens, width]`.
     ///   - context: `[context tokens, width]`.
+    ///   - keys: random numbers of dropout, one key for each token; nil for no dropout.
     package func callAsFunction(
-        _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, on tape: Tape
+        _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, keys: TokenKeys? = nil,
+        on tape: Tape
     ) -> Variable {
-        output(attended(x, offsets, context, contextOffsets, tape), on: tape)
+        output(attended(x, offsets, context, contextOffsets, keys, tape), on: tape)
     }
 
     /// residual + scale ⊙ attention(x, context).
@@ -38,15 +43,16 @@ package struct CrossAttention {
         addedTo residual: Variable,
         scale: ParameterSlot?, on tape: Tape
     ) -> Variable {
-        output(attended(x, offsets, context, contextOffsets, tape), addedTo: residual, scale: scale, on: tape)
+        output(attended(x, offsets, context, contextOffsets, nil, tape), addedTo: residual, scale: scale, on: tape)
     }
 
     private func attended(
-        _ x: Variable, _ offsets: Offsets, _ context: Variable, _ contextOffsets: Offsets, _ tape: Tape
+        _ x: Variable, _ offsets: Offsets, _ context: Variable, _ contextOffsets: Offsets, _ keys: TokenKeys?,
+        _ tape: Tape
     ) -> Variable {
         let type = tape.activationType
         return tape.crossAttention(
             query(x, on: tape, output: type), keyValue(context, on: tape, output: type), offsets: offsets,
-            contextOffsets: contextOffsets, heads: heads)
+            contextOffsets: contextOffsets, heads: heads, dropout: dropout?.ofWeights(keys: keys))
     }
 }

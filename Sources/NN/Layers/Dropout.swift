@@ -13,6 +13,14 @@ package struct Dropout {
         self.place = place
     }
 
+    /// The same for the weights of an attention.
+    ///
+    /// - Parameter keys: one for each query; nil outside training.
+    func ofWeights(keys: TokenKeys?) -> AttentionDropout? {
+        guard let keys, rate > 0 else { return nil }
+        return AttentionDropout(rate: rate, place: place, keys: keys)
+    }
+
     /// - Parameter keys: one for each row of x; nil outside training.
     package func callAsFunction(_ x: Variable, keys: TokenKeys?, on tape: Tape) -> Variable {
         guard let keys, rate > 0 else { return x }

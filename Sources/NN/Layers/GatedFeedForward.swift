@@ -4,15 +4,21 @@ import Tensors
 package struct GatedFeedForward {
     private let input: Linear
     private let output: Linear
+    private let dropout: Dropout?
 
-    package init(width: Int, multiplier: Int, in scope: ParameterScope) {
+    /// - Parameter dropout: dropout after SwiGLU; nil for none.
+    package init(width: Int, multiplier: Int, dropout: Dropout? = nil, in scope: ParameterScope) {
         input = Linear(inputs: width, outputs: 2 * multiplier * width, in: scope.scope("input"))
         output = Linear(inputs: multiplier * width, outputs: width, in: scope.scope("output"))
+        self.dropout = dropout
     }
 
-    /// output(SwiGLU(input(x))).
-    package func callAsFunction(_ x: Variable, on tape: Tape) -> Variable {
-        output(tape.swiglu(input(x, on: tape, output: tape.activationType)), on: tape)
+    /// output(dropout(SwiGLU(input(x)))).
+    ///
+    /// - Parameter keys: random numbers of dropout, one key for each token; nil for no dropout.
+    package func callAsFunction(_ x: Variable, keys: TokenKeys? = nil, on tape: Tape) -> Variable {
+        let hidden = tape.swiglu(input(x, on: tape, output: tape.activationType))
+        return output(dropout?(hidden, keys: keys, on: tape) ?? hidden, on: tape)
     }
 
     /// residual + scale ⊙ output(SwiGLU(input(x))).

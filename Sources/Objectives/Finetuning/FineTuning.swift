@@ -5,7 +5,7 @@ package struct FineTuning: Sendable, Equatable {
     package enum Mode: String, CaseIterable, Sendable {
         /// The backbone keeps its pre-trained weights; only the head is trained.
         case fixed
-        /// Both are trained; the backbone is frozen at first, then its learning rate rises to that of the head.
+        /// Both are trained; the backbone is frozen at first, then its learning rate rises.
         case fineTuned = "fine_tuned"
         /// The backbone starts from initial weights and is trained like the head.
         case scratch
@@ -24,8 +24,10 @@ package struct FineTuning: Sendable, Equatable {
     package var isDefaultMode = false
     /// Number of steps in which only the head is trained.
     package var frozenSteps = 5000
-    /// Number of steps over which the backbone's learning rate then rises to that of the head.
+    /// Number of steps over which the backbone's learning rate then rises.
     package var catchUpSteps = 5000
+    /// Ratio of the backbone's learning rate to that of the head after these steps.
+    package var learningRateRatio = 1.0
     package var cache = Cache.auto
     /// Largest size of the cache on each rank [MiB].
     package var cacheLimit = 1024
@@ -56,7 +58,10 @@ package struct FineTuning: Sendable, Equatable {
             "frozen_steps", default: frozenSteps, in: .nonNegative, help: "steps in which only the head is trained")
         catchUpSteps = try section.int(
             "catch_up_steps", default: catchUpSteps, in: .nonNegative,
-            help: "steps over which the learning rate of the backbone then rises to that of the head")
+            help: "steps over which the learning rate of the backbone then rises")
+        learningRateRatio = try section.double(
+            "learning_rate_ratio", default: learningRateRatio, in: .positive,
+            help: "learning rate of the backbone after these steps, relative to that of the head")
         cache = try section.choice(
             "cache", of: Cache.self, default: cache,
             help: "keep the outputs of a fixed backbone in memory, up to `cache_limit`")
@@ -82,7 +87,8 @@ package struct FineTuning: Sendable, Equatable {
         case .fixed: 0
         case .scratch: 1
         case .fineTuned:
-            step < frozenSteps ? 0 : min(1, Double(step - frozenSteps + 1) / Double(max(1, catchUpSteps)))
+            step < frozenSteps
+                ? 0 : learningRateRatio * min(1, Double(step - frozenSteps + 1) / Double(max(1, catchUpSteps)))
         }
     }
 

@@ -19,7 +19,7 @@ package struct RandomStream: RawRepresentable, Hashable, Sendable {
     package static let validationMasking = RandomStream(rawValue: 4)
     /// The noise in the impact parameters of neutral constituents.
     package static let neutralNoise = RandomStream(rawValue: 5)
-    /// Dropout.
+    /// Dropout of activations.
     package static let dropout = RandomStream(rawValue: 6)
     /// Times and noise of flows in training.
     package static let flow = RandomStream(rawValue: 7)
@@ -37,6 +37,8 @@ package struct RandomStream: RawRepresentable, Hashable, Sendable {
     package static let noisyLabels = RandomStream(rawValue: 14)
     /// The resamplings of a bootstrap.
     package static let bootstrap = RandomStream(rawValue: 15)
+    /// Dropout of attention weights; the upper half of the number is the place in the network.
+    package static let attentionDropout = RandomStream(rawValue: 16)
     /// The selection of jets from the files.
     package static let selection = RandomStream(rawValue: 13)
 }

@@ -37,6 +37,9 @@ package struct TokenKeys: Sendable {
     /// The number of tokens.
     package var count: Int { counters.count }
 
+    /// The seed, and the counter of a token.
+    subscript(token: Int) -> (seed: SIMD2<UInt32>, counter: SIMD4<UInt32>) { (seed, counters[token]) }
+
     func firstBlock(ofPlace place: Int) -> UInt32 {
         invariant(place >= 0 && place < 65536 / Self.blocks, "a dropout at place \(place)")
         return UInt32(place * Self.blocks)

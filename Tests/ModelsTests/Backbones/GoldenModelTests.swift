@@ -55,8 +55,8 @@ struct GoldenModelTests {
         let x = try Variable(leaf: file.tensor("in.x"))
         let builder = ParameterBuilder()
         let block = try NormformerBlock(
-            width: x.value.columns, heads: file.integer("heads"), hidden: file.integer("hidden"), dropout: 0.1,
-            dropoutPlace: 0, in: builder.root)
+            width: x.value.columns, heads: file.integer("heads"), hidden: file.integer("hidden"),
+            dropout: Dropout(rate: 0.1, place: 0), in: builder.root)
         let store = builder.build(seed: 0)
         try store.load(file, naming: referenceNameV1)
         let tape = Tape(precision: precision)

@@ -33,7 +33,7 @@ import Testing
     @Test func blocksStartAsTheIdentity() {
         let builder = ParameterBuilder()
         let block = NormformerBlock(
-            width: 32, heads: 4, hidden: 24, dropout: 0.2, dropoutPlace: 0, in: builder.root)
+            width: 32, heads: 4, hidden: 24, dropout: Dropout(rate: 0.2, place: 0), in: builder.root)
         _ = builder.build(seed: 1)
         let x = randomTensor([9, 32], seed: 2)
         let y = block(Variable(constant: x), packing: Packing(Offsets(counts: [5, 4])), on: Tape(recording: false))
@@ -45,7 +45,7 @@ import Testing
     @Test(.enabled(if: Precision.hasBFloat16), arguments: [48, 100]) func rounded(hidden: Int) throws {
         let builder = ParameterBuilder()
         let block = NormformerBlock(
-            width: 32, heads: 4, hidden: hidden, dropout: 0, dropoutPlace: 0, in: builder.root)
+            width: 32, heads: 4, hidden: hidden, dropout: Dropout(rate: 0, place: 0), in: builder.root)
         let store = builder.build(seed: 3)
         store.randomize()
         func run(_ precision: Precision) throws -> [Float] {

@@ -4,6 +4,8 @@ internal import CKernels
 //
 //   S = Q Kᵀ / √D + B [n, m]      P = softmax(S)      y = P V
 //   dV = Pᵀ dy      dP = dy Vᵀ      dB = P ⊙ (dP − Σ P ⊙ dP)      dQ = dB K / √D      dK = dBᵀ Q / √D
+//
+// With dropout of the weights, y = dropout(P) V, dV = dropout(P)ᵀ dy and dP = dropout(dy Vᵀ).
 
 /// Attention of every head of every jet.
 ///
@@ -18,6 +20,7 @@ struct AttentionBlocks {
     private let keys: [Range<Int>]
     private let heads: Int
     private let isCausal: Bool
+    private let dropout: AttentionDropout?
     /// True for each jet that is computed in tiles.
     private let isTiled: [Bool]
     /// The first element of each jet in what is kept, and the elements of one of its heads.
@@ -33,10 +36,14 @@ struct AttentionBlocks {
     /// - Parameters:
     ///   - keys: the rows of the keys of each jet.
     ///   - isCausal: true if query i of a jet attends to keys j ≤ i alone.
-    ///   - tiledPairs: nil for the usual value.
-    init(queries: Offsets, keys: [Range<Int>], heads: Int, isCausal: Bool = false, tiledPairs: Int? = nil) {
+    ///   - tiledPairs: nil for the usual value. Sets with dropout are not computed in tiles.
+    init(
+        queries: Offsets, keys: [Range<Int>], heads: Int, isCausal: Bool = false, dropout: AttentionDropout? = nil,
+        tiledPairs: Int? = nil
+    ) {
         (self.queries, self.keys, self.heads, self.isCausal) = (queries, keys, heads, isCausal)
-        let tiledPairs = tiledPairs ?? Self.tiledPairs
+        self.dropout = dropout
+        let tiledPairs = dropout == nil ? tiledPairs ?? Self.tiledPairs : .max
         var (isTiled, starts, sizes) = ([Bool](), [Int](), [Int]())
         var (total, products, longest) = (0, 0, (queries: 0, keys: 0))
         for jet in 0..<queries.jets {
@@ -167,7 +174,7 @@ extension AttentionBlocks {
         let attended = result.copy(rows.count, size, &free, read: false)
         ck_attention(
             attended.pointer, Int64(attended.stride), kept.pointer + starts[jet] + head * sizes[jet],
-            single.kernelInputs(bias: bias?.head(head, of: jet), isCausal: isCausal), 1 / Float(size).squareRoot(),
+            kernelInputs(single, jet, head, bias), 1 / Float(size).squareRoot(),
             Int64(rows.count), Int64(context.count), Int64(size), scratch)
         result.store(attended, rows.count, size)
     }
@@ -190,11 +197,20 @@ extension AttentionBlocks {
         ck_attention_backward(
             dq.pointer, dk.pointer, dv.pointer, biasGradient?.head(head, of: jet), share.pointer,
             Int64(share.stride), kept.pointer + starts[jet] + head * sizes[jet],
-            single.kernelInputs(bias: bias?.head(head, of: jet), isCausal: isCausal), 1 / Float(size).squareRoot(),
+            kernelInputs(single, jet, head, bias), 1 / Float(size).squareRoot(),
             Int64(n), Int64(m), Int64(size), scratch)
         target.query.store(dq, n, size)
         target.key.store(dk, m, size)
         target.value.store(dv, m, size)
+    }
+
+    private func kernelInputs(
+        _ operands: AttentionOperands, _ jet: Int, _ head: Int, _ bias: ScoreBias?
+    ) -> ck_attention_inputs {
+        operands.kernelInputs(
+            bias: bias?.head(head, of: jet), isCausal: isCausal,
+            dropout: dropout?.kernelInputs(
+                head: head, of: heads, query: queries[jet].lowerBound, queries: queries[jet].count))
     }
 
     /// Prefetches a part of what the next jet reads while a head is computed. A head reads a few columns of every row,

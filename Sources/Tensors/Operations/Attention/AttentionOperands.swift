@@ -22,10 +22,13 @@ struct AttentionOperands {
             value: value.copy(m, size, &free, read: true))
     }
 
-    func kernelInputs(bias: UnsafeMutablePointer<Float>?, isCausal: Bool) -> ck_attention_inputs {
+    func kernelInputs(
+        bias: UnsafeMutablePointer<Float>?, isCausal: Bool, dropout: ck_weight_dropout?
+    ) -> ck_attention_inputs {
         ck_attention_inputs(
             q: query.pointer, k: key.pointer, v: value.pointer, q_stride: Int64(query.stride),
-            kv_stride: Int64(key.stride), bias: bias.map { UnsafePointer($0) }, is_causal: isCausal)
+            kv_stride: Int64(key.stride), bias: bias.map { UnsafePointer($0) }, is_causal: isCausal,
+            dropout: dropout ?? ck_weight_dropout())
     }
 }
 

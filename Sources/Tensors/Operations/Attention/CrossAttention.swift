@@ -13,17 +13,19 @@ extension Tape {
     ///   - keysAndValues: keys and values of every context token, `[context tokens, 2 · width]`, of the same type.
     ///   - offsets: the tokens of each jet.
     ///   - contextOffsets: the context tokens of each jet.
+    ///   - dropout: dropout of the attention weights; nil for none.
     ///   - tiledPairs: as in `Packing`.
     /// - Returns: the attended values, `[tokens, width]`, heads side by side, in the same element type.
     package func crossAttention(
         _ query: Variable, _ keysAndValues: Variable, offsets: Offsets, contextOffsets: Offsets, heads: Int,
-        tiledPairs: Int? = nil
+        dropout: AttentionDropout? = nil, tiledPairs: Int? = nil
     ) -> Variable {
         invariant(
             contextOffsets.tokens == keysAndValues.value.rows,
             "offsets of \(contextOffsets.tokens) context tokens for \(keysAndValues.value.rows) rows")
         let context = contextOffsets.ranges
-        let blocks = AttentionBlocks(queries: offsets, keys: context, heads: heads, tiledPairs: tiledPairs)
+        let blocks = AttentionBlocks(
+            queries: offsets, keys: context, heads: heads, dropout: dropout, tiledPairs: tiledPairs)
         let (y, kept) = attend(query.value, keysAndValues.value, offsets, context, blocks, heads: heads)
         let size = query.value.columns / heads
         return record("cross-attention", y, from: [query, keysAndValues]) { [unowned self] dy in

@@ -26,8 +26,8 @@ package struct Packing {
     }
 
     /// Bytes that the attention of a jet of `tokens` tokens keeps for its gradient, besides its inputs and outputs.
-    package static func keptBytes(tokens: Int, heads: Int) -> Int {
-        let isTiled = tokens * tokens >= AttentionBlocks.tiledPairs
+    package static func keptBytes(tokens: Int, heads: Int, hasDropout: Bool) -> Int {
+        let isTiled = !hasDropout && tokens * tokens >= AttentionBlocks.tiledPairs
         return 4 * heads * (isTiled ? tokens : ScoreLayout.size(queries: tokens, keys: tokens))
     }
 

@@ -9,9 +9,13 @@ extension Tape {
     /// Scaled dot-product attention among the tokens of each jet (Vaswani et al., arXiv:1706.03762); causal where the
     /// packing is, and with its bias.
     ///
-    /// - Parameter projected: queries, keys and values of every token, `[tokens, 3 · width]`, of either element type.
+    /// - Parameters:
+    ///   - projected: queries, keys and values of every token, `[tokens, 3 · width]`, of either element type.
+    ///   - dropout: dropout of the attention weights; nil for none.
     /// - Returns: the attended values, `[tokens, width]`, heads side by side, in the same element type.
-    package func selfAttention(_ projected: Variable, packing: Packing, heads: Int) -> Variable {
+    package func selfAttention(
+        _ projected: Variable, packing: Packing, heads: Int, dropout: AttentionDropout? = nil
+    ) -> Variable {
         let offsets = packing.offsets
         let (tokens, width) = (projected.value.rows, projected.value.columns / 3)
         invariant(projected.value.columns == 3 * width, "queries, keys and values differ in width")
@@ -20,7 +24,7 @@ extension Tape {
         invariant(packing.bias.map { $0.heads == heads } ?? true, "a bias for another number of heads than \(heads)")
         let size = width / heads
         let blocks = AttentionBlocks(
-            queries: offsets, keys: offsets.ranges, heads: heads, isCausal: packing.isCausal,
+            queries: offsets, keys: offsets.ranges, heads: heads, isCausal: packing.isCausal, dropout: dropout,
             tiledPairs: packing.tiledPairs)
         let kept = Tensor(shape: [blocks.count])
         let y = Tensor(shape: [tokens, width], elementType: projected.value.elementType)

@@ -18,11 +18,9 @@ extension Tape {
     ///   - keys: one for each token.
     package func dropout(_ x: Variable, rate: Float, place: Int, keys: TokenKeys) -> Variable {
         let (tokens, channels) = (x.value.rows, x.value.columns)
-        invariant(rate >= 0 && rate < 1, "a dropout rate of \(rate)")
         invariant(keys.count == tokens, "\(keys.count) keys for \(tokens) tokens")
         invariant(channels <= TokenKeys.channels, "dropout of \(channels) channels")
-        let dropped = UInt32((rate * 65536).rounded())
-        let scale = 65536 / Float(65536 - dropped)
+        let (dropped, scale) = dropoutConstants(rate: rate)
         let firstBlock = keys.firstBlock(ofPlace: place)
         func drop(_ from: Tensor, into target: GradientTarget) {
             let (result, accumulate): (Tensor, Int32) = (target.tensor, target.accumulate ? 1 : 0)
@@ -44,4 +42,11 @@ extension Tape {
         drop(x.value, into: GradientTarget(tensor: y, accumulate: false))
         return record("dropout", y, from: [x]) { dy in drop(dy, into: x.gradientTarget(firstShare: .bfloat16)) }
     }
+}
+
+/// The sixteen random bits below which an element is dropped, and the factor of the others.
+func dropoutConstants(rate: Float) -> (dropped: UInt32, scale: Float) {
+    invariant(rate >= 0 && rate < 1, "a dropout rate of \(rate)")
+    let dropped = UInt32((rate * 65536).rounded())
+    return (dropped, 65536 / Float(65536 - dropped))
 }
