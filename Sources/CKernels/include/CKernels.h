@@ -194,8 +194,8 @@ typedef struct {
 } ck_attention_inputs;
 /// Starts to read the first `columns` elements of some rows into the second-level cache.
 void ck_prefetch(ck_matrix x, int64_t rows, int64_t columns);
-/// One head of one jet: p = softmax(scale · q kᵀ), y = dropout(p) v. q and y are [n, d], k and v are [m, d], n, m ≥ 1; y
-/// has row stride `y_stride`; p receives the transposed probabilities [key, query]: m rows of n columns, padded to a
+/// One head of one jet: p = softmax(scale · q kᵀ), y = dropout(p) v. q and y are [n, d], k and v are [m, d], n, m ≥ 1.
+/// y has row stride `y_stride`; p receives the transposed probabilities [key, query]: m rows of n columns, padded to a
 /// multiple of 16.
 void ck_attention(float *y, int64_t y_stride, float *p, ck_attention_inputs in, float scale, int64_t n, int64_t m,
                   int64_t d, float *scratch);
