@@ -131,8 +131,8 @@ def _parser():
          "against --background. A curve ends where fewer than ten background jets are left; its band is one standard "
          "deviation."),
         ("sic", _sic, "significance improvement against signal efficiency",
-         "Draws the significance improvement, the signal efficiency divided by the root of the background efficiency, "
-         "for the same classes and with the same bands as 'kaon-plot roc'."),
+         "Draws the significance improvement, the signal efficiency divided by the square root of the background "
+         "efficiency, for the same classes and with the same bands as 'kaon-plot roc'."),
     ]:
         curves = command(name, run, summary, description, "PREDICTIONS", "a predictions.h5, or a run folder")
         curves.add_argument("--signal", type=split_names, metavar="CLASS,…",
