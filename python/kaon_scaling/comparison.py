@@ -8,7 +8,7 @@ from .figures import read_reports, step_time
 from .network import TCP_PAYLOAD, parse_bandwidth
 from .prediction import Job, predict
 
-HEADINGS = ["setting", "link", "overlap", "exchange", "jets a rank", "predicted [ms]", "measured [ms]", "difference"]
+HEADINGS = ["setting", "link", "overlap", "exchange", "jets per rank", "predicted [ms]", "measured [ms]", "difference"]
 
 
 @dataclass(frozen=True)

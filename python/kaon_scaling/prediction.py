@@ -23,7 +23,7 @@ SMALL_EXCHANGES = 6
 
 @dataclass(frozen=True)
 class Job:
-    """A training job: `nodes` nodes of `ranks` ranks, `batch` jets a step."""
+    """A training job: `nodes` nodes of `ranks` ranks, `batch` jets per step."""
 
     nodes: int
     ranks: int
