@@ -246,10 +246,10 @@ def _of_class(jets, path, name):
 def _print_distances(distances, has_samples=False):
     name = max([11, *(len(each.sample) for each in distances)]) + 1
     print(f"{'method':<{name}}" * has_samples + f"{'quantity':<12}{'Wasserstein distance':>22}"
-          f"{'over the deviation of the data':>34}{_ERRORS}")
+          f"{'over the standard deviation of the data':>43}{_ERRORS}")
     for each in distances:
         relative = each.distance / each.deviation if each.deviation else float("nan")
-        print(f"{each.sample:<{name}}" * has_samples + f"{each.quantity:<12}{each.distance:>22.5g}{relative:>34.4f}"
+        print(f"{each.sample:<{name}}" * has_samples + f"{each.quantity:<12}{each.distance:>22.5g}{relative:>43.4f}"
               + _errors(each))
 
 
