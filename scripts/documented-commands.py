@@ -24,9 +24,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SHELLS = {"bash": ["bash", "--norc", "-c"], "zsh": ["zsh", "-f", "-i", "-c"], "fish": ["fish", "--no-config", "-c"]}
 PROGRAMS = ["apptainer", "bash", "convert-btag", "convert-jetclass", "convert-table", "crb", "dnf", "gdb", "git",
-            "kaon", "kaon-import", "kaon-plot", "kaon-results", "kaon-scaling", "man", "module", "mpirun", "pip",
-            "podman", "python", "python3", "sbatch", "scancel", "scontrol", "spack", "srun", "swift", "tar",
-            "tensorboard", "bin/kaon", "condor_submit", ".build/debug/kaon", ".build/release/kaonPackageTests.xctest"]
+            "kaon", "kaon-follow", "kaon-import", "kaon-onnx", "kaon-plot", "kaon-results", "kaon-scaling", "man",
+            "module", "mpirun", "pip", "podman", "python", "python3", "sbatch", "scancel", "scontrol", "spack", "srun",
+            "swift", "tar", "tensorboard", "bin/kaon", "condor_submit", ".build/debug/kaon",
+            ".build/release/kaonPackageTests.xctest"]
 BUILTINS = ["cd", "export", "mkdir", "source"]
 # Also assignments and expansions, which are not the same in all shells.
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(%s)(?= |$)|[a-z_]+=\$\(|\"?\$\{?[a-z]"

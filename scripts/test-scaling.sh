@@ -64,7 +64,7 @@ alone() {
     return "$status"
 }
 
-# pair NAME JETS [key=value …]: measures steps with as many jets a rank on both hosts.
+# pair NAME JETS [key=value …]: measures steps with as many jets per rank on both hosts.
 pair() {
     local name=$1 jets=$2
     shift 2

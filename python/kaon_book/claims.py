@@ -4,7 +4,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
-HOLDS, SPREAD, OPPOSITE = "holds", "within the spread", "opposite"
+HOLDS, SPREAD, OPPOSITE = "holds", "not significant", "contradicted"
 #: Two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom.
 _T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
 
@@ -48,8 +48,8 @@ class Fact:
 
 
 def verdict(claims):
-    """reproduced: all hold; partly: some do; inconclusive: all are within the spread; not reproduced: none holds, and
-    some are opposite; unfinished: nothing to compare yet."""
+    """reproduced: all hold; partly: some do; inconclusive: none is significant; not reproduced: none holds, and some
+    are contradicted; unfinished: nothing to compare yet."""
     states = [claim.state for claim in claims if claim.state is not None]
     if not states:
         return "unfinished"

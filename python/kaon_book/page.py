@@ -31,9 +31,13 @@ and `--slurm` submits the runs as job arrays. FOLDER has `train.h5`, `val.h5`, `
 `btag_train.h5`, `btag_valid.h5`, `btag_test.h5`, or folders `train`, `val`, `test` and `btag/train`, `btag/val`,
 `btag/test`. The test jets are used once, for the numbers below; validation jets select checkpoints. Numbers are means ±
 standard deviations over seeds. A statement *holds* if the difference of the means is significant at 95 % (Welch's
-t-test), is *within the spread* if it is not, and is *opposite* if the other sign is significant. A result is
-*inconclusive* if all statements are within the spread.
+t-test), is *not significant* if it is not, and is *contradicted* if the difference of the other sign is significant. A
+result is *inconclusive* if none of its statements is significant either way.
 """
+_CAVEAT = (
+    "The test treats seeds as independent, although {seeds} downstream runs share {backbones} of each kind "
+    "({compared} in Tables 1.1 and 1.3 and Figure 1.8); its level is not corrected for the number of statements, and "
+    "all rows use the same test jets.")
 _SMALL = """
 The scale is `small`: about five hours of one core in all, for jets made with PYTHIA 8 and a parametrised detector in
 the form of JetClass and of the BTag set, 168,678 and 42,071 for training, 5,381 and 4,508 for the tests. Encoders have
@@ -42,7 +46,7 @@ those of Figures 1.3 to 1.5 in 32,000, those of Figures 1.9, 1.10 and A and of t
 bf16. Orderings are comparable with the thesis, accuracies are not. There are five backbones of each kind where
 pre-trainings are compared (Tables 1.1 and 1.3, Figure 1.8); elsewhere three, and five downstream runs, on the three
 backbones in turn. The fourth and fifth, where there are five, were added after the test results of the first three
-had been seen, since most differences were within the spread.
+had been seen, since most differences were not significant.
 """
 
 
@@ -63,13 +67,19 @@ def write_page(book, output):
     state = "" if done == wanted else (
         f"\n**{done} of {wanted} runs are finished.** Sections say how many of theirs are; the same command "
         "continues.\n")
-    head = _HEAD + (_SMALL if book.scale.is_small else "") + state
-    text = head + "\n## The thesis says, we see\n\n" + _summary(book, summary) + "\n" + "\n".join(parts)
+    head = _HEAD + _caveat(book.scale) + (_SMALL if book.scale.is_small else "") + state
+    text = head + "\n## Summary\n\n" + _summary(book, summary) + "\n" + "\n".join(parts)
     path = output / "results.md"
     temporary = path.with_suffix(".md.new")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return path
+
+
+def _caveat(scale):
+    backbones = "one backbone" if scale.backbone_seeds == 1 else f"{scale.backbone_seeds} backbones"
+    text = _CAVEAT.format(seeds=scale.seeds, backbones=backbones, compared=scale.compared_seeds)
+    return "\n" + "\n".join(_wrapped([text])) + "\n"
 
 
 def title(row):
@@ -141,11 +151,12 @@ def _claims(claims):
     if not known:
         return ""
     holds = [claim for claim in known if claim.state not in (SPREAD, OPPOSITE)]
-    text = f"{len(holds)} of {len(known)} statements hold. "
-    for state, words in ((SPREAD, "Within the spread"), (OPPOSITE, "Opposite")):
+    text = f"{len(holds)} of {len(known)} statements {'holds' if len(holds) == 1 else 'hold'}. "
+    for state in (SPREAD, OPPOSITE):
         some = [claim.text for claim in known if claim.state == state]
         if some:
-            text += f"{words}: {'; '.join(some[:6])}{f'; and {len(some) - 6} more' if len(some) > 6 else ''}. "
+            more = f"; and {len(some) - 6} more" if len(some) > 6 else ""
+            text += f"{state.capitalize()}: {'; '.join(some[:6])}{more}. "
     return text
 
 

@@ -45,8 +45,8 @@ STATEMENTS = {
         "The seeds include three backbones of each kind, so the bands also contain the spread of the pre-training."),
     "figure-1.9b": (
         "Pre-trained backbones have a much higher significance improvement; regression reaches 8.18 with 500 top jets.",
-        "At 99 % rejection about five of the 538 QCD jets of the test file are left, so that single values carry an "
-        "error of 40 %."),
+        "At 99 % rejection about five of the 538 QCD jets of the test file are left; the statistical error of this "
+        "number, about 40 %, enters ε_S/√ε_B as about 20 %."),
     "figure-1.10a": (
         "All backbones, pre-trained on JetClass alone, classify BTag jets better than training from scratch and meet "
         "near 70 %.",

@@ -131,8 +131,8 @@ def _parser():
          "against --background. A curve ends where fewer than ten background jets are left; its band is one standard "
          "deviation."),
         ("sic", _sic, "significance improvement against signal efficiency",
-         "Draws the significance improvement, the signal efficiency divided by the root of the background efficiency, "
-         "for the same classes and with the same bands as 'kaon-plot roc'."),
+         "Draws the significance improvement, the signal efficiency divided by the square root of the background "
+         "efficiency, for the same classes and with the same bands as 'kaon-plot roc'."),
     ]:
         curves = command(name, run, summary, description, "PREDICTIONS", "a predictions.h5, or a run folder")
         curves.add_argument("--signal", type=split_names, metavar="CLASS,…",
@@ -246,10 +246,10 @@ def _of_class(jets, path, name):
 def _print_distances(distances, has_samples=False):
     name = max([11, *(len(each.sample) for each in distances)]) + 1
     print(f"{'method':<{name}}" * has_samples + f"{'quantity':<12}{'Wasserstein distance':>22}"
-          f"{'over the deviation of the data':>34}{_ERRORS}")
+          f"{'over the standard deviation of the data':>43}{_ERRORS}")
     for each in distances:
         relative = each.distance / each.deviation if each.deviation else float("nan")
-        print(f"{each.sample:<{name}}" * has_samples + f"{each.quantity:<12}{each.distance:>22.5g}{relative:>34.4f}"
+        print(f"{each.sample:<{name}}" * has_samples + f"{each.quantity:<12}{each.distance:>22.5g}{relative:>43.4f}"
               + _errors(each))
 
 

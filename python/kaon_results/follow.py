@@ -1,4 +1,4 @@
-"""The command `python -m kaon_results.follow`: sends the rows of a run to Weights & Biases or MLflow."""
+"""The command `kaon-follow`: sends the rows of a run to Weights & Biases or MLflow."""
 
 import argparse
 import contextlib
@@ -31,9 +31,8 @@ def _main(arguments):
         "continues where it was stopped: follow-wandb.json or follow-mlflow.json in the folder of the run\n"
         "records what was sent.",
         epilog="example:\n"
-        "  WANDB_MODE=offline python -m kaon_results.follow runs/quickstart --to wandb\n"
-        "  MLFLOW_TRACKING_URI=sqlite:///mlflow.db \\\n"
-        "      python -m kaon_results.follow runs/quickstart --to mlflow --once")
+        "  WANDB_MODE=offline kaon-follow runs/quickstart --to wandb\n"
+        "  MLFLOW_TRACKING_URI=sqlite:///mlflow.db kaon-follow runs/quickstart --to mlflow --once")
     add_version(parser)
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--to", required=True, choices=list(SERVICES), help="where to send it")
@@ -42,7 +41,7 @@ def _main(arguments):
     parser.add_argument("--name", metavar="NAME", help="name of the run there; default: run.name of its configuration")
     parser.add_argument("--once", action="store_true", help="send what the run has written so far, and end")
     parser.add_argument("--interval", type=_seconds, default=30.0, metavar="SECONDS",
-                        help="time between two looks at the run; default 30")
+                        help="polling interval in seconds; default 30")
     options = parser.parse_args(arguments)
     try:
         follow(options.run, options.to, options.project, options.name, options.once, options.interval)

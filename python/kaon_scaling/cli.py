@@ -50,16 +50,16 @@ def _parser():
         return added
 
     command("measured", _measured, "the measurements of a node",
-            "Prints what the predictions use of a measurement: times of a step in ms by jets a rank.")
+            "Prints what the predictions use of a measurement: times of a step in ms by jets per rank.")
 
     predict = command(
         "predict", _predict, "strong and weak scaling",
-        "Prints strong scaling (a fixed global batch) and weak scaling (fixed jets a rank) over the nodes: the step "
+        "Prints strong scaling (a fixed global batch) and weak scaling (fixed jets per rank) over the nodes: the step "
         "and its parts in ms, jets/s, parallel efficiency, and days for the steps of the run.")
     _add_job(predict)
     predict.add_argument("--ranks", type=_positive, metavar="N", help="ranks of a node (default: as measured)")
     predict.add_argument("--jets-per-rank", type=_positive, default=8, metavar="N",
-                         help="jets a rank of the weak scaling (default %(default)s)")
+                         help="jets per rank of the weak scaling (default %(default)s)")
     predict.add_argument("--figure", metavar="FILE", help="also draw the figure: .pdf, .png or .svg")
 
     advise = command(
@@ -69,8 +69,8 @@ def _parser():
     advise.add_argument("--cores", type=_positives, default=[64, 128, 192], metavar="N,…",
                         help="cores of a node (default 64,128,192)")
     advise.add_argument("--threads-bench", metavar="FILE",
-                        help="the same measurement with another number of threads a rank, which shows how much threads "
-                        "help; by default a quarter of the passes is assumed not to use them")
+                        help="the same measurement with another number of threads per rank, which shows how much "
+                        "threads help; by default a quarter of the passes is assumed not to use them")
     advise.add_argument("--most", type=_positive, default=3, metavar="N",
                         help="rows for each number of nodes (default %(default)s)")
 
@@ -153,10 +153,10 @@ def _measured(options):
     figures = read_figures(options.bench)
     print(f"measured: {figures.ranks} × {figures.threads} ({figures.precision}, {figures.parameters} parameters, "
           f"micro-batches of {figures.micro_batch} jets)\n")
-    rows = [{"jets a rank": point.jets, "step [ms]": 1000 * (point.passes + point.update),
+    rows = [{"jets per rank": point.jets, "step [ms]": 1000 * (point.passes + point.update),
              "passes": 1000 * point.passes, "last backward": 1000 * point.backward, "update": 1000 * point.update,
              "jets/s": point.jets * figures.ranks / (point.passes + point.update)} for point in figures.points]
-    print(_STYLES[options.format](list(rows[0]), [[f"{row['jets a rank']:g}", *(f"{value:.1f}" for value in
+    print(_STYLES[options.format](list(rows[0]), [[f"{row['jets per rank']:g}", *(f"{value:.1f}" for value in
                                                    list(row.values())[1:])] for row in rows]))
     _write(options.json, rows)
     return 0
@@ -170,9 +170,9 @@ def _predict(options):
     job = _job(options, options.ranks or figures.ranks)
     layout = tables.Layout(figures.threads)
     found = {
-        f"strong scaling: {options.batch} jets a step":
+        f"strong scaling: {options.batch} jets per step":
             tables.strong_scaling(figures, job, network, options.nodes, layout),
-        f"weak scaling: {options.jets_per_rank} jets a rank":
+        f"weak scaling: {options.jets_per_rank} jets per rank":
             tables.weak_scaling(figures, job, network, options.nodes, layout, options.jets_per_rank),
     }
     print(f"predicted from {figures.ranks} × {figures.threads} measured ({figures.precision}, {figures.parameters} "
@@ -189,7 +189,7 @@ def _advise(options):
     if options.threads_bench:
         other = read_figures([options.threads_bench])
         if other.threads == figures.threads:
-            raise DataError(f"{options.threads_bench} has {other.threads} threads a rank like {options.bench[0]}: "
+            raise DataError(f"{options.threads_bench} has {other.threads} threads per rank like {options.bench[0]}: "
                             "measure another number")
         serial = tables.serial_share(figures, other)
     print(f"predicted; {100 * serial:.0f} % of the passes do not use threads "
@@ -197,7 +197,7 @@ def _advise(options):
     found = {}
     for cores in options.cores:
         rows = tables.advice(figures, _job(options, figures.ranks), _network(options), options.nodes, cores, serial)
-        found[f"nodes of {cores} cores, {options.batch} jets a step"] = [
+        found[f"nodes of {cores} cores, {options.batch} jets per step"] = [
             row for each in rows.values() for row in each[:options.most]]
     # The efficiency of a single row has no meaning.
     _print(found, options, leaving_out=["efficiency"])

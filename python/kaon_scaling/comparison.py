@@ -8,7 +8,7 @@ from .figures import read_reports, step_time
 from .network import TCP_PAYLOAD, parse_bandwidth
 from .prediction import Job, predict
 
-HEADINGS = ["setting", "link", "overlap", "exchange", "jets a rank", "predicted [ms]", "measured [ms]", "difference"]
+HEADINGS = ["setting", "link", "overlap", "exchange", "jets per rank", "predicted [ms]", "measured [ms]", "difference"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def byte_overhead(path, nodes=2):
 
 
 def link_bandwidth(path, nodes=2):
-    """Bytes a second that the sums and the gather reach on a link in each direction, from a measurement of two hosts
+    """Bytes per second that the sums and the gather reach on a link in each direction, from a measurement of two hosts
     with that link. Raises DataError."""
     report, seconds = _communication(path)
     return _sent(report, nodes) / seconds

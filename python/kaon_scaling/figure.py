@@ -4,7 +4,7 @@ from kaon_plots.style import COLORS, GUIDE, LINES, drawing, legend_outside
 
 
 def plot_scaling(tables, path):
-    """Draws jets a second, with the ideal, and parallel efficiency against the nodes, one curve for each table.
+    """Draws jets per second, with the ideal, and parallel efficiency against the nodes, one curve for each table.
 
     Args:
         tables: {name: rows}.

@@ -17,7 +17,7 @@ SPREAD = 0.40
 
 @dataclass(frozen=True)
 class Point:
-    """Times of a step with `jets` jets a rank [s]."""
+    """Times of a step with `jets` jets per rank [s]."""
 
     jets: float
     #: Everything but the update: forward and backward passes, and the sums in the node that they do not hide.
@@ -89,7 +89,7 @@ def read_figures(paths):
             if getattr(other, name) != getattr(first, name):
                 raise DataError(f"{path} and {paths[0]} differ in {name}: give measurements of the same job")
         if [point.jets for point in other.points] != [point.jets for point in first.points]:
-            raise DataError(f"{path} and {paths[0]} have other numbers of jets a rank")
+            raise DataError(f"{path} and {paths[0]} have other numbers of jets per rank")
     points = tuple(
         Point(each[0].jets, *(min(getattr(point, name) for point in each)
                               for name in ("passes", "backward", "update")))
@@ -156,7 +156,7 @@ def _read(path):
         points.append(Point(report["jets_per_step"] / first["ranks"], passes, report["last_backward_ms"] / 1000,
                             report["update_ms"] / 1000))
     if len({point.jets for point in points}) < len(points):
-        raise DataError(f"{path} contains the same number of jets a step twice")
+        raise DataError(f"{path} contains the same number of jets per step twice")
     sums = sorted(report.get("communication_ms") or 0 for report in reports)
     return NodeFigures(
         name=str(path), ranks=first["ranks"], threads=first["threads"], parameters=first["parameters"],

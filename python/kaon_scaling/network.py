@@ -25,7 +25,7 @@ class Network:
 
     #: L: time of a message on the way, without its bytes.
     latency: float = 2e-6
-    #: Bytes a second that messages reach between two nodes, in each direction; 1 / G.
+    #: Bytes per second that messages reach between two nodes, in each direction; 1 / G.
     bandwidth: float = 12.5e9
     #: o: time of the processor for sending or receiving a message.
     overhead: float = 0.5e-6
@@ -39,7 +39,7 @@ class Network:
     oversubscription: float = 1.0
 
     def effective_bandwidth(self, nodes):
-        """Bytes a second that each node sends while all nodes exchange parts of equal size with all others.
+        """Bytes per second that each node sends while all nodes exchange parts of equal size with all others.
 
         A node sends the share (nodes − nodes_per_leaf) / (nodes − 1) through the up-links.
         """
@@ -49,7 +49,7 @@ class Network:
 
 
 def parse_bandwidth(text):
-    """Bytes a second of `1gbit`, `12.5GB` and the like. Raises DataError."""
+    """Bytes per second of `1gbit`, `12.5GB` and the like. Raises DataError."""
     return _parse(text, "bandwidth", "such as 100gbit or 12.5GB (a second)")
 
 

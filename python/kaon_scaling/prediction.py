@@ -23,7 +23,7 @@ SMALL_EXCHANGES = 6
 
 @dataclass(frozen=True)
 class Job:
-    """A training job: `nodes` nodes of `ranks` ranks, `batch` jets a step."""
+    """A training job: `nodes` nodes of `ranks` ranks, `batch` jets per step."""
 
     nodes: int
     ranks: int
@@ -31,7 +31,7 @@ class Job:
     #: Bytes of an element of the gradients between nodes: 4 for fp32, 2 for bf16.
     element: int = 4
     overlap: bool = True
-    #: Bytes a second of the memory of a node, for the sums and updates in it; None: as in the measurement.
+    #: Bytes per second of the memory of a node, for the sums and updates in it; None: as in the measurement.
     memory: float | None = None
 
 

@@ -15,7 +15,7 @@ class Row:
     job: Job
     threads: int
     step: StepTime
-    #: Jets a second over those of the smallest job of the table, divided by the ratio of their nodes.
+    #: Jets per second over those of the smallest job of the table, divided by the ratio of their nodes.
     efficiency: float
 
     @property
@@ -44,7 +44,7 @@ def strong_scaling(figures, job, network, nodes, layout):
 
 
 def weak_scaling(figures, job, network, nodes, layout, jets):
-    """Rows of `jets` jets a rank on each number of nodes."""
+    """Rows of `jets` jets per rank on each number of nodes."""
     return _rows(figures, [replace(job, nodes=count, batch=jets * count * job.ranks) for count in nodes], network,
                  layout)
 
@@ -112,8 +112,8 @@ def serial_share(one, other):
     return sorted(shares)[len(shares) // 2]
 
 
-#: Of `cells`; `a node` is ranks × threads.
-HEADINGS = ["nodes", "a node", "ranks", "jets a rank", "step [ms]", "passes", "exchange", "weights", "update",
+#: Of `cells`; `per node` is ranks × threads.
+HEADINGS = ["nodes", "per node", "ranks", "jets per rank", "step [ms]", "passes", "exchange", "weights", "update",
             "jets/s", "efficiency", "days"]
 
 

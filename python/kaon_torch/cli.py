@@ -1,4 +1,4 @@
-"""The command `python -m kaon_torch`: writes an export as an ONNX file."""
+"""The command `kaon-onnx`: writes an export as an ONNX file."""
 
 import argparse
 import os
@@ -18,10 +18,10 @@ def _main(arguments):
         prog="kaon-onnx",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Writes a file of 'kaon export' as an ONNX model, with its preprocessing, and compares the\n"
-        "answers of both to random jets. 'kaon export --all' includes the head of a fine-tuned model.",
+        "outputs of both on random jets. 'kaon export --all' includes the head of a fine-tuned model.",
         epilog="example:\n"
         "  kaon export runs/finetune/checkpoints/best --all --card --output model.safetensors\n"
-        "  python -m kaon_torch model.safetensors --output model.onnx --card")
+        "  kaon-onnx model.safetensors --output model.onnx --card")
     add_version(parser)
     parser.add_argument("export", metavar="EXPORT", help="a backbone or a model: NAME.safetensors")
     parser.add_argument("--output", "-o", required=True, metavar="FILE", help="the file to write: NAME.onnx")

@@ -24,7 +24,7 @@ PLAIN = Network(latency=0, bandwidth=1e9, overhead=0, gap=0, byte_overhead=0)
 
 
 def report(jets, ranks=1, threads=1, groups=1, passes=lambda jets: 0.02 + 0.02 * jets, update=0.03, **changes):
-    """A report of `kaon bench`, of `jets` jets a rank."""
+    """A report of `kaon bench`, of `jets` jets per rank."""
     step = passes(jets) + update
     return {
         "jets_per_second": jets * ranks / step, "jets_per_step": jets * ranks, "update_ms": 1000 * update,
@@ -92,7 +92,7 @@ def test_the_shortest_of_several_measurements(tmp_path, bench):
     ([report(1, ranks=2, groups=2)], "measured with 2 groups of ranks: measure one node"),
     ([report(1), report(2, threads=2)], "measurements with different threads"),
     ([report(32), report(64, micro_batch_size=16)], "measurements with different micro_batch_size"),
-    ([report(1), report(1)], "the same number of jets a step twice"),
+    ([report(1), report(1)], "the same number of jets per step twice"),
     ([report(1, update_ms=1e6)], "update_ms is longer than the step of 1 jets"),
     ([3], "is not a JSON file of 'kaon bench"),
 ])
@@ -211,9 +211,9 @@ def test_strong_and_weak_scaling_are_printed(bench, tmp_path, capsys):
     assert main(["predict", bench, "--nodes", "1,4,16", "--ranks", "4", "--batch", "512", "--steps", "1000",
                  "--json", str(output), "--figure", str(figure)]) == 0
     said = capsys.readouterr().out
-    assert "strong scaling: 512 jets a step" in said and "weak scaling: 8 jets a rank" in said
+    assert "strong scaling: 512 jets per step" in said and "weak scaling: 8 jets per rank" in said
     found = json.loads(output.read_text())
-    strong, weak = found["strong scaling: 512 jets a step"], found["weak scaling: 8 jets a rank"]
+    strong, weak = found["strong scaling: 512 jets per step"], found["weak scaling: 8 jets per rank"]
     assert [row["ranks"] for row in strong] == [4, 16, 64] == [row["ranks"] for row in weak]
     assert [row["jets_per_rank"] for row in strong] == [128, 32, 8] and weak[2]["batch_size"] == 512
     # Both tables end with the same job.
@@ -227,7 +227,7 @@ def test_strong_and_weak_scaling_are_printed(bench, tmp_path, capsys):
     assert strong[0]["step_ms"] > strong[1]["step_ms"] > strong[2]["step_ms"]
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert main(["predict", bench, "--nodes", "1,2", "--format", "markdown"]) == 0
-    assert "| nodes | a node | ranks |" in capsys.readouterr().out
+    assert "| nodes | per node | ranks |" in capsys.readouterr().out
 
 
 def test_measurements_are_printed(bench, capsys):
