@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 import mplhep  # noqa: E402
+from matplotlib.ticker import LogLocator, NullFormatter  # noqa: E402
 
 #: Ten colours that readers with any colour vision can distinguish: M. Petroff, arXiv:2107.02270.
 COLORS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#94a4a2", "#e76300", "#717581", "#92dadd", "#b9ac70")
@@ -49,7 +50,11 @@ def drawing(paths, rows=1, columns=1, size=(6, 4.5), **options):
             **options)
         try:
             yield figure, axes
-            # All formats have the same layout.
+            for axis in figure.axes:
+                _label_logarithm(axis.xaxis)
+                _label_logarithm(axis.yaxis)
+            # All formats have the same layout. The first pass does not know the widths of labels that it moves.
+            figure.draw_without_rendering()
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
             for path in [paths] if isinstance(paths, (str, Path)) else paths:
@@ -57,6 +62,21 @@ def drawing(paths, rows=1, columns=1, size=(6, 4.5), **options):
                 figure.savefig(path, dpi=120, metadata={date: None} if date else None)
         finally:
             plt.close(figure)
+
+
+def _label_logarithm(axis):
+    """Labels one, two and five times the powers of ten on a logarithmic axis with less than two powers: the labels of
+    matplotlib overlap."""
+    if axis.get_scale() != "log":
+        return
+    low, high = sorted(axis.get_view_interval())
+    if not low > 0 or high >= 10 * 10 ** math.ceil(math.log10(low)):
+        return
+    ticks = LogLocator(subs=(1, 2, 5)).tick_values(low, high)
+    if sum(low <= tick <= high for tick in ticks) >= 2:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 @contextmanager

@@ -51,9 +51,12 @@ class Run:
 
     def value(self, key):
         """The value of a key; `backbone.KEY` is that of the pre-training. None for those of the backbone in the mode
-        scratch, which only defines the shape."""
+        scratch, which only defines the shape. `data.test` is that of the evaluation, which may be later than the run.
+        """
         if (key == "backbone" or key.startswith("backbone.")) and self.config.get("backbone_mode") == "scratch":
             return None
+        if key == "data.test" and "test" in self.evaluation:
+            return self.evaluation["test"]
         return self.config.get(key)
 
     @cached_property
@@ -154,7 +157,7 @@ class Run:
         """The files on which the run was evaluated and their number of jets; None without an evaluation."""
         if not self.evaluation:
             return None
-        files = self.evaluation.get("test", self.config.get("data.test"))
+        files = self.value("data.test")
         files = files if isinstance(files, list) else [files] if files else []
         return tuple(map(str, files)), self.evaluation.get("jets")
 

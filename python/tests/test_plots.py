@@ -10,6 +10,7 @@ pytest.importorskip("mplhep")
 from matplotlib.patches import StepPatch  # noqa: E402
 
 from kaon_plots.cli import main  # noqa: E402
+from kaon_plots.style import drawing  # noqa: E402
 
 
 @pytest.mark.parametrize("labels", [[], ["--labels"]])
@@ -95,3 +96,28 @@ def test_what_cannot_be_drawn_is_said(tmp_path, capsys):
     assert "no.h5 does not exist: give a predictions.h5" in said.err and not said.out
     assert main(["features", "a.h5", "a.h5", "--output", str(tmp_path / "x.png")]) == 1
     assert "--names" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("limits", "labels"), [
+    ((1.2, 80), ["2", "5", "10", "20", "50"]),
+    ((0.03, 0.09), ["0.05"]),
+    ((0.6, 300), ["$\\mathdefault{10^{0}}$", "$\\mathdefault{10^{1}}$", "$\\mathdefault{10^{2}}$"])])
+def test_labels_of_logarithmic_axes_do_not_overlap(tmp_path, limits, labels):
+    with drawing(tmp_path / "axis.png") as (figure, axes):
+        axes[0, 0].set_xscale("log")
+        axes[0, 0].set_xlim(*limits)
+    boxes = [text.get_window_extent() for text in axes[0, 0].get_xticklabels(which="both")
+             if text.get_text() and limits[0] <= text.get_position()[0] <= limits[1]]
+    assert all(left.x1 <= right.x0 for left, right in zip(sorted(boxes, key=lambda box: box.x0),
+                                                          sorted(boxes, key=lambda box: box.x0)[1:]))
+    found = [text.get_text() for text in axes[0, 0].get_xticklabels(which="both")
+             if text.get_text() and limits[0] <= text.get_position()[0] <= limits[1]]
+    assert set(labels) <= set(found)
+
+
+def test_long_class_names_leave_room_for_the_label_of_the_axis(tmp_path):
+    with drawing(tmp_path / "matrix.png", size=(5.7, 4.2)) as (figure, axes):
+        axes[0, 0].imshow(np.eye(4))
+        axes[0, 0].set_yticks(range(4), ["primary (19,131)"] * 4)
+        axes[0, 0].set_ylabel("true class (number)")
+    assert axes[0, 0].yaxis.label.get_window_extent().x0 >= 0

@@ -340,6 +340,14 @@ def test_all_keys_in_which_pretrainings_differ_are_shown(tmp_path, capsys):
         ("0.3", "0.1"), ("0.4", "1.1")]
 
 
+def test_test_files_are_those_of_the_evaluation(tmp_path, capsys):
+    for number, name in enumerate(["a.h5", "b.h5"]):
+        path = make_run(tmp_path / str(number), {"accuracy": 0.5}, data__test=["a.h5"]) / "evaluation" / "metrics.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"test": [name]}))
+    assert main([str(tmp_path), "--by", "data.test", "--format", "csv"]) == 0
+    assert sorted(row["data.test"] for row in rows(capsys.readouterr().out)) == ["[a.h5]", "[b.h5]"]
+
+
 @pytest.mark.parametrize("change", [{"test": ["b.h5"]}, {"jets": 400}])
 def test_different_test_sets_are_reported(tmp_path, capsys, change):
     for number in range(2):
