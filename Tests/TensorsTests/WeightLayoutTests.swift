@@ -3,12 +3,12 @@ import Testing
 
 /// Products that read the layout of a weight give the bits of products that copy the weight.
 @Suite(.enabled(if: Precision.hasBFloat16)) struct WeightLayoutTests {
-    /// Tokens, inputs and outputs: panels and groups of pairs with every remainder, more columns than rows, and inner
-    /// lengths beyond a block.
+    /// Tokens, inputs and outputs: panels and groups of pairs with every remainder, more columns than rows, inner
+    /// lengths beyond a block, and blocks of columns whose end lies within a panel.
     static let shapes = [
         (1, 16, 16), (7, 32, 48), (9, 64, 64), (33, 48, 80), (70, 96, 112), (5, 528, 1040), (130, 1040, 528),
         (40, 80, 16),
-        (301, 64, 2064),
+        (301, 64, 2064), (33, 400, 400), (5, 64, 784), (5, 1040, 400), (3, 1168, 1552),
     ]
 
     @Test(arguments: shapes, [false, true])

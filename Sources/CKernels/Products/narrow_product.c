@@ -210,6 +210,13 @@ INSIDE const uint32_t *panel_at(Panels panels, int64_t j, int width) {
     return panels.values + (j - panels.first) * panels.depth + 16 * width * panels.start;
 }
 
+/// The end of the block of columns that starts with `first`: whole panels of a layout, whose last ones may be narrower
+/// (ck_tile_vectors), so that they do not all end at multiples of the width of a block.
+static int64_t end_of_block(ck_factor b, int64_t first, int64_t columns, int64_t n) {
+    int64_t last = least(n, first + columns);
+    return b.layout && b.columns_left - last == 16 ? last + 16 : last;
+}
+
 /// Adds the products of the inner indices l ..< l + part to the columns first ..< last of C.
 NARROW static void block(ck_matrix c, ck_epilogue epilogue, ck_factor a, Panels b, int64_t m, int64_t first,
                          int64_t last, int64_t l, int64_t part, Blocks blocks, uint32_t *restrict packed_left) {
@@ -240,8 +247,8 @@ NARROW void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck
     Blocks blocks = blocks_of(c.is_narrow, a.is_transposed, k);
     uint32_t *packed = (uint32_t *)scratch, *packed_left = packed;
     if (!b.layout) packed_left += least(blocks.depth, (k + 1) / 2) * least(blocks.columns, n);
-    for (int64_t first = 0; first < n; first += blocks.columns) {
-        int64_t last = least(n, first + blocks.columns);
+    for (int64_t first = 0, last; first < n; first = last) {
+        last = end_of_block(b, first, blocks.columns, n);
         for (int64_t l = 0; l < k; l += 2 * blocks.depth) {
             int64_t part = least(k - l, 2 * blocks.depth);
             Panels panels = {(const uint32_t *)b.layout, (k + 1) / 2, l / 2, 0, b.columns_left};
