@@ -65,6 +65,8 @@ package final class DistributedParameters {
             let own = memory.gradients[ranks.group.rank]
             own.buffer.update(repeating: 0)
             store.move(values: memory.values, gradients: own)
+            // The private copies.
+            Arena.shared.releaseFreeMemory()
             (gradients, finalMessages, sharedBytes) = (memory.gradients, memory.counters, memory.bytes)
             layouts = memory.layouts.map { WeightLayouts(store, in: $0) }
             // All ranks have written their parts.
