@@ -103,7 +103,7 @@ let package = Package(
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "MPI", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
         .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
-        .testTarget(name: "TensorsTests", dependencies: ["CKernels", "CTileEmulation", "Tensors", "Golden"]),
+        .testTarget(name: "TensorsTests", dependencies: ["CKernels", "CTileEmulation", "Golden", "System", "Tensors"]),
         .testTarget(name: "NNTests", dependencies: ["NN", "Tensors", "Golden"]),
         .testTarget(
             name: "DistributedTests",

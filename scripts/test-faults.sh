@@ -232,6 +232,36 @@ for ((number = 0; number < repeats; number++)); do
 done
 section "SIGSTOP of a rank and of rank 0"
 
+# Every rank fails in the second step, while rank 0 writes the checkpoint of the first for longer than a rank may be
+# silent.
+start_section
+cat >"$folder/slow.c" <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int fsync(int file) {
+    char link[64], path[4096] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    if (readlink(link, path, sizeof path - 1) > 0 && strstr(path, ".step-")) sleep(8);
+    return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(file);
+}
+END
+if "$(command -v cc clang | head -n 1)" -shared -fPIC -o "$folder/slow.so" "$folder/slow.c" -ldl; then
+    place=$folder/diverging
+    LD_PRELOAD=$folder/slow.so run "$place" 2 training.checkpoint_interval=1 training.detect_anomaly=true \
+        optimizer.learning_rate=1e30 schedule.warmup_steps=0 parallel.watchdog.silence=2
+    verdict "error during a save" $(($? != 1)) "$(tail -n 3 "$place/output")"
+    grep -q "step 2: " "$place/output" && [[ -e $place/run/checkpoints/step-00000001.h5 ]]
+    verdict "error during a save" $? "not reported, or no checkpoint: $(tail -n 3 "$place/output")"
+    rm -rf "$place"
+else
+    verdict "error during a save" 1 "there is no C compiler"
+fi
+section "error of all ranks during a save"
+
 # A limit on the file size kills the process with SIGXFSZ (25) at that byte of its first checkpoint; the limit is larger
 # than all other files. MPI must not create its large shared-memory files, which a single rank does not need.
 start_section

@@ -27,12 +27,14 @@ package struct RankGroups {
 
     /// Groups of the ranks of each host. Collective. Throws `MPIError`.
     ///
-    /// - Parameter largest: divides the ranks of a host into groups of at most this number of ranks; nil for no limit.
+    /// - Parameter largest: divides the ranks of a host evenly into groups of at most this number of ranks; nil for no
+    ///   limit.
     package init(largest: Int? = nil, on communicator: Communicator) throws {
         let host = try communicator.splitByHost()
         let group: Communicator
         if let largest, largest < host.size {
-            group = try host.split(color: host.rank / largest, key: host.rank)
+            group = try host.split(
+                color: Self.group(ofRank: host.rank, of: host.size, largest: largest), key: host.rank)
         } else {
             group = host
         }
@@ -48,6 +50,13 @@ package struct RankGroups {
         self.sizes = sizes
         ranksOfHost = host.size
         index = own
+    }
+
+    /// Index of the group of a rank, if as few groups as possible of at most `largest` ranks are as equal as possible:
+    /// the smallest one determines the number of owners.
+    package static func group(ofRank rank: Int, of ranks: Int, largest: Int) -> Int {
+        let groups = (ranks + largest - 1) / largest
+        return rank * groups / ranks
     }
 
     /// Such as `2 groups of 64 ranks that share memory`.

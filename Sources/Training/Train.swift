@@ -43,7 +43,12 @@ package func train(_ options: RunOptions, in context: RunContext) throws -> RunO
         return outcome
     } catch {
         // An error of one rank alone ends the job; the other ranks do not come to stop their watchdogs.
-        if error is AgreedError || communicator.size == 1 { try watchdog?.stop() }
+        if error is AgreedError || communicator.size == 1 {
+            // Rank 0 may still be writing a checkpoint; the others must give signs of life until it has finished.
+            context.progress.enter(.summing)
+            try communicator.barrier()
+            try watchdog?.stop()
+        }
         throw error
     }
 }

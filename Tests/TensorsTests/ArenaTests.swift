@@ -1,3 +1,4 @@
+import System
 import Tensors
 import Testing
 
@@ -51,6 +52,21 @@ import Testing
             let large = Tensor(shape: [8 * mebi])
             #expect(Arena.shared.statistics.systemAllocations == 1)
             withExtendedLifetime((held, small, middle, large)) {}
+        }
+    }
+
+    /// The system has the memory of free blocks after a release, and gives it back where it is used.
+    @Test func freeMemoryIsReturned() async {
+        await #expect(processExitsWith: .success) {
+            let count = 64 << 20
+            let held = Tensor(repeating: 3, shape: [1000])
+            do { _ = Tensor(repeating: 1, shape: [count]) }
+            func resident() -> Int { ProcessStatus().number("VmRSS")! / 1024 }
+            let before = resident()
+            Arena.shared.releaseFreeMemory()
+            #expect(resident() < before - 200)
+            #expect(Tensor(repeating: 2, shape: [count]).array.last == 2)
+            #expect(held.array.allSatisfy { $0 == 3 })
         }
     }
 

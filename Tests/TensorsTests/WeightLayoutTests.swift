@@ -2,21 +2,26 @@ import Tensors
 import Testing
 
 /// Products that read the layout of a weight give the bits of products that copy the weight.
-@Suite(.enabled(if: Precision.hasBFloat16)) struct WeightLayoutTests {
-    /// Tokens, inputs and outputs: panels and groups of pairs with every remainder, more columns than rows, and inner
-    /// lengths beyond a block.
+@Suite struct WeightLayoutTests {
+    /// The precisions whose products read layouts on this processor.
+    static let precisions = Precision.allCases.filter {
+        ($0 == .single || Precision.hasBFloat16)
+            && WeightLayout.elements(outputs: 16, inputs: 16, of: $0.factorType) != nil
+    }
+
+    /// Tokens, inputs and outputs: panels and groups of pairs with every remainder, more columns than rows, inner
+    /// lengths beyond a block, and blocks of columns whose end lies within a panel.
     static let shapes = [
         (1, 16, 16), (7, 32, 48), (9, 64, 64), (33, 48, 80), (70, 96, 112), (5, 528, 1040), (130, 1040, 528),
         (40, 80, 16),
-        (301, 64, 2064),
+        (301, 64, 2064), (33, 400, 400), (5, 64, 784), (5, 1040, 400), (3, 1168, 1552),
     ]
 
-    @Test(arguments: shapes, [false, true])
-    func sameBits(shape: (Int, Int, Int), isResidual: Bool) throws {
+    @Test(arguments: precisions.flatMap { precision in [false, true].map { (precision, $0) } }, shapes)
+    func sameBits(form: (Precision, Bool), shape: (Int, Int, Int)) throws {
+        let (precision, isResidual) = form
         let (tokens, inputs, outputs) = shape
-        let memory = try #require(WeightLayout.elements(outputs: outputs, inputs: inputs))
-        let layout = WeightLayout(
-            outputs: outputs, inputs: inputs, in: Tensor(shape: [memory], elementType: .bfloat16))
+        let layout = try layout(outputs: outputs, inputs: inputs, precision)
         func run(_ layout: WeightLayout?) throws -> [[Float]] {
             let weight = Variable(leaf: randomTensor([outputs, inputs], seed: 2, deviation: 0.3))
             layout?.update(from: weight.value, rows: 16..<outputs)
@@ -24,7 +29,7 @@ import Testing
             weight.layout = layout
             let x = Variable(leaf: randomTensor([tokens, inputs], seed: 1))
             let bias = Variable(leaf: randomTensor([outputs], seed: 3))
-            let tape = Tape(precision: .bfloat16)
+            let tape = Tape(precision: precision)
             let y =
                 isResidual
                 ? tape.residualLinear(
@@ -38,17 +43,24 @@ import Testing
     }
 
     @Test func onlyWholeVectorsHaveOne() {
-        #expect(WeightLayout.elements(outputs: 24, inputs: 32) == nil)
-        #expect(WeightLayout.elements(outputs: 32, inputs: 7) == nil)
+        for precision in Self.precisions {
+            #expect(WeightLayout.elements(outputs: 24, inputs: 32, of: precision.factorType) == nil)
+            #expect(WeightLayout.elements(outputs: 32, inputs: 7, of: precision.factorType) == nil)
+        }
     }
 
-    /// Maps in single precision do not read the layout.
-    @Test func singlePrecisionReadsTheWeight() throws {
-        let memory = try #require(WeightLayout.elements(outputs: 32, inputs: 16))
+    private func layout(outputs: Int, inputs: Int, _ precision: Precision) throws -> WeightLayout {
+        let type = precision.factorType
+        let memory = try #require(WeightLayout.elements(outputs: outputs, inputs: inputs, of: type))
+        return WeightLayout(outputs: outputs, inputs: inputs, in: Tensor(shape: [memory], elementType: type))
+    }
+
+    /// Maps in single precision do not read a bfloat16 layout.
+    @Test(.enabled(if: Precision.hasBFloat16)) func singlePrecisionReadsTheWeight() throws {
         let weight = Variable(constant: randomTensor([32, 16], seed: 1))
         let x = Variable(constant: randomTensor([3, 16], seed: 2))
         let expected = Tape().linear(x, weight: weight, bias: nil).value.array
-        weight.layout = WeightLayout(outputs: 32, inputs: 16, in: Tensor(shape: [memory], elementType: .bfloat16))
+        weight.layout = try layout(outputs: 32, inputs: 16, .bfloat16)
         #expect(Tape().linear(x, weight: weight, bias: nil).value.array == expected)
     }
 }

@@ -155,10 +155,8 @@ INSIDE void sums(Target c, ck_epilogue epilogue, Left a, const uint16_t *restric
     if (direct) return;
     for (int64_t r = 0; r < rows; r++)
         for (int j = 0; j < SIDE * width; j += SIDE) {
-            __m512 value = _mm512_loadu_ps(buffer + r * 2 * SIDE + j);
-            if (epilogue.scale) value = _mm512_mul_ps(value, _mm512_loadu_ps(epilogue.scale + j));
-            if (late && epilogue.matrix)
-                value = _mm512_add_ps(value, _mm512_loadu_ps(epilogue.matrix + r * epilogue.stride + j));
+            ck_epilogue here = ck_epilogue_at(epilogue, r, j);
+            __m512 value = finished(_mm512_loadu_ps(buffer + r * 2 * SIDE + j), late ? here.matrix : 0, here.scale);
             int64_t at = r * c.stride + j;
             if (c.is_narrow)
                 _mm256_storeu_si256((__m256i *)((uint16_t *)c.values + at), (__m256i)_mm512_cvtneps_pbh(value));
@@ -182,7 +180,7 @@ TILED static Blocks blocks_of(int narrow_c, int64_t n, int64_t k) {
     return (Blocks){depth, least(n, columns > STEP ? columns : STEP)};
 }
 
-ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .pairs = SIDE}; }
+ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .words = SIDE, .is_narrow = 1}; }
 
 TILED int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k) {
     Blocks blocks = blocks_of(narrow_c, n, k);
@@ -212,6 +210,7 @@ TILED void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_fa
 
     Blocks blocks = blocks_of(c.is_narrow, n, k);
     float *buffer = scratch;
+    const uint16_t *layout = b.layout;
     uint16_t *copied = (uint16_t *)(buffer + 4 * SIDE * SIDE), *right = copied + 2 * SIDE * blocks.depth;
     for (int64_t first = 0; first < n; first += blocks.columns) {
         int64_t columns = least(n - first, blocks.columns);
@@ -232,8 +231,8 @@ TILED void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_fa
                     Target to = {(char *)c.values + at * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
                     ck_epilogue block = ck_epilogue_at(here, i, first + j);
                     int is_wide = columns - j > SIDE;
-                    const uint16_t *panel = b.layout
-                        ? b.layout + (first + j) * STEP * steps_of(k) + l / STEP * (is_wide ? 2 : 1) * TILE
+                    const uint16_t *panel = layout
+                        ? layout + (first + j) * STEP * steps_of(k) + l / STEP * (is_wide ? 2 : 1) * TILE
                         : right + j * STEP * steps;
                     if (is_wide) {
                         if (height > 1) sums(to, block, left, panel, steps, rows, 2, 2, buffer);
@@ -259,7 +258,7 @@ int ck_has_tiles(void) {
 
 #else
 
-ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .pairs = 16}; }
+ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .words = 16, .is_narrow = 1}; }
 int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k) { return 0; }
 void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
                      float *scratch) {

@@ -38,7 +38,8 @@ extension RunOptions {
 extension RunOptions.Parallel {
     package init(from section: Section) throws {
         threads = try section.optionalInt(
-            "threads", in: 1...1024, absent: "auto", help: "threads of each rank; `auto`: the cores that it may use")
+            "threads", in: 1...1024, absent: "auto",
+            help: "threads of each rank; `auto`: its share of the cores that it may use")
         precision = try section.choice(
             "precision", default: .single,
             help: "number format of the factors of matrix products; sums are in single precision. `bf16` needs "

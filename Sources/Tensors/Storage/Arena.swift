@@ -75,6 +75,19 @@ package final class Arena: Sendable {
         state.withLock { $0.statistics.peakBytes = $0.statistics.usedBytes }
     }
 
+    /// Returns the memory of the free blocks to the system, which provides it again where they are used.
+    package func releaseFreeMemory() {
+        let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+        state.withLock { state in
+            for block in state.free {
+                let start = (block.address + page - 1) / page * page
+                let end = (block.address + UInt(block.bytes)) / page * page
+                guard start < end else { continue }
+                _ = madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_DONTNEED)
+            }
+        }
+    }
+
     /// Returns a block of at least this size, and its size.
     func allocate(bytes: Int) -> (pointer: UnsafeMutableRawPointer, bytes: Int) {
         let wanted = max(1, (bytes + Self.alignment - 1) / Self.alignment) * Self.alignment
