@@ -56,8 +56,7 @@ def read(source, start, stop, options):
         return values
 
     csts = np.stack([np.asarray(columns[name].array, np.float32) for name in description.feature_names], axis=1)
-    for column, name in enumerate(description.feature_names):
-        checks.finite(f"features.{name}", Ragged(columns.offsets, {f"features.{name}": csts[:, column]}))
+    checks.finite_columns([f"features.{name}" for name in description.feature_names], columns.offsets, csts)
     checks.require("features.pt", csts[:, 0] > 0, "has a constituent whose pT is not positive", owner)
     identity = _identities(description, of_constituents, checks, owner)
     conditions = np.stack(
@@ -72,7 +71,7 @@ def read(source, start, stop, options):
         name: of_jets(f"spectators.{name}", expression).astype(np.float32)
         for name, expression in description.spectators.items()
     }
-    jets = _jets(description, columns, csts, of_jets)
+    jets = _jets(description, columns, csts, of_jets, checks)
     constituents = leading(
         Ragged(columns.offsets, {"csts": csts, "csts_id": identity, **labels}), description.max_constituents)
     kept = constituents.counts
@@ -100,13 +99,16 @@ def _identities(description, of_constituents, checks, owner):
     return np.array(description.identity_names, np.uint8)[conditions.argmax(axis=1)]
 
 
-def _jets(description, columns, csts, of_jets):
+def _jets(description, columns, csts, of_jets, checks):
     """pt, eta, phi and mass of the jets; pT and mass that are not given are those of the constituents as massless
     particles, and η and φ that are not given are 0."""
-    given = {name: of_jets(f"jets.{name}", each) for name, each in description.jets.items()}
     pt, mass = physics.jet_observables(columns.offsets, *csts[:, :3].T.astype(np.float64))
     zeros = np.zeros(columns.jets)
-    return [given.get(name, other) for name, other in (("pt", pt), ("eta", zeros), ("phi", zeros), ("mass", mass))]
+    jets = {"pt": pt, "eta": zeros, "phi": zeros, "mass": mass}
+    jets |= {name: of_jets(f"jets.{name}", each) for name, each in description.jets.items()}
+    for name, values in jets.items():
+        checks.finite(f"jets.{name}", values)
+    return list(jets.values())
 
 
 def _integers(name, values):

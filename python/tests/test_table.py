@@ -320,6 +320,24 @@ def test_files_that_do_not_fit(table, simple, tmp_path):
     assert table(settings, tmp_path / "text.txt", out="b") == 1 and "has no known ending" in table.said
 
 
+@pytest.mark.parametrize("name, value, message", [
+    ("pt", np.nan, "features.pt, entry 5, constituent 0 is nan"), ("phi", np.inf, "features.dphi, entry 5"),
+    ("eta", 1e3, "jets.mass, entry 5 is "), ("eta", 200, "jets.mass, entry 5 is "),
+    ("energy", 1e39, "spectators.energy, entry 5 is 1e+39"),
+])
+def test_a_bad_jet_does_not_change_others(table, simple, name, value, message):
+    settings = {"valid": "mask", "features": FEATURES, "spectators": {"energy": "energy"}}
+    assert table(settings, simple(), "--no-mix") == 0
+    good = arrays_of(table.path)
+    values = simple.arrays[name].copy()
+    values[(5, 0)[:values.ndim]] = value
+    source = simple(**{name: values})
+    assert table(settings, source, "--no-mix", out="bad") == 1 and message in table.said, table.said
+    assert table(settings, source, "--no-mix", "--skip-bad", out="bad") == 0
+    assert "1 jets with unusable values were skipped" in table.said
+    np.testing.assert_array_equal(arrays_of(table.path)["jets"], np.delete(good["jets"], 5, axis=0))
+
+
 def test_files_of_other_formats_that_do_not_fit(table, tmp_path):
     import pandas
     import pyarrow
