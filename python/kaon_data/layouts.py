@@ -10,7 +10,6 @@ JETS_PER_CHUNK = 1000
 CONSTITUENTS_PER_CHUNK = 8192
 COMPRESSIONS = {
     "deflate": {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True},
-    "lzf": {"compression": "lzf", "shuffle": True, "fletcher32": True},
     "none": {"fletcher32": True},
 }
 

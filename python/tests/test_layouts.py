@@ -1,12 +1,16 @@
 """Writing and reading both layouts."""
 
+import json
+
 import awkward as ak
 import h5py
 import makers
 import numpy as np
 import pytest
+from trained import kaon, needs_kaon
 
 import kaon_data
+from kaon_data.layouts import COMPRESSIONS
 
 
 @pytest.mark.parametrize("form", ["jetclass", "btag"])
@@ -34,6 +38,14 @@ def test_the_packed_layout_is_as_documented(run, sources):
         assert file.attrs["sources"].split("\n") == ["HToBB_000.root", "TTBar_000.root", "more/ZJetsToNuNu_000.root"]
         assert file.attrs["created_by"].startswith("kaon_data")
         assert all(file[name].fletcher32 and file[name].shuffle for name in file)
+
+
+@needs_kaon
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+def test_kaon_reads_every_compression(run, sources, layout, compression):
+    folder = run(sources, layout=layout, compression=compression)
+    assert json.loads(kaon("inspect", "--json", folder / "jets_000.h5"))["usable"]
 
 
 @pytest.mark.parametrize("layout", ["packed", "padded"])
