@@ -323,10 +323,10 @@ def test_files_that_do_not_fit(table, simple, tmp_path):
 @pytest.mark.parametrize("name, value, message", [
     ("pt", np.nan, "features.pt, entry 5, constituent 0 is nan"), ("phi", np.inf, "features.dphi, entry 5"),
     ("eta", 1e3, "jets.mass, entry 5 is "), ("eta", 200, "jets.mass, entry 5 is "),
-    ("energy", 1e39, "spectators.energy, entry 5 is 1e+39"),
+    ("energy", 1e39, "spectators.energy, entry 5 is 1e+39"), ("label", 9, "spectators.ratio, entry 5 is inf"),
 ])
 def test_a_bad_jet_does_not_change_others(table, simple, name, value, message):
-    settings = {"valid": "mask", "features": FEATURES, "spectators": {"energy": "energy"}}
+    settings = {"valid": "mask", "features": FEATURES, "spectators": {"energy": "energy", "ratio": "2 // (label - 9)"}}
     assert table(settings, simple(), "--no-mix") == 0
     good = arrays_of(table.path)
     values = simple.arrays[name].copy()
