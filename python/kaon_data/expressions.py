@@ -40,7 +40,7 @@ _OWN = {"wrap_phi": 1, "startswith": 2}
 FUNCTIONS = sorted([*_ELEMENTWISE, *_REDUCTIONS, *_OWN])
 CONSTANTS = {"pi": np.pi}
 SOURCE = "file"
-"""The name of the source file without folder and ending, as a string."""
+"""The name of the source file without folder and (last) ending, as a string."""
 _MOST_NODES = 500
 
 

@@ -1,5 +1,7 @@
 """Reader for any table of jets: entries of a file and a description to jets."""
 
+from pathlib import Path
+
 import numpy as np
 
 from . import physics
@@ -22,7 +24,7 @@ def read(source, start, stop, options):
     description = Description.from_text(options.table, options.table_path)
     count = stop - start
     columns = columns_of(
-        read_columns(source, description, start, stop), count, _stem(source.path), source.path, start)
+        read_columns(source, description, start, stop), count, Path(source.path).stem, source.path, start)
     if columns.offsets is None:
         raise _no_constituents(description, source)
     stored = int(columns.offsets[-1])
@@ -113,10 +115,6 @@ def _jets(description, columns, csts, of_jets, checks):
 
 def _integers(name, values):
     return np.clip(np.round(values), -2**31, 2**31 - 1).astype(np.int32)
-
-
-def _stem(path):
-    return path.replace("\\", "/").rpartition("/")[2].partition(".")[0]
 
 
 def _no_constituents(description, source):

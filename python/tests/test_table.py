@@ -119,6 +119,26 @@ def test_parquet_and_root_with_further_features(table, tmp_path):
     assert "log_e" in jets.constituents.fields and "d0" not in jets.constituents.fields and "energy" in jets.fields
 
 
+@pytest.mark.parametrize("ending", [".root", ".h5", ".tar.h5", ".parquet"])
+def test_names_of_files_with_dots(table, tmp_path, ending):
+    sources = [tmp_path / f"{name}{ending}" for name in ("pt.500.qcd", "pt.500.top")]
+    lists = ak.Array([[1.0, 2.0], [3.0]])
+    for path in sources:
+        if ending == ".root":
+            with uproot.recreate(path) as file:
+                file["tree"] = {"pt": lists}
+        elif ending == ".parquet":
+            ak.to_parquet(ak.Array({"pt": lists}), path)
+        else:
+            with h5py.File(path, "w") as file:
+                file["pt"] = np.ones((2, 3))
+    stems = [path.name.removesuffix("." + ending.rpartition(".")[2]) for path in sources]
+    settings = {"features": {"pt": "pt", "deta": "0", "dphi": "0"},
+                "classes": {"QCD": f"file == '{stems[0]}'", "top": f"file == '{stems[1]}'"}}
+    assert table(settings, *sources, "--no-mix") == 0, table.said
+    assert arrays_of(table.path)["labels"].tolist() == [0, 0, 1, 1]
+
+
 def test_every_published_description_is_valid():
     for path in CONFIGS.glob("*.yaml"):
         description = Description.read(path)
