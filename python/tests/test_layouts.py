@@ -59,6 +59,35 @@ def test_a_range_of_jets_of_several_files(run, sources, layout):
     assert len(kaon_data.read(folder / "*.h5", 20, 20)) == 0
 
 
+@pytest.mark.parametrize(
+    ("names", "fields"),
+    [
+        (None, {"pt": 0, "eta": 1, "phi": 2, "mass": 3}),
+        (["mass", "sdmass", "phi", "eta", "pt"], {"pt": 4, "eta": 3, "phi": 2, "mass": 0}),
+        (["tau21", "sdmass", "groomed_mass", "pt"], {"pt": 3, "mass": 1}), (["tau21"], {}),
+    ],
+)
+def test_columns_of_jets_are_found_by_their_names(run, sources, names, fields):
+    path = run(sources) / "jets_000.h5"
+    with h5py.File(path, "r+") as file:
+        jets = file["jets"][:]
+        del file["jets"].attrs["names"]
+        if names:
+            file["jets"].attrs["names"] = names
+    found = kaon_data.read(path)
+    assert {name for name in ("pt", "eta", "phi", "mass") if name in found.fields} == set(fields)
+    for name, column in fields.items():
+        np.testing.assert_array_equal(found[name], jets[:, column])
+
+
+def test_jets_with_fewer_columns_than_names_are_refused(run, sources):
+    path = run(sources) / "jets_000.h5"
+    with h5py.File(path, "r+") as file:
+        file["jets"].attrs["names"] = ["pt", "eta", "phi", "mass", "tau21", "tau32"]
+    with pytest.raises(kaon_data.DataError, match="expected pt, eta, phi, mass, tau21, tau32 of each jet"):
+        kaon_data.read(path)
+
+
 def test_reading_says_what_is_wrong(tmp_path):
     with pytest.raises(kaon_data.DataError, match="does not exist"):
         kaon_data.read(tmp_path / "nothing.h5")
