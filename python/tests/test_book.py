@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from run_folders import write_predictions
 
+from kaon_book import slurm
 from kaon_book.claims import HOLDS, OPPOSITE, SPREAD, Claim, verdict
 from kaon_book.rows import ROWS, Book, select
 from kaon_book.runs import STAGES, recipe
@@ -289,6 +290,35 @@ def test_slurm_gets_an_array_for_each_configuration_and_stages_wait(data, progra
     assert "--array=1-40" in probes
     line = Path(probes[-4]).read_text().splitlines()[0]
     assert f"run.directory={runs}/downstream/linear/" in line and "backbone_mode=fixed" in line
+
+
+def test_slurm_takes_any_names_of_folders(data, program, tmp_path, monkeypatch):
+    root, here = tmp_path / "kaon's root", tmp_path / "two words"
+    for folder in (root, here):
+        folder.mkdir()
+    for name in ("python", "scripts"):
+        (root / name).symlink_to(ROOT / name)
+    sbatch = program.parent / "sbatch"
+    sbatch.write_text('#!/bin/bash\nprintf "%s|" "$@" >>"$0.jobs"\necho >>"$0.jobs"\necho 1\n')
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm, "ROOT", root)
+    monkeypatch.chdir(here)
+    jets = data.rename(here / "jets'")
+    slurm.submit(Book(SMALL, jets, "runs/book", ["1.2"]), ["data=jets'", "only=1.2"])
+    *jobs, page = [line.split("|")[:-1] for line in Path(f"{sbatch}.jobs").read_text().splitlines()]
+
+    # The words of the first line, as a job reads them.
+    read = subprocess.run(
+        ["bash", "-euc", 'source scripts/jobs.sh; read_overrides "$1" 1 ""; printf "%s\n" "${overrides[@]}"', "bash",
+         jobs[0][-3]], capture_output=True, text=True, cwd=root)
+    assert f"run.directory={here}/runs/book/tokenizers/vqvae-v1" in read.stdout.splitlines(), read.stderr
+
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    ended = subprocess.run(["sh", "-c", page[-1].removeprefix("--wrap=")], capture_output=True, text=True, cwd=root,
+                           env=environment)
+    assert ended.returncode == 0, ended.stderr
+    assert (here / "runs/book/results.md").exists() and not (root / "runs").exists()
 
 
 def finish(book, accuracies):
