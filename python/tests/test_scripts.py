@@ -60,7 +60,7 @@ def test_jobs_place_the_ranks_of_a_socket_together(launcher, placed, tmp_path):
     command.write_text('#!/bin/sh\necho "started: $*"\n')
     command.chmod(0o755)
     script = tmp_path / "job"
-    script.write_text(f"set -euo pipefail; cd {ROOT}; source slurm/env.sh; kaon_run pretrain \"$@\"\n")
+    script.write_text(f"set -euo pipefail; cd {ROOT}; source slurm/env.sh; kaon_run \"$@\"\n")
 
     def started(*arguments, **variables):
         job = {"SLURM_NTASKS": "8", "SLURM_CPUS_PER_TASK": "4", "SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "a"}
@@ -70,9 +70,14 @@ def test_jobs_place_the_ranks_of_a_socket_together(launcher, placed, tmp_path):
         assert ended.returncode == 0 and ended.stderr == ""
         return ended.stdout.splitlines()[-1]
 
-    assert placed in started("x.yaml") and started("x.yaml").endswith("pretrain x.yaml parallel.threads=4")
     sockets = {"SLURM_NTASKS_PER_SOCKET": "2"}
-    assert started("x.yaml", **sockets).endswith("x.yaml parallel.threads=4 parallel.ranks_per_group=2")
-    # A number on the command line remains.
-    assert started("x.yaml", "parallel.ranks_per_group=1", **sockets).endswith(
-        "x.yaml parallel.ranks_per_group=1 parallel.threads=4")
+    for command in ("pretrain", "finetune"):
+        assert placed in started(command, "x.yaml")
+        assert started(command, "x.yaml").endswith(f"{command} x.yaml parallel.threads=4")
+        assert started(command, "x.yaml", **sockets).endswith("x.yaml parallel.threads=4 parallel.ranks_per_group=2")
+        # A number on the command line remains.
+        assert started(command, "x.yaml", "parallel.ranks_per_group=1", **sockets).endswith(
+            "x.yaml parallel.ranks_per_group=1 parallel.threads=4")
+    # The other commands refuse the key.
+    for command in ("evaluate", "generate", "encode"):
+        assert started(command, "x.h5", **sockets).endswith(f"{command} x.h5 parallel.threads=4")
