@@ -1,6 +1,7 @@
 """Help and versions of the scripts."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,23 @@ def test_sourced_scripts_do_not_read_arguments(tmp_path):
     script.write_text(f"set -euo pipefail; source {ROOT}/scripts/mpi-environment.sh; echo ${{mpirun[0]}}\n")
     ended = run("bash", script, "--help")
     assert ended.returncode == 0 and "mpirun" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "missing, said", [(".git", "Sources/*.swift Sources/*.c"), ("a.py", "*.py"), ("a.c", "*.c *.h")])
+def test_style_is_not_that_of_no_files(missing, said, tmp_path):
+    (tmp_path / "scripts").mkdir()
+    for name in ("lint.sh", "help.sh", "checks.sh"):
+        shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts")
+    for name in ("Sources/a.swift", "a.c", "a.py", "a.md", "configs/a.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        if name != missing:
+            (tmp_path / name).touch()
+    if missing != ".git":
+        assert run("git", "init", "--quiet", folder=tmp_path).returncode == 0
+    ended = run("bash", "scripts/lint.sh", folder=tmp_path)
+    assert ended.returncode == 1 and ended.stdout == "0 passed, 1 failed\n"
+    assert f"lint: git lists no files {said}" in ended.stderr
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
