@@ -58,7 +58,7 @@ class LayoutWriter:
             # Overwrites the last offset with the same value; the first call also writes offset 0.
             self._file["offsets"][rows.start:rows.stop + 1] = constituents.offsets + self._constituents
             inside = slice(self._constituents, self._constituents + int(constituents.offsets[-1]))
-            for name, column in self._form.constituents.items():
+            for name in self._form.constituents:
                 self._file[name][inside] = constituents.columns[name]
         else:
             self._file["mask"][rows] = np.arange(self._max_constituents) < constituents.counts[:, None]

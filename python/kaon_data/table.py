@@ -66,7 +66,7 @@ def read(source, start, stop, options):
          for number, each in enumerate(description.class_conditions)], axis=1)
     checks.require("classes", conditions.sum(axis=1) == 1, "is of no class, or of more than one")
     labels = {
-        name: _integers(f"constituent_labels.{name}", of_constituents(f"constituent_labels.{name}", expression))
+        name: _integers(of_constituents(f"constituent_labels.{name}", expression))
         for name, expression in description.constituent_labels.items()
     }
     spectators = {
@@ -113,7 +113,7 @@ def _jets(description, columns, csts, of_jets, checks):
     return list(jets.values())
 
 
-def _integers(name, values):
+def _integers(values):
     return np.clip(np.round(values), -2**31, 2**31 - 1).astype(np.int32)
 
 

@@ -119,7 +119,7 @@ def test_many_jets_are_not_skipped(run, tmp_path):
     assert len(kaon_data.read(run(source, skip_bad=True, max_skipped=0.2))) == 35
 
 
-def padded(arrays, slots, dtype=None):
+def padded(arrays, slots):
     """The arrays with lists of equal length, filled with zeros."""
     return {
         name: values if isinstance(values, np.ndarray)

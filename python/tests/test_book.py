@@ -219,7 +219,7 @@ def test_changed_runs_are_repeated_with_all_that_follow(words, repeated, data, t
         assert not (folder / name / "checkpoints").exists() and (folder / "replaced" / name / "checkpoints").exists()
 
 
-def test_a_stopped_run_that_has_changed_starts_anew_under_slurm_too(data, program, tmp_path):
+def test_a_stopped_run_that_has_changed_starts_anew_under_slurm_too(data, program):
     folder = data.parent / "runs"
     run = Book(SMALL, data, folder, ["1.2"]).runs["tokenizers/vqvae-v1"]
     run.prepare(folder)
@@ -331,6 +331,12 @@ def finish(book, accuracies):
                 measures = {"accuracy": accuracy + 0.001 * run.seed}
                 (folder / "metrics.json").write_text(json.dumps({"measures": measures}))
                 run.mark(book.folder)
+
+
+def test_every_row_has_its_section():
+    from kaon_book.sections import SECTIONS
+
+    assert set(SECTIONS) == {row.name for row in ROWS}
 
 
 def test_the_page_has_means_verdicts_and_what_is_missing(data, tmp_path):
