@@ -14,9 +14,12 @@ source scripts/checks.sh
 max_columns=120
 max_files=14
 
-# The files that git tracks or would add, with these endings.
-sources() {
-    git ls-files --cached --others --exclude-standard -- "$@"
+# list NAME PATTERN…: sets the array to the files that git tracks or would add, and fails if there are none.
+list() {
+    local -n found_files=$1
+    shift
+    mapfile -t found_files < <(git ls-files --cached --others --exclude-standard -- "$@")
+    ((${#found_files[@]} > 0)) || fail "git lists no files $*"
 }
 
 formatted() {
@@ -34,7 +37,7 @@ within_columns() {
 # No folder of Sources holds more than max_files source files directly.
 small_folders() {
     local found
-    found=$(sources 'Sources/*.swift' 'Sources/*.c' 'Sources/*.h' | xargs -n 1 dirname | sort | uniq -c |
+    found=$(dirname "${source_files[@]}" | sort | uniq -c |
         awk -v most="$max_files" '$1 > most { print $2 ": " $1 " files, at most " most " are allowed" }')
     [[ -z $found ]] || { echo "$found" && return 1; }
 }
@@ -66,12 +69,13 @@ parsed() {
     return "$status"
 }
 
-mapfile -t swift_files < <(sources '*.swift')
-mapfile -t c_files < <(sources '*.c' '*.h')
-mapfile -t shell_files < <(sources '*.sh' '*.sbatch' .ci/run)
-mapfile -t python_files < <(sources '*.py')
-mapfile -t markdown_files < <(sources '*.md')
-mapfile -t yaml_files < <(sources 'configs/*.yaml')
+list source_files 'Sources/*.swift' 'Sources/*.c' 'Sources/*.h'
+list swift_files '*.swift'
+list c_files '*.c' '*.h'
+list shell_files '*.sh' '*.sbatch' .ci/run
+list python_files '*.py'
+list markdown_files '*.md'
+list yaml_files 'configs/*.yaml'
 
 check "swift format" formatted
 check "line length of Swift" within_columns "${swift_files[@]}"

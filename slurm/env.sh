@@ -42,7 +42,9 @@ kaon_run() {
     local launcher status=0 threads=${SLURM_CPUS_PER_TASK:-1} ended_by_slurm=""
     local command=() placement=("parallel.threads=$threads")
     check_resume "$@" || return 2
-    if [[ -n ${SLURM_NTASKS_PER_SOCKET:-} && " $*" != *" parallel.ranks_per_group="* ]]; then
+    # Only commands that train have groups of ranks.
+    if [[ -n ${SLURM_NTASKS_PER_SOCKET:-} && $1 =~ ^(pretrain|finetune)$ ]] &&
+        [[ " $*" != *" parallel.ranks_per_group="* ]]; then
         placement+=("parallel.ranks_per_group=$SLURM_NTASKS_PER_SOCKET")
     fi
     case ${KAON_LAUNCHER:-srun} in

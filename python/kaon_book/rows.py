@@ -37,9 +37,6 @@ BACKBONES = {
 }
 MODES = ("fixed", "fine_tuned", "scratch")
 RECONSTRUCTED = ("mpmv2-regression", "mpmv2-kmeans", "mpmv2-flow", "mpmv2-flow-matching")
-_TASKS = {
-    "kmeans": ["kmeans"], "regression": ["regression"], "flow-matching": ["flow_matching"], "flow": ["flow"],
-}
 #: Training jets per second of one core (small models, bf16), for the expected time; and the seconds of a start.
 _RATES = {
     "tokenizer": 5500, "v1": 5200, "v1-transformer": 5200, "v2": 4500, "set-flow": 3400, "fixed": 9000,

@@ -229,7 +229,7 @@ def _series(results, row, lines, measure, heading):
 
 
 def btag_figure(results, output):
-    """The three panels of Figure 1.10 or A.2."""
+    """The three panels of Figure 1.10."""
     from kaon_plots.btag import plot_btag
 
     rows = ("figure-1.10a", "figure-1.10b", "figure-1.10c")
@@ -237,8 +237,7 @@ def btag_figure(results, output):
 
 
 def figure_a_2(results, row):
-    parts = [SECTIONS[name] for name in ("a", "b", "c")]
-    sections = [part(results, row) for part in parts]
+    sections = [part(results, row) for part in _PARTS_A_2]
     figures = {}
     runs = results.plotted(row.name)
     if runs:
@@ -274,6 +273,13 @@ def figure_a_3(results, row):
         read(files, None, titles, most=3), output)}, claims)
 
 
+#: The panels of Figure A.2.
+_PARTS_A_2 = (
+    _every_backbone("flavour", "fixed", lambda scale: scale.flavour_labels),
+    _every_backbone("vertexing", "fixed", None, "ari", False, heading="adjusted Rand index"),
+    _every_backbone("origin", "fixed", None, "balanced_accuracy", False, heading="balanced accuracy"),
+)
+#: The function of each row.
 SECTIONS = {
     "table-1.1": table_1_1,
     "figure-1.2": figure_1_2,
@@ -295,7 +301,4 @@ SECTIONS = {
                                    "cwola.signal_jets", "ε_S/√ε_B at 99 % rejection"),
     "figure-A.2": figure_a_2,
     "figure-A.3": figure_a_3,
-    "a": _every_backbone("flavour", "fixed", lambda scale: scale.flavour_labels),
-    "b": _every_backbone("vertexing", "fixed", None, "ari", False, heading="adjusted Rand index"),
-    "c": _every_backbone("origin", "fixed", None, "balanced_accuracy", False, heading="balanced accuracy"),
 }

@@ -4,6 +4,7 @@ import numpy as np
 
 from . import physics
 from .checks import Checks
+from .formats import FEATURES
 from .jetclass import leading
 from .sources import read_entries
 from .tables import Ragged, Table
@@ -58,6 +59,7 @@ def read(source, start, stop, options):
         column["trk_pt"], column["trk_eta"] - jet_eta, physics.wrapped(column["trk_phi"] - jet_phi),
         d0, column["trk_d0err"], dz, column["trk_z0err"],
     ], axis=1).astype(np.float32)
+    checks.finite_columns(FEATURES, tracks.offsets, csts)
     constituents = leading(
         Ragged(tracks.offsets, {
             "csts": csts,

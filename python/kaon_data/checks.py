@@ -19,13 +19,18 @@ class Checks:
         self.bad = np.zeros(count, bool)
 
     def finite(self, name, branch):
-        """Requires every value of a branch to be finite."""
+        """Requires every value of a branch to be finite in single precision, that of the files."""
         values = branch.columns[name] if isinstance(branch, Ragged) else branch
-        wrong = np.flatnonzero(~np.isfinite(values))
+        wrong = np.flatnonzero(~np.isfinite(values.astype(np.float32, copy=False)))
         if len(wrong):
             rows = branch.jet_of_row[wrong] if isinstance(branch, Ragged) else wrong
             place = f", constituent {wrong[0] - branch.offsets[rows[0]]}" if isinstance(branch, Ragged) else ""
             self._report(name, rows, f"{place} is {values[wrong[0]]}")
+
+    def finite_columns(self, names, offsets, values):
+        """Requires every value of the columns of `values` to be finite."""
+        for name, column in zip(names, values.T):
+            self.finite(name, Ragged(offsets, {name: column}))
 
     def require(self, name, right, problem, jet_of_row=None):
         """Requires `right` to be true for every jet, or for every row if `jet_of_row` is given."""

@@ -49,7 +49,6 @@ def convert(sources, output, options, workers=1, out=None, **sizes):
     try:
         output.mkdir(parents=True, exist_ok=True)
         with _locked(output), Workers(workers) as pool:
-            # Descriptions are read again in the workers, because expressions cannot be sent.
             look, what = (look_at_table, description) if description else (look_at, _READERS[options.format].BRANCHES)
             looked = pool.run(look, [(name, path, what) for name, path in found], keeps_order=True)
             plan = Plan(options, list(looked), **sizes)
@@ -92,7 +91,7 @@ class _Conversion:
         differs = difference(record["plan"], self.plan.record(), self.plan.options)
         if differs:
             raise DataError(f"the conversion in {self.output} {differs}: choose another --output, or remove it")
-        for name, file in record["files"].items():
+        for name in record["files"]:
             if not (self.output / name).exists():
                 raise DataError(
                     f"{self.output / name} is missing, but listed in {path}: restore it, or remove "

@@ -21,13 +21,15 @@ _ELEMENTWISE = {
     )
 } | {"abs": np.abs, "round": np.round}
 _ARGUMENTS = {"arctan2": 2, "hypot": 2, "minimum": 2, "maximum": 2, "where": 3, "clip": 3}
-_OPERATORS = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.true_divide, ast.Pow: np.power,
-    ast.Mod: np.mod, ast.FloorDiv: np.floor_divide, ast.USub: np.negative, ast.UAdd: np.positive,
+_CONDITIONS = {
     ast.Not: np.logical_not, ast.Invert: np.logical_not, ast.And: np.logical_and, ast.Or: np.logical_or,
     ast.BitAnd: np.logical_and, ast.BitOr: np.logical_or,
     ast.Eq: np.equal, ast.NotEq: np.not_equal, ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater,
     ast.GtE: np.greater_equal,
+}
+_OPERATORS = _CONDITIONS | {
+    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.true_divide, ast.Pow: np.power,
+    ast.Mod: np.mod, ast.FloorDiv: np.floor_divide, ast.USub: np.negative, ast.UAdd: np.positive,
 }
 #: Functions of the constituents of a jet, with the value for a jet without constituents.
 _REDUCTIONS = {
@@ -38,7 +40,7 @@ _OWN = {"wrap_phi": 1, "startswith": 2}
 FUNCTIONS = sorted([*_ELEMENTWISE, *_REDUCTIONS, *_OWN])
 CONSTANTS = {"pi": np.pi}
 SOURCE = "file"
-"""The name of the source file without folder and ending, as a string."""
+"""The name of the source file without folder and last ending, as a string."""
 _MOST_NODES = 500
 
 
@@ -141,8 +143,8 @@ class Expression:
             if is_ragged and not value.is_ragged and np.ndim(value.array) else value.array
             for value in values
         ]
-        if function in (np.power, np.negative, np.positive, np.subtract, np.add, np.multiply):
-            # Integers would overflow, and 2 ** −1 is an error; booleans cannot be subtracted.
+        # Short types would overflow, and integers have no infinity. Comparisons of integers are exact.
+        if function not in _CONDITIONS.values():
             arrays = [np.asarray(array, np.float64) for array in arrays]
         return Value(function(*arrays), is_ragged)
 

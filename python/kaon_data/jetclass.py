@@ -4,7 +4,7 @@ import numpy as np
 
 from . import physics
 from .checks import Checks
-from .formats import JETCLASS
+from .formats import FEATURES, JETCLASS
 from .sources import read_entries
 from .tables import Ragged, Table, offsets_of
 
@@ -58,6 +58,7 @@ def read(source, start, stop, options):
         pt, np.clip(deta, -RADIUS, RADIUS), np.clip(column["part_dphi"], -RADIUS, RADIUS),
         d0, column["part_d0err"], dz, column["part_dzerr"],
     ], axis=1).astype(np.float32)
+    checks.finite_columns(FEATURES, part.offsets, csts)
     constituents = leading(
         Ragged(part.offsets, {"csts": csts, "csts_id": np.maximum(identity, 0).astype(np.uint8)}),
         options.max_constituents,

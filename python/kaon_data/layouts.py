@@ -10,7 +10,6 @@ JETS_PER_CHUNK = 1000
 CONSTITUENTS_PER_CHUNK = 8192
 COMPRESSIONS = {
     "deflate": {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True},
-    "lzf": {"compression": "lzf", "shuffle": True, "fletcher32": True},
     "none": {"fletcher32": True},
 }
 
@@ -59,7 +58,7 @@ class LayoutWriter:
             # Overwrites the last offset with the same value; the first call also writes offset 0.
             self._file["offsets"][rows.start:rows.stop + 1] = constituents.offsets + self._constituents
             inside = slice(self._constituents, self._constituents + int(constituents.offsets[-1]))
-            for name, column in self._form.constituents.items():
+            for name in self._form.constituents:
                 self._file[name][inside] = constituents.columns[name]
         else:
             self._file["mask"][rows] = np.arange(self._max_constituents) < constituents.counts[:, None]

@@ -28,13 +28,16 @@ def wrapped(angle):
 
 def jet_observables(offsets, pt, deta, dphi):
     """pT and mass of jets from their constituents as massless particles; 0 for a jet without constituents."""
+    jets = len(offsets) - 1
+    owner = np.repeat(np.arange(jets), np.diff(offsets))
+
     def total(values):
-        return np.diff(np.concatenate([[0], np.cumsum(values)])[offsets])
+        return np.bincount(owner, values, jets)
 
     px, py = total(pt * np.cos(dphi)), total(pt * np.sin(dphi))
-    pz, energy = total(pt * np.sinh(deta)), total(pt * np.cosh(deta))
-    mass = np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0))
-    return np.hypot(px, py), mass
+    # E + pz and E − pz, whose product is E² − pz².
+    plus, minus = total(pt * np.exp(deta)), total(pt * np.exp(-deta))
+    return np.hypot(px, py), np.sqrt(np.maximum(plus * minus - px**2 - py**2, 0))
 
 
 def whole(values):

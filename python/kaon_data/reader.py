@@ -12,6 +12,7 @@ from .errors import DataError
 from .formats import FEATURES, IDENTITIES
 
 _PER_CONSTITUENT = ("vtx_id", "track_type")
+_JET_COLUMNS = ["pt", "eta", "phi", "mass"]
 
 
 def read(paths, start=0, stop=None):
@@ -118,11 +119,13 @@ def _read(file, path, low, high):
             columns[name] = flat(name)
     fields = {"label": file["labels"][low:high].astype(np.int64)}
     if is_dataset(file, "jets"):
-        jets = values("jets", slice(low, high))
-        if jets.ndim != 2 or jets.shape[1] < 4:
+        jets, names = values("jets", slice(low, high)), _names(file["jets"]) or _JET_COLUMNS
+        if jets.ndim != 2 or jets.shape[1] < len(names):
             raise DataError(
-                f"{path}: /jets has the shape {file['jets'].shape}, expected pt, eta, phi, mass of each jet")
-        fields |= {name: jets[:, index] for index, name in enumerate(("pt", "eta", "phi", "mass"))}
+                f"{path}: /jets has the shape {file['jets'].shape}, expected {', '.join(names)} of each jet")
+        # The mass may be the soft-drop mass, `sdmass`.
+        names = ["mass" if "mass" not in names and name.endswith("mass") else name for name in names]
+        fields |= {name: jets[:, names.index(name)] for name in _JET_COLUMNS if name in names}
     fields["constituents"] = ak.unflatten(ak.zip(columns), counts)
     known = {"labels", "jets", "csts", "csts_id", "mask", "offsets", *_PER_CONSTITUENT}
     for name in file:

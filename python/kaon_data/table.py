@@ -1,5 +1,7 @@
 """Reader for any table of jets: entries of a file and a description to jets."""
 
+from pathlib import Path
+
 import numpy as np
 
 from . import physics
@@ -22,7 +24,7 @@ def read(source, start, stop, options):
     description = Description.from_text(options.table, options.table_path)
     count = stop - start
     columns = columns_of(
-        read_columns(source, description, start, stop), count, _stem(source.path), source.path, start)
+        read_columns(source, description, start, stop), count, Path(source.path).stem, source.path, start)
     if columns.offsets is None:
         raise _no_constituents(description, source)
     stored = int(columns.offsets[-1])
@@ -56,8 +58,7 @@ def read(source, start, stop, options):
         return values
 
     csts = np.stack([np.asarray(columns[name].array, np.float32) for name in description.feature_names], axis=1)
-    for column, name in enumerate(description.feature_names):
-        checks.finite(f"features.{name}", Ragged(columns.offsets, {f"features.{name}": csts[:, column]}))
+    checks.finite_columns([f"features.{name}" for name in description.feature_names], columns.offsets, csts)
     checks.require("features.pt", csts[:, 0] > 0, "has a constituent whose pT is not positive", owner)
     identity = _identities(description, of_constituents, checks, owner)
     conditions = np.stack(
@@ -65,14 +66,14 @@ def read(source, start, stop, options):
          for number, each in enumerate(description.class_conditions)], axis=1)
     checks.require("classes", conditions.sum(axis=1) == 1, "is of no class, or of more than one")
     labels = {
-        name: _integers(f"constituent_labels.{name}", of_constituents(f"constituent_labels.{name}", expression))
+        name: _integers(of_constituents(f"constituent_labels.{name}", expression))
         for name, expression in description.constituent_labels.items()
     }
     spectators = {
         name: of_jets(f"spectators.{name}", expression).astype(np.float32)
         for name, expression in description.spectators.items()
     }
-    jets = _jets(description, columns, csts, of_jets)
+    jets = _jets(description, columns, csts, of_jets, checks)
     constituents = leading(
         Ragged(columns.offsets, {"csts": csts, "csts_id": identity, **labels}), description.max_constituents)
     kept = constituents.counts
@@ -100,21 +101,20 @@ def _identities(description, of_constituents, checks, owner):
     return np.array(description.identity_names, np.uint8)[conditions.argmax(axis=1)]
 
 
-def _jets(description, columns, csts, of_jets):
+def _jets(description, columns, csts, of_jets, checks):
     """pt, eta, phi and mass of the jets; pT and mass that are not given are those of the constituents as massless
     particles, and η and φ that are not given are 0."""
-    given = {name: of_jets(f"jets.{name}", each) for name, each in description.jets.items()}
     pt, mass = physics.jet_observables(columns.offsets, *csts[:, :3].T.astype(np.float64))
     zeros = np.zeros(columns.jets)
-    return [given.get(name, other) for name, other in (("pt", pt), ("eta", zeros), ("phi", zeros), ("mass", mass))]
+    jets = {"pt": pt, "eta": zeros, "phi": zeros, "mass": mass}
+    jets |= {name: of_jets(f"jets.{name}", each) for name, each in description.jets.items()}
+    for name, values in jets.items():
+        checks.finite(f"jets.{name}", values)
+    return list(jets.values())
 
 
-def _integers(name, values):
+def _integers(values):
     return np.clip(np.round(values), -2**31, 2**31 - 1).astype(np.int32)
-
-
-def _stem(path):
-    return path.replace("\\", "/").rpartition("/")[2].partition(".")[0]
 
 
 def _no_constituents(description, source):

@@ -359,7 +359,9 @@ def _names(options, titles, what):
 
 
 def _title(path):
-    return path if any(c in path for c in "*?[") else Path(path).stem
+    if any(c in path for c in "*?["):
+        return path
+    return Path(path).name if Path(path).is_dir() else Path(path).stem
 
 
 def _run_folder(path):

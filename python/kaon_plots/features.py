@@ -58,7 +58,7 @@ def plot_features(datasets, path, by_class=False):
             used[row, columns] = True
             is_wide = columns.stop - columns.start > 1
             axis = join_panels(axes, row, columns) if is_wide else axes[row, columns.start]
-            (_draw_categories if panel.scale == "categories" else _draw)(axis, panel, found[panel], len(curves))
+            (_draw_categories if panel.scale == "categories" else _draw)(axis, panel, found[panel])
         for axis in axes[~used]:
             axis.axis("off")
         lines = [Line2D([], [], color=curve.color, linestyle=curve.line, marker=curve.marker, markersize=5)
@@ -107,13 +107,14 @@ def _samples(panel, curves):
     return [(curve, histogram(sample, binning)) for curve, sample in samples]
 
 
-def _draw(axis, panel, found, count):
+def _draw(axis, panel, found):
     scale_axes(axis, panel, [each for _, each in found])
+    style = (1.6, BAND) if len(found) < 5 else (1.1, BAND / 2)
     for curve, each in found:
-        draw_steps(axis, each, panel, curve.color, curve.line, *((1.6, BAND) if count < 5 else (1.1, BAND / 2)))
+        draw_steps(axis, each, panel, curve.color, curve.line, *style)
 
 
-def _draw_categories(axis, panel, found, count):
+def _draw_categories(axis, panel, found):
     """Draws fractions as points with errors, those of the curves side by side."""
     scale_axes(axis, panel, [each for _, each in found])
     places = np.arange(len(panel.categories))

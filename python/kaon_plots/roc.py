@@ -40,7 +40,7 @@ def plot_roc(predictions, path, signals=None, background=None):
         axis.plot(grid, 1 / grid, **GUIDE, label="chance")
         axis.set_yscale("log")
         axis.set_ylim(1, 1.5 * max((1 / curve.found.lowest).max() for curve in curves))
-        _label(axis, curves, predictions, signals, background)
+        _label(axis, predictions, signals)
         axis.set_ylabel(rf"background rejection 1/$\varepsilon_\mathrm{{B}}$ ({_rest(predictions, background)})")
         _add_legend(figure, curves, [number(curve.found.area, curve.found.area_error) for curve in curves],
                     "area under the curve")
@@ -62,7 +62,7 @@ def plot_sic(predictions, path, signals=None, background=None):
         grid = np.linspace(0, 1, 200)
         axis.plot(grid, np.sqrt(grid), **GUIDE, label="chance")
         axis.set_ylim(bottom=0)
-        _label(axis, curves, predictions, signals, background)
+        _label(axis, predictions, signals)
         axis.set_ylabel(r"significance improvement $\varepsilon_\mathrm{S}$/√$\varepsilon_\mathrm{B}$")
         _add_legend(figure, curves, maxima, "maximum")
 
@@ -72,7 +72,7 @@ def _draw(axis, curve, middle, low, high):
     axis.plot(curve.found.signal, middle, color=curve.color, linestyle=curve.line, label=curve.name)
 
 
-def _label(axis, curves, predictions, signals, background):
+def _label(axis, predictions, signals):
     names = signals or [each.classes[1] for each in predictions.values() if each.is_binary][:1]
     axis.set_xlim(0, 1)
     axis.set_xlabel(r"signal efficiency $\varepsilon_\mathrm{S}$" + (f" ({names[0]})" if len(names) == 1 else ""))

@@ -2,7 +2,6 @@
 
 import json
 
-import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file

@@ -74,8 +74,9 @@ class QuantilePreprocessing(nn.Module):
         # Equal quantiles form a step; a value on a step is mapped to its middle.
         position = torch.where(up_to > below, 0.5 * (below + up_to - 1), position)
         y = normal_quantile((position / last).clamp(0, 1)).clamp(-self.LIMIT, self.LIMIT)
-        y = torch.where(x - self.MARGIN < self.quantiles[0], -self.LIMIT, y)
-        return torch.where(x + self.MARGIN > self.quantiles[last], self.LIMIT, y)
+        y = torch.where(x + self.MARGIN > self.quantiles[last], self.LIMIT, y)
+        # Of a constant feature every value is at both ends; the lower one wins.
+        return torch.where(x - self.MARGIN < self.quantiles[0], -self.LIMIT, y)
 
     def _at(self, rows):
         """The quantiles in these rows, `[..., features]`."""

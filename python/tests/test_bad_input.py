@@ -43,6 +43,30 @@ def test_a_jet_value_that_is_not_finite_is_named(run, tmp_path):
     fails(run, spoilt(tmp_path, "jet_sdmass", 7, None, np.nan), "bad.root: jet_sdmass, entry 7 is nan")
 
 
+@pytest.mark.parametrize("branch, constituent", [("jet_eta", None), ("part_deta", 0)])
+def test_a_result_that_is_not_finite_is_named(run, tmp_path, branch, constituent):
+    source = spoilt(tmp_path, branch, 33, constituent, 1e10)
+    fails(run, source, "bad.root: d0, entry 33, constituent 0 is nan: .*--skip-bad", name="no")
+    jets = kaon_data.read(run(source, skip_bad=True) / "jets_000.h5")
+    assert sorted(jets.pt) == [500 + i for i in range(50) if i != 33]
+
+
+def test_a_track_whose_direction_is_that_of_the_beam_is_named(run, tmp_path):
+    arrays = makers.btag_arrays(50, seed=1)
+    rows = ak.to_list(arrays["trk_eta"])
+    rows[33][0] = 1e10
+    arrays["trk_eta"] = ak.values_astype(ak.Array(rows), "f4")
+    source = makers.write_root(tmp_path / "bad.root", arrays)
+    fails(run, source, "bad.root: d0, entry 33, constituent 0 is nan", form="btag")
+
+
+def test_a_value_beyond_single_precision_is_named(run, tmp_path):
+    arrays = makers.jetclass_arrays(50, seed=1)
+    arrays["jet_sdmass"] = arrays["jet_sdmass"].astype("f8")
+    arrays["jet_sdmass"][7] = 1e39
+    fails(run, makers.write_root(tmp_path / "bad.root", arrays), r"bad.root: jet_sdmass, entry 7 is 1e\+39")
+
+
 def test_bad_jets_can_be_left_out(run, tmp_path):
     source = spoilt(tmp_path, "part_px", 33, 0, np.nan)
     jets = kaon_data.read(run(source, skip_bad=True) / "jets_000.h5")
@@ -95,7 +119,7 @@ def test_many_jets_are_not_skipped(run, tmp_path):
     assert len(kaon_data.read(run(source, skip_bad=True, max_skipped=0.2))) == 35
 
 
-def padded(arrays, slots, dtype=None):
+def padded(arrays, slots):
     """The arrays with lists of equal length, filled with zeros."""
     return {
         name: values if isinstance(values, np.ndarray)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from run_folders import write_predictions
 
+from kaon_book import slurm
 from kaon_book.claims import HOLDS, OPPOSITE, SPREAD, Claim, verdict
 from kaon_book.rows import ROWS, Book, select
 from kaon_book.runs import STAGES, recipe
@@ -232,7 +233,7 @@ def test_changed_runs_are_repeated_with_all_that_follow(words, repeated, data, t
         assert not (folder / name / "checkpoints").exists() and (folder / "replaced" / name / "checkpoints").exists()
 
 
-def test_a_stopped_run_that_has_changed_starts_anew_under_slurm_too(data, program, tmp_path):
+def test_a_stopped_run_that_has_changed_starts_anew_under_slurm_too(data, program):
     folder = data.parent / "runs"
     run = Book(SMALL, data, folder, ["1.2"]).runs["tokenizers/vqvae-v1"]
     run.prepare(folder)
@@ -305,6 +306,35 @@ def test_slurm_gets_an_array_for_each_configuration_and_stages_wait(data, progra
     assert f"run.directory={runs}/downstream/linear/" in line and "backbone_mode=fixed" in line
 
 
+def test_slurm_takes_any_names_of_folders(data, program, tmp_path, monkeypatch):
+    root, here = tmp_path / "kaon's root", tmp_path / "two words"
+    for folder in (root, here):
+        folder.mkdir()
+    for name in ("python", "scripts"):
+        (root / name).symlink_to(ROOT / name)
+    sbatch = program.parent / "sbatch"
+    sbatch.write_text('#!/bin/bash\nprintf "%s|" "$@" >>"$0.jobs"\necho >>"$0.jobs"\necho 1\n')
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm, "ROOT", root)
+    monkeypatch.chdir(here)
+    jets = data.rename(here / "jets'")
+    slurm.submit(Book(SMALL, jets, "runs/book", ["1.2"]), ["data=jets'", "only=1.2"])
+    *jobs, page = [line.split("|")[:-1] for line in Path(f"{sbatch}.jobs").read_text().splitlines()]
+
+    # The words of the first line, as a job reads them.
+    read = subprocess.run(
+        ["bash", "-euc", 'source scripts/jobs.sh; read_overrides "$1" 1 ""; printf "%s\n" "${overrides[@]}"', "bash",
+         jobs[0][-3]], capture_output=True, text=True, cwd=root)
+    assert f"run.directory={here}/runs/book/tokenizers/vqvae-v1" in read.stdout.splitlines(), read.stderr
+
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    ended = subprocess.run(["sh", "-c", page[-1].removeprefix("--wrap=")], capture_output=True, text=True, cwd=root,
+                           env=environment)
+    assert ended.returncode == 0, ended.stderr
+    assert (here / "runs/book/results.md").exists() and not (root / "runs").exists()
+
+
 def finish(book, accuracies):
     """Writes the results of the runs whose names contain a key of `accuracies`."""
     for run in book.runs.values():
@@ -315,6 +345,12 @@ def finish(book, accuracies):
                 measures = {"accuracy": accuracy + 0.001 * run.seed}
                 (folder / "metrics.json").write_text(json.dumps({"measures": measures}))
                 run.mark(book.folder)
+
+
+def test_every_row_has_its_section():
+    from kaon_book.sections import SECTIONS
+
+    assert set(SECTIONS) == {row.name for row in ROWS}
 
 
 def test_the_page_has_means_verdicts_and_what_is_missing(data, tmp_path):

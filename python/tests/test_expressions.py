@@ -33,6 +33,24 @@ def test_values_of_expressions(text, expected):
     assert found.of_constituents(Expression(text, "x")).astype(float) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "f2", "i8", "u8", "f4", "f8"])
+@pytest.mark.parametrize("text", [
+    "exp(12 * x)", "log(x)", "sqrt(x)", "hypot(x, 300)", "arctan2(x, 7)", "minimum(x, 300)", "where(x > 2, 300, x)",
+    "clip(x, 300, 400)", "x % 0.7", "x // 0.3", "x / 3", "x * 300", "x - 3", "-x", "abs(-x)", "sign(x)", "round(x / 7)",
+    "wrap_phi(x)", "x // 0", "x % 0", "isfinite(x / 0)", "x == 300", "x > -1", "x < 0.5", "x and x", "sum(x) * 100"])
+def test_all_types_of_numbers_give_the_same_values(text, dtype):
+    values = np.array([1, 0, 1] if dtype == "?" else [1, 0, 100], dtype)
+    expression = Expression(text, "x")
+    found, expected = (
+        columns([0, 2, 2, 3], x=each).of_constituents(expression) for each in (values, values.astype(float)))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_integers_of_64_bits_are_compared_exactly():
+    found = columns([0, 2], x=np.array([2**62, 2**62 + 1]))
+    assert found.of_constituents(Expression(f"x == {2**62}", "x")).tolist() == [True, False]
+
+
 def test_jets_without_constituents():
     found = columns([0, 2, 2, 3], x=[1.0, 2.0, 3.0])
     assert found.of_jets(Expression("count(x)", "x")).tolist() == [2, 0, 1]

@@ -1,12 +1,16 @@
 """Writing and reading both layouts."""
 
+import json
+
 import awkward as ak
 import h5py
 import makers
 import numpy as np
 import pytest
+from trained import kaon, needs_kaon
 
 import kaon_data
+from kaon_data.layouts import COMPRESSIONS
 
 
 @pytest.mark.parametrize("form", ["jetclass", "btag"])
@@ -36,6 +40,14 @@ def test_the_packed_layout_is_as_documented(run, sources):
         assert all(file[name].fletcher32 and file[name].shuffle for name in file)
 
 
+@needs_kaon
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+def test_kaon_reads_every_compression(run, sources, layout, compression):
+    folder = run(sources, layout=layout, compression=compression)
+    assert json.loads(kaon("inspect", "--json", folder / "jets_000.h5"))["usable"]
+
+
 @pytest.mark.parametrize("layout", ["packed", "padded"])
 def test_a_range_of_jets_of_several_files(run, sources, layout):
     folder = run(sources, layout=layout, jets_per_file=40)
@@ -45,6 +57,35 @@ def test_a_range_of_jets_of_several_files(run, sources, layout):
     part = kaon_data.read([folder / f"jets_{i:03d}.h5" for i in range(4)], 30, 90)
     assert ak.array_equal(part, everything[30:90])
     assert len(kaon_data.read(folder / "*.h5", 20, 20)) == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "fields"),
+    [
+        (None, {"pt": 0, "eta": 1, "phi": 2, "mass": 3}),
+        (["mass", "sdmass", "phi", "eta", "pt"], {"pt": 4, "eta": 3, "phi": 2, "mass": 0}),
+        (["tau21", "sdmass", "groomed_mass", "pt"], {"pt": 3, "mass": 1}), (["tau21"], {}),
+    ],
+)
+def test_columns_of_jets_are_found_by_their_names(run, sources, names, fields):
+    path = run(sources) / "jets_000.h5"
+    with h5py.File(path, "r+") as file:
+        jets = file["jets"][:]
+        del file["jets"].attrs["names"]
+        if names:
+            file["jets"].attrs["names"] = names
+    found = kaon_data.read(path)
+    assert {name for name in ("pt", "eta", "phi", "mass") if name in found.fields} == set(fields)
+    for name, column in fields.items():
+        np.testing.assert_array_equal(found[name], jets[:, column])
+
+
+def test_jets_with_fewer_columns_than_names_are_refused(run, sources):
+    path = run(sources) / "jets_000.h5"
+    with h5py.File(path, "r+") as file:
+        file["jets"].attrs["names"] = ["pt", "eta", "phi", "mass", "tau21", "tau32"]
+    with pytest.raises(kaon_data.DataError, match="expected pt, eta, phi, mass, tau21, tau32 of each jet"):
+        kaon_data.read(path)
 
 
 def test_reading_says_what_is_wrong(tmp_path):

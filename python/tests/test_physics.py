@@ -58,5 +58,31 @@ def test_heavy_hadrons_are_known_by_their_numbers():
     assert physics.is_bottom_hadron(numbers).tolist() == [False] * 3 + [True, True] + [False] * 3
 
 
+@pytest.mark.parametrize("column", [0, 1, 2])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, 40.0])
+def test_a_jet_does_not_change_others(column, value):
+    rng = np.random.default_rng(2)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(0, 40, 3000))])
+    values = np.stack([rng.exponential(10, offsets[-1]), *rng.normal(0, 0.2, (2, offsets[-1]))])
+    before = physics.jet_observables(offsets, *values)
+    jet = np.flatnonzero(np.diff(offsets))[5]
+    values[column, offsets[jet]] = value
+    with np.errstate(all="ignore"):
+        after = physics.jet_observables(offsets, *values)
+    for one, other in zip(before, after):
+        np.testing.assert_array_equal(np.delete(one, jet), np.delete(other, jet))
+        assert not one[np.diff(offsets) == 0].any()
+
+
+def test_observables_agree_with_scalar_code():
+    offsets = np.array([0, 3, 3, 4])
+    pt, deta, dphi = np.array([[100, 30, 7, 5], [0.1, -2, 4.5, 1], [3, -0.4, 1, 2]], float)
+    found = physics.jet_observables(offsets, pt, deta, dphi)
+    energy, *momentum = (
+        math.fsum(part[:3]) for part in (pt * np.cosh(deta), pt * np.cos(dphi), pt * np.sin(dphi), pt * np.sinh(deta)))
+    mass = math.sqrt(energy**2 - sum(each**2 for each in momentum))
+    np.testing.assert_allclose(found, [[math.hypot(*momentum[:2]), 0, 5], [mass, 0, 0]], rtol=1e-12, atol=1e-6)
+
+
 def test_angles_are_wrapped():
     np.testing.assert_allclose(physics.wrapped(np.array([3.5, -3.5, 1.0])), [3.5 - 2 * np.pi, 2 * np.pi - 3.5, 1.0])

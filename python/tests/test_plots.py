@@ -23,6 +23,16 @@ def test_features_are_drawn(run, sources, tmp_path, labels):
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_names_of_folders_with_dots(run, sources, tmp_path):
+    jets = run(sources) / "jets_000.h5"
+    for name in ("jets.v1", "jets.v2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "jets.h5").symlink_to(jets)
+    folders = [str(tmp_path / name) for name in ("jets.v1", "jets.v2")]
+    assert main(["features", *folders, "--output", str(tmp_path / "features.svg")]) == 0
+    assert all(name in (tmp_path / "features.svg").read_text() for name in ("jets.v1", "jets.v2"))
+
+
 def test_features_that_a_model_did_not_know_are_left_out(run, sources, tmp_path, capsys):
     jets = run(sources) / "jets_000.h5"
     with h5py.File(jets, "r+") as file:

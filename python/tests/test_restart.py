@@ -92,7 +92,7 @@ def test_a_conversion_stopped_between_files_continues(run, sources, tmp_path, mo
     assert "continuing: 80 of 150 jets already written" in run.said
 
 
-def test_a_finished_conversion_does_nothing(run, sources, tmp_path):
+def test_a_finished_conversion_does_nothing(run, sources):
     folder = run(sources)
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     run(sources)
@@ -101,7 +101,7 @@ def test_a_finished_conversion_does_nothing(run, sources, tmp_path):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_other_options_or_sources_are_refused(run, sources, tmp_path, monkeypatch, finished):
+def test_other_options_or_sources_are_refused(run, sources, monkeypatch, finished):
     if not finished:
         def stop(*_):
             raise KeyboardInterrupt
@@ -131,7 +131,7 @@ def test_files_of_others_are_not_overwritten(run, sources, tmp_path):
     assert (tmp_path / "out" / "jets_000.h5").read_text() == "mine"
 
 
-def test_two_conversions_into_one_folder_are_refused(run, sources, tmp_path, monkeypatch):
+def test_two_conversions_into_one_folder_are_refused(run, sources, monkeypatch):
     def meanwhile(*_):
         run(sources)
 

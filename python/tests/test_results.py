@@ -52,7 +52,7 @@ def test_text_and_markdown(sweep, capsys):
     assert "| kmeans | fine_tuned | 100 | 3 | 0.510 ± 0.010 |" in capsys.readouterr().out
 
 
-def test_objectives_have_tables_of_their_own(sweep, tmp_path, capsys):
+def test_objectives_have_tables_of_their_own(sweep, capsys):
     make_run(sweep / "v", {"ari": 0.5, "ari_components": 0.4, "pair_accuracy": 0.8}, objective="vertexing")
     make_run(sweep / "pre", {}, objective="mpm_v2", evaluated=False, mode=None, backbone=None)
     assert main([str(sweep)]) == 0

@@ -1,6 +1,7 @@
 """Help and versions of the scripts."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,23 @@ def test_sourced_scripts_do_not_read_arguments(tmp_path):
     assert ended.returncode == 0 and "mpirun" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    "missing, said", [(".git", "Sources/*.swift Sources/*.c"), ("a.py", "*.py"), ("a.c", "*.c *.h")])
+def test_style_is_not_that_of_no_files(missing, said, tmp_path):
+    (tmp_path / "scripts").mkdir()
+    for name in ("lint.sh", "help.sh", "checks.sh"):
+        shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts")
+    for name in ("Sources/a.swift", "a.c", "a.py", "a.md", "configs/a.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        if name != missing:
+            (tmp_path / name).touch()
+    if missing != ".git":
+        assert run("git", "init", "--quiet", folder=tmp_path).returncode == 0
+    ended = run("bash", "scripts/lint.sh", folder=tmp_path)
+    assert ended.returncode == 1 and ended.stdout == "0 passed, 1 failed\n"
+    assert f"lint: git lists no files {said}" in ended.stderr
+
+
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_the_benchmark_has_help_without_pytorch(option):
     ended = run(sys.executable, "python/bench_pytorch.py", option)
@@ -60,7 +78,7 @@ def test_jobs_place_the_ranks_of_a_socket_together(launcher, placed, tmp_path):
     command.write_text('#!/bin/sh\necho "started: $*"\n')
     command.chmod(0o755)
     script = tmp_path / "job"
-    script.write_text(f"set -euo pipefail; cd {ROOT}; source slurm/env.sh; kaon_run pretrain \"$@\"\n")
+    script.write_text(f"set -euo pipefail; cd {ROOT}; source slurm/env.sh; kaon_run \"$@\"\n")
 
     def started(*arguments, **variables):
         job = {"SLURM_NTASKS": "8", "SLURM_CPUS_PER_TASK": "4", "SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "a"}
@@ -70,9 +88,14 @@ def test_jobs_place_the_ranks_of_a_socket_together(launcher, placed, tmp_path):
         assert ended.returncode == 0 and ended.stderr == ""
         return ended.stdout.splitlines()[-1]
 
-    assert placed in started("x.yaml") and started("x.yaml").endswith("pretrain x.yaml parallel.threads=4")
     sockets = {"SLURM_NTASKS_PER_SOCKET": "2"}
-    assert started("x.yaml", **sockets).endswith("x.yaml parallel.threads=4 parallel.ranks_per_group=2")
-    # A number on the command line remains.
-    assert started("x.yaml", "parallel.ranks_per_group=1", **sockets).endswith(
-        "x.yaml parallel.ranks_per_group=1 parallel.threads=4")
+    for command in ("pretrain", "finetune"):
+        assert placed in started(command, "x.yaml")
+        assert started(command, "x.yaml").endswith(f"{command} x.yaml parallel.threads=4")
+        assert started(command, "x.yaml", **sockets).endswith("x.yaml parallel.threads=4 parallel.ranks_per_group=2")
+        # A number on the command line remains.
+        assert started(command, "x.yaml", "parallel.ranks_per_group=1", **sockets).endswith(
+            "x.yaml parallel.ranks_per_group=1 parallel.threads=4")
+    # The other commands refuse the key.
+    for command in ("evaluate", "generate", "encode"):
+        assert started(command, "x.h5", **sockets).endswith(f"{command} x.h5 parallel.threads=4")

@@ -119,6 +119,26 @@ def test_parquet_and_root_with_further_features(table, tmp_path):
     assert "log_e" in jets.constituents.fields and "d0" not in jets.constituents.fields and "energy" in jets.fields
 
 
+@pytest.mark.parametrize("ending", [".root", ".h5", ".tar.h5", ".parquet"])
+def test_names_of_files_with_dots(table, tmp_path, ending):
+    sources = [tmp_path / f"{name}{ending}" for name in ("pt.500.qcd", "pt.500.top")]
+    lists = ak.Array([[1.0, 2.0], [3.0]])
+    for path in sources:
+        if ending == ".root":
+            with uproot.recreate(path) as file:
+                file["tree"] = {"pt": lists}
+        elif ending == ".parquet":
+            ak.to_parquet(ak.Array({"pt": lists}), path)
+        else:
+            with h5py.File(path, "w") as file:
+                file["pt"] = np.ones((2, 3))
+    stems = [path.name.removesuffix("." + ending.rpartition(".")[2]) for path in sources]
+    settings = {"features": {"pt": "pt", "deta": "0", "dphi": "0"},
+                "classes": {"QCD": f"file == '{stems[0]}'", "top": f"file == '{stems[1]}'"}}
+    assert table(settings, *sources, "--no-mix") == 0, table.said
+    assert arrays_of(table.path)["labels"].tolist() == [0, 0, 1, 1]
+
+
 def test_every_published_description_is_valid():
     for path in CONFIGS.glob("*.yaml"):
         description = Description.read(path)
@@ -318,6 +338,24 @@ def test_files_that_do_not_fit(table, simple, tmp_path):
     assert table(settings, tmp_path / "nothing.h5", out="b") == 1 and "nothing.h5 does not exist" in table.said
     (tmp_path / "text.txt").write_text("x")
     assert table(settings, tmp_path / "text.txt", out="b") == 1 and "has no known ending" in table.said
+
+
+@pytest.mark.parametrize("name, value, message", [
+    ("pt", np.nan, "features.pt, entry 5, constituent 0 is nan"), ("phi", np.inf, "features.dphi, entry 5"),
+    ("eta", 1e3, "jets.mass, entry 5 is "), ("eta", 200, "jets.mass, entry 5 is "),
+    ("energy", 1e39, "spectators.energy, entry 5 is 1e+39"), ("label", 9, "spectators.ratio, entry 5 is inf"),
+])
+def test_a_bad_jet_does_not_change_others(table, simple, name, value, message):
+    settings = {"valid": "mask", "features": FEATURES, "spectators": {"energy": "energy", "ratio": "2 // (label - 9)"}}
+    assert table(settings, simple(), "--no-mix") == 0
+    good = arrays_of(table.path)
+    values = simple.arrays[name].copy()
+    values[(5, 0)[:values.ndim]] = value
+    source = simple(**{name: values})
+    assert table(settings, source, "--no-mix", out="bad") == 1 and message in table.said, table.said
+    assert table(settings, source, "--no-mix", "--skip-bad", out="bad") == 0
+    assert "1 jets with unusable values were skipped" in table.said
+    np.testing.assert_array_equal(arrays_of(table.path)["jets"], np.delete(good["jets"], 5, axis=0))
 
 
 def test_files_of_other_formats_that_do_not_fit(table, tmp_path):

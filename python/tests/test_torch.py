@@ -244,6 +244,27 @@ def test_masks_with_holes(tmp_path, jets, name):
 
 
 @torch.no_grad()
+def test_constant_and_narrow_features(tmp_path, jets):
+    """All values are at both ends of the quantiles."""
+    csts, csts_id, mask = (x.clone() for x in jets)
+    csts[..., 3:5] = 0.25
+    csts[..., 5] = torch.where(csts[..., 5] > 0, 5e-8, 0)
+    with h5py.File(JETS / "test.h5") as source, h5py.File(tmp_path / "constant.h5", "w") as file:
+        for key, values in (("csts", csts), ("csts_id", csts_id), ("mask", mask)):
+            file[key] = values.numpy()
+        source.copy("labels", file)
+    data = f"[{tmp_path}/constant.h5]"
+    checkpoint = pretrain(tmp_path, "run", RUNS["version 2"], f"data.train={data}")
+    kaon("export", checkpoint, "--output", tmp_path / "b.safetensors")
+    kaon("encode", checkpoint, f"data.test={data}", "--output", tmp_path / "encoded.h5")
+    backbone = kaon_torch.load(tmp_path / "b.safetensors")
+    values = backbone.preprocessing(csts, csts_id)[mask.bool() & (csts_id % 2 == 1)]
+    assert (values[:, 3:6] == -backbone.preprocessing.LIMIT).all()
+    encodings, _ = kaon_torch.pack(*backbone(csts, csts_id, mask=mask))
+    assert differences(encodings, kaon_torch.read_embeddings(tmp_path / "encoded.h5")) < 1e-5
+
+
+@torch.no_grad()
 def test_imported_models(tmp_path, jets):
     """A model of the authors' code: refused without a preprocessing, equal to `kaon encode` with one."""
     import jetssl
