@@ -8,6 +8,9 @@ package enum JetFileRules {
         .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64,
     ]
 
+    /// Optional datasets with a row for each jet, and for each constituent, whatever their shapes.
+    static let (jetDatasets, constituentDatasets) = (["jets", "vtx_pos"], ["vtx_id", "track_type"])
+
     /// The largest number of constituents of a jet in a file, so that blocks of such jets fit into memory.
     static let maxConstituents = 16384
 
