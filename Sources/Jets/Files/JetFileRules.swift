@@ -66,6 +66,12 @@ package enum JetFileRules {
                 + "file again")
     }
 
+    /// True if one of the datasets is virtual.
+    static func haveVirtual(_ names: [String], _ root: borrowing Group) throws -> Bool {
+        for name in names where try root.dataset(name).isVirtual { return true }
+        return false
+    }
+
     /// Throws `JetError` unless a dataset has an integer for each constituent.
     static func checkConstituentLabels(
         _ path: String, _ root: borrowing Group, _ name: String, shape: [Int]
@@ -77,6 +83,7 @@ package enum JetFileRules {
         let dataset = try root.dataset(name)
         guard dataset.shape == shape else { throw misfit(path, dataset, "\(shape) as in /csts") }
         try require(path, dataset, integers, "integers")
+        try dataset.checkFilters()
     }
 
     /// Throws `JetError` if there is a dataset `/jets` whose rows are not one for each jet.
