@@ -12,7 +12,7 @@ package enum JetFileRules {
     static let (jetDatasets, constituentDatasets) = (["jets", "vtx_pos"], ["vtx_id", "track_type"])
 
     /// The largest number of constituents of a jet in a file, so that blocks of such jets fit into memory.
-    static let maxConstituents = 16384
+    package static let maxConstituents = 16384
 
     /// The number of jets to read at once: whole chunks of about a thousand jets in total if chunks are small, at most
     /// 4096 jets if they are large, because a rank caches many blocks.

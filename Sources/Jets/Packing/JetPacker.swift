@@ -9,8 +9,8 @@ package final class JetPacker {
     package struct Options: Sendable, Equatable {
         /// The deflate level, 0 … 9.
         package var compression = 4
-        /// The maximum number of constituents of a jet; the softest are dropped.
-        package var maxConstituents = 128
+        /// The maximum number of constituents of a jet; the softest are dropped. By default all are kept.
+        package var maxConstituents = JetFileRules.maxConstituents
         /// The largest number of jets to write; nil for all.
         package var jets: Int?
         /// True to accept jets without constituents.
