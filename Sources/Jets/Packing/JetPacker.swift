@@ -50,7 +50,7 @@ package final class JetPacker {
         for source in sources.dropFirst() { try source.checkFits(sources[0]) }
     }
 
-    /// Contents of the sources that are not copied to the packed file: groups, and attributes of other types.
+    /// Contents of the sources that are not copied to the packed file: groups, datasets of texts, and references.
     package var leftOut: [String] {
         let isWhole = sources.count == 1 && sources[0].count == sources[0].file.count
         return sources.flatMap { $0.leftOut(copiesAttributes: isWhole) }

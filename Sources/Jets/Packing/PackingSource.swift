@@ -145,11 +145,11 @@ final class PackingSource {
     private var copied: [String] { ["csts", "csts_id", "labels"] + others.map(\.name) }
 
     /// Copies the attributes of the root.
-    func copyAttributes(to root: borrowing Group) throws { _ = try raw.root.copyAttributes(to: root) }
+    func copyAttributes(to root: borrowing Group) throws { try raw.root.copyAttributes(to: root) }
 
     /// Copies the attributes of the datasets, except `names`, which the columns have.
     func copyDatasetAttributes(to root: borrowing Group) throws {
-        for name in copied { _ = try raw.root.dataset(name).copyAttributes(to: root.dataset(name), except: ["names"]) }
+        for name in copied { try raw.root.dataset(name).copyAttributes(to: root.dataset(name), except: ["names"]) }
     }
 
     /// Contents that are not copied: `the group /truth`, `the attribute 'units' of /csts`.
