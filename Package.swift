@@ -100,7 +100,7 @@ let package = Package(
             name: "fatal", dependencies: ["MPI", "Supervision", "System", "Tensors"], path: "Tests/FatalErrors"),
         .testTarget(name: "SystemTests", dependencies: ["System"]),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"]),
-        .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "MPI", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "HDF5Tests", dependencies: ["CHDF5", "HDF5", "MPI", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"]),
         .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"]),
         .testTarget(name: "TensorsTests", dependencies: ["CKernels", "CTileEmulation", "Golden", "System", "Tensors"]),

@@ -36,6 +36,23 @@ import Testing
         #expect(try Self.reference.get().page.contains(row))
     }
 
+    /// The conditions are those of the decoders: settings that take a key away, and sections that are refused.
+    @Test(arguments: [
+        ("fraction", "`mpm_v1`, `mpm_v2`, `set_flow` with `masking.strategy: random, pt_fraction, nearest`"),
+        ("range", "`mpm_v1`, `mpm_v2`, `set_flow` with `masking.strategy: uniform`"),
+        ("radius", "`mpm_v1`, `mpm_v2`, `set_flow` with `masking.strategy: radius`"),
+        ("half_life", "with `schedule.name: warmup_exponential`"),
+        ("final_factor", "with `schedule.name: warmup_exponential, warmup_cosine`"),
+        ("total_steps", "with `schedule.name: warmup_cosine`"),
+        ("epsilon", "with `optimizer.name: adamw, muon`"), ("quantiles", "with `preprocessing.name: quantile`"),
+        ("encoder.pairs", "`mpm_v2`, `set_flow`; downstream with `model.encoder.block: transformer`"),
+        ("delta", "`regression` with `regression.loss: huber`"),
+    ])
+    func conditionsAreTrue(key: String, condition: String) throws {
+        let row = try Self.reference.get().page.split(separator: "\n").first { $0.hasPrefix("| `\(key)` |") }
+        #expect(row?.hasSuffix(" *(\(condition))* |") == true, "\(row ?? "no row")")
+    }
+
     /// Every key of the files in `configs` is on the page, except those that describe data sets.
     @Test func theConfigurationsHaveNoOtherKeys() throws {
         let page = try Self.reference.get().page

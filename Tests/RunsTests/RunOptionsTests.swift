@@ -252,7 +252,8 @@ import Testing
         ("backbone=x.h5", "backbone: mpm_v2 pre-trains from fresh weights"),
         ("data.train=[]", "data.train: no training file is given"),
         ("data.features=[pt, mass, pt]", "data.features: feature 'pt' is named twice"),
-        ("data.max_constituents=0", "data.max_constituents: must be from 1 to 65536"),
+        ("data.max_constituents=0", "data.max_constituents: must be from 1 to 16384"),
+        ("data.max_constituents=16385", "data.max_constituents: must be from 1 to 16384"),
         ("data.shuffle=maybe", "data.shuffle: expected true or false"),
         (
             "masking={strategy: uniform, range: [0.5, 0.4]}",

@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--constituents", "65537"], "--constituents must be from 1 to 65536, found 65537"),
+        (["--constituents", "16385"], "--constituents must be from 1 to 16384, found 16385"),
         (["--constituents", "100", "--scaling"], "--constituents measures sets of several sizes; leave --scaling out"),
     ])
     func constituentsAreChecked(arguments: [String], sentence: String) throws {

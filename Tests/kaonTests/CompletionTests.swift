@@ -89,6 +89,9 @@ import Testing
     @Test func aCommandHasTheKeysWithAnEffect() throws {
         let keys = try candidates(["kaon", "encode", "best", ""])
         #expect(keys.contains("data.test=") && !keys.contains("optimizer.name="))
+        let generating = try candidates(["kaon", "generate", "best", ""])
+        #expect(generating.contains("generate.class=") && generating.contains("data.test="))
+        #expect(generating.contains("seed=") && !generating.contains("optimizer.name="))
     }
 
     private func run(_ shell: String, _ script: String, _ folder: String) throws -> [String] {

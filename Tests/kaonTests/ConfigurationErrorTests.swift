@@ -88,7 +88,7 @@ import Testing
         }
         let help = try kaon(["--help"])
         #expect(help.code == 0)
-        for word in ["pretrain", "inspect", "bench", "mpirun"] { #expect(help.output.contains(word)) }
+        for word in ["pretrain", "inspect", "bench", "  reference ", "mpirun"] { #expect(help.output.contains(word)) }
         let pretrain = try kaon(["pretrain", "--help"])
         #expect(pretrain.code == 0)
         // The contract that slurm/pretrain.sbatch counts on.

@@ -36,6 +36,27 @@ import Testing
         }
     }
 
+    /// Targets may be virtual as well, of jets and of constituents, in both layouts.
+    @Test(arguments: [
+        ("virtual_targets", "regression", ["regression.target=truth"]), ("virtual_targets", "vertexing", []),
+        ("virtual_targets_packed", "regression", ["regression.target=truth"]),
+    ])
+    func virtualTargetsAreRead(name: String, objective: String, overrides: [String]) throws {
+        var validations: Set<String> = []
+        for ranks in [nil, 2] {
+            try withScratchFolder { folder in
+                let data = ["data.train=[\(oddFile(name))]", "data.validation=[\(oddFile(name))]"]
+                let arguments = try TinyRun(in: folder).arguments(objective, data + overrides)
+                let outcome = try kaon(arguments, ranks: ranks)
+                #expect(outcome.code == 0, "\(outcome.errors)")
+                #expect(outcome.output.contains("\(oddFile(name)) is read without MPI-IO") == (ranks != nil))
+                let line = outcome.output.split(separator: "\n").last { $0.contains(": validation loss") }
+                validations.insert(line.map(String.init) ?? "none")
+            }
+        }
+        #expect(validations.count == 1 && !validations.contains("none"), "\(validations)")
+    }
+
     @Test func longNamesAreRead() throws {
         try withScratchFolder { folder in
             // The longest name of a file.

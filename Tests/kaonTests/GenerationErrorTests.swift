@@ -143,6 +143,9 @@ import Testing
             try expectComplaint(
                 arguments + ["--temperature", "2"], "set_flow, which integrates a flow: leave --temperature out")
             try expectComplaint(arguments + ["--top-k", "2"], "leave --top-k out")
+            try expectComplaint(arguments + ["--most-likely"], "leave --most-likely out")
+            try expectComplaint(
+                arguments + ["--reconstruct", test, "--most-likely"], "integrates a flow: leave --most-likely out")
         }
     }
 

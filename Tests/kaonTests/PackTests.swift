@@ -39,6 +39,25 @@ import Testing
         return result
     }
 
+    /// All constituents are kept, unless a maximum is given.
+    @Test func constituentsAreKept() throws {
+        try withScratchFolder { folder in
+            let (source, output) = (folder + "/a.h5", folder + "/b.h5")
+            // The constituents of five jets are those of one.
+            var table = try JetTable()
+            (table.count, table.constituents, table.labels) = (8, 640, Array(table.labels.prefix(8)))
+            try table.write(to: source)
+            let counts = (0..<8).map { jet in table.mask[jet * 640..<(jet + 1) * 640].count { $0 != 0 } }
+            #expect(counts.max()! > 128)
+            for maximum in [nil, 128] {
+                let limit = maximum.map { ["--max-constituents", "\($0)"] } ?? []
+                let packed = try kaon(["pack", source, "--output", output, "--force"] + limit)
+                let kept = counts.reduce(0) { $0 + min($1, maximum ?? .max) }
+                #expect(packed.output.contains("8 jets with \(kept) constituents"), "\(packed.output)\(packed.errors)")
+            }
+        }
+    }
+
     /// The ranks must not compete for the output file.
     @Test func packsOnceOnSeveralRanks() throws {
         try withScratchFolder { folder in

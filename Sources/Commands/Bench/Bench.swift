@@ -1,5 +1,6 @@
 import ArgumentParser
 import Distributed
+import Jets
 import MPI
 import NN
 import Objectives
@@ -75,9 +76,9 @@ struct Bench: ParsableCommand {
         guard seconds > 0, seconds.isFinite else {
             throw ValidationError("--seconds must be greater than 0, found \(seconds)")
         }
-        if let constituents, !(1...RunOptions.Data.mostConstituents).contains(constituents) {
+        if let constituents, !(1...JetFileRules.maxConstituents).contains(constituents) {
             throw ValidationError(
-                "--constituents must be from 1 to \(RunOptions.Data.mostConstituents), found \(constituents)")
+                "--constituents must be from 1 to \(JetFileRules.maxConstituents), found \(constituents)")
         }
         if products, scaling || profile || constituents != nil || data != nil {
             let option =

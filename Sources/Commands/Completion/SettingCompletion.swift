@@ -9,8 +9,8 @@ import Runs
 struct SettingCompletion {
     /// Completes the arguments of a command.
     ///
-    /// - Parameter used: the keys that have an effect; nil for all.
-    static func kind(_ used: CheckpointKeys? = nil) -> CompletionKind {
+    /// - Parameter used: the keys that have an effect; without them, all.
+    static func kind(_ used: CheckpointKeys...) -> CompletionKind {
         .custom { words, index, prefix in
             let line = ShellWords(words, index: index, prefix: prefix)
             let found = SettingCompletion(line.words, used).candidates(for: line.current)
@@ -21,10 +21,10 @@ struct SettingCompletion {
     /// The configuration file among the words; nil if there is none that can be read.
     private let configuration: Configuration?
     private let objectives: [ObjectiveOptions.Name]
-    private let used: CheckpointKeys?
+    private let used: [CheckpointKeys]
 
     /// - Parameter words: the command line without the word that is completed.
-    init(_ words: [String], _ used: CheckpointKeys? = nil) {
+    init(_ words: [String], _ used: [CheckpointKeys]) {
         self.used = used
         let file = words.dropFirst().first { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }
         var configuration = file.flatMap { try? Configuration(contentsOf: $0) }
@@ -57,10 +57,12 @@ struct SettingCompletion {
     private var keys: [ConfigurationKey] {
         var seen: Set<String> = []
         return objectives.flatMap { (try? KeyExplorer($0).keys) ?? [] }.map(\.key)
-            .filter { key in (!key.isSection || key.isNull) && used?.contains(key.path) != false }
+            .filter { key in (!key.isSection || key.isNull) && isUsed(key.path) }
             .filter { seen.insert($0.path).inserted }
             .sorted { $0.path < $1.path }
     }
+
+    private func isUsed(_ path: String) -> Bool { used.isEmpty || used.contains { $0.contains(path) } }
 
     /// `~key` for each key and section of the file.
     private var removals: [String] {

@@ -27,8 +27,8 @@ struct Pack: ParsableCommand {
     @Option(help: "Compression level, 0 (none) to 9.")
     var compression = 4
 
-    @Option(help: "Maximum number of constituents per jet; further ones are dropped.")
-    var maxConstituents = 128
+    @Option(help: "Maximum number of constituents per jet; those with the lowest pT are dropped (default: all).")
+    var maxConstituents: Int?
 
     @Option(help: "Number of jets to keep, from the first (default: all).")
     var jets: Int?
@@ -44,7 +44,7 @@ struct Pack: ParsableCommand {
             throw ValidationError("--compression must be from 0 to 9, found \(compression)")
         }
         if let jets, jets < 1 { throw ValidationError("--jets must be at least 1, found \(jets)") }
-        guard maxConstituents > 0 else {
+        if let maxConstituents, maxConstituents < 1 {
             throw ValidationError("--max-constituents must be at least 1, found \(maxConstituents)")
         }
     }
@@ -55,7 +55,7 @@ struct Pack: ParsableCommand {
         let console = Console(isSilent: false)
         var options = JetPacker.Options()
         options.compression = compression
-        options.maxConstituents = maxConstituents
+        if let maxConstituents { options.maxConstituents = maxConstituents }
         options.jets = jets
         options.allowsEmptyJets = allowEmptyJets
         console.say(try pack(sources, to: OutputFile(output, overwrites: force), options, console: console))

@@ -38,7 +38,7 @@ struct Generate: ParsableCommand {
 
     @Argument(
         help: "Overrides of the checkpoint's configuration, such as 'data.test=[test.h5]'.",
-        completion: SettingCompletion.kind(.reconstruct))
+        completion: SettingCompletion.kind(.generate, .reconstruct))
     var overrides: [String] = []
 
     @Option(help: "Number of jets.")
@@ -176,13 +176,18 @@ package struct GenerationOptions: Sendable {
             solver: solver, takesMostLikely: takesMostLikely, temperature: temperature ?? 1, topK: topK)
     }
 
-    /// The first option that has no effect on whole jets; nil if all have.
-    fileprivate func optionWithoutEffect(drawingTokens: Bool) -> String? {
+    /// Throws `KaonError` if an option has no effect on a model that generates whole jets.
+    fileprivate func checkEffect(on model: TrainedModel, _ checkpoint: String) throws {
+        guard let generator = model.objective.generator else { return }
         let given =
-            drawingTokens
+            generator.drawsTokens
             ? [("--solver", solver != nil), ("--steps", steps != nil)]
-            : [("--temperature", temperature != nil), ("--top-k", topK != nil)]
-        return given.first { $0.1 }?.0
+            : [("--temperature", temperature != nil), ("--top-k", topK != nil), ("--most-likely", takesMostLikely)]
+        guard let (option, _) = given.first(where: { $0.1 }) else { return }
+        let kind = generator.drawsTokens ? "draws tokens" : "integrates a flow"
+        throw KaonError(
+            "\(checkpoint) is a checkpoint of \(model.options.objective.name.rawValue), which \(kind): leave "
+                + "\(option) out")
     }
 }
 
@@ -209,12 +214,7 @@ package func generate(
                 "--constituents is \(count), but the model was trained on at most "
                     + "\(model.options.data.maxConstituents)")
         }
-        if let option = options.optionWithoutEffect(drawingTokens: generator.drawsTokens) {
-            let kind = generator.drawsTokens ? "draws tokens" : "integrates a flow"
-            throw KaonError(
-                "\(checkpoint) is a checkpoint of \(model.options.objective.name.rawValue), which \(kind): leave "
-                    + "\(option) out")
-        }
+        try options.checkEffect(on: model, checkpoint)
         _ = try generator.labels(ofGenerated: 0..<1, seed: 0)
         return generator
     }
@@ -280,6 +280,7 @@ package func reconstruct(
         guard !reconstructor.reconstructions.isEmpty else {
             throw KaonError("no task of \(checkpoint) reconstructs features; train one in addition to particle_id")
         }
+        try options.checkEffect(on: model, checkpoint)
         return reconstructor
     }
     let classes = reconstructor.usedClasses

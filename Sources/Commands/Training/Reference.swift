@@ -4,7 +4,7 @@ import Supervision
 
 struct Reference: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Prints docs/configuration.md, the reference of all configuration keys.", shouldDisplay: false)
+        abstract: "Prints docs/configuration.md, the reference of all configuration keys.")
 
     func run() throws {
         Launch.leaveToFirstProcess(code: 0)

@@ -59,6 +59,24 @@ struct AttributeReader: ~Copyable {
         return try isVariable ? variableStrings() : fixedStrings()
     }
 
+    /// Reads the elements as they are stored, with their type and dataspace. Throws `HDF5Error` if they refer to
+    /// objects of the file.
+    func withStored(_ body: (_ elements: UnsafeRawPointer, _ type: hid_t, _ space: hid_t) throws -> Void) throws {
+        guard try HDF5Library.call(operation, { H5Tdetect_class(type.id, H5T_REFERENCE) }) == 0 else {
+            throw HDF5Error(operation: operation, reason: "it refers to objects of the file")
+        }
+        // A copy, because the type may be an object of the file.
+        let copy = try Handle(operation, closedBy: H5Tclose) { H5Tcopy(type.id) }
+        let bytes = max(1, count * HDF5Library.locked { H5Tget_size(copy.id) })
+        let elements = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 16)
+        defer { elements.deallocate() }
+        guard count > 0 else { return try body(elements, copy.id, space.id) }
+        try HDF5Library.call(operation) { CrashGuard.limited { H5Aread(handle.id, copy.id, elements) } }
+        // Texts and lists of variable length, which the library allocates.
+        defer { HDF5Library.locked { _ = H5Dvlen_reclaim(copy.id, space.id, kaon_H5P_DEFAULT(), elements) } }
+        try body(elements, copy.id, space.id)
+    }
+
     /// Adds the values to a checksum.
     func add(to checksum: inout Checksum) throws {
         if elementType == .string {

@@ -41,13 +41,25 @@ struct AttributeWriter {
         }
     }
 
+    /// Writes elements of any type.
+    func write(stored elements: UnsafeRawPointer, type: hid_t, space: hid_t) throws {
+        let attribute = try create(type, space: space)
+        if try HDF5Library.call(operation, { H5Sget_simple_extent_npoints(space) }) > 0 {
+            try HDF5Library.call(operation) { H5Awrite(attribute.id, type, elements) }
+        }
+    }
+
     private func create(_ type: hid_t, shape: [Int]) throws -> Handle {
         let space = try Selection.makeSpace(shape, operation)
+        return try create(type, space: space.id)
+    }
+
+    private func create(_ type: hid_t, space: hid_t) throws -> Handle {
         if try HDF5Library.call(operation, { H5Aexists(owner.id, name) }) > 0 {
             try HDF5Library.call(operation) { H5Adelete(owner.id, name) }
         }
         return try Handle(operation, closedBy: H5Aclose) {
-            H5Acreate2(owner.id, name, type, space.id, kaon_H5P_DEFAULT(), kaon_H5P_DEFAULT())
+            H5Acreate2(owner.id, name, type, space, kaon_H5P_DEFAULT(), kaon_H5P_DEFAULT())
         }
     }
 }

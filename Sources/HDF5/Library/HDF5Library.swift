@@ -28,7 +28,7 @@ package enum HDF5Library {
         return FairLock()
     }()
 
-    static func locked<R>(_ work: () throws -> R) rethrows -> R {
+    package static func locked<R>(_ work: () throws -> R) rethrows -> R {
         lock.lock()
         CrashGuard.enter()
         defer {

@@ -17,6 +17,9 @@ package struct JetReading: Sendable, Equatable {
     /// True to accept jets without constituents, which are errors otherwise (`data.allow_empty_jets`).
     package var allowsEmptyJets: Bool
 
+    /// The datasets that are read besides those of the format.
+    var furtherDatasets: [String] { constituentLabels + quantities.map(\.dataset) }
+
     package init(
         maxConstituents: Int = 128, constituentLabels: [String] = [], quantities: [JetQuantity] = [],
         classNames: [String] = [], allowsEmptyJets: Bool = false

@@ -8,8 +8,11 @@ package enum JetFileRules {
         .int8, .int16, .int32, .int64, .uint8, .uint16, .uint32, .uint64,
     ]
 
+    /// Optional datasets with a row for each jet, and for each constituent, whatever their shapes.
+    static let (jetDatasets, constituentDatasets) = (["jets", "vtx_pos"], ["vtx_id", "track_type"])
+
     /// The largest number of constituents of a jet in a file, so that blocks of such jets fit into memory.
-    static let maxConstituents = 16384
+    package static let maxConstituents = 16384
 
     /// The number of jets to read at once: whole chunks of about a thousand jets in total if chunks are small, at most
     /// 4096 jets if they are large, because a rank caches many blocks.
@@ -63,6 +66,12 @@ package enum JetFileRules {
                 + "file again")
     }
 
+    /// True if one of the datasets is virtual.
+    static func haveVirtual(_ names: [String], _ root: borrowing Group) throws -> Bool {
+        for name in names where try root.dataset(name).isVirtual { return true }
+        return false
+    }
+
     /// Throws `JetError` unless a dataset has an integer for each constituent.
     static func checkConstituentLabels(
         _ path: String, _ root: borrowing Group, _ name: String, shape: [Int]
@@ -74,6 +83,7 @@ package enum JetFileRules {
         let dataset = try root.dataset(name)
         guard dataset.shape == shape else { throw misfit(path, dataset, "\(shape) as in /csts") }
         try require(path, dataset, integers, "integers")
+        try dataset.checkFilters()
     }
 
     /// Throws `JetError` if there is a dataset `/jets` whose rows are not one for each jet.

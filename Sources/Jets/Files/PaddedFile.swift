@@ -18,6 +18,7 @@ package final class PaddedFile: JetFile {
     package var namesClasses: Bool { layout.labels.areNamed }
     package var storedFeatures: StoredFeatures { layout.stored }
     package var constituentShape: [Int] { [layout.count, layout.slots] }
+    package let servesMPI: Bool
 
     private let maxConstituents: Int
     private let constituentLabels: [String]
@@ -38,10 +39,10 @@ package final class PaddedFile: JetFile {
             try JetFileRules.checkConstituentLabels(path, file.root, name, shape: [layout.count, layout.slots])
         }
         for quantity in quantities { _ = try quantity.place(in: file.root, path: path, count: layout.count) }
+        let isVirtual = try JetFileRules.haveVirtual(reading.furtherDatasets, file.root)
+        servesMPI = !isVirtual && !layout.isVirtual
         self.file = file
     }
-
-    package var servesMPI: Bool { !layout.isVirtual }
 
     package func checkStorage() throws {
         try layout.checkStorage(path)

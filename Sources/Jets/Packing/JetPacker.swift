@@ -9,8 +9,8 @@ package final class JetPacker {
     package struct Options: Sendable, Equatable {
         /// The deflate level, 0 … 9.
         package var compression = 4
-        /// The maximum number of constituents of a jet; the softest are dropped.
-        package var maxConstituents = 128
+        /// The maximum number of constituents of a jet; the softest are dropped. By default all are kept.
+        package var maxConstituents = JetFileRules.maxConstituents
         /// The largest number of jets to write; nil for all.
         package var jets: Int?
         /// True to accept jets without constituents.
@@ -50,7 +50,7 @@ package final class JetPacker {
         for source in sources.dropFirst() { try source.checkFits(sources[0]) }
     }
 
-    /// Contents of the sources that are not copied to the packed file: groups, and attributes of other types.
+    /// Contents of the sources that are not copied to the packed file: groups, datasets of texts, and references.
     package var leftOut: [String] {
         let isWhole = sources.count == 1 && sources[0].count == sources[0].file.count
         return sources.flatMap { $0.leftOut(copiesAttributes: isWhole) }

@@ -17,7 +17,7 @@ package struct JetSpectators {
     /// Finds the datasets in all files. For one rank; not collective.
     ///
     /// Throws `HDF5Error`, or `JetError` if a name is neither `index` nor `file` nor a dataset with a row of numbers
-    /// for each jet, of the same type in all files.
+    /// for each jet, of the same type in all files, or if a file does not contain all rows of a dataset.
     ///
     /// - Parameter names: nil for `index`, `file` and, if all files have it, `jets`.
     package init(_ names: [String]?, of dataset: JetDataset) throws {
@@ -69,6 +69,7 @@ package struct JetSpectators {
                     + "has no row of numbers for each jet")
         }
         try dataset.checkFilters()
+        try JetFileRules.checkStorage(path, dataset)
         return PackingColumn(
             name: name, type: dataset.elementType, isPerConstituent: false,
             rowShape: Array(dataset.shape.dropFirst()),

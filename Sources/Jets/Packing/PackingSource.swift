@@ -56,8 +56,7 @@ final class PackingSource {
         var (others, uncopied): ([PackingColumn], [String]) = ([], [])
         for child in try raw.root.children where child.kind == .dataset && !known.contains(child.name) {
             let dataset = try raw.root.dataset(child.name)
-            // A packed file with as many jets as constituents: rows are taken for those of jets.
-            let isPerConstituent = leading != [jets] && Array(dataset.shape.prefix(leading.count)) == leading
+            let isPerConstituent = try Self.isPerConstituent(dataset, child.name, file)
             guard dataset.elementType.isNumeric else {
                 uncopied.append("the \(dataset.elementType) dataset /\(child.name)")
                 continue
@@ -76,6 +75,19 @@ final class PackingSource {
                     names: dataset.hasAttribute("names") ? try dataset.stringsAttribute("names") : nil))
         }
         (self.others, self.uncopied) = (others, uncopied)
+    }
+
+    /// True if a dataset has a row for each constituent. A shape that is also that of rows of jets is decided by the
+    /// name of the dataset, and by the attribute `names`, which named columns of jets have.
+    private static func isPerConstituent(
+        _ dataset: borrowing Dataset, _ name: String, _ file: any JetFile
+    ) throws -> Bool {
+        let (shape, leading) = (dataset.shape, file.constituentShape)
+        guard Array(shape.prefix(leading.count)) == leading else { return false }
+        if JetFileRules.constituentDatasets.contains(name) { return true }
+        if JetFileRules.jetDatasets.contains(name) || leading == [file.count] { return false }
+        guard shape.count == 2, leading.count == 2, dataset.hasAttribute("names") else { return true }
+        return try dataset.stringsAttribute("names").count != shape[1]
     }
 
     /// Throws `JetError` unless the file has the same classes and datasets as the first one.
@@ -133,11 +145,11 @@ final class PackingSource {
     private var copied: [String] { ["csts", "csts_id", "labels"] + others.map(\.name) }
 
     /// Copies the attributes of the root.
-    func copyAttributes(to root: borrowing Group) throws { _ = try raw.root.copyAttributes(to: root) }
+    func copyAttributes(to root: borrowing Group) throws { try raw.root.copyAttributes(to: root) }
 
     /// Copies the attributes of the datasets, except `names`, which the columns have.
     func copyDatasetAttributes(to root: borrowing Group) throws {
-        for name in copied { _ = try raw.root.dataset(name).copyAttributes(to: root.dataset(name), except: ["names"]) }
+        for name in copied { try raw.root.dataset(name).copyAttributes(to: root.dataset(name), except: ["names"]) }
     }
 
     /// Contents that are not copied: `the group /truth`, `the attribute 'units' of /csts`.

@@ -4,9 +4,6 @@ import Jets
 extension RunOptions {
     /// `data`: files, folders or patterns with `*`, and the parts of them that are read.
     package struct Data: Sendable {
-        /// The largest value of `max_constituents`: random numbers number the constituents of a jet with 16 bits.
-        package static let mostConstituents = 1 << 16
-
         package var train: [String]
         package var validation: [String]
         package var test: [String]
@@ -45,8 +42,8 @@ extension RunOptions.Data {
                 "features", "the checkpoint that this run builds on was trained on \(names); leave the key out")
         }
         maxConstituents = try section.int(
-            "max_constituents", default: pretrained?.maxConstituents ?? 128, in: 1...Self.mostConstituents, .inherited,
-            help: "maximum number of constituents of a jet; those with the lowest pT are dropped")
+            "max_constituents", default: pretrained?.maxConstituents ?? 128, in: 1...JetFileRules.maxConstituents,
+            .inherited, help: "maximum number of constituents of a jet; those with the lowest pT are dropped")
         classNames =
             try section.optionalStrings(
                 "class_names", help: "names of the classes, in the order of their labels, for files without them") ?? []

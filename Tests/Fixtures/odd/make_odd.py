@@ -77,6 +77,24 @@ virtual("virtual_nested_gap", [("virtual_gap.h5", 0, 20)])
 virtual("virtual_unwritten", [("unwritten.h5", 0, 20)])
 
 
+def virtual_targets(name, data, targets):
+    """Stored jets with virtual targets, each a dataset of whole.h5."""
+    with h5py.File(f"{name}.h5", "w", libver=("v110", "v110")) as file:
+        for key, values in data.items():
+            file[key] = values
+        file["labels"].attrs["names"] = np.array([b"QCD", b"top"])
+        for target, source in targets.items():
+            layout = h5py.VirtualLayout(DATA[source].shape, "i4")
+            layout[...] = h5py.VirtualSource("whole.h5", source, DATA[source].shape)
+            file.create_virtual_dataset(target, layout)
+
+
+virtual_targets("virtual_targets", DATA, {"truth": "labels", "vtx_id": "csts_id"})
+virtual_targets("virtual_targets_packed",
+    {"offsets": np.append(0, np.cumsum(counts)), "csts": csts[mask], "csts_id": ids[mask], "labels": DATA["labels"]},
+    {"truth": "labels"})
+
+
 def chunked(values):
     return dict(chunks=(5, *(4 for _ in values.shape[1:2]), *values.shape[2:]), compression="gzip")
 
@@ -86,6 +104,9 @@ unwritten("unwritten_contiguous", [])
 for name, filter in (("zstd", hdf5plugin.Zstd()), ("blosc", hdf5plugin.Blosc())):
     write(name, dataset=dict(chunks=True, **filter))
 write("lzf", dataset=dict(compression="lzf"))
+write("lzf_vertices")
+with h5py.File("lzf_vertices.h5", "a") as file:
+    file.create_dataset("vtx_id", data=ids, compression="lzf")
 write("newer", libver=("v114", "v114"))
 write("user_block", userblock_size=2048)
 write("half", {**DATA, "csts": csts.astype("f2")})

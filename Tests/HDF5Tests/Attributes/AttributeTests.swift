@@ -1,3 +1,4 @@
+import CHDF5
 import HDF5
 import TestSupport
 import Testing
@@ -94,6 +95,67 @@ import Testing
             let root = try File(creating: path).root
             let error = #expect(throws: HDF5Error.self) { try root.setAttribute("a", to: "zero \0 byte") }
             #expect(error?.reason == "a text that contains a zero byte cannot be stored")
+        }
+    }
+
+    // MARK: Copies
+
+    /// Copies have the same type, shape and values; references to objects of the file are left out, and named.
+    @Test func attributesAreCopiedAsTheyAre() throws {
+        let source = fixture("attributes.h5")
+        try withScratchFile { path in
+            let file = try File(opening: source)
+            let names = try file.root.attributeNames
+            let others = file.root.attributesThatCannotBeCopied()
+            #expect(others == ["reference", "references"])
+            let copy = try File(creating: path)
+            try copy.root.setAttribute("matrix", to: 1)
+            try file.root.copyAttributes(to: copy.root, except: ["flag"])
+            let copied = names.filter { !(others + ["flag"]).contains($0) }
+            #expect(try copy.root.attributeNames == copied && copied.count == 13)
+            #expect(try copy.root.stringsAttribute("texts") == ["a", "bc", "", "Δη"])
+            try copy.close()
+            try file.close()
+            // Other tests use the library at the same time.
+            HDF5Library.locked {
+                for name in copied { #expect(Stored(name, source) == Stored(name, path), "\(name)") }
+            }
+        }
+    }
+
+    /// An attribute as the library describes it.
+    private final class Stored: Equatable {
+        private let type: hid_t
+        private let kind: H5S_class_t
+        private let shape: [hsize_t]
+        /// Values of fixed length.
+        private let values: [UInt8]
+
+        init(_ name: String, _ path: String) {
+            let file = H5Fopen(path, 0, kaon_H5P_DEFAULT())
+            let attribute = H5Aopen(file, name, kaon_H5P_DEFAULT())
+            #expect(attribute >= 0)
+            let (stored, space) = (H5Aget_type(attribute), H5Aget_space(attribute))
+            type = H5Tcopy(stored)
+            kind = H5Sget_simple_extent_type(space)
+            var shape = [hsize_t](repeating: 0, count: Int(H5Sget_simple_extent_ndims(space)))
+            H5Sget_simple_extent_dims(space, &shape, nil)
+            self.shape = shape
+            let isVariable = H5Tis_variable_str(type) > 0 || H5Tdetect_class(type, H5T_VLEN) > 0
+            let elements = Int(H5Sget_simple_extent_npoints(space))
+            var values = [UInt8](repeating: 0, count: isVariable ? 0 : elements * H5Tget_size(type))
+            if !values.isEmpty { #expect(H5Aread(attribute, type, &values) >= 0) }
+            self.values = values
+            H5Tclose(stored)
+            H5Sclose(space)
+            H5Aclose(attribute)
+            H5Fclose(file)
+        }
+
+        deinit { H5Tclose(type) }
+
+        static func == (a: Stored, b: Stored) -> Bool {
+            H5Tequal(a.type, b.type) > 0 && a.kind == b.kind && a.shape == b.shape && a.values == b.values
         }
     }
 }

@@ -1,4 +1,4 @@
-"""Writes h5py.h5 for HDF5Tests, with the types and layouts of Python programs.
+"""Writes h5py.h5 and attributes.h5 for HDF5Tests, with the types and layouts of Python programs.
 
 Run it in this folder: python3 make_h5py.py"""
 
@@ -43,3 +43,22 @@ with h5py.File("h5py.h5", "w") as f:
     space = h5py.h5s.create(h5py.h5s.SCALAR)
     del f.attrs["space padded"]
     h5py.h5a.create(f.id, b"space padded", tid, space).write(np.array(b"ab      ", "S8"), mtype=tid)
+
+with h5py.File("attributes.h5", "w") as f:
+    f.attrs["matrix"] = np.arange(6).reshape(2, 3)
+    f.attrs["one of a list"] = [5]
+    f.attrs["one text of a list"] = ["only"]
+    f.attrs["texts"] = [["a", "bc"], ["", "Δη"]]
+    f.attrs["fixed texts"] = np.array([b"ab", b"c"])
+    f.attrs["largest"] = np.uint64(2**64 - 1)
+    f.attrs["flag"] = True
+    f.attrs["half"] = np.float16(1.5)
+    f.attrs["big endian"] = np.array([1, 2], ">i2")
+    f.attrs["nothing"] = h5py.Empty("f4")
+    f.attrs["no numbers"] = np.zeros((0, 2), "i4")
+    f.attrs["complex"] = np.complex64(1 + 2j)
+    f.attrs.create("lists", [np.arange(2), np.arange(3)], dtype=h5py.vlen_dtype("i4"))
+    f["type"] = np.dtype("i2")
+    f.attrs.create("named type", 7, dtype=f["type"])
+    f.attrs["reference"] = f.ref
+    f.attrs.create("references", [(f.ref, 1)], dtype=[("object", h5py.ref_dtype), ("index", "i4")])

@@ -42,6 +42,13 @@ import Testing
             .contains("/csts"))
     }
 
+    /// Compression that HDF5 cannot read is an error at the start.
+    @Test func anUnknownFilterIsNamed() {
+        let path = oddFile("lzf_vertices")
+        let text = failure { _ = try openJetFile(path, reading: JetReading(constituentLabels: ["vtx_id"])) }
+        #expect(text.contains("/vtx_id in \(path)") && text.contains("lzf"), "\(text)")
+    }
+
     /// A number of a vertex that has no meaning is named with its place, in both layouts.
     @Test(arguments: [(-2, "is -2; vertices are numbered"), (1 << 40, "is beyond 32 bits; vertices")])
     func verticesWithoutAMeaningAreRefused(value: Int, text: String) throws {

@@ -71,6 +71,56 @@ import Testing
         }
     }
 
+    /// Datasets with as many columns of a jet as there are slots keep a row for each jet.
+    @Test func columnsOfJetsAreNoSlots() throws {
+        try withScratchFolder { folder in
+            let (source, packed, again) = (folder + "/a.h5", folder + "/b.h5", folder + "/c.h5")
+            try JetFixture(jets: 30, slots: 5).write(to: source)
+            try addDatasets(to: source, jets: 30, slots: 5)
+            let file = try File(opening: source, .readWrite)
+            for (name, width) in [("vtx_pos", 4), ("truth", 1), ("quality", 1)] {
+                let shape = name == "vtx_pos" ? [30, 5, width] : [30, 5]
+                try file.root.write((0..<150 * width).map { Float($0) }, shape: shape, as: name)
+            }
+            try file.root.dataset("truth").setAttribute("names", to: ["a", "b", "c", "d", "e"])
+            try file.root.dataset("quality").setAttribute("names", to: ["bad", "good"])
+            try file.root.dataset("vtx_id").setAttribute("names", to: ["a", "b", "c", "d", "e"])
+            try file.close()
+
+            let constituents = try pack([source], to: packed).constituents
+            #expect(try pack([packed], to: again).constituents == constituents)
+            for path in [packed, again] {
+                let root = try File(opening: path).root
+                #expect(try root.dataset("jets").shape == [30, 5])
+                #expect(try root.dataset("truth").shape == [30, 5])
+                #expect(try root.read("truth", as: Float.self) == (0..<150).map { Float($0) })
+                #expect(try root.dataset("vtx_pos").shape == [30, 5, 4])
+                #expect(try root.dataset("quality").shape == [constituents])
+                #expect(try root.dataset("vtx_id").shape == [constituents])
+            }
+        }
+    }
+
+    /// A packed file with as many constituents as jets: `vtx_id` belongs to the constituents, `weight` to the jets.
+    @Test func asManyConstituentsAsJets() throws {
+        try withScratchFolder { folder in
+            let (source, packed) = (folder + "/a.h5", folder + "/b.h5")
+            var fixture = JetFixture(jets: 4)
+            fixture.mask = [0, 2, 1, 1].flatMap { used in (0..<6).map { $0 < used ? 1 : 0 } }
+            for slot in fixture.features.indices where !fixture.features[slot].isFinite { fixture.features[slot] = 1 }
+            fixture.identities = fixture.identities.map { max(0, $0) }
+            try fixture.writePacked(to: source)
+            let file = try File(opening: source, .readWrite)
+            try file.root.write([10, 11, 12, 13], as: "vtx_id")
+            try file.root.write([20, 21, 22, 23], as: "weight")
+            try file.close()
+            try #expect(pack([source], to: packed) { $0.maxConstituents = 1 }.constituents == 3)
+            let root = try File(opening: packed).root
+            #expect(try root.read("vtx_id", as: Int.self) == [10, 12, 13])
+            #expect(try root.read("weight", as: Int.self) == [20, 21, 22, 23])
+        }
+    }
+
     @Test func severalSourcesFollowEachOther() throws {
         try withScratchFolder { folder in
             try JetFixture(jets: 30).write(to: folder + "/a.h5")

@@ -114,4 +114,20 @@ import Testing
             #expect(message(["csts"], [paths[0]]).contains("/csts belongs to the jets themselves"))
         }
     }
+
+    /// Rows that were never written are errors, chosen by name and by default, as in all data.
+    @Test(arguments: [nil, ["score"]]) func rowsThatAreNotStored(names: [String]?) throws {
+        try withScratchFile { path in
+            try JetFixture(jets: 20).write(to: path)
+            let file = try File(opening: path, .readWrite)
+            let name = names?[0] ?? "jets"
+            let created = try file.root.createDataset(name, of: .float32, shape: [20, 5], chunks: [10, 5])
+            try [Float](repeating: 1, count: 50).withUnsafeBufferPointer { try created.write(rows: 0..<10, from: $0) }
+            try file.close()
+            #expect(
+                failure { _ = try JetSpectators(names, of: dataset([path])) }
+                    == "\(path): /\(name) lacks 10 of 20 rows (10..<20): 1 of 2 chunks were written; restore what is "
+                    + "missing, or write the file again")
+        }
+    }
 }
