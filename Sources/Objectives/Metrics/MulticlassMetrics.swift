@@ -69,11 +69,9 @@ package struct MulticlassMetrics: Sendable {
         return (Double(right) / Double(all), Self.balancedAccuracy(classes))
     }
 
-    /// Mean of −ln p of the true class; p is at least the smallest normal number, so that the mean stays finite.
-    package var crossEntropy: Double { crossEntropies().mean() }
-
     /// Cross-entropies of the items with label smoothing ε and weights w of the classes, as `Tape.crossEntropy` defines
-    /// them: (1 − ε) w[t] (−ln p[t]) + ε/K Σ_k w[k] (−ln p[k]), with the weight w[t] in the mean.
+    /// them: (1 − ε) w[t] (−ln p[t]) + ε/K Σ_k w[k] (−ln p[k]), with the weight w[t] in the mean; p is at least the
+    /// smallest normal number, so that the mean stays finite.
     package func crossEntropies(smoothing: Double = 0, classWeights: [Double]? = nil) -> MeanOverJets {
         func surprise(_ item: Int, _ label: Int) -> Double {
             let p = probabilities[item * classes + label]

@@ -85,11 +85,6 @@ package final class ConditionalFlow: ReconstructionTask {
             Variable(constant: values), context: context(decoded, on: tape), scale: scale, on: tape)
     }
 
-    /// ln p of every dropped constituent, without noise.
-    package func logDensity(_ decoded: Tensor, _ jets: MaskedJets) -> [Double] {
-        flow.logDensity(of: jets.dropped.values, context: context(of: decoded))
-    }
-
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
         let z = Tensor.normal(
             columns: flow.shape.features, from: jets.randomSequences(.sampling, fromBlock: Self.noiseBlock))
