@@ -12,7 +12,7 @@ package protocol DownstreamTask: AnyObject {
     var needsMomenta: Bool { get }
 
     /// Number of items, or their summed weight, that each term is averaged over.
-    func counts(_ batch: JetBatch, phase: Phase) -> [Double]
+    func counts(_ batch: JetBatch) -> [Double]
     /// The sum of every term; `scales` are the factors of the sums in the total loss.
     func evaluate(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape

@@ -35,7 +35,7 @@ package final class JetClassification: DownstreamTask {
         head = Classifier(options.classifier, inputs: width, classes: classes.count, seed: seed, in: scope)
     }
 
-    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
+    package func counts(_ batch: JetBatch) -> [Double] { [Double(batch.count), Double(batch.count)] }
 
     package func evaluate(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape

@@ -67,7 +67,7 @@ package final class TrackOrigin: DownstreamTask {
 
     private static func isKnown(_ value: Int32) -> Bool { names.indices.contains(Int(value)) }
 
-    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] {
+    package func counts(_ batch: JetBatch) -> [Double] {
         let weights = classWeights.array
         let weight = targets(batch).reduce(0.0) { $0 + Double(weights[Int($1)]) }
         return [weight, Double(batch.tokenCount)]

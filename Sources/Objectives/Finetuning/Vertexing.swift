@@ -48,7 +48,7 @@ package final class Vertexing: DownstreamTask {
             dropoutPlace: Classifier.dropoutPlace, in: scope)
     }
 
-    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] {
+    package func counts(_ batch: JetBatch) -> [Double] {
         let pairs = Double(batch.offsets.pairs.tokens)
         return [pairs, pairs]
     }
