@@ -35,15 +35,8 @@ package struct ClassifierOptions: Sendable, Equatable {
         guard name == .classAttention else { return }
         attention.width = try section.int("width", default: attention.width, in: 1...4096, help: "channels")
         attention.layers = try section.int("layers", default: attention.layers, in: 1...8, help: "number of blocks")
-        attention.heads = try section.int(
-            "heads", default: attention.heads, in: 1...1024, help: "attention heads; they must divide the width")
-        guard attention.width % attention.heads == 0 else {
-            throw section.error(
-                "heads", "a width of \(attention.width) cannot be divided among \(attention.heads) heads")
-        }
-        attention.feedForwardMultiplier = try section.int(
-            "feedforward_multiplier", default: attention.feedForwardMultiplier, in: 1...64,
-            help: "hidden width of the feed-forward networks relative to `width`")
+        attention.heads = try section.heads(default: attention.heads, dividing: attention.width)
+        attention.feedForwardMultiplier = try section.feedForwardMultiplier(default: attention.feedForwardMultiplier)
         attention.dropout = Float(try section.double("dropout", default: 0.2, in: .belowOne, help: "dropout rate"))
         attention.hasNorm = try section.bool(
             "norm", default: attention.hasNorm,

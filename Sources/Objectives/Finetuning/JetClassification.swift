@@ -17,9 +17,7 @@ package final class JetClassification: DownstreamTask {
         /// Decodes the section. Throws `ConfigurationError`.
         package init(from section: Section) throws {
             classifier = try ClassifierOptions(from: section)
-            labelSmoothing = try section.double(
-                "label_smoothing", default: labelSmoothing, in: .zeroToOne,
-                help: "part of the target that is spread evenly over all classes")
+            labelSmoothing = try section.labelSmoothing(default: labelSmoothing)
         }
     }
 

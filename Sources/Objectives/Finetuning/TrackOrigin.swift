@@ -23,9 +23,7 @@ package final class TrackOrigin: DownstreamTask {
         /// Decodes the section. Throws `ConfigurationError`.
         package init(from section: Section) throws {
             perceptron = try PerceptronOptions(from: section, defaults: perceptron)
-            labelSmoothing = try section.double(
-                "label_smoothing", default: labelSmoothing, in: .zeroToOne,
-                help: "part of the target that is spread evenly over all classes")
+            labelSmoothing = try section.labelSmoothing(default: labelSmoothing)
             classWeights = try section.optionalDoubles(
                 "class_weights", in: .positive, absent: "balanced",
                 help: "weights of the origins \(TrackOrigin.names.joined(separator: ", ")) in the loss, or weights "
