@@ -4,7 +4,7 @@ import Models
 
 /// Sections of a configuration with `objective: set_flow`.
 package struct SetFlowOptions: Sendable {
-    package var encoder = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
+    package var encoder = TransformerShape.version2
     /// Channels, blocks and heads of the decoder.
     package var width = 256
     package var layers = 4
