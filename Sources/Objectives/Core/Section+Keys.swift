@@ -19,6 +19,11 @@ extension Section {
             help: "hidden width of the feed-forward networks relative to `width`")
     }
 
+    /// A dropout rate, far enough from 1 that `Tape.dropout`, which draws sixteen bits, keeps some elements.
+    func dropout(default: Double) throws -> Double {
+        try double("dropout", default: `default`, in: 0...0.99998, help: "dropout rate")
+    }
+
     /// The weight of the loss of a reconstruction task.
     func weight(default: Double) throws -> Double {
         try double("weight", default: `default`, in: .nonNegative, help: "weight of the loss in the total loss")

@@ -70,6 +70,6 @@ extension NormformerShape {
         heads = try section.heads(default: heads, dividing: width)
         hidden = try section.int(
             "hidden", default: hidden, in: 1...4096, help: "hidden width of the feed-forward networks")
-        dropout = try section.double("dropout", default: dropout, in: .belowOne, help: "dropout rate")
+        dropout = try section.dropout(default: dropout)
     }
 }

@@ -37,7 +37,14 @@ package struct ClassifierOptions: Sendable, Equatable {
         attention.layers = try section.int("layers", default: attention.layers, in: 1...8, help: "number of blocks")
         attention.heads = try section.heads(default: attention.heads, dividing: attention.width)
         attention.feedForwardMultiplier = try section.feedForwardMultiplier(default: attention.feedForwardMultiplier)
-        attention.dropout = Float(try section.double("dropout", default: 0.2, in: .belowOne, help: "dropout rate"))
+        attention.dropout = Float(try section.dropout(default: 0.2))
+        let hidden = attention.width * attention.feedForwardMultiplier
+        guard attention.dropout == 0 || hidden <= TokenKeys.channels else {
+            throw section.error(
+                "feedforward_multiplier",
+                "the feed-forward networks have \(hidden) channels; there is dropout for up to \(TokenKeys.channels), "
+                    + "or set dropout to 0")
+        }
         attention.hasNorm = try section.bool(
             "norm", default: attention.hasNorm,
             help: "normalise the class token before attention and feed-forward network")

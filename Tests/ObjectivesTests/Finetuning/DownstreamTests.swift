@@ -252,6 +252,24 @@ import Testing
         #expect(try losses(0.5, phase: .validation) == losses(0, phase: .validation))
     }
 
+    /// The deepest heads and the widest hidden layers that a configuration may have leave random numbers for dropout.
+    @Test(arguments: [
+        "{objective: classification, head: {layers: 8, width: 64, feedforward_multiplier: 64, dropout: 0.5}}",
+        "{objective: vertexing, head: {layers: 16, width: 8, dropout: 0.5}}",
+        "{objective: track_origin, head: {layers: 16, width: 8, dropout: 0.99998}}",
+        "{objective: track_origin, head: {layers: 1, width: 4096, dropout: 0.5}}",
+    ])
+    func dropoutOfLargeHeads(yaml: String) throws {
+        BLAS.useCallingThreadOnly()
+        let options = try options(yaml)
+        let names = options.task.needsClasses ? ["QCD", "Tbqq"] : ["light", "c", "b"]
+        let batch = try batch(options, names: names).batch
+        let objective = DownstreamObjective(
+            options, JetShape(features: 7, maxConstituents: 20, classes: JetClasses(names)), seed: 3)
+        let sums = objective.prepare(batch, phase: .training(step: 0)).evaluate([1, 0], Tape())
+        #expect(sums[0].isFinite && sums[0] > 0)
+    }
+
     /// The training files are reduced to the chosen classes and numbers of jets.
     @Test func backgroundFallsIntoBothSamples() throws {
         let options = try options("{objective: cwola, cwola: {background: [QCD, Wqq], signal: [Tbqq], signal_jets: 7}}")
@@ -274,6 +292,10 @@ import Testing
         (
             "{objective: classification, backbone_mode: scratch, head: {width: 10, heads: 4}}",
             "a width of 10 cannot be divided among 4 heads"
+        ),
+        (
+            "{objective: regression, backbone_mode: scratch, head: {feedforward_multiplier: 33}}",
+            "head.feedforward_multiplier: the feed-forward networks have 4224 channels"
         ),
         ("{objective: vertexing, backbone_mode: scratch, head: {gamma: -1}}", "head.gamma"),
         (
