@@ -66,19 +66,24 @@ package final class Vertexing: DownstreamTask {
         let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, keys: keys, on: tape)
         let targets = targets(batch)
         let right = zip(logits.value.buffer, targets).count { ($0 > 0) == $1 }
-        let loss = tape.focalLoss(
+        return [loss(logits, targets, scale: scales[0], on: tape), Double(right)]
+    }
+
+    private func loss(_ logits: Variable, _ targets: [Bool], scale: Float, on tape: Tape) -> Double {
+        tape.focalLoss(
             logits, target: targets, gamma: Float(options.gamma), positiveWeight: Float(options.positiveWeight),
-            scale: scales[0])
-        return [loss, Double(right)]
+            scale: scale)
     }
 
     package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {
         let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, on: tape).value
+        let targets = targets(batch)
         let pairs = batch.offsets.pairs
-        var found: [Int] = []
+        var (found, losses) = ([Int](), [Float]())
         for jet in 0..<batch.count {
-            let accepted = pairs[jet].map { logits.buffer[$0] > 0 }
-            found += connectedComponents(of: batch.offsets[jet].count, accepted: accepted)
+            let own = logits.rows(pairs[jet])
+            found += connectedComponents(of: batch.offsets[jet].count, accepted: own.array.map { $0 > 0 })
+            losses.append(Float(loss(Variable(constant: own), Array(targets[pairs[jet]]), scale: 0, on: tape)))
         }
         return Predictions([
             "constituents": .init((0..<batch.count).map { batch.offsets[$0].count }),
@@ -86,6 +91,7 @@ package final class Vertexing: DownstreamTask {
             "vertex": .init(batch.constituentLabels[0].map { Int($0) }),
             "predicted_vertex": .init(found),
             "pair_scores": .init(logits.array.map { 1 / (1 + exp(-$0)) }),
+            "vertexing_loss": .init(losses),
         ])
     }
 
@@ -95,6 +101,7 @@ package final class Vertexing: DownstreamTask {
     /// vertices, and `raw_pair_index` its formula for the decisions.
     package func measures(of predictions: Predictions) -> [Measure] {
         let (counts, scores) = (predictions.integers("constituents"), predictions.floats("pair_scores"))
+        let losses = predictions.floats("vertexing_loss")
         let (truth, found) = (predictions.integers("vertex"), predictions.integers("predicted_vertex"))
         let main = ["ari", "ari_components", "hubert_arabie", "raw_pair_index", "vertexing_loss", "pair_accuracy"]
         var means = Dictionary(uniqueKeysWithValues: main.map { ($0, MeanOverJets()) })
@@ -114,8 +121,7 @@ package final class Vertexing: DownstreamTask {
             add(rawPairIndex(accepted, isTogether), to: "raw_pair_index")
             let right = zip(accepted, isTogether).count { $0 == $1 }
             add(Double(right), weight: Double(pairs.count), to: "pair_accuracy")
-            let loss = zip(scores[pairs], isTogether).reduce(0) { $0 + focalLoss($1.0, isTogether: $1.1) }
-            add(loss, weight: Double(pairs.count), to: "vertexing_loss")
+            add(Double(losses[jet]), weight: Double(pairs.count), to: "vertexing_loss")
             guard count > 1 else { continue }
             // Vertex 0 is the primary vertex.
             let secondary = max(0, truth[tokens].max() ?? 0)
@@ -127,12 +133,6 @@ package final class Vertexing: DownstreamTask {
         let names = main + means.keys.filter { !main.contains($0) }.sorted()
         let ordered = names.map { means[$0]! }
         return Bootstrap(jets: counts.count).measures(names) { counts in ordered.map { $0.mean(counts) } }
-    }
-
-    /// The focal loss of a pair with this probability of the same vertex.
-    private func focalLoss(_ score: Float, isTogether: Bool) -> Double {
-        let p = Double(max(isTogether ? score : 1 - score, .leastNormalMagnitude))
-        return (isTogether ? options.positiveWeight : 1) * pow(1 - p, options.gamma) * -log(p)
     }
 }
 

@@ -101,7 +101,7 @@ import Testing
         func measures(_ counts: [Int], _ truth: [Int], _ found: [Int], _ scores: [Float]) -> [String: Double] {
             let predictions = Predictions([
                 "constituents": .init(counts), "vertex": .init(truth), "predicted_vertex": .init(found),
-                "pair_scores": .init(scores),
+                "pair_scores": .init(scores), "vertexing_loss": .init(counts.map { _ in 0 as Float }),
             ])
             return Dictionary(uniqueKeysWithValues: task.measures(of: predictions).map { ($0.name, $0.value) })
         }
@@ -118,6 +118,29 @@ import Testing
         #expect(abs(result["hubert_arabie"]! - 0.5) < 1e-12)
         // Without a pair there is nothing to measure.
         #expect(measures([1], [0], [0], [])["ari"]!.isNaN)
+    }
+
+    /// The losses of the measures are those of the terms, also for confident mistakes: a score of 1 − 2 · 10⁻⁹ is 1 in
+    /// single precision.
+    @Test(arguments: [
+        ("{objective: cwola, cwola: {background: [QCD], signal: [Tbqq]}}", "output"), ("{objective: vertexing}", "g"),
+        ("{objective: classification}", "output"), ("{objective: track_origin}", "layers.2"),
+    ])
+    func lossesOfConfidentMistakes(yaml: String, layer: String) throws {
+        BLAS.useCallingThreadOnly()
+        let options = try options(yaml)
+        let names = options.task.needsClasses ? ["QCD", "Tbqq"] : ["light", "c", "b"]
+        let (batch, loader) = try batch(options, names: names)
+        let objective = DownstreamObjective(
+            options, JetShape(features: 7, maxConstituents: 20, classes: JetClasses(names)), seed: 3)
+        let bias = try #require(objective.parameters["head.\(layer).bias"]).variable.value
+        bias.buffer[bias.count - 1] = 20
+        let part = objective.prepare(batch, phase: .validation)
+        let loss = part.evaluate([0, 0], Tape(recording: false))[0] / part.counts[0]
+        let measures = objective.measures(
+            of: objective.predict(batch, loader.preprocessing, on: Tape(recording: false)))
+        let measure = try #require(measures.first { $0.name == objective.terms[0].column })
+        #expect(loss > 1 && abs(measure.value / loss - 1) < 1e-5, "\(measure.value) is not \(loss)")
     }
 
     @Test(arguments: [
