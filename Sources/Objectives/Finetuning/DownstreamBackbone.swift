@@ -69,7 +69,7 @@ package struct DownstreamBackbone {
         try inputs.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { inputs.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try inputs.useSyntheticTokens(points) }
 
     /// State of the tokenizer of the inputs, under the names that a pre-training uses.
     package var state: ObjectiveState { ObjectiveState(inputs, tokenizer: tokenizerParameters) }

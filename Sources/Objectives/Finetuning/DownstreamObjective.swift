@@ -41,7 +41,7 @@ package final class DownstreamObjective: Objective {
         try task.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { backbone.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try backbone.useSyntheticTokens(points) }
 
     package var state: ObjectiveState {
         var state = backbone.state

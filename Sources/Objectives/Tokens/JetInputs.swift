@@ -33,7 +33,9 @@ package struct JetInputs {
         try representation?.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { representation?.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {
+        try representation?.useSyntheticTokens(points)
+    }
 
     fileprivate var state: ObjectiveState { representation?.state ?? ObjectiveState() }
     fileprivate func restore(_ state: ObjectiveState) throws { try representation?.restore(state) }

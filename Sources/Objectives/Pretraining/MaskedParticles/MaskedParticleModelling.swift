@@ -139,7 +139,7 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
     }
 
     package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {
-        inputs.useSyntheticTokens(points)
+        try inputs.useSyntheticTokens(points)
         for task in tasks { try task.useSyntheticTokens(points) }
     }
 

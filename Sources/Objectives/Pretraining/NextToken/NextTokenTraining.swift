@@ -76,7 +76,7 @@ package final class NextTokenTraining: Objective {
         }
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { inputs.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try inputs.useSyntheticTokens(points) }
 
     package var state: ObjectiveState {
         var state = ObjectiveState(inputs, tokenizer: tokenizerParameters)

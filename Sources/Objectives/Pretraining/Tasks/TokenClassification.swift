@@ -63,7 +63,7 @@ package final class TokenClassification: ReconstructionTask {
         try tokenizer.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { tokenizer.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try tokenizer.useSyntheticTokens(points) }
 
     package var state: ObjectiveState { tokenizer.state }
     package func restore(_ state: ObjectiveState) throws { try tokenizer.restore(state) }
