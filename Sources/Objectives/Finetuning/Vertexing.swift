@@ -117,12 +117,12 @@ package final class Vertexing: DownstreamTask {
                 offsets.mapPairs { vertices[tokens.lowerBound + $0] == vertices[tokens.lowerBound + $1] }
             }
             let (accepted, isTogether) = (scores[pairs].map { $0 > 0.5 }, together(truth))
-            add(adjustedRandIndex(found[tokens], truth[tokens]), to: "hubert_arabie")
-            add(rawPairIndex(accepted, isTogether), to: "raw_pair_index")
             let right = zip(accepted, isTogether).count { $0 == $1 }
             add(Double(right), weight: Double(pairs.count), to: "pair_accuracy")
             add(Double(losses[jet]), weight: Double(pairs.count), to: "vertexing_loss")
             guard count > 1 else { continue }
+            add(adjustedRandIndex(found[tokens], truth[tokens]), to: "hubert_arabie")
+            add(rawPairIndex(accepted, isTogether), to: "raw_pair_index")
             // Vertex 0 is the primary vertex.
             let secondary = max(0, truth[tokens].max() ?? 0)
             add(

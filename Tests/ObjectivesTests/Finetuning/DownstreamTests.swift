@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    /// The index by the largest number of a vertex, without jets of a single track.
+    /// The indices, also by the largest number of a vertex, without jets of a single track.
     @Test func vertexingMeasures() throws {
         let task = DownstreamObjective(
             try options("{objective: vertexing}"), JetShape(features: 7, maxConstituents: 20), seed: 0)
@@ -115,9 +115,10 @@ import Testing
         #expect(abs(result["ari_2_secondary_vertices"]! - last) < 1e-12)
         #expect(abs(result["ari"]! - last / 3) < 1e-12)
         #expect(result["ari_4_secondary_vertices"] == nil)
-        #expect(abs(result["hubert_arabie"]! - 0.5) < 1e-12)
+        #expect(abs(result["hubert_arabie"]! - 1.0 / 3) < 1e-12 && abs(result["raw_pair_index"]! - 1.4 / 3) < 1e-12)
         // Without a pair there is nothing to measure.
-        #expect(measures([1], [0], [0], [])["ari"]!.isNaN)
+        let nothing = measures([1], [0], [0], [])
+        for name in ["ari", "ari_components", "hubert_arabie", "raw_pair_index"] { #expect(nothing[name]!.isNaN) }
     }
 
     /// The losses of the measures are those of the terms, also for confident mistakes: a score of 1 − 2 · 10⁻⁹ is 1 in
