@@ -61,7 +61,7 @@ extension DownstreamTaskOptions {
     package func choice(seed: UInt64) -> JetChoice? { nil }
 }
 
-/// Surroundings of a downstream task.
+/// What a downstream task needs to build its head.
 package struct DownstreamContext {
     /// Channels of the backbone's outputs.
     let width: Int

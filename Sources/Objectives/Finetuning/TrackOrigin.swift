@@ -9,7 +9,8 @@ import Tensors
 /// Classifies the origin of every track: a perceptron on the backbone's output at the constituent, and the
 /// cross-entropy with weights of the classes, by default inverse to their frequencies in the training set.
 package final class TrackOrigin: DownstreamTask {
-    /// Section `head`.
+    /// Section `head`. That of version 2 (arXiv:2409.12589) differs from the defaults: it has three layers with SiLU,
+    /// norms and dropout, and given weights of the classes.
     package struct Options: Sendable, Equatable {
         package var perceptron = PerceptronOptions(layers: 2, activation: .leakyReLU)
         package var labelSmoothing = 0.1

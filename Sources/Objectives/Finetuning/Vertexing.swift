@@ -8,7 +8,8 @@ import Tensors
 /// Groups the constituents of a jet by vertex: one logit for every pair of constituents, and the focal loss (Lin et
 /// al., arXiv:1708.02002). A vertex is a connected component of the accepted pairs.
 package final class Vertexing: DownstreamTask {
-    /// Section `head`.
+    /// Section `head`. By default the head of version 2 (arXiv:2409.12589), except that it has neither norms nor
+    /// dropout, and takes distances in 128 channels instead of those of the backbone.
     package struct Options: Sendable, Equatable {
         /// Form of the network f.
         package var perceptron = PerceptronOptions(layers: 3, activation: .silu)
