@@ -294,6 +294,34 @@ import Testing
         #expect(!text.contains("\n"))
     }
 
+    /// A coupling layer has two halves; other tasks take a single feature.
+    @Test(arguments: ["mpm_v1", "mpm_v2"]) func aFlowNeedsTwoFeatures(objective: String) throws {
+        func options(_ task: String, _ features: String) throws -> RunOptions {
+            try runOptions(
+                "{data: {train: t.h5}, objective: \(objective), tasks: {\(task): {}}}", ["data.features=\(features)"])
+        }
+        let text = failure { _ = try options("flow", "[pt]") }
+        #expect(text.hasPrefix("on the command line: data.features: tasks.flow needs at least two"), "\(text)")
+        #expect(try options("flow", "[pt, deta]").data.features.count == 2)
+        #expect(try options("flow_matching", "[pt]").data.features.count == 1)
+    }
+
+    /// A rate close to 1 would leave nothing.
+    @Test(arguments: [
+        ("objective: mpm_v1, tasks: {kmeans: {}}", "model.encoder.dropout"),
+        ("objective: vqvae", "model.decoder.dropout"),
+        ("objective: classification, backbone_mode: scratch", "head.dropout"),
+        ("objective: track_origin, backbone_mode: scratch", "head.dropout"),
+    ])
+    func dropoutRates(objective: String, key: String) throws {
+        func options(_ rate: String) throws -> RunOptions {
+            try runOptions("{data: {train: t.h5}, \(objective)}", ["\(key)=\(rate)"])
+        }
+        _ = try options("0.99998")
+        let text = failure { _ = try options("0.99999999") }
+        #expect(text == "on the command line: \(key): must be from 0 to 0.99998, found 0.99999999")
+    }
+
     @Test func whatIsMissingIsNamedWithItsPlace() {
         #expect(
             failure { _ = try runOptions("tasks: {kmeans: {}}\ndata: {validation: v.h5}") }

@@ -50,6 +50,16 @@ import Testing
         #expect(dropped(channels: 64, keys: keys(seed: 6)) != plain)
     }
 
+    /// A rate that sixteen bits round to 1 would leave nothing.
+    @Test func ratesNearOne() async {
+        #expect(Set(dropped(channels: 4096, rate: 0.99998, keys: keys())).isSubset(of: [0, 65536]))
+        await #expect(processExitsWith: .failure) {
+            let keys = TokenKeys(seed: 5, epoch: 0, jets: [0], offsets: Offsets(counts: [1]))
+            let x = Variable(constant: Tensor(repeating: 1, shape: [1, 1]))
+            _ = Tape(recording: false).dropout(x, rate: 0.999995, place: 0, keys: keys)
+        }
+    }
+
     /// 23 tokens of 4096 channels: the fraction of zeros equals the rate within 4 σ, and the mean is unchanged.
     @Test(arguments: [0, 0.1, 0.5, 0.9]) func theRate(rate: Float) {
         let y = dropped(channels: 4096, rate: rate, keys: keys())

@@ -122,6 +122,23 @@ import Testing
         ).run()
     }
 
+    /// A profile charges each loss under a name of its own.
+    @Test func namesInAProfile() {
+        let profile = OperationProfile()
+        let tape = Tape(recording: false, profile: profile)
+        let (x, zero) = (Variable(constant: Tensor(repeating: 1, shape: [2, 2])), Tensor(repeating: 0, shape: [2, 2]))
+        _ = tape.l1Loss(x, target: zero, scale: 1)
+        _ = tape.l1Loss(x, target: zero, weights: [1], offsets: Offsets(counts: [2]), scale: 1)
+        _ = tape.mseLoss(x, target: zero, scale: 1)
+        _ = tape.huberLoss(x, target: zero, delta: 1, scale: 1)
+        _ = tape.gaussianNegativeLogLikelihood(x, target: Tensor(repeating: 0, shape: [2, 1]), scale: 1)
+        _ = tape.normalNegativeLogLikelihood(x, scale: 1)
+        let expected = [
+            "L1 loss": 2, "squared error": 1, "Huber loss": 1, "Gaussian likelihood": 1, "likelihood of the flow": 1,
+        ]
+        #expect(profile.entries.mapValues(\.calls) == expected)
+    }
+
     /// Differences on both sides of δ, but not at it.
     @Test(arguments: awkwardWidths) func huber(columns: Int) {
         let target = randomTensor([3, columns], seed: 1)

@@ -4,7 +4,7 @@ import Testing
 /// Products of all sizes: tiles, blocks and their remainders, with every epilogue. An affine map and its two gradients
 /// cover all combinations of transpositions in use.
 @Suite struct MatrixProductTests {
-    /// Rows up to two tiles, columns that are and are not whole vectors; inner lengths beyond one block of 192 or 512;
+    /// Rows up to two tiles, columns that are and are not whole vectors; inner lengths beyond one block of 512 or 256;
     /// columns beyond 768.
     static let shapes = [
         (1, 16, 16), (7, 32, 48), (8, 48, 64), (9, 16, 80), (15, 64, 112), (17, 30, 16), (5, 16, 30), (3, 520, 32),

@@ -123,7 +123,7 @@ def test_vertexing():
         _, components = connected_components(graph, directed=False)
         assert metrics.adjusted_rand_score(components, found) == 1
         # The formula of Hubert and Arabie applied to pairs is Cohen's kappa of the pair decisions.
-        raw = 1.0
+        raw = 1.0 if count > 1 else math.nan
         if np.any(accepted[pairs] != together[pairs]):
             raw = metrics.cohen_kappa_score(accepted[pairs], together[pairs], labels=[0, 1])
         index = one_sided_index(accepted[pairs], together[pairs], count)
@@ -132,7 +132,7 @@ def test_vertexing():
             "ari": index,
             f"ari_{secondary if secondary < 7 else '7_or_more'}_secondary_vertices": index,
             "ari_components": one_sided_index(joined[pairs], together[pairs], count),
-            "hubert_arabie": metrics.adjusted_rand_score(vertices, found),
+            "hubert_arabie": metrics.adjusted_rand_score(vertices, found) if count > 1 else math.nan,
             "raw_pair_index": raw,
         }
         for name, value in values.items():

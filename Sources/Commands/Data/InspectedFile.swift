@@ -115,7 +115,7 @@ struct InspectedFile: Encodable {
         let fitted = try FittedState(from: root)
         let state = fitted.objective
         let parts = Set(
-            (Array(state.tensors.keys) + state.integers.keys + state.texts.keys).map { key in
+            (Array(state.tensors.keys) + state.integers.keys).map { key in
                 key.split(separator: "/").dropLast().joined(separator: "/")
             }.filter { !$0.isEmpty }
         ).sorted()

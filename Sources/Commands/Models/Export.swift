@@ -213,7 +213,6 @@ private struct ExportedContents {
             metadata[Key.backbone] = try json(BackboneDescription(backbone, options.data.maxConstituents))
         }
         if part == .model, let classes = fitted.classes { metadata[Key.classes] = try json(classes.names) }
-        for (name, text) in state.texts { metadata["objective/" + name] = text }
         return metadata
     }
 

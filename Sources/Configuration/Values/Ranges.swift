@@ -12,7 +12,7 @@ extension ClosedRange<Double> {
     package static var nonNegative: ClosedRange<Double> { 0...Double.infinity }
     /// 0 ≤ x ≤ 1
     package static var zeroToOne: ClosedRange<Double> { 0...1 }
-    /// 0 ≤ x < 1, as for a dropout rate
+    /// 0 ≤ x < 1, as for a decay rate
     package static var belowOne: ClosedRange<Double> { 0...1.0.nextDown }
 }
 

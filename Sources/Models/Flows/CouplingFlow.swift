@@ -82,12 +82,6 @@ package struct CouplingFlow {
         tape.normalNegativeLogLikelihood(self(x, context: context, on: tape), scale: scale)
     }
 
-    /// ln p(x | context) of every token.
-    package func logDensity(of x: Tensor, context: Tensor) -> [Double] {
-        self(Variable(constant: x), context: Variable(constant: context), on: Tape(recording: false))
-            .value.normalLogLikelihoods
-    }
-
     /// Maps standard normal numbers to features: samples from the density if z is random.
     ///
     /// - Parameters:
@@ -99,11 +93,6 @@ package struct CouplingFlow {
         let state = tape.concatenateColumns([Variable(constant: z), start])
         let result = layers.reduce(state.value) { $1.inverse($0, Variable(constant: context)) }
         return tape.pickColumns(Variable(constant: result), index: Array(0..<shape.features)).value
-    }
-
-    /// Draws one sample for every row of the context, `[rows, features]`.
-    package func sample(context: Tensor, from random: inout RandomSequence) -> Tensor {
-        inverse(.normal([context.rows, shape.features], from: &random), context: context)
     }
 }
 

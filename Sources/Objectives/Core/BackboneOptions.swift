@@ -7,10 +7,9 @@ package struct BackboneOptions: Sendable, Equatable {
     package var shape: BackboneShape
     package var inputs: InputOptions
 
-    /// By default the backbone of version 2 (arXiv:2409.12589).
+    /// By default the encoder of version 2 (arXiv:2409.12589).
     package init(
-        shape: BackboneShape = BackboneShape(
-            .transformer(TransformerShape(width: 512, layers: 8, heads: 8, registers: 8))),
+        shape: BackboneShape = BackboneShape(.transformer(.version2)),
         inputs: InputOptions = .raw
     ) {
         self.shape = shape
@@ -32,7 +31,7 @@ package struct BackboneOptions: Sendable, Equatable {
     package init(from section: Section, defaults: BackboneOptions, tokenizer: VQVAEOptions?) throws {
         self = defaults
         let encoder = try section.section("encoder")
-        var transformer = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
+        var transformer = TransformerShape.version2
         var normformer = NormformerShape()
         let name: BlockName
         switch defaults.shape.blocks {

@@ -229,6 +229,10 @@ package enum ObjectiveOptions: Sendable {
     /// - Parameter root: the root of the configuration.
     package func check(_ features: JetFeatures, in root: Section) throws {
         try tasks?[ParticleIdentification.Options.self]?.classWeights.check(features.identities, in: root)
+        guard tasks?[ConditionalFlow.Options.self] == nil || features.count > 1 else {
+            throw try root.section("data").error(
+                "features", "tasks.flow needs at least two, because its layers transform one half given the other")
+        }
     }
 
     /// Throws `ConfigurationError` if the section `tokenizer` is given without effect.

@@ -5,11 +5,10 @@ import Tensors
 package struct ObjectiveState: Sendable {
     package var tensors: [String: Tensor] = [:]
     package var integers: [String: [Int]] = [:]
-    package var texts: [String: String] = [:]
 
     package init() {}
 
-    package var isEmpty: Bool { tensors.isEmpty && integers.isEmpty && texts.isEmpty }
+    package var isEmpty: Bool { tensors.isEmpty && integers.isEmpty }
 
     /// State of a part, stored under a name of its own.
     package subscript(part: String) -> ObjectiveState {
@@ -20,13 +19,12 @@ package struct ObjectiveState: Sendable {
                     uniqueKeysWithValues: inner.map { (String($0.key.dropFirst(part.count + 1)), $0.value) })
             }
             var state = ObjectiveState()
-            (state.tensors, state.integers, state.texts) = (inside(tensors), inside(integers), inside(texts))
+            (state.tensors, state.integers) = (inside(tensors), inside(integers))
             return state
         }
         set {
             for (name, value) in newValue.tensors { tensors[part + "/" + name] = value }
             for (name, value) in newValue.integers { integers[part + "/" + name] = value }
-            for (name, value) in newValue.texts { texts[part + "/" + name] = value }
         }
     }
 
@@ -52,10 +50,8 @@ package struct ObjectiveState: Sendable {
         return values
     }
 
-    /// Writes everything with checksums: tensors and integers as datasets, texts as attributes.
+    /// Writes everything as datasets with checksums.
     package func save(to group: borrowing Group) throws {
-        for (name, text) in texts.sorted(by: { $0.key < $1.key }) { try group.setAttribute(name, to: text) }
-        if !texts.isEmpty { try group.sealAttributes() }
         for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
             try withExtendedLifetime(tensor) {
                 try group.writeVerified(UnsafeBufferPointer(tensor.buffer), shape: tensor.shape, as: name)
@@ -68,10 +64,6 @@ package struct ObjectiveState: Sendable {
 
     /// Reads a state written by `save`. Throws `HDF5Error`.
     package init(from group: borrowing Group) throws {
-        try group.verifyAttributes()
-        for name in try group.attributeNames {
-            if let text = try? group.stringAttribute(name) { texts[name] = text }
-        }
         try read(group, prefix: "")
     }
 

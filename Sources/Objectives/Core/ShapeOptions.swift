@@ -8,14 +8,8 @@ extension TransformerShape {
         self = defaults
         width = try section.int("width", default: width, in: 1...65536, help: "channels")
         layers = try section.int("layers", default: layers, in: 0...1000, help: "number of blocks")
-        heads = try section.int(
-            "heads", default: heads, in: 1...1024, help: "attention heads; they must divide the width")
-        guard width % heads == 0 else {
-            throw section.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
-        }
-        feedForwardMultiplier = try section.int(
-            "feedforward_multiplier", default: feedForwardMultiplier, in: 1...64,
-            help: "hidden width of the feed-forward networks relative to `width`")
+        heads = try section.heads(default: heads, dividing: width)
+        feedForwardMultiplier = try section.feedForwardMultiplier(default: feedForwardMultiplier)
         if hasRegisters {
             registers = try section.int(
                 "registers", default: registers, in: 0...1024,
@@ -73,13 +67,9 @@ extension NormformerShape {
         self = defaults
         width = try section.int("width", default: width, in: 1...4096, help: "channels")
         layers = try section.int("layers", default: layers, in: 0...60, help: "number of blocks")
-        heads = try section.int(
-            "heads", default: heads, in: 1...1024, help: "attention heads; they must divide the width")
-        guard width % heads == 0 else {
-            throw section.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
-        }
+        heads = try section.heads(default: heads, dividing: width)
         hidden = try section.int(
             "hidden", default: hidden, in: 1...4096, help: "hidden width of the feed-forward networks")
-        dropout = try section.double("dropout", default: dropout, in: .belowOne, help: "dropout rate")
+        dropout = try section.dropout(default: dropout)
     }
 }

@@ -35,16 +35,16 @@ package struct ClassifierOptions: Sendable, Equatable {
         guard name == .classAttention else { return }
         attention.width = try section.int("width", default: attention.width, in: 1...4096, help: "channels")
         attention.layers = try section.int("layers", default: attention.layers, in: 1...8, help: "number of blocks")
-        attention.heads = try section.int(
-            "heads", default: attention.heads, in: 1...1024, help: "attention heads; they must divide the width")
-        guard attention.width % attention.heads == 0 else {
+        attention.heads = try section.heads(default: attention.heads, dividing: attention.width)
+        attention.feedForwardMultiplier = try section.feedForwardMultiplier(default: attention.feedForwardMultiplier)
+        attention.dropout = Float(try section.dropout(default: 0.2))
+        let hidden = attention.width * attention.feedForwardMultiplier
+        guard attention.dropout == 0 || hidden <= TokenKeys.channels else {
             throw section.error(
-                "heads", "a width of \(attention.width) cannot be divided among \(attention.heads) heads")
+                "feedforward_multiplier",
+                "the feed-forward networks have \(hidden) channels; there is dropout for up to \(TokenKeys.channels), "
+                    + "or set dropout to 0")
         }
-        attention.feedForwardMultiplier = try section.int(
-            "feedforward_multiplier", default: attention.feedForwardMultiplier, in: 1...64,
-            help: "hidden width of the feed-forward networks relative to `width`")
-        attention.dropout = Float(try section.double("dropout", default: 0.2, in: .belowOne, help: "dropout rate"))
         attention.hasNorm = try section.bool(
             "norm", default: attention.hasNorm,
             help: "normalise the class token before attention and feed-forward network")

@@ -69,22 +69,12 @@ package struct DownstreamBackbone {
         try inputs.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { inputs.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try inputs.useSyntheticTokens(points) }
 
     /// State of the tokenizer of the inputs, under the names that a pre-training uses.
-    package var state: ObjectiveState {
-        var state = ObjectiveState()
-        state[JetInputs.stateName] = inputs.state
-        if let weights = tokenizerParameters {
-            state[ObjectiveState.tokenizerName] = ObjectiveState(weights: weights)
-        }
-        return state
-    }
+    package var state: ObjectiveState { ObjectiveState(inputs, tokenizer: tokenizerParameters) }
 
     package func restore(_ state: ObjectiveState) throws {
-        try inputs.restore(state[JetInputs.stateName])
-        if let weights = tokenizerParameters {
-            try state[ObjectiveState.tokenizerName].copyWeights(into: weights)
-        }
+        try state.restore(inputs, tokenizer: tokenizerParameters)
     }
 }

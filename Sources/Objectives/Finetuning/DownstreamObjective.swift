@@ -24,7 +24,7 @@ package final class DownstreamObjective: Objective {
     package func learningRateFactors(step: Int) -> [Double] { backbone.learningRateFactors(step: step) }
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
-        MicroBatch(counts: task.counts(batch, phase: phase)) { [backbone, task] scales, tape in
+        MicroBatch(counts: task.counts(batch)) { [backbone, task] scales, tape in
             task.evaluate(backbone(batch, phase: phase, on: tape), batch, phase: phase, scales: scales, on: tape)
         }
     }
@@ -41,7 +41,7 @@ package final class DownstreamObjective: Objective {
         try task.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { backbone.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try backbone.useSyntheticTokens(points) }
 
     package var state: ObjectiveState {
         var state = backbone.state

@@ -12,7 +12,7 @@ package protocol DownstreamTask: AnyObject {
     var needsMomenta: Bool { get }
 
     /// Number of items, or their summed weight, that each term is averaged over.
-    func counts(_ batch: JetBatch, phase: Phase) -> [Double]
+    func counts(_ batch: JetBatch) -> [Double]
     /// The sum of every term; `scales` are the factors of the sums in the total loss.
     func evaluate(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
@@ -61,7 +61,7 @@ extension DownstreamTaskOptions {
     package func choice(seed: UInt64) -> JetChoice? { nil }
 }
 
-/// Surroundings of a downstream task.
+/// What a downstream task needs to build its head.
 package struct DownstreamContext {
     /// Channels of the backbone's outputs.
     let width: Int

@@ -17,9 +17,7 @@ package final class JetClassification: DownstreamTask {
         /// Decodes the section. Throws `ConfigurationError`.
         package init(from section: Section) throws {
             classifier = try ClassifierOptions(from: section)
-            labelSmoothing = try section.double(
-                "label_smoothing", default: labelSmoothing, in: .zeroToOne,
-                help: "part of the target that is spread evenly over all classes")
+            labelSmoothing = try section.labelSmoothing(default: labelSmoothing)
         }
     }
 
@@ -35,7 +33,7 @@ package final class JetClassification: DownstreamTask {
         head = Classifier(options.classifier, inputs: width, classes: classes.count, seed: seed, in: scope)
     }
 
-    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
+    package func counts(_ batch: JetBatch) -> [Double] { [Double(batch.count), Double(batch.count)] }
 
     package func evaluate(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape

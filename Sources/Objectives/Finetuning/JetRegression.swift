@@ -96,7 +96,7 @@ package final class JetRegression: DownstreamTask {
         }
     }
 
-    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
+    package func counts(_ batch: JetBatch) -> [Double] { [Double(batch.count), Double(batch.count)] }
 
     package func evaluate(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape

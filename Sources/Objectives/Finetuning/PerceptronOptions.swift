@@ -31,7 +31,7 @@ package struct PerceptronOptions: Sendable, Equatable {
         activation = try section.choice(
             "activation", default: activation, help: "activation function of the hidden layers")
         hasNorm = try section.bool("norm", default: hasNorm, help: "normalise the outputs of the hidden layers")
-        dropout = try section.double("dropout", default: dropout, in: .belowOne, help: "dropout rate")
+        dropout = try section.dropout(default: dropout)
     }
 
     var form: MLP.Form {

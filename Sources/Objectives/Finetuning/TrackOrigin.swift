@@ -9,7 +9,8 @@ import Tensors
 /// Classifies the origin of every track: a perceptron on the backbone's output at the constituent, and the
 /// cross-entropy with weights of the classes, by default inverse to their frequencies in the training set.
 package final class TrackOrigin: DownstreamTask {
-    /// Section `head`.
+    /// Section `head`. That of version 2 (arXiv:2409.12589) differs from the defaults: it has three layers with SiLU,
+    /// norms and dropout, and given weights of the classes.
     package struct Options: Sendable, Equatable {
         package var perceptron = PerceptronOptions(layers: 2, activation: .leakyReLU)
         package var labelSmoothing = 0.1
@@ -23,9 +24,7 @@ package final class TrackOrigin: DownstreamTask {
         /// Decodes the section. Throws `ConfigurationError`.
         package init(from section: Section) throws {
             perceptron = try PerceptronOptions(from: section, defaults: perceptron)
-            labelSmoothing = try section.double(
-                "label_smoothing", default: labelSmoothing, in: .zeroToOne,
-                help: "part of the target that is spread evenly over all classes")
+            labelSmoothing = try section.labelSmoothing(default: labelSmoothing)
             classWeights = try section.optionalDoubles(
                 "class_weights", in: .positive, absent: "balanced",
                 help: "weights of the origins \(TrackOrigin.names.joined(separator: ", ")) in the loss, or weights "
@@ -67,7 +66,7 @@ package final class TrackOrigin: DownstreamTask {
 
     private static func isKnown(_ value: Int32) -> Bool { names.indices.contains(Int(value)) }
 
-    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] {
+    package func counts(_ batch: JetBatch) -> [Double] {
         let weights = classWeights.array
         let weight = targets(batch).reduce(0.0) { $0 + Double(weights[Int($1)]) }
         return [weight, Double(batch.tokenCount)]

@@ -8,7 +8,8 @@ import Tensors
 /// Groups the constituents of a jet by vertex: one logit for every pair of constituents, and the focal loss (Lin et
 /// al., arXiv:1708.02002). A vertex is a connected component of the accepted pairs.
 package final class Vertexing: DownstreamTask {
-    /// Section `head`.
+    /// Section `head`. By default the head of version 2 (arXiv:2409.12589), except that it has neither norms nor
+    /// dropout, and takes distances in 128 channels instead of those of the backbone.
     package struct Options: Sendable, Equatable {
         /// Form of the network f.
         package var perceptron = PerceptronOptions(layers: 3, activation: .silu)
@@ -48,7 +49,7 @@ package final class Vertexing: DownstreamTask {
             dropoutPlace: Classifier.dropoutPlace, in: scope)
     }
 
-    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] {
+    package func counts(_ batch: JetBatch) -> [Double] {
         let pairs = Double(batch.offsets.pairs.tokens)
         return [pairs, pairs]
     }
@@ -66,19 +67,24 @@ package final class Vertexing: DownstreamTask {
         let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, keys: keys, on: tape)
         let targets = targets(batch)
         let right = zip(logits.value.buffer, targets).count { ($0 > 0) == $1 }
-        let loss = tape.focalLoss(
+        return [loss(logits, targets, scale: scales[0], on: tape), Double(right)]
+    }
+
+    private func loss(_ logits: Variable, _ targets: [Bool], scale: Float, on tape: Tape) -> Double {
+        tape.focalLoss(
             logits, target: targets, gamma: Float(options.gamma), positiveWeight: Float(options.positiveWeight),
-            scale: scales[0])
-        return [loss, Double(right)]
+            scale: scale)
     }
 
     package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {
         let logits = head(encoded.constituents(on: tape), offsets: batch.offsets, on: tape).value
+        let targets = targets(batch)
         let pairs = batch.offsets.pairs
-        var found: [Int] = []
+        var (found, losses) = ([Int](), [Float]())
         for jet in 0..<batch.count {
-            let accepted = pairs[jet].map { logits.buffer[$0] > 0 }
-            found += connectedComponents(of: batch.offsets[jet].count, accepted: accepted)
+            let own = logits.rows(pairs[jet])
+            found += connectedComponents(of: batch.offsets[jet].count, accepted: own.array.map { $0 > 0 })
+            losses.append(Float(loss(Variable(constant: own), Array(targets[pairs[jet]]), scale: 0, on: tape)))
         }
         return Predictions([
             "constituents": .init((0..<batch.count).map { batch.offsets[$0].count }),
@@ -86,6 +92,7 @@ package final class Vertexing: DownstreamTask {
             "vertex": .init(batch.constituentLabels[0].map { Int($0) }),
             "predicted_vertex": .init(found),
             "pair_scores": .init(logits.array.map { 1 / (1 + exp(-$0)) }),
+            "vertexing_loss": .init(losses),
         ])
     }
 
@@ -95,6 +102,7 @@ package final class Vertexing: DownstreamTask {
     /// vertices, and `raw_pair_index` its formula for the decisions.
     package func measures(of predictions: Predictions) -> [Measure] {
         let (counts, scores) = (predictions.integers("constituents"), predictions.floats("pair_scores"))
+        let losses = predictions.floats("vertexing_loss")
         let (truth, found) = (predictions.integers("vertex"), predictions.integers("predicted_vertex"))
         let main = ["ari", "ari_components", "hubert_arabie", "raw_pair_index", "vertexing_loss", "pair_accuracy"]
         var means = Dictionary(uniqueKeysWithValues: main.map { ($0, MeanOverJets()) })
@@ -110,13 +118,12 @@ package final class Vertexing: DownstreamTask {
                 offsets.mapPairs { vertices[tokens.lowerBound + $0] == vertices[tokens.lowerBound + $1] }
             }
             let (accepted, isTogether) = (scores[pairs].map { $0 > 0.5 }, together(truth))
-            add(adjustedRandIndex(found[tokens], truth[tokens]), to: "hubert_arabie")
-            add(rawPairIndex(accepted, isTogether), to: "raw_pair_index")
             let right = zip(accepted, isTogether).count { $0 == $1 }
             add(Double(right), weight: Double(pairs.count), to: "pair_accuracy")
-            let loss = zip(scores[pairs], isTogether).reduce(0) { $0 + focalLoss($1.0, isTogether: $1.1) }
-            add(loss, weight: Double(pairs.count), to: "vertexing_loss")
+            add(Double(losses[jet]), weight: Double(pairs.count), to: "vertexing_loss")
             guard count > 1 else { continue }
+            add(adjustedRandIndex(found[tokens], truth[tokens]), to: "hubert_arabie")
+            add(rawPairIndex(accepted, isTogether), to: "raw_pair_index")
             // Vertex 0 is the primary vertex.
             let secondary = max(0, truth[tokens].max() ?? 0)
             add(
@@ -127,12 +134,6 @@ package final class Vertexing: DownstreamTask {
         let names = main + means.keys.filter { !main.contains($0) }.sorted()
         let ordered = names.map { means[$0]! }
         return Bootstrap(jets: counts.count).measures(names) { counts in ordered.map { $0.mean(counts) } }
-    }
-
-    /// The focal loss of a pair with this probability of the same vertex.
-    private func focalLoss(_ score: Float, isTogether: Bool) -> Double {
-        let p = Double(max(isTogether ? score : 1 - score, .leastNormalMagnitude))
-        return (isTogether ? options.positiveWeight : 1) * pow(1 - p, options.gamma) * -log(p)
     }
 }
 

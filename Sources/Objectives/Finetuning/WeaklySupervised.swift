@@ -1,5 +1,4 @@
 import Configuration
-import Foundation
 import Jets
 import NN
 import Tensors
@@ -94,7 +93,7 @@ package final class WeaklySupervised: DownstreamTask {
         }
     }
 
-    package func counts(_ batch: JetBatch, phase: Phase) -> [Double] { [Double(batch.count), Double(batch.count)] }
+    package func counts(_ batch: JetBatch) -> [Double] { [Double(batch.count), Double(batch.count)] }
 
     package func evaluate(
         _ encoded: EncodedJets, _ batch: JetBatch, phase: Phase, scales: [Float], on tape: Tape
@@ -108,10 +107,14 @@ package final class WeaklySupervised: DownstreamTask {
     }
 
     package func predict(_ encoded: EncodedJets, _ batch: JetBatch, on tape: Tape) -> Predictions {
-        let scores = head(encoded, batch, phase: .validation, on: tape).value.softmaxOfRows()
+        let logits = head(encoded, batch, phase: .validation, on: tape).value
+        let (scores, labels) = (logits.softmaxOfRows(), targets(batch, phase: .validation))
+        let losses = labels.enumerated().map { jet, label in
+            tape.crossEntropy(Variable(constant: logits.rows(jet..<jet + 1)), target: [label], scale: 0)
+        }
         return Predictions([
             "scores": .init((0..<batch.count).map { scores.buffer[2 * $0 + 1] }),
-            "labels": .init(targets(batch, phase: .validation).map { Int($0) }),
+            "labels": .init(labels.map { Int($0) }), "cwola_loss": .init(losses.map { Float($0) }),
         ])
     }
 
@@ -121,9 +124,7 @@ package final class WeaklySupervised: DownstreamTask {
         let (scores, labels) = (predictions.floats("scores"), predictions.integers("labels"))
         let metrics = BinaryMetrics(scores: scores, isSignal: labels.map { $0 == 1 })
         var loss = MeanOverJets()
-        for (jet, (score, label)) in zip(scores, labels).enumerated() {
-            loss.add(-log(Double(max(label == 1 ? score : 1 - score, .leastNormalMagnitude))), jet: jet)
-        }
+        for (jet, value) in predictions.floats("cwola_loss").enumerated() { loss.add(Double(value), jet: jet) }
         let right = zip(scores, labels).count { ($0 > 0.5) == ($1 == 1) }
         let names = ["cwola_loss", "auc", "sic_half", "sic_99", "sic_max"]
         return [Measure("accuracy", fraction: Double(right) / Double(labels.count), of: labels.count)]

@@ -10,7 +10,7 @@ package struct MulticlassMetrics: Sendable {
     /// The jet of each item; nil for its position.
     private let jets: [Int32]?
     /// The predicted class of each item.
-    private let answers: [Int32]
+    private let predictedClasses: [Int32]
     /// Number of classes.
     package let classes: Int
     /// Number of jets by true class (row) and predicted class (column).
@@ -26,8 +26,8 @@ package struct MulticlassMetrics: Sendable {
             "\(probabilities.count) probabilities for \(labels.count) jets and \(classes) classes")
         invariant(labels.allSatisfy { $0 >= 0 && $0 < classes }, "a label is outside 0..<\(classes)")
         (self.probabilities, self.labels, self.classes, self.jets) = (probabilities, labels, classes, jets)
-        var answers: [Int32] = []
-        answers.reserveCapacity(labels.count)
+        var predictedClasses: [Int32] = []
+        predictedClasses.reserveCapacity(labels.count)
         var confusion = [[Int]](repeating: [Int](repeating: 0, count: classes), count: classes)
         for (jet, label) in labels.enumerated() {
             let first = jet * classes
@@ -35,9 +35,9 @@ package struct MulticlassMetrics: Sendable {
                 probabilities[first + $1] > probabilities[first + $0] ? $1 : $0
             }
             confusion[label][best] += 1
-            answers.append(Int32(best))
+            predictedClasses.append(Int32(best))
         }
-        self.answers = answers
+        self.predictedClasses = predictedClasses
         self.confusion = confusion
     }
 
@@ -63,27 +63,25 @@ package struct MulticlassMetrics: Sendable {
         for (item, label) in labels.enumerated() {
             let times = Int(counts[jets.map { Int($0[item]) } ?? item])
             classes[label].all += times
-            if Int(answers[item]) == label { classes[label].right += times }
+            if Int(predictedClasses[item]) == label { classes[label].right += times }
         }
         let (right, all) = classes.reduce((0, 0)) { ($0.0 + $1.right, $0.1 + $1.all) }
         return (Double(right) / Double(all), Self.balancedAccuracy(classes))
     }
 
-    /// Mean of −ln p of the true class; p is at least the smallest normal number, so that the mean stays finite.
-    package var crossEntropy: Double { crossEntropies().mean() }
-
     /// Cross-entropies of the items with label smoothing ε and weights w of the classes, as `Tape.crossEntropy` defines
-    /// them: (1 − ε) w[t] (−ln p[t]) + ε/K Σ_k w[k] (−ln p[k]), with the weight w[t] in the mean.
+    /// them: (1 − ε) w[t] (−ln p[t]) + ε/K Σ_k w[k] (−ln p[k]), with the weight w[t] in the mean; p is at least the
+    /// smallest normal number, so that the mean stays finite.
     package func crossEntropies(smoothing: Double = 0, classWeights: [Double]? = nil) -> MeanOverJets {
-        func surprise(_ item: Int, _ label: Int) -> Double {
+        func surprisal(_ item: Int, _ label: Int) -> Double {
             let p = probabilities[item * classes + label]
             return (classWeights?[label] ?? 1) * -log(Double(p < .leastNormalMagnitude ? .leastNormalMagnitude : p))
         }
         var mean = MeanOverJets()
         for (item, label) in labels.enumerated() {
-            var loss = (1 - smoothing) * surprise(item, label)
+            var loss = (1 - smoothing) * surprisal(item, label)
             if smoothing > 0 {
-                loss += smoothing / Double(classes) * (0..<classes).reduce(0) { $0 + surprise(item, $1) }
+                loss += smoothing / Double(classes) * (0..<classes).reduce(0) { $0 + surprisal(item, $1) }
             }
             mean.add(loss, weight: classWeights?[label] ?? 1, jet: jets.map { Int($0[item]) } ?? item)
         }

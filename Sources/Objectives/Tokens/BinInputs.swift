@@ -43,13 +43,16 @@ package final class BinInputs: InputRepresentation {
     }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
-        let sample = try KMeans.sample(jets: options.fitJets, from: jets, on: communicator)
-        bins = try FeatureBins.fit(sample.values, bins: options.bins, spacing: options.spacing, on: communicator)
+        try fit(to: KMeans.sample(jets: options.fitJets, from: jets, on: communicator).values, on: communicator)
         report("inputs: \(options.bins) bins of each of \(features) features")
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) {
-        bins = try? FeatureBins.fit(points(16 * options.bins), bins: options.bins, spacing: .quantile, on: .selfOnly)
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {
+        try fit(to: points(16 * options.bins), on: .selfOnly)
+    }
+
+    private func fit(to values: Tensor, on communicator: Communicator) throws {
+        bins = try FeatureBins.fit(values, bins: options.bins, spacing: options.spacing, on: communicator)
     }
 
     package var state: ObjectiveState { ObjectiveState(bins: bins) }

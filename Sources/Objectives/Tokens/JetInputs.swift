@@ -1,13 +1,11 @@
 import Jets
 import MPI
 import Models
+import NN
 import Tensors
 
 /// Map from jets to the inputs of a backbone: the features, or the vectors of tokens in their place.
 package struct JetInputs {
-    /// Name of the state in that of an objective.
-    static let stateName = "inputs"
-
     /// Number of values that represent a constituent.
     package let width: Int
     private let representation: (any InputRepresentation)?
@@ -35,8 +33,27 @@ package struct JetInputs {
         try representation?.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { representation?.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {
+        try representation?.useSyntheticTokens(points)
+    }
 
-    package var state: ObjectiveState { representation?.state ?? ObjectiveState() }
-    package func restore(_ state: ObjectiveState) throws { try representation?.restore(state) }
+    fileprivate var state: ObjectiveState { representation?.state ?? ObjectiveState() }
+    fileprivate func restore(_ state: ObjectiveState) throws { try representation?.restore(state) }
+}
+
+extension ObjectiveState {
+    private static let (inputs, tokenizer) = ("inputs", "tokenizer")
+
+    /// The state of an objective's inputs, and the weights of its trained tokenizer, if it has one.
+    init(_ inputs: JetInputs, tokenizer: ParameterStore?) {
+        self.init()
+        self[Self.inputs] = inputs.state
+        if let tokenizer { self[Self.tokenizer] = ObjectiveState(weights: tokenizer) }
+    }
+
+    /// Restores them. Throws `ObjectiveError` if they do not fit.
+    func restore(_ inputs: JetInputs, tokenizer: ParameterStore?) throws {
+        try inputs.restore(self[Self.inputs])
+        if let tokenizer { try self[Self.tokenizer].copyWeights(into: tokenizer) }
+    }
 }

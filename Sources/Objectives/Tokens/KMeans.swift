@@ -76,19 +76,17 @@ package enum KMeans {
         on communicator: Communicator
     ) throws -> Fit {
         let initial = try distinctPoints(sample, count: clusters, advice: advice, on: communicator)
-        return try lloyd(
-            sample.values, initial: initial, iterations: iterations, words: sample.words, on: communicator)
+        return try lloyd(sample, initial: initial, iterations: iterations, on: communicator)
     }
 
     /// Runs Lloyd iterations: every centroid becomes the mean of the points nearest to it. Collective.
     ///
-    /// - Parameter words: a random word for every point, used to reseed empty clusters as in k-means++ (Arthur and
-    ///   Vassilvitskii, SODA 2007): at a point drawn with a probability proportional to its squared distance from the
-    ///   nearest centroid. Without words, centroids of empty clusters stay where they are.
+    /// Empty clusters are reseeded as in k-means++ (Arthur and Vassilvitskii, SODA 2007): at a point drawn with a
+    /// probability proportional to its squared distance from the nearest centroid.
     package static func lloyd(
-        _ points: Tensor, initial: Tensor, iterations: Int, words: [UInt64]? = nil, on communicator: Communicator
+        _ sample: Sample, initial: Tensor, iterations: Int, on communicator: Communicator
     ) throws -> Fit {
-        let (clusters, features) = (initial.rows, initial.columns)
+        let (points, clusters, features) = (sample.values, initial.rows, initial.columns)
         let total = try communicator.allReduce(points.rows)
         var centroids = initial
         var inertia = 0.0
@@ -126,9 +124,9 @@ package enum KMeans {
             inertia = Double(reduced[reduced.count - 1]) / 65536
             centroids = updated
             let empty = occupancy.indices.filter { occupancy[$0] == 0 }
-            guard let words, !empty.isEmpty else { continue }
+            guard !empty.isEmpty else { continue }
             let drawn = try draw(
-                empty.count, from: points, distances: distances, words: words, iteration: iteration, on: communicator)
+                empty.count, from: sample, distances: distances, iteration: iteration, on: communicator)
             for (k, point) in zip(empty, drawn) {
                 for f in 0..<features { centroids.pointer[k * features + f] = point[f] }
                 reseeded += 1
@@ -144,12 +142,11 @@ package enum KMeans {
     /// Weighted sampling without replacement: the points with the lowest −ln u / d², where the uniform number u depends
     /// on the point's word and the iteration (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006).
     private static func draw(
-        _ count: Int, from points: Tensor, distances: [Double], words: [UInt64], iteration: Int,
-        on communicator: Communicator
+        _ count: Int, from sample: Sample, distances: [Double], iteration: Int, on communicator: Communicator
     ) throws -> [[Float]] {
-        let features = points.columns
+        let (points, features) = (sample.values, sample.values.columns)
         let own = distances.indices.filter { distances[$0] > 0 }.map { point in
-            var random = RandomSequence(RandomKey(seed: words[point], stream: .clustering, epoch: iteration))
+            var random = RandomSequence(RandomKey(seed: sample.words[point], stream: .clustering, epoch: iteration))
             return (priority: -log(1 - random.uniform64()) / distances[point], point: point)
         }.sorted { $0.priority < $1.priority }.prefix(count)
         let priorities = try communicator.allGather(own.map(\.priority)).flatMap { $0 }

@@ -19,7 +19,7 @@ package protocol InputRepresentation: AnyObject {
 
     /// As in `Objective`.
     func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws
-    func useSyntheticTokens(_ points: (Int) -> Tensor)
+    func useSyntheticTokens(_ points: (Int) -> Tensor) throws
     var state: ObjectiveState { get }
     func restore(_ state: ObjectiveState) throws
 }
@@ -28,7 +28,7 @@ extension InputRepresentation {
     package var tokenizer: (any Tokenizer)? { nil }
     package var pretrainedTokenizer: (any Tokenizer)? { nil }
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {}
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) {}
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {}
     package var state: ObjectiveState { ObjectiveState() }
     package func restore(_ state: ObjectiveState) throws {}
 }

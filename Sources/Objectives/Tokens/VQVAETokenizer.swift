@@ -43,9 +43,6 @@ package final class VQVAETokenizer: Tokenizer {
 }
 
 extension ObjectiveState {
-    /// Name of the weights of a trained tokenizer in the state of an objective.
-    static let tokenizerName = "tokenizer"
-
     /// The values of all parameters, by name.
     init(weights parameters: ParameterStore) {
         self.init()

@@ -109,9 +109,6 @@ package struct ExportedModel {
                     state.tensors[key] = Tensor(try file.floats(name), shape: try file.shape(name))
                 }
             }
-            for (key, text) in file.metadata where key.hasPrefix(prefix) {
-                state.texts[String(key.dropFirst(prefix.count))] = text
-            }
             return state
         }
     }

@@ -6,7 +6,7 @@ import System
 /// 512 p ..< 512 (p + 1), enough for 4096 channels of sixteen bits.
 package struct TokenKeys: Sendable {
     /// The largest number of channels of one place.
-    static let channels = 4096
+    package static let channels = 4096
     private static let blocks = 512
 
     private let seed: SIMD2<UInt32>

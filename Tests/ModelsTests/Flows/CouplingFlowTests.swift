@@ -165,7 +165,7 @@ import Testing
         }
         let count = 20_000
         let (truth, context) = Mixture.batch(count, &random)
-        let samples = flow.sample(context: context, from: &random)
+        let samples = flow.inverse(.normal([count, Mixture.features], from: &random), context: context)
         let tape = Tape(recording: false)
         let state = flow(Variable(constant: truth), context: Variable(constant: context), on: tape)
         let z = tape.pickColumns(state, index: Array(0..<Mixture.features)).value
@@ -221,6 +221,14 @@ import Testing
         let nothing = flow.inverse(Tensor(shape: [0, 3]), context: Tensor(shape: [0, 2]))
         #expect(nothing.shape == [0, 3])
         #expect(flow.logDensity(of: nothing, context: Tensor(shape: [0, 2])) == [])
+    }
+}
+
+extension CouplingFlow {
+    /// ln p(x | context) of every token.
+    func logDensity(of x: Tensor, context: Tensor) -> [Double] {
+        self(Variable(constant: x), context: Variable(constant: context), on: Tape(recording: false))
+            .value.normalLogLikelihoods
     }
 }
 

@@ -94,14 +94,14 @@ import Testing
         }
     }
 
-    /// The index by the largest number of a vertex, without jets of a single track.
+    /// The indices, also by the largest number of a vertex, without jets of a single track.
     @Test func vertexingMeasures() throws {
         let task = DownstreamObjective(
             try options("{objective: vertexing}"), JetShape(features: 7, maxConstituents: 20), seed: 0)
         func measures(_ counts: [Int], _ truth: [Int], _ found: [Int], _ scores: [Float]) -> [String: Double] {
             let predictions = Predictions([
                 "constituents": .init(counts), "vertex": .init(truth), "predicted_vertex": .init(found),
-                "pair_scores": .init(scores),
+                "pair_scores": .init(scores), "vertexing_loss": .init(counts.map { _ in 0 as Float }),
             ])
             return Dictionary(uniqueKeysWithValues: task.measures(of: predictions).map { ($0.name, $0.value) })
         }
@@ -115,9 +115,33 @@ import Testing
         #expect(abs(result["ari_2_secondary_vertices"]! - last) < 1e-12)
         #expect(abs(result["ari"]! - last / 3) < 1e-12)
         #expect(result["ari_4_secondary_vertices"] == nil)
-        #expect(abs(result["hubert_arabie"]! - 0.5) < 1e-12)
+        #expect(abs(result["hubert_arabie"]! - 1.0 / 3) < 1e-12 && abs(result["raw_pair_index"]! - 1.4 / 3) < 1e-12)
         // Without a pair there is nothing to measure.
-        #expect(measures([1], [0], [0], [])["ari"]!.isNaN)
+        let nothing = measures([1], [0], [0], [])
+        for name in ["ari", "ari_components", "hubert_arabie", "raw_pair_index"] { #expect(nothing[name]!.isNaN) }
+    }
+
+    /// The losses of the measures are those of the terms, also for confident mistakes: a score of 1 − 2 · 10⁻⁹ is 1 in
+    /// single precision.
+    @Test(arguments: [
+        ("{objective: cwola, cwola: {background: [QCD], signal: [Tbqq]}}", "output"), ("{objective: vertexing}", "g"),
+        ("{objective: classification}", "output"), ("{objective: track_origin}", "layers.2"),
+    ])
+    func lossesOfConfidentMistakes(yaml: String, layer: String) throws {
+        BLAS.useCallingThreadOnly()
+        let options = try options(yaml)
+        let names = options.task.needsClasses ? ["QCD", "Tbqq"] : ["light", "c", "b"]
+        let (batch, loader) = try batch(options, names: names)
+        let objective = DownstreamObjective(
+            options, JetShape(features: 7, maxConstituents: 20, classes: JetClasses(names)), seed: 3)
+        let bias = try #require(objective.parameters["head.\(layer).bias"]).variable.value
+        bias.buffer[bias.count - 1] = 20
+        let part = objective.prepare(batch, phase: .validation)
+        let loss = part.evaluate([0, 0], Tape(recording: false))[0] / part.counts[0]
+        let measures = objective.measures(
+            of: objective.predict(batch, loader.preprocessing, on: Tape(recording: false)))
+        let measure = try #require(measures.first { $0.name == objective.terms[0].column })
+        #expect(loss > 1 && abs(measure.value / loss - 1) < 1e-5, "\(measure.value) is not \(loss)")
     }
 
     @Test(arguments: [
@@ -252,6 +276,24 @@ import Testing
         #expect(try losses(0.5, phase: .validation) == losses(0, phase: .validation))
     }
 
+    /// The deepest heads and the widest hidden layers that a configuration may have leave random numbers for dropout.
+    @Test(arguments: [
+        "{objective: classification, head: {layers: 8, width: 64, feedforward_multiplier: 64, dropout: 0.5}}",
+        "{objective: vertexing, head: {layers: 16, width: 8, dropout: 0.5}}",
+        "{objective: track_origin, head: {layers: 16, width: 8, dropout: 0.99998}}",
+        "{objective: track_origin, head: {layers: 1, width: 4096, dropout: 0.5}}",
+    ])
+    func dropoutOfLargeHeads(yaml: String) throws {
+        BLAS.useCallingThreadOnly()
+        let options = try options(yaml)
+        let names = options.task.needsClasses ? ["QCD", "Tbqq"] : ["light", "c", "b"]
+        let batch = try batch(options, names: names).batch
+        let objective = DownstreamObjective(
+            options, JetShape(features: 7, maxConstituents: 20, classes: JetClasses(names)), seed: 3)
+        let sums = objective.prepare(batch, phase: .training(step: 0)).evaluate([1, 0], Tape())
+        #expect(sums[0].isFinite && sums[0] > 0)
+    }
+
     /// The training files are reduced to the chosen classes and numbers of jets.
     @Test func backgroundFallsIntoBothSamples() throws {
         let options = try options("{objective: cwola, cwola: {background: [QCD, Wqq], signal: [Tbqq], signal_jets: 7}}")
@@ -274,6 +316,10 @@ import Testing
         (
             "{objective: classification, backbone_mode: scratch, head: {width: 10, heads: 4}}",
             "a width of 10 cannot be divided among 4 heads"
+        ),
+        (
+            "{objective: regression, backbone_mode: scratch, head: {feedforward_multiplier: 33}}",
+            "head.feedforward_multiplier: the feed-forward networks have 4224 channels"
         ),
         ("{objective: vertexing, backbone_mode: scratch, head: {gamma: -1}}", "head.gamma"),
         (

@@ -79,7 +79,7 @@ import Testing
         let (all, some) = (multiclass(Array(0..<300)), multiclass(jets))
         #expect(all.accuracies(counts).accuracy == some.accuracy)
         #expect(all.accuracies(counts).balanced == some.balancedAccuracy)
-        #expect(abs(all.crossEntropies().mean(counts) - some.crossEntropy) < 1e-12)
+        #expect(abs(all.crossEntropies().mean(counts) - some.crossEntropies().mean()) < 1e-12)
         let areas = all.areasUnderCurve(Bootstrap(jets: 300))
         #expect(areas.classes.map(\.value) == (0..<2).map { all.oneVersusRest($0).areaUnderCurve })
         #expect(areas.mean.value == areas.classes.reduce(0) { $0 + $1.value } / 2)

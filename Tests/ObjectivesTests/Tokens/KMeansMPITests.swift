@@ -97,7 +97,7 @@ private let world: Communicator = {
         #expect(inertias[5] < 0.95 * inertias[0])
 
         let fit = try KMeans.lloyd(
-            part.values, initial: Tensor(repeating: 0, shape: [1, Self.features]), iterations: 1, on: world)
+            part, initial: Tensor(repeating: 0, shape: [1, Self.features]), iterations: 1, on: world)
         for feature in 0..<Self.features {
             let mean =
                 stride(from: feature, to: all.values.count, by: Self.features)
@@ -106,30 +106,14 @@ private let world: Communicator = {
         }
     }
 
-    /// Without words, the centroid of an empty cluster stays where it is.
-    @Test func emptyClustersStay() throws {
-        let all = points(300)
-        let part = sample(all, world.share(of: 300))
-        let far = [Float](repeating: 1000, count: Self.features)
-        let initial = Tensor(
-            far + [Float](repeating: 0, count: Self.features) + far, shape: [3, Self.features])
-        let fit = try KMeans.lloyd(part.values, initial: initial, iterations: 3, on: world)
-        #expect(fit.occupancy.count { $0 == 0 } == 2)
-        #expect(fit.centroids.rows(0..<1).array == far && fit.centroids.rows(2..<3).array == far)
-        #expect(
-            initial.rows(1..<2).array == [Float](repeating: 0, count: Self.features),
-            "the argument is not changed")
-    }
-
-    /// With words, an empty cluster is reseeded at a point, independent of the distribution of the points over the
-    /// ranks.
+    /// An empty cluster is reseeded at a point, independent of the distribution of the points over the ranks.
     @Test func emptyClustersAreReseeded() throws {
         let all = points(300)
         let far = [Float](repeating: 1000, count: Self.features)
-        let initial = Tensor(far + [Float](repeating: 0, count: Self.features) + far, shape: [3, Self.features])
+        let centers = far + [Float](repeating: 0, count: Self.features) + far
+        let initial = Tensor(centers, shape: [3, Self.features])
         func fit(_ part: KMeans.Sample, _ iterations: Int, on communicator: Communicator) throws -> KMeans.Fit {
-            try KMeans.lloyd(
-                part.values, initial: initial, iterations: iterations, words: part.words, on: communicator)
+            try KMeans.lloyd(part, initial: initial, iterations: iterations, on: communicator)
         }
         let part = sample(all, world.share(of: 300))
         let first = try fit(part, 1, on: world)
@@ -137,6 +121,7 @@ private let world: Communicator = {
         let rows = Set((0..<300).map { Array(all.values[$0 * Self.features..<($0 + 1) * Self.features]) })
         for k in [0, 2] { #expect(rows.contains(first.centroids.rows(k..<k + 1).array)) }
         #expect(first.centroids.rows(0..<1).array != first.centroids.rows(2..<3).array)
+        #expect(initial.array == centers, "the argument is not changed")
         let later = try fit(part, 5, on: world)
         #expect(later.reseeded == 2 && !later.occupancy.contains(0))
         #expect(later.inertia < 0.7 * first.inertia)

@@ -139,21 +139,18 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
     }
 
     package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {
-        inputs.useSyntheticTokens(points)
+        try inputs.useSyntheticTokens(points)
         for task in tasks { try task.useSyntheticTokens(points) }
     }
 
     package var state: ObjectiveState {
-        var state = ObjectiveState()
+        var state = ObjectiveState(inputs, tokenizer: tokenizerParameters)
         for task in tasks { state["tasks/\(task.name)"] = task.state }
-        state[JetInputs.stateName] = inputs.state
-        if let weights = tokenizerParameters { state[ObjectiveState.tokenizerName] = ObjectiveState(weights: weights) }
         return state
     }
 
     package func restore(_ state: ObjectiveState) throws {
         for task in tasks { try task.restore(state["tasks/\(task.name)"]) }
-        try inputs.restore(state[JetInputs.stateName])
-        if let weights = tokenizerParameters { try state[ObjectiveState.tokenizerName].copyWeights(into: weights) }
+        try state.restore(inputs, tokenizer: tokenizerParameters)
     }
 }

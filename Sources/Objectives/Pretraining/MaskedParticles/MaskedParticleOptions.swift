@@ -4,7 +4,7 @@ import Models
 
 /// Sections of a configuration with `objective: mpm_v2`.
 package struct MaskedParticleOptions: Sendable {
-    package var encoder = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
+    package var encoder = TransformerShape.version2
     package var decoder = TransformerShape(width: 256, layers: 4, heads: 4, finalNorm: false)
     /// True if the encoder sees the identities of the constituents.
     package var usesIdentity = true

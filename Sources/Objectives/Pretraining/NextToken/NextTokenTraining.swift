@@ -76,19 +76,16 @@ package final class NextTokenTraining: Objective {
         }
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { inputs.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try inputs.useSyntheticTokens(points) }
 
     package var state: ObjectiveState {
-        var state = ObjectiveState()
-        state[JetInputs.stateName] = inputs.state
-        if let weights = tokenizerParameters { state[ObjectiveState.tokenizerName] = ObjectiveState(weights: weights) }
+        var state = ObjectiveState(inputs, tokenizer: tokenizerParameters)
         state.integers["identities"] = identities
         return state
     }
 
     package func restore(_ state: ObjectiveState) throws {
-        try inputs.restore(state[JetInputs.stateName])
-        if let weights = tokenizerParameters { try state[ObjectiveState.tokenizerName].copyWeights(into: weights) }
+        try state.restore(inputs, tokenizer: tokenizerParameters)
         identities = try state.integers("identities", count: identities.count)
     }
 }

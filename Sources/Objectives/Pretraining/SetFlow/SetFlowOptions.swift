@@ -4,7 +4,7 @@ import Models
 
 /// Sections of a configuration with `objective: set_flow`.
 package struct SetFlowOptions: Sendable {
-    package var encoder = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
+    package var encoder = TransformerShape.version2
     /// Channels, blocks and heads of the decoder.
     package var width = 256
     package var layers = 4
@@ -36,14 +36,8 @@ package struct SetFlowOptions: Sendable {
         let decoder = try model.section("decoder")
         width = try decoder.int("width", default: width, in: 1...65536, help: "channels")
         layers = try decoder.int("layers", default: layers, in: 0...1000, help: "number of blocks")
-        heads = try decoder.int(
-            "heads", default: heads, in: 1...1024, help: "attention heads; they must divide the width")
-        guard width % heads == 0 else {
-            throw decoder.error("heads", "a width of \(width) cannot be divided among \(heads) heads")
-        }
-        feedForwardMultiplier = try decoder.int(
-            "feedforward_multiplier", default: feedForwardMultiplier, in: 1...64,
-            help: "hidden width of the feed-forward networks relative to `width`")
+        heads = try decoder.heads(default: heads, dividing: width)
+        feedForwardMultiplier = try decoder.feedForwardMultiplier(default: feedForwardMultiplier)
         usesClasses = try model.bool(
             "classes", default: usesClasses,
             help: "give the decoder the class of each jet, so that `kaon generate` generates jets of given classes")

@@ -21,11 +21,8 @@ package final class BinClassification: ReconstructionTask {
         package init() {}
 
         package init(from section: Section, labelSmoothing: Double = 0.1) throws {
-            weight = try section.double(
-                "weight", default: weight, in: 0...(.infinity), help: "weight of the loss in the total loss")
-            self.labelSmoothing = try section.double(
-                "label_smoothing", default: labelSmoothing, in: 0...1,
-                help: "part of the target that is spread evenly over all classes")
+            weight = try section.weight(default: weight)
+            self.labelSmoothing = try section.labelSmoothing(default: labelSmoothing)
             bins = try section.int("bins", default: bins, in: 2...65536, help: "number of bins of each feature")
             spacing = try section.choice(
                 "spacing", of: FeatureBins.Spacing.self, default: spacing,

@@ -32,8 +32,7 @@ package final class ConditionalFlow: ReconstructionTask {
         package init() {}
 
         package init(from section: Section) throws {
-            weight = try section.double(
-                "weight", default: weight, in: .nonNegative, help: "weight of the loss in the total loss")
+            weight = try section.weight(default: weight)
             condition = try section.int(
                 "condition", default: condition, in: 1...65536, help: "channels of the linear map of the condition")
             context = try section.choice(
@@ -83,11 +82,6 @@ package final class ConditionalFlow: ReconstructionTask {
         tape.lap("noise of the flow")
         return flow.negativeLogLikelihood(
             Variable(constant: values), context: context(decoded, on: tape), scale: scale, on: tape)
-    }
-
-    /// ln p of every dropped constituent, without noise.
-    package func logDensity(_ decoded: Tensor, _ jets: MaskedJets) -> [Double] {
-        flow.logDensity(of: jets.dropped.values, context: context(of: decoded))
     }
 
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {

@@ -25,8 +25,7 @@ package final class ConditionalFlowMatching: ReconstructionTask {
         package init() {}
 
         package init(from section: Section) throws {
-            weight = try section.double(
-                "weight", default: weight, in: .nonNegative, help: "weight of the loss in the total loss")
+            weight = try section.weight(default: weight)
             condition = try section.int(
                 "condition", default: condition, in: 1...65536, help: "channels of the linear map of the condition")
             width = try section.int("width", default: width, in: 1...65536, help: "hidden width of the MLP")

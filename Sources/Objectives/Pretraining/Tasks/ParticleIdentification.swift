@@ -16,11 +16,8 @@ package final class ParticleIdentification: ReconstructionTask {
         package init() {}
 
         package init(from section: Section, labelSmoothing: Double = 0.1) throws {
-            weight = try section.double(
-                "weight", default: weight, in: 0...(.infinity), help: "weight of the loss in the total loss")
-            self.labelSmoothing = try section.double(
-                "label_smoothing", default: labelSmoothing, in: 0...1,
-                help: "part of the target that is spread evenly over all classes")
+            weight = try section.weight(default: weight)
+            self.labelSmoothing = try section.labelSmoothing(default: labelSmoothing)
             classWeights = try IdentityWeights(from: section)
         }
     }

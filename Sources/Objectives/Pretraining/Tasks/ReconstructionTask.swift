@@ -72,7 +72,7 @@ extension ReconstructionTaskOptions {
     package static var needsVQVAE: Bool { false }
 }
 
-/// Surroundings of a reconstruction task.
+/// What a reconstruction task needs to build its head.
 package struct ReconstructionContext {
     /// Channels of the network's outputs.
     let width: Int

@@ -17,8 +17,7 @@ package final class Regression: ReconstructionTask {
         package init() {}
 
         package init(from section: Section, loss: Loss = .l1) throws {
-            weight = try section.double(
-                "weight", default: weight, in: 0...(.infinity), help: "weight of the loss in the total loss")
+            weight = try section.weight(default: weight)
             self.loss = try section.choice("loss", of: Loss.self, default: loss, help: "absolute or squared error")
         }
     }

@@ -18,11 +18,8 @@ package final class TokenClassification: ReconstructionTask {
         }
 
         package init(from section: Section, labelSmoothing: Double = 0.1) throws {
-            weight = try section.double(
-                "weight", default: weight, in: 0...(.infinity), help: "weight of the loss in the total loss")
-            self.labelSmoothing = try section.double(
-                "label_smoothing", default: labelSmoothing, in: 0...1,
-                help: "part of the target that is spread evenly over all classes")
+            weight = try section.weight(default: weight)
+            self.labelSmoothing = try section.labelSmoothing(default: labelSmoothing)
         }
     }
 
@@ -66,7 +63,7 @@ package final class TokenClassification: ReconstructionTask {
         try tokenizer.fit(to: jets, on: communicator, report: report)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) { tokenizer.useSyntheticTokens(points) }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try tokenizer.useSyntheticTokens(points) }
 
     package var state: ObjectiveState { tokenizer.state }
     package func restore(_ state: ObjectiveState) throws { try tokenizer.restore(state) }

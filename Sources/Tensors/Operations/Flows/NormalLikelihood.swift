@@ -23,7 +23,7 @@ extension Tape {
             }
             state.add(gradient: gradient)
         }
-        lap("likelihood")
+        lap("likelihood of the flow")
         return loss
     }
 }

@@ -10,7 +10,7 @@ import System
 extension Tape {
     /// The summed absolute difference of two tensors; `scale` is its weight in the total loss, for the gradient.
     package func l1Loss(_ x: Variable, target: Tensor, scale: Float) -> Double {
-        elementLoss(x, target) { ck_l1($0, $1, $2, scale, $3) }
+        elementLoss("L1 loss", x, target) { ck_l1($0, $1, $2, scale, $3) }
     }
 
     /// The absolute difference of two tensors, summed with a weight for each jet; `scale` is the weight of the sum in
@@ -36,23 +36,23 @@ extension Tape {
                     scale * weight, Int64(count))
         }
         if let gradient { x.add(gradient: gradient) }
-        lap("L1 or MSE")
+        lap("L1 loss")
         return loss
     }
 
     /// The summed squared difference of two tensors; `scale` is its weight in the total loss, for the gradient.
     package func mseLoss(_ x: Variable, target: Tensor, scale: Float) -> Double {
-        elementLoss(x, target) { ck_mse($0, $1, $2, scale, $3) }
+        elementLoss("squared error", x, target) { ck_mse($0, $1, $2, scale, $3) }
     }
 
     /// The summed Huber loss of two tensors: quadratic up to the difference `delta` (> 0), then linear; `scale` is its
     /// weight in the total loss, for the gradient.
     package func huberLoss(_ x: Variable, target: Tensor, delta: Float, scale: Float) -> Double {
-        elementLoss(x, target) { ck_huber($0, $1, $2, delta, scale, $3) }
+        elementLoss("Huber loss", x, target) { ck_huber($0, $1, $2, delta, scale, $3) }
     }
 
     private func elementLoss(
-        _ x: Variable, _ target: Tensor,
+        _ name: String, _ x: Variable, _ target: Tensor,
         _ kernel: (UnsafeMutablePointer<Float>?, UnsafePointer<Float>, UnsafePointer<Float>, Int64) -> Double
     ) -> Double {
         invariant(x.shape == target.shape, "a target of shape \(target.shape) for a prediction of \(x.shape)")
@@ -63,7 +63,7 @@ extension Tape {
                 target.pointer + range.lowerBound, Int64(range.count))
         }
         if let gradient { x.add(gradient: gradient) }
-        lap("L1 or MSE")
+        lap(name)
         return loss
     }
 }

@@ -23,7 +23,7 @@ extension Tape {
             gradient?.pointer, x.value.pointer, target.pointer, Tensor.logarithmOfWidthLimit, scale,
             Int64(x.value.rows))
         if let gradient { x.add(gradient: gradient) }
-        lap("likelihood")
+        lap("Gaussian likelihood")
         return loss
     }
 }

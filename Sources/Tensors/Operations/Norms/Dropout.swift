@@ -9,7 +9,8 @@ extension Tape {
     /// 2014).
     ///
     /// The mask is a function of the keys of the tokens and of the place alone: it is the same on any number of ranks,
-    /// and the gradient generates it again instead of keeping it. The rate is rounded to a multiple of 2⁻¹⁶.
+    /// and the gradient generates it again instead of keeping it. The rate is rounded to a multiple of 2⁻¹⁶,
+    /// which must be below 1.
     ///
     /// - Parameters:
     ///   - x: `[tokens, channels]` with at most 4096 channels, of either element type; the output has the same.
@@ -46,7 +47,7 @@ extension Tape {
 
 /// The sixteen random bits below which an element is dropped, and the factor of the others.
 func dropoutConstants(rate: Float) -> (dropped: UInt32, scale: Float) {
-    invariant(rate >= 0 && rate < 1, "a dropout rate of \(rate)")
+    invariant(rate >= 0 && rate * 65536 < 65535.5, "a dropout rate of \(rate)")
     let dropped = UInt32((rate * 65536).rounded())
     return (dropped, 65536 / Float(65536 - dropped))
 }
