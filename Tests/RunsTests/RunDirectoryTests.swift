@@ -92,14 +92,18 @@ import Testing
     @Test func whatAKilledRunLeftUnfinishedGoes() throws {
         try withScratchFolder { folder in
             _ = try RunDirectory(folder)
-            let unfinished = folder + "/checkpoints/.step-00000010.h5.tmp"
-            let finished = folder + "/checkpoints/step-00000005.h5"
-            for path in [unfinished, finished] {
-                try "".write(toFile: path, atomically: false, encoding: .utf8)
+            try FileManager.default.createDirectory(
+                atPath: folder + "/evaluation", withIntermediateDirectories: false)
+            let unfinished = [
+                "/checkpoints/.step-00000010.h5.tmp", "/evaluation/.predictions.h5.tmp", "/.config.yaml.tmp",
+            ]
+            let finished = ["/checkpoints/step-00000005.h5", "/evaluation/predictions.h5"]
+            for path in unfinished + finished {
+                try "".write(toFile: folder + path, atomically: false, encoding: .utf8)
             }
             _ = try RunDirectory(folder)
-            #expect(!FileManager.default.fileExists(atPath: unfinished))
-            #expect(FileManager.default.fileExists(atPath: finished))
+            #expect(!unfinished.contains { FileManager.default.fileExists(atPath: folder + $0) })
+            #expect(finished.allSatisfy { FileManager.default.fileExists(atPath: folder + $0) })
         }
     }
 

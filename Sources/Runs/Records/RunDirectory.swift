@@ -47,7 +47,7 @@ package final class RunDirectory: Sendable {
 
     /// Removes temporary files of a killed run.
     private func removeUnfinishedFiles() {
-        for folder in [path, path + "/checkpoints"] {
+        for folder in [path, path + "/checkpoints", path + "/evaluation"] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where name.hasPrefix(".") && name.hasSuffix(".tmp") {
                 unlink(folder + "/" + name)
