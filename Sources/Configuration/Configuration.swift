@@ -32,14 +32,17 @@ package struct Configuration: Sendable {
 
     /// Parses YAML text; an empty document is an empty mapping.
     ///
-    /// - Parameter name: the name of the text in error messages.
+    /// - Parameters:
+    ///   - name: the name of the text in error messages.
+    ///   - isOfCheckpoint: true for the complete configuration in a checkpoint, in whose paths `$` and braces have no
+    ///     meaning, because their values are already in place.
     ///
     /// Throws `ConfigurationError`.
-    package init(yaml: String, name: String = "configuration") throws {
+    package init(yaml: String, name: String = "configuration", isOfCheckpoint: Bool = false) throws {
         self.name = name
         // A byte-order mark, which some editors write, is not part of the text.
         let text = yaml.unicodeScalars.first == "\u{FEFF}" ? String(yaml.unicodeScalars.dropFirst()) : yaml
-        let root = try YAML.parse(text) { .file(name, line: $0) }
+        let root = try YAML.parse(text) { isOfCheckpoint ? .checkpoint(name, line: $0) : .file(name, line: $0) }
         switch root.content {
         case .null: entries = []
         case .map(let entries): self.entries = entries

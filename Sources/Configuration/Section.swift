@@ -128,7 +128,7 @@ package final class Section {
     /// How to remove a key of a file that another file or the command line has made meaningless, such as the half-life
     /// of a schedule that they replace; empty if they do not change this section.
     private func removal(of entry: Value.Entry, root: Place) -> String {
-        guard case .file = entry.place else { return "" }
+        guard entry.place != .commandLine else { return "" }
         let places = entries.map(\.place)
         if places.contains(.commandLine) { return "; '~\(dotted(entry.key))' removes it" }
         guard !entry.place.isOfSameSource(as: root), places.contains(where: { !$0.isOfSameSource(as: entry.place) })
