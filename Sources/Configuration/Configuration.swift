@@ -55,8 +55,9 @@ package struct Configuration: Sendable {
     /// Applies a command-line argument; later ones win.
     ///
     /// - `optimizer.learning_rate=3e-4` sets a key to a value written in YAML (`[a.h5, b.h5]`, `null`,
-    ///   `{name: sgd}`), creating sections as needed; a section is replaced, not merged. Any path may be set: an
-    ///   unknown one is reported when the tree is decoded, like a misspelt key of the file.
+    ///   `{name: sgd}`), in which a word may begin with `*` or `&`, creating sections as needed; a section is replaced,
+    ///   not merged. Any path may be set: an unknown one is reported when the tree is decoded, like a misspelt key of
+    ///   the file.
     /// - `+key=value` and `++key=value` do the same, as in Hydra.
     /// - `~tasks.regression` deletes a key, which must exist.
     ///
@@ -78,7 +79,7 @@ package struct Configuration: Sendable {
         let text = String(assignment[assignment.index(after: equals)...])
         let value: Value
         do {
-            value = try YAML.parse(text) { _ in .commandLine }
+            value = try YAML.parse(argument: text)
         } catch let error as ConfigurationError {
             let problem = error.description.dropFirst("\(Place.commandLine): ".count)
             throw ConfigurationError(.commandLine, path.joined(separator: "."), String(problem))

@@ -117,6 +117,7 @@ package final class Section {
 
     private func hint(for entry: Value.Entry, elsewhere paths: [String], root: Place) -> String {
         let key = entry.key
+        if key.contains(":") { return "; write a space after the colon" }
         let known = decoded.map(\.key) + absent.filter { key in !decoded.contains { $0.key == key } }
         if let candidate = nearest(to: key, among: known) { return "; did you mean '\(candidate)'?" }
         if paths.count == 1 { return "; did you mean '\(paths[0])'?" }
