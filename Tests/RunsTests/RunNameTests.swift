@@ -71,6 +71,14 @@ import Testing
         #expect(try RunOptions(configuration, name: "x").data.test == [NSHomeDirectory() + "/t.h5"])
     }
 
+    /// In `run.resume`, as in other paths, but its words have their meaning.
+    @Test func variablesOfTheCheckpointToContinue() throws {
+        #expect(try options("{resume: ~/a.h5}").run.resume == .checkpoint(NSHomeDirectory() + "/a.h5"))
+        #expect(try options("{resume: $HOME/a.h5}").run.resume == .checkpoint(NSHomeDirectory() + "/a.h5"))
+        #expect(try options("{resume: auto}").run.resume == .auto)
+        #expect(try options("{resume: never}").run.resume == .never)
+    }
+
     @Test func wordsThatStandForNothingAreRefused() {
         #expect(
             failure { _ = try options(#"{directory: "runs/{nmae}"}"#) }
