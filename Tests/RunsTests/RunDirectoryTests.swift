@@ -138,6 +138,17 @@ import Testing
         }
     }
 
+    /// The same command needs it again.
+    @Test func theCheckpointToContinueFromStays() throws {
+        try withCheckpoints([10, 20, 30, 40]) { directory in
+            let path = directory.path + "/../" + URL(fileURLWithPath: directory.path).lastPathComponent
+            directory.removeCheckpoints(
+                before: 40, keepingLast: 1, every: nil, best: nil, resumed: path + "/checkpoints/step-00000020.h5")
+            let left = try steps(directory)
+            #expect(left == [20, 40])
+        }
+    }
+
     @Test func theLatestComesFirstAndThenThoseBeforeIt() throws {
         try withCheckpoints([10, 20, 30, 100_000_000]) { directory in
             #expect(directory.checkpointCandidates.first == directory.checkpoint(step: 100_000_000))

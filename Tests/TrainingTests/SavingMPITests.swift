@@ -99,6 +99,44 @@ import Training
         }
     }
 
+    /// A start from an earlier checkpoint that was stopped goes on with the same command, also where old checkpoints
+    /// are removed or the latest is damaged; another value of `run.resume` starts from that.
+    @Test func aStoppedContinuationGoesOn() throws {
+        try withSharedFolder { folder in
+            func resume(_ step: Int, in directory: String) -> String {
+                "run.resume=\(checkpoint(directory, step: step))"
+            }
+            for name in ["straight", "stopped"] { try train(run(folder + "/" + name, steps: 6)) }
+            try train(run(folder + "/straight", steps: 10, resume(2, in: folder + "/straight")))
+
+            let directory = folder + "/stopped"
+            let options = try run(directory, steps: 10, resume(2, in: directory), "training.keep_last=2")
+            for _ in 1...2 {
+                var step = 0
+                let outcome = try train(options) {
+                    step += 1
+                    return step == 4
+                }
+                #expect(outcome == .stopped)
+            }
+            #expect(FileManager.default.fileExists(atPath: checkpoint(directory, step: 2)))
+            #expect(try File(opening: directory + "/checkpoints/latest").root.group("state").intAttribute("step") == 8)
+            try world.barrier()
+            if world.rank == 0 {
+                try Data("damaged".utf8).write(to: URL(fileURLWithPath: checkpoint(directory, step: 8)))
+            }
+            try world.barrier()
+            #expect(try train(options) == .finished)
+            let log = try String(contentsOfFile: directory + "/kaon.log", encoding: .utf8)
+            #expect(log.contains("warning: the run goes back to \(checkpoint(directory, step: 6))\n"), "\(log)")
+            try expectSameRun(folder + "/straight", directory, step: 10)
+
+            try train(run(directory, steps: 10, resume(8, in: directory)))
+            let end = try String(contentsOfFile: directory + "/kaon.log", encoding: .utf8)
+            #expect(end.contains("continuing from \(checkpoint(directory, step: 8)) at step 8\n"), "\(end)")
+        }
+    }
+
     /// A run that began in another folder has its best checkpoint in its own.
     @Test func aRunThatBeganElsewhereHasABestOfItsOwn() throws {
         try withSharedFolder { folder in

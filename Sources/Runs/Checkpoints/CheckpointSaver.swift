@@ -160,7 +160,7 @@ package final class CheckpointSaver: Sendable {
         if state.skippedInARow == 0 {
             directory.removeCheckpoints(
                 before: state.step, keepingLast: options.training.keepLast, every: options.training.keepEvery,
-                best: state.best?.step)
+                best: state.best?.step, resumed: options.run.resumedCheckpoint)
         }
         record.withLock { $0.seconds = max($0.seconds, begin.duration(to: .now) / .seconds(1)) }
         console.say("step \(state.step): checkpoint \(path)")
