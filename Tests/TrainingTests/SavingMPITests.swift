@@ -137,6 +137,41 @@ import Training
         }
     }
 
+    /// Rows and events that a full disk has kept in memory are written with the last checkpoint.
+    @Test func eventsAreWrittenBeforeAStop() throws {
+        try withSharedFolder { folder in
+            func events(_ directory: String) throws -> (path: String, size: Int) {
+                let files = try FileManager.default.contentsOfDirectory(atPath: directory)
+                let path = try directory + "/" + #require(files.first { $0.hasPrefix("events.") })
+                return (path, try Data(contentsOf: URL(fileURLWithPath: path)).count)
+            }
+            func size(_ name: String, failing: Bool) throws -> Int {
+                let directory = folder + "/" + name
+                let options = try run(directory, steps: 9, "data.validation=[]", "training.checkpoint_interval=100")
+                var limit = rlimit()
+                getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+                var step = 0
+                try train(options) {
+                    step += 1
+                    if failing, world.rank == 0 {
+                        // In the third step, the event file cannot grow; the other files are shorter.
+                        signal(SIGXFSZ, SIG_IGN)
+                        var present = limit
+                        if step == 3, let size = try? events(directory).size { present.rlim_cur = rlim_t(size) }
+                        setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &present)
+                    }
+                    return step == 4
+                }
+                let log = try String(contentsOfFile: directory + "/kaon.log", encoding: .utf8)
+                #expect(log.contains("the rows will be written as soon as that is possible") == failing, "\(log)")
+                #expect(try MetricsTable(directory).values("step") == [1, 2, 3])
+                return try events(directory).size
+            }
+            let whole = try size("a", failing: false)
+            #expect(try size("b", failing: true) == whole)
+        }
+    }
+
     /// A run that began in another folder has its best checkpoint in its own.
     @Test func aRunThatBeganElsewhereHasABestOfItsOwn() throws {
         try withSharedFolder { folder in
