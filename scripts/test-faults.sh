@@ -232,6 +232,45 @@ for ((number = 0; number < repeats; number++)); do
 done
 section "SIGSTOP of a rank and of rank 0"
 
+# A message with the state of the optimizer fails on one rank: MPI returns an error, and the other rank waits. The
+# watchdog, which would report that later, is off, as it receives messages too.
+start_section
+cat >"$folder/failing.c" <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+static int fails(const char *rank) {
+    const char *own = getenv("OMPI_COMM_WORLD_RANK");
+    return own && !strcmp(own, rank) && !strcmp(own, getenv("FAILING_RANK"));
+}
+int MPI_Send(const void *buffer, int count, void *type, int to, int tag, void *communicator) {
+    int (*send)(const void *, int, void *, int, int, void *) = dlsym(RTLD_NEXT, "MPI_Send");
+    return fails("1") ? 16 : send(buffer, count, type, to, tag, communicator);
+}
+int MPI_Recv(void *buffer, int count, void *type, int from, int tag, void *communicator, void *status) {
+    int (*receive)(void *, int, void *, int, int, void *, void *) = dlsym(RTLD_NEXT, "MPI_Recv");
+    return fails("0") ? 16 : receive(buffer, count, type, from, tag, communicator, status);
+}
+END
+if compiler=$(command -v clang || command -v cc); then
+    "$compiler" -shared -fPIC -o "$folder/failing.so" "$folder/failing.c" -ldl
+    for victim in 0 1; do
+        place=$folder/message name="failed message of rank $victim"
+        (export LD_PRELOAD=$folder/failing.so FAILING_RANK=$victim
+            run "$place" 2 "${long[@]}" parallel.watchdog.enabled=false)
+        verdict "$name" $(($? != 1)) "the run did not end with an error: $(tail -n 3 "$place/output")"
+        grep -q "^Error: rank $victim on .*: the optimizer's state could not be collected for a checkpoint: MPI_" \
+            "$place/output"
+        verdict "$name" $? "not reported: $(tail -n 3 "$place/output")"
+        goes_on "$name" "$place" 2 "$folder/reference-2" "${long[@]}"
+        rm -rf "$place"
+    done
+else
+    echo "skipped: failed messages need clang or cc"
+fi
+section "a failed message with the state of the optimizer"
+
 # A limit on the file size kills the process with SIGXFSZ (25) at that byte of its first checkpoint; the limit is larger
 # than all other files. MPI must not create its large shared-memory files, which a single rank does not need.
 start_section

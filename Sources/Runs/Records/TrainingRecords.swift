@@ -179,11 +179,7 @@ package final class TrainingRecords: @unchecked Sendable {
 
     /// Sends this rank's share of the optimizer's state to rank 0.
     private func send(_ share: OptimizerState) {
-        do {
-            _ = try collector?.collect(share, for: parameters.store, reusing: nil)
-        } catch {
-            console.warn("this rank's share of the optimizer's state could not be sent: \(error)")
-        }
+        _ = collector?.collect(share, for: parameters.store, reusing: nil, console: console)
     }
 
     private func content(_ state: TrainingState, _ validationLoss: Double?) -> CheckpointSaver.Content {
