@@ -61,6 +61,20 @@ import Testing
                 == "on the command line: tasks.kmeans.weight:2: unknown key; write a space after the colon")
     }
 
+    /// What commands print as `key=value` has the same value when it is typed.
+    @Test(arguments: ["a,b.h5", "*.h5", "&a", "a #1", "a: b", "[a]", "{a}", "a]b", "a}b", "'", "\"", "", "12", "a\nb"])
+    func printedValuesAreRead(text: String) throws {
+        let root = try Configuration(yaml: "").section()
+        _ = try (root.strings("list", default: [text, "b.h5"]), root.string("word", default: text))
+        var configuration = try Configuration(yaml: "").resolved(from: root)
+        try configuration.override("nested={a: [{b: 1}]}")
+        for setting in configuration.settings { try configuration.override("\(setting.key)=\(setting.value)") }
+        let again = configuration.section()
+        #expect(try again.strings("list") == [text, "b.h5"])
+        #expect(try again.string("word") == text)
+        #expect(configuration.value(of: "nested.a") == "[{b: 1}]")
+    }
+
     @Test func aSectionIsReplaced() throws {
         let optimizer = try section(Self.yaml, "optimizer={name: sgd}").section("optimizer")
         #expect(optimizer.keys == ["name"])

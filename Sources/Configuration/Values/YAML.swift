@@ -157,17 +157,20 @@ enum YAML {
 
     /// The text of a value on one line.
     static func inlineText(of content: Value.Content) -> String {
-        switch content {
-        case .list(let values): "[\(values.map { inlineText(of: $0.content) }.joined(separator: ", "))]"
-        case .map(let entries):
-            "{\(entries.map { "\($0.key): \(inlineText(of: $0.value.content))" }.joined(separator: ", "))}"
-        default:
-            text(of: [Value.Entry(key: "k", place: .commandLine, value: Value(content: content, place: .commandLine))])
-                .dropFirst(3).trimmingCharacters(in: .newlines)
+        text(of: Node([(Node("k"), node(of: content, isInline: true))]))
+            .dropFirst(3).trimmingCharacters(in: .newlines)
+    }
+
+    private static func text(of node: Node) -> String {
+        do {
+            return try Yams.serialize(node: node, indent: 2, width: -1, allowUnicode: true)
+        } catch {
+            unreachable("the YAML emitter refused a configuration: \(error)")
         }
     }
 
-    private static func node(of content: Value.Content) -> Node {
+    /// - Parameter isInline: true for lists and maps in brackets and braces, however deep.
+    private static func node(of content: Value.Content, isInline: Bool = false) -> Node {
         switch content {
         case .null: return Node("null")
         case .boolean(let flag): return Node(flag ? "true" : "false")
@@ -181,9 +184,12 @@ enum YAML {
                 default: true
                 }
             }
-            return Node(values.map { node(of: $0.content) }, .implicit, isFlat ? .flow : .block)
+            return Node(
+                values.map { node(of: $0.content, isInline: isInline) }, .implicit, isInline || isFlat ? .flow : .block)
         case .map(let entries):
-            return Node(entries.map { (node(of: $0.key), node(of: $0.value.content)) })
+            return Node(
+                entries.map { (node(of: $0.key), node(of: $0.value.content, isInline: isInline)) }, .implicit,
+                isInline ? .flow : .block)
         }
     }
 
