@@ -32,14 +32,17 @@ package struct Configuration: Sendable {
 
     /// Parses YAML text; an empty document is an empty mapping.
     ///
-    /// - Parameter name: the name of the text in error messages.
+    /// - Parameters:
+    ///   - name: the name of the text in error messages.
+    ///   - isOfCheckpoint: true for the complete configuration in a checkpoint, in whose paths `$` and braces have no
+    ///     meaning, because their values are already in place.
     ///
     /// Throws `ConfigurationError`.
-    package init(yaml: String, name: String = "configuration") throws {
+    package init(yaml: String, name: String = "configuration", isOfCheckpoint: Bool = false) throws {
         self.name = name
         // A byte-order mark, which some editors write, is not part of the text.
         let text = yaml.unicodeScalars.first == "\u{FEFF}" ? String(yaml.unicodeScalars.dropFirst()) : yaml
-        let root = try YAML.parse(text) { .file(name, line: $0) }
+        let root = try YAML.parse(text) { isOfCheckpoint ? .checkpoint(name, line: $0) : .file(name, line: $0) }
         switch root.content {
         case .null: entries = []
         case .map(let entries): self.entries = entries
@@ -52,8 +55,9 @@ package struct Configuration: Sendable {
     /// Applies a command-line argument; later ones win.
     ///
     /// - `optimizer.learning_rate=3e-4` sets a key to a value written in YAML (`[a.h5, b.h5]`, `null`,
-    ///   `{name: sgd}`), creating sections as needed; a section is replaced, not merged. Any path may be set: an
-    ///   unknown one is reported when the tree is decoded, like a misspelt key of the file.
+    ///   `{name: sgd}`), in which a word may begin with `*` or `&`, creating sections as needed; a section is replaced,
+    ///   not merged. Any path may be set: an unknown one is reported when the tree is decoded, like a misspelt key of
+    ///   the file.
     /// - `+key=value` and `++key=value` do the same, as in Hydra.
     /// - `~tasks.regression` deletes a key, which must exist.
     ///
@@ -75,7 +79,7 @@ package struct Configuration: Sendable {
         let text = String(assignment[assignment.index(after: equals)...])
         let value: Value
         do {
-            value = try YAML.parse(text) { _ in .commandLine }
+            value = try YAML.parse(argument: text)
         } catch let error as ConfigurationError {
             let problem = error.description.dropFirst("\(Place.commandLine): ".count)
             throw ConfigurationError(.commandLine, path.joined(separator: "."), String(problem))

@@ -93,8 +93,8 @@ extension Section {
         try value(key, .string, default: `default`, traits, help)
     }
 
-    /// A path in which variables, as in `optionalPath`, and `{word}` are replaced by their values; the resolved
-    /// configuration has the values.
+    /// A path in which variables, as in `path`, and `{word}` are replaced by their values; the resolved configuration
+    /// has the values, which must not have `{`, `}` or `$`: it would be another path when it is read again.
     package func template(
         _ key: String, default: String, words: KeyValuePairs<String, () throws -> String>, _ traits: KeyTraits = [],
         help: String
@@ -110,27 +110,50 @@ extension Section {
                 result += rest[..<match.range.lowerBound] + (try word.value())
                 rest = rest[match.range.upperBound...]
             }
-            return result + rest
+            result += rest
+            guard !result.contains(where: { "{}$".contains($0) }) else {
+                throw error(
+                    key,
+                    "becomes '\(result)', in which '{', '}' and '$' are not allowed; change the values of its "
+                        + "placeholders or variables")
+            }
+            return result
         }
         let codec = ValueCodec<String>(
             typeName: ValueCodec.string.typeName, decode: { try filled(ValueCodec.path.decode($0)) },
             encode: ValueCodec.string.encode)
         let description = description(of: ValueCodec.string, default: .string(`default`), traits.union(.path), help)
-        return try value(key, codec, default: filled(`default`), description)
+        return try value(
+            key, hasValuesInPlace(key) ? .string : codec,
+            default: entry(key) == nil ? filled(`default`) : `default`, description)
     }
 
-    /// A path or nil. `~` at the start, `$NAME` and `${NAME}` are replaced by the values of environment variables; the
-    /// resolved configuration has the values.
+    /// A path. `~` at the start, `$NAME` and `${NAME}` are replaced by the values of environment variables; the
+    /// resolved configuration has the values, and that of a checkpoint is taken as it is.
+    package func path(
+        _ key: String, default: String? = nil, _ traits: KeyTraits = [], help: String
+    ) throws -> String {
+        try value(key, pathCodec(key), default: `default`, traits.union(.path), help)
+    }
+
+    /// A path or nil, with variables as in `path`.
     package func optionalPath(_ key: String, _ traits: KeyTraits = [], help: String) throws -> String? {
-        try optionalValue(key, .path, absent: nil, traits.union(.path), help)
+        try optionalValue(key, pathCodec(key), absent: nil, traits.union(.path), help)
     }
 
-    /// A list of paths, with variables as in `optionalPath`; a single path is a list of one.
+    /// A list of paths, with variables as in `path`; a single path is a list of one.
     package func paths(
         _ key: String, default: [String]? = nil, _ traits: KeyTraits = [], help: String
     ) throws -> [String] {
         try value(
-            key, ValueCodec.path.list(typeName: Self.strings.typeName), default: `default`, traits.union(.path), help)
+            key, pathCodec(key).list(typeName: Self.strings.typeName), default: `default`, traits.union(.path), help)
+    }
+
+    private func pathCodec(_ key: String) -> ValueCodec<String> { hasValuesInPlace(key) ? .string : .path }
+
+    /// True for a value from a checkpoint, in which variables and placeholders are already replaced.
+    private func hasValuesInPlace(_ key: String) -> Bool {
+        if case .checkpoint? = entry(key)?.value.place { true } else { false }
     }
 
     /// A string or nil.

@@ -117,6 +117,7 @@ package final class Section {
 
     private func hint(for entry: Value.Entry, elsewhere paths: [String], root: Place) -> String {
         let key = entry.key
+        if key.contains(":") { return "; write a space after the colon" }
         let known = decoded.map(\.key) + absent.filter { key in !decoded.contains { $0.key == key } }
         if let candidate = nearest(to: key, among: known) { return "; did you mean '\(candidate)'?" }
         if paths.count == 1 { return "; did you mean '\(paths[0])'?" }
@@ -128,7 +129,7 @@ package final class Section {
     /// How to remove a key of a file that another file or the command line has made meaningless, such as the half-life
     /// of a schedule that they replace; empty if they do not change this section.
     private func removal(of entry: Value.Entry, root: Place) -> String {
-        guard case .file = entry.place else { return "" }
+        guard entry.place != .commandLine else { return "" }
         let places = entries.map(\.place)
         if places.contains(.commandLine) { return "; '~\(dotted(entry.key))' removes it" }
         guard !entry.place.isOfSameSource(as: root), places.contains(where: { !$0.isOfSameSource(as: entry.place) })

@@ -25,6 +25,56 @@ import Testing
         try root.finish()
     }
 
+    /// Words that begin an alias, an anchor or a new document in a file; and quoted ones with what begins a comment.
+    @Test(arguments: [
+        ("*.h5", "*.h5"), ("data/*.h5", "data/*.h5"), ("*[0-9].h5", "*[0-9].h5"), ("&a", "&a"), ("--- a", "--- a"),
+        ("a#1", "a#1"), ("'a #1'", "a #1"), (#""a * #1 &""#, "a * #1 &"), ("a * b & c", "a * b & c"),
+        ("'#1'", "#1"),
+    ])
+    func wordsAreLiteral(text: String, value: String) throws {
+        #expect(try section(Self.yaml, "run.note=\(text)").section("run").string("note") == value)
+        guard !text.contains("-") else { return }
+        let list = try section(Self.yaml, "data.train=[b.h5, \(text), c.h5]").section("data")
+        #expect(try list.strings("train") == ["b.h5", value, "c.h5"])
+        let map = try section(Self.yaml, "run={note: \(text), x: 1}").section("run")
+        #expect(try map.string("note") == value)
+    }
+
+    @Test(arguments: [
+        ("sweep #1", "sweep #1"), ("#1", "#1"), ("[a #1, b]", "a #1"), ("{a: b #1}", "b #1"),
+        ("{a: [b, c #1]}", "c #1"),
+    ])
+    func commentsAreRefused(text: String, word: String) {
+        #expect(
+            complaint { _ = try section(Self.yaml, "run.name=\(text)") }
+                == "on the command line: run.name: '#' would begin a comment in '\(word)'; if it belongs to the value, "
+                + "put that in quotes that the shell keeps: '\"\(word)\"'")
+    }
+
+    @Test func colonsWithoutASpaceAreNoticed() throws {
+        let root = try section(Self.yaml, "tasks.kmeans={weight:2}")
+        _ = try root.section("tasks").section("kmeans").double("weight", default: 1)
+        root.ignore("seed")
+        root.ignore("optimizer")
+        #expect(
+            complaint { try root.finish() }
+                == "on the command line: tasks.kmeans.weight:2: unknown key; write a space after the colon")
+    }
+
+    /// What commands print as `key=value` has the same value when it is typed.
+    @Test(arguments: ["a,b.h5", "*.h5", "&a", "a #1", "a: b", "[a]", "{a}", "a]b", "a}b", "'", "\"", "", "12", "a\nb"])
+    func printedValuesAreRead(text: String) throws {
+        let root = try Configuration(yaml: "").section()
+        _ = try (root.strings("list", default: [text, "b.h5"]), root.string("word", default: text))
+        var configuration = try Configuration(yaml: "").resolved(from: root)
+        try configuration.override("nested={a: [{b: 1}]}")
+        for setting in configuration.settings { try configuration.override("\(setting.key)=\(setting.value)") }
+        let again = configuration.section()
+        #expect(try again.strings("list") == [text, "b.h5"])
+        #expect(try again.string("word") == text)
+        #expect(configuration.value(of: "nested.a") == "[{b: 1}]")
+    }
+
     @Test func aSectionIsReplaced() throws {
         let optimizer = try section(Self.yaml, "optimizer={name: sgd}").section("optimizer")
         #expect(optimizer.keys == ["name"])

@@ -92,14 +92,18 @@ import Testing
     @Test func whatAKilledRunLeftUnfinishedGoes() throws {
         try withScratchFolder { folder in
             _ = try RunDirectory(folder)
-            let unfinished = folder + "/checkpoints/.step-00000010.h5.tmp"
-            let finished = folder + "/checkpoints/step-00000005.h5"
-            for path in [unfinished, finished] {
-                try "".write(toFile: path, atomically: false, encoding: .utf8)
+            try FileManager.default.createDirectory(
+                atPath: folder + "/evaluation", withIntermediateDirectories: false)
+            let unfinished = [
+                "/checkpoints/.step-00000010.h5.tmp", "/evaluation/.predictions.h5.tmp", "/.config.yaml.tmp",
+            ]
+            let finished = ["/checkpoints/step-00000005.h5", "/evaluation/predictions.h5"]
+            for path in unfinished + finished {
+                try "".write(toFile: folder + path, atomically: false, encoding: .utf8)
             }
             _ = try RunDirectory(folder)
-            #expect(!FileManager.default.fileExists(atPath: unfinished))
-            #expect(FileManager.default.fileExists(atPath: finished))
+            #expect(!unfinished.contains { FileManager.default.fileExists(atPath: folder + $0) })
+            #expect(finished.allSatisfy { FileManager.default.fileExists(atPath: folder + $0) })
         }
     }
 
@@ -131,6 +135,17 @@ import Testing
             directory.removeCheckpoints(before: 40, keepingLast: count, every: interval, best: best)
             let left = try steps(directory)
             #expect(left == kept)
+        }
+    }
+
+    /// The same command needs it again.
+    @Test func theCheckpointToContinueFromStays() throws {
+        try withCheckpoints([10, 20, 30, 40]) { directory in
+            let path = directory.path + "/../" + URL(fileURLWithPath: directory.path).lastPathComponent
+            directory.removeCheckpoints(
+                before: 40, keepingLast: 1, every: nil, best: nil, resumed: path + "/checkpoints/step-00000020.h5")
+            let left = try steps(directory)
+            #expect(left == [20, 40])
         }
     }
 

@@ -122,6 +122,26 @@ import Training
         }
     }
 
+    /// An evaluation is complete with its last file: after a failure to write the predictions, the next start repeats
+    /// it, also where there are results of other weights.
+    @Test(arguments: [false, true]) func anEvaluationWithoutPredictionsIsRepeated(hasResults: Bool) throws {
+        try withSharedFolder { folder in
+            let (run, obstacle) = (folder + "/run", folder + "/run/evaluation/predictions.h5")
+            if hasResults { #expect(try report(run).contains("\"step\" : 2")) }
+            try onRoot {
+                try? FileManager.default.removeItem(atPath: obstacle)
+                try FileManager.default.createDirectory(atPath: obstacle + "/x", withIntermediateDirectories: true)
+            }
+            let message = failure { try train(options(run, ["training.steps=4"])) }
+            #expect(message.contains(obstacle), "\(message)")
+            try world.barrier()
+            #expect(!FileManager.default.fileExists(atPath: run + "/evaluation/metrics.json"))
+            try onRoot { try FileManager.default.removeItem(atPath: obstacle) }
+            #expect(try report(run, "training.steps=4").contains("\"step\" : 4"))
+            #expect(try File(opening: obstacle).root.hasAttribute("checkpoint"))
+        }
+    }
+
     /// A run of no steps has no checkpoint; one whose links were lost still has.
     @Test func thereMayBeNoCheckpointToEvaluate() throws {
         try withSharedFolder { folder in

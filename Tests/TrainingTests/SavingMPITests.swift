@@ -99,6 +99,79 @@ import Training
         }
     }
 
+    /// A start from an earlier checkpoint that was stopped goes on with the same command, also where old checkpoints
+    /// are removed or the latest is damaged; another value of `run.resume` starts from that.
+    @Test func aStoppedContinuationGoesOn() throws {
+        try withSharedFolder { folder in
+            func resume(_ step: Int, in directory: String) -> String {
+                "run.resume=\(checkpoint(directory, step: step))"
+            }
+            for name in ["straight", "stopped"] { try train(run(folder + "/" + name, steps: 6)) }
+            try train(run(folder + "/straight", steps: 10, resume(2, in: folder + "/straight")))
+
+            let directory = folder + "/stopped"
+            let options = try run(directory, steps: 10, resume(2, in: directory), "training.keep_last=2")
+            for _ in 1...2 {
+                var step = 0
+                let outcome = try train(options) {
+                    step += 1
+                    return step == 4
+                }
+                #expect(outcome == .stopped)
+            }
+            #expect(FileManager.default.fileExists(atPath: checkpoint(directory, step: 2)))
+            #expect(try File(opening: directory + "/checkpoints/latest").root.group("state").intAttribute("step") == 8)
+            try world.barrier()
+            if world.rank == 0 {
+                try Data("damaged".utf8).write(to: URL(fileURLWithPath: checkpoint(directory, step: 8)))
+            }
+            try world.barrier()
+            #expect(try train(options) == .finished)
+            let log = try String(contentsOfFile: directory + "/kaon.log", encoding: .utf8)
+            #expect(log.contains("warning: the run goes back to \(checkpoint(directory, step: 6))\n"), "\(log)")
+            try expectSameRun(folder + "/straight", directory, step: 10)
+
+            try train(run(directory, steps: 10, resume(8, in: directory)))
+            let end = try String(contentsOfFile: directory + "/kaon.log", encoding: .utf8)
+            #expect(end.contains("continuing from \(checkpoint(directory, step: 8)) at step 8\n"), "\(end)")
+        }
+    }
+
+    /// Rows and events that a full disk has kept in memory are written with the last checkpoint.
+    @Test func eventsAreWrittenBeforeAStop() throws {
+        try withSharedFolder { folder in
+            func events(_ directory: String) throws -> (path: String, size: Int) {
+                let files = try FileManager.default.contentsOfDirectory(atPath: directory)
+                let path = try directory + "/" + #require(files.first { $0.hasPrefix("events.") })
+                return (path, try Data(contentsOf: URL(fileURLWithPath: path)).count)
+            }
+            func size(_ name: String, failing: Bool) throws -> Int {
+                let directory = folder + "/" + name
+                let options = try run(directory, steps: 9, "data.validation=[]", "training.checkpoint_interval=100")
+                var limit = rlimit()
+                getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+                var step = 0
+                try train(options) {
+                    step += 1
+                    if failing, world.rank == 0 {
+                        // In the third step, the event file cannot grow; the other files are shorter.
+                        signal(SIGXFSZ, SIG_IGN)
+                        var present = limit
+                        if step == 3, let size = try? events(directory).size { present.rlim_cur = rlim_t(size) }
+                        setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &present)
+                    }
+                    return step == 4
+                }
+                let log = try String(contentsOfFile: directory + "/kaon.log", encoding: .utf8)
+                #expect(log.contains("the rows will be written as soon as that is possible") == failing, "\(log)")
+                #expect(try MetricsTable(directory).values("step") == [1, 2, 3])
+                return try events(directory).size
+            }
+            let whole = try size("a", failing: false)
+            #expect(try size("b", failing: true) == whole)
+        }
+    }
+
     /// A run that began in another folder has its best checkpoint in its own.
     @Test func aRunThatBeganElsewhereHasABestOfItsOwn() throws {
         try withSharedFolder { folder in

@@ -87,12 +87,22 @@ import Testing
             #expect(resumed.code == 0)
             #expect(resumed.output.contains("continuing from \(latest) at step 6\n"))
             #expect(resumed.output.contains("changed since then: training.steps: 6 → 8\n"))
+            let earlier = run.directory + "/checkpoints/step-00000004.h5"
             #expect(
-                try refusal(["run.resume=\(latest)"]) == [
-                    "Error: run.resume is \(latest), but \(other.directory) already holds "
+                try refusal(["run.resume=\(earlier)"]) == [
+                    "Error: run.resume is \(earlier), but \(other.directory) already holds "
                         + "\(other.directory)/checkpoints/step-00000008.h5; continue that with run.resume=auto, or "
                         + "give run.directory another folder"
                 ])
+            // The same checkpoint again: the run that has continued it goes on.
+            let own = other.directory + "/checkpoints/step-00000008.h5"
+            let again = try kaon(other.arguments(["run.resume=\(latest)", "training.steps=9"]))
+            #expect(again.code == 0)
+            #expect(
+                again.output.contains(
+                    "run.resume: this run has continued \(latest) up to \(own); to start from it again, give "
+                        + "run.directory another folder\n"), "\(again.output)")
+            #expect(again.output.contains("continuing from \(own) at step 8\n"))
         }
     }
 

@@ -2,14 +2,16 @@
 package enum Place: Sendable, Equatable, CustomStringConvertible {
     /// A line of a file, counted from 1; nil for the file as a whole.
     case file(String, line: Int?)
+    /// The same for the complete configuration in a checkpoint, whose paths have no variables or placeholders.
+    case checkpoint(String, line: Int?)
     /// A `key=value` argument.
     case commandLine
 
     /// `configs/x.yaml:12`, `configs/x.yaml` or `on the command line`.
     package var description: String {
         switch self {
-        case .file(let name, let line?): "\(name):\(line)"
-        case .file(let name, nil): name
+        case .file(let name, let line?), .checkpoint(let name, let line?): "\(name):\(line)"
+        case .file(let name, nil), .checkpoint(let name, nil): name
         case .commandLine: "on the command line"
         }
     }
@@ -17,7 +19,7 @@ package enum Place: Sendable, Equatable, CustomStringConvertible {
     /// The name of the file, or `the command line`.
     var source: String {
         switch self {
-        case .file(let name, _): name
+        case .file(let name, _), .checkpoint(let name, _): name
         case .commandLine: "the command line"
         }
     }

@@ -9,7 +9,8 @@ extension ValueCodec<String> {
 
 /// Replaces `~` at the start of a path by the home folder, and environment variables by their values.
 ///
-/// Throws `Mismatch` if a variable is not set, or the path contains control characters.
+/// Throws `Mismatch` if a variable is not set or has a value with `$`, which would be replaced when the result is read
+/// again, or if the path contains control characters.
 private func expanded(_ path: String) throws -> String {
     guard !path.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
         throw Mismatch.invalidValue(
@@ -21,6 +22,9 @@ private func expanded(_ path: String) throws -> String {
     func value(_ name: Substring) throws -> String {
         guard let value = environment[String(name)] else {
             throw Mismatch.invalidValue("the environment variable '\(name)' in '\(path)' is not set")
+        }
+        guard !value.contains("$") else {
+            throw Mismatch.invalidValue("the environment variable '\(name)' in '\(path)' has '$' in its value")
         }
         return value
     }

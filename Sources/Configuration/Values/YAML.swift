@@ -6,30 +6,53 @@ import Yams
 enum YAML {
     /// The tree of one YAML document; an empty document is `null`.
     ///
-    /// - Parameter place: returns the source position of a line.
+    /// - Parameters:
+    ///   - place: returns the source position of a line.
+    ///   - spelling: returns the text of a scalar.
     ///
     /// Throws `ConfigurationError` for bad syntax, repeated keys, tags and numbers that are not finite.
-    static func parse(_ text: String, place: (_ line: Int?) -> Place) throws -> Value {
+    static func parse(
+        _ text: String, place: (_ line: Int?) -> Place, spelling: (Node.Scalar) throws -> String = { $0.string }
+    ) throws -> Value {
         do {
             guard let root = try Yams.compose(yaml: text) else {
                 return Value(content: .null, place: place(nil))
             }
             var count = 0
-            return try value(of: root, &count, place: place)
+            return try value(of: root, &count, place: place, spelling: spelling)
         } catch let error as YamlError {
             throw explain(error, place: place)
         }
     }
 
+    /// Characters with which an alias, an anchor or a comment begins, and characters for private use in their place.
+    private static let masks: [(character: String, mask: String)] = [
+        ("*", "\u{F0000}"), ("&", "\u{F0001}"), ("#", "\u{F0002}"),
+    ]
+
+    /// The value of a command-line argument. It is no document: `*` and `&` at the start of a word belong to the word,
+    /// as in the pattern `*.h5`, and lines of three hyphens or points to the value.
+    ///
+    /// Throws `ConfigurationError` for a comment, and where `parse` does.
+    static func parse(argument: String) throws -> Value {
+        let masked = masks.reduce(argument) { $0.replacing($1.character, with: $1.mask) }
+        // Documents are separated only by lines without indentation.
+        let indented = " " + masked.replacing("\n", with: "\n ")
+        return try parse(indented, place: { _ in .commandLine }) { scalar in
+            let text = masks.reduce(scalar.string) { $0.replacing($1.mask, with: $1.character) }
+            guard scalar.style != .plain || text.firstMatch(of: /(^|\s)#/) == nil else {
+                throw ConfigurationError(
+                    .commandLine, "",
+                    "'#' would begin a comment in '\(text)'; if it belongs to the value, put that in quotes that the "
+                        + "shell keeps: '\"\(text)\"'")
+            }
+            return text
+        }
+    }
+
     /// The text of a map, one key per line, with lists of scalars in brackets.
     static func text(of entries: [Value.Entry]) -> String {
-        guard !entries.isEmpty else { return "{}\n" }
-        do {
-            return try Yams.serialize(
-                node: node(of: .map(entries)), indent: 2, width: -1, allowUnicode: true)
-        } catch {
-            unreachable("the YAML emitter refused a configuration: \(error)")
-        }
+        entries.isEmpty ? "{}\n" : text(of: node(of: .map(entries)))
     }
 
     // MARK: - Reading
@@ -37,7 +60,9 @@ enum YAML {
     /// The maximum number of values: nested aliases can expand a few lines without bound.
     private static let maximumValues = 100_000
 
-    private static func value(of node: Node, _ count: inout Int, place: (Int?) -> Place) throws -> Value {
+    private static func value(
+        of node: Node, _ count: inout Int, place: (Int?) -> Place, spelling: (Node.Scalar) throws -> String
+    ) throws -> Value {
         let here = place(node.mark?.line)
         count += 1
         guard count <= maximumValues else {
@@ -46,10 +71,10 @@ enum YAML {
         }
         switch node {
         case .scalar(let scalar):
-            return Value(content: try content(of: scalar, here), place: here)
+            return Value(content: try content(of: scalar, spelling(scalar), here), place: here)
         case .sequence(let sequence):
             try refuse(sequence.tag, here)
-            let values = try sequence.map { try value(of: $0, &count, place: place) }
+            let values = try sequence.map { try value(of: $0, &count, place: place, spelling: spelling) }
             return Value(content: .list(values), place: here)
         case .mapping(let mapping):
             try refuse(mapping.tag, here)
@@ -58,14 +83,14 @@ enum YAML {
             var merged: [Value.Entry] = []
             for (keyNode, valueNode) in mapping {
                 let keyPlace = place(keyNode.mark?.line)
-                guard let key = keyNode.scalar?.string, !key.isEmpty else {
+                guard let key = try keyNode.scalar.map(spelling), !key.isEmpty else {
                     throw ConfigurationError(keyPlace, "", "not valid YAML: a key must be a scalar")
                 }
                 // Yams distinguishes the keys 1 and "1"; a section does not.
                 guard keys.insert(key).inserted else {
                     throw repeated(key, keyPlace)
                 }
-                let value = try value(of: valueNode, &count, place: place)
+                let value = try value(of: valueNode, &count, place: place, spelling: spelling)
                 if key == "<<", keyNode.scalar?.style == .plain {
                     merged = try mergedEntries(value, keyPlace)
                     continue
@@ -92,11 +117,11 @@ enum YAML {
         }
     }
 
-    private static func content(of scalar: Node.Scalar, _ place: Place) throws -> Value.Content {
-        guard scalar.style == .plain else { return .string(scalar.string) }
+    private static func content(of scalar: Node.Scalar, _ text: String, _ place: Place) throws -> Value.Content {
+        guard scalar.style == .plain else { return .string(text) }
         try refuse(scalar.tag, place)
-        guard let content = Value.Content(plain: scalar.string) else {
-            throw ConfigurationError(place, "", "\(scalar.string) is not a finite number")
+        guard let content = Value.Content(plain: text) else {
+            throw ConfigurationError(place, "", "\(text) is not a finite number")
         }
         return content
     }
@@ -132,17 +157,20 @@ enum YAML {
 
     /// The text of a value on one line.
     static func inlineText(of content: Value.Content) -> String {
-        switch content {
-        case .list(let values): "[\(values.map { inlineText(of: $0.content) }.joined(separator: ", "))]"
-        case .map(let entries):
-            "{\(entries.map { "\($0.key): \(inlineText(of: $0.value.content))" }.joined(separator: ", "))}"
-        default:
-            text(of: [Value.Entry(key: "k", place: .commandLine, value: Value(content: content, place: .commandLine))])
-                .dropFirst(3).trimmingCharacters(in: .newlines)
+        text(of: Node([(Node("k"), node(of: content, isInline: true))]))
+            .dropFirst(3).trimmingCharacters(in: .newlines)
+    }
+
+    private static func text(of node: Node) -> String {
+        do {
+            return try Yams.serialize(node: node, indent: 2, width: -1, allowUnicode: true)
+        } catch {
+            unreachable("the YAML emitter refused a configuration: \(error)")
         }
     }
 
-    private static func node(of content: Value.Content) -> Node {
+    /// - Parameter isInline: true for lists and maps in brackets and braces, however deep.
+    private static func node(of content: Value.Content, isInline: Bool = false) -> Node {
         switch content {
         case .null: return Node("null")
         case .boolean(let flag): return Node(flag ? "true" : "false")
@@ -156,9 +184,12 @@ enum YAML {
                 default: true
                 }
             }
-            return Node(values.map { node(of: $0.content) }, .implicit, isFlat ? .flow : .block)
+            return Node(
+                values.map { node(of: $0.content, isInline: isInline) }, .implicit, isInline || isFlat ? .flow : .block)
         case .map(let entries):
-            return Node(entries.map { (node(of: $0.key), node(of: $0.value.content)) })
+            return Node(
+                entries.map { (node(of: $0.key), node(of: $0.value.content, isInline: isInline)) }, .implicit,
+                isInline ? .flow : .block)
         }
     }
 

@@ -93,12 +93,12 @@ package final class CheckpointSaver: Sendable {
         let copy = content.values.copy(reusing: record.withLock { $0.copy.take() })
         record.withLock { $0.copy = copy }
         // The other ranks send their shares even if this rank cannot write.
-        let collected = collector?.worksInBackground == false ? Result { try collect(copy, content.parameters) } : nil
+        let collected = collector?.worksInBackground == false ? collect(copy, content.parameters) : nil
         // Pending rows are written by this thread only.
         let flushed = Result { try metrics.flush() }
         task.start { [self] in
+            let values = collected ?? collect(copy, content.parameters)
             do {
-                let values = try (collected ?? Result { try collect(copy, content.parameters) }).get()
                 try flushed.get()
                 try save(content, values)
             } catch {
@@ -111,8 +111,8 @@ package final class CheckpointSaver: Sendable {
     /// with the reason and the free space.
     package func saveNow(_ content: Content) throws {
         finish()
+        let values = collect(content.values, content.parameters)
         do {
-            let values = try collect(content.values, content.parameters)
             try metrics.flush()
             try save(content, values)
         } catch {
@@ -121,10 +121,10 @@ package final class CheckpointSaver: Sendable {
     }
 
     /// The values of all elements.
-    private func collect(_ values: TrainedValues, _ parameters: ParameterStore) throws -> TrainedValues {
+    private func collect(_ values: TrainedValues, _ parameters: ParameterStore) -> TrainedValues {
         guard let collector else { return values }
-        let all = try collector.collect(
-            values.optimizer, for: parameters, reusing: record.withLock { $0.collected.take() })!
+        let all = collector.collect(
+            values.optimizer, for: parameters, reusing: record.withLock { $0.collected.take() }, console: console)!
         record.withLock { $0.collected = all }
         return TrainedValues(parameters: values.parameters, optimizer: all)
     }
@@ -160,7 +160,7 @@ package final class CheckpointSaver: Sendable {
         if state.skippedInARow == 0 {
             directory.removeCheckpoints(
                 before: state.step, keepingLast: options.training.keepLast, every: options.training.keepEvery,
-                best: state.best?.step)
+                best: state.best?.step, resumed: options.run.resumedCheckpoint)
         }
         record.withLock { $0.seconds = max($0.seconds, begin.duration(to: .now) / .seconds(1)) }
         console.say("step \(state.step): checkpoint \(path)")

@@ -1,6 +1,8 @@
 import Distributed
 import MPI
 import NN
+import Supervision
+import System
 import Tensors
 
 /// Collects the state of the optimizer on rank 0, for checkpoints: each rank has that of the elements that it owns.
@@ -22,10 +24,23 @@ package final class OptimizerStateCollector: Sendable {
     }
 
     /// Collects the shares of all ranks, and returns the whole state on rank 0, in the tensors of `memory` if given;
-    /// nil on other ranks. Collective. Throws `MPIError`.
-    package func collect(_ own: OptimizerState, for store: ParameterStore, reusing memory: OptimizerState?) throws
-        -> OptimizerState?
-    {
+    /// nil on other ranks. Collective.
+    ///
+    /// An error ends the job, as the other rank of the message would wait for it.
+    package func collect(
+        _ own: OptimizerState, for store: ParameterStore, reusing memory: OptimizerState?, console: Console
+    ) -> OptimizerState? {
+        do {
+            return try exchange(own, store, memory)
+        } catch {
+            let reason = KaonError("the optimizer's state could not be collected for a checkpoint: \(error)")
+            Launch.end(after: reason, in: RunContext(communicator, console))
+        }
+    }
+
+    private func exchange(
+        _ own: OptimizerState, _ store: ParameterStore, _ memory: OptimizerState?
+    ) throws -> OptimizerState? {
         guard communicator.rank == 0 else {
             for entry in own.entries { try communicator.send(entry.values.buffer, to: 0) }
             return nil

@@ -42,7 +42,8 @@ extension Configuration {
     ///
     /// Throws `HDF5Error`, `KaonError` or `ConfigurationError`.
     package init(ofCheckpoint path: String) throws {
-        self = try Configuration(yaml: ModelFile.configuration(of: path), name: path).withPresentNames
+        self = try Configuration(yaml: ModelFile.configuration(of: path), name: path, isOfCheckpoint: true)
+            .withPresentNames
         for key in Self.addedKeys where key.isUsed(self) && value(of: key.path) == nil {
             try override("\(key.path)=\(key.former)")
         }

@@ -86,6 +86,11 @@ extension RunOptions {
 }
 
 extension RunOptions.Run {
+    /// The checkpoint that `run.resume` names.
+    package var resumedCheckpoint: String? {
+        if case .checkpoint(let path) = resume { path } else { nil }
+    }
+
     /// The checkpoints that the run may continue from, in order of preference.
     package var checkpointCandidates: [String] {
         switch resume {

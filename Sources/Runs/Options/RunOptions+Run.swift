@@ -69,10 +69,10 @@ extension RunOptions.Run {
             help: "folder of the run; `{name}`, `{objective}`, `{seed}`, `{date}` and `{slurm_job_id}` are replaced "
                 + "by their values ([names](watching.md))")
         guard !directory.isEmpty else { throw section.error("directory", "is empty; give the run a folder") }
-        let resume = try section.string(
-            "resume", default: "auto", .path,
+        let resume = try section.path(
+            "resume", default: "auto",
             help: "`auto`: continue from the latest checkpoint in the folder; `never`: start in a folder without "
-                + "checkpoints; or the checkpoint to continue from")
+                + "checkpoints; or the checkpoint to continue from ([repeated starts](faults.md#checkpoints))")
         switch resume {
         case "auto": self.resume = .auto
         case "never": self.resume = .never

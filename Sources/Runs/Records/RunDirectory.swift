@@ -47,7 +47,7 @@ package final class RunDirectory: Sendable {
 
     /// Removes temporary files of a killed run.
     private func removeUnfinishedFiles() {
-        for folder in [path, path + "/checkpoints"] {
+        for folder in [path, path + "/checkpoints", path + "/evaluation"] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where name.hasPrefix(".") && name.hasSuffix(".tmp") {
                 unlink(folder + "/" + name)
@@ -155,12 +155,18 @@ package final class RunDirectory: Sendable {
 
     /// Removes old checkpoints after that of `step` is complete and the latest.
     ///
-    /// Kept are the last `count` up to it, those at multiples of `interval`, the best, and those with more steps, which
-    /// belong to another continuation of the run. Failures are ignored: the file only takes space.
-    package func removeCheckpoints(before step: Int, keepingLast count: Int, every interval: Int?, best: Int?) {
+    /// Kept are the last `count` up to it, those at multiples of `interval`, the best, the one that `run.resume` names,
+    /// which the same command needs again, and those with more steps, which belong to another continuation of the run.
+    /// Failures are ignored: the file only takes space.
+    package func removeCheckpoints(
+        before step: Int, keepingLast count: Int, every interval: Int?, best: Int?, resumed: String? = nil
+    ) {
+        func file(_ path: String) -> URL { URL(fileURLWithPath: path).resolvingSymlinksInPath() }
+        let resumed = resumed.map(file)
         let old = Self.checkpointSteps(in: path).filter { $0 <= step }.dropLast(max(1, count))
         for old in old where old != best && (interval.map { old % $0 != 0 } ?? true) {
-            unlink(checkpoint(step: old))
+            let path = checkpoint(step: old)
+            if file(path) != resumed { unlink(path) }
         }
     }
 

@@ -119,6 +119,11 @@ package final class TrainingRecords: @unchecked Sendable {
         ])
     }
 
+    /// Writes the rows and events that could not be written before.
+    private func flush() {
+        attempt([{ [metrics] in try metrics?.flush() }, { [tensorBoard] in try tensorBoard?.flush() }])
+    }
+
     /// Runs each write; warns of the first failure, and not again before all have succeeded.
     private func attempt(_ works: [() throws -> Void]) {
         var failure: (any Error)?
@@ -133,6 +138,7 @@ package final class TrainingRecords: @unchecked Sendable {
 
     /// Writes a checkpoint in the background and makes it the latest; a failure is a warning. Collective.
     package func startSaving(_ state: TrainingState, validationLoss: Double?) {
+        flush()
         if let saver { return saver.start(content(state, validationLoss)) }
         guard let collector else { return }
         sending.finish()
@@ -148,6 +154,7 @@ package final class TrainingRecords: @unchecked Sendable {
     /// Writes the last checkpoint before the run ends; collective. Throws `AgreedError`.
     package func saveLast(_ state: TrainingState, validationLoss: Double?, on communicator: Communicator) throws {
         sending.finish()
+        flush()
         if saver == nil { send(optimizer.state) }
         _ = try communicator.onRoot { try saver?.saveNow(content(state, validationLoss)) }
     }
@@ -172,11 +179,7 @@ package final class TrainingRecords: @unchecked Sendable {
 
     /// Sends this rank's share of the optimizer's state to rank 0.
     private func send(_ share: OptimizerState) {
-        do {
-            _ = try collector?.collect(share, for: parameters.store, reusing: nil)
-        } catch {
-            console.warn("this rank's share of the optimizer's state could not be sent: \(error)")
-        }
+        _ = collector?.collect(share, for: parameters.store, reusing: nil, console: console)
     }
 
     private func content(_ state: TrainingState, _ validationLoss: Double?) -> CheckpointSaver.Content {

@@ -67,7 +67,9 @@ package struct ConfigurationReference: Sendable {
 
             In paths of data files, checkpoints and the run folder, `~` at the start, `$NAME` and `${NAME}` are \
             replaced by the
-            values of environment variables. YAML anchors may be merged with `<<`; 010 is 10, as in YAML 1.2.
+            values of environment variables. YAML anchors may be merged with `<<`; 010 is 10, as in YAML 1.2. On the
+            command line, a value may begin with `*`, as in `'data.train=[*.h5]'`; one with a space before `#` is quoted
+            twice: `run.name='"sweep #1"'`.
 
             A file may build on others, which `defaults` names, relative to its own folder:
 

@@ -26,8 +26,7 @@ package func configurationTemplate(path file: String, for objective: ObjectiveOp
         try configuration.override(setting)
     }
     let root = configuration.section()
-    // The placeholder is the name of the run, so that it stays in the template.
-    _ = try RunOptions(from: root, of: configuration, name: "{name}")
+    _ = try RunOptions(from: root, of: configuration, name: "NAME")
     let omitted: KeyTraits = objective.isDownstream ? [.advanced, .inherited] : .advanced
     let command = objective.isDownstream ? "finetune \(file) backbone=CHECKPOINT" : "pretrain \(file)"
     var lines = [
@@ -48,7 +47,9 @@ package func configurationTemplate(path file: String, for objective: ObjectiveOp
             lines += header(components.last!, depth: section.count, comment: comment(on: key))
             section = components
         } else {
-            let line = "\(indentation(section.count))\(components.last!): \(key.valueText)"
+            // The folder keeps its placeholder for the name of the run.
+            let value = key.path == "run.directory" ? key.defaultText ?? "" : key.valueText
+            let line = "\(indentation(section.count))\(components.last!): \(value)"
             lines += commented(line, comment(on: key))
         }
     }

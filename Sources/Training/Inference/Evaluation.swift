@@ -120,8 +120,8 @@ package func evaluationFolder(of checkpoint: String) -> String {
     return run.relativePath + "/evaluation"
 }
 
-/// Writes `metrics.json`, an event file for TensorBoard, and `predictions.h5`; returns the spectators that are left
-/// out.
+/// Writes `predictions.h5`, an event file for TensorBoard, and last `metrics.json`, with which an evaluation is
+/// complete; returns the spectators that are left out.
 private func write(
     _ report: EvaluationReport, _ predictions: Predictions, _ spectators: JetSpectators?, of model: TrainedModel,
     to folder: String
@@ -131,17 +131,25 @@ private func write(
     } catch {
         throw KaonError("cannot create \(folder): \(reason(error))")
     }
-    try report.write(to: folder + "/metrics.json")
+    // Neither must remain beside results of another model.
+    let metrics = folder + "/metrics.json"
+    try remove(metrics)
+    let skipped = try write(predictions, spectators, of: model, to: folder + "/predictions.h5")
     if model.options.training.tensorBoard.enabled {
         let results = report.measures.sorted { $0.key < $1.key }.compactMap { name, value in
             value.flatMap { $0.isFinite ? (name: "test/" + name, value: $0) : nil }
         }
         try TensorBoardFile(in: folder, purging: nil).write(results, step: report.step ?? 0)
     }
-    let file = folder + "/predictions.h5"
+    try report.write(to: metrics)
+    return skipped
+}
+
+private func write(
+    _ predictions: Predictions, _ spectators: JetSpectators?, of model: TrainedModel, to file: String
+) throws -> [String] {
     guard !predictions.columns.isEmpty else {
-        // Predictions of another model must not remain beside these results.
-        if unlink(file) != 0, errno != ENOENT { throw KaonError("cannot remove \(file): \(systemReason())") }
+        try remove(file)
         return []
     }
     var skipped: [String] = []
@@ -153,4 +161,8 @@ private func write(
         skipped = try spectators?.write(to: root) ?? []
     }
     return skipped
+}
+
+private func remove(_ file: String) throws {
+    if unlink(file) != 0, errno != ENOENT { throw KaonError("cannot remove \(file): \(systemReason())") }
 }

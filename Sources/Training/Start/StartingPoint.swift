@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import HDF5
 import MPI
@@ -33,12 +34,18 @@ package struct StartingPoint {
         }
         switch options.run.resume {
         case .auto:
-            return (try findUndamaged(directory, console) ?? "", true)
+            return (try undamaged(in: directory)?.reported(on: console) ?? "", true)
         case .checkpoint(let path):
             guard !ExportedModel.isExport(path) else {
                 throw KaonError(
                     "run.resume: \(path) is an exported model, which a run cannot resume from; start a new run with "
                         + "its weights: model.initial_weights")
+            }
+            if let own = try continuation(of: path, options) {
+                console.say(
+                    "run.resume: this run has continued \(path) up to \(own.path); to start from it again, give "
+                        + "run.directory another folder")
+                return (own.reported(on: console), true)
             }
             func folder(_ path: String) -> URL {
                 URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent()
@@ -56,20 +63,46 @@ package struct StartingPoint {
         }
     }
 
-    /// The first readable checkpoint of the run, with a warning for every damaged one before it; nil if the run has
-    /// none.
+    /// A readable checkpoint of the run folder.
+    private struct Undamaged {
+        let path: String
+        /// The reasons against those that come before it.
+        let damages: [String]
+
+        /// The path, after warnings of the damages.
+        func reported(on console: Console) -> String {
+            for damage in damages { console.warn("a checkpoint is damaged: \(damage)") }
+            if !damages.isEmpty { console.warn("the run goes back to \(path)") }
+            return path
+        }
+    }
+
+    /// The latest checkpoint of the run folder, if an earlier start with the same `run.resume` has written it after
+    /// more steps. Throws `HDF5Error` if the system cannot deliver it.
+    private static func continuation(of resumed: String, _ options: RunOptions) throws -> Undamaged? {
+        let key = "run.resume"
+        do {
+            guard let own = try undamaged(in: options.run.directory),
+                try Configuration(ofCheckpoint: own.path).value(of: key) == options.configuration.value(of: key),
+                try Checkpoint.step(of: own.path) > (try? Checkpoint.step(of: resumed)) ?? 0
+            else { return nil }
+            return own
+        } catch is KaonError {
+            return nil
+        }
+    }
+
+    /// The first readable checkpoint of the run; nil if it has none.
     ///
     /// Throws `KaonError` if all are damaged, and `HDF5Error` if the system cannot deliver an existing file: that may
     /// be temporary, and an older checkpoint would throw away the training since.
-    private static func findUndamaged(_ directory: String, _ console: Console) throws -> String? {
+    private static func undamaged(in directory: String) throws -> Undamaged? {
         let candidates = RunDirectory.checkpointCandidates(in: directory)
         var damages: [String] = []
         for path in candidates {
             do {
                 try Checkpoint.verify(path)
-                for damage in damages { console.warn("a checkpoint is damaged: \(damage)") }
-                if !damages.isEmpty { console.warn("the run goes back to \(path)") }
-                return path
+                return Undamaged(path: path, damages: damages)
             } catch let error as HDF5Error where [nil, ENOENT].contains(error.systemError) {
                 damages.append("\(error)")
             }
