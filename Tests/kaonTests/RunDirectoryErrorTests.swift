@@ -157,6 +157,32 @@ import Testing
         }
     }
 
+    /// A configuration in the run directory itself, or results of another program, are not replaced.
+    @Test(arguments: ["config.yaml", "evaluation/metrics.json"]) func filesOfTheUserAreKept(name: String) throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let path = run.directory + "/" + name
+            try FileManager.default.createDirectory(
+                atPath: run.directory + "/evaluation", withIntermediateDirectories: true)
+            try FileManager.default.copyItem(atPath: folder + "/tiny.yaml", toPath: path)
+            let before = try Data(contentsOf: URL(fileURLWithPath: path))
+            let file = name == "config.yaml" ? path : folder + "/tiny.yaml"
+            let overrides = ["data.test=[\(sample("test"))]", "run.evaluate=best", "run.directory=\(run.directory)"]
+            for (extra, ranks) in [([], nil), ([], 2), (["--dry-run"], nil)] as [([String], Int?)] {
+                let outcome = try kaon(["pretrain", file] + overrides + extra, ranks: ranks)
+                #expect(outcome.code == 1)
+                #expect(
+                    outcome.complaints == [
+                        "Error: \(path) was not written by kaon, and the run would replace it; give run.directory "
+                            + "another folder, or move the file"
+                    ])
+            }
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+            #expect(!FileManager.default.fileExists(atPath: run.directory + "/checkpoints"))
+            #expect(try kaon(["pretrain", file, "run.directory=\(folder)/other"]).code == 0)
+        }
+    }
+
     @Test func aRunInUseIsLeftAlone() throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
