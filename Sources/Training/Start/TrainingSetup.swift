@@ -111,6 +111,13 @@ package struct TrainingSetup {
                 "backbone_mode is not given: the backbone is \(tuning.mode.rawValue); set backbone_mode to fixed, "
                     + "fine_tuned or scratch")
         }
+        if let tuning = options.objective.fineTuning, tuning.mode == .fineTuned,
+            tuning.frozenSteps >= options.training.steps
+        {
+            warnings.append(
+                "the backbone is never trained: fine_tuning.frozen_steps is \(tuning.frozenSteps), training.steps "
+                    + "\(options.training.steps); lower the first, or set backbone_mode=fixed")
+        }
         warnings += data.warnings
         warnings.forEach(console.warn)
     }
