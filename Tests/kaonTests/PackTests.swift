@@ -52,14 +52,19 @@ import Testing
         }
     }
 
-    @Test func aMissingFolderIsNamed() throws {
+    @Test func aMissingFolderIsCreated() throws {
         try withScratchFolder { folder in
-            let refused = try kaon(["pack", sample("val"), "--output", folder + "/no/such/out.h5"])
-            #expect(refused.code == 1)
+            let output = folder + "/no/such/out.h5"
+            let wrong = try kaon(["pack", sample("none"), "--output", output])
+            #expect(wrong.code == 1 && !FileManager.default.fileExists(atPath: folder + "/no"))
+            #expect(try kaon(["pack", sample("val"), "--output", output]).code == 0)
+            // A source that does not exist is named rather than the output.
+            let sources = try kaon(["pack", sample("none"), "--output", output])
+            #expect(sources.code == 1 && sources.errors.contains("none.h5") && !sources.errors.contains(output))
+            let inFile = try kaon(["pack", sample("val"), "--output", output + "/x/out.h5"])
             #expect(
-                refused.complaints == [
-                    "Error: cannot write \(folder)/no/such/out.h5: there is no folder \(folder)/no/such; create it, or "
-                        + "choose another one"
+                inFile.complaints == [
+                    "Error: cannot write \(output)/x/out.h5: cannot create the folder \(output)/x: Not a directory"
                 ])
             // A name that is too long for the temporary file.
             let name = folder + "/" + String(repeating: "x", count: 249) + ".h5"

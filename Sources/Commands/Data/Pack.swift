@@ -79,6 +79,7 @@ package func pack(
         console.warn("not copied: \(leftOut.prefix(5).joined(separator: ", "))\(others)")
     }
     var summary: JetPacker.Summary?
+    try createFolder(of: output.path)
     try replaceFile(output.path) { root in
         summary = try packer.write(to: root) { done, all in
             console.progress("packed", jets: done, of: all)

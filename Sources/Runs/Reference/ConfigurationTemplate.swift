@@ -14,6 +14,7 @@ package func writeTemplate(_ name: String, for objective: ObjectiveOptions.Name)
     }
     let run = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
     guard !run.isEmpty, !run.hasPrefix(".") else { throw KaonError("'\(name)' is not a file name") }
+    try createFolder(of: path)
     try writeAtomically(try configurationTemplate(path: path, for: objective), to: path)
     return path
 }
