@@ -69,10 +69,10 @@ struct Pack: ParsableCommand {
 package func pack(
     _ sources: [String], to output: OutputFile, _ options: JetPacker.Options, console: Console
 ) throws -> String {
-    try output.check()
     var options = options
     options.creator = "kaon \(kaonVersion)"
     let packer = try JetPacker(sources, options: options)
+    try output.check()
     let leftOut = packer.leftOut
     if !leftOut.isEmpty {
         let others = leftOut.count > 5 ? " and \(leftOut.count - 5) more" : ""

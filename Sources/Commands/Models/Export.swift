@@ -108,10 +108,10 @@ package func export(
             throw KaonError("\(checkpoint) is already an exported model; name the checkpoint of a run")
         }
     }
-    try output.check(inputs: [checkpoint], on: communicator)
     _ = try communicator.onRoot {
-        try card?.check()
         let options = try RunOptions(ofCheckpoint: checkpoint)
+        try output.check(inputs: [checkpoint])
+        try card?.check()
         let fitted = try Checkpoint.fittedState(of: checkpoint)
         let model = try ExportedContents(checkpoint, options, fitted, part, average: average)
         let text = try card.map { try model.card(names: names, of: output.path, license: $0.license).text }
