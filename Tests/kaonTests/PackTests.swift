@@ -39,6 +39,43 @@ import Testing
         return result
     }
 
+    /// A signal ends the program as usual, but nothing unfinished is left.
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func aSignalLeavesNothing(signal: Int32) throws {
+        try withScratchFolder { folder in
+            let output = folder + "/out.h5"
+            let sources = Array(repeating: sample("val"), count: 100)
+            let process = try KaonProcess(
+                ["pack"] + sources + ["--output", output, "--compression", "9"], wrapper: ["env", "--default-signal"])
+            try process.wait("the temporary file") { FileManager.default.fileExists(atPath: folder + "/.out.h5.tmp") }
+            process.send(signal)
+            let outcome = try process.outcome()
+            #expect(outcome.code == -signal)
+            #expect(outcome.errors == "Error: stopped by a signal: \(output) was not written\n")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        }
+    }
+
+    @Test(arguments: [nil, 2]) func aSignalLeavesNoEncodings(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let (run, output) = (try TinyRun(in: folder), folder + "/new/encoded.h5")
+            #expect(try kaon(run.arguments(["training.steps=1"])).code == 0)
+            let jets = Array(repeating: sample("val"), count: 200).joined(separator: ", ")
+            let process = try KaonProcess(
+                ["encode", run.latest, "data.test=[\(jets)]", "--output", output], ranks: ranks,
+                wrapper: ["env", "--default-signal"])
+            try process.wait("the temporary file") {
+                FileManager.default.fileExists(atPath: folder + "/new/.encoded.h5.tmp")
+            }
+            process.send(SIGTERM)
+            let outcome = try process.outcome()
+            #expect(outcome.code != 0)
+            if ranks == nil {
+                #expect(outcome.errors == "Error: stopped by a signal: \(output) was not written\n")
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/new").isEmpty)
+        }
+    }
+
     /// The ranks must not compete for the output file.
     @Test func packsOnceOnSeveralRanks() throws {
         try withScratchFolder { folder in
