@@ -127,6 +127,9 @@ package final class RunDirectory: Sendable {
         return (links + checkpointCandidates(in: path)).first { FileManager.default.fileExists(atPath: $0) }
     }
 
+    /// The most steps of a checkpoint of a run; nil without one.
+    package static func lastStep(in path: String) -> Int? { checkpointSteps(in: path).last }
+
     /// Steps of the checkpoints in a folder, ascending.
     private static func checkpointSteps(in path: String) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
