@@ -68,6 +68,11 @@ package struct RunData {
         for (key, dataset) in [("data.validation", validation), ("data.test", test)] {
             if let warning = dataset?.warning(aboutTrainingFiles: train.paths, in: key) { warnings.append(warning) }
         }
+        if options.training.batchSize > train.count {
+            warnings.append(
+                "training.batch_size is \(options.training.batchSize), but data.train has only "
+                    + "\(plural(train.count, "jet")), all of which are in every step")
+        }
         if validation == nil, options.training.earlyStoppingPatience != nil {
             warnings.append(
                 "training.early_stopping_patience has no effect without validation jets: give data.validation, or "

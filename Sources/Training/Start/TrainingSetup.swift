@@ -44,6 +44,9 @@ package struct TrainingSetup {
             warn: context.console.warn)
     }
 
+    /// Jets of the largest batch of an epoch.
+    package var jetsPerStep: Int { min(options.training.batchSize, data.train.count) }
+
     /// A loader of batches of the configured size.
     package func loader(
         _ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool
@@ -88,7 +91,7 @@ package struct TrainingSetup {
             terms: \(terms.joined(separator: ", "))
             data: \(train.count) training jets in \(plural(train.paths.count, "file")), \
             \(validation?.count ?? 0) validation jets\(test); \(classes?.count ?? train.classNames.count) classes
-            run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
+            run: \(options.run.directory), \(options.training.steps) steps of \(jetsPerStep) jets
             """)
         if let line = fineTuningLine { console.say(line) }
         var warnings = RankPlacement.warnings(
@@ -121,6 +124,7 @@ package struct TrainingSetup {
         warnings += data.warnings
         warnings.forEach(console.warn)
     }
+
     /// The fine-tuning in a line: backbone, mode, frozen steps, and numbers of parameters; nil for a pre-training.
     private var fineTuningLine: String? {
         guard let tuning = options.objective.fineTuning else { return nil }
