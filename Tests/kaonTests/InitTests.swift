@@ -47,4 +47,14 @@ import Testing
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
         }
     }
+
+    /// Comments are plain text: links of the reference page lead nowhere here.
+    @Test(arguments: ["mpm_v1", "mpm_v2", "vqvae", "set_flow", "next_token", "classification", "regression"])
+    func commentsHaveNoLinks(objective: String) throws {
+        try withScratchFolder { folder in
+            #expect(try kaon(["init", folder + "/x", "--objective", objective]).code == 0)
+            let text = try String(contentsOfFile: folder + "/x.yaml", encoding: .utf8)
+            #expect(!text.contains("](") && !text.contains(".md#"), "\(text)")
+        }
+    }
 }

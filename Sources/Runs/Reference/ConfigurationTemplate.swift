@@ -65,7 +65,9 @@ private func header(_ name: Substring, depth: Int, comment: String = "") -> [Str
 
 /// The description of a key as plain text, with the values that it takes.
 private func comment(on key: ConfigurationKey) -> String {
-    var comment = key.help.replacing(#/ \(\[[^)]*\)(, \[[^)]*\))*\)/#, with: "").replacing("`", with: "")
+    // References to other pages are left out; of other links, the text remains.
+    var comment = key.help.replacing(#/ \(\[[^)]*\)(, \[[^)]*\))*\)/#, with: "")
+        .replacing(#/\[([^\]]*)\]\([^)]*\)/#) { $0.1 }.replacing("`", with: "")
     if !key.choices.isEmpty { comment += " (\(key.choices.joined(separator: ", ")))" }
     if key.isSection, key.isNull { comment += "; {} enables it" }
     return comment
