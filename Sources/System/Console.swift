@@ -6,9 +6,10 @@ import Logging
 package final class Console: @unchecked Sendable {
     private let isSilent: Bool
     private let isTerminal: Bool
+    /// False for a terminal that cannot redraw a line.
+    private static let hasCursor = ProcessInfo.processInfo.environment["TERM"] != "dumb"
     private static let hasColour =
-        ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
-        && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+        ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty && hasCursor
     private let state = NSLock()
     private var file: FileHandle?
     private var progressWidth = 0
@@ -18,7 +19,8 @@ package final class Console: @unchecked Sendable {
     /// - Parameter isSilent: true on all ranks but one.
     package init(isSilent: Bool) {
         self.isSilent = isSilent
-        isTerminal = !isSilent && isatty(STDOUT_FILENO) == 1 && Console.launcherWritesToTerminal
+        isTerminal =
+            !isSilent && isatty(STDOUT_FILENO) == 1 && Console.hasCursor && Console.launcherWritesToTerminal
         log = Logger(label: "kaon") { _ in SwiftLogNoOpLogHandler() }
         log = Logger(label: "kaon") { _ in ConsoleLogHandler(console: self) }
     }

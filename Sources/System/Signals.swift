@@ -22,6 +22,21 @@ package func restoreSignal(_ number: Int32, _ action: sigaction) {
     sigaction(number, &action, nil)
 }
 
+/// What a signal does to this process.
+package enum SignalAction: Int {
+    /// The action of the system; that of most signals ends the process.
+    case standard = 0
+    case ignored = 1
+    case handled = 2
+
+    package init(of number: Int32) {
+        var action = sigaction()
+        sigaction(number, nil, &action)
+        // SIG_DFL and SIG_IGN are the addresses 0 and 1.
+        self = SignalAction(rawValue: unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)) ?? .handled
+    }
+}
+
 /// Ignores a signal.
 package func ignoreSignal(_ number: Int32) { signal(number, SIG_IGN) }
 

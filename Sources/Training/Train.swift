@@ -56,7 +56,13 @@ package func train(_ options: RunOptions, in context: RunContext) throws -> RunO
 /// Checks that a run can start, whatever its data are; collective. Throws `AgreedError`.
 package func checkStart(_ options: RunOptions, on communicator: Communicator) throws {
     try communicator.agree { try checkStart(options, ranks: communicator.size) }
-    _ = try communicator.onRoot { try RunDirectory.check(options.run.directory) }
+    _ = try communicator.onRoot {
+        try RunDirectory.check(options.run.directory)
+        let report = evaluationAtEnd(of: options)
+        guard let report, FileManager.default.fileExists(atPath: report), EvaluationReport(contentsOf: report) == nil
+        else { return }
+        throw RunDirectory.foreignFile(report)
+    }
 }
 
 func checkStart(_ options: RunOptions, ranks: Int) throws {

@@ -47,6 +47,7 @@ struct Kaon: ParsableCommand {
         do {
             try checkSubcommand(arguments)
             var command = try parseAsRoot()
+            try checkWorkingFolder()
             try command.run()
         } catch {
             Launch.leaveToFirstProcess(code: exitCode(for: error).rawValue)

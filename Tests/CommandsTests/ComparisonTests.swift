@@ -46,6 +46,49 @@ import Testing
         }
     }
 
+    /// A checkpoint may be of a later step than the last row.
+    @Test func stepsAreThoseOfTheLastCheckpoint() throws {
+        try withScratchFolder { folder in
+            let a = try makeRun(folder + "/a", width: 8, ["10,0,100,3,,,,0.1"])
+            let b = try makeRun(folder + "/b", width: 8, [])
+            for (run, step) in [(a, 4), (a, 8), (b, 4)] {
+                let path = "\(run)/checkpoints/step-0000000\(step).h5"
+                try FileManager.default.createDirectory(atPath: run + "/checkpoints", withIntermediateDirectories: true)
+                try "".write(toFile: path, atomically: true, encoding: .utf8)
+            }
+            let text = try compare(a, b, showsCurves: false)
+            #expect(text.hasPrefix("A  \(a): 10 of 40 steps\nB  \(b): 4 of 40 steps\n"), "\(text)")
+        }
+    }
+
+    /// Sections that one run alone has, at any depth, are a row each.
+    @Test func sectionsOfOneRunAreOneRow() throws {
+        try withScratchFolder { folder in
+            let (a, b) = (folder + "/a", folder + "/b")
+            for (run, text) in [
+                (a, "seed: 0\ntasks: {kmeans: {clusters: 16, iterations: 2}, probe: {}, regression: {loss: l1}}\n"),
+                (
+                    b,
+                    "seed: 1\nhead: {name: mlp, widths: [8]}\ntasks: {probe: {}}\nold: {model: {width: 8, layers: 1}}\n"
+                ),
+            ] {
+                try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: true)
+                try text.write(toFile: run + "/config.yaml", atomically: true, encoding: .utf8)
+            }
+            let text = try compare(a, b, showsCurves: false)
+            #expect(
+                text.contains(
+                    """
+                    configuration          A       B
+                    seed                   0       1
+                    head                   –       2 keys
+                    old                    –       2 keys
+                    tasks.kmeans           2 keys  –
+                    tasks.regression.loss  l1      null
+                    """), "\(text)")
+        }
+    }
+
     @Test func linesHaveTheirHeights() {
         let points = [(step: 1, value: 0.0), (2, 1.0), (3, 2.0), (3, 4.0), (80, 7.0)]
         let line = sparkline(points, 0...7, steps: 80)

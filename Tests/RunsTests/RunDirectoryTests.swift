@@ -24,6 +24,29 @@ import Testing
         try withScratchFolder { try RunDirectory.check($0 + "/a/b") }
     }
 
+    /// Files of the user are not replaced; those of an earlier run are, also if they are cut or damaged.
+    @Test(arguments: [
+        ("config.yaml", "seed: 1\n", true), ("config.yaml", "# my run\n", true),
+        ("config.yaml", "# kaon: 0.1.0\n", false),
+        ("config.yaml", "# ka", false), ("config.yaml", "", false), ("metrics.csv", "a,b\n1,2\n", true),
+        ("metrics.csv", "step,epoch,jets,train/total_loss\n", false), ("metrics.csv", "step,ep", false),
+        ("fitted.h5", "kaonseal 0f1c", false), ("fitted.h5", "broken", false), ("notes.txt", "mine", false),
+    ])
+    func filesOfTheUserAreRefused(name: String, text: String, isForeign: Bool) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/" + name
+            try text.write(toFile: path, atomically: false, encoding: .utf8)
+            let expected =
+                "\(path) was not written by kaon, and the run would replace it; give run.directory another folder, or "
+                + "move the file"
+            #expect(failure { try RunDirectory.check(folder) } == (isForeign ? expected : ""))
+        }
+        try withScratchFolder { folder in
+            try Data([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a]).write(to: URL(fileURLWithPath: folder + "/fitted.h5"))
+            #expect(failure { try RunDirectory.check(folder) }.hasPrefix("\(folder)/fitted.h5 was not written by kaon"))
+        }
+    }
+
     @Test func aDirectoryServesOneRunAtATime() throws {
         try withScratchFolder { folder in
             var first: RunDirectory? = try RunDirectory(folder)

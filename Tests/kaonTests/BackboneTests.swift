@@ -33,7 +33,17 @@ import Testing
                 frozen.line
                     == "fine-tuning: backbone \(latest); backbone_mode fine_tuned, frozen for 6 of 6 steps; \(words.2) "
                     + "parameters are trained, \(words.3) stay frozen")
+            // A backbone that is frozen to the end is seldom meant.
+            func warning(_ steps: Int) -> String {
+                "warning: the backbone is never trained: fine_tuning.frozen_steps is \(steps), training.steps 6; lower "
+                    + "the first, or set backbone_mode=fixed\n"
+            }
+            #expect(frozen.output.contains(warning(5000)), "\(frozen.output)")
+            let toTheEnd = try run(given + ["backbone_mode=fine_tuned", "fine_tuning.frozen_steps=6"])
+            #expect(toTheEnd.output.contains(warning(6)), "\(toTheEnd.output)")
+            #expect(!fixed.output.contains("never trained"))
             let tuned = try run(given + ["fine_tuning.frozen_steps=2"], ranks: 2)
+            #expect(!tuned.output.contains("never trained"))
             #expect(
                 tuned.line
                     == "fine-tuning: backbone \(latest); backbone_mode fine_tuned, frozen for 2 of 6 steps; \(all) "

@@ -163,7 +163,8 @@ import Testing
         #expect(unwritable.code == 1)
         #expect(
             unwritable.complaints == [
-                "Error: cannot write /proc/no/bench.json: there is no folder /proc/no; create it, or choose another one"
+                "Error: cannot write /proc/no/bench.json: cannot create the folder /proc/no: /proc holds files of the "
+                    + "kernel alone"
             ])
         try withScratchFolder { folder in
             let path = folder + "/model.yaml"
@@ -175,6 +176,9 @@ import Testing
                 ])
             #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
             #expect(try kaon(["bench"] + tiny + ["--seconds", "0.1", "--json", path, "--force"]).code == 0)
+            let new = folder + "/new/bench.json"
+            #expect(try kaon(["bench"] + tiny + ["--seconds", "0.1", "--json", new]).code == 0)
+            #expect(FileManager.default.fileExists(atPath: new))
         }
     }
 }

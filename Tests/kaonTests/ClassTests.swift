@@ -200,6 +200,51 @@ import Testing
         }
     }
 
+    /// Classes that the training files name, but have no jets of; whatever selects the jets.
+    @Test(
+        arguments: [
+            ("classification", []), ("classification", ["data.classes=[Hbb,QCD]"]),
+            ("cwola", ["cwola={background: [QCD], signal: [Hbb]}"]),
+        ], [nil, 2])
+    func jetsOfOneClassAreNoClassification(task: (objective: String, overrides: [String]), ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let path = folder + "/one.h5"
+            try write(path, names: Self.names) { $0.labels = $0.labels.map { _ in 0 } }
+            let run = try TinyRun(in: folder)
+            let outcome = try kaon(
+                run.arguments(task.objective, ["data.train=[\(path)]"] + task.overrides), ranks: ranks)
+            #expect(outcome.code == 1)
+            #expect(
+                outcome.complaints == [
+                    "Error: \(task.objective) needs jets of at least two classes, but data.train has only jets of QCD"
+                ])
+            #expect(!FileManager.default.fileExists(atPath: run.directory))
+        }
+    }
+
+    /// A class without jets is a warning where enough others are left, and weak supervision may have no signal.
+    @Test func classesWithoutJetsAreNamed() throws {
+        try withScratchFolder { folder in
+            let path = folder + "/two.h5"
+            try write(path, names: Self.names) { $0.labels = $0.labels.map { $0 % 2 } }
+            let run = try TinyRun(in: folder)
+            func output(_ objective: String, _ overrides: [String]) throws -> String {
+                let outcome = try kaon(run.arguments(objective, overrides + ["--dry-run"]))
+                #expect(outcome.code == 0, "\(outcome.errors)")
+                return outcome.output
+            }
+            let classes = "data.classes=[QCD,Tbl,Hbb]"
+            #expect(
+                try output("classification", ["data.train=[\(path)]", classes])
+                    .contains("warning: data.train: there are no jets of the class Hbb\n"))
+            #expect(
+                try output("classification", ["data.validation=[\(path)]", classes])
+                    .contains("warning: data.validation: there are no jets of the class Hbb\n"))
+            let cwola = "cwola={background: [QCD], signal: [Hbb], signal_jets: 0}"
+            #expect(try !output("cwola", [cwola]).contains("data.train: there are no jets"))
+        }
+    }
+
     /// Origins of tracks that are none of the four are counted.
     @Test func unknownOriginsAreCounted() throws {
         try withScratchFolder { folder in

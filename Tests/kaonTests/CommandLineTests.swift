@@ -13,6 +13,22 @@ struct CommandLineTests {
         #expect(!outcome.errors.contains("unexpected"))
     }
 
+    /// Relative paths mean nothing where the name of the working folder cannot be read.
+    @Test(arguments: [["inspect", "train.h5"], ["init", "first"], ["pretrain", "tiny.yaml"]])
+    func aWorkingFolderIsNamedInUTF8(arguments: [String]) throws {
+        try withScratchFolder { folder in
+            let script = #"cd "$1" && mkdir "$(printf 'd\351')" && cd "$(printf 'd\351')" && shift && exec "$0" "$@""#
+            let outcome = try KaonProcess(command: ["bash", "-c", script, KaonProcess.program, folder] + arguments)
+                .outcome()
+            #expect(outcome.code == 1)
+            #expect(
+                outcome.complaints == [
+                    "Error: the name of the working folder is not UTF-8 text; rename it, or start kaon in another "
+                        + "folder"
+                ])
+        }
+    }
+
     private static let commands = [
         [], ["init"], ["pretrain"], ["finetune"], ["evaluate"], ["encode"], ["generate"], ["export"], ["pack"],
         ["inspect"], ["compare"], ["bench"],

@@ -103,6 +103,24 @@ import Testing
         }
     }
 
+    /// A terminal that cannot redraw a line gets whole ones, as a file does.
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/script")))
+    func aDumbTerminalHasPlainLines() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let command = "env TERM=dumb \(KaonProcess.program) \(run.arguments().joined(separator: " "))"
+            let outcome = try KaonProcess(command: ["script", "-qec", command, "/dev/null"]).outcome()
+            #expect(outcome.code == 0)
+            let text = outcome.output.replacing("\r\n", with: "\n")
+            #expect(!text.contains("\r"))
+            let patterns = wholeRun.map { $0.replacing("RANKS", with: "1 rank") }
+            try expect(text.split(separator: "\n").map(String.init), match: patterns)
+            let packed = "env TERM=dumb \(KaonProcess.program) pack \(sample("val")) --output \(folder)/packed.h5"
+            let pack = try KaonProcess(command: ["script", "-qec", packed, "/dev/null"]).outcome()
+            #expect(pack.code == 0 && !pack.output.replacing("\r\n", with: "\n").contains("\r"), "\(pack.output)")
+        }
+    }
+
     /// Colour is for eyes: not in a file, and not for those who refuse it.
     @Test(
         .enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/script")),

@@ -21,6 +21,27 @@ import Testing
         }
     }
 
+    /// A batch cannot be larger than the data; the run and the dry run state the jets that a step has.
+    @Test func aBatchHasAtMostTheJetsOfTheData() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            for (overrides, jets) in [(["training.batch_size=100000"], 1000), (["data.jets=10"], 10)] {
+                let size = jets == 10 ? 20 : 100_000
+                let warning =
+                    "warning: training.batch_size is \(size), but data.train has only \(jets) jets, all of which are "
+                    + "in every step\n"
+                for extra in [["--dry-run"], ["run.directory=\(folder)/\(jets)"]] {
+                    let outcome = try kaon(run.arguments(overrides + ["training.steps=1"] + extra))
+                    #expect(outcome.code == 0, "\(outcome.errors)")
+                    #expect(outcome.output.contains(warning), "\(outcome.output)")
+                    #expect(outcome.output.contains(", 1 steps of \(jets) jets\n"), "\(outcome.output)")
+                }
+            }
+            let all = try kaon(run.arguments(["training.batch_size=1000", "--dry-run"]))
+            #expect(!all.output.contains("training.batch_size is"), "\(all.output)")
+        }
+    }
+
     /// The estimate is near the memory that the run then takes.
     @Test func theMemoryIsThatOfTheRun() throws {
         try withScratchFolder { folder in

@@ -20,6 +20,11 @@ struct EvaluationErrorTests {
                 refused.errors.contains(
                     "\(metrics) already exists; choose another folder with --output, or --force to replace it"))
             #expect(try String(contentsOfFile: metrics, encoding: .utf8) == "precious")
+            // A mistake in the arguments is named rather than the result in its place.
+            let missing = run.directory + "/checkpoints/nosuch"
+            let wrong = try kaon(["evaluate", missing] + arguments.dropFirst(2))
+            #expect(wrong.code == 1 && wrong.errors.contains("\(missing): no such file"), "\(wrong.errors)")
+            #expect(try kaon(["evaluate", run.latest, "nope=1"]).errors.contains("nope: unknown key"))
             #expect(try kaon(arguments + ["--output", folder + "/other"]).code == 0)
             // Predictions of another model do not stay beside the results.
             let predictions = run.directory + "/evaluation/predictions.h5"

@@ -34,9 +34,10 @@ import Testing
                 ["generate", "--reconstruct", checkpoint, "--jets", "3", "--output", output],
                 "data.test=[test.h5]")
             try expectComplaint(["encode", checkpoint, "--output", output], "data.test=[test.h5]")
+            #expect(try kaon(["encode", checkpoint, test, "--output", folder + "/nowhere/out.h5"]).code == 0)
+            #expect(try kaon(["export", checkpoint, "--output", folder + "/new/a.safetensors"]).code == 0)
             try expectComplaint(
-                ["encode", checkpoint, test, "--output", folder + "/nowhere/out.h5"],
-                "there is no folder \(folder)/nowhere; create it")
+                ["export", folder + "/none.h5", "--output", folder + "/new/a.safetensors"], "none.h5: no such file")
             try expectComplaint(
                 ["encode", checkpoint, test, "--output", folder, "--force"], "\(folder) is a folder; give the name")
             #expect(!FileManager.default.fileExists(atPath: output))

@@ -23,13 +23,15 @@ import Testing
         }
     }
 
-    @Test func aMissingFolderIsNamed() throws {
-        let outcome = try kaon(["init", "/nowhere/first"])
-        #expect(outcome.code == 1)
-        #expect(
-            outcome.complaints == [
-                "Error: cannot write /nowhere/first.yaml: there is no folder /nowhere; create it, or choose another one"
-            ])
+    @Test func aMissingFolderIsCreated() throws {
+        try withScratchFolder { folder in
+            #expect(try kaon(["init", folder + "/a/b/first"]).output == "written: \(folder)/a/b/first.yaml\n")
+            let outcome = try kaon(["init", folder + "/a/b/first.yaml/second"])
+            #expect(outcome.code == 1)
+            #expect(
+                outcome.complaints.first?.hasPrefix(
+                    "Error: cannot write \(folder)/a/b/first.yaml/second.yaml: cannot create the folder ") == true)
+        }
     }
 
     @Test func anUnknownObjectiveListsThoseThereAre() throws {
@@ -43,6 +45,16 @@ import Testing
                 #expect(outcome.errors.contains("- \(name)\n"))
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        }
+    }
+
+    /// Comments are plain text: links of the reference page lead nowhere here.
+    @Test(arguments: ["mpm_v1", "mpm_v2", "vqvae", "set_flow", "next_token", "classification", "regression"])
+    func commentsHaveNoLinks(objective: String) throws {
+        try withScratchFolder { folder in
+            #expect(try kaon(["init", folder + "/x", "--objective", objective]).code == 0)
+            let text = try String(contentsOfFile: folder + "/x.yaml", encoding: .utf8)
+            #expect(!text.contains("](") && !text.contains(".md#"), "\(text)")
         }
     }
 }

@@ -58,6 +58,43 @@ import Testing
         }
     }
 
+    /// A signal ends the program as usual, but nothing unfinished is left.
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func aSignalLeavesNothing(signal: Int32) throws {
+        try withScratchFolder { folder in
+            let output = folder + "/out.h5"
+            let sources = Array(repeating: sample("val"), count: 100)
+            let process = try KaonProcess(
+                ["pack"] + sources + ["--output", output, "--compression", "9"], wrapper: ["env", "--default-signal"])
+            try process.wait("the temporary file") { FileManager.default.fileExists(atPath: folder + "/.out.h5.tmp") }
+            process.send(signal)
+            let outcome = try process.outcome()
+            #expect(outcome.code == -signal)
+            #expect(outcome.errors == "Error: stopped by a signal: \(output) was not written\n")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        }
+    }
+
+    @Test(arguments: [nil, 2]) func aSignalLeavesNoEncodings(ranks: Int?) throws {
+        try withScratchFolder { folder in
+            let (run, output) = (try TinyRun(in: folder), folder + "/new/encoded.h5")
+            #expect(try kaon(run.arguments(["training.steps=1"])).code == 0)
+            let jets = Array(repeating: sample("val"), count: 200).joined(separator: ", ")
+            let process = try KaonProcess(
+                ["encode", run.latest, "data.test=[\(jets)]", "--output", output], ranks: ranks,
+                wrapper: ["env", "--default-signal"])
+            try process.wait("the temporary file") {
+                FileManager.default.fileExists(atPath: folder + "/new/.encoded.h5.tmp")
+            }
+            process.send(SIGTERM)
+            let outcome = try process.outcome()
+            #expect(outcome.code != 0)
+            if ranks == nil {
+                #expect(outcome.errors == "Error: stopped by a signal: \(output) was not written\n")
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/new").isEmpty)
+        }
+    }
+
     /// The ranks must not compete for the output file.
     @Test func packsOnceOnSeveralRanks() throws {
         try withScratchFolder { folder in
@@ -71,14 +108,19 @@ import Testing
         }
     }
 
-    @Test func aMissingFolderIsNamed() throws {
+    @Test func aMissingFolderIsCreated() throws {
         try withScratchFolder { folder in
-            let refused = try kaon(["pack", sample("val"), "--output", folder + "/no/such/out.h5"])
-            #expect(refused.code == 1)
+            let output = folder + "/no/such/out.h5"
+            let wrong = try kaon(["pack", sample("none"), "--output", output])
+            #expect(wrong.code == 1 && !FileManager.default.fileExists(atPath: folder + "/no"))
+            #expect(try kaon(["pack", sample("val"), "--output", output]).code == 0)
+            // A source that does not exist is named rather than the output.
+            let sources = try kaon(["pack", sample("none"), "--output", output])
+            #expect(sources.code == 1 && sources.errors.contains("none.h5") && !sources.errors.contains(output))
+            let inFile = try kaon(["pack", sample("val"), "--output", output + "/x/out.h5"])
             #expect(
-                refused.complaints == [
-                    "Error: cannot write \(folder)/no/such/out.h5: there is no folder \(folder)/no/such; create it, or "
-                        + "choose another one"
+                inFile.complaints == [
+                    "Error: cannot write \(output)/x/out.h5: cannot create the folder \(output)/x: Not a directory"
                 ])
             // A name that is too long for the temporary file.
             let name = folder + "/" + String(repeating: "x", count: 249) + ".h5"

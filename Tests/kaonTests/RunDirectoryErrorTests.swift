@@ -13,8 +13,9 @@ import Testing
         }
     }
 
+    /// - Parameter changes: the line about the keys that have changed; nil for none.
     private func expectRefusal(
-        _ run: TinyRun, _ overrides: [String], ranks: [Int?] = [nil, 2], _ message: String,
+        _ run: TinyRun, _ overrides: [String], ranks: [Int?] = [nil, 2], _ message: String, changes: String? = nil,
         at location: SourceLocation = #_sourceLocation
     ) throws {
         let before = try run.contents()
@@ -23,6 +24,9 @@ import Testing
             #expect(outcome.code == 1, sourceLocation: location)
             #expect(outcome.complaints.count == 1, "\(outcome.errors)", sourceLocation: location)
             #expect(outcome.complaints.first == "Error: " + message, sourceLocation: location)
+            let lines = outcome.output.split(separator: "\n").filter { $0.hasPrefix("changed since ") }
+            let expected = changes.map { "changed since \(run.directory)/checkpoints/step-00000006.h5: \($0)" }
+            #expect(lines.map(String.init) == (expected.map { [$0] } ?? []), sourceLocation: location)
         }
         #expect(try run.contents() == before, sourceLocation: location)
     }
@@ -33,24 +37,32 @@ import Testing
             try expectRefusal(
                 run, ["model.encoder.width=8", "training.steps=9"],
                 "\(latest) is a checkpoint of another model: embedding.continuous.weight has shape [16, 7], this model "
-                    + "has [8, 7]")
+                    + "has [8, 7]", changes: "model.encoder.width: 16 → 8; training.steps: 6 → 9")
             try expectRefusal(
                 run, ["model.encoder.layers=2"], ranks: [nil],
-                "\(latest) is a checkpoint of another model: it has no parameter encoder.layers.1.attention.output.bias"
-            )
+                "\(latest) is a checkpoint of another model: it has no parameter "
+                    + "encoder.layers.1.attention.output.bias",
+                changes: "model.encoder.layers: 1 → 2")
             try expectRefusal(
                 run, ["~tasks.particle_id"], ranks: [nil],
-                "\(latest) is a checkpoint of another model: it has a parameter tasks.particle_id.head.bias")
+                "\(latest) is a checkpoint of another model: it has a parameter tasks.particle_id.head.bias",
+                changes: "tasks.particle_id.weight: 0.3 → null; tasks.particle_id.label_smoothing: 0.1 → null")
             try expectRefusal(
                 run, ["data.features=[pt, deta, dphi]"], ranks: [nil],
                 "\(latest) was trained on the features pt, deta, dphi, d0, d0err, dz, dzerr; data.features is pt, "
-                    + "deta, dphi")
+                    + "deta, dphi",
+                changes: "data.features: [all] → [pt, deta, dphi]")
             let now = "1000 jets, shuffled, seed 0, files of 2 blocks of up to 960 jets"
             try expectRefusal(
                 run, ["training.batch_size=50"],
                 "\(latest) was trained on batches of 20 of \(now); this run has batches of 50 of \(now), so it cannot "
                     + "continue with the next jet: set model.initial_weights to the checkpoint to start a new run with "
-                    + "its weights")
+                    + "its weights", changes: "training.batch_size: 20 → 50")
+            try expectRefusal(
+                run, ["optimizer.name=lion"], ranks: [nil],
+                "\(latest) is a checkpoint of optimizer adamw; this run has optimizer lion",
+                changes:
+                    "optimizer.name: adamw → lion; optimizer.beta2: 0.999 → 0.99; optimizer.epsilon: 1.0e-08 → null")
             try expectRefusal(
                 run, ["run.resume=never"],
                 "run.resume is never, but \(run.directory) already holds \(latest); remove the run or give "
@@ -164,6 +176,32 @@ import Testing
                         ])
                 }
             }
+        }
+    }
+
+    /// A configuration in the run directory itself, or results of another program, are not replaced.
+    @Test(arguments: ["config.yaml", "evaluation/metrics.json"]) func filesOfTheUserAreKept(name: String) throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let path = run.directory + "/" + name
+            try FileManager.default.createDirectory(
+                atPath: run.directory + "/evaluation", withIntermediateDirectories: true)
+            try FileManager.default.copyItem(atPath: folder + "/tiny.yaml", toPath: path)
+            let before = try Data(contentsOf: URL(fileURLWithPath: path))
+            let file = name == "config.yaml" ? path : folder + "/tiny.yaml"
+            let overrides = ["data.test=[\(sample("test"))]", "run.evaluate=best", "run.directory=\(run.directory)"]
+            for (extra, ranks) in [([], nil), ([], 2), (["--dry-run"], nil)] as [([String], Int?)] {
+                let outcome = try kaon(["pretrain", file] + overrides + extra, ranks: ranks)
+                #expect(outcome.code == 1)
+                #expect(
+                    outcome.complaints == [
+                        "Error: \(path) was not written by kaon, and the run would replace it; give run.directory "
+                            + "another folder, or move the file"
+                    ])
+            }
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+            #expect(!FileManager.default.fileExists(atPath: run.directory + "/checkpoints"))
+            #expect(try kaon(["pretrain", file, "run.directory=\(folder)/other"]).code == 0)
         }
     }
 

@@ -7,7 +7,9 @@ import Testing
     private func stop(
         _ run: TinyRun, ranks: Int?, _ signals: [Int32], at location: SourceLocation = #_sourceLocation
     ) throws -> KaonProcess.Outcome {
-        let process = try KaonProcess(run.arguments(["training.steps=1000000"]), ranks: ranks)
+        // The tests may be started with nohup.
+        let process = try KaonProcess(
+            run.arguments(["training.steps=1000000"]), ranks: ranks, wrapper: ["env", "--default-signal=HUP"])
         let metrics = run.directory + "/metrics.csv"
         func rows() -> Int {
             ((try? String(contentsOfFile: metrics, encoding: .utf8)) ?? "").count { $0 == "\n" }
@@ -34,7 +36,7 @@ import Testing
         #expect(target == "step-" + String(format: "%08d", Int(match.1)!) + ".h5", sourceLocation: location)
     }
 
-    @Test(arguments: [[SIGUSR1], [SIGTERM], [SIGINT], [SIGTERM, SIGTERM, SIGUSR1, SIGINT]])
+    @Test(arguments: [[SIGUSR1], [SIGTERM], [SIGINT], [SIGHUP], [SIGTERM, SIGHUP, SIGUSR1, SIGINT]])
     func aSignalStopsARunWithACheckpoint(signals: [Int32]) throws {
         try withScratchFolder { folder in
             let run = try TinyRun(in: folder)
@@ -43,6 +45,21 @@ import Testing
             let again = try stop(run, ranks: nil, signals)
             #expect(again.output.contains("continuing from \(run.directory)/checkpoints/step-"))
             try expectStopped(run, again)
+        }
+    }
+
+    /// nohup is for runs that outlive their terminal.
+    @Test func nohupIsRespected() throws {
+        try withScratchFolder { folder in
+            let run = try TinyRun(in: folder)
+            let process = try KaonProcess(run.arguments(["training.steps=1000000"]), wrapper: ["nohup"])
+            try process.wait("a checkpoint") { FileManager.default.fileExists(atPath: run.latest) }
+            process.send(SIGHUP)
+            sleep(1)
+            #expect(process.isRunning)
+            process.send(SIGTERM)
+            let outcome = try process.outcome()
+            try expectStopped(run, outcome)
         }
     }
 

@@ -1,5 +1,6 @@
 """Progress output: one line updated in place on a terminal, a few plain lines elsewhere."""
 
+import os
 import shutil
 import sys
 import time
@@ -13,7 +14,8 @@ class Progress:
         self._total = total
         self._before = self._done = done
         self._stream = stream or sys.stderr
-        self._live = self._stream.isatty()
+        # A dumb terminal cannot redraw a line.
+        self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._interval = interval if interval is not None else (0.2 if self._live else 30.0)
         self._start = self._last = time.monotonic()
 

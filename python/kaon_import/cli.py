@@ -79,8 +79,9 @@ def _check_output(path, may_replace):
         raise DataError(f"{path} is a folder")
     if os.path.exists(path) and not may_replace:
         raise DataError(f"{path} already exists; --force replaces it")
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise DataError(f"{path} cannot be written: there is no folder {os.path.dirname(path)}")
+    folder = os.path.dirname(path) or "."
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise DataError(f"{path} cannot be written: {folder} is not a folder")
 
 
 def _features(text):

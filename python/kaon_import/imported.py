@@ -36,6 +36,7 @@ class Imported(NamedTuple):
         metadata = self.metadata | {"crc32": f"{zlib.crc32(data[start:]):08x}"}
         temporary = f"{path}.tmp-{os.getpid()}"
         try:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             with open(temporary, "wb") as file:
                 file.write(safetensors.numpy.save(self.tensors, metadata))
                 file.flush()

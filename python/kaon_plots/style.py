@@ -59,6 +59,7 @@ def drawing(paths, rows=1, columns=1, size=(6, 4.5), **options):
             figure.set_layout_engine("none")
             for path in [paths] if isinstance(paths, (str, Path)) else paths:
                 date = {".pdf": "CreationDate", ".svg": "Date"}.get(Path(path).suffix)
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
                 figure.savefig(path, dpi=120, metadata={date: None} if date else None)
         finally:
             plt.close(figure)

@@ -71,5 +71,6 @@ def _check(path, ending, may_replace):
         raise FormatError(f"{path} is a folder")
     if os.path.exists(path) and not may_replace:
         raise FormatError(f"{path} already exists; --force replaces it")
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise FormatError(f"{path} cannot be written: there is no folder {os.path.dirname(path)}")
+    folder = os.path.dirname(path) or "."
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise FormatError(f"{path} cannot be written: {folder} is not a folder")

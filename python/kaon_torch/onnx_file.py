@@ -69,6 +69,7 @@ def export_onnx(model, path, noise="kaon"):
     onnx.checker.check_model(proto)
     temporary = f"{path}.tmp-{os.getpid()}"
     try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         onnx.save(proto, temporary)
         os.replace(temporary, path)
     except OSError as error:

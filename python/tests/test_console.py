@@ -1,5 +1,6 @@
 """Versions, closed pipes and terminals without Unicode."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import h5py
 import jetssl
 import numpy as np
 import pytest
+from kaon_data.progress import Progress
 from run_folders import make_run
 
 MODULES = {
@@ -118,3 +120,17 @@ def test_names_beyond_ascii_in_errors(program, tmp_path):
     ended = start(program, *arguments)
     assert ended.returncode == 1 and b"fehlt-gr" in ended.stderr and len(ended.stderr.splitlines()) == 1
     ended.stderr.decode("ascii")
+
+
+@pytest.mark.parametrize(("name", "is_redrawn"), [("xterm", True), ("dumb", False)])
+def test_progress_is_redrawn_where_the_terminal_can(monkeypatch, name, is_redrawn):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", name)
+    stream = Terminal()
+    progress = Progress("converted", 10, stream=stream, interval=0)
+    progress.advance(5)
+    progress.finish()
+    assert ("\r" in stream.getvalue()) == is_redrawn

@@ -359,7 +359,8 @@ def test_files_that_cannot_be_read(call):
 def test_outputs(call, tmp_path, capsys):
     jetssl.save("in.pt", jetssl.Model("jetssl").tensors)
     assert "must end in .safetensors" in call("in.pt", output="out.h5")[1]
-    assert "there is no folder none" in call("in.pt", output="none/out.safetensors")[1]
+    assert call("in.pt", output="new/folder/out.safetensors")[0] == 0
+    assert "in.pt is not a folder" in call("in.pt", output="in.pt/out.safetensors")[1]
     os.mkdir("folder.safetensors")
     assert call("in.pt")[0] == 0
     for output, expected in (("folder.safetensors", "is a folder"), ("out.safetensors", "already exists; --force")):
@@ -367,4 +368,5 @@ def test_outputs(call, tmp_path, capsys):
         assert expected in capsys.readouterr().err
     before = os.stat("out.safetensors").st_ino
     assert call("in.pt", "--force")[0] == 0 and os.stat("out.safetensors").st_ino != before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.safetensors", "in.pt", "out.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "folder.safetensors", "in.pt", "new", "out.safetensors"]

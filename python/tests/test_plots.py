@@ -48,7 +48,7 @@ def test_features_that_a_model_did_not_know_are_left_out(run, sources, tmp_path,
 
 def test_observables_are_drawn_and_their_medians_printed(tmp_path, capsys):
     random = np.random.default_rng(1)
-    predictions, picture = tmp_path / "predictions.h5", tmp_path / "observables.png"
+    predictions, picture = tmp_path / "predictions.h5", tmp_path / "figures/observables.png"
     with h5py.File(predictions, "w") as file:
         for name, median in [("jet_pt", 600), ("jet_mass", 100)]:
             file[name] = random.normal(median, 20, 1001).astype("float32")

@@ -325,7 +325,7 @@ def test_command_and_cards(onnxruntime, tmp_path, backbones, capsys):
     ):
         assert main([*map(str, arguments), "--output", str(tmp_path / "x.onnx")]) == 1
         assert expected in capsys.readouterr().err
-    for path, expected in (("x.bin", "must end in .onnx"), ("none/x.onnx", "there is no folder")):
+    for path, expected in (("x.bin", "must end in .onnx"), ("plain.safetensors/x.onnx", "is not a folder")):
         assert main([str(export), "--output", str(tmp_path / path)]) == 1
         assert expected in capsys.readouterr().err
     assert not [each for each in tmp_path.glob("*") if "onnx" in each.name]

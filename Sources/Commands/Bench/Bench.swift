@@ -102,7 +102,6 @@ struct Bench: ParsableCommand {
     func run() {
         Launch.onAllRanks { context in
             let (communicator, console) = (context.communicator, context.console)
-            if let json { try OutputFile(json, overwrites: force).check(on: communicator) }
             if let data {
                 let options = try RunOptions.configuration(data, overrides: arguments, on: communicator)
                 console.say(try benchmarkData(options, seconds: seconds, on: communicator).table)
@@ -114,6 +113,7 @@ struct Bench: ParsableCommand {
                 isFile
                 ? try RunOptions.configuration(arguments[0], overrides: overrides, on: communicator)
                 : try RunOptions.benchmarkConfiguration(overrides: overrides, on: communicator)
+            if let json { try OutputFile(json, overwrites: force).check(on: communicator) }
             if scaling {
                 let reports = try benchmarkScaling(options, seconds: seconds, in: context)
                 console.say(BenchmarkReport.scalingTable(reports))

@@ -144,6 +144,7 @@ extension Encodable {
     func writeJSON(to path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try createFolder(of: path)
         try writeAtomically(String(decoding: encoder.encode(self), as: UTF8.self) + "\n", to: path)
     }
 }

@@ -69,16 +69,17 @@ struct Pack: ParsableCommand {
 package func pack(
     _ sources: [String], to output: OutputFile, _ options: JetPacker.Options, console: Console
 ) throws -> String {
-    try output.check()
     var options = options
     options.creator = "kaon \(kaonVersion)"
     let packer = try JetPacker(sources, options: options)
+    try output.check()
     let leftOut = packer.leftOut
     if !leftOut.isEmpty {
         let others = leftOut.count > 5 ? " and \(leftOut.count - 5) more" : ""
         console.warn("not copied: \(leftOut.prefix(5).joined(separator: ", "))\(others)")
     }
     var summary: JetPacker.Summary?
+    try createFolder(of: output.path)
     try replaceFile(output.path) { root in
         summary = try packer.write(to: root) { done, all in
             console.progress("packed", jets: done, of: all)

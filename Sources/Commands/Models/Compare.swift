@@ -45,7 +45,7 @@ package func compare(_ first: String, _ second: String, showsCurves: Bool) throw
         parts += "the configurations are equal"
     } else {
         parts += aligned(
-            [["configuration", "A", "B"]] + changes.map { [$0.key, shortened($0.old), shortened($0.new)] })
+            [["configuration", "A", "B"]] + rows(of: changes, runs.map { $0.configuration.settings.map(\.key) }))
     }
     var names: [String] = []
     for run in runs { for name in run.columns where !names.contains(name) { names.append(name) } }
@@ -57,6 +57,26 @@ package func compare(_ first: String, _ second: String, showsCurves: Bool) throw
                 + names.map { name in [name] + runs.flatMap { [$0.last(name), $0.best(name)] } })
     if showsCurves { parts += "\n\n" + curves(of: names.filter { $0.contains("/") }, runs) }
     return parts
+}
+
+/// A row for each key that differs, but one for all keys of a section that only one of the runs has.
+///
+/// - Parameter keys: those of each run.
+private func rows(of changes: [ConfigurationChange], _ keys: [[String]]) -> [[String]] {
+    func count(_ section: Substring, _ keys: [String]) -> Int { keys.count { $0.hasPrefix(section + ".") } }
+    var rows: [[String]] = []
+    for change in changes {
+        let sections = change.key.indices.filter { change.key[$0] == "." }.map { change.key[..<$0] }
+        let section = sections.first { section in keys.contains { count(section, $0) == 0 } }
+        let counts = section.map { section in keys.map { count(section, $0) } } ?? []
+        guard let section, counts.max()! > 1 else {
+            rows.append([change.key, shortened(change.old), shortened(change.new)])
+            continue
+        }
+        let row = [String(section)] + counts.map { $0 == 0 ? "–" : plural($0, "key") }
+        if rows.last != row { rows.append(row) }
+    }
+    return rows
 }
 
 /// Cuts long values, such as lists of files.
@@ -141,7 +161,8 @@ private struct RunResults {
     /// `60 of 100 steps`.
     var progress: String {
         let wanted = configuration.settings.first { $0.key == "training.steps" }?.value ?? "?"
-        return "\(steps.last ?? 0) of \(wanted) steps"
+        // A run that was stopped may have a checkpoint of a later step than its last row.
+        return "\(max(steps.last ?? 0, RunDirectory.lastStep(in: path) ?? 0)) of \(wanted) steps"
     }
 
     func points(_ name: String) -> [(step: Int, value: Double)] {

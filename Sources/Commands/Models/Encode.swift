@@ -87,6 +87,7 @@ package func encode(
         }
     }
     if communicator.rank == 0 {
+        try createFolder(of: output.path)
         try replaceFile(output.path) { root in
             let writer = try EncodingWriter(
                 root, jets: dataset.count, tokens: tokens, width: model.width)

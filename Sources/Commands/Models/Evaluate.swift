@@ -48,9 +48,11 @@ struct Evaluate: ParsableCommand {
 package func evaluate(
     _ checkpoint: String, overrides: [String], output: String?, overwrites: Bool = false, in context: RunContext
 ) throws -> RunOutcome {
+    let model = try context.communicator.agree {
+        try TrainedModel(checkpoint, CheckpointKeys.evaluate.options(of: checkpoint, overrides: overrides))
+    }
     let folder = output ?? evaluationFolder(of: checkpoint)
     _ = try context.communicator.onRoot {
-        try checkIsNoRun(checkpoint)
         let file = folder + "/metrics.json"
         guard overwrites || !FileManager.default.fileExists(atPath: file) else {
             throw KaonError("\(file) already exists; choose another folder with --output, or --force to replace it")
@@ -58,9 +60,6 @@ package func evaluate(
         if let reason = reasonAgainstWriting(to: folder) {
             throw KaonError("cannot write to \(folder): \(reason); choose another folder with --output")
         }
-    }
-    let model = try context.communicator.agree {
-        try TrainedModel(checkpoint, CheckpointKeys.evaluate.options(of: checkpoint, overrides: overrides))
     }
     _ = try ComputeThreads.start(model.options.threads, on: context.communicator)
     return try evaluate(model, output: folder, in: context)

@@ -108,17 +108,21 @@ package func export(
             throw KaonError("\(checkpoint) is already an exported model; name the checkpoint of a run")
         }
     }
-    try output.check(inputs: [checkpoint], on: communicator)
     _ = try communicator.onRoot {
-        try card?.check()
         let options = try RunOptions(ofCheckpoint: checkpoint)
+        try output.check(inputs: [checkpoint])
+        try card?.check()
         let fitted = try Checkpoint.fittedState(of: checkpoint)
         let model = try ExportedContents(checkpoint, options, fitted, part, average: average)
         let text = try card.map { try model.card(names: names, of: output.path, license: $0.license).text }
         let writer = try model.writer(names: names, card: text)
         let leftOut = names == .kaon ? [] : try model.publicModel(names).leftOut
+        try createFolder(of: output.path)
         try writer.write(to: output.path)
-        if let card, let text { try writeAtomically(text, to: card.file.path) }
+        if let card, let text {
+            try createFolder(of: card.file.path)
+            try writeAtomically(text, to: card.file.path)
+        }
         for name in leftOut { console.say("left out: \(name), which is different in that code") }
         if part == .backbone, options.objective.name.isDownstream {
             console.say("left out: the head of \(options.objective.name.rawValue), which --all includes")

@@ -247,6 +247,7 @@ package func generate(
     _ = try communicator.onRoot {
         let labels = jets.integers("labels").map { Int32($0) }
         let block = jets.block("jets", labels: labels, features: preprocessing.features).sortedByMomentum()
+        try createFolder(of: output.path)
         try replaceFile(output.path) { root in
             try block.write(
                 to: root, classNames: generator.generatedClasses?.names ?? ["generated"],
@@ -321,6 +322,7 @@ package func reconstruct(
     console.endProgress()
     _ = try communicator.onRoot {
         let (labels, features) = (found.integers("labels").map { Int32($0) }, preprocessing.features)
+        try createFolder(of: output.path)
         try replaceFile(output.path) { root in
             try root.write(labels, as: "labels")
             if case let names = classes?.names ?? dataset.classNames, !names.isEmpty {

@@ -12,9 +12,11 @@ package struct OutputFile: Sendable {
         (self.path, self.overwrites) = (path, overwrites)
     }
 
-    /// Throws `KaonError` if the path is a folder, the file exists and must not be replaced, or its folder does not
-    /// exist or is not writable.
-    func check() throws {
+    /// Throws `KaonError` if the path is a folder, the file exists and must not be replaced, its folder is not
+    /// writable, or the file is one of `inputs`, which a replacement would destroy.
+    ///
+    /// - Parameter inputs: the checkpoint and the data files that the command reads.
+    func check(inputs: [String] = []) throws {
         var isFolder: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
         guard !isFolder.boolValue, !path.hasSuffix("/") else {
@@ -23,19 +25,14 @@ package struct OutputFile: Sendable {
         guard overwrites || !exists else {
             throw KaonError("\(path) already exists; choose another name, or --force to replace it")
         }
-        try checkFolder(of: path)
+        try checkFolder(of: path, isCreated: true)
+        if let input = inputs.first(where: { realPath($0) == realPath(path) }) {
+            throw KaonError("\(path) is the file \(input), which is read; choose another name")
+        }
     }
 
-    /// Throws `AgreedError` where `check()` throws, or if the file is one of `inputs`, which a replacement would
-    /// destroy; collective.
-    ///
-    /// - Parameter inputs: the checkpoint and the data files that the command reads.
+    /// Throws `AgreedError` where `check(inputs:)` throws; collective.
     func check(inputs: [String] = [], on communicator: Communicator) throws {
-        _ = try communicator.onRoot {
-            try check()
-            if let input = inputs.first(where: { realPath($0) == realPath(path) }) {
-                throw KaonError("\(path) is the file \(input), which is read; choose another name")
-            }
-        }
+        _ = try communicator.onRoot { try check(inputs: inputs) }
     }
 }

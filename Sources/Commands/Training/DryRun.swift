@@ -69,7 +69,7 @@ private struct MemoryEstimate {
         let (options, train) = (setup.options, setup.data.train)
         let elements = setup.objective.parameters.values.count * 4
         let jet = cost.jetBytes / cost.jets
-        let share = options.training.batchSize / ranks
+        let share = setup.jetsPerStep / ranks
         let jets = (train.count + (setup.data.validation?.count ?? 0)) / ranks
         let parameters = setup.parameters
         // Everything else that the measured steps needed: program code, buffers of libraries, gaps between tensors.
@@ -112,7 +112,7 @@ private struct MemoryEstimate {
 private func duration(_ setup: TrainingSetup, _ cost: StepCost, ranks: Int) -> String {
     let training = setup.options.training
     let perEpoch = (setup.data.train.count + training.batchSize - 1) / training.batchSize
-    let share = (training.batchSize + ranks - 1) / ranks
+    let share = (setup.jetsPerStep + ranks - 1) / ranks
     let step = cost.step + cost.microBatch * Double(share) / Double(training.microBatchSize)
     let epochs = rounded(Double(training.steps) / Double(perEpoch), decimals: 1)
     return aligned([
@@ -121,7 +121,7 @@ private func duration(_ setup: TrainingSetup, _ cost: StepCost, ranks: Int) -> S
         [
             "step (extrapolated)",
             rounded(1000 * step, decimals: 1) + " ms, "
-                + rounded(Double(training.batchSize) / step, decimals: 0) + " jets/s",
+                + rounded(Double(setup.jetsPerStep) / step, decimals: 0) + " jets/s",
         ],
         [
             "expected time",

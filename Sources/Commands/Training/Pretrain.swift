@@ -11,10 +11,10 @@ struct Pretrain: ParsableCommand {
 
               mpirun -n 2 kaon pretrain configs/quickstart.yaml training.steps=100
 
-            On SIGTERM, SIGINT (Ctrl-C) or SIGUSR1 the run completes its step, writes a checkpoint and exits with \
-            code \(Launch.stoppedExitCode). Under mpirun, send SIGUSR1 to mpirun, which forwards it; after SIGTERM or \
-            Ctrl-C mpirun kills the ranks within a second. Other exit codes: 0 after the last step, 1 after an error, \
-            64 for an invalid command line.
+            On SIGTERM, SIGINT (Ctrl-C), SIGUSR1 or SIGHUP (a closed terminal) the run completes its step, writes a \
+            checkpoint and exits with code \(Launch.stoppedExitCode). Under mpirun, send SIGUSR1 to mpirun, which \
+            forwards it; after SIGTERM or Ctrl-C mpirun kills the ranks within a second. Other exit codes: 0 after the \
+            last step, 1 after an error, 64 for an invalid command line.
             """)
 
     @OptionGroup var arguments: ConfigurationArguments

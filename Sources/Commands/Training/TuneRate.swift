@@ -72,6 +72,7 @@ package func tuneRate(
         console.say("\n" + table(curve))
         console.say("\n" + conclusion(curve, range))
         if let output {
+            try createFolder(of: output.path)
             try writeAtomically(curve.csv, to: output.path)
             console.say("written to \(output.path)")
         }

@@ -58,6 +58,9 @@ package struct Provenance: Sendable, Equatable, Codable {
         return ([kaon] + others.map { "\($0.name): \($0.value)" }).joined(separator: "\n")
     }
 
+    /// The beginning of `header`.
+    static let firstBytes = "# kaon: "
+
     /// Comment lines for the top of a YAML file, with the time.
     package func header(date: Date = Date()) -> String {
         (entries + [("started", date.formatted(.iso8601))]).map { "# \($0.name): \($0.value)\n" }.joined()

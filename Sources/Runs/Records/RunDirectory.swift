@@ -37,12 +37,36 @@ package final class RunDirectory: Sendable {
         removeUnfinishedFiles()
     }
 
-    /// Throws `KaonError` if a run could not write to the folder; nothing is created.
+    /// Throws `KaonError` if a run could not write to the folder, or would replace a file there that kaon has not
+    /// written; nothing is created.
     package static func check(_ path: String) throws {
         for folder in [path, path + "/checkpoints", path + "/evaluation"] {
             guard let reason = reasonAgainstWriting(to: folder) else { continue }
             throw KaonError("cannot create the run directory \(path): \(reason)")
         }
+        for name in ["config.yaml", "metrics.csv", "fitted.h5"] {
+            let file = path + "/" + name
+            guard let start = try? FileHandle(forReadingAtPath: file)?.read(upToCount: 64) else { continue }
+            if isForeign(start, name) { throw foreignFile(file) }
+        }
+    }
+
+    /// True if the first bytes of a file show that kaon has not written it, not even before it was damaged or cut.
+    private static func isForeign(_ start: Data, _ name: String) -> Bool {
+        func differs(from beginning: String) -> Bool { zip(start, beginning.utf8).contains { $0 != $1 } }
+        return switch name {
+        case "config.yaml": differs(from: Provenance.firstBytes)
+        case "metrics.csv": differs(from: "step,epoch,jets,")
+        // kaon writes a seal before the signature of HDF5.
+        default: start.starts(with: [0x89] + Array("HDF".utf8))
+        }
+    }
+
+    /// The error about a file that kaon has not written and a run would replace.
+    package static func foreignFile(_ path: String) -> KaonError {
+        KaonError(
+            "\(path) was not written by kaon, and the run would replace it; give run.directory another folder, or move "
+                + "the file")
     }
 
     /// Removes temporary files of a killed run.
@@ -102,6 +126,9 @@ package final class RunDirectory: Sendable {
         let links = (isPreferred ? ["best", "latest"] : ["latest"]).map { path + "/checkpoints/" + $0 }
         return (links + checkpointCandidates(in: path)).first { FileManager.default.fileExists(atPath: $0) }
     }
+
+    /// The most steps of a checkpoint of a run; nil without one.
+    package static func lastStep(in path: String) -> Int? { checkpointSteps(in: path).last }
 
     /// Steps of the checkpoints in a folder, ascending.
     private static func checkpointSteps(in path: String) -> [Int] {

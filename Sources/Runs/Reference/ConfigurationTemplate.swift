@@ -14,6 +14,7 @@ package func writeTemplate(_ name: String, for objective: ObjectiveOptions.Name)
     }
     let run = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
     guard !run.isEmpty, !run.hasPrefix(".") else { throw KaonError("'\(name)' is not a file name") }
+    try createFolder(of: path)
     try writeAtomically(try configurationTemplate(path: path, for: objective), to: path)
     return path
 }
@@ -65,7 +66,9 @@ private func header(_ name: Substring, depth: Int, comment: String = "") -> [Str
 
 /// The description of a key as plain text, with the values that it takes.
 private func comment(on key: ConfigurationKey) -> String {
-    var comment = key.help.replacing(#/ \(\[[^)]*\)(, \[[^)]*\))*\)/#, with: "").replacing("`", with: "")
+    // References to other pages are left out; of other links, the text remains.
+    var comment = key.help.replacing(#/ \(\[[^)]*\)(, \[[^)]*\))*\)/#, with: "")
+        .replacing(#/\[([^\]]*)\]\([^)]*\)/#) { $0.1 }.replacing("`", with: "")
     if !key.choices.isEmpty { comment += " (\(key.choices.joined(separator: ", ")))" }
     if key.isSection, key.isNull { comment += "; {} enables it" }
     return comment

@@ -5,18 +5,20 @@ import Foundation
 ///     try replaceAtomically("metrics.csv") { try data.write(to: URL(fileURLWithPath: $0)) }
 ///
 /// `write` creates a temporary file at the path that it is given, `.metrics.csv.tmp` in the same folder. The file is
-/// synchronized and renamed, then the folder is synchronized. If anything fails, the temporary file is removed. Throws
-/// what `write` throws, and `KaonError`.
+/// synchronized and renamed, then the folder is synchronized. If anything fails, or a signal ends the process, the
+/// temporary file is removed. Throws what `write` throws, and `KaonError`.
 package func replaceAtomically(_ path: String, _ write: (_ temporaryPath: String) throws -> Void) throws {
     try checkFolder(of: path)
     let (temporary, folder) = temporaryPath(for: path)
-    do {
-        try write(temporary)
-        try synchronizeFile(temporary)
-        guard rename(temporary, path) == 0 else { throw KaonError("cannot write \(path): \(systemReason())") }
-    } catch {
-        unlink(temporary)
-        throw error
+    try UnfinishedFile.removedBySignals(temporary, of: path) {
+        do {
+            try write(temporary)
+            try synchronizeFile(temporary)
+            guard rename(temporary, path) == 0 else { throw KaonError("cannot write \(path): \(systemReason())") }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
     }
     try synchronizeDirectory(folder)
 }

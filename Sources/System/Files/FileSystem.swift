@@ -47,5 +47,14 @@ package func freeSpace(at path: String) -> Double? {
     return Double(info.f_bavail) * Double(info.f_frsize)
 }
 
+/// Throws `KaonError` if the name of the working folder is not UTF-8: Foundation would look for relative paths
+/// elsewhere.
+package func checkWorkingFolder() throws {
+    guard let path = getcwd(nil, 0) else { return }
+    defer { free(path) }
+    guard String(validatingCString: path) == nil else { return }
+    throw KaonError("the name of the working folder is not UTF-8 text; rename it, or start kaon in another folder")
+}
+
 /// The absolute path of a file, links followed.
 package func realPath(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }

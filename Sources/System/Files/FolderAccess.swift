@@ -25,11 +25,27 @@ package func reasonAgainstWriting(to folder: String) -> String? {
     return access(existing.path, W_OK | X_OK) == 0 ? nil : systemReason()
 }
 
+/// Creates the folder of a file that is to be written, and those above it, where they do not exist. Throws `KaonError`.
+package func createFolder(of path: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    do {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+        throw KaonError("cannot write \(path): cannot create the folder \(folder): \(reason(error))")
+    }
+}
+
 /// Throws `KaonError` if the folder of a file that is to be written does not exist or is not writable.
-package func checkFolder(of path: String) throws {
+///
+/// - Parameter isCreated: true if the folder will be created where it does not exist.
+package func checkFolder(of path: String, isCreated: Bool = false) throws {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
+        if isCreated {
+            guard let reason = reasonAgainstWriting(to: folder) else { return }
+            throw KaonError("cannot write \(path): cannot create the folder \(folder): \(reason)")
+        }
         throw KaonError("cannot write \(path): there is no folder \(folder); create it, or choose another one")
     }
     guard isFolder.boolValue else { throw KaonError("cannot write \(path): \(folder) is not a folder") }

@@ -77,6 +77,12 @@ package func evaluate(
     return .finished
 }
 
+/// The `metrics.json` that the end of a run writes; nil if it evaluates nothing.
+func evaluationAtEnd(of options: RunOptions) -> String? {
+    guard options.run.evaluated != .never, !options.data.test.isEmpty else { return nil }
+    return options.run.directory + "/evaluation/metrics.json"
+}
+
 /// Evaluates the checkpoint of a finished run that `run.evaluate` names, unless that was done before with the same
 /// weights, jets and settings. If it is stopped, the same command does it on the next start. Collective.
 ///
@@ -84,7 +90,7 @@ package func evaluate(
 func evaluateAtEnd(
     of options: RunOptions, on files: [EvaluationReport.TestFile], in context: RunContext
 ) throws -> RunOutcome {
-    guard options.run.evaluated != .never, !options.data.test.isEmpty else { return .finished }
+    guard evaluationAtEnd(of: options) != nil else { return .finished }
     let found = try context.communicator.onRoot { try checkpointToEvaluate(options, files, context.console) ?? "" }
     let checkpoint = try context.communicator.broadcast(found ?? "")
     guard !checkpoint.isEmpty else { return .finished }
@@ -106,8 +112,9 @@ private func checkpointToEvaluate(
         console.say("no evaluation: \(directory) has no checkpoint")
         return nil
     }
-    let path = directory + "/evaluation/metrics.json"
-    guard let report = EvaluationReport(contentsOf: path) else { return checkpoint }
+    guard let path = evaluationAtEnd(of: options), let report = EvaluationReport(contentsOf: path) else {
+        return checkpoint
+    }
     guard let difference = try report.difference(from: checkpoint, options, files) else { return nil }
     console.say("\(path) \(difference): evaluating again")
     return checkpoint

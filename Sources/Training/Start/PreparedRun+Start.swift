@@ -58,12 +58,22 @@ extension PreparedRun {
         _ setup: TrainingSetup, _ optimizer: any Optimizer, from checkpoint: String, in context: RunContext
     ) throws -> (FittedState, TrainingState) {
         let (options, communicator) = (setup.options, context.communicator)
-        let (fitted, state) = try communicator.agree { try read(checkpoint, setup, optimizer) }
-        context.console.say("continuing from \(checkpoint) at step \(state.step)")
-        let changes = try communicator.agree {
-            try Configuration(ofCheckpoint: checkpoint).changes(to: options.configuration)
+        func changes() throws -> [ConfigurationChange] {
+            try Configuration(ofCheckpoint: checkpoint).changes(to: options.configuration).filter {
+                !$0.isIn(["run", RunOptions.backboneKey])
+            }
         }
-        report(changes, on: context.console)
+        let (fitted, state) = try communicator.agree {
+            do {
+                return try read(checkpoint, setup, optimizer)
+            } catch {
+                // One of them may be the reason.
+                if let changes = try? changes() { report(changes, since: checkpoint, on: context.console) }
+                throw error
+            }
+        }
+        context.console.say("continuing from \(checkpoint) at step \(state.step)")
+        report(try communicator.agree(changes), since: "then", on: context.console)
         return (fitted, state)
     }
 
@@ -108,9 +118,9 @@ extension PreparedRun {
     }
 
     /// Prints how the configuration differs from that of the checkpoint.
-    private static func report(_ changes: [ConfigurationChange], on console: Console) {
-        let changes = changes.filter { !$0.isIn(["run", RunOptions.backboneKey]) }
-        if !changes.isEmpty { console.say("changed since then: " + changes.map(\.description).joined(separator: "; ")) }
+    private static func report(_ changes: [ConfigurationChange], since time: String, on console: Console) {
+        guard !changes.isEmpty else { return }
+        console.say("changed since \(time): " + changes.map(\.description).joined(separator: "; "))
         let ignored = changes.filter { $0.isIn(["preprocessing", "tasks.kmeans.fit_jets", "tasks.kmeans.iterations"]) }
         if !ignored.isEmpty {
             console.warn(

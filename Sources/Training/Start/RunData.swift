@@ -37,9 +37,16 @@ package struct RunData {
         }
         var (remarks, warnings): ([String], [String]) = ([], [])
         if let remark = train.remarkOnFilesWithoutMPI { remarks.append("data.train: \(remark)") }
-        // A selection has read its labels already.
-        if let classes, train.numbering.selection == nil, train.count <= Self.labelsPerRank * communicator.size {
-            let missing = try train.missing(classes.names)
+        if let classes, train.count <= Self.labelsPerRank * communicator.size {
+            // Weak supervision without signal jets is a test of its own.
+            let missing = try train.missing(classes.names).filter { options.choice.counts[$0] != 0 }
+            try communicator.agree {
+                guard options.objective.needsSeveralClasses, classes.count - missing.count < 2 else { return }
+                let others = classes.names.filter { !missing.contains($0) }.joined(separator: ", ")
+                throw KaonError(
+                    "\(options.objective.name.rawValue) needs jets of at least two classes, but data.train has only "
+                        + "jets of \(others)")
+            }
             if let warning = AppliedJets.warning(aboutMissing: missing, in: "data.train") { warnings.append(warning) }
         }
         func open(_ paths: [String], _ key: String, jets: Int? = nil, chosen: Int? = nil) throws -> JetDataset? {
@@ -60,6 +67,11 @@ package struct RunData {
         if let warning = train.warning(aboutRepeatsIn: "data.train") { warnings.append(warning) }
         for (key, dataset) in [("data.validation", validation), ("data.test", test)] {
             if let warning = dataset?.warning(aboutTrainingFiles: train.paths, in: key) { warnings.append(warning) }
+        }
+        if options.training.batchSize > train.count {
+            warnings.append(
+                "training.batch_size is \(options.training.batchSize), but data.train has only "
+                    + "\(plural(train.count, "jet")), all of which are in every step")
         }
         if validation == nil, options.training.earlyStoppingPatience != nil {
             warnings.append(

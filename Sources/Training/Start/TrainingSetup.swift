@@ -44,6 +44,9 @@ package struct TrainingSetup {
             warn: context.console.warn)
     }
 
+    /// Jets of the largest batch of an epoch.
+    package var jetsPerStep: Int { min(options.training.batchSize, data.train.count) }
+
     /// A loader of batches of the configured size.
     package func loader(
         _ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool
@@ -88,7 +91,7 @@ package struct TrainingSetup {
             terms: \(terms.joined(separator: ", "))
             data: \(train.count) training jets in \(plural(train.paths.count, "file")), \
             \(validation?.count ?? 0) validation jets\(test); \(classes?.count ?? train.classNames.count) classes
-            run: \(options.run.directory), \(options.training.steps) steps of \(options.training.batchSize) jets
+            run: \(options.run.directory), \(options.training.steps) steps of \(jetsPerStep) jets
             """)
         if let line = fineTuningLine { console.say(line) }
         var warnings = RankPlacement.warnings(
@@ -111,9 +114,17 @@ package struct TrainingSetup {
                 "backbone_mode is not given: the backbone is \(tuning.mode.rawValue); set backbone_mode to fixed, "
                     + "fine_tuned or scratch")
         }
+        if let tuning = options.objective.fineTuning, tuning.mode == .fineTuned,
+            tuning.frozenSteps >= options.training.steps
+        {
+            warnings.append(
+                "the backbone is never trained: fine_tuning.frozen_steps is \(tuning.frozenSteps), training.steps "
+                    + "\(options.training.steps); lower the first, or set backbone_mode=fixed")
+        }
         warnings += data.warnings
         warnings.forEach(console.warn)
     }
+
     /// The fine-tuning in a line: backbone, mode, frozen steps, and numbers of parameters; nil for a pre-training.
     private var fineTuningLine: String? {
         guard let tuning = options.objective.fineTuning else { return nil }
