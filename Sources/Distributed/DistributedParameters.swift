@@ -20,7 +20,7 @@ package final class DistributedParameters {
     /// For each rank of the group, the number of messages of all steps so far whose gradients are final; nil for a
     /// group of one rank.
     let finalMessages: SharedCounters?
-    /// Layouts of the weights for products, which the ranks of the group share.
+    /// Layouts of the weights for bfloat16 products, which the ranks of the group share.
     private let layouts: WeightLayouts?
 
     /// Moves the parameters of a store into memory that the ranks of each group share; collective.
@@ -38,12 +38,11 @@ package final class DistributedParameters {
         warn: (String) -> Void = { _ in }
     ) throws {
         var ranks = try RankGroups(largest: largestGroup, on: communicator)
-        let type = precision.factorType
-        let layoutShape = [WeightLayouts.elements(of: store, type)]
-        layoutBytes = layoutShape[0] * type.size
+        let layoutElements = precision == .bfloat16 ? WeightLayouts.elements(of: store) : 0
+        layoutBytes = layoutElements * ScalarType.bfloat16.size
         var memory: GroupMemory?
         do {
-            memory = try communicator.agree { try GroupMemory(of: store, layouts: layoutShape, type, for: ranks.group) }
+            memory = try communicator.agree { try GroupMemory(of: store, layoutElements, for: ranks.group) }
         } catch let error as AgreedError {
             warn(
                 "\(error); each rank keeps its own copy of the weights. Ranks that share memory need to see each "
@@ -74,12 +73,12 @@ package final class DistributedParameters {
         } else {
             (gradients, finalMessages, sharedBytes) = ([store.gradients], nil, 0)
             layouts =
-                layoutBytes > 0
-                ? WeightLayouts(store, in: Tensor(shape: layoutShape, elementType: type)) : nil
+                layoutElements > 0
+                ? WeightLayouts(store, in: Tensor(shape: [layoutElements], elementType: .bfloat16)) : nil
         }
     }
 
-    /// Runs `body` with the weights laid out for its products; it must not change them. Each rank of a group lays
+    /// Runs `body` with the weights laid out for bfloat16 products; it must not change them. Each rank of a group lays
     /// out a part of the weights for all of them. Collective. Throws `MPIError` and the errors of `body`.
     package func withLayouts<Result>(_ body: () throws -> Result) throws -> Result {
         guard let layouts else { return try body() }
@@ -135,20 +134,20 @@ package final class DistributedParameters {
 private struct GroupMemory {
     let values: Tensor
     let gradients: [Tensor]
-    /// Nil for none.
+    /// bfloat16; nil for none.
     let layouts: Tensor?
     let counters: SharedCounters
     let bytes: Int
 
     /// Nil for a single rank, which needs none. Throws `KaonError` where the system refuses the memory.
-    init?(of store: ParameterStore, layouts layoutShape: [Int], _ type: ScalarType, for group: Communicator) throws {
+    init?(of store: ParameterStore, _ layoutElements: Int, for group: Communicator) throws {
         guard group.size > 1 else { return nil }
         let count = store.values.count
         // Whole pages, so that each gradient buffer is near the rank that writes it.
         func pages(_ bytes: Int) -> Int { (bytes + 4095) / 4096 * 4096 }
         let flat = pages(count * ScalarType.float32.size)
         let layoutsStart = (1 + group.size) * flat
-        let countersStart = layoutsStart + pages(layoutShape[0] * type.size)
+        let countersStart = layoutsStart + pages(layoutElements * ScalarType.bfloat16.size)
         bytes = countersStart + SharedCounters.bytes(group.size)
         let memory = try Self.memory(bytes: bytes, for: group)
         let tensors = (0...group.size).map {
@@ -156,8 +155,10 @@ private struct GroupMemory {
         }
         (values, gradients) = (tensors[0], Array(tensors.dropFirst()))
         layouts =
-            layoutShape[0] > 0
-            ? Tensor(at: memory.address + layoutsStart, shape: layoutShape, elementType: type, owner: memory) : nil
+            layoutElements > 0
+            ? Tensor(
+                at: memory.address + layoutsStart, shape: [layoutElements], elementType: .bfloat16, owner: memory)
+            : nil
         counters = SharedCounters(
             at: memory.address + countersStart, count: group.size, own: group.rank, owner: memory)
     }

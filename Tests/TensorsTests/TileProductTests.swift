@@ -95,7 +95,7 @@ private final class Product {
         layouts = [forward, backward]
         return ck_factor(
             matrix: ck_matrix(), is_transposed: kind.bIsTransposed ? 1 : 0,
-            layout: kind == .forward ? forward.bits : backward.bits, columns_left: Int64(n))
+            layout: UnsafePointer(kind == .forward ? forward.bits : backward.bits), columns_left: Int64(n))
     }
 
     /// Runs the product with all epilogues, into both element types.
@@ -107,7 +107,7 @@ private final class Product {
         let scale = Matrix(rows: 1, columns: n, seed: 5) { [0.5, -1, 2, 4][$0 % 4] }
         var b = b
         if let layout = b.layout {
-            b.layout = layout + 2 * first * Int(ck_layout_depth(ck_tile_layout(), Int64(k)))
+            b.layout = layout + first * Int(ck_layout_depth(ck_tile_layout(), Int64(k)))
             b.columns_left = Int64(n - first)
         }
         for narrowC in [false, true] {

@@ -2,8 +2,6 @@
 #pragma once
 #include <immintrin.h>
 
-#include "CKernels.h"
-
 /// Functions for processors with AVX-512.
 #define WIDE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
 /// Functions for processors with AVX512-BF16.
@@ -45,26 +43,4 @@ static inline __attribute__((always_inline)) WIDE __m512 finished(__m512 sums, c
     if (matrix && scale) return _mm512_fmadd_ps(sums, _mm512_loadu_ps(scale), _mm512_loadu_ps(matrix));
     if (scale) return _mm512_mul_ps(sums, _mm512_loadu_ps(scale));
     return matrix ? _mm512_add_ps(sums, _mm512_loadu_ps(matrix)) : sums;
-}
-
-/// A packed B as panels of columns one after the other, in each the words of the inner index one after the other:
-/// single-precision elements or pairs of bfloat16 ones.
-typedef struct {
-    const uint32_t *values;
-    int64_t depth;    // words of a panel
-    int64_t start;    // first word that is read
-    int64_t first;    // column of the first panel
-    int64_t columns;  // number of columns from there to the end of B
-} Panels;
-
-static inline int width_at(Panels panels, int64_t j) { return ck_tile_vectors(panels.columns - (j - panels.first)); }
-static inline const uint32_t *panel_at(Panels panels, int64_t j, int width) {
-    return panels.values + (j - panels.first) * panels.depth + 16 * width * panels.start;
-}
-
-/// The end of the block of columns that starts with `first`: whole panels of a layout, whose last ones may be narrower
-/// (ck_tile_vectors), so that they do not all end at multiples of the width of a block.
-static inline int64_t end_of_block(ck_factor b, int64_t first, int64_t columns, int64_t n) {
-    int64_t last = first + columns < n ? first + columns : n;
-    return b.layout && b.columns_left - last == 16 ? last + 16 : last;
 }

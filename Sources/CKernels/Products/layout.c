@@ -1,4 +1,4 @@
-// Weights in the order in which products read them: rounded and transposed once, for all products of a step.
+// Weights in the order in which bfloat16 products read them: rounded and transposed once, for all products of a step.
 #include "CKernels.h"
 #include "clones.h"
 
@@ -9,7 +9,7 @@ int ck_panel_vectors(ck_layout layout, int64_t columns) {
 }
 
 int64_t ck_layout_depth(ck_layout layout, int64_t k) {
-    int64_t group = layout.words * (layout.is_narrow ? 2 : 1);
+    int64_t group = 2 * layout.pairs;
     return (k + group - 1) / group * group;
 }
 
@@ -21,13 +21,13 @@ enum { AHEAD = 64 };
 
 /// Sixteen adjacent columns of a layout.
 typedef struct {
-    uint32_t *first;  // the vector of the first word
-    int64_t group;    // distance between groups of words
-    unsigned shift;   // a group has 2^shift words
+    uint32_t *first;  // the vector of the first pair
+    int64_t group;    // distance between groups of pairs
+    unsigned shift;   // a group has 2^shift pairs
 } Column;
 
 /// The sixteen columns from `column` on, of `columns`, with inner length k.
-WIDE static Column column_of(ck_layout layout, void *to, int64_t column, int64_t columns, int64_t k) {
+NARROW static Column column_of(ck_layout layout, uint16_t *to, int64_t column, int64_t columns, int64_t k) {
     // All panels are of full width but for the last two.
     int64_t full = 16 * layout.vectors, panel = column < 2 * full ? 0 : (column / full - 1) * full;
     int width = ck_panel_vectors(layout, columns - panel);
@@ -35,40 +35,23 @@ WIDE static Column column_of(ck_layout layout, void *to, int64_t column, int64_t
         panel += 16 * width;
         width = ck_panel_vectors(layout, columns - panel);
     }
-    uint32_t *words = (uint32_t *)to + panel * ck_layout_depth(layout, k) / (layout.is_narrow ? 2 : 1);
-    return (Column){words + (column - panel) * layout.words, 16 * width * layout.words,
-                    (unsigned)__builtin_ctz((unsigned)layout.words)};
+    uint32_t *pairs = (uint32_t *)to + panel * ck_layout_depth(layout, k) / 2;
+    return (Column){pairs + (column - panel) * layout.pairs, 16 * width * layout.pairs,
+                    (unsigned)__builtin_ctz((unsigned)layout.pairs)};
 }
 
-static inline __attribute__((always_inline)) WIDE void store(Column column, int64_t word, __m512i value) {
-    int64_t group = word >> column.shift, place = word & ((1 << column.shift) - 1);
+static inline __attribute__((always_inline)) NARROW void store(Column column, int64_t pair, __m512i value) {
+    int64_t group = pair >> column.shift, place = pair & ((1 << column.shift) - 1);
     _mm512_stream_si512((__m512i *)(column.first + group * column.group + 16 * place), value);
 }
 
-/// Zeros for the words from `word` to the end of its group.
-WIDE static void fill(Column column, int64_t word) {
-    for (; word & ((1 << column.shift) - 1); word++) store(column, word, _mm512_setzero_si512());
+/// Zeros for the pairs from `pair` to the end of its group.
+NARROW static void fill(Column column, int64_t pair) {
+    for (; pair & ((1 << column.shift) - 1); pair++) store(column, pair, _mm512_setzero_si512());
 }
 
-WIDE static void lay_out(ck_layout layout, void *forward, void *backward, const float *weight, int64_t row,
-                         int64_t outputs, int64_t inputs) {
-    Column rows = column_of(layout, forward, row, outputs, inputs);
-    const float *from = weight + row * inputs;
-    for (int64_t i = 0; i < inputs; i += 16) {
-        Column inner = column_of(layout, backward, i, inputs, outputs);
-        __m512i square[16];
-        for (int r = 0; r < 16; r++) {
-            __builtin_prefetch(from + r * inputs + i + AHEAD);
-            square[r] = _mm512_loadu_si512(from + r * inputs + i);
-            store(inner, row + r, square[r]);
-        }
-        transpose(square);
-        for (int e = 0; e < 16; e++) store(rows, i + e, square[e]);
-    }
-}
-
-NARROW static void lay_out_narrow(ck_layout layout, void *forward, void *backward, const float *weight, int64_t row,
-                                  int64_t outputs, int64_t inputs) {
+NARROW void ck_lay_out(ck_layout layout, uint16_t *forward, uint16_t *backward, const float *weight, int64_t row,
+                       int64_t outputs, int64_t inputs) {
     Column rows = column_of(layout, forward, row, outputs, inputs);
     const float *from = weight + row * inputs;
     for (int64_t i = 0; i < inputs; i += 32) {
@@ -98,19 +81,13 @@ NARROW static void lay_out_narrow(ck_layout layout, void *forward, void *backwar
         for (int p = 0; p < 8 * halves; p++) store(rows, i / 2 + p, square[p]);
     }
     fill(rows, inputs / 2);
-}
-
-void ck_lay_out(ck_layout layout, void *forward, void *backward, const float *weight, int64_t row, int64_t outputs,
-                int64_t inputs) {
-    if (layout.is_narrow) lay_out_narrow(layout, forward, backward, weight, row, outputs, inputs);
-    else lay_out(layout, forward, backward, weight, row, outputs, inputs);
     _mm_sfence();
 }
 
 #else
 
-void ck_lay_out(ck_layout layout, void *forward, void *backward, const float *weight, int64_t row, int64_t outputs,
-                int64_t inputs) {
+void ck_lay_out(ck_layout layout, uint16_t *forward, uint16_t *backward, const float *weight, int64_t row,
+                int64_t outputs, int64_t inputs) {
     __builtin_trap();
 }
 

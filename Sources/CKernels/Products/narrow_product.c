@@ -148,7 +148,10 @@ INSIDE void tile(Target c, ck_epilogue epilogue, Left a, const uint32_t *restric
             for (int j = 0; j < width; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
         }
     }
+    // Without unrolling, the sums would be in memory.
+#pragma clang loop unroll(full)
     for (int i = 0; i < height; i++)
+#pragma clang loop unroll(full)
         for (int j = 0; j < width; j++) {
             int64_t at = i * c.stride + 16 * j;
             ck_epilogue here = ck_epilogue_at(epilogue, i, 16 * j);
@@ -186,12 +189,33 @@ NARROW static void columns(Target c, ck_epilogue epilogue, Left a, int64_t panel
     }
 }
 
-ck_layout ck_narrow_layout(void) { return (ck_layout){.vectors = 3, .words = 1, .is_narrow = 1}; }
+ck_layout ck_narrow_layout(void) { return (ck_layout){.vectors = 3, .pairs = 1}; }
 
 NARROW int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int has_layout, int64_t n, int64_t k) {
     Blocks blocks = blocks_of(narrow_c, transpose_a, k);
     int64_t depth = least(blocks.depth, (k + 1) / 2);
     return depth * ((has_layout ? 0 : least(blocks.columns, n)) + (transpose_a ? blocks.rows : 0));
+}
+
+/// A packed B as panels of columns one after the other, in each the pairs of the inner index one after the other.
+typedef struct {
+    const uint32_t *values;
+    int64_t depth;    // pairs of a panel
+    int64_t start;    // first pair that is read
+    int64_t first;    // column of the first panel
+    int64_t columns;  // number of columns from there to the end of B
+} Panels;
+
+INSIDE int width_at(Panels panels, int64_t j) { return ck_tile_vectors(panels.columns - (j - panels.first)); }
+INSIDE const uint32_t *panel_at(Panels panels, int64_t j, int width) {
+    return panels.values + (j - panels.first) * panels.depth + 16 * width * panels.start;
+}
+
+/// The end of the block of columns that starts with `first`: whole panels of a layout, whose last ones may be narrower
+/// (ck_tile_vectors), so that they do not all end at multiples of the width of a block.
+static int64_t end_of_block(ck_factor b, int64_t first, int64_t columns, int64_t n) {
+    int64_t last = least(n, first + columns);
+    return b.layout && b.columns_left - last == 16 ? last + 16 : last;
 }
 
 /// Adds the products of the inner indices l ..< l + part to the columns first ..< last of C.
@@ -228,7 +252,7 @@ NARROW void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck
         last = end_of_block(b, first, blocks.columns, n);
         for (int64_t l = 0; l < k; l += 2 * blocks.depth) {
             int64_t part = least(k - l, 2 * blocks.depth);
-            Panels panels = {b.layout, (k + 1) / 2, l / 2, 0, b.columns_left};
+            Panels panels = {(const uint32_t *)b.layout, (k + 1) / 2, l / 2, 0, b.columns_left};
             if (!b.layout) {
                 panels = (Panels){packed, (part + 1) / 2, 0, first, last - first};
                 for (int64_t j = first; j < last;) {
@@ -252,7 +276,7 @@ int ck_has_bfloat16(void) {
 
 #else
 
-ck_layout ck_narrow_layout(void) { return (ck_layout){.vectors = 3, .words = 1, .is_narrow = 1}; }
+ck_layout ck_narrow_layout(void) { return (ck_layout){.vectors = 3, .pairs = 1}; }
 int64_t ck_narrow_product_scratch(int narrow_c, int transpose_a, int has_layout, int64_t n, int64_t k) { return 0; }
 void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
                        float *scratch) {

@@ -104,7 +104,10 @@ INSIDE void tile(float *c, int64_t ldc, ck_epilogue epilogue, Left a, const floa
             for (int j = 0; j < width; j++) sum[i][j] = _mm512_fmadd_ps(left, right[j], sum[i][j]);
         }
     }
+    // Without unrolling, the sums would be in memory.
+#pragma clang loop unroll(full)
     for (int i = 0; i < height; i++)
+#pragma clang loop unroll(full)
         for (int j = 0; j < width; j++) {
             ck_epilogue here = ck_epilogue_at(epilogue, i, 16 * j);
             _mm512_storeu_ps(c + i * ldc + 16 * j, finished(sum[i][j], here.matrix, here.scale));
@@ -147,33 +150,26 @@ WIDE static void columns(float *c, int64_t ldc, ck_epilogue epilogue, Left a, co
 static Blocks blocks_of(int transpose_a) { return transpose_a ? columns_of_a : rows_of_a; }
 static int packs_left(int transpose_a, int64_t n) { return transpose_a && n >= PACKED_FROM; }
 
-ck_layout ck_product_layout(void) { return (ck_layout){.vectors = 3, .words = 1}; }
-
-int64_t ck_product_scratch(int transpose_a, int has_layout, int64_t n, int64_t k) {
+int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k) {
     Blocks blocks = blocks_of(transpose_a);
-    int64_t columns = (has_layout ? 0 : least(blocks.columns, n)) + (packs_left(transpose_a, n) ? blocks.rows : 0);
-    return least(blocks.depth, k) * columns;
+    return least(blocks.depth, k) * (least(blocks.columns, n) + (packs_left(transpose_a, n) ? blocks.rows : 0));
 }
 
 void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t lda, int transpose_a,
-                ck_factor b, int64_t m, int64_t n, int64_t k, float *restrict scratch) {
+                const float *restrict b, int64_t ldb, int transpose_b, int64_t m, int64_t n, int64_t k,
+                float *restrict scratch) {
     Blocks blocks = blocks_of(transpose_a);
-    int64_t row = transpose_a ? 1 : lda, col = transpose_a ? lda : 1, ldb = b.matrix.stride;
-    float *packed = scratch, *packed_left = packed;
-    if (!b.layout) packed_left += least(blocks.depth, k) * least(blocks.columns, n);
-    for (int64_t first = 0, last; first < n; first = last) {
-        last = end_of_block(b, first, blocks.columns, n);
+    int64_t row = transpose_a ? 1 : lda, col = transpose_a ? lda : 1;
+    float *packed_left = scratch + least(blocks.depth, k) * least(blocks.columns, n);
+    for (int64_t first = 0; first < n; first += blocks.columns) {
+        int64_t last = least(n, first + blocks.columns);
         for (int64_t l = 0; l < k; l += blocks.depth) {
             int64_t depth = least(k - l, blocks.depth);
-            Panels panels = {b.layout, k, l, 0, b.columns_left};
-            if (!b.layout) {
-                panels = (Panels){(const uint32_t *)packed, depth, 0, first, last - first};
-                for (int64_t j = first; j < last;) {
-                    int width = width_at(panels, j);
-                    const float *from = (const float *)b.matrix.values + (b.is_transposed ? j * ldb + l : l * ldb + j);
-                    pack(packed + (j - first) * depth, from, ldb, b.is_transposed, depth, width);
-                    j += 16 * width;
-                }
+            for (int64_t j = first; j < last;) {
+                int width = ck_tile_vectors(last - j);
+                pack(scratch + (j - first) * depth, transpose_b ? b + j * ldb + l : b + l * ldb + j, ldb, transpose_b,
+                     depth, width);
+                j += 16 * width;
             }
             ck_epilogue here = l == 0 ? epilogue
                                       : (ck_epilogue){.matrix = c, .stride = ldc, .scale = epilogue.scale};
@@ -187,9 +183,9 @@ void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *restri
                     left = (Left){packed_left, 1, TALLEST, TALLEST * depth, 0};
                 }
                 for (int64_t j = first; j < last;) {
-                    int width = width_at(panels, j);
-                    columns(c + i * ldc + j, ldc, ck_epilogue_at(here, i, j), left,
-                            (const float *)panel_at(panels, j, width), rows, depth, width);
+                    int width = ck_tile_vectors(last - j);
+                    columns(c + i * ldc + j, ldc, ck_epilogue_at(here, i, j), left, scratch + (j - first) * depth, rows,
+                            depth, width);
                     if (left.ahead) left.ahead += row;
                     j += 16 * width;
                 }
@@ -200,10 +196,9 @@ void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *restri
 
 #else
 
-ck_layout ck_product_layout(void) { return (ck_layout){.vectors = 3, .words = 1}; }
-int64_t ck_product_scratch(int transpose_a, int has_layout, int64_t n, int64_t k) { return 0; }
-void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t lda, int transpose_a, ck_factor b,
-                int64_t m, int64_t n, int64_t k, float *scratch) {
+int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k) { return 0; }
+void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t lda, int transpose_a,
+                const float *b, int64_t ldb, int transpose_b, int64_t m, int64_t n, int64_t k, float *scratch) {
     __builtin_trap();
 }
 

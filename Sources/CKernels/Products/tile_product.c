@@ -180,7 +180,7 @@ TILED static Blocks blocks_of(int narrow_c, int64_t n, int64_t k) {
     return (Blocks){depth, least(n, columns > STEP ? columns : STEP)};
 }
 
-ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .words = SIDE, .is_narrow = 1}; }
+ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .pairs = SIDE}; }
 
 TILED int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k) {
     Blocks blocks = blocks_of(narrow_c, n, k);
@@ -210,7 +210,6 @@ TILED void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_fa
 
     Blocks blocks = blocks_of(c.is_narrow, n, k);
     float *buffer = scratch;
-    const uint16_t *layout = b.layout;
     uint16_t *copied = (uint16_t *)(buffer + 4 * SIDE * SIDE), *right = copied + 2 * SIDE * blocks.depth;
     for (int64_t first = 0; first < n; first += blocks.columns) {
         int64_t columns = least(n - first, blocks.columns);
@@ -231,8 +230,8 @@ TILED void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_fa
                     Target to = {(char *)c.values + at * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
                     ck_epilogue block = ck_epilogue_at(here, i, first + j);
                     int is_wide = columns - j > SIDE;
-                    const uint16_t *panel = layout
-                        ? layout + (first + j) * STEP * steps_of(k) + l / STEP * (is_wide ? 2 : 1) * TILE
+                    const uint16_t *panel = b.layout
+                        ? b.layout + (first + j) * STEP * steps_of(k) + l / STEP * (is_wide ? 2 : 1) * TILE
                         : right + j * STEP * steps;
                     if (is_wide) {
                         if (height > 1) sums(to, block, left, panel, steps, rows, 2, 2, buffer);
@@ -258,7 +257,7 @@ int ck_has_tiles(void) {
 
 #else
 
-ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .words = 16, .is_narrow = 1}; }
+ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .pairs = 16}; }
 int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k) { return 0; }
 void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
                      float *scratch) {

@@ -99,27 +99,12 @@ void ck_block_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *
                       const float *b, int64_t ldb, int64_t m, int64_t n, int64_t k);
 /// Width of the next tile in vectors of 16 columns, given the number of remaining columns (a multiple of 16).
 int ck_tile_vectors(int64_t columns);
-/// A matrix of float or, if narrow, of bfloat16 (uint16_t), with row stride `stride` in elements.
-typedef struct {
-    void *values;
-    int64_t stride;
-    int is_narrow;
-} ck_matrix;
-/// A factor of a product: op(X), where op is the identity or the transposition.
-typedef struct {
-    ck_matrix matrix;
-    int is_transposed;
-    // For B instead of the matrix: a part of what ck_lay_out wrote, from the panel of the first column of this product
-    // on, and the number of columns from there to the end of B. Null for none.
-    const void *layout;
-    int64_t columns_left;
-} ck_factor;
 /// C = S(op(A) op(B)) as above, blocked for matrices larger than the caches; transposed operands are [k, m] and [n,
 /// k]. Each element is summed in the order of the inner index, independent of m and n. For AVX-512.
-void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t lda, int transpose_a, ck_factor b,
-                int64_t m, int64_t n, int64_t k, float *scratch);
-/// Number of floats of scratch memory for ck_product; has_layout: B has one.
-int64_t ck_product_scratch(int transpose_a, int has_layout, int64_t n, int64_t k);
+void ck_product(float *c, int64_t ldc, ck_epilogue epilogue, const float *a, int64_t lda, int transpose_a,
+                const float *b, int64_t ldb, int transpose_b, int64_t m, int64_t n, int64_t k, float *scratch);
+/// Number of floats of scratch memory for ck_product.
+int64_t ck_product_scratch(int transpose_a, int64_t n, int64_t k);
 
 /// Instructions that multiply: single-precision vectors, AVX512-BF16, and AMX tiles.
 typedef enum { CK_VECTORS, CK_BFLOAT16_VECTORS, CK_TILES } ck_instructions;
@@ -139,6 +124,21 @@ void ck_widen(float *y, int64_t y_stride, const uint16_t *x, int64_t x_stride, i
 /// out[c] += Σ_r x[r, c], in single precision.
 void ck_narrow_column_sum(float *out, const uint16_t *x, int64_t rows, int64_t cols);
 
+/// A matrix of float or, if narrow, of bfloat16 (uint16_t), with row stride `stride` in elements.
+typedef struct {
+    void *values;
+    int64_t stride;
+    int is_narrow;
+} ck_matrix;
+/// A factor of a bfloat16 product: op(X), where op is the identity or the transposition.
+typedef struct {
+    ck_matrix matrix;
+    int is_transposed;
+    // For B instead of the matrix: a part of what ck_lay_out wrote, from the panel of the first column of this product
+    // on, and the number of columns from there to the end of B. Null for none.
+    const uint16_t *layout;
+    int64_t columns_left;
+} ck_factor;
 /// C = S(op(A) op(B)) like ck_product, with factors rounded to bfloat16 and single-precision sums; A is narrow. n must
 /// be a multiple of 16; if A is not transposed, k and the stride of A must be even. Requires ck_has_bfloat16().
 void ck_narrow_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
@@ -154,15 +154,13 @@ int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t
 /// Non-zero if this processor has bfloat16 tiles (AMX-BF16) and the system permits their use; requests the permission.
 int ck_has_tiles(void);
 
-/// The order of the elements of a factor B [k, n] in which a product reads it in place: panels of up to `vectors` · 16
-/// columns, the last ones narrower. In a panel the inner index is divided into groups of `words` words, which are
-/// single-precision elements or pairs of bfloat16 ones, and each group is [vectors, words, 16 columns]; the last group
-/// is filled up with zeros.
+/// The order of the elements of a bfloat16 factor B [k, n] in which a product reads it in place: panels of up to
+/// `vectors` · 16 columns, the last ones narrower. In a panel the inner index is divided into groups of `pairs` pairs,
+/// and each group is [vectors, pairs, 16 columns, 2]; the last group is filled up with zeros.
 typedef struct {
-    int vectors, words, is_narrow;
+    int vectors, pairs;
 } ck_layout;
-/// The layouts that ck_product, ck_narrow_product and ck_tile_product read.
-ck_layout ck_product_layout(void);
+/// The layouts that ck_narrow_product and ck_tile_product read.
 ck_layout ck_narrow_layout(void);
 ck_layout ck_tile_layout(void);
 /// Width of the panel of a layout that starts `columns` before the end, in vectors of 16 columns.
@@ -170,10 +168,9 @@ int ck_panel_vectors(ck_layout layout, int64_t columns);
 /// Number of elements of a panel per column: k, rounded up to whole groups.
 int64_t ck_layout_depth(ck_layout layout, int64_t k);
 /// Lays out 16 rows, from `row` on, of a weight W [outputs, inputs] for the products y = x Wᵀ (`forward`, k = inputs)
-/// and dx = dy W (`backward`, k = outputs). Both dimensions are multiples of 16. Requires AVX-512 and, for a narrow
-/// layout, ck_has_bfloat16().
-void ck_lay_out(ck_layout layout, void *forward, void *backward, const float *weight, int64_t row, int64_t outputs,
-                int64_t inputs);
+/// and dx = dy W (`backward`, k = outputs). Both dimensions are multiples of 16. Requires ck_has_bfloat16().
+void ck_lay_out(ck_layout layout, uint16_t *forward, uint16_t *backward, const float *weight, int64_t row,
+                int64_t outputs, int64_t inputs);
 
 // Attention -----------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 import System
 import Tensors
 
-/// The weights of the linear maps of a store in the order in which products read them in place.
+/// The weights of the linear maps of a store in the order in which bfloat16 products read them in place.
 ///
 /// A step updates the layouts after the weights have changed, attaches them to the parameters for its products, and
 /// detaches them before the weights change again.
@@ -19,23 +19,21 @@ package final class WeightLayouts {
     /// Number of elements of all weights.
     private let work: Int
 
-    /// Number of elements of all layouts.
-    ///
-    /// - Parameter type: the element type of the factors of products.
-    package static func elements(of store: ParameterStore, _ type: ScalarType) -> Int {
-        store.parameters.reduce(0) { $0 + (elements(of: $1, type) ?? 0) }
+    /// Number of bfloat16 elements of all layouts.
+    package static func elements(of store: ParameterStore) -> Int {
+        store.parameters.reduce(0) { $0 + (elements(of: $1) ?? 0) }
     }
 
-    private static func elements(of parameter: Parameter, _ type: ScalarType) -> Int? {
+    private static func elements(of parameter: Parameter) -> Int? {
         guard parameter.isFactor else { return nil }
-        return WeightLayout.elements(outputs: parameter.shape[0], inputs: parameter.shape[1], of: type)
+        return WeightLayout.elements(outputs: parameter.shape[0], inputs: parameter.shape[1])
     }
 
-    /// - Parameter memory: of `elements(of:_:)` elements, in units of 64 bytes.
+    /// - Parameter memory: bfloat16, of `elements(of:)` elements, in units of 64 bytes.
     package init(_ store: ParameterStore, in memory: Tensor) {
         var (first, start) = (0, 0)
         entries = store.parameters.compactMap { parameter in
-            guard let count = Self.elements(of: parameter, memory.elementType) else { return nil }
+            guard let count = Self.elements(of: parameter) else { return nil }
             defer { (first, start) = (first + count, start + parameter.range.count) }
             let layout = WeightLayout(
                 outputs: parameter.shape[0], inputs: parameter.shape[1],

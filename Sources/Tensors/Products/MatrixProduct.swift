@@ -41,7 +41,7 @@ struct MatrixProduct {
             }
         } else {
             // Whole panels of the layout, or vectors of columns.
-            let edges = b.layout.map { WeightLayout.panelEdges(columns: n, of: $0.elementType) }
+            let edges = b.layout.map { _ in WeightLayout.panelEdges(columns: n) }
             let units = edges.map { $0.count - 1 } ?? (n + 15) / 16
             parallel(units, grain: max(1, grain * units / n), piecesPerThread: b.layout == nil ? 1 : 4) { part in
                 let columns =
@@ -66,7 +66,7 @@ struct MatrixProduct {
 struct Factor {
     let tensor: Tensor
     let isTransposed: Bool
-    /// The same factor as products read it in place; see `WeightLayout`. For B alone.
+    /// The same factor as bfloat16 products read it in place; see `WeightLayout`. For B alone.
     let layout: Tensor?
 
     init(_ tensor: Tensor) { self.init(tensor, isTransposed: false, layout: nil) }
@@ -78,12 +78,12 @@ struct Factor {
 
     /// The factor Wᵀ of y = x Wᵀ, for activations of an element type.
     static func forward(_ weight: Variable, _ type: ScalarType) -> Factor {
-        Factor(weight.value, isTransposed: true, layout: weight.layout(of: type)?.forward)
+        Factor(weight.value, isTransposed: true, layout: type == .bfloat16 ? weight.layout?.forward : nil)
     }
 
     /// The factor W of dx = dy W, for gradients of an element type.
     static func backward(_ weight: Variable, _ type: ScalarType) -> Factor {
-        Factor(weight.value, isTransposed: false, layout: weight.layout(of: type)?.backward)
+        Factor(weight.value, isTransposed: false, layout: type == .bfloat16 ? weight.layout?.backward : nil)
     }
 
     /// The rows of op(X).
@@ -96,7 +96,7 @@ struct Factor {
         isTransposed ? tensor.part(row: column, column: row) : tensor.part(row: row, column: column)
     }
 
-    /// The operand of a kernel that starts at a row and a column of op(X).
+    /// The operand of a bfloat16 kernel that starts at a row and a column of op(X).
     func operand(row: Int, column: Int) -> ck_factor {
         ck_factor(
             matrix: part(row: row, column: column), is_transposed: isTransposed ? 1 : 0,

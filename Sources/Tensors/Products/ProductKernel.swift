@@ -63,10 +63,10 @@ package enum ProductKernel: String, CaseIterable, Sendable {
         switch self {
         case .avx512:
             product.checkSinglePrecision()
-            withScratch(ck_product_scratch(a.is_transposed, hasLayout, n, k)) { scratch in
+            withScratch(ck_product_scratch(a.is_transposed, n, k)) { scratch in
                 ck_product(
-                    c.floats, c.stride, epilogue, a.matrix.floats, a.matrix.stride, a.is_transposed, b, m, n, k,
-                    scratch)
+                    c.floats, c.stride, epilogue, a.matrix.floats, a.matrix.stride, a.is_transposed, b.matrix.floats,
+                    b.matrix.stride, b.is_transposed, m, n, k, scratch)
             }
         case .openBLAS:
             product.checkSinglePrecision()

@@ -106,14 +106,14 @@ private struct LinearMap {
             random.fillNormal(result.buffer)
             return result
         }
-        let type = precision.factorType
+        let type: ScalarType = precision == .bfloat16 ? .bfloat16 : .float32
         x = random([tokens, inputs]).converted(to: type)
         y = random([tokens, outputs]).converted(to: type)
         weight = random([outputs, inputs])
         dweight = Tensor(repeating: 0, shape: weight.shape)
         variable = Variable(constant: weight)
-        if let elements = WeightLayout.elements(outputs: outputs, inputs: inputs, of: type) {
-            let memory = Tensor(shape: [elements], elementType: type)
+        if type == .bfloat16, let elements = WeightLayout.elements(outputs: outputs, inputs: inputs) {
+            let memory = Tensor(shape: [elements], elementType: .bfloat16)
             let layout = WeightLayout(outputs: outputs, inputs: inputs, in: memory)
             layout.update(from: weight, rows: 0..<outputs)
             variable.layout = layout

@@ -3,7 +3,7 @@ import System
 extension Tape {
     /// The element type of activations between products: outputs that are read by products, attention, norms of
     /// branches and activation functions alone may have it.
-    package var activationType: ScalarType { precision.factorType }
+    package var activationType: ScalarType { precision == .bfloat16 ? .bfloat16 : .float32 }
 
     /// The element type of the factors of a map: bfloat16 products need whole vectors of inputs and outputs.
     func factorType(inputs: Int, outputs: Int) -> ScalarType {

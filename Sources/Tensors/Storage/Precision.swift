@@ -5,9 +5,6 @@ package enum Precision: String, CaseIterable, Sendable {
     case single = "fp32"
     case bfloat16 = "bf16"
 
-    /// The element type of the factors.
-    package var factorType: ScalarType { self == .bfloat16 ? .bfloat16 : .float32 }
-
     /// True if this processor multiplies bfloat16 numbers (AVX512-BF16).
     package static var hasBFloat16: Bool { ck_has_bfloat16() != 0 }
 }

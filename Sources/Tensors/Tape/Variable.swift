@@ -17,7 +17,7 @@ package final class Variable {
     private var fixedGradientIsSet = false
     var isParameter: Bool { fixedGradient != nil }
 
-    /// A weight's elements in the order in which products read them in place; nil for products that copy it.
+    /// A weight's elements in the order in which bfloat16 products read them in place; nil for products that copy it.
     /// Whoever sets it removes it before the value changes.
     package var layout: WeightLayout?
 
