@@ -19,8 +19,8 @@ import Training
     /// The largest micro-batch counts, not the batch; the sentence has the estimate and what to do. A rank may use its
     /// share of the host, however small the groups are that share the weights.
     @Test func setsBeyondTheMemoryAreRefused() throws {
-        let options = try runOptions("{data: {train: x, max_constituents: 50000}, tasks: {regression: {}}}")
-        let jets = batch([20, 40_000, 30, 10])
+        let options = try runOptions("{data: {train: x, max_constituents: 16384}, tasks: {regression: {}}}")
+        let jets = batch([20, 16_000, 30, 10])
         // All ranks of a test are on this host.
         let ranks = try RankGroups(largest: 1, on: world)
         #expect(ranks.ranksOfHost == world.size && ranks.group.size == 1)
@@ -33,11 +33,11 @@ import Training
                 return nil
             } catch { return "\(error)" }
         }
-        // 20 000 visible constituents and 8 registers; 14 · 512 floats and 8 heads in each of 8 layers.
-        let bytes = 8 * 20_008 * 4 * (14 * 512 + 8)
+        // 8000 visible constituents and 8 registers; 14 · 512 floats and 8 heads in each of 8 layers.
+        let bytes = 8 * 8008 * 4 * (14 * 512 + 8)
         #expect(
             complaint(size: 1, gigabytes: 1)
-                == "a micro-batch of 1 jet with 40000 constituents needs about \(megabytes(bytes)) for its "
+                == "a micro-batch of 1 jet with 16000 constituents needs about \(megabytes(bytes)) for its "
                 + "activations, and 1000.0 MB of memory are left for a rank; lower data.max_constituents, or use "
                 + "fewer ranks")
         #expect(complaint(size: 2, gigabytes: 1)?.contains("lower training.micro_batch_size (2)") == true)

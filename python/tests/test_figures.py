@@ -316,7 +316,7 @@ def test_formats(tmp_path, predictions, output, formats, files):
     ("arguments", "message"),
     [
         (["scan", "{runs}", "--output", "x.jpg"], "does not end in .pdf, .png or .svg"),
-        (["scan", "{runs}", "--output", "nowhere/x.png"], "nowhere/x.png cannot be written"),
+        (["scan", "{runs}", "--output", "{predictions}/x.png"], "predictions.h5 cannot be written: "),
         (["scan", "nowhere"], "nowhere is not a folder"),
         (["scan", "{runs}", "--x", "data.classes"], "data.classes is all, but an axis needs numbers"),
         (["scan", "{runs}", "--x", "data.jetz"], "did you mean data.jets?"),
