@@ -22,7 +22,7 @@ package func restoreSignal(_ number: Int32, _ action: sigaction) {
     sigaction(number, &action, nil)
 }
 
-/// What a signal does to this process.
+/// The present handling of a signal by this process.
 package enum SignalAction: Int {
     /// The action of the system; that of most signals ends the process.
     case standard = 0

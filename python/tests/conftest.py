@@ -1,9 +1,11 @@
 import io
 
 import makers
+import numpy as np
 import pytest
 import yaml
 from descriptions import CONFIGS
+from run_folders import scores_for, write_predictions
 
 from kaon_data import Options, convert
 from kaon_data.cli import convert_table
@@ -58,3 +60,11 @@ def table(tmp_path, capsys):
         return code
 
     return call
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    """Predictions of three flavours in a run folder."""
+    labels = np.arange(300) % 3
+    return write_predictions(tmp_path / "run/evaluation/predictions.h5", ["light", "c", "b"], labels=labels,
+                             scores=scores_for(labels, 3, np.random.default_rng(0)))

@@ -8,14 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from run_folders import write_predictions
 
 from kaon_book import slurm
-from kaon_book.claims import HOLDS, OPPOSITE, SPREAD, Claim, verdict
 from kaon_book.rows import ROWS, Book, select
 from kaon_book.runs import STAGES, recipe
 from kaon_book.scales import PAPER, SMALL
@@ -117,20 +115,6 @@ def test_every_configuration_exists_and_every_downstream_run_has_five_seeds(data
     by_row = {name: len(found) for name, found in seeds.items()}
     assert by_row["downstream/classification/mpmv2-flow/fine_tuned/jets-100"] == 5
     assert set(by_row.values()) == {5}
-
-
-@pytest.mark.parametrize("jets", PAPER.labels)
-def test_label_scans_of_version_1_have_fifty_epochs(jets):
-    for task in ("labels-v1", "unseen-v1"):
-        settings = dict(word.split("=") for word in PAPER.downstream(task, "fine_tuned", jets))
-        steps, interval = int(settings["training.steps"]), int(settings["training.validation_interval"])
-        assert abs(256 * steps - 50 * jets) < 256 and abs(256 * interval - jets) < 256
-
-
-def test_few_signal_jets_shorten_the_rest_of_the_backbone():
-    assert PAPER.downstream("cwola", "fine_tuned", 1000) == []
-    assert PAPER.downstream("cwola", "fine_tuned", 5000) == ["fine_tuning.frozen_steps=5000"]
-    assert PAPER.downstream("cwola", "fixed", 5000) == []
 
 
 def test_numbers_select_rows():
@@ -385,33 +369,3 @@ def test_the_page_names_every_table_and_figure_of_the_chapter(data, tmp_path, mo
     anchors = set(re.findall(r"\(#([^)]+)\)", summary))
     made = {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^## (.*)", text, re.M)}
     assert anchors <= made
-
-
-@pytest.mark.parametrize("high, low, state", [
-    ([0.5, 0.51, 0.52], [0.4, 0.41, 0.42], "holds"), ([0.5, 0.6, 0.7], [0.4, 0.5, 0.7], "not significant"),
-    ([0.4, 0.41, 0.4], [0.6, 0.61, 0.6], "contradicted"), ([0.5, 0.5], [0.4, 0.4, 0.4], None),
-    ([0.5, 0.5, float("inf")], [0.4, 0.3, 0.4], None),
-])
-def test_claims_are_tested_for_significance(high, low, state):
-    assert Claim("", high, low).state == state
-
-
-@pytest.mark.parametrize("states, found", [
-    ([HOLDS, HOLDS], "reproduced"), ([HOLDS, SPREAD, OPPOSITE], "partly reproduced"),
-    ([SPREAD, SPREAD], "inconclusive"), ([SPREAD, OPPOSITE], "not reproduced"), ([None], "unfinished"),
-])
-def test_the_verdict_of_a_row(states, found):
-    assert verdict([SimpleNamespace(state=state) for state in states]) == found
-
-
-def test_the_quantiles_are_those_of_student():
-    from scipy.stats import t, ttest_ind
-
-    from kaon_book.claims import _T
-
-    assert np.allclose(_T, [t.ppf(0.975, freedom) for freedom in range(1, 11)], rtol=2e-3)
-    rng = np.random.default_rng(1)
-    for _ in range(50):
-        high, low = rng.normal(0.2, 0.1, 5), rng.normal(0, 0.1, 3)
-        if ttest_ind(high, low, equal_var=False).pvalue > 0.06:
-            assert Claim("", list(high), list(low)).state == "not significant"

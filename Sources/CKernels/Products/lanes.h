@@ -36,8 +36,8 @@ static inline __attribute__((always_inline)) WIDE void transpose(__m512i square[
     }
 }
 
-/// What is left of the epilogue of a product for sixteen sums: matrix + scale ⊙ sums, each of which may be null. Fused
-/// explicitly, so that the bits do not depend on the width of a tile.
+/// matrix + scale ⊙ sums for sixteen sums of a product; matrix and scale may each be null. The multiplication and the
+/// addition are fused explicitly: the compiler would fuse them in tiles of some widths only, with other bits.
 static inline __attribute__((always_inline)) WIDE __m512 finished(__m512 sums, const float *matrix,
                                                                     const float *scale) {
     if (matrix && scale) return _mm512_fmadd_ps(sums, _mm512_loadu_ps(scale), _mm512_loadu_ps(matrix));

@@ -148,7 +148,7 @@ INSIDE void tile(Target c, ck_epilogue epilogue, Left a, const uint32_t *restric
             for (int j = 0; j < width; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], left, right[j]);
         }
     }
-    // Without unrolling, the sums would be in memory.
+    // Unrolled, so that the sums stay in registers.
 #pragma clang loop unroll(full)
     for (int i = 0; i < height; i++)
 #pragma clang loop unroll(full)

@@ -104,7 +104,7 @@ INSIDE void tile(float *c, int64_t ldc, ck_epilogue epilogue, Left a, const floa
             for (int j = 0; j < width; j++) sum[i][j] = _mm512_fmadd_ps(left, right[j], sum[i][j]);
         }
     }
-    // Without unrolling, the sums would be in memory.
+    // Unrolled, so that the sums stay in registers.
 #pragma clang loop unroll(full)
     for (int i = 0; i < height; i++)
 #pragma clang loop unroll(full)

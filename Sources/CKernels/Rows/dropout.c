@@ -26,6 +26,7 @@ INLINE void philox_blocks(uint32_t words[4][LANES], const uint32_t *counter, con
     }
 }
 
+/// One row of ck_dropout.
 INLINE void drop_row(float *y, const float *x, const uint32_t *counter, const uint32_t *key, uint32_t block,
                      uint32_t dropped, float scale, int accumulate, int64_t cols) {
     for (int64_t start = 0; start < cols; start += LANES * PIECES, block += LANES) {

@@ -40,10 +40,9 @@ package struct CrossAttention {
     /// residual + scale ⊙ attention(x, context).
     package func callAsFunction(
         _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets,
-        addedTo residual: Variable,
-        scale: ParameterSlot?, on tape: Tape
+        addedTo residual: Variable, scale: ParameterSlot?, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {
-        output(attended(x, offsets, context, contextOffsets, nil, tape), addedTo: residual, scale: scale, on: tape)
+        output(attended(x, offsets, context, contextOffsets, keys, tape), addedTo: residual, scale: scale, on: tape)
     }
 
     private func attended(

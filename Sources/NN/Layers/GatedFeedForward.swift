@@ -17,14 +17,18 @@ package struct GatedFeedForward {
     ///
     /// - Parameter keys: random numbers of dropout, one key for each token; nil for no dropout.
     package func callAsFunction(_ x: Variable, keys: TokenKeys? = nil, on tape: Tape) -> Variable {
-        let hidden = tape.swiglu(input(x, on: tape, output: tape.activationType))
-        return output(dropout?(hidden, keys: keys, on: tape) ?? hidden, on: tape)
+        output(hidden(x, keys, tape), on: tape)
     }
 
-    /// residual + scale ⊙ output(SwiGLU(input(x))).
+    /// residual + scale ⊙ output(dropout(SwiGLU(input(x)))).
     package func callAsFunction(
-        _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, on tape: Tape
+        _ x: Variable, addedTo residual: Variable, scale: ParameterSlot?, keys: TokenKeys? = nil, on tape: Tape
     ) -> Variable {
-        output(tape.swiglu(input(x, on: tape, output: tape.activationType)), addedTo: residual, scale: scale, on: tape)
+        output(hidden(x, keys, tape), addedTo: residual, scale: scale, on: tape)
+    }
+
+    private func hidden(_ x: Variable, _ keys: TokenKeys?, _ tape: Tape) -> Variable {
+        let hidden = tape.swiglu(input(x, on: tape, output: tape.activationType))
+        return dropout?(hidden, keys: keys, on: tape) ?? hidden
     }
 }

@@ -61,7 +61,7 @@ extension DownstreamTaskOptions {
     package func choice(seed: UInt64) -> JetChoice? { nil }
 }
 
-/// What a downstream task needs to build its head.
+/// The arguments for building the head of a downstream task.
 package struct DownstreamContext {
     /// Channels of the backbone's outputs.
     let width: Int

@@ -72,7 +72,7 @@ extension ReconstructionTaskOptions {
     package static var needsVQVAE: Bool { false }
 }
 
-/// What a reconstruction task needs to build its head.
+/// The arguments for building the head of a reconstruction task.
 package struct ReconstructionContext {
     /// Channels of the network's outputs.
     let width: Int
