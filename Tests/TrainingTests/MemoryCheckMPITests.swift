@@ -25,11 +25,13 @@ import Training
         let ranks = try RankGroups(largest: 1, on: world)
         #expect(ranks.ranksOfHost == world.size && ranks.group.size == 1)
         #expect(try RankGroups(on: world).ranksOfHost == world.size)
-        func complaint(size: Int, gigabytes: Int) -> String? {
+        func complaint(size: Int, gigabytes: Int, reserved: Int = 0) -> String? {
             var memory = MemoryCheck(options, precision: .single, ranks)
             do {
                 let microBatches = stride(from: 0, to: 4, by: size).map { $0..<$0 + size }
-                try memory.check(jets, microBatches, size: size, available: world.size * gigabytes * 1_000_000_000)
+                try memory.check(
+                    jets, microBatches, size: size, available: world.size * gigabytes * 1_000_000_000,
+                    reserved: reserved)
                 return nil
             } catch { return "\(error)" }
         }
@@ -42,6 +44,9 @@ import Training
                 + "fewer ranks")
         #expect(complaint(size: 2, gigabytes: 1)?.contains("lower training.micro_batch_size (2)") == true)
         #expect(complaint(size: 2, gigabytes: 40) == nil)
+        // Memory that the rank holds already is its own.
+        #expect(complaint(size: 1, gigabytes: 0, reserved: bytes) == nil)
+        #expect(complaint(size: 1, gigabytes: 0, reserved: bytes - 1)?.contains("lower data.max_constituents") == true)
     }
 
     /// Memory of sets that are not computed in tiles grows with the square of their size, that of others linearly.

@@ -22,6 +22,8 @@ package final class Arena: Sendable {
         package var usedBytes = 0
         /// The maximum of `usedBytes` since the start or `resetPeak`.
         package var peakBytes = 0
+        /// Bytes that the arena holds and does not use.
+        package var freeBytes: Int { reservedBytes - usedBytes }
     }
 
     /// The free blocks, by size for requests and by both ends for merging.

@@ -29,9 +29,12 @@ package struct MemoryCheck {
     /// - Parameters:
     ///   - microBatches: the jets of the batch that each micro-batch has.
     ///   - size: `training.micro_batch_size`.
-    ///   - available: the memory of the host; nil for what it has now [bytes].
+    ///   - available: memory that the host has left [bytes]; nil where it is not known.
+    ///   - reserved: memory that this rank has reserved and does not use [bytes].
     package mutating func check(
-        _ batch: JetBatch, _ microBatches: [Range<Int>], size: Int, available: Int? = nil
+        _ batch: JetBatch, _ microBatches: [Range<Int>], size: Int,
+        available: @autoclosure () -> Int? = availableMemory(),
+        reserved: @autoclosure () -> Int = Arena.shared.statistics.freeBytes
     ) throws {
         guard let shape else { return }
         for jets in microBatches {
@@ -39,16 +42,13 @@ package struct MemoryCheck {
             let bytes = shape.activationBytes(counts.map { Int(visible * Double($0)) }, precision: precision)
             guard bytes > largest else { continue }
             largest = bytes
-            // Blocks that the arena has reserved and that are free are available besides the memory of the system.
-            guard let free = (available ?? availableMemory()).map({ $0 / ranks }) else { continue }
-            let arena = Arena.shared.statistics
-            guard bytes > free + arena.reservedBytes - arena.usedBytes else { continue }
+            guard let left = available().map({ $0 / ranks + reserved() }), bytes > left else { continue }
             let advice =
                 size > 1
                 ? "lower training.micro_batch_size (\(size))" : "lower data.max_constituents, or use fewer ranks"
             throw KaonError(
                 "a micro-batch of \(plural(jets.count, "jet")) with \(counts.reduce(0, +)) constituents needs "
-                    + "about \(megabytes(bytes)) for its activations, and \(megabytes(free)) of memory are left "
+                    + "about \(megabytes(bytes)) for its activations, and \(megabytes(left)) of memory are left "
                     + "for a rank; \(advice)")
         }
     }
