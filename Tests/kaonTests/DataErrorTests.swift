@@ -46,6 +46,12 @@ import Testing
                 "dataset /mask is missing in FILE; a file of jets has /csts, /csts_id, /mask and /labels: name "
                 + "another file, or convert this one", make: table { $0.missing = "mask" }),
         Case(
+            name: "no labels",
+            message:
+                "dataset /labels is missing in FILE; a file of jets has /csts, /csts_id, /mask and /labels: name "
+                + "another file, or convert this one; for a pre-training without classes, write the label 0 for all "
+                + "jets", make: table { $0.missing = "labels" }),
+        Case(
             name: "wrong shape",
             message: "/csts in FILE has the shape [40, 149, 6], not jets × constituents × the 7 "
                 + "features pt, deta, dphi, d0, d0err, dz, dzerr: write the file again",

@@ -36,9 +36,14 @@ package enum JetFileRules {
                 throw JetError("/\(name) in \(path) is a link to an object that does not exist: restore its target")
             }
             let remedy =
-                name == "csts_id" && root.contains("csts")
-                ? "; without identities, write the same number for all constituents, and train with "
-                    + "model.identity=false and without the task particle_id" : ""
+                switch name {
+                case _ where !root.contains("csts"): ""
+                case "csts_id":
+                    "; without identities, write the same number for all constituents, and train with "
+                        + "model.identity=false and without the task particle_id"
+                case "labels": "; for a pre-training without classes, write the label 0 for all jets"
+                default: ""
+                }
             throw JetError("dataset /\(name) is missing in \(path); \(advice)\(remedy)")
         }
     }
