@@ -7,7 +7,7 @@
 //
 // In causal attention the lanes of later keys are skipped: their probabilities are exactly zero, whatever their scores.
 #include "CKernels.h"
-#include "clones.h"
+#include "vectors.h"
 
 void ck_prefetch(ck_matrix x, int64_t rows, int64_t columns) {
     int64_t size = x.is_narrow ? 2 : 4;
@@ -37,15 +37,6 @@ INLINE Rows whole_rows(const float *from, int64_t stride, float *restrict scratc
         for (int64_t c = d; c < wide; c++) scratch[i * wide + c] = 0;
     }
     return (Rows){scratch, wide};
-}
-
-/// to [d, N] = fromᵀ, each row padded with zeros.
-INLINE void copy_transposed(float *restrict to, const float *restrict from, int64_t stride, int64_t n, int64_t d) {
-    int64_t wide = padded(n);
-    for (int64_t c = 0; c < d; c++)
-        for (int64_t i = n; i < wide; i++) to[c * wide + i] = 0;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t c = 0; c < d; c++) to[c * wide + i] = from[i * stride + c];
 }
 
 /// to [n, d] = A B with B [k, d]; uses `scratch` if d is not a multiple of 16.

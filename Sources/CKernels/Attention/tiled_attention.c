@@ -10,10 +10,9 @@
 #include <math.h>
 
 #include "CKernels.h"
-#include "clones.h"
+#include "vectors.h"
 
 enum { QUERIES = CK_ATTENTION_QUERIES, KEYS = CK_ATTENTION_KEYS };
-
 
 /// C [m, n] = A B or, if `add`, C += A B, with a(i, l) = a[i · row + l · col]; n is a multiple of 16.
 INLINE void product(float *restrict c, int64_t ldc, bool add, const float *restrict a, int64_t row, int64_t col,
@@ -46,15 +45,6 @@ INLINE void write_rows(ck_matrix to, int64_t first, const float *restrict from, 
         for (int64_t i = 0; i < count; i++)
             for (int64_t c = 0; c < d; c++) rows[i * to.stride + c] = from[i * wide + c];
     }
-}
-
-/// to [d, padded count] = rowsᵀ, padded with zeros.
-INLINE void transpose(float *restrict to, const float *restrict rows, int64_t count, int64_t d) {
-    int64_t wide = padded(count), stride = padded(d);
-    for (int64_t c = 0; c < d; c++)
-        for (int64_t i = count; i < wide; i++) to[c * wide + i] = 0;
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t c = 0; c < d; c++) to[c * wide + i] = rows[i * stride + c];
 }
 
 /// s [keys, wide] = scale · s + bias for a tile.
@@ -107,7 +97,7 @@ CLONES void ck_tiled_attention(ck_matrix y, float *restrict lse, ck_tiled_inputs
     float *q_t = scratch, *k = q_t + d * QUERIES, *v = k + KEYS * depth, *s = v + KEYS * depth;
     float *sums = s + KEYS * QUERIES, *top = sums + QUERIES * depth, *sum = top + QUERIES, *shrink = sum + QUERIES;
     read_rows(sums, in.q, first, count, d);
-    transpose(q_t, sums, count, d);
+    copy_transposed(q_t, sums, depth, count, d);
     for (int64_t i = 0; i < wide; i++) {
         top[i] = -FLT_MAX;
         sum[i] = 0;
@@ -162,9 +152,9 @@ INLINE void read_queries(Queries to, ck_tiled_inputs in, ck_matrix dy, ck_matrix
                          int64_t first, int64_t count) {
     int64_t d = in.d, depth = padded(d);
     read_rows(to.rows, in.q, first, count, d);
-    transpose(to.transposed, to.rows, count, d);
+    copy_transposed(to.transposed, to.rows, depth, count, d);
     read_rows(to.dy_rows, dy, first, count, d);
-    transpose(to.dy_transposed, to.dy_rows, count, d);
+    copy_transposed(to.dy_transposed, to.dy_rows, depth, count, d);
     read_rows(to.dq, y, first, count, d);
     for (int64_t i = 0; i < QUERIES; i++) to.dot[i] = to.lse[i] = 0;
     for (int64_t i = 0; i < count; i++) {

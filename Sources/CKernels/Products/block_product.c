@@ -1,9 +1,7 @@
 // Single-precision products of small matrices, as in attention, on all processors: a tile of C stays in registers
 // during the loop over the inner index. Large ones on AVX-512 are in product.c.
 #include "CKernels.h"
-#include "clones.h"
-
-typedef float vector __attribute__((vector_size(64), aligned(4)));
+#include "vectors.h"
 
 /// Prefetch distance in rows for a transposed A, whose stride is too large for the hardware prefetcher.
 enum { AHEAD = 16 };
@@ -12,7 +10,10 @@ enum { AHEAD = 16 };
 INLINE void tile(float *c, int64_t ldc, ck_epilogue epilogue, const float *restrict a, int64_t row, int64_t col,
                  const float *restrict b, int64_t ldb, int64_t k, int height, int width) {
     vector sum[8][3];
+    // Unrolled, so that the sums stay in registers.
+#pragma clang loop unroll(full)
     for (int i = 0; i < height; i++)
+#pragma clang loop unroll(full)
         for (int j = 0; j < width; j++) {
             sum[i][j] = epilogue.row ? *(const vector *)(epilogue.row + 16 * j) : (vector){0};
             if (epilogue.matrix) __builtin_prefetch(epilogue.matrix + i * epilogue.stride + 16 * j);
@@ -27,7 +28,9 @@ INLINE void tile(float *c, int64_t ldc, ck_epilogue epilogue, const float *restr
             for (int j = 0; j < width; j++) sum[i][j] += left * right[j];
         }
     }
+#pragma clang loop unroll(full)
     for (int i = 0; i < height; i++)
+#pragma clang loop unroll(full)
         for (int j = 0; j < width; j++) {
             if (epilogue.scale) sum[i][j] *= *(const vector *)(epilogue.scale + 16 * j);
             if (epilogue.matrix) sum[i][j] += *(const vector *)(epilogue.matrix + i * epilogue.stride + 16 * j);

@@ -2,6 +2,8 @@
 #pragma once
 #include <immintrin.h>
 
+#include "vectors.h"
+
 /// Functions for processors with AVX-512.
 #define WIDE __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
 /// Functions for processors with AVX512-BF16.
@@ -14,26 +16,7 @@ static inline __attribute__((always_inline)) NARROW __m512i interleaved(__m256i 
 
 /// to[c][r] = from[r][c]
 static inline __attribute__((always_inline)) WIDE void transpose(__m512i square[16]) {
-    __m512i a[16], b[16];
-    for (int i = 0; i < 16; i += 2) {
-        a[i] = _mm512_unpacklo_epi32(square[i], square[i + 1]);
-        a[i + 1] = _mm512_unpackhi_epi32(square[i], square[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-        b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-        b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-        b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        __m512i even = _mm512_shuffle_i32x4(b[i], b[4 + i], 0x88), odd = _mm512_shuffle_i32x4(b[i], b[4 + i], 0xdd);
-        __m512i far_even = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0x88);
-        __m512i far_odd = _mm512_shuffle_i32x4(b[8 + i], b[12 + i], 0xdd);
-        square[i] = _mm512_shuffle_i32x4(even, far_even, 0x88);
-        square[4 + i] = _mm512_shuffle_i32x4(odd, far_odd, 0x88);
-        square[8 + i] = _mm512_shuffle_i32x4(even, far_even, 0xdd);
-        square[12 + i] = _mm512_shuffle_i32x4(odd, far_odd, 0xdd);
-    }
+    transpose_vectors((vector *)square);
 }
 
 /// matrix + scale ⊙ sums for sixteen sums of a product; matrix and scale may each be null. The multiplication and the
