@@ -18,8 +18,9 @@
 
 /// Rows of a tile; inner length of one tile product; elements of a tile of a factor.
 enum { SIDE = 16, STEP = 32, TILE = SIDE * STEP };
-/// Block sizes in the inner index and in elements of B; measured for 2 MiB of second-level cache.
-enum { DEPTH = 512, RIGHT = 512 * 1024 };
+/// Largest blocks in the inner index, of A in the first-level cache and of B in the second, and elements of a block of
+/// B, for 2 MiB of second-level cache.
+enum { LEFT_DEPTH = 512, DEPTH = 1024, RIGHT = 512 * 1024 };
 
 INSIDE int64_t steps_of(int64_t k) { return (k + STEP - 1) / STEP; }
 INSIDE __mmask32 first_of(int64_t count) { return count >= 32 ? 0xffffffffu : (1u << count) - 1; }
@@ -60,20 +61,60 @@ INSIDE void load_along(__m512i rows[SIDE], ck_matrix x, int64_t at, int64_t k, i
         rows[r] = load_row(x.values, at + r * x.stride, x.is_narrow, r < count ? k : 0);
 }
 
+/// Eight elements of a row.
+INSIDE __m128i load_eight(const uint16_t *from) { return _mm_loadu_si128((const __m128i *)from); }
+
+/// to [32, 32] = xᵀ for 32 elements of 32 rows. Rows r, r + 8, r + 16 and r + 24 are loaded into the lanes of one
+/// vector, so that eight columns are transposed within lanes: less than half of the shuffles that whole vectors take.
+INSIDE void copy_square_transposed(uint16_t *restrict to, const uint16_t *x, int64_t stride) {
+    for (int column = 0; column < STEP; column += 8, to += 8 * STEP) {
+        __m512i a[8], b[8];
+        for (int r = 0; r < 8; r++) {
+            const uint16_t *row = x + r * stride + column;
+            a[r] = _mm512_castsi128_si512(load_eight(row));
+            a[r] = _mm512_mask_broadcast_i32x4(a[r], 0x00f0, load_eight(row + 8 * stride));
+            a[r] = _mm512_mask_broadcast_i32x4(a[r], 0x0f00, load_eight(row + 16 * stride));
+            a[r] = _mm512_mask_broadcast_i32x4(a[r], 0xf000, load_eight(row + 24 * stride));
+            // The stride is too large for the hardware prefetcher.
+            __builtin_prefetch(x + (STEP + column + r) * stride);
+        }
+        for (int r = 0; r < 8; r += 2) {
+            b[r] = _mm512_unpacklo_epi16(a[r], a[r + 1]);
+            b[r + 1] = _mm512_unpackhi_epi16(a[r], a[r + 1]);
+        }
+        for (int r = 0; r < 8; r += 4)
+            for (int half = 0; half < 2; half++) {
+                a[r + 2 * half] = _mm512_unpacklo_epi32(b[r + half], b[r + 2 + half]);
+                a[r + 2 * half + 1] = _mm512_unpackhi_epi32(b[r + half], b[r + 2 + half]);
+            }
+        for (int c = 0; c < 4; c++) {
+            _mm512_store_si512(to + 2 * c * STEP, _mm512_unpacklo_epi64(a[c], a[4 + c]));
+            _mm512_store_si512(to + (2 * c + 1) * STEP, _mm512_unpackhi_epi64(a[c], a[4 + c]));
+        }
+    }
+}
+
 /// to [steps, tiles, 16, 16 pairs] = up to 16 · tiles rows of A or columns of B with inner length k, starting at `at`.
 /// The inner index runs along the rows of x or across them; in a tile of A it runs along the rows, in a tile of B
 /// across.
 INSIDE void copy_panel(uint16_t *restrict to, ck_matrix x, int64_t at, int along, int is_right, int64_t k,
                        int64_t count, int tiles) {
-    for (int64_t l = 0; l < k; l += STEP)
+    int is_transposed = along == is_right;
+    for (int64_t l = 0; l < k; l += STEP) {
+        if (is_transposed && !along && x.is_narrow && k - l >= STEP && count >= 2 * SIDE) {
+            copy_square_transposed(to, (const uint16_t *)x.values + at + l * x.stride, x.stride);
+            to += 2 * TILE;
+            continue;
+        }
         for (int t = 0; t < tiles; t++, to += TILE) {
             __m512i square[SIDE];
             int64_t first = t * SIDE;
             if (along) load_along(square, x, at + first * x.stride + l, k - l, count - first);
             else load_across(square, x, at + l * x.stride + first, k - l, count - first);
-            if (along == is_right) transpose(square);
+            if (is_transposed) transpose(square);
             for (int r = 0; r < SIDE; r++) _mm512_store_si512(to + r * STEP, square[r]);
         }
+    }
 }
 
 TILED static void copy(uint16_t *restrict to, ck_matrix x, int64_t at, int along, int is_right, int64_t k,
@@ -164,27 +205,30 @@ INSIDE void sums(Target c, ck_epilogue epilogue, Left a, const uint16_t *restric
         }
 }
 
-/// Block sizes in the inner index and in columns of B. If C is bfloat16, the whole inner index is one block, so that
-/// partial sums are not rounded.
+/// Block sizes in the inner index, of B and of A, and in columns of B. A block of B has several of A, between which 32
+/// rows of C stay in the second-level cache, which is too small for all of the C of a weight gradient. If C is
+/// bfloat16, the whole inner index is one block, so that partial sums are not rounded.
 typedef struct {
-    int64_t depth, columns;
+    int64_t depth, left_depth, columns;
 } Blocks;
 
+/// The depth of equal blocks of at most `most` elements of the inner index, in whole steps.
+TILED static int64_t depth_of(int64_t k, int64_t most) {
+    int64_t parts = (STEP * steps_of(k) + most - 1) / most;
+    return STEP * ((steps_of(k) + parts - 1) / parts);
+}
+
 TILED static Blocks blocks_of(int narrow_c, int64_t n, int64_t k) {
-    int64_t depth = STEP * steps_of(k);
-    if (!narrow_c && depth > DEPTH) {
-        int64_t parts = (depth + DEPTH - 1) / DEPTH;
-        depth = STEP * ((steps_of(k) + parts - 1) / parts);
-    }
+    int64_t depth = narrow_c ? STEP * steps_of(k) : depth_of(k, DEPTH);
     int64_t columns = RIGHT / depth / STEP * STEP;
-    return (Blocks){depth, least(n, columns > STEP ? columns : STEP)};
+    return (Blocks){depth, narrow_c ? depth : depth_of(depth, LEFT_DEPTH), least(n, columns > STEP ? columns : STEP)};
 }
 
 ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .pairs = SIDE}; }
 
 TILED int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k) {
     Blocks blocks = blocks_of(narrow_c, n, k);
-    return (blocks.depth * ((has_layout ? 0 : blocks.columns) + 2 * SIDE)) / 2 + 4 * SIDE * SIDE;
+    return (blocks.depth * (has_layout ? 0 : blocks.columns) + blocks.left_depth * 2 * SIDE) / 2 + 4 * SIDE * SIDE;
 }
 
 /// Rows i ..< i + 32 of op(A) at most, for a block of the inner index that starts at l.
@@ -195,6 +239,49 @@ TILED static Left left_rows(ck_factor a, int64_t i, int64_t l, int64_t part, int
     int tiles = rows > SIDE ? 2 : 1;
     copy(copied, x, a.is_transposed ? l * x.stride + i : i * x.stride + l, !a.is_transposed, 0, part, rows, tiles);
     return (Left){copied, STEP, TILE, tiles * TILE};
+}
+
+/// A packed B: panels of 32 columns one after the other, each with the tiles of all steps.
+typedef struct {
+    const uint16_t *values;
+    int64_t steps;  // of a panel
+    int64_t start;  // first step that is read
+} Panels;
+
+/// 32 rows of C at most, and `columns` of its columns, from one block of A.
+INSIDE void rows_of_sums(ck_matrix c, ck_epilogue epilogue, Left left, Panels b, int64_t steps, int64_t rows,
+                         int64_t columns, float *restrict buffer) {
+    for (int64_t j = 0; j < columns; j += 2 * SIDE) {
+        Target to = {(char *)c.values + j * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
+        ck_epilogue here = ck_epilogue_at(epilogue, 0, j);
+        const uint16_t *panel = b.values + j * STEP * b.steps;
+        if (columns - j > SIDE) {
+            panel += 2 * TILE * b.start;
+            if (rows > SIDE) sums(to, here, left, panel, steps, rows, 2, 2, buffer);
+            else sums(to, here, left, panel, steps, rows, 1, 2, buffer);
+        } else {
+            panel += TILE * b.start;
+            if (rows > SIDE) sums(to, here, left, panel, steps, rows, 2, 1, buffer);
+            else sums(to, here, left, panel, steps, rows, 1, 1, buffer);
+        }
+    }
+}
+
+/// The columns of a block of B, for the inner indices l ..< l + part.
+TILED static void block(ck_matrix c, ck_epilogue epilogue, ck_factor a, Panels b, int64_t m, int64_t columns, int64_t l,
+                        int64_t part, int64_t left_depth, uint16_t *restrict copied, float *restrict buffer) {
+    for (int64_t i = 0; i < m; i += 2 * SIDE) {
+        int64_t rows = least(m - i, 2 * SIDE);
+        ck_matrix to = {(char *)c.values + i * c.stride * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
+        for (int64_t s = 0; s < part; s += left_depth) {
+            int64_t depth = least(part - s, left_depth);
+            ck_epilogue here = ck_epilogue_at(epilogue, i, 0);
+            if (l + s > 0) here = (ck_epilogue){.matrix = to.values, .stride = to.stride, .scale = epilogue.scale};
+            Panels panels = {b.values, b.steps, b.start + s / STEP};
+            Left left = left_rows(a, i, l + s, depth, rows, copied);
+            rows_of_sums(to, here, left, panels, steps_of(depth), rows, columns, buffer);
+        }
+    }
 }
 
 TILED void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_factor b, int64_t m, int64_t n, int64_t k,
@@ -210,38 +297,24 @@ TILED void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_fa
 
     Blocks blocks = blocks_of(c.is_narrow, n, k);
     float *buffer = scratch;
-    uint16_t *copied = (uint16_t *)(buffer + 4 * SIDE * SIDE), *right = copied + 2 * SIDE * blocks.depth;
+    uint16_t *copied = (uint16_t *)(buffer + 4 * SIDE * SIDE), *right = copied + 2 * SIDE * blocks.left_depth;
     for (int64_t first = 0; first < n; first += blocks.columns) {
         int64_t columns = least(n - first, blocks.columns);
+        ck_matrix to = {(char *)c.values + first * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
         for (int64_t l = 0; l < k; l += blocks.depth) {
             int64_t part = least(k - l, blocks.depth), steps = steps_of(part);
-            for (int64_t j = 0; j < columns && !b.layout; j += 2 * SIDE) {
-                int64_t at = b.is_transposed ? (first + j) * b.matrix.stride + l : l * b.matrix.stride + first + j;
-                copy(right + j * STEP * steps, b.matrix, at, b.is_transposed, 1, part, columns - j,
-                     columns - j > SIDE ? 2 : 1);
-            }
-            ck_epilogue here = l == 0 ? epilogue
-                                      : (ck_epilogue){.matrix = c.values, .stride = c.stride, .scale = epilogue.scale};
-            for (int64_t i = 0; i < m; i += 2 * SIDE) {
-                int64_t rows = least(m - i, 2 * SIDE), height = rows > SIDE ? 2 : 1;
-                Left left = left_rows(a, i, l, part, rows, copied);
+            Panels panels = {right, steps, 0};
+            if (b.layout) {
+                panels = (Panels){b.layout + first * STEP * steps_of(k), steps_of(k), l / STEP};
+            } else {
                 for (int64_t j = 0; j < columns; j += 2 * SIDE) {
-                    int64_t at = i * c.stride + first + j;
-                    Target to = {(char *)c.values + at * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
-                    ck_epilogue block = ck_epilogue_at(here, i, first + j);
-                    int is_wide = columns - j > SIDE;
-                    const uint16_t *panel = b.layout
-                        ? b.layout + (first + j) * STEP * steps_of(k) + l / STEP * (is_wide ? 2 : 1) * TILE
-                        : right + j * STEP * steps;
-                    if (is_wide) {
-                        if (height > 1) sums(to, block, left, panel, steps, rows, 2, 2, buffer);
-                        else sums(to, block, left, panel, steps, rows, 1, 2, buffer);
-                    } else {
-                        if (height > 1) sums(to, block, left, panel, steps, rows, 2, 1, buffer);
-                        else sums(to, block, left, panel, steps, rows, 1, 1, buffer);
-                    }
+                    int64_t at = b.is_transposed ? (first + j) * b.matrix.stride + l : l * b.matrix.stride + first + j;
+                    copy(right + j * STEP * steps, b.matrix, at, b.is_transposed, 1, part, columns - j,
+                         columns - j > SIDE ? 2 : 1);
                 }
             }
+            block(to, ck_epilogue_at(epilogue, 0, first), a, panels, m, columns, l, part, blocks.left_depth, copied,
+                  buffer);
         }
     }
     _tile_release();
