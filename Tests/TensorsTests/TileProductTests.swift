@@ -151,6 +151,8 @@ private final class Product {
                         if found != expected { wrong.append("[\(i), \(j)] is \(found), not \(expected)") }
                     }
                 }
+                let isInside = (Int(floats)..<scratch.stride).allSatisfy { scratch.floats[$0].isNaN }
+                #expect(isInside, "\(comment): the product writes beyond its scratch memory")
                 #expect(
                     wrong.isEmpty,
                     """

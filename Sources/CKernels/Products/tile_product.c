@@ -145,15 +145,24 @@ typedef struct {
     int64_t step;    // along the inner index
 } Left;
 
+/// A part of the inner index: the sums of the parts before and after it pass through a buffer of 32 × 32.
+typedef struct {
+    float *sums;
+    int is_first, is_last;
+} Part;
+
 /// A block of 16 · height rows, of which `rows` exist, and 16 · width columns of C. Without a scale the sums start with
 /// the row of the epilogue or, without one, with its matrix; whatever is left is applied in the end.
 INSIDE void sums(Target c, ck_epilogue epilogue, Left a, const uint16_t *restrict b, int64_t steps, int64_t rows,
-                 int height, int width, float *restrict buffer) {
+                 int height, int width, Part part, float *restrict buffer) {
     int whole = rows == SIDE * height;
     int late = epilogue.scale || (epilogue.row && epilogue.matrix);
     const float *from = epilogue.row ? epilogue.row : late ? 0 : epilogue.matrix;
     int64_t from_stride = epilogue.row ? 0 : 4 * epilogue.stride;
-    if (from && !epilogue.row && !whole) {
+    if (!part.is_first) {
+        from = part.sums;
+        from_stride = 8 * SIDE;
+    } else if (from && !epilogue.row && !whole) {
         for (int64_t r = 0; r < rows; r++)
             for (int j = 0; j < SIDE * width; j++) buffer[r * 2 * SIDE + j] = from[r * epilogue.stride + j];
         from = buffer;
@@ -186,14 +195,14 @@ INSIDE void sums(Target c, ck_epilogue epilogue, Left a, const uint16_t *restric
             if (width > 1) _tile_dpbf16ps(3, 5, 7);
         }
     }
-    int direct = whole && !late && !c.is_narrow;
-    float *to = direct ? c.values : buffer;
+    int direct = part.is_last && whole && !late && !c.is_narrow;
+    float *to = !part.is_last ? part.sums : direct ? c.values : buffer;
     int64_t stride = direct ? c.stride : 2 * SIDE;
     _tile_stored(0, to, 4 * stride);
     if (width > 1) _tile_stored(1, to + SIDE, 4 * stride);
     if (height > 1) _tile_stored(2, to + SIDE * stride, 4 * stride);
     if (height > 1 && width > 1) _tile_stored(3, to + SIDE * stride + SIDE, 4 * stride);
-    if (direct) return;
+    if (direct || !part.is_last) return;
     for (int64_t r = 0; r < rows; r++)
         for (int j = 0; j < SIDE * width; j += SIDE) {
             ck_epilogue here = ck_epilogue_at(epilogue, r, j);
@@ -205,9 +214,9 @@ INSIDE void sums(Target c, ck_epilogue epilogue, Left a, const uint16_t *restric
         }
 }
 
-/// Block sizes in the inner index, of B and of A, and in columns of B. A block of B has several of A, between which 32
-/// rows of C stay in the second-level cache, which is too small for all of the C of a weight gradient. If C is
-/// bfloat16, the whole inner index is one block, so that partial sums are not rounded.
+/// Block sizes in the inner index, of B and of A, and in columns of B. A block of B has several of A, one part of the
+/// inner index after the other for the same 32 rows of C, which are read and written once. If C is bfloat16, the whole
+/// inner index is one block of B, so that partial sums are not rounded.
 typedef struct {
     int64_t depth, left_depth, columns;
 } Blocks;
@@ -221,14 +230,16 @@ TILED static int64_t depth_of(int64_t k, int64_t most) {
 TILED static Blocks blocks_of(int narrow_c, int64_t n, int64_t k) {
     int64_t depth = narrow_c ? STEP * steps_of(k) : depth_of(k, DEPTH);
     int64_t columns = RIGHT / depth / STEP * STEP;
-    return (Blocks){depth, narrow_c ? depth : depth_of(depth, LEFT_DEPTH), least(n, columns > STEP ? columns : STEP)};
+    return (Blocks){depth, depth_of(depth, LEFT_DEPTH), least(n, columns > STEP ? columns : STEP)};
 }
 
 ck_layout ck_tile_layout(void) { return (ck_layout){.vectors = 2, .pairs = SIDE}; }
 
+/// The sums of 32 rows between parts of the inner index, the tiles of an epilogue, and the copies of A and B.
 TILED int64_t ck_tile_product_scratch(int narrow_c, int has_layout, int64_t n, int64_t k) {
     Blocks blocks = blocks_of(narrow_c, n, k);
-    return (blocks.depth * (has_layout ? 0 : blocks.columns) + blocks.left_depth * 2 * SIDE) / 2 + 4 * SIDE * SIDE;
+    return (blocks.columns + 3 * SIDE) * 2 * SIDE + blocks.left_depth * SIDE
+        + (has_layout ? 0 : blocks.depth * blocks.columns / 2);
 }
 
 /// Rows i ..< i + 32 of op(A) at most, for a block of the inner index that starts at l.
@@ -248,38 +259,50 @@ typedef struct {
     int64_t start;  // first step that is read
 } Panels;
 
+/// Memory for parts of a product; see `ck_tile_product_scratch`.
+typedef struct {
+    float *sums, *buffer;
+    uint16_t *left, *right;
+} Scratch;
+
+INSIDE Scratch scratch_of(float *scratch, Blocks blocks) {
+    float *buffer = scratch + (blocks.columns + SIDE) * 2 * SIDE;
+    uint16_t *left = (uint16_t *)(buffer + 4 * SIDE * SIDE);
+    return (Scratch){scratch, buffer, left, left + 2 * SIDE * blocks.left_depth};
+}
+
 /// 32 rows of C at most, and `columns` of its columns, from one block of A.
 INSIDE void rows_of_sums(ck_matrix c, ck_epilogue epilogue, Left left, Panels b, int64_t steps, int64_t rows,
-                         int64_t columns, float *restrict buffer) {
-    for (int64_t j = 0; j < columns; j += 2 * SIDE) {
+                         int64_t columns, Part part, float *restrict buffer) {
+    for (int64_t j = 0; j < columns; j += 2 * SIDE, part.sums += 4 * SIDE * SIDE) {
         Target to = {(char *)c.values + j * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
         ck_epilogue here = ck_epilogue_at(epilogue, 0, j);
         const uint16_t *panel = b.values + j * STEP * b.steps;
         if (columns - j > SIDE) {
             panel += 2 * TILE * b.start;
-            if (rows > SIDE) sums(to, here, left, panel, steps, rows, 2, 2, buffer);
-            else sums(to, here, left, panel, steps, rows, 1, 2, buffer);
+            if (rows > SIDE) sums(to, here, left, panel, steps, rows, 2, 2, part, buffer);
+            else sums(to, here, left, panel, steps, rows, 1, 2, part, buffer);
         } else {
             panel += TILE * b.start;
-            if (rows > SIDE) sums(to, here, left, panel, steps, rows, 2, 1, buffer);
-            else sums(to, here, left, panel, steps, rows, 1, 1, buffer);
+            if (rows > SIDE) sums(to, here, left, panel, steps, rows, 2, 1, part, buffer);
+            else sums(to, here, left, panel, steps, rows, 1, 1, part, buffer);
         }
     }
 }
 
-/// The columns of a block of B, for the inner indices l ..< l + part.
+/// The columns of a block of B, for the inner indices l ..< l + depth.
 TILED static void block(ck_matrix c, ck_epilogue epilogue, ck_factor a, Panels b, int64_t m, int64_t columns, int64_t l,
-                        int64_t part, int64_t left_depth, uint16_t *restrict copied, float *restrict buffer) {
+                        int64_t depth, int64_t left_depth, Scratch scratch) {
     for (int64_t i = 0; i < m; i += 2 * SIDE) {
         int64_t rows = least(m - i, 2 * SIDE);
         ck_matrix to = {(char *)c.values + i * c.stride * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
-        for (int64_t s = 0; s < part; s += left_depth) {
-            int64_t depth = least(part - s, left_depth);
-            ck_epilogue here = ck_epilogue_at(epilogue, i, 0);
-            if (l + s > 0) here = (ck_epilogue){.matrix = to.values, .stride = to.stride, .scale = epilogue.scale};
+        for (int64_t s = 0; s < depth; s += left_depth) {
+            int64_t length = least(depth - s, left_depth);
+            Left left = left_rows(a, i, l + s, length, rows, scratch.left);
             Panels panels = {b.values, b.steps, b.start + s / STEP};
-            Left left = left_rows(a, i, l + s, depth, rows, copied);
-            rows_of_sums(to, here, left, panels, steps_of(depth), rows, columns, buffer);
+            Part part = {scratch.sums, s == 0, s + length == depth};
+            rows_of_sums(to, ck_epilogue_at(epilogue, i, 0), left, panels, steps_of(length), rows, columns, part,
+                         scratch.buffer);
         }
     }
 }
@@ -296,25 +319,25 @@ TILED void ck_tile_product(ck_matrix c, ck_epilogue epilogue, ck_factor a, ck_fa
     _tile_loadconfig(&shapes);
 
     Blocks blocks = blocks_of(c.is_narrow, n, k);
-    float *buffer = scratch;
-    uint16_t *copied = (uint16_t *)(buffer + 4 * SIDE * SIDE), *right = copied + 2 * SIDE * blocks.left_depth;
+    Scratch parts = scratch_of(scratch, blocks);
     for (int64_t first = 0; first < n; first += blocks.columns) {
         int64_t columns = least(n - first, blocks.columns);
         ck_matrix to = {(char *)c.values + first * (c.is_narrow ? 2 : 4), c.stride, c.is_narrow};
         for (int64_t l = 0; l < k; l += blocks.depth) {
-            int64_t part = least(k - l, blocks.depth), steps = steps_of(part);
-            Panels panels = {right, steps, 0};
+            int64_t depth = least(k - l, blocks.depth), steps = steps_of(depth);
+            Panels panels = {parts.right, steps, 0};
             if (b.layout) {
                 panels = (Panels){b.layout + first * STEP * steps_of(k), steps_of(k), l / STEP};
             } else {
                 for (int64_t j = 0; j < columns; j += 2 * SIDE) {
                     int64_t at = b.is_transposed ? (first + j) * b.matrix.stride + l : l * b.matrix.stride + first + j;
-                    copy(right + j * STEP * steps, b.matrix, at, b.is_transposed, 1, part, columns - j,
+                    copy(parts.right + j * STEP * steps, b.matrix, at, b.is_transposed, 1, depth, columns - j,
                          columns - j > SIDE ? 2 : 1);
                 }
             }
-            block(to, ck_epilogue_at(epilogue, 0, first), a, panels, m, columns, l, part, blocks.left_depth, copied,
-                  buffer);
+            ck_epilogue here = ck_epilogue_at(epilogue, 0, first);
+            if (l > 0) here = (ck_epilogue){.matrix = to.values, .stride = to.stride, .scale = here.scale};
+            block(to, here, a, panels, m, columns, l, depth, blocks.left_depth, parts);
         }
     }
     _tile_release();
