@@ -3,6 +3,43 @@ import Testing
 
 /// The backbone of a downstream task: its mode is never implied, and the start-up lines state it.
 @Suite(.serialized) struct BackboneTests {
+    /// A task may leave out the positions of a backbone that was pre-trained with them, and not the reverse.
+    @Test func positionsMayBeLeftOut() throws {
+        try withScratchFolder { folder in
+            func pretrained(_ position: String) throws -> String {
+                let run = try TinyRun(in: "\(folder)/\(position)")
+                let outcome = try kaon(
+                    run.arguments([
+                        "objective=mpm_v1", "~model", "~tasks", "~preprocessing.quantiles",
+                        "tasks.regression={}", "model.position=\(position)",
+                        "model.encoder={width: 16, layers: 1, heads: 2, hidden: 16}", "training.steps=2",
+                    ]))
+                #expect(outcome.code == 0, "\(outcome.errors)")
+                return run.latest
+            }
+            /// The training losses of a classification on the backbone, and the message of an error.
+            func classified(_ backbone: String, _ overrides: String...) throws -> (losses: [String], errors: String) {
+                let run = try TinyRun(in: "\(folder)/\(UUID().uuidString)")
+                let outcome = try kaon(
+                    [
+                        "finetune", run.folder + "/tiny.yaml", "objective=classification", "~tasks", "~model",
+                        "~preprocessing", "backbone=\(backbone)", "backbone_mode=fixed",
+                        "head={name: weighted_pooling}",
+                    ] + overrides)
+                let lines = outcome.output.split(separator: "\n").filter { $0.hasPrefix("step ") }
+                return (lines.map { $0.prefix { $0 != "j" }.description }, outcome.errors)
+            }
+            let backbone = try pretrained("backbone")
+            let (kept, left) = try (
+                classified(backbone), classified(backbone, "model.position_in_backbone=false")
+            )
+            #expect(!kept.losses.isEmpty && kept.losses.count == left.losses.count, "\(kept.errors)\(left.errors)")
+            #expect(kept.losses != left.losses)
+            let added = try classified(try pretrained("none"), "model.position_in_backbone=true")
+            #expect(added.losses.isEmpty && added.errors.contains("the model differs from that of the backbone"))
+        }
+    }
+
     @Test func everyModeIsStated() throws {
         try withScratchFolder { folder in
             let backbone = try TinyRun(in: folder + "/pretrain")

@@ -4,7 +4,7 @@ import Configuration
 package enum MaskingStrategy: Sendable, Equatable {
     /// A fraction of the constituents.
     case random(fraction: Double)
-    /// Random constituents that carry a fraction of the pT.
+    /// Random constituents that carry at most a fraction of the pT.
     case momentum(fraction: Double)
     /// A fraction of the constituents that is drawn for each jet from a range.
     case uniform(ClosedRange<Double>)

@@ -1,9 +1,8 @@
 import System
 import Tensors
 
-/// Drops constituents in random order until the dropped ones carry at least a fraction of the pT of the jet.
-///
-/// The pT of a jet is the scalar sum over its constituents. At least one constituent is kept, unless the fraction is 1.
+/// Drops constituents in random order, except those with which the dropped ones would carry more than a fraction of the
+/// pT of the jet, the scalar sum over its constituents.
 package struct MomentumMasking: Masking, Equatable {
     /// The fraction of the pT to drop, in 0 … 1.
     package let fraction: Double
@@ -18,15 +17,16 @@ package struct MomentumMasking: Masking, Equatable {
     package func dropped(in batch: JetBatch, seed: UInt64, stream: RandomStream = .masking) -> [Bool] {
         let momenta = batch.requiredMomenta
         return dropped(in: batch, seed: seed, stream: stream) { tokens, flags, random in
-            let maximum = fraction < 1 ? tokens.count - 1 : tokens.count
-            let target = fraction * momenta[tokens].reduce(0) { $0 + Double($1.x) }
+            func pT(_ index: Int) -> Double { Double(momenta[tokens.lowerBound + index].x) }
+            let limit = fraction < 1 ? fraction * (0..<tokens.count).reduce(0) { $0 + pT($1) } : .infinity
             var order = Array(0..<tokens.count)
-            var (sum, count) = (0.0, 0)
-            while count < maximum, sum < target || fraction == 1 {
-                order.swapAt(count, count + random.below(order.count - count))
-                flags[order[count]] = true
-                sum += Double(momenta[tokens.lowerBound + order[count]].x)
-                count += 1
+            var sum = 0.0
+            for place in order.indices {
+                order.swapAt(place, place + random.below(order.count - place))
+                let index = order[place]
+                guard sum + pT(index) <= limit else { continue }
+                flags[index] = true
+                sum += pT(index)
             }
         }
     }

@@ -60,15 +60,17 @@ package struct BackboneOptions: Sendable, Equatable {
         var defaults = pretrained ?? BackboneOptions()
         defaults.shape.hasPosition = try section.bool(
             "position_in_backbone", default: defaults.shape.hasPosition, .advanced,
-            help: "feed the order in pT to the backbone")
+            help: "feed the order in pT to the backbone; false leaves out the positions of a pre-trained one, as the "
+                + "authors' code of version 1 does")
         defaults.shape.isCausal = try section.bool(
             "causal", default: defaults.shape.isCausal, .advanced,
             help: "let a constituent attend only to itself and to those of higher pT; if left out, as in the "
                 + "pre-training of the backbone")
         try self.init(from: section, defaults: defaults, tokenizer: tokenizer)
         if var pretrained {
-            // The same weights serve for both kinds of attention.
+            // The same weights serve for both kinds of attention, and without the positions.
             pretrained.shape.isCausal = shape.isCausal
+            pretrained.shape.hasPosition = pretrained.shape.hasPosition && shape.hasPosition
             guard pretrained != self else { return }
             throw section.error("encoder", "the model differs from that of the backbone; leave the section out")
         }

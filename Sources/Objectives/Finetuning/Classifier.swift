@@ -27,8 +27,8 @@ package struct ClassifierOptions: Sendable, Equatable {
     package init(from section: Section) throws {
         name = try section.choice(
             "name", of: Name.self, default: name,
-            help: "classification head: attention of a class token, a weighted mean and a linear map, or a linear map, "
-                + "a mean and a linear map")
+            help: "classification head: a class token that attends to the constituents (version 2), a weighted mean "
+                + "and a linear map (version 1), or a plain mean between two linear maps (code of version 1)")
         if name == .meanPooling {
             meanWidth = try section.int("width", default: meanWidth, in: 1...4096, help: "channels")
         }
