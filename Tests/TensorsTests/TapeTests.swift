@@ -44,6 +44,16 @@ import Testing
         }
     }
 
+    /// Products of an evaluation within a forward pass count as those of the tape.
+    @Test func evaluationsAreCounted() {
+        let (x, weight) = (Variable(leaf: randomTensor([2, 4], seed: 2)), parameter([3, 4], seed: 1))
+        let tape = Tape()
+        let y = tape.evaluating { $0.linear(x, weight: weight, bias: nil) }
+        #expect(!y.requiresGradient && tape.operations == 2 * 2 * 3 * 4)
+        _ = tape.linear(x, weight: weight, bias: nil)
+        #expect(tape.operations == 2 * 2 * 2 * 3 * 4)
+    }
+
     /// A tape that does not record never calls back.
     @Test func evaluationAnnouncesNothing() {
         let weight = parameter([4, 4], seed: 1)

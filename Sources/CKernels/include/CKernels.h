@@ -359,7 +359,7 @@ void ck_scaled(float *y, const float *x, float factor, int64_t n);
 /// y ← a y + b x.
 void ck_scaled_sum(float *y, float a, const float *x, float b, int64_t n);
 
-// Processor -----------------------------------------------------------------------------------------------------------
+// Processor and operating system --------------------------------------------------------------------------------------
 
 /// The widest floating-point vectors of this processor in bits: 512 (AVX-512), 256 (AVX2 with FMA), or 0 for others.
 int ck_vector_level(void);

@@ -31,7 +31,8 @@ struct PairBias {
         let widths = [shape.features.count] + shape.widths + [heads]
         var (weights, biases) = ([ParameterSlot](), [ParameterSlot]())
         for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
-            let scope = scope.scope("layers.\(layer)")
+            let isHidden = layer > 0 && layer < widths.count - 2
+            let scope = (isHidden ? scope.hidden : scope).scope("layers.\(layer)")
             let initialization = Initialization.linear(inputs: inputs)
             weights.append(scope.parameter("weight", shape: [outputs, inputs], initialization))
             biases.append(scope.parameter("bias", shape: [outputs], initialization))

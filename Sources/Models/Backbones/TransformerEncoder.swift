@@ -24,8 +24,8 @@ package struct TransformerShape: Sendable, Equatable {
     /// The encoder of version 2 (arXiv:2409.12589), with a final norm, which the authors use with the flow only.
     package static let version2 = TransformerShape(width: 512, layers: 8, heads: 8, registers: 8)
 
-    /// One argument for each hyperparameter, with the defaults of version 2 (arXiv:2409.12589), except `finalNorm`: the
-    /// authors use it with the flow only.
+    /// Optional arguments default to version 2 (arXiv:2409.12589), except `registers`, which has 8 there, and
+    /// `finalNorm`, which the authors use with the flow only.
     package init(
         width: Int, layers: Int, heads: Int, feedForwardMultiplier: Int = 2, registers: Int = 0,
         layerScale: Double? = 1e-3, finalNorm: Bool = true, pairs: PairShape? = nil

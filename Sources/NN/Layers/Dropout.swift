@@ -7,13 +7,13 @@ package struct Dropout {
 
     /// - Parameters:
     ///   - rate: the probability that an element becomes zero.
-    ///   - place: the number of this dropout layer, unique in its network.
+    ///   - place: the number of this dropout layer; no other layer of the network that drops elements has it.
     package init(rate: Float, place: Int) {
         self.rate = rate
         self.place = place
     }
 
-    /// The same for the weights of an attention.
+    /// Dropout of attention weights, whose random numbers are others than those of elements; nil for none.
     ///
     /// - Parameter keys: one for each query; nil outside training.
     func ofWeights(keys: TokenKeys?) -> AttentionDropout? {

@@ -39,7 +39,8 @@ package struct OptimizerState: Sendable {
     /// Memory of the tensors [bytes].
     package var bytes: Int { entries.reduce(0) { $0 + $1.values.count * MemoryLayout<Float>.stride } }
 
-    /// A copy with tensors of its own, or in the tensors of an earlier copy that is no longer needed.
+    /// A copy for saving, with tensors of its own, or in those of an earlier copy that is no longer needed. The entries
+    /// contain the average of the parameters, but the copy cannot continue it.
     package func copy(reusing memory: OptimizerState? = nil) -> OptimizerState {
         let copies = entries.enumerated().map { index, entry in
             Entry(name: entry.name, values: entry.values.copy(into: memory?.entries[index].values))

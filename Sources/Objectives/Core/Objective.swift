@@ -9,7 +9,8 @@ import Tensors
 /// into ranks and micro-batches: the counts of all parts are added before any gradient is computed.
 ///
 ///     let part = objective.prepare(batch, phase: .training(step: 0))
-///     let sums = part.evaluate(zip(objective.terms, part.counts).map { Float($0.weight / $1) }, tape)
+///     let scales = zip(objective.terms, part.counts).map { Float($1 > 0 ? $0.weight / $1 : 0) }
+///     let sums = part.evaluate(scales, tape)
 package protocol Objective: AnyObject {
     /// The model's parameters.
     var parameters: ParameterStore { get }

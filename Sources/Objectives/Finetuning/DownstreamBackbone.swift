@@ -42,13 +42,11 @@ package struct DownstreamBackbone {
     /// Encodes jets. A frozen backbone runs without dropout and records nothing for a gradient.
     package func callAsFunction(_ batch: JetBatch, phase: Phase, on tape: Tape) -> EncodedJets {
         guard !tuning.isFrozen(in: phase) else {
-            let encoded = encodeFrozen(batch, phase: phase, on: tape.evaluating)
+            let encoded = tape.evaluating { encodeFrozen(batch, phase: phase, on: $0) }
             return EncodedJets(
                 output: Variable(constant: encoded.output), offsets: encoded.offsets, registers: backbone.registers)
         }
-        let keys =
-            hasDropout
-            ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
+        let keys = batch.dropoutKeys(phase, isUsed: hasDropout, seed: seed)
         let encoded = backbone(inputs(Constituents(batch)), keys: keys, on: tape)
         return EncodedJets(output: encoded.output, offsets: encoded.offsets, registers: backbone.registers)
     }

@@ -46,7 +46,6 @@ package struct PerceptronOptions: Sendable, Equatable {
 
     /// Random numbers of dropout for the constituents; nil for no dropout.
     func keys(_ batch: JetBatch, phase: Phase, seed: UInt64) -> TokenKeys? {
-        guard dropout > 0, phase.isTraining else { return nil }
-        return TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets)
+        batch.dropoutKeys(phase, isUsed: dropout > 0, seed: seed)
     }
 }

@@ -52,9 +52,16 @@ package final class Tape {
         self.profile = profile
     }
 
-    /// A tape that does not record, with the same precision, profile and anomaly detector.
-    package var evaluating: Tape {
-        Tape(recording: false, profile: profile, anomalies: anomalies, precision: precision)
+    /// Runs `body` on a tape that does not record, with the same precision, profile and anomaly detector. Its products
+    /// count as products of this tape.
+    package func evaluating<Result>(_ body: (Tape) throws -> Result) rethrows -> Result {
+        let tape = Tape(recording: false, profile: profile, anomalies: anomalies, precision: precision)
+        defer {
+            count(operationsOf: tape)
+            // The profile has them already.
+            operationsAtLap += tape.operations
+        }
+        return try body(tape)
     }
 
     /// Runs `body` with products in single precision, whatever the precision of the tape.

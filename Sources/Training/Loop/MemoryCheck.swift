@@ -17,7 +17,8 @@ package struct MemoryCheck {
     private var largest = 0
 
     package init(_ options: RunOptions, precision: Precision, _ ranks: RankGroups) {
-        shape = options.objective.backbone?.shape
+        // A fixed backbone keeps no activations.
+        shape = options.objective.fineTuning?.mode == .fixed ? nil : options.objective.backbone?.shape
         // A pre-training encodes the constituents that are not masked; its decoder is smaller.
         visible = options.objective.name.isDownstream ? 1 : 0.5
         self.precision = precision

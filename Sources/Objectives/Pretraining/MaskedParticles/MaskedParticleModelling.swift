@@ -100,9 +100,7 @@ package final class MaskedParticleModelling: Objective, Reconstructor {
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
         let mask = masking.dropped(in: batch, seed: seed, stream: phase.maskingStream)
-        let keys =
-            hasDropout && phase.isTraining
-            ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
+        let keys = batch.dropoutKeys(phase, isUsed: hasDropout, seed: seed)
         return prepare(MaskedJets(batch, mask: mask, phase: phase, seed: seed), keys: keys)
     }
 

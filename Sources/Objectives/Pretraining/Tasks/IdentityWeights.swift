@@ -41,10 +41,10 @@ package enum IdentityWeights: Sendable, Equatable {
             "has \(weights.count) weights; give one for each of " + identities.names.joined(separator: ", "))
     }
 
-    /// Balanced weights of the first `jets` jets, `[identities]`; collective, and the same on any number of ranks.
-    static func balanced(in loader: JetLoader, jets: Int = 50_000, on communicator: Communicator) throws -> Tensor {
+    /// Balanced weights of the first 50,000 jets, `[identities]`; collective, and the same on any number of ranks.
+    static func balanced(in loader: JetLoader, on communicator: Communicator) throws -> Tensor {
         let identities = loader.preprocessing.features.identities
-        let counts = try loader.histogram(bins: identities.count, ofFirst: jets, on: communicator) {
+        let counts = try loader.histogram(bins: identities.count, ofFirst: 50_000, on: communicator) {
             $0.identities.map { Int($0) }
         }
         return Tensor.classWeights(balancing: counts)

@@ -50,7 +50,7 @@ package final class LinearProbe {
     /// The sums of the terms over the jets.
     func sums(_ jets: MaskedJets, scale: Float, on tape: Tape) -> [Double] {
         guard isDue(in: jets.phase) else { return [0, 0] }
-        let encoded = backbone(inputs(jets.constituents.all), on: tape.evaluating)
+        let encoded = tape.evaluating { backbone(inputs(jets.constituents.all), on: $0) }
         let logits = head(Variable(constant: encoded.output.value), offsets: encoded.offsets, on: tape)
         // Before the loss, which overwrites the logits with their gradient.
         let right = zip(logits.value.argmaxOfRows(), jets.batch.labels).count { $0 == $1 }

@@ -103,9 +103,7 @@ package final class VQVAETraining: Objective {
             case .training(let step): step % options.commitmentInterval == 0
             case .validation: true
             }
-        let keys =
-            hasDropout && phase.isTraining
-            ? TokenKeys(seed: seed, epoch: batch.epoch, jets: batch.jets, offsets: batch.offsets) : nil
+        let keys = batch.dropoutKeys(phase, isUsed: hasDropout, seed: seed)
         let offsets = jets.offsets
         let items =
             switch options.reduction {

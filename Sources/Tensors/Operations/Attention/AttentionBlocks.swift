@@ -13,7 +13,7 @@ internal import CKernels
 /// model; they are computed in tiles (arXiv:2205.14135), and what is kept is the logarithm of the softmax's denominator
 /// of each query.
 struct AttentionBlocks {
-    /// The product of queries and keys from which on a set is computed in tiles, which is then smaller and faster.
+    /// Sets with at least this many pairs of a query and a key are computed in tiles, which takes less memory and time.
     static let tiledPairs = 256 * 256
 
     private let queries: Offsets

@@ -6,8 +6,8 @@ package struct Packing {
     /// True if a token attends only to itself and to the tokens in front of it in its jet, as in generative
     /// pre-training (Radford et al., 2018).
     package let isCausal: Bool
-    /// The product of queries and keys from which on the attention of a jet is computed in tiles, for measurements; nil
-    /// for the usual value. Results differ by rounding.
+    /// The number of pairs of a query and a key from which the attention of a jet is computed in tiles, for
+    /// measurements; nil for the usual value. Results differ by rounding.
     package let tiledPairs: Int?
     /// The bias of the scores; nil for none.
     package private(set) var bias: Bias?

@@ -15,9 +15,11 @@ extension Tape {
         var first = 0
         for source in sources {
             let columns = source.value.columns
-            for row in 0..<tokens {
-                (y.pointer + row * width + first).update(
-                    from: source.value.pointer + row * columns, count: columns)
+            parallel(tokens, grain: max(1, elementGrain / max(1, columns))) { [first] rows in
+                for row in rows {
+                    (y.pointer + row * width + first).update(
+                        from: source.value.pointer + row * columns, count: columns)
+                }
             }
             first += columns
         }
@@ -27,12 +29,14 @@ extension Tape {
                 let columns = source.value.columns
                 if source.requiresGradient {
                     let target = source.gradientTarget()
-                    for row in 0..<tokens {
-                        let (to, from) = (target.pointer + row * columns, dy.pointer + row * width + first)
-                        if target.accumulate {
-                            ck_add(to, from, Int64(columns))
-                        } else {
-                            to.update(from: from, count: columns)
+                    parallel(tokens, grain: max(1, elementGrain / max(1, columns))) { [first] rows in
+                        for row in rows {
+                            let (to, from) = (target.pointer + row * columns, dy.pointer + row * width + first)
+                            if target.accumulate {
+                                ck_add(to, from, Int64(columns))
+                            } else {
+                                to.update(from: from, count: columns)
+                            }
                         }
                     }
                 }

@@ -11,15 +11,20 @@ extension Tape {
         let (tokens, width) = (x.value.rows, x.value.columns)
         invariant(index.allSatisfy { $0 >= 0 && $0 < width }, "a column index is out of range")
         let y = Tensor(shape: [tokens, index.count])
-        for row in 0..<tokens {
-            let (to, from) = (y.pointer + row * index.count, x.value.pointer + row * width)
-            for (i, column) in index.enumerated() { to[i] = from[column] }
+        let grain = max(1, elementGrain / max(1, index.count))
+        parallel(tokens, grain: grain) { rows in
+            for row in rows {
+                let (to, from) = (y.pointer + row * index.count, x.value.pointer + row * width)
+                for (i, column) in index.enumerated() { to[i] = from[column] }
+            }
         }
         return record("pick columns", y, from: [x]) { dy in
             let to = x.gradientTarget().zeroedIfNew().pointer
-            for row in 0..<tokens {
-                let from = dy.pointer + row * index.count
-                for (i, column) in index.enumerated() { to[row * width + column] += from[i] }
+            parallel(tokens, grain: grain) { rows in
+                for row in rows {
+                    let from = dy.pointer + row * index.count
+                    for (i, column) in index.enumerated() { to[row * width + column] += from[i] }
+                }
             }
         }
     }
