@@ -7,7 +7,7 @@ import Tensors
 
 /// Sums the gradients of all ranks, message after message, while the backward pass is still running.
 ///
-/// Each rank adds the part of a message for which its place stands, reading the gradients of its group in shared
+/// Each rank adds the part of a message that belongs to its place, reading the gradients of its group in shared
 /// memory, as soon as all ranks of the group have announced that they are final. The ranks of the same place in all
 /// groups then exchange these sums: each receives the elements that it owns and adds them in the order of the groups.
 /// Afterwards the gradient buffer of a rank holds the sums for the elements that it owns; the rest of it is undefined.

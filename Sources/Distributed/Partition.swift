@@ -93,7 +93,7 @@ package struct Partition {
         return owners
     }
 
-    /// The elements of a message for which a place stands.
+    /// The elements of a message that a place sums.
     package func part(of message: Message, place: Int) -> Range<Int> {
         guard let owner = message.owner else { return Self.cut(message.elements, index: place, of: places) }
         return Self.all(message.elements, at: owner % places, index: place)

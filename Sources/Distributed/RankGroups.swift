@@ -3,9 +3,8 @@ import System
 
 /// Groups of ranks that share memory: the ranks of each host, or smaller groups.
 ///
-/// The elements of a model are divided among places: place p of every group stands for the same elements. There are as
-/// many places as the smallest group has ranks. Rank p of a group has place p; further ranks of a larger group have
-/// none.
+/// The elements of a model are divided among places: rank p of every group has place p, and sums the gradients of the
+/// same elements. There are as many places as the smallest group has ranks; further ranks of a larger group have none.
 ///
 ///     hosts with 3 and 2 ranks:   place 0: ranks 0 and 3    place 1: ranks 1 and 4    without a place: rank 2
 package struct RankGroups {
@@ -57,6 +56,17 @@ package struct RankGroups {
     package static func group(ofRank rank: Int, of ranks: Int, largest: Int) -> Int {
         let groups = (ranks + largest - 1) / largest
         return rank * groups / ranks
+    }
+
+    /// A warning about groups of very different sizes; nil if there are none.
+    package var warning: String? { Self.warning(sizes) }
+
+    package static func warning(_ sizes: [Int]) -> String? {
+        let (least, most) = (sizes.min()!, sizes.max()!)
+        guard 2 * least < most else { return nil }
+        return "groups of ranks that share memory have \(least) to \(plural(most, "rank")), of which only \(least) sum "
+            + "gradients and update weights; start equal numbers on all hosts (mpirun --map-by ppr:N:node, srun "
+            + "--ntasks-per-node=N)"
     }
 
     /// Such as `2 groups of 64 ranks that share memory`.

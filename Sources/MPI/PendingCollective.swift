@@ -18,8 +18,8 @@ extension Communicator {
         sending: S, counts sent: [Int], receiving: R, counts received: [Int]
     ) throws -> PendingCollective where S.Element == R.Element {
         let (out, into) = (PartCounts(sent, on: self), PartCounts(received, on: self))
-        invariant(out.total <= sending.elements.count, "an exchange sends \(out.total) elements of fewer")
-        invariant(into.total <= receiving.elements.count, "an exchange receives \(into.total) elements in fewer")
+        invariant(out.total <= sending.elements.count, "\(out.total) elements are sent from a buffer of fewer")
+        invariant(into.total <= receiving.elements.count, "\(into.total) elements are received in a buffer of fewer")
         let type = S.Element.mpiKind.datatype
         return try PendingCollective("MPI_Ialltoallv", keeping: [sending, receiving, out, into]) { request in
             MPI_Ialltoallv(
@@ -32,7 +32,7 @@ extension Communicator {
     /// r. All ranks give the same counts; a buffer has fewer than 2³¹ elements. Throws `MPIError`.
     package func startAllGather<B: MessageBuffer>(_ buffer: B, counts: [Int]) throws -> PendingCollective {
         let parts = PartCounts(counts, on: self)
-        invariant(parts.total <= buffer.elements.count, "\(parts.total) elements are gathered in fewer")
+        invariant(parts.total <= buffer.elements.count, "\(parts.total) elements are gathered in a buffer of fewer")
         let type = B.Element.mpiKind.datatype
         return try PendingCollective("MPI_Iallgatherv", keeping: [buffer, parts]) { request in
             MPI_Iallgatherv(

@@ -36,6 +36,14 @@ package enum Launch {
         unsetenv(variable)
     }
 
+    /// Permits as many open files as the system does: data may be in thousands of files, and the usual limit is 1024.
+    package static func raiseLimitOfOpenFiles() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
     /// Returns in the first process of a job and ends the others with `code`, before MPI has started: an error of all
     /// processes, such as a mistake in the arguments, is printed once, and a command without MPI runs once.
     package static func leaveToFirstProcess(code: Int32) {

@@ -32,6 +32,10 @@ package final class SharedMemory: @unchecked Sendable {
         let descriptor = open(path, O_RDWR)
         guard descriptor >= 0 else { throw Self.refusal(bytes) }
         defer { close(descriptor) }
+        // In a process namespace of its own, this process may find another file under the path.
+        guard lseek(descriptor, 0, SEEK_END) == off_t(bytes) else {
+            throw KaonError("\(path) is not the memory of another rank: the ranks have different process namespaces")
+        }
         address = try Self.map(descriptor, bytes: bytes)
         self.bytes = bytes
     }

@@ -37,6 +37,7 @@ struct Kaon: ParsableCommand {
     static func main() {
         SourceRevision.current = SourceRevision(commit: BuildRevision.commit, isModified: BuildRevision.isModified)
         Launch.useBestKernels()
+        Launch.raiseLimitOfOpenFiles()
         let arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == "--generate-completion-script", arguments.count == 2,
             let shell = CompletionShell(rawValue: arguments[1])

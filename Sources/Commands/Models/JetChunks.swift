@@ -10,7 +10,8 @@ struct JetChunks {
     let size: Int
     private let communicator: Communicator
 
-    /// Approximate number of jets that a rank computes before they are gathered.
+    /// Approximate number of jets of all ranks that are gathered at once: their results have to fit into the memory of
+    /// rank 0, and into a message.
     private static let jetsPerRound = 1024
 
     init(count: Int, size: Int, on communicator: Communicator) {
@@ -23,8 +24,9 @@ struct JetChunks {
         _ compute: (Range<Int>) throws -> Predictions, store: (Predictions, _ done: Int) throws -> Void
     ) throws {
         let chunks = (count + size - 1) / size
-        let each = max(1, min(Self.jetsPerRound / size, (chunks + communicator.size - 1) / communicator.size))
-        for start in stride(from: 0, to: chunks, by: each * communicator.size) {
+        let ranks = communicator.size
+        let each = max(1, min(Self.jetsPerRound / (size * ranks), (chunks + ranks - 1) / ranks))
+        for start in stride(from: 0, to: chunks, by: each * ranks) {
             let first = min(chunks, start + each * communicator.rank)
             let part = try communicator.agree {
                 var part = Predictions()
@@ -34,7 +36,7 @@ struct JetChunks {
                 return part
             }
             let all = try part.gathered(on: communicator)
-            let done = min(count, (start + each * communicator.size) * size)
+            let done = min(count, (start + each * ranks) * size)
             _ = try communicator.onRoot { if let all { try store(all, done) } }
         }
     }

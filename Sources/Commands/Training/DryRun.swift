@@ -70,7 +70,11 @@ private struct MemoryEstimate {
         let elements = setup.objective.parameters.values.count * 4
         let jet = cost.jetBytes / cost.jets
         let share = setup.jetsPerStep / ranks
-        let jets = (train.count + (setup.data.validation?.count ?? 0)) / ranks
+        // Jets come to other ranks in every epoch; those of a validation do not.
+        let jets = train.count + (setup.data.validation?.count ?? 0) / ranks
+        let blocks = JetLoader.cachedBlocks(
+            .init(batchSize: options.training.batchSize, seed: options.seed), ranks: ranks)
+        let cache = max(JetLoader.cacheBytes, blocks * train.layout.blockRows * jet)
         let parameters = setup.parameters
         // Everything else that the measured steps needed: program code, buffers of libraries, gaps between tensors.
         let program =
@@ -90,7 +94,7 @@ private struct MemoryEstimate {
             ),
             // The current batch, its targets, and the batch that is read ahead.
             ("batches of jets", 3 * jet * share),
-            ("data cache", min(JetLoader.cacheBytes, jet * train.count)),
+            ("data cache", min(cache, jet * train.count)),
             // Rank 0 collects the state of all ranks.
             ("copy for checkpoints (rank 0)", elements + cost.optimizerBytes * (ranks > 1 ? 1 + ranks : 1)),
             ("program and libraries", max(0, program)),

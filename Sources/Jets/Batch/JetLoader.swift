@@ -73,9 +73,20 @@ package final class JetLoader: Sendable {
         self.rank = rank ?? dataset.communicator.rank
         self.size = size ?? dataset.communicator.size
         invariant(self.rank >= 0 && self.rank < self.size, "rank \(self.rank) of \(self.size)")
-        // All blocks of a window, and a few more for batches that cross into the next window.
-        let minimum = order.shuffle ? order.windowBlocks + 4 : 4
+        let minimum = Self.cachedBlocks(order, ranks: self.size)
         cache = Mutex(LeastRecentlyUsed(minimum: minimum, budget: Self.cacheBytes) { $0.bytes })
+    }
+
+    /// The number of blocks that are kept even if they exceed `cacheBytes`: the share of a rank of the blocks of a
+    /// window, and a few more for batches that cross into the next one.
+    ///
+    /// The first jet of a share is the quantile of random jets; its block varies with a standard deviation of at most
+    /// window / (2 √batch).
+    package static func cachedBlocks(_ order: JetOrder.Options, ranks: Int) -> Int {
+        guard order.shuffle else { return 4 }
+        let window = Double(order.windowBlocks)
+        let share = window / Double(ranks) + 3 * window / Double(order.batchSize).squareRoot()
+        return min(order.windowBlocks, Int(share.rounded(.up))) + 4
     }
 
     /// This rank's part of batch `step` (below `stepsPerEpoch`) of an epoch.

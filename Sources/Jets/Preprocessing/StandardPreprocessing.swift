@@ -76,8 +76,8 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
     /// Fits means and deviations to a dataset; collective, and bit-identical for any number of ranks.
     ///
     /// They are those of a `ConstituentSample` of `jets` jets and at most `valuesPerFeature` constituents; those of
-    /// impact parameters are of charged constituents only. Throws `AgreedError` on every rank if a rank cannot read,
-    /// and `JetError` if all values of a feature are equal.
+    /// impact parameters are of charged constituents only. Throws `AgreedError` if a rank cannot read, or if all
+    /// values of a feature are equal.
     package static func fit(
         _ dataset: JetDataset, features: JetFeatures = .all, jets: Int = 1_000_000,
         valuesPerFeature: Int = 4_000_000, seed: UInt64 = 0, on communicator: Communicator,
@@ -100,9 +100,11 @@ package struct StandardPreprocessing: Preprocessing, Equatable {
             moments += [mean, isConstant ? 0 : variance.squareRoot()]
         }
         moments = try communicator.broadcast(moments)
-        return try StandardPreprocessing(
-            features: features, means: features.indices.indices.map { moments[2 * $0] },
-            deviations: features.indices.indices.map { moments[2 * $0 + 1] })
+        return try communicator.agree {
+            try StandardPreprocessing(
+                features: features, means: features.indices.indices.map { moments[2 * $0] },
+                deviations: features.indices.indices.map { moments[2 * $0 + 1] })
+        }
     }
 }
 

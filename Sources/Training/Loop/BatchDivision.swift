@@ -53,7 +53,12 @@ package struct BatchDivision {
         let shards = sharding.isDeterministic ? sharding.ranges(ofBatch: count) : [0..<batch.count]
         let parts = (sharding.shardSize(ofBatch: count) + microBatchSize - 1) / microBatchSize
         let divided = shards.map { batch.parts(of: $0, count: parts) }
-        try memory.check(batch, Array(divided.joined()), size: microBatchSize)
+        do {
+            try memory.check(batch, Array(divided.joined()), size: microBatchSize)
+        } catch {
+            guard communicator.size > 1 else { throw error }
+            throw KaonError("rank \(communicator.rank) on \(MPIEnvironment.processorName): \(error)")
+        }
         return divided.map { $0.map(batch.slice(jets:)) }
     }
 

@@ -201,7 +201,7 @@ package final class DataParallelStep {
         own.stopRequests = shouldStop ? 1 : 0
         let all = try own.summed(on: communicator)
         if all.failures > 0 {
-            // The text names the rank already.
+            // Errors of reading and of memory name the rank.
             let first = try communicator.allReduce(
                 failure == nil ? communicator.size : communicator.rank, .minimum)
             throw AgreedError(message: try communicator.broadcast(failure ?? "", from: first))

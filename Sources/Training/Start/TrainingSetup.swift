@@ -96,6 +96,7 @@ package struct TrainingSetup {
         if let line = fineTuningLine { console.say(line) }
         var warnings = RankPlacement.warnings(
             try RankPlacement.all(threads: threads, group: parameters.ranks.index, on: communicator))
+        if let warning = parameters.ranks.warning { warnings.append(warning) }
         if let warning = EnvironmentWarnings.kernels(BLAS.coreName, better: BLAS.betterCore) {
             warnings.append(warning)
         }

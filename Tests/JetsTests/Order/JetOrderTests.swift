@@ -30,6 +30,26 @@ extension JetOrder {
         BlockLayout(fileLengths: [Int](repeating: 1, count: 300), blockRows: 10),
     ]
 
+    /// The blocks that a rank reads during a window fit into its cache.
+    @Test(arguments: [(ranks: 1, batch: 50), (8, 128), (64, 1000), (512, 1000)])
+    func theShareOfARankOfAWindowFitsIntoItsCache(ranks: Int, batch: Int) {
+        let order = JetOrder(count: 64_000, blockRows: 1000, batchSize: batch, seed: 3, shuffle: true)
+        let kept = JetLoader.cachedBlocks(order.options, ranks: ranks)
+        #expect(kept <= 68 && (ranks == 1 || kept < 40))
+        var read = [Set<Int>](repeating: [], count: ranks)
+        for step in 0..<order.stepsPerEpoch {
+            let jets = order.jets(epoch: 0, step: step)
+            for rank in 0..<ranks {
+                for place in Communicator.share(of: jets.count, rank: rank, size: ranks) {
+                    read[rank].insert(order.layout.block(ofJet: jets[place]))
+                }
+            }
+        }
+        // A few jets of all batches may be farther away: their blocks are read again.
+        let most = read.map(\.count).max()!
+        #expect(most <= kept + 4, "\(most) blocks, and \(kept) are kept")
+    }
+
     @Test(arguments: layouts, [true, false])
     func anEpochVisitsEveryJetOnce(layout: BlockLayout, shuffle: Bool) {
         for (windowBlocks, batchSize) in [(1, 7), (4, 64), (64, 100), (1000, 5000)] {
