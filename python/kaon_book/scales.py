@@ -1,4 +1,4 @@
-"""The two scales of the book: `small`, for two cores and an hour or two, and `paper`, with the paper's numbers."""
+"""The two scales of the book: `small`, about five hours of one core, and `paper`, with the paper's numbers."""
 
 import subprocess
 from dataclasses import dataclass

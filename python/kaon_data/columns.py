@@ -43,9 +43,12 @@ def read_columns(source, description, start, stop):
     """The branches of entries start ..< stop by their names in the expressions: arrays [jets] or [jets, slots], or
     `Ragged`."""
     with _opened(source.path, description) as file:
-        found = {}
-        for own, branch in description.branches.items():
-            parts = [_checked(source.path, each, file.read(each, start, stop), start, stop) for each in branch.names]
+        found, names = {}, None
+        # Branches that take different columns of one dataset share its values.
+        for own, branch in sorted(description.branches.items(), key=lambda item: item[1].names):
+            if branch.names != names:
+                names = branch.names
+                parts = [_checked(source.path, each, file.read(each, start, stop), start, stop) for each in names]
             if branch.is_range:
                 if any(isinstance(part, Ragged) or part.ndim != 1 for part in parts):
                     raise DataError(

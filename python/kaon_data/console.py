@@ -1,5 +1,6 @@
-"""Common behaviour of the commands: version, terminals without Unicode, closed pipes."""
+"""Common behaviour of the commands: version, whole numbers, terminals without Unicode, closed pipes."""
 
+import argparse
 import codecs
 import os
 import sys
@@ -27,6 +28,13 @@ def program_version():
 
 def add_version(parser):
     parser.add_argument("--version", action="version", version=f"%(prog)s {program_version() or 'unknown'}")
+
+
+def positive(text, least=1):
+    """The type of an argument that is a whole number."""
+    if not (text.isascii() and text.isdecimal()) or int(text) < least:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+    return int(text)
 
 
 def run_command(body, arguments):

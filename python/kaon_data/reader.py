@@ -92,7 +92,7 @@ def _read(file, path, low, high):
             f"which has the shape {constituent_shape}")
     if "offsets" in file:
         _dataset(file, "offsets", path)
-        offsets = values("offsets", slice(low, high + 1))
+        offsets = values("offsets", slice(low, high + 1)).astype(np.int64)
         if len(offsets) and (offsets[0] < 0 or (np.diff(offsets) < 0).any() or offsets[-1] > len(csts)):
             raise DataError(f"{path}: /offsets does not divide the {len(csts)} constituents among the jets")
         rows = slice(int(offsets[0]), int(offsets[-1])) if len(offsets) else slice(0, 0)

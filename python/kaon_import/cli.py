@@ -5,7 +5,7 @@ import os
 import sys
 
 from kaon_data import DataError
-from kaon_data.console import add_version, run_command
+from kaon_data.console import add_version, positive, run_command
 
 from .imported import Choices, import_model
 from .layout import FEATURES
@@ -41,9 +41,9 @@ def _main(arguments):
     parser.add_argument("--features", type=_features, metavar="NAME,…",
                         help=f"the features of the model in its order, of {','.join(FEATURES)}; the default is all "
                         "seven, or the first three")
-    parser.add_argument("--heads", type=_positive, metavar="N",
+    parser.add_argument("--heads", type=positive, metavar="N",
                         help="attention heads of the encoder, if SOURCE does not give them (default 8)")
-    parser.add_argument("--decoder-heads", type=_positive, metavar="N",
+    parser.add_argument("--decoder-heads", type=positive, metavar="N",
                         help="attention heads of the decoder, if SOURCE does not give them (default 4)")
     parser.add_argument("--prefix", default="", metavar="TEXT",
                         help="use only tensors whose names begin with this text, such as 'backbone.' of a classifier")
@@ -89,12 +89,6 @@ def _features(text):
     if not set(names) <= set(FEATURES) or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"expected different names of {','.join(FEATURES)}, found {text!r}")
     return names
-
-
-def _positive(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, found {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ def plot_confusion(matrix, classes, items, path):
     """Draws the percentage of the items of each true class (row) that were assigned to each class (column), and its
     binomial error if there are few classes."""
     counts = matrix.sum(axis=1, keepdims=True)
+    if not counts.any():
+        raise DataError(f"there are no {items} to draw")
     percent = 100 * np.divide(matrix, counts, out=np.full(matrix.shape, np.nan), where=counts > 0)
     errors = np.sqrt(percent * (100 - percent) / np.maximum(counts, 1))
     size = len(classes)

@@ -61,15 +61,20 @@ VERTICES = Panel("vertices", "secondary vertices", kind="jet", scale="integer")
 
 def with_angles(jets):
     """Jets from `kaon_data.read` whose constituents have either Δη and Δφ, or, in events, η and φ: generated events may
-    have φ only as its cosine and sine, and Δη and Δφ that are 0."""
+    have φ only as its cosine and sine, and Δη and Δφ that are 0, or η and φ."""
     constituents = jets.constituents
     names = set(constituents.fields)
-    if "eta" not in names or ("deta" in names and ak.any(constituents.deta != 0, axis=None)):
+    if "eta" not in names or ("deta" in names and not are_of_events(constituents.deta, constituents.eta)):
         return jets
     columns = {name: constituents[name] for name in constituents.fields if name not in ("deta", "dphi")}
     if "phi" not in names and {"cosphi", "sinphi"} <= names:
         columns["phi"] = np.arctan2(constituents.sinphi, constituents.cosphi)
     return ak.with_field(jets, ak.zip(columns), "constituents")
+
+
+def are_of_events(deta, eta):
+    """True for the Δη of events, which have no axis: 0, or η."""
+    return not ak.any((deta != 0) & (deta != eta), axis=None)
 
 
 def is_of_events(jets):

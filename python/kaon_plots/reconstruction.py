@@ -12,6 +12,7 @@ from kaon_data import IDENTITIES, DataError
 from kaon_data.formats import FEATURES
 
 from . import panels
+from .panels import are_of_events
 from .style import COLORS, REFERENCE, drawing, legend_outside
 
 _TITLES = {
@@ -84,7 +85,8 @@ def _read(path, numbers, most):
                 raise DataError(f"{path} has {len(labels)} jets; there is no jet {max(numbers, default=0)}")
 
             names = _names(file["original/csts"]) or FEATURES
-            are_events = "eta" in names and not np.any(file["original/csts"][:, names.index("deta")])
+            csts = file["original/csts"]
+            are_events = "eta" in names and are_of_events(csts[:, names.index("deta")], csts[:, names.index("eta")])
 
             def part(name):
                 group, offsets = file[name], file[name]["offsets"][:]

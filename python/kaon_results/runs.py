@@ -274,6 +274,11 @@ def read_metrics(path):
         raise DataError(f"{path} cannot be read: {error}") from error
     if not isinstance(report, dict) or not isinstance(report.get("measures"), dict):
         raise DataError(f"{path} is not a metrics.json of kaon evaluate")
+    for name, value in report["measures"].items():
+        try:
+            float(0 if value is None else value)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{path} is damaged: the measure {name} is {value!r}") from error
     if report.get("objective") == "vertexing" and "ari_components" not in report["measures"]:
         # In earlier versions `ari` was the index of Hubert and Arabie.
         report["measures"] = {re.sub(r"^ari(?=_|$)", "hubert_arabie", name): value

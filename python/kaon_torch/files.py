@@ -29,7 +29,8 @@ def load(path, dropout=0.0, head=None):
     if names != "kaon":
         raise FormatError(f"{path} has the parameter names of {names}; export it with --names kaon")
     task = configuration.get("objective")
-    has_head = metadata["contents"] == "model" and any(name.startswith("head.") for name in tensors)
+    # A pre-training may have a head of its own.
+    has_head = metadata["contents"] == "model" and task in TASKS and any(name.startswith("head.") for name in tensors)
     if head and not has_head:
         raise FormatError(f"{path} has no head{_reason(metadata, task)}")
     try:

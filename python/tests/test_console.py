@@ -39,6 +39,17 @@ def test_every_tool_has_help_and_a_version(program, option):
     assert ended.stdout.decode("ascii").startswith("usage: " if option == "--help" else f"{program} ")
 
 
+@pytest.mark.parametrize("program, arguments, message", [
+    ("convert-jetclass", ["--workers", "abc"], b"'abc' is not a whole number of at least 1"),
+    ("convert-btag", ["--seed", "x"], b"'x' is not a whole number of at least 0"),
+    ("convert-btag", ["--max-skipped", "x"], b"'x' is not a number in 0 ... 1"),
+    ("kaon-plot", ["features", "--jets", "0"], b"'0' is not a whole number of at least 1"),
+])
+def test_numbers_that_are_none(program, arguments, message):
+    ended = start(program, *arguments)
+    assert ended.returncode == 2 and message in ended.stderr
+
+
 def test_onnx_files_need_pytorch(tmp_path):
     ended = start("kaon-onnx", "model.safetensors", "--output", tmp_path / "model.onnx")
     assert ended.returncode == 1 and ended.stdout == b""

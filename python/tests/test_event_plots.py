@@ -23,6 +23,7 @@ def write(path, seed=0, features=("pt", "eta", "phi", "d0", "energy"), kinds=KIN
     values = {
         "pt": pt, "eta": eta, "phi": phi, "d0": np.where(identity == 2, random.normal(0, 0.1, total), 0),
         "energy": pt * np.cosh(3 * eta), "cosphi": np.cos(phi), "sinphi": np.sin(phi)}
+    values = with_own_angles(values, features)
     with h5py.File(path, "w") as file:
         fill(file, np.column_stack([values.get(name, np.zeros(total)) for name in features]), identity, counts,
              features, kinds)
@@ -94,9 +95,20 @@ def test_long_names_of_many_identities_are_turned(tmp_path, drawn):
     assert all(label.get_rotation() == 0 for label in axes["identity"].get_xticklabels())
 
 
-def test_generated_events(tmp_path, drawn, capsys):
-    # As kaon generates them: the angles of jets are 0, and φ is given by its cosine and sine.
-    write(tmp_path / "generated.h5", 1, ("pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr", "eta", "cosphi", "sinphi"))
+# As kaon generates them: the angles of jets are 0 if φ is given by its cosine and sine, or those of the event.
+GENERATED = [
+    ("pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr", "eta", "cosphi", "sinphi"),
+    ("pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr", "eta", "phi"),
+]
+
+
+def with_own_angles(values, features):
+    return values | ({"deta": values["eta"], "dphi": values["phi"]} if "phi" in features else {})
+
+
+@pytest.mark.parametrize("features", GENERATED)
+def test_generated_events(tmp_path, drawn, capsys, features):
+    write(tmp_path / "generated.h5", 1, features)
     values, _, _ = write(tmp_path / "data.h5", 2)
     axes, _ = drawn("generated", tmp_path / "generated.h5", tmp_path / "data.h5", "--output", tmp_path / "g.png",
                     "--json", tmp_path / "g.json")
@@ -113,10 +125,11 @@ def test_generated_events(tmp_path, drawn, capsys):
     assert "one of the files has events, the other jets" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("features", GENERATED)
 @pytest.mark.parametrize("kind", [[], ["--plane"], ["--pooled"]])
-def test_reconstructed_events(tmp_path, drawn, kind):
-    features = ("pt", "deta", "dphi", "d0", "d0err", "dz", "dzerr", "eta", "cosphi", "sinphi")
+def test_reconstructed_events(tmp_path, drawn, kind, features):
     values, identity, counts = write(tmp_path / "e.h5")
+    values = with_own_angles(values, features)
     rows = np.column_stack([values.get(name, np.zeros(len(identity))) for name in features])
     with h5py.File(tmp_path / "r.h5", "w") as file:
         file["labels"] = np.zeros(len(counts), int)

@@ -287,6 +287,13 @@ def test_confusion_has_errors_of_few_classes(tmp_path, drawn):
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a (100)", "b (50)"]
 
 
+def test_confusion_of_nothing_is_an_error(tmp_path, capsys):
+    run = make_run(tmp_path / "run", {"accuracy": 0.5}, classes=["a", "b"], tables={"confusion": [[0, 0], [0, 0]]})
+    arguments = [str(run / "evaluation/metrics.json"), "--output", str(tmp_path / "f.png")]
+    assert main(["confusion", *arguments]) == 1
+    assert "there are no jets to draw" in capsys.readouterr().err and not (tmp_path / "f.png").exists()
+
+
 @pytest.mark.parametrize(("output", "formats", "files"), [
     ("x.pdf", None, ["x.pdf"]), ("x", "pdf,svg", ["x.pdf", "x.svg"]), ("data.jets-100", "svg", ["data.jets-100.svg"]),
     ("x.png", "svg,png", ["x.png", "x.svg"]),

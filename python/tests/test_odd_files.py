@@ -121,6 +121,7 @@ def test_predictions_beside_further_objects(tmp_path):
         ({"labels": np.zeros(0, "i4"), "csts": np.zeros((0, 5, 7), "f4"), "csts_id": np.zeros((0, 5), "i4"),
           "mask": np.zeros((0, 5), bool), "jets": np.zeros((0, 4)), "weight": np.zeros(0)}, "a has no jets"),
         ({"offsets": np.arange(21)[::-1]}, "/offsets does not divide the 20 constituents"),
+        ({"offsets": np.arange(21, dtype="u4")[::-1]}, "/offsets does not divide the 20 constituents"),
         ({"offsets": np.arange(21) * 5}, "/offsets does not divide the 20 constituents"),
     ],
 )

@@ -271,6 +271,7 @@ def test_bad_input_is_said(sweep, tmp_path, capsys, arguments, message):
         ("metrics.csv", "step,a\n1,x\n", "metrics.csv is damaged"),
         ("evaluation/metrics.json", "{", "metrics.json cannot be read"),
         ("evaluation/metrics.json", "[]", "is not a metrics.json of kaon evaluate"),
+        ("evaluation/metrics.json", '{"measures": {"accuracy": "abc"}}', "the measure accuracy is 'abc'"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, capsys, name, text, message):

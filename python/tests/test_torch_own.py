@@ -85,6 +85,7 @@ def trained(request, tmp_path_factory):
         f"data.test=[{test}]", "fine_tuning={frozen_steps: 2, catch_up_steps: 2}", "run.evaluate=latest").parents[1]
     kaon("export", backbone, "--output", folder / "backbone.safetensors")
     kaon("export", run / "checkpoints/latest", "--all", "--card", "--output", folder / "model.safetensors")
+    kaon("export", backbone, "--all", "--output", folder / "pretraining.safetensors")
     kaon("encode", backbone, f"data.test=[{test}]", "--output", folder / "encoded.h5")
     with h5py.File(run / "evaluation/predictions.h5") as file:
         scores = file["scores"][:]
@@ -118,6 +119,17 @@ def test_answers_are_those_of_kaon(trained, tmp_path):
     kaon_torch.save(backbone, tmp_path / "saved.safetensors")
     kaon("encode", tmp_path / "saved.safetensors", f"data.test=[{test}]", "--output", tmp_path / "again.h5")
     assert np.array_equal(kaon_torch.read_embeddings(tmp_path / "again.h5").encodings, expected.encodings)
+
+
+@torch.no_grad()
+def test_a_pretraining_is_a_backbone(trained):
+    """Also one that has a head of its own, as version 1."""
+    folder, _, _, test = trained
+    alone, whole = (kaon_torch.load(folder / f"{name}.safetensors") for name in ("backbone", "pretraining"))
+    csts, kinds, mask = read(test, alone)
+    assert all(map(torch.equal, alone(csts, kinds, mask=mask), whole(csts, kinds, mask=mask)))
+    with pytest.raises(kaon_torch.FormatError, match="it is of the pre-training mpm_v"):
+        kaon_torch.load(folder / "pretraining.safetensors", head=True)
 
 
 @torch.no_grad()
