@@ -21,7 +21,8 @@ package struct Configuration: Sendable {
         guard !isDirectory.boolValue else {
             throw ConfigurationError(path, "is a directory, not a YAML file")
         }
-        guard let data = FileManager.default.contents(atPath: path) else {
+        // Not the contents of the path, which may be a pipe.
+        guard let data = try? FileHandle(forReadingAtPath: path)?.readToEnd() ?? Data() else {
             throw ConfigurationError(path, "cannot be read; check its permissions")
         }
         guard let text = String(validating: data, as: UTF8.self) else {

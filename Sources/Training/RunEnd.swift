@@ -51,7 +51,9 @@ struct RunEnd {
             return "kaon pretrain \(name) tokenizer.checkpoint=\(model) "
                 + settings(dataKeys(of: options) + features + others, of: options)
         case .setFlow, .nextToken: return "kaon generate \(model) --jets 10000 --output generated.h5"
-        case .downstream where !isEvaluated: return "kaon evaluate \(model) 'data.test=[test.h5]'"
+        case .downstream where !isEvaluated:
+            let evaluated = options.objective.name.evaluated == .latest ? run + "/checkpoints/latest" : model
+            return "kaon evaluate \(evaluated) 'data.test=[test.h5]'"
         case .downstream(.classification, _), .downstream(.cwola, _):
             return "kaon-plot roc \(run) --output roc.pdf"
         case .downstream(.regression, _): return "kaon-plot regression \(run) --output regression.pdf"

@@ -25,7 +25,7 @@ import Testing
             try file.write(row(1))
             try file.write(MetricsRow(step: 2, epoch: 1, jets: 20, validation: [0.25, 0.125]))
             var both = row(3)
-            both.validation = [1, 4]
+            both.validation = [1, -.nan]
             try file.write(both)
             try file.synchronize()
             #expect(
@@ -34,7 +34,7 @@ import Testing
                         + "learning_rate,gradient_norm,skipped_steps,jets_per_second,data_wait_ms",
                     "1,0,10,0.3333333333333333,2.0,,,0.001,0.5,0,123.5,1.50",
                     "2,1,20,,,0.25,0.125,,,,,",
-                    "3,0,30,1.0,2.0,1.0,4.0,0.001,0.5,0,123.5,1.50",
+                    "3,0,30,1.0,2.0,1.0,nan,0.001,0.5,0,123.5,1.50",
                 ])
         }
     }

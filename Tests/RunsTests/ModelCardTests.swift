@@ -31,4 +31,20 @@ import Testing
         let tags = text.split(separator: "\n").filter { $0.hasPrefix("pipeline_tag: ") }
         #expect(tags.map { $0.dropFirst("pipeline_tag: ".count) } == [Self.kinds[objective]].compactMap { $0?[...] })
     }
+
+    /// What the user of a regression needs, and the selection of the jets.
+    @Test func theTargetAndTheJetsAreNamed() throws {
+        var configuration = try Configuration(yaml: "", name: "the test")
+        let settings = ["regression.target=jets/num_csts", "data.classes=[QCD, top]", "data.jets=200"]
+        for setting in KeyExplorer.minimalSettings(.regression) + settings { try configuration.override(setting) }
+        func card() throws -> String {
+            ModelCard(of: try RunOptions(configuration, name: "test"), part: .model, file: "model.safetensors").text
+        }
+        #expect(try card().contains("| target | `jets/num_csts` |\n"))
+        #expect(try card().contains("predictions = model(csts, csts_id, mask=mask)          # as"))
+        #expect(try card().contains("| selected by | `data.classes=[QCD, top]`, `data.jets=200` |\n"))
+        try configuration.override("regression.relative_to=jets/pt")
+        #expect(try card().contains("| target | `jets/num_csts`, relative to `jets/pt` |\n"))
+        #expect(try card().contains("mask=mask, reference=reference)  # jets/pt of each jet"))
+    }
 }

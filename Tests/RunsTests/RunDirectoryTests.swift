@@ -117,10 +117,11 @@ import Testing
             _ = try RunDirectory(folder)
             try FileManager.default.createDirectory(
                 atPath: folder + "/evaluation", withIntermediateDirectories: false)
-            let unfinished = [
-                "/checkpoints/.step-00000010.h5.tmp", "/evaluation/.predictions.h5.tmp", "/.config.yaml.tmp",
+            let unfinished = ["/checkpoints/.step-00000010.h5.tmp", "/.config.yaml.tmp"]
+            // An evaluation of the run may be writing.
+            let finished = [
+                "/checkpoints/step-00000005.h5", "/evaluation/predictions.h5", "/evaluation/.metrics.json.tmp",
             ]
-            let finished = ["/checkpoints/step-00000005.h5", "/evaluation/predictions.h5"]
             for path in unfinished + finished {
                 try "".write(toFile: folder + path, atomically: false, encoding: .utf8)
             }

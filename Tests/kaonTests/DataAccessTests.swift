@@ -125,7 +125,8 @@ import Testing
             let expected = [
                 "the constituents of 1 of 40 jets are not stored by decreasing pT; they are sorted when they are read",
                 "feature 'pt' exceeds 200 GeV for 100 % of the constituents: is it in MeV?",
-                "all constituents have the identity 3 (positive hadron): is /csts_id filled?",
+                "all constituents have the identity 3 (positive hadron): fill /csts_id, or train without it "
+                    + "(model.identity=false)",
             ]
             let outcome = try train(on: path, ranks: 2).outcome
             #expect(outcome.code == 0)

@@ -48,6 +48,20 @@ import Testing
         }
     }
 
+    /// --force replaces files alone.
+    @Test func devicesAndPipesAreNotReplaced() throws {
+        try withRun([]) { folder, checkpoint in
+            let pipe = folder + "/pipe"
+            #expect(mkfifo(pipe, 0o600) == 0)
+            for output in [pipe, "/dev/null"] {
+                try expectComplaint(
+                    ["encode", checkpoint, test, "--output", output, "--force"], "\(output) is a device or a pipe")
+            }
+            var status = stat()
+            #expect(stat(pipe, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+        }
+    }
+
     /// --force does not replace what the command reads, by whatever name.
     @Test func inputsAreNotReplaced() throws {
         try withRun([]) { folder, checkpoint in
@@ -62,6 +76,10 @@ import Testing
                 try expectComplaint(
                     ["generate", "--reconstruct", "--jets", "3"] + arguments, "\(output) is the file",
                     "choose another name")
+            }
+            // A folder with an earlier output in it.
+            for source in [jets, folder] {
+                try expectComplaint(["pack", source, "--output", jets, "--force"], "\(jets) is the file \(jets)")
             }
             #expect(try files.map { try Data(contentsOf: URL(fileURLWithPath: $0)) } == before)
         }

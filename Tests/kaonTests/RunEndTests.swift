@@ -22,6 +22,11 @@ import Testing
                 run.arguments("classification", ["data.test=[\(sample("test"))]", "training.steps=8"]))
             #expect(evaluated[0].hasSuffix(": 2 steps"))
             #expect(evaluated[2] == "next: kaon-plot roc \(run.directory) --output roc.pdf")
+            // True labels must not select the checkpoint of a weak supervision.
+            let weak = try lastLines(
+                TinyRun(in: folder + "/weak").arguments(
+                    "cwola", ["cwola={background: [QCD], signal: [Tbqq], background_jets: all, signal_jets: 20}"]))
+            #expect(weak[2] == "next: kaon evaluate \(folder)/weak/run/checkpoints/latest 'data.test=[test.h5]'")
             // The evaluation prints ten lines.
             let summary = try kaon(
                 ["evaluate", best, "data.test=[\(sample("test"))]", "--output", folder + "/again"]

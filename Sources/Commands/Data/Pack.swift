@@ -72,7 +72,7 @@ package func pack(
     var options = options
     options.creator = "kaon \(kaonVersion)"
     let packer = try JetPacker(sources, options: options)
-    try output.check()
+    try output.check(inputs: packer.paths)
     let leftOut = packer.leftOut
     if !leftOut.isEmpty {
         let others = leftOut.count > 5 ? " and \(leftOut.count - 5) more" : ""
@@ -88,6 +88,6 @@ package func pack(
     console.endProgress()
     let (before, after) = (packer.paths.reduce(0) { $0 + fileSize($1) }, fileSize(output.path))
     return
-        "\(output.path): \(summary!.jets) jets with \(summary!.constituents) constituents, \(megabytes(after)) of "
-        + "\(megabytes(before))"
+        "\(output.path): \(plural(summary!.jets, "jet")) with \(plural(summary!.constituents, "constituent")), "
+        + "\(megabytes(after)) of \(megabytes(before))"
 }

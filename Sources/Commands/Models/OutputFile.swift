@@ -12,8 +12,8 @@ package struct OutputFile: Sendable {
         (self.path, self.overwrites) = (path, overwrites)
     }
 
-    /// Throws `KaonError` if the path is a folder, the file exists and must not be replaced, its folder is not
-    /// writable, or the file is one of `inputs`, which a replacement would destroy.
+    /// Throws `KaonError` if the path is a folder, a device or a pipe, the file exists and must not be replaced, its
+    /// folder is not writable, or the file is one of `inputs`, which a replacement would destroy.
     ///
     /// - Parameter inputs: the checkpoint and the data files that the command reads.
     func check(inputs: [String] = []) throws {
@@ -21,6 +21,9 @@ package struct OutputFile: Sendable {
         let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
         guard !isFolder.boolValue, !path.hasSuffix("/") else {
             throw KaonError("\(path) is a folder; give the name of a file in it")
+        }
+        guard !isDeviceOrPipe(path) else {
+            throw KaonError("\(path) is a device or a pipe; give the name of a file")
         }
         guard overwrites || !exists else {
             throw KaonError("\(path) already exists; choose another name, or --force to replace it")

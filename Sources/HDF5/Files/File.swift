@@ -37,8 +37,12 @@ package struct File: ~Copyable, Sendable {
         chunkCacheBytes: Int = Self.defaultChunkCacheBytes
     ) throws {
         let operation = "open \(path)"
+        if communicator == nil { try Self.checkKind(path, operation) }
         // If one rank failed inside the collective open, the others would wait in it.
-        try communicator?.agree { try Self.checkAccess(path, mode, operation) }
+        try communicator?.agree {
+            try Self.checkKind(path, operation)
+            try Self.checkAccess(path, mode, operation)
+        }
         try communicator?.onRoot { try Self.checkFormat(path, operation) }
 
         let access = try Self.makeAccessList(operation, communicator, chunkCacheBytes)
@@ -113,6 +117,13 @@ package struct File: ~Copyable, Sendable {
     private static func checkAccess(_ path: String, _ mode: AccessMode, _ operation: String) throws {
         guard access(path, mode == .read ? R_OK : R_OK | W_OK) == 0 else {
             throw HDF5Error(operation: operation, reason: systemReason().lowercased())
+        }
+    }
+
+    /// Throws `HDF5Error` for a pipe, for whose writer the library would wait.
+    private static func checkKind(_ path: String, _ operation: String) throws {
+        guard !isDeviceOrPipe(path) else {
+            throw HDF5Error(operation: operation, reason: "a device or a pipe, not a file")
         }
     }
 

@@ -63,10 +63,11 @@ struct JetLabels: ~Copyable, Sendable {
                 let (source, remedy) =
                     areNamed
                     ? ("the file", "the attribute 'names' of /labels") : ("data.class_names", "data.class_names")
+                let number = classNames.count == 1 ? "1 class" : "\(classNames.count) classes"
                 let known =
                     classNames.isEmpty
                     ? "classes are numbered from 0"
-                    : "\(source) names \(classNames.count) classes (\(classNames.joined(separator: ", ")))"
+                    : "\(source) names \(number) (\(classNames.joined(separator: ", ")))"
                 throw JetError(
                     "\(path): /labels, row \(rows.lowerBound + index) is \(label), but \(known): correct the "
                         + "label or \(classNames.isEmpty ? "the attribute 'names' of /labels" : remedy)")

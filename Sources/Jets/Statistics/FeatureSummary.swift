@@ -121,7 +121,8 @@ package struct FeatureSummary: Sendable, Equatable {
         sentences += columns.compactMap { warning(about: $0) ?? warningOfExtreme(of: $0) }
         if let only = identities.firstIndex(of: constituents) {
             sentences.append(
-                "all constituents have the identity \(only) (\(features.identities.names[only])): is /csts_id filled?")
+                "all constituents have the identity \(only) (\(features.identities.names[only])): fill /csts_id, or "
+                    + "train without it (model.identity=false)")
         }
         return sentences
     }

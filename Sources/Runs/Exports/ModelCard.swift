@@ -120,6 +120,10 @@ package struct ModelCard {
         rows.append(("inputs", options.data.features.names.map { "`\($0)`" }.joined(separator: ", ")))
         rows.append(("constituents of a jet", "up to \(options.data.maxConstituents)"))
         rows.append(("preprocessing", options.preprocessing.name.rawValue + ", included in the file"))
+        if let target = setting("regression.target") {
+            let reference = setting("regression.relative_to").map { ", relative to `\($0)`" } ?? ""
+            rows.append(("target", "`\(target)`\(reference)"))
+        }
         if !classes.isEmpty { rows.append(("classes", classes.map { "`\($0)`" }.joined(separator: ", "))) }
         if let backbone = options.backbone, let tuning = options.objective.fineTuning {
             rows.append(("backbone", "`\(backbone)`, \(tuning.mode.rawValue)"))
@@ -140,7 +144,19 @@ package struct ModelCard {
             [
                 files("training", options.data.train), files("validation", options.data.validation),
                 files("test", options.data.test),
-            ], heading: ["jets", "files"])
+            ] + selection, heading: ["jets", "files"])
+    }
+
+    /// The keys that select jets of these files.
+    private var selection: [[String]] {
+        let keys = ["data.classes", "data.jets", "data.validation_jets", "training.validation_jets"]
+        let set = keys.compactMap { key in setting(key).map { "`\(key)=\($0)`" } }
+        return set.isEmpty ? [] : [["selected by", set.joined(separator: ", ")]]
+    }
+
+    /// The value of a key; nil if the configuration has none.
+    private func setting(_ key: String) -> String? {
+        options.configuration.value(of: key).flatMap { ["null", "all"].contains($0) ? nil : $0 }
     }
 
     private var resultsTable: String {
@@ -165,10 +181,15 @@ package struct ModelCard {
             default: "kaon evaluate \(file) 'data.test=[test.h5]' --output evaluation"
             }
         guard options.objective.backbone != nil else { return "```sh\n\(command)\n```" }
+        let reference = setting("regression.relative_to")
         let call =
-            part == .model && options.objective.name.isDownstream
-            ? "predictions = model(csts, csts_id, mask=mask)          # as in predictions.h5"
-            : "encodings, encoded = model(csts, csts_id, mask=mask)"
+            switch part {
+            case .model where reference != nil:
+                "predictions = model(csts, csts_id, mask=mask, reference=reference)  # \(reference!) of each jet"
+            case .model where options.objective.name.isDownstream:
+                "predictions = model(csts, csts_id, mask=mask)          # as in predictions.h5"
+            default: "encodings, encoded = model(csts, csts_id, mask=mask)"
+            }
         return """
             ```sh
             \(command)

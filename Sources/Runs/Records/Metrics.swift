@@ -137,7 +137,8 @@ extension MetricsFile {
             func texts(_ values: [Double?]?, count: Int) -> [String] {
                 invariant(
                     values.map { $0.count == count } ?? true, "\(values!.count) values for \(count) columns")
-                return values.map { $0.map { $0.map { "\($0)" } ?? "" } } ?? Array(repeating: "", count: count)
+                func text(_ value: Double) -> String { value.isNaN ? "nan" : "\(value)" }
+                return values.map { $0.map { $0.map(text) ?? "" } } ?? Array(repeating: "", count: count)
             }
             return ["\(row.step)", "\(row.epoch)", "\(row.jets)"]
                 + texts(row.train?.losses, count: count) + texts(row.validation, count: count)

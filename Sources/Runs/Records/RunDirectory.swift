@@ -69,9 +69,9 @@ package final class RunDirectory: Sendable {
                 + "the file")
     }
 
-    /// Removes temporary files of a killed run.
+    /// Removes temporary files of a killed run, but not those of evaluations, of which one may be running.
     private func removeUnfinishedFiles() {
-        for folder in [path, path + "/checkpoints", path + "/evaluation"] {
+        for folder in [path, path + "/checkpoints"] {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where name.hasPrefix(".") && name.hasSuffix(".tmp") {
                 unlink(folder + "/" + name)

@@ -56,5 +56,11 @@ package func checkWorkingFolder() throws {
     throw KaonError("the name of the working folder is not UTF-8 text; rename it, or start kaon in another folder")
 }
 
+/// True if a path leads to a device, a pipe or a socket, which can neither be replaced nor be read at any place.
+package func isDeviceOrPipe(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+}
+
 /// The absolute path of a file, links followed.
 package func realPath(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }

@@ -36,6 +36,7 @@ package func rateTest(_ options: RunOptions, _ range: RateRange, in context: Run
     // From the first weights, whatever the run folder contains.
     options.run.resume = .never
     options.training.average = nil
+    options.run.evaluated = .never
     let communicator = context.communicator
     try communicator.agree { [options] in try checkStart(options, ranks: communicator.size) }
     let data = try RunData(options, on: communicator)

@@ -82,7 +82,7 @@ extension Trainer {
         let terms = zip(names, columns.dropFirst()).compactMap { name, value in
             value.map { "\(name) \(rounded($0, decimals: 4))" }
         }
-        return "step \(state.step): validation loss \(columns[0].map { rounded($0, decimals: 4) } ?? "none") ("
-            + terms.joined(separator: ", ") + ")"
+        return "step \(state.step): validation loss \(columns[0].map { rounded($0, decimals: 4) } ?? "none")"
+            + (terms.isEmpty ? "" : " (" + terms.joined(separator: ", ") + ")")
     }
 }

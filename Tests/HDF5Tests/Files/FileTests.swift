@@ -77,6 +77,15 @@ import Testing
         }
     }
 
+    /// Nobody writes into the pipe.
+    @Test func aPipeIsRecognised() throws {
+        try withScratchFile { path in
+            #expect(mkfifo(path, 0o600) == 0)
+            let error = #expect(throws: HDF5Error.self) { _ = try File(opening: path) }
+            #expect(error?.description == "HDF5 open \(path): a device or a pipe, not a file")
+        }
+    }
+
     @Test func aTruncatedFileIsRecognised() throws {
         try withScratchFile { path in
             let file = try File(creating: path)

@@ -157,7 +157,10 @@ import Testing
             let warnings = try check(folder, identities: [Int](repeating: 2, count: 600), scale: 57)
             #expect(warnings.count == 3 && warnings[0].hasPrefix("feature 'eta' exceeds 12 for"), "\(warnings)")
             #expect(warnings[1].hasSuffix("is it in radians?"))
-            #expect(warnings[2] == "all constituents have the identity 2 (neutral hadron): is /csts_id filled?")
+            #expect(
+                warnings[2]
+                    == "all constituents have the identity 2 (neutral hadron): fill /csts_id, or train "
+                    + "without it (model.identity=false)")
         }
         try withScratchFolder { folder in
             let warnings = try check(folder, identities: (0..<600).map { $0 % 2 }, scale: 1)

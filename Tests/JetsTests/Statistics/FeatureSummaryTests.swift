@@ -92,7 +92,10 @@ import Testing
 
     @Test func identities() throws {
         let found = try warnings { _, identities in identities = identities.map { _ in 3 } }
-        #expect(found.last == "all constituents have the identity 3 (positive hadron): is /csts_id filled?")
+        #expect(
+            found.last
+                == "all constituents have the identity 3 (positive hadron): fill /csts_id, or train "
+                + "without it (model.identity=false)")
     }
 
     @Test func fitsReportThem() throws {
