@@ -50,12 +50,6 @@ package protocol Objective: AnyObject {
     /// Returns the monitors of the validation that has just ended, equal on all ranks; collective.
     func validationDidEnd(on communicator: Communicator) throws -> [Double]
 
-    /// Predictions for some jets, with the truth to compare them with; empty for an objective without predictions.
-    ///
-    /// - Parameters:
-    ///   - preprocessing: the map from stored features to the model's inputs.
-    ///   - tape: one that does not record; its precision is that of the products.
-    func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions
     /// Figures of merit of the predictions for all jets.
     func measures(of predictions: Predictions) -> [Measure]
     /// Figures of merit that are tables, row by row.
@@ -80,9 +74,6 @@ extension Objective {
     package func restore(_ state: ObjectiveState) throws {}
     package func stepDidEnd(_ step: Int, isSkipped: Bool, on communicator: Communicator) throws -> [Double] { [] }
     package func validationDidEnd(on communicator: Communicator) throws -> [Double] { [] }
-    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions {
-        Predictions()
-    }
     package func measures(of predictions: Predictions) -> [Measure] { [] }
     package func tables(of predictions: Predictions) -> [String: [[Double]]] { [:] }
     package var generator: (any JetGenerator)? { nil }
@@ -96,9 +87,16 @@ package struct MicroBatch {
     /// Runs the model and returns the sum of every term. A recording tape then holds the gradient of
     /// Σ scales[i] · sums[i], ready for its backward pass.
     package let evaluate: (_ scales: [Float], _ tape: Tape) -> [Double]
+    /// Predictions for jets of a validation, with the truth to compare them with; empty for an objective without
+    /// predictions. After `evaluate`, what that has computed is used again.
+    ///
+    /// `preprocessing` is the map from stored features to the model's inputs; the tape does not record.
+    package let predict: (_ preprocessing: any Preprocessing, _ tape: Tape) -> Predictions
 
-    package init(counts: [Double], evaluate: @escaping ([Float], Tape) -> [Double]) {
-        self.counts = counts
-        self.evaluate = evaluate
+    package init(
+        counts: [Double], evaluate: @escaping ([Float], Tape) -> [Double],
+        predict: @escaping (any Preprocessing, Tape) -> Predictions = { _, _ in Predictions() }
+    ) {
+        (self.counts, self.evaluate, self.predict) = (counts, evaluate, predict)
     }
 }

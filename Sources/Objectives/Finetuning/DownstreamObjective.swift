@@ -24,13 +24,14 @@ package final class DownstreamObjective: Objective {
     package func learningRateFactors(step: Int) -> [Double] { backbone.learningRateFactors(step: step) }
 
     package func prepare(_ batch: JetBatch, phase: Phase) -> MicroBatch {
-        MicroBatch(counts: task.counts(batch)) { [backbone, task] scales, tape in
-            task.evaluate(backbone(batch, phase: phase, on: tape), batch, phase: phase, scales: scales, on: tape)
+        var known: EncodedJets?
+        return MicroBatch(counts: task.counts(batch)) { [backbone, task] scales, tape in
+            let encoded = backbone(batch, phase: phase, on: tape)
+            if !phase.isTraining { known = encoded }
+            return task.evaluate(encoded, batch, phase: phase, scales: scales, on: tape)
+        } predict: { [backbone, task] _, tape in
+            task.predict(known ?? backbone(batch, phase: .validation, on: tape), batch, on: tape)
         }
-    }
-
-    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions {
-        task.predict(backbone(batch, phase: .validation, on: tape), batch, on: tape)
     }
 
     package func measures(of predictions: Predictions) -> [Measure] { task.measures(of: predictions) }

@@ -55,7 +55,7 @@ struct Evaluator {
                     let part = objective.prepare(jets, phase: .validation)
                     let tape = Tape(recording: false, precision: precision)
                     sums[shard].add(part.evaluate(objective.terms.map { _ in 0 }, tape) + part.counts)
-                    if collectsPredictions { found.append(objective.predict(jets, loader.preprocessing, on: tape)) }
+                    if collectsPredictions { found.append(part.predict(loader.preprocessing, tape)) }
                 }
             }
             context.progress.enter(.summing)

@@ -68,9 +68,17 @@ import Testing
         try objective.fit(to: loader, on: alone) { _ in }
         let first = means()
         for step in 0..<steps { optimizer.learn(part, scales, of: objective, step: step, of: steps) }
-        let measures = objective.measures(
-            of: objective.predict(batch, loader.preprocessing, on: Tape(recording: false)))
-        return (first, means(), Dictionary(uniqueKeysWithValues: measures.map { ($0.name, $0.value) }))
+        func measures(_ part: MicroBatch) -> [String: Double] {
+            let predictions = part.predict(loader.preprocessing, Tape(recording: false))
+            return Dictionary(uniqueKeysWithValues: objective.measures(of: predictions).map { ($0.name, $0.value) })
+        }
+        // With the encodings of the loss, and with their own.
+        let evaluated = objective.prepare(batch, phase: .validation)
+        _ = evaluated.evaluate([0, 0], Tape(recording: false))
+        let (found, own) = (measures(evaluated), measures(objective.prepare(batch, phase: .validation)))
+        // Some are not a number.
+        #expect(!found.isEmpty && found.mapValues(\.bitPattern) == own.mapValues(\.bitPattern))
+        return (first, means(), found)
     }
 
     @Test(arguments: [
@@ -139,7 +147,8 @@ import Testing
         let part = objective.prepare(batch, phase: .validation)
         let loss = part.evaluate([0, 0], Tape(recording: false))[0] / part.counts[0]
         let measures = objective.measures(
-            of: objective.predict(batch, loader.preprocessing, on: Tape(recording: false)))
+            of: objective.prepare(batch, phase: .validation).predict(
+                loader.preprocessing, Tape(recording: false)))
         let measure = try #require(measures.first { $0.name == objective.terms[0].column })
         #expect(loss > 1 && abs(measure.value / loss - 1) < 1e-5, "\(measure.value) is not \(loss)")
     }
@@ -212,7 +221,8 @@ import Testing
             for index in values.indices { values[index] = 0 }
             if parameter.name.hasSuffix("bias") { (values[0], values[1]) = (1, Float(log(2.0))) }
         }
-        let predictions = objective.predict(batch, loader.preprocessing, on: Tape(recording: false))
+        let predictions = objective.prepare(batch, phase: .validation).predict(
+            loader.preprocessing, Tape(recording: false))
         for (jet, pt) in batch.quantities[1].enumerated() {
             #expect(abs(Double(predictions.floats("predicted")[jet]) - (mean + deviation) * Double(pt)) < 1e-3)
             #expect(abs(Double(predictions.floats("sigma")[jet]) - 2 * deviation * Double(pt)) < 1e-3)

@@ -127,6 +127,8 @@ package final class VQVAETraining: Objective {
                         scale: scales[0])
                 }
             return [loss, isCommitted ? output.commitment : 0]
+        } predict: { [self] preprocessing, tape in
+            predictions(batch, preprocessing, on: tape)
         }
     }
 
@@ -197,7 +199,7 @@ package final class VQVAETraining: Objective {
     }
 
     /// pT and mass [GeV] of every jet, original and decoded.
-    package func predict(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions {
+    private func predictions(_ batch: JetBatch, _ preprocessing: any Preprocessing, on tape: Tape) -> Predictions {
         let jets = Constituents(batch)
         let decoded = model.decode(model.codes(of: jets, on: tape), offsets: jets.offsets, on: tape)
         func observables(_ values: Tensor) -> JetObservables? {
