@@ -36,11 +36,12 @@ package enum Launch {
         unsetenv(variable)
     }
 
-    /// Permits as many open files as the system does: data may be in thousands of files, and the usual limit is 1024.
+    /// Permits 65,536 open files where the system does: data may be in thousands of files, and the usual limit is 1024.
+    /// Not more, because programs that are started may close all descriptors up to the limit one by one.
     package static func raiseLimitOfOpenFiles() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        limit.rlim_cur = limit.rlim_max
+        limit.rlim_cur = max(limit.rlim_cur, min(limit.rlim_max, 65_536))
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 

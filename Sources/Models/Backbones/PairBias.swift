@@ -31,8 +31,7 @@ struct PairBias {
         let widths = [shape.features.count] + shape.widths + [heads]
         var (weights, biases) = ([ParameterSlot](), [ParameterSlot]())
         for (layer, (inputs, outputs)) in zip(widths, widths.dropFirst()).enumerated() {
-            let isHidden = layer > 0 && layer < widths.count - 2
-            let scope = (isHidden ? scope.hidden : scope).scope("layers.\(layer)")
+            let scope = scope.scope("layers.\(layer)")
             let initialization = Initialization.linear(inputs: inputs)
             weights.append(scope.parameter("weight", shape: [outputs, inputs], initialization))
             biases.append(scope.parameter("bias", shape: [outputs], initialization))

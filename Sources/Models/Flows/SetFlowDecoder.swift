@@ -57,7 +57,7 @@ package struct SetFlowDecoder {
         self.shape = shape
         let width = shape.width
         input = Linear(inputs: shape.channels, outputs: width, in: scope.scope("input"))
-        contextMap = Linear(inputs: shape.context, outputs: width, in: scope.hidden.scope("context"))
+        contextMap = Linear(inputs: shape.context, outputs: width, in: scope.scope("context"))
         timeInput = Linear(inputs: shape.timeFeatures, outputs: width, in: scope.scope("time.input"))
         timeOutput = Linear(inputs: width, outputs: width, in: scope.scope("time.output"))
         classes =

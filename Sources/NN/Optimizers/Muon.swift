@@ -7,8 +7,8 @@ import Tensors
 ///     m ← μ m + (1 − μ) g        u = μ m + (1 − μ) g        p ← p (1 − η λ) − η r orthogonalized(u)
 ///
 /// Hidden are the matrices with `Parameter.isHiddenWeight`: those of attention, of feed-forward networks, and between
-/// hidden layers of perceptrons. AdamW updates embeddings, heads, norms, biases, scales, tokens and codes. A matrix is
-/// taken as it is stored: queries, keys and values together.
+/// hidden layers of most perceptrons. AdamW updates embeddings, heads, norms, biases, scales, tokens and codes.
+/// Queries, keys and values together are one matrix, as they are stored.
 ///
 /// The update of a matrix needs its whole gradient, so that each has to belong to one rank (`wholeParameters`).
 package final class Muon: Optimizer {

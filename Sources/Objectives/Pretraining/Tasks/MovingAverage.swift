@@ -33,10 +33,7 @@ package final class MovingAverage {
             own.map(\.name) == values.parameters.map { prefix + $0.name },
             "the averaged parameters have changed their names")
         for (from, to) in zip(own, values.parameters) {
-            withExtendedLifetime((from.variable.value, to.variable.value)) { from, to in
-                let (x, average) = (from.pointer, to.pointer)
-                for i in 0..<from.count { average[i] += share * (x[i] - average[i]) }
-            }
+            to.variable.value.scale(by: 1 - share, adding: from.variable.value, times: share)
         }
     }
 
