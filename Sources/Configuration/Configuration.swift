@@ -21,7 +21,7 @@ package struct Configuration: Sendable {
         guard !isDirectory.boolValue else {
             throw ConfigurationError(path, "is a directory, not a YAML file")
         }
-        // Not the contents of the path, which may be a pipe.
+        // `FileManager.contents` does not read pipes.
         guard let data = try? FileHandle(forReadingAtPath: path)?.readToEnd() ?? Data() else {
             throw ConfigurationError(path, "cannot be read; check its permissions")
         }

@@ -1,4 +1,5 @@
 import Foundation
+import System
 
 /// A file of tensors in the safetensors format: the length of the header in 8 bytes (little-endian), the header in
 /// JSON, and the values, row-major and little-endian (https://huggingface.co/docs/safetensors).
@@ -27,11 +28,7 @@ package struct SafetensorsFile: Sendable {
             throw SafetensorsError(path, "no such file")
         }
         // To read a pipe would block, and a device may have no end.
-        let type =
-            try? FileManager.default.attributesOfItem(
-                atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)[.type]
-            as? FileAttributeType
-        guard type == .typeRegular else { throw SafetensorsError(path, "not a regular file") }
+        guard !isFolder.boolValue, !isDeviceOrPipe(path) else { throw SafetensorsError(path, "not a regular file") }
         guard let bytes = FileManager.default.contents(atPath: path) else {
             throw SafetensorsError(path, "cannot be read; check its permissions")
         }

@@ -3,6 +3,16 @@ import Foundation
 import Testing
 
 @Suite struct ReadingTests {
+    /// As of a process substitution of the shell.
+    @Test func aPipeIsRead() throws {
+        let path = FileManager.default.temporaryDirectory.path + "/kaon-\(UUID().uuidString)"
+        #expect(mkfifo(path, 0o600) == 0)
+        defer { unlink(path) }
+        let writer = Thread { try? "seed: 7".write(toFile: path, atomically: false, encoding: .utf8) }
+        writer.start()
+        #expect(try Configuration(contentsOf: path).value(of: "seed") == "7")
+    }
+
     @Test(arguments: [
         ("1e-3", 1e-3), ("1.0e-3", 1e-3), ("1_000_000", 1e6), ("1_0.5_0", 10.5), (".5", 0.5), ("-2", -2),
         ("+3.", 3), ("1E5", 1e5), ("007", 7), ("010", 10), ("-08", -8), ("010.5", 10.5),

@@ -18,7 +18,7 @@ import Testing
                 return run.latest
             }
             /// The training losses of a classification on the backbone, and the message of an error.
-            func classified(_ backbone: String, _ overrides: String...) throws -> (losses: [String], errors: String) {
+            func classified(_ backbone: String, _ overrides: String...) throws -> (losses: [Double], errors: String) {
                 let run = try TinyRun(in: "\(folder)/\(UUID().uuidString)")
                 let outcome = try kaon(
                     [
@@ -26,8 +26,8 @@ import Testing
                         "~preprocessing", "backbone=\(backbone)", "backbone_mode=fixed",
                         "head={name: weighted_pooling}",
                     ] + overrides)
-                let lines = outcome.output.split(separator: "\n").filter { $0.hasPrefix("step ") }
-                return (lines.map { $0.prefix { $0 != "j" }.description }, outcome.errors)
+                guard outcome.code == 0 else { return ([], outcome.errors) }
+                return (try #require(metrics(run.directory)["train/total_loss"]), outcome.errors)
             }
             let backbone = try pretrained("backbone")
             let (kept, left) = try (

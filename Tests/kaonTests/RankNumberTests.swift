@@ -3,19 +3,6 @@ import Testing
 
 /// The same run on one, two, three and four ranks.
 @Suite(.serialized) struct RankNumberTests {
-    /// The columns of a `metrics.csv` that follow from the jets alone.
-    private func metrics(_ directory: String) throws -> [String: [Double]] {
-        let text = try String(contentsOfFile: directory + "/metrics.csv", encoding: .utf8)
-        let lines = text.split(separator: "\n").map {
-            $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        }
-        var result: [String: [Double]] = [:]
-        for (column, name) in lines[0].enumerated() where !["jets_per_second", "data_wait_ms"].contains(name) {
-            result[name] = lines.dropFirst().compactMap { Double($0[column]) }
-        }
-        return result
-    }
-
     /// An epoch of 28 batches, whose last is a single jet: three of the four shards are empty then.
     private let short = [
         "training.batch_size=37", "training.log_interval=1", "training.validation_interval=20",

@@ -13,6 +13,19 @@ func oddFile(_ name: String) -> String {
         .appendingPathComponent("Fixtures/odd/\(name).h5").path
 }
 
+/// The columns of a `metrics.csv` that follow from the jets alone.
+func metrics(_ directory: String) throws -> [String: [Double]] {
+    let text = try String(contentsOfFile: directory + "/metrics.csv", encoding: .utf8)
+    let lines = text.split(separator: "\n").map {
+        $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+    var result: [String: [Double]] = [:]
+    for (column, name) in lines[0].enumerated() where !["jets_per_second", "data_wait_ms"].contains(name) {
+        result[name] = lines.dropFirst().compactMap { Double($0[column]) }
+    }
+    return result
+}
+
 /// A configuration of a small run in a folder of its own.
 struct TinyRun {
     let folder: String

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from .console import add_version, positive, run_command
+from .console import add_version, run_command, whole_number
 from .convert import convert
 from .description import Description
 from .errors import DataError
@@ -50,9 +50,9 @@ def _parser(name):
     add("--layout", choices=["packed", "padded"], default="packed",
         help="without padding (default), or with the same number of slots for every jet")
     limit = None if name == "table" else FORMATS[name].max_constituents
-    add("--max-constituents", type=positive, default=limit, metavar="N",
+    add("--max-constituents", type=whole_number, default=limit, metavar="N",
         help=f"keep the N constituents of highest pT of each jet (default {limit or 'that of CONFIG.yaml, or 128'})")
-    add("--jets-per-file", type=positive, default=100_000, metavar="N", help="default %(default)s")
+    add("--jets-per-file", type=whole_number, default=100_000, metavar="N", help="default %(default)s")
     add("--split", default="jets", metavar="NAMES",
         help="names and fractions of the outputs, like train=0.8,val=0.1,test=0.1; default: all in jets_000.h5 …")
     add("--seed", type=_natural, default=0, metavar="N", help="seed of the order of the jets (default 0)")
@@ -66,7 +66,7 @@ def _parser(name):
     add("--max-skipped", type=_fraction, default=0.1, metavar="F",
         help="stop if a larger fraction of all jets would be skipped (default %(default)s)")
     add("--compression", choices=list(COMPRESSIONS), default="deflate", help="default %(default)s")
-    add("--workers", type=positive, default=_cores(), metavar="N",
+    add("--workers", type=whole_number, default=_cores(), metavar="N",
         help="number of processes (default: the number of cores, here %(default)s); does not affect the result")
     return parser
 
@@ -135,7 +135,7 @@ def _fraction(text):
 
 
 def _natural(text):
-    number = positive(text, least=0)
+    number = whole_number(text, least=0)
     if number >= 2**64:
         raise argparse.ArgumentTypeError(f"{text} is not below 2^64")
     return number

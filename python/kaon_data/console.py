@@ -30,8 +30,8 @@ def add_version(parser):
     parser.add_argument("--version", action="version", version=f"%(prog)s {program_version() or 'unknown'}")
 
 
-def positive(text, least=1):
-    """The type of an argument that is a whole number."""
+def whole_number(text, least=1):
+    """The value of an argument that is a whole number of at least `least`."""
     if not (text.isascii() and text.isdecimal()) or int(text) < least:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
     return int(text)

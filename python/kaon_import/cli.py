@@ -5,7 +5,7 @@ import os
 import sys
 
 from kaon_data import DataError
-from kaon_data.console import add_version, positive, run_command
+from kaon_data.console import add_version, run_command, whole_number
 
 from .imported import Choices, import_model
 from .layout import FEATURES
@@ -41,9 +41,9 @@ def _main(arguments):
     parser.add_argument("--features", type=_features, metavar="NAME,…",
                         help=f"the features of the model in its order, of {','.join(FEATURES)}; the default is all "
                         "seven, or the first three")
-    parser.add_argument("--heads", type=positive, metavar="N",
+    parser.add_argument("--heads", type=whole_number, metavar="N",
                         help="attention heads of the encoder, if SOURCE does not give them (default 8)")
-    parser.add_argument("--decoder-heads", type=positive, metavar="N",
+    parser.add_argument("--decoder-heads", type=whole_number, metavar="N",
                         help="attention heads of the decoder, if SOURCE does not give them (default 4)")
     parser.add_argument("--prefix", default="", metavar="TEXT",
                         help="use only tensors whose names begin with this text, such as 'backbone.' of a classifier")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import kaon_data
-from kaon_data.console import add_version, positive, run_command
+from kaon_data.console import add_version, run_command, whole_number
 from kaon_results.cli import add_where, finished, names as split_names
 from kaon_results.runs import find_runs
 
@@ -63,7 +63,7 @@ def _parser():
         "FILE", "a jet file; a folder or a quoted pattern is one data set")
     features.add_argument("--labels", action="store_true", help="one curve per class instead of one per file")
     _add_names(features)
-    features.add_argument("--jets", type=positive, default=100_000, metavar="N",
+    features.add_argument("--jets", type=whole_number, default=100_000, metavar="N",
                           help="use the first N jets of each data set (default %(default)s)")
 
     reconstruction = command(
@@ -85,7 +85,7 @@ def _parser():
         "Draws distributions of generated jets and of data with their ratios, and prints their Wasserstein distances, "
         "FPD, KPD, coverage and MMD; those of one half of the data to the other are what to expect of perfect jets.",
         "FILE", "a file of 'kaon generate', then a jet file, a folder or a quoted pattern")
-    generated.add_argument("--jets", type=positive, default=100_000, metavar="N",
+    generated.add_argument("--jets", type=whole_number, default=100_000, metavar="N",
                            help="use the first N jets of each (default %(default)s)")
     generated.add_argument("--class", dest="chosen", metavar="NAME",
                            help="compare the jets of this class alone, or all that were generated without classes")

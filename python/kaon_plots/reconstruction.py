@@ -12,7 +12,6 @@ from kaon_data import IDENTITIES, DataError
 from kaon_data.formats import FEATURES
 
 from . import panels
-from .panels import are_of_events
 from .style import COLORS, REFERENCE, drawing, legend_outside
 
 _TITLES = {
@@ -86,7 +85,8 @@ def _read(path, numbers, most):
 
             names = _names(file["original/csts"]) or FEATURES
             csts = file["original/csts"]
-            are_events = "eta" in names and are_of_events(csts[:, names.index("deta")], csts[:, names.index("eta")])
+            are_events = "eta" in names and panels.are_of_events(
+                *(csts[:, names.index(name)] for name in ("deta", "eta")))
 
             def part(name):
                 group, offsets = file[name], file[name]["offsets"][:]

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kaon_data import DataError
-from kaon_data.console import add_version, positive, run_command
+from kaon_data.console import add_version, run_command, whole_number
 
 from . import tables
 from .comparison import HEADINGS, byte_overhead, compare, link_bandwidth
@@ -57,8 +57,8 @@ def _parser():
         "Prints strong scaling (a fixed global batch) and weak scaling (fixed jets per rank) over the nodes: the step "
         "and its parts in ms, jets/s, parallel efficiency, and days for the steps of the run.")
     _add_job(predict)
-    predict.add_argument("--ranks", type=positive, metavar="N", help="ranks of a node (default: as measured)")
-    predict.add_argument("--jets-per-rank", type=positive, default=8, metavar="N",
+    predict.add_argument("--ranks", type=whole_number, metavar="N", help="ranks of a node (default: as measured)")
+    predict.add_argument("--jets-per-rank", type=whole_number, default=8, metavar="N",
                          help="jets per rank of the weak scaling (default %(default)s)")
     predict.add_argument("--figure", metavar="FILE", help="also draw the figure: .pdf, .png or .svg")
 
@@ -71,7 +71,7 @@ def _parser():
     advise.add_argument("--threads-bench", metavar="FILE",
                         help="the same measurement with another number of threads per rank, which shows how much "
                         "threads help; by default a quarter of the passes is assumed not to use them")
-    advise.add_argument("--most", type=positive, default=3, metavar="N",
+    advise.add_argument("--most", type=whole_number, default=3, metavar="N",
                         help="rows for each number of nodes (default %(default)s)")
 
     compared = command(
@@ -96,7 +96,7 @@ def _parser():
         description="Replays the exchange of one message between all nodes of a fat tree with SimGrid (Debian: "
         "python3-simgrid) and compares its time with that of the formula.")
     simulate.add_argument("--nodes", type=_at_least_two, default=64, metavar="N", help="default %(default)s")
-    simulate.add_argument("--bytes", type=positive, default=4 << 20, metavar="N",
+    simulate.add_argument("--bytes", type=whole_number, default=4 << 20, metavar="N",
                           help="bytes of the message (default %(default)s)")
     _add_network(simulate)
     simulate.set_defaults(run=_simulate)
@@ -106,9 +106,9 @@ def _parser():
 def _add_job(parser):
     parser.add_argument("--nodes", type=_positives, default=[1, 2, 4, 8, 16], metavar="N,…",
                         help="numbers of nodes (default 1,2,4,8,16)")
-    parser.add_argument("--batch", type=positive, default=1000, metavar="N",
+    parser.add_argument("--batch", type=whole_number, default=1000, metavar="N",
                         help="jets of a step (default %(default)s, the paper's)")
-    parser.add_argument("--steps", type=positive, default=1_000_000, metavar="N",
+    parser.add_argument("--steps", type=whole_number, default=1_000_000, metavar="N",
                         help="steps of the run (default %(default)s, the paper's: 100 M jets ten times)")
     parser.add_argument("--exchange", choices=["fp32", "bf16"], default="fp32",
                         help="parallel.reduce_precision (default %(default)s)")
@@ -133,7 +133,7 @@ def _add_network(parser):
                        help="time between two messages of a node; default 20ns")
     group.add_argument("--byte-overhead", type=_time, default=default.byte_overhead, metavar="TIME",
                        help="time of the processor for a byte; default 0.2ns")
-    group.add_argument("--nodes-per-leaf", type=positive, default=default.nodes_per_leaf, metavar="N",
+    group.add_argument("--nodes-per-leaf", type=whole_number, default=default.nodes_per_leaf, metavar="N",
                        help="nodes of a leaf switch of the fat tree (default %(default)s)")
     group.add_argument("--oversubscription", type=_factor, default=default.oversubscription, metavar="FACTOR",
                        help="bandwidth of the nodes of a leaf switch over that of its up-links (default 1)")
@@ -263,11 +263,11 @@ def _write(path, value):
 
 
 def _at_least_two(text):
-    return positive(text, least=2)
+    return whole_number(text, least=2)
 
 
 def _positives(text):
-    numbers = [positive(part) for part in text.split(",")]
+    numbers = [whole_number(part) for part in text.split(",")]
     if sorted(set(numbers)) != numbers:
         raise argparse.ArgumentTypeError(f"{text}: give increasing numbers, such as 1,2,4")
     return numbers

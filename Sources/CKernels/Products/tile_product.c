@@ -65,7 +65,7 @@ INSIDE void load_along(__m512i rows[SIDE], ck_matrix x, int64_t at, int64_t k, i
 INSIDE __m128i load_eight(const uint16_t *from) { return _mm_loadu_si128((const __m128i *)from); }
 
 /// to [32, 32] = xᵀ for 32 elements of 32 rows. Rows r, r + 8, r + 16 and r + 24 are loaded into the lanes of one
-/// vector, so that eight columns are transposed within lanes: less than half of the shuffles that whole vectors take.
+/// vector, so that eight columns are transposed within lanes, with half of the shuffles that whole vectors take.
 INSIDE void copy_square_transposed(uint16_t *restrict to, const uint16_t *x, int64_t stride) {
     for (int column = 0; column < STEP; column += 8, to += 8 * STEP) {
         __m512i a[8], b[8];

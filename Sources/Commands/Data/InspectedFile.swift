@@ -28,7 +28,6 @@ struct InspectedFile: Encodable {
 
     /// Throws `HDF5Error`, `SafetensorsError` or `KaonError` if the file cannot be read.
     init(_ path: String) throws {
-        guard !isDeviceOrPipe(path) else { throw KaonError("\(path) is a device or a pipe, not a file") }
         self.path = path
         bytes = fileSize(path)
         if ExportedModel.isExport(path) {

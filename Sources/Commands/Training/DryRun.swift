@@ -73,7 +73,8 @@ private struct MemoryEstimate {
         // Jets come to other ranks in every epoch; those of a validation do not.
         let jets = train.count + (setup.data.validation?.count ?? 0) / ranks
         let blocks = JetLoader.cachedBlocks(
-            .init(batchSize: options.training.batchSize, seed: options.seed), ranks: ranks)
+            .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle),
+            ranks: ranks)
         let cache = max(JetLoader.cacheBytes, blocks * train.layout.blockRows * jet)
         let parameters = setup.parameters
         // Everything else that the measured steps needed: program code, buffers of libraries, gaps between tensors.

@@ -37,13 +37,16 @@ package struct File: ~Copyable, Sendable {
         chunkCacheBytes: Int = Self.defaultChunkCacheBytes
     ) throws {
         let operation = "open \(path)"
-        if communicator == nil { try Self.checkKind(path, operation) }
-        // If one rank failed inside the collective open, the others would wait in it.
-        try communicator?.agree {
+        if let communicator {
+            // If one rank failed inside the collective open, the others would wait in it.
+            try communicator.agree {
+                try Self.checkKind(path, operation)
+                try Self.checkAccess(path, mode, operation)
+            }
+            try communicator.onRoot { try Self.checkFormat(path, operation) }
+        } else {
             try Self.checkKind(path, operation)
-            try Self.checkAccess(path, mode, operation)
         }
-        try communicator?.onRoot { try Self.checkFormat(path, operation) }
 
         let access = try Self.makeAccessList(operation, communicator, chunkCacheBytes)
         let flags = mode == .read ? kaon_H5F_ACC_RDONLY() : kaon_H5F_ACC_RDWR()
@@ -120,8 +123,8 @@ package struct File: ~Copyable, Sendable {
         }
     }
 
-    /// Throws `HDF5Error` for a pipe, for whose writer the library would wait.
-    private static func checkKind(_ path: String, _ operation: String) throws {
+    /// Throws `HDF5Error` for a device or a pipe: opening a pipe would wait for its writer.
+    static func checkKind(_ path: String, _ operation: String) throws {
         guard !isDeviceOrPipe(path) else {
             throw HDF5Error(operation: operation, reason: "a device or a pipe, not a file")
         }

@@ -27,6 +27,7 @@ package enum FileSeal {
     /// Throws `HDF5Error` if a file has changed since it was sealed. Accepts HDF5 files without a seal.
     package static func verify(_ path: String) throws {
         let operation = "open \(path)"
+        try File.checkKind(path, operation)
         let file = try Descriptor(path, O_RDONLY, operation)
         var block = [UInt8](repeating: 0, count: size)
         let count = try file.read(into: &block, operation)
@@ -45,6 +46,7 @@ package enum FileSeal {
     /// the one that it would have. The file is not verified. Throws `HDF5Error`.
     package static func checksum(of path: String) throws -> String {
         let operation = "open \(path)"
+        try File.checkKind(path, operation)
         let file = try Descriptor(path, O_RDONLY, operation)
         var block = [UInt8](repeating: 0, count: size)
         _ = try file.read(into: &block, operation)

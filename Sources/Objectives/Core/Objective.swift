@@ -88,7 +88,7 @@ package struct MicroBatch {
     /// Σ scales[i] · sums[i], ready for its backward pass.
     package let evaluate: (_ scales: [Float], _ tape: Tape) -> [Double]
     /// Predictions for jets of a validation, with the truth to compare them with; empty for an objective without
-    /// predictions. After `evaluate`, what that has computed is used again.
+    /// predictions. After `evaluate`, encodings that it has computed may be used again.
     ///
     /// `preprocessing` is the map from stored features to the model's inputs; the tape does not record.
     package let predict: (_ preprocessing: any Preprocessing, _ tape: Tape) -> Predictions
