@@ -182,4 +182,47 @@ let world = makeWorld()
         #expect(error.contains("row 29 is 99"))
         _ = try world.onRoot { try FileManager.default.removeItem(atPath: path) }
     }
+
+    /// The ranks inspect different files and learn the same of all of them.
+    @Test func theRanksShareTheInspection() throws {
+        let folder = try world.broadcast(
+            FileManager.default.temporaryDirectory.appendingPathComponent("kaon-\(UUID().uuidString)").path)
+        let files = 8 * world.size + 1
+        func path(_ number: Int) -> String { "\(folder)/\(100 + number).h5" }
+        _ = try world.onRoot {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            for number in 0..<files { try JetFixture(jets: 1 + number, minimum: 1).writePacked(to: path(number)) }
+        }
+        let (mine, single) = (
+            try JetDataset(paths: [folder], reading: .withEmptyJets, on: world),
+            try JetDataset(paths: [folder], reading: .withEmptyJets, on: .selfOnly)
+        )
+        #expect(mine.paths == single.paths && mine.numbering == single.numbering && mine.features == single.features)
+        #expect(mine.count == files * (files + 1) / 2 && mine.classNames == ["QCD", "top", "W"])
+
+        func agreedFailure(_ change: () throws -> Void) throws -> String {
+            try world.barrier()
+            _ = try world.onRoot { try change() }
+            let message = failure { _ = try JetDataset(paths: [folder], reading: .withEmptyJets, on: world) }
+            #expect(try world.allGather(message) == [String](repeating: message, count: world.size))
+            return message
+        }
+        // A file of the last rank does not fit to the first file, which rank 0 has inspected.
+        let other = try agreedFailure {
+            var fixture = JetFixture(jets: 2, minimum: 1)
+            fixture.classNames = ["QCD", "W", "top"]
+            try fixture.writePacked(to: path(files - 1))
+        }
+        #expect(other.hasPrefix("the classes in \(path(files - 1)) (QCD, W, top) are not those in \(path(0))"))
+        // Of several files that cannot be used, the first one is named, with the rank that has inspected it.
+        let broken = try agreedFailure {
+            for number in [files - 1, files - 2] {
+                try "no file".write(toFile: path(number), atomically: true, encoding: .utf8)
+            }
+        }
+        let rank = (files - 2) / ((files + world.size - 1) / world.size)
+        #expect(broken.hasPrefix((rank == 0 ? "" : "rank \(rank): ") + "HDF5 open \(path(files - 2))"), "\(broken)")
+        try world.barrier()
+        _ = try world.onRoot { try FileManager.default.removeItem(atPath: folder) }
+    }
 }

@@ -30,8 +30,8 @@ package final class JetDataset: Sendable {
 
     /// Opens files on all ranks of a communicator; collective.
     ///
-    /// A path may be a file, a folder, or a pattern with `*`, `?` or `[…]`. Only rank 0 inspects every file; each rank
-    /// opens a file when it first reads from it. Throws `AgreedError`, the same on every rank, if a file cannot be
+    /// A path may be a file, a folder, or a pattern with `*`, `?` or `[…]`. Each file is inspected by one rank; the
+    /// others open it when they first read from it. Throws `AgreedError`, the same on every rank, if a file cannot be
     /// opened or does not fit, or if the chosen jets do not exist.
     ///
     ///     let train = try JetDataset(paths: ["train/*.h5"], choice: JetChoice(classes: ["QCD", "top"]), on: world)

@@ -1,8 +1,11 @@
 import Foundation
 import MPI
 
-/// The files of a dataset and their sizes, found by rank 0, so that the other ranks need not open every file.
+/// The files of a dataset and their sizes.
 struct JetFileList: Sendable {
+    /// The smallest number of files for which it is worth asking another rank.
+    private static let smallestPart = 8
+
     let paths: [String]
     /// The number of jets in each file.
     let counts: [Int]
@@ -17,72 +20,108 @@ struct JetFileList: Sendable {
     /// For each file, whether MPI-IO can read it.
     let servesMPI: [Bool]
 
-    /// Inspects the files that match the patterns on rank 0 and broadcasts the result; collective.
+    /// What an inspection has found: the structure of a file, or why it cannot be used.
+    private enum Finding: Codable {
+        case structure(JetFileStructure)
+        case failure(String)
+    }
+
+    /// Inspects the files that match the patterns, each on one rank; collective.
     ///
     /// Throws `AgreedError` if a pattern has no match, or a file cannot be opened or does not fit.
     init(_ patterns: [String], reading: JetReading, on communicator: Communicator) throws {
-        let found = try communicator.onRoot { try Self(patterns, reading: reading) }
-        func broadcast(_ texts: [String]?) throws -> [String] {
-            // Paths and names contain no zero bytes.
-            let text = try communicator.broadcast(texts?.joined(separator: "\0") ?? "")
-            return text.isEmpty ? [] : text.components(separatedBy: "\0")
+        let found = try communicator.onRoot { try Self.paths(patterns) }
+        // Paths contain no zero bytes.
+        let paths = try communicator.broadcast(found?.joined(separator: "\0") ?? "").components(separatedBy: "\0")
+        let part = max(Self.smallestPart, (paths.count + communicator.size - 1) / communicator.size)
+        let own = Self.findings(paths.dropFirst(communicator.rank * part).prefix(part), reading: reading) { error in
+            communicator.rank == 0 ? "\(error)" : "rank \(communicator.rank): \(error)"
         }
-        paths = try broadcast(found?.paths)
-        classNames = try broadcast(found?.classNames)
-        let own = try broadcast(found?.features.ownNames)
-        features = JetFeatures(own: own, try Identities(broadcast(found?.features.identities.names)))
-        presentFeatures = try communicator.broadcast(found?.presentFeatures ?? [])
-        counts = try communicator.broadcast(found?.counts ?? [])
-        servesMPI = try communicator.broadcast(found?.servesMPI.map { $0 ? 1 : 0 } ?? []).map { $0 == 1 }
-        let numbers = try communicator.broadcast([found?.blockRows ?? 0, found?.hasUnnamedClasses == true ? 1 : 0])
-        (blockRows, hasUnnamedClasses) = (numbers[0], numbers[1] == 1)
+        let text = String(decoding: try JSONEncoder().encode(own), as: UTF8.self)
+        let all = try communicator.allGather(text)
+        self = try communicator.agree {
+            try Self(paths, all.flatMap { try JSONDecoder().decode([Finding].self, from: Data($0.utf8)) })
+        }
     }
 
     /// Inspects the files that match the patterns.
     ///
-    /// Throws `HDF5Error` or `JetError` if a pattern has no match or a file does not fit.
+    /// Throws `JetError` if a pattern has no match, or a file cannot be opened or does not fit.
     init(_ patterns: [String], reading: JetReading) throws {
-        paths = try patterns.flatMap(Self.expand)
-        guard !paths.isEmpty else { throw JetError("no file of jets is given; name at least one") }
-        var (counts, blockRows, names) = ([Int](), 0, [String]?.none)
-        var (hasUnnamedClasses, stored) = (false, [StoredFeatures]())
-        var servesMPI: [Bool] = []
-        for path in paths {
-            let file = try openJetFile(path, reading: reading)
-            guard file.classNames == names ?? file.classNames else {
-                throw Self.otherClasses(path, file.classNames, than: paths[0], names!)
+        let paths = try Self.paths(patterns)
+        try self.init(paths, Self.findings(paths[...], reading: reading) { "\($0)" })
+    }
+
+    /// Throws `JetError` at the first file that cannot be used, or that does not fit to those before it.
+    private init(_ paths: [String], _ findings: [Finding]) throws {
+        var files: [JetFileStructure] = []
+        for (path, finding) in zip(paths, findings) {
+            switch finding {
+            case .failure(let reason): throw JetError(reason)
+            case .structure(let file):
+                if let first = files.first { try Self.checkAgreement(of: file, path, with: first, paths[0]) }
+                files.append(file)
             }
-            if let first = stored.first?.features.identities, first != file.storedFeatures.features.identities {
-                throw JetError(
-                    "the identities in \(path) "
-                        + "(\(file.storedFeatures.features.identities.names.joined(separator: ", "))) are not those in "
-                        + "\(paths[0]) (\(first.names.joined(separator: ", "))): write the files with the same ones")
-            }
-            if let first = stored.first, first.features != file.storedFeatures.features {
-                throw JetError(
-                    "the features in \(path) (\(file.storedFeatures.features.storedNames.joined(separator: ", "))) are "
-                        + "not those in \(paths[0]) (\(first.features.storedNames.joined(separator: ", "))): write the "
-                        + "files with the same features in the same order")
-            }
-            stored.append(file.storedFeatures)
-            try file.checkStorage()
-            servesMPI.append(file.servesMPI)
-            names = file.classNames
-            hasUnnamedClasses = hasUnnamedClasses || !file.namesClasses
-            counts.append(file.count)
-            blockRows = max(blockRows, file.blockRows)
         }
+        counts = files.map(\.count)
         // The keys of random numbers have 40 bits for the jet.
         guard counts.reduce(0.0, { $0 + Double($1) }) < 0x1p40 else {
             throw JetError("\(paths[0]) and the other files claim \(counts) jets, more than 2^40 in total")
         }
-        self.counts = counts
-        self.blockRows = blockRows
-        self.servesMPI = servesMPI
-        self.hasUnnamedClasses = hasUnnamedClasses
-        classNames = names ?? []
-        features = stored[0].features
-        presentFeatures = stored[0].present.filter { column in stored.allSatisfy { $0.present.contains(column) } }
+        self.paths = paths
+        blockRows = files.map(\.blockRows).max()!
+        servesMPI = files.map(\.servesMPI)
+        hasUnnamedClasses = files.contains { !$0.namesClasses }
+        classNames = files[0].classNames
+        features = try files[0].features
+        presentFeatures = files[0].presentFeatures.filter { column in
+            files.allSatisfy { $0.presentFeatures.contains(column) }
+        }
+    }
+
+    /// The files that the patterns denote. Throws `JetError` if a pattern has no match.
+    private static func paths(_ patterns: [String]) throws -> [String] {
+        let paths = try patterns.flatMap(expand)
+        guard !paths.isEmpty else { throw JetError("no file of jets is given; name at least one") }
+        return paths
+    }
+
+    /// Inspects files, up to the first one that cannot be used.
+    private static func findings(
+        _ paths: ArraySlice<String>, reading: JetReading, describe: (any Error) -> String
+    ) -> [Finding] {
+        var findings: [Finding] = []
+        for path in paths {
+            do {
+                findings.append(.structure(try JetFileStructure(path, reading: reading)))
+            } catch {
+                findings.append(.failure(describe(error)))
+                break
+            }
+        }
+        return findings
+    }
+
+    /// Throws `JetError` unless a file has the classes and features of the first one.
+    private static func checkAgreement(
+        of file: JetFileStructure, _ path: String, with first: JetFileStructure, _ firstPath: String
+    ) throws {
+        guard file.classNames == first.classNames else {
+            throw otherClasses(path, file.classNames, than: firstPath, first.classNames)
+        }
+        let (features, others) = (try file.features, try first.features)
+        guard features.identities == others.identities else {
+            throw JetError(
+                "the identities in \(path) (\(features.identities.names.joined(separator: ", "))) are not those in "
+                    + "\(firstPath) (\(others.identities.names.joined(separator: ", "))): write the files with the "
+                    + "same ones")
+        }
+        guard features == others else {
+            throw JetError(
+                "the features in \(path) (\(features.storedNames.joined(separator: ", "))) are not those in "
+                    + "\(firstPath) (\(others.storedNames.joined(separator: ", "))): write the files with the same "
+                    + "features in the same order")
+        }
     }
 
     /// The error about files whose classes differ.
@@ -123,5 +162,37 @@ struct JetFileList: Sendable {
             throw JetError("no file matches \(path); correct the pattern")
         }
         return (0..<Int(matches.gl_pathc)).map { String(cString: matches.gl_pathv[$0]!) }.sorted()
+    }
+}
+
+/// The structure of a file of jets, as far as the files of a dataset have to agree in it.
+struct JetFileStructure: Codable, Sendable {
+    /// The number of jets.
+    let count: Int
+    /// The number of jets to read at once.
+    let blockRows: Int
+    let classNames: [String]
+    /// True if the file itself names its classes.
+    let namesClasses: Bool
+    private let ownFeatures, identities: [String]
+    /// The columns of blocks that the file has.
+    let presentFeatures: [Int]
+    /// True if MPI-IO can read the file.
+    let servesMPI: Bool
+
+    /// Inspects a file. Throws `HDF5Error` or `JetError` if it cannot be opened or does not fit.
+    init(_ path: String, reading: JetReading) throws {
+        let file = try openJetFile(path, reading: reading)
+        try file.checkStorage()
+        (count, blockRows, servesMPI) = (file.count, file.blockRows, file.servesMPI)
+        (classNames, namesClasses) = (file.classNames, file.namesClasses)
+        let stored = file.storedFeatures
+        (ownFeatures, identities) = (stored.features.ownNames, stored.features.identities.names)
+        presentFeatures = stored.present
+    }
+
+    /// The features of blocks.
+    var features: JetFeatures {
+        get throws { JetFeatures(own: ownFeatures, try Identities(identities)) }
     }
 }

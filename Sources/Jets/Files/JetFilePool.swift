@@ -20,7 +20,7 @@ final class JetFilePool: Sendable {
         self.communicator = communicator
     }
 
-    /// The file with the given number. Throws as `openJetFile`, and `JetError` if the file is not as rank 0 found it.
+    /// The file with the given number. Throws as `openJetFile`, and `JetError` if the file is not as it was found.
     func file(_ number: Int) throws -> any JetFile {
         try open.withLock { try $0.value(number) { try open(number) } }
     }
@@ -57,8 +57,8 @@ final class JetFilePool: Sendable {
         let path = list.paths[number]
         guard file.count == list.counts[number], file.classNames == list.classNames else {
             throw JetError(
-                "\(path) has \(file.count) jets of \(file.classNames.count) classes, but rank 0 found "
-                    + "\(list.counts[number]) of \(list.classNames.count) in it: put the files on a file "
+                "\(path) has \(file.count) jets of \(file.classNames.count) classes, but had "
+                    + "\(list.counts[number]) of \(list.classNames.count) at the start: put the files on a file "
                     + "system that all nodes share, and do not change them while a run reads them")
         }
     }
