@@ -122,4 +122,12 @@ struct GoldenOptimizationTests {
         #expect(try schedule.factor(step: 2 * end) == file.number("final_factor"))
         #expect(Schedule.warmupCosine(warmupSteps: 5, totalSteps: 5).factor(step: 5) == 1)
     }
+
+    @Test func warmupAndLinearDecay() {
+        let schedule = Schedule.warmupLinear(
+            warmupSteps: 4, totalSteps: 12, initialFactor: 0.5, finalFactor: 0.125)
+        let expected = [0.5, 0.625, 0.75, 0.875, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.125, 0.125]
+        #expect(expected.indices.map { schedule.factor(step: $0) } == expected)
+        #expect(Schedule.warmupLinear(warmupSteps: 5, totalSteps: 5).factor(step: 5) == 1)
+    }
 }

@@ -151,11 +151,21 @@ extension ConfigurationReference.Entry {
         let (common, others) = groups(text)
         var conditional = Groups()
         for (objective, explored) in variants {
+            // Values of one setting with the same text are listed together.
+            var settings: [(path: Substring, values: [Substring], text: String)] = []
             for (setting, key) in explored.variants where text(key) != text(explored.key) {
                 let path = setting.prefix { $0 != "=" }
-                let isPath = setting.hasSuffix(".h5")
-                let shown = isPath ? "`\(path)`" : "`\(setting.replacing("=", with: ": "))`"
-                conditional.add(objective, "with \(shown): \(text(key))")
+                let value = setting.dropFirst(path.count + 1)
+                if let place = settings.firstIndex(where: { $0.path == path && $0.text == text(key) }) {
+                    settings[place].values.append(value)
+                } else {
+                    settings.append((path, [value], text(key)))
+                }
+            }
+            for (path, values, text) in settings {
+                let isFile = values[0].hasSuffix(".h5")
+                let shown = isFile ? "`\(path)`" : "`\(path): \(values.joined(separator: ", "))`"
+                conditional.add(objective, "with \(shown): \(text)")
             }
         }
         let conditionalTexts = conditional.all.map { group in
