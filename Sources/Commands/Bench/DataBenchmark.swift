@@ -72,7 +72,8 @@ func benchmarkData(
     func rates(_ preprocessing: any Preprocessing) throws -> (jets: Double, bytes: Double) {
         let loader = JetLoader(
             dataset: train, preprocessing: preprocessing,
-            order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle))
+            order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle),
+            portion: .blocks)
         return try communicator.agree {
             let begin = clock()
             var (request, jets, bytes) = (0, 0, 0)

@@ -5,8 +5,8 @@ import Tensors
 
 /// Assembles the batches of a rank: order, reading, packing, preprocessing.
 ///
-/// The part of a rank is its `Communicator.share` of the global batch, which may be empty. It depends on the arguments
-/// only: any step of any epoch can be loaded at any time, from any thread.
+/// The part of a rank may be empty. It depends on the arguments only: any step of any epoch can be loaded at any time,
+/// from any thread.
 ///
 ///     let loader = JetLoader(dataset: train, preprocessing: fitted, order: .init(batchSize: 1024, seed: 1))
 ///     let batch = try loader.batch(epoch: 0, step: 0)
@@ -40,6 +40,18 @@ package final class JetLoader: Sendable {
         }
     }
 
+    /// The jets of a global batch that a rank reads.
+    package enum Portion: Sendable {
+        /// Its `Communicator.share` of the batch, in the order of storage.
+        case share
+        /// The jets that lie in its blocks: each block is read by one rank, in turn. Their number varies, and
+        /// `JetBatch.exchanged` gives some of them to other ranks. Without shuffling, as `share`.
+        ///
+        /// With shares, hundreds of ranks would read each block dozens of times, because the jets of a batch come from
+        /// random places of a window, and their shares wander from step to step.
+        case blocks
+    }
+
     package let dataset: JetDataset
     package let preprocessing: any Preprocessing
     /// The jets of each batch.
@@ -49,6 +61,7 @@ package final class JetLoader: Sendable {
     /// The number of ranks that share each global batch.
     package let size: Int
     private let rank: Int
+    private let portion: Portion
     private let contents: Contents
     private let cache: Mutex<LeastRecentlyUsed<JetBlock>>
     /// Size up to which blocks are cached even outside the current window [bytes]: small datasets are read once.
@@ -63,36 +76,39 @@ package final class JetLoader: Sendable {
     ///   - rank: number of the part; by default the rank in the communicator of the dataset.
     ///   - size: number of parts of a global batch; by default the size of that communicator.
     package init(
-        dataset: JetDataset, preprocessing: any Preprocessing, order: JetOrder.Options, contents: Contents = .init(),
-        rank: Int? = nil, size: Int? = nil
+        dataset: JetDataset, preprocessing: any Preprocessing, order: JetOrder.Options, portion: Portion = .share,
+        contents: Contents = .init(), rank: Int? = nil, size: Int? = nil
     ) {
         self.dataset = dataset
         self.preprocessing = preprocessing
         self.order = JetOrder(dataset.numbering, order)
-        self.contents = contents
+        (self.portion, self.contents) = (portion, contents)
         self.rank = rank ?? dataset.communicator.rank
         self.size = size ?? dataset.communicator.size
         invariant(self.rank >= 0 && self.rank < self.size, "rank \(self.rank) of \(self.size)")
-        let minimum = Self.cachedBlocks(order, ranks: self.size)
+        let minimum = Self.cachedBlocks(order, portion, ranks: self.size)
         cache = Mutex(LeastRecentlyUsed(minimum: minimum, budget: Self.cacheBytes) { $0.bytes })
     }
 
-    /// The number of blocks that are kept even if they exceed `cacheBytes`: the share of a rank of the blocks of a
-    /// window, and a few more for batches that cross into the next one.
+    /// The number of blocks that are kept even if they exceed `cacheBytes`: those of a rank in a window, and a few more
+    /// for batches that cross into the next one.
     ///
     /// The first jet of a share is the quantile of random jets; its block varies with a standard deviation of at most
     /// window / (2 √batch).
-    package static func cachedBlocks(_ order: JetOrder.Options, ranks: Int) -> Int {
+    package static func cachedBlocks(_ order: JetOrder.Options, _ portion: Portion, ranks: Int) -> Int {
         guard order.shuffle else { return 4 }
         let window = Double(order.windowBlocks)
-        let share = window / Double(ranks) + 3 * window / Double(order.batchSize).squareRoot()
-        return min(order.windowBlocks, Int(share.rounded(.up))) + 4
+        let deviation = portion == .share ? 3 * window / Double(order.batchSize).squareRoot() : 0
+        return min(order.windowBlocks, Int((window / Double(ranks) + deviation).rounded(.up))) + 4
     }
 
     /// This rank's part of batch `step` (below `stepsPerEpoch`) of an epoch.
     ///
     /// Throws `HDF5Error` or `JetError` that name the file and the row.
     package func batch(epoch: Int, step: Int) throws -> JetBatch {
+        if portion == .blocks, order.shuffle {
+            return try batch(jets: order.jets(epoch: epoch, step: step) { $0 % size == rank }, epoch: epoch)
+        }
         let jets = order.jets(epoch: epoch, step: step)
         return try batch(
             jets: Array(jets[Communicator.share(of: jets.count, rank: rank, size: size)]), epoch: epoch)

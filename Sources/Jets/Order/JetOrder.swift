@@ -7,8 +7,7 @@ import Tensors
 ///
 /// An epoch permutes the blocks of the files. `windowBlocks` consecutive permuted blocks are a window, whose jets are
 /// permuted among each other; batches are cut from the concatenated windows. So every jet comes once an epoch, and the
-/// last batch may be short. Within a batch, jets are in the order of storage (window, block, row): a rank that takes a
-/// contiguous share of the batch reads only that share of the blocks.
+/// last batch may be short. Within a batch, jets are in the order of storage (window, block, row).
 ///
 /// With a selection of jets, the same holds for the blocks that contain selected jets and the selected jets in them.
 package struct JetOrder: Sendable {
@@ -57,7 +56,10 @@ package struct JetOrder: Sendable {
     package func batchCount(step: Int) -> Int { positions(step: step).count }
 
     /// The global indices of the jets of batch `step` (below `stepsPerEpoch`) of an epoch.
-    package func jets(epoch: Int, step: Int) -> [Int] {
+    ///
+    /// - Parameter isOwn: true for the slots whose jets are returned, the positions of blocks in the permutation of the
+    ///   epoch; without shuffling, all jets are returned.
+    package func jets(epoch: Int, step: Int, ofSlots isOwn: (_ slot: Int) -> Bool = { _ in true }) -> [Int] {
         let positions = positions(step: step)
         guard shuffle else { return numbering.jets(positions) }
         let epoch = memo.order(of: epoch) {
@@ -72,7 +74,7 @@ package struct JetOrder: Sendable {
             let end = min(range.upperBound, positions.upperBound)
             epoch.appendJets(
                 ofWindow: window, positions: position - range.lowerBound..<end - range.lowerBound,
-                count: range.count, to: &jets)
+                count: range.count, ofSlots: isOwn, to: &jets)
             position = end
             window += 1
         }
@@ -152,8 +154,10 @@ private struct EpochOrder {
         return low
     }
 
-    /// Appends the jets at `positions` of a window with `count` jets, in the order of storage.
-    func appendJets(ofWindow window: Int, positions: Range<Int>, count: Int, to jets: inout [Int]) {
+    /// Appends the jets of some slots at `positions` of a window with `count` jets, in the order of storage.
+    func appendJets(
+        ofWindow window: Int, positions: Range<Int>, count: Int, ofSlots isOwn: (Int) -> Bool, to jets: inout [Int]
+    ) {
         let permutation = Permutation(
             count: count, key: Self.key(seed: seed, epoch: epoch, number: window + 1))
         var slot = window * windowBlocks
@@ -165,7 +169,7 @@ private struct EpochOrder {
                 slot += 1
                 block = numbering.jets(at: blocks[slot])
             }
-            jets.append(block[row - blockStart])
+            if isOwn(slot) { jets.append(block[row - blockStart]) }
         }
     }
 }

@@ -34,7 +34,7 @@ extension JetOrder {
     @Test(arguments: [(ranks: 1, batch: 50), (8, 128), (64, 1000), (512, 1000)])
     func theShareOfARankOfAWindowFitsIntoItsCache(ranks: Int, batch: Int) {
         let order = JetOrder(count: 64_000, blockRows: 1000, batchSize: batch, seed: 3, shuffle: true)
-        let kept = JetLoader.cachedBlocks(order.options, ranks: ranks)
+        let kept = JetLoader.cachedBlocks(order.options, .share, ranks: ranks)
         #expect(kept <= 68 && (ranks == 1 || kept < 40))
         var read = [Set<Int>](repeating: [], count: ranks)
         for step in 0..<order.stepsPerEpoch {
@@ -48,6 +48,30 @@ extension JetOrder {
         // A few jets of all batches may be farther away: their blocks are read again.
         let most = read.map(\.count).max()!
         #expect(most <= kept + 4, "\(most) blocks, and \(kept) are kept")
+    }
+
+    /// Ranks that read whole blocks have all jets of each batch, and each block is read by one of them.
+    @Test(arguments: [(ranks: 2, batch: 50), (7, 128), (512, 1000)])
+    func blocksBelongToOneRank(ranks: Int, batch: Int) {
+        let order = JetOrder(
+            layout: BlockLayout(fileLengths: [40_500, 7, 90_000], blockRows: 1000), batchSize: batch, seed: 3,
+            shuffle: true)
+        let kept = JetLoader.cachedBlocks(order.options, .blocks, ranks: ranks)
+        var readers: [Int: Set<Int>] = [:]
+        for step in stride(from: 0, to: order.stepsPerEpoch, by: 5) {
+            var jets: [Int] = []
+            for rank in 0..<ranks {
+                let own = order.jets(epoch: 2, step: step) { $0 % ranks == rank }
+                let blocks = Set(own.map(order.layout.block(ofJet:)))
+                #expect(blocks.count <= kept)
+                for block in blocks { readers[block, default: []].insert(rank) }
+                jets += own
+            }
+            #expect(jets.sorted() == order.jets(epoch: 2, step: step).sorted())
+        }
+        #expect(readers.values.allSatisfy { $0.count == 1 })
+        let blocksOfRanks = Dictionary(grouping: readers.values, by: { $0.first! }).map(\.value.count)
+        #expect(blocksOfRanks.max()! <= order.layout.blockCount / ranks + 1)
     }
 
     @Test(arguments: layouts, [true, false])
