@@ -68,6 +68,11 @@ package final class Console: @unchecked Sendable {
     /// Prints and logs a warning.
     package func warn(_ text: String) { log.warning("\(text)") }
 
+    /// Prints a warning of a single rank, whose own console may be silent, to standard error.
+    package static func warnOfRank(_ text: String) {
+        try? FileHandle.standardError.write(contentsOf: Data("warning: \(text)\n".utf8))
+    }
+
     /// Prints the reason for which the program ends to standard error and logs it, also if the console is silent.
     package func fail(_ text: String) {
         state.withLock { writeError(text) }

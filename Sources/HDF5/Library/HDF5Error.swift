@@ -1,4 +1,5 @@
 internal import CHDF5
+import Foundation
 import System
 
 /// A failed operation on an HDF5 file: `HDF5 read /csts in train.h5, rows 4096..<8192: inflate() failed`.
@@ -9,14 +10,23 @@ package struct HDF5Error: Error, CustomStringConvertible, Equatable {
     package let reason: String
     /// The error of the operating system (`errno`) if the file could not be read at all; else nil.
     package var systemError: Int32?
+    /// True if the file system did not respond, which may pass, as during the failover of a server.
+    package var isTransient = false
 
     package var description: String { "HDF5 \(operation): \(reason)" }
 }
 
 extension HDF5Error {
+    /// Errors of file systems that do not respond (`errno`), which may pass.
+    static let refusals: Set<Int32> = [EIO, ESTALE, ETIMEDOUT, EREMOTEIO]
+
     /// The last failure of the library. Must be called under the library's lock.
-    init(lastErrorIn operation: String) {
-        self.init(operation: operation, reason: Self.reason(from: Self.currentStack()))
+    ///
+    /// - Parameter refusal: the error of the file system, if it is one of `refusals`.
+    init(lastErrorIn operation: String, refusal: Int32?) {
+        let reason =
+            refusal.map { String(cString: strerror($0)).lowercased() } ?? Self.reason(from: Self.currentStack())
+        self.init(operation: operation, reason: reason, isTransient: refusal != nil)
     }
 
     /// The lines of the library's error stack, from the cause to the called function.

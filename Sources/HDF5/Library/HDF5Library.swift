@@ -1,4 +1,5 @@
 internal import CHDF5
+import Foundation
 import System
 
 /// The HDF5 library of the process.
@@ -38,7 +39,9 @@ package enum HDF5Library {
         return try work()
     }
 
-    /// The result of a call to the library. Throws `HDF5Error` if it is negative, which means failure.
+    /// The result of a call to the library. Throws `HDF5Error` if it is negative, which means failure, or if the file
+    /// system has refused a read or a write: Open MPI's MPI-IO does not report that, and the library takes zeros for
+    /// what was not read.
     ///
     ///     try HDF5Library.call("close \(path)") { H5Fclose(id) }
     @discardableResult
@@ -48,8 +51,10 @@ package enum HDF5Library {
         try locked {
             let operation = operation()
             CrashGuard.note(operation)
+            errno = 0
             let result = function()
-            guard result >= 0 else { throw HDF5Error(lastErrorIn: operation) }
+            let refusal = HDF5Error.refusals.contains(errno) ? errno : nil
+            guard result >= 0, refusal == nil else { throw HDF5Error(lastErrorIn: operation, refusal: refusal) }
             return result
         }
     }

@@ -20,6 +20,11 @@ package struct LeastRecentlyUsed<Value> {
     /// The number of values held.
     package var count: Int { entries.count }
 
+    /// Removes the value with the given number, if there is one.
+    package mutating func remove(_ number: Int) {
+        if let entry = entries.removeValue(forKey: number) { total -= entry.cost }
+    }
+
     /// The value with the given number; `make` is called if it is not in the cache.
     package mutating func value(_ number: Int, make: () throws -> Value) rethrows -> Value {
         clock += 1

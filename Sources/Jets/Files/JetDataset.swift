@@ -87,8 +87,7 @@ package final class JetDataset: Sendable {
     /// values that cannot be used.
     package func read(block: Int) throws -> JetBlock {
         let (number, rows) = layout.place(ofBlock: block)
-        let file = try files.file(number)
-        var read = try file.read(rows: rows)
+        var (file, read) = try files.withFile(number) { ($0, try $0.read(rows: rows)) }
         let used = numbering.selection.map { selection in
             selection.index(ofBlock: block).map { selection.rows(at: $0) } ?? []
         }
@@ -145,7 +144,7 @@ package final class JetDataset: Sendable {
         let count = try communicator.agree {
             try communicator.share(of: numbering.blockCount).reduce(0) { sum, index in
                 let (file, rows) = layout.place(ofBlock: numbering.block(at: index))
-                let counts = try files.file(file).constituentCounts(rows: rows)
+                let counts = try files.withFile(file) { try $0.constituentCounts(rows: rows) }
                 guard let selection = numbering.selection else { return sum + counts.reduce(0, +) }
                 return sum + selection.rows(at: index).reduce(0) { $0 + counts[$1] }
             }
@@ -192,7 +191,7 @@ extension JetFilePool {
                 end = next.rows.upperBound
                 block += 1
             }
-            labels += try self.file(file).labels(rows: first.lowerBound..<end)
+            labels += try withFile(file) { try $0.labels(rows: first.lowerBound..<end) }
         }
         return labels
     }

@@ -1,5 +1,8 @@
+import Foundation
+import HDF5
 import MPI
 import Synchronization
+import System
 
 /// The open files of one rank: a file is opened when it is first read, and the 32 used last stay open, so that
 /// descriptors and memory do not grow with the number of files.
@@ -23,6 +26,16 @@ final class JetFilePool: Sendable {
     /// The file with the given number. Throws as `openJetFile`, and `JetError` if the file is not as it was found.
     func file(_ number: Int) throws -> any JetFile {
         try open.withLock { try $0.value(number) { try open(number) } }
+    }
+
+    /// Calls `read` with the file with the given number, which is opened anew and read again where the file system has
+    /// refused to read. Throws the errors of `file` and of `read`.
+    func withFile<R>(_ number: Int, retry: ReadRetry = ReadRetry(), _ read: (any JetFile) throws -> R) throws -> R {
+        try retry {
+            try read(file(number))
+        } beforeNext: {
+            open.withLock { $0.remove(number) }
+        }
     }
 
     /// The files that this rank reads without MPI-IO, and the reasons.
@@ -61,5 +74,25 @@ final class JetFilePool: Sendable {
                     + "\(list.counts[number]) of \(list.classNames.count) at the start: put the files on a file "
                     + "system that all nodes share, and do not change them while a run reads them")
         }
+    }
+}
+
+/// Repeats a read that a file system refuses for a while, as during the failover of a server.
+struct ReadRetry {
+    /// The waits before further attempts [s]: together shorter than the silence that the watchdog allows.
+    var waits = [1.0, 10, 60]
+
+    /// Throws the error of `read`, after the last attempt if it is transient.
+    func callAsFunction<R>(_ read: () throws -> R, beforeNext: () -> Void) throws -> R {
+        for wait in waits {
+            do {
+                return try read()
+            } catch let error as HDF5Error where error.isTransient {
+                Console.warnOfRank("\(MPIEnvironment.processorName): \(error); the read is repeated in \(Int(wait)) s")
+                Thread.sleep(forTimeInterval: wait)
+                beforeNext()
+            }
+        }
+        return try read()
     }
 }

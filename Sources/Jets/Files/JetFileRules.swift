@@ -17,7 +17,10 @@ package enum JetFileRules {
     /// The number of jets to read at once: whole chunks of about a thousand jets in total if chunks are small, at most
     /// 4096 jets if they are large, because a rank caches many blocks.
     package static func blockRows(chunk: Int) -> Int {
-        chunk <= 1000 ? 1000 / max(chunk, 1) * max(chunk, 1) : min(chunk, 4096)
+        guard chunk > 1000 else { return 1000 / max(chunk, 1) * max(chunk, 1) }
+        // Equal parts of a chunk, so that no block lies in two of them.
+        let least = (chunk + 4095) / 4096
+        return (least...2 * least).first { chunk % $0 == 0 }.map { chunk / $0 } ?? 4096
     }
 
     /// The error about a dataset whose shape is not as expected.

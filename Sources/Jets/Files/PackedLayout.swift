@@ -15,7 +15,11 @@ struct PackedLayout: ~Copyable, Sendable {
     /// True if a dataset is virtual.
     var isVirtual: Bool { offsets.isVirtual || features.isVirtual || identities.isVirtual || labels.isVirtual }
     /// See `JetFile.blockRows`. Blocks are aligned to the chunks of `labels`; chunks of constituents cannot be aligned.
-    var blockRows: Int { JetFileRules.blockRows(chunk: labels.chunk) }
+    /// Blocks of events with many constituents have fewer rows, about 4 MB.
+    var blockRows: Int {
+        let bytes = constituents / max(count, 1) * stored.features.storedCount * 4
+        return min(JetFileRules.blockRows(chunk: labels.chunk), max(1, (4 << 20) / max(bytes, 1)))
+    }
 
     private init(
         offsets: consuming Dataset, features: consuming Dataset, stored: StoredFeatures, identities: consuming Dataset,

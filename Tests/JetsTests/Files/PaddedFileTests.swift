@@ -69,9 +69,10 @@ import Testing
     }
 
     @Test func blocksFollowTheChunks() {
-        let chunks = [1, 7, 240, 999, 1000, 1001, 4096, 100_000]
+        let chunks = [1, 7, 240, 999, 1000, 1001, 4096, 5000, 9998, 100_000]
         #expect(
-            chunks.map { JetFileRules.blockRows(chunk: $0) } == [1000, 994, 960, 999, 1000, 1001, 4096, 4096])
+            chunks.map { JetFileRules.blockRows(chunk: $0) }
+                == [1000, 994, 960, 999, 1000, 1001, 4096, 2500, 4096, 4000])
     }
 
     // MARK: Faults
