@@ -61,16 +61,17 @@ private func synchronizeFile(_ path: String) throws {
     try synchronize(path, flags: O_RDONLY)
 }
 
-/// Writes the entries of a directory to the disk, such as the new name of a file.
+/// Writes the entries of a directory to the disk, such as the new name of a file, where the file system can do so:
+/// some network file systems cannot.
 private func synchronizeDirectory(_ path: String) throws {
-    try synchronize(path, flags: O_RDONLY | O_DIRECTORY)
+    try synchronize(path, flags: O_RDONLY | O_DIRECTORY, ignoring: [EINVAL, ENOTSUP])
 }
 
-private func synchronize(_ path: String, flags: Int32) throws {
+private func synchronize(_ path: String, flags: Int32, ignoring ignored: [Int32] = []) throws {
     let descriptor = open(path, flags | O_CLOEXEC)
     guard descriptor >= 0 else { throw unsynchronized(path) }
     defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw unsynchronized(path) }
+    guard fsync(descriptor) == 0 || ignored.contains(errno) else { throw unsynchronized(path) }
 }
 
 private func unsynchronized(_ path: String) -> KaonError {

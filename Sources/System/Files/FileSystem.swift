@@ -62,5 +62,10 @@ package func isDeviceOrPipe(_ path: String) -> Bool {
     return stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
 }
 
+/// The time of the last change of a file, links followed; nil if unknown.
+package func modificationDate(of path: String) -> Date? {
+    try? FileManager.default.attributesOfItem(atPath: realPath(path))[.modificationDate] as? Date
+}
+
 /// The absolute path of a file, links followed.
 package func realPath(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }

@@ -62,26 +62,6 @@ package let processorModel: String = {
     #endif
 }()
 
-/// Memory that processes of this host can still take [bytes]: what the system has available, or less under a limit of
-/// the control group; nil if unknown.
-package func availableMemory() -> Int? {
-    func number(_ path: String) -> Int? { systemText(path).flatMap { Int($0.filter(\.isNumber)) } }
-    let system = systemText("/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
-        .flatMap { Int($0.filter(\.isNumber)) }.map { $0 << 10 }
-    var group: Int?
-    if let name = systemText("/proc/self/cgroup")?.split(separator: "\n").first(where: { $0.hasPrefix("0::") }) {
-        let folder = "/sys/fs/cgroup" + name.dropFirst("0::".count)
-        // The page cache of files counts as used, but is given up where memory is needed.
-        let files = (systemText(folder + "/memory.stat") ?? "").split(separator: "\n")
-            .filter { $0.hasPrefix("active_file ") || $0.hasPrefix("inactive_file ") }
-            .reduce(0) { $0 + (Int($1.filter(\.isNumber)) ?? 0) }
-        if let limit = number(folder + "/memory.max"), let used = number(folder + "/memory.current") {
-            group = max(0, limit - used + files)
-        }
-    }
-    return [system, group].compactMap { $0 }.min()
-}
-
 /// The text of a file of `/proc`; nil if it cannot be read.
 ///
 /// Reading such a file may return a page at a time, which Foundation's functions for whole files take for all of it.
