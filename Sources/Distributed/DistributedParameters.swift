@@ -193,6 +193,9 @@ struct SharedCounters {
     /// The lowest counter.
     var minimum: Int { (0..<count).reduce(.max) { min($0, counter($1).pointee.load(ordering: .acquiring)) } }
 
+    /// The counter of this rank.
+    var ownValue: Int { counter(own).pointee.load(ordering: .relaxed) }
+
     /// Sets the counter of this rank. What it wrote before is visible to a rank that reads the new value.
     func set(_ value: Int) { counter(own).pointee.store(value, ordering: .releasing) }
 

@@ -63,8 +63,8 @@ package final class FixedTreeSum: GradientSum {
         }
     }
 
-    /// In the same order of additions on any number of ranks.
-    package func sumOfSquares() -> Double { gradients.sumOfSquares }
+    /// That of rank 0, because the order of additions depends on the number of threads, which ranks may differ in.
+    package func sumOfSquares() throws -> Double { try communicator.broadcast([gradients.sumOfSquares])[0] }
 
     private func buffer(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Float> {
         UnsafeMutableBufferPointer(rebasing: gradients.buffer[range])

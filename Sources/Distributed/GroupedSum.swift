@@ -14,7 +14,7 @@ import Tensors
 ///
 /// Messages are summed in the same order on all ranks, in whatever order gradients become final. A rank has one shard.
 package final class GroupedSum: GradientSum {
-    /// Most messages that are exchanged between groups at a time, because MPI copies what it sends.
+    /// Most messages that are exchanged between groups at a time, each with memory for what it receives.
     private static let inFlightLimit = 8
 
     private let parameters: DistributedParameters
@@ -31,8 +31,8 @@ package final class GroupedSum: GradientSum {
     /// Number of messages of this step that have been summed in the group and passed to the exchange.
     private var summedInGroup = 0
     /// Number of messages of all earlier steps.
-    private var earlierMessages = 0
-    private var inFlight: ArraySlice<GroupExchange> = []
+    private var earlierMessages: Int
+    private var inFlight: [GroupExchange] = []
     /// Sum of the squares of the elements that this rank owns, in the messages of this step that have been summed.
     private var squares = 0.0
     private var failure: (any Error)?
@@ -55,6 +55,7 @@ package final class GroupedSum: GradientSum {
         self.parameters = parameters
         self.overlaps = overlaps
         self.precision = precision
+        earlierMessages = parameters.finalMessages?.ownValue ?? 0
         let buckets = parameters.partition.buckets
         missing = buckets.map { _ in 0 }
         var bucketOfParameter = Array(repeating: 0, count: parameters.store.parameters.count)

@@ -8,7 +8,7 @@ import System
 /// layers first. A message is divided among the places of the groups, and the part of a place among the groups: each
 /// element has one owner in the job, which updates it.
 ///
-/// A parameter that an optimizer needs whole is a message of its own, with a single owner. Such parameters are given to
+/// A parameter that an optimizer needs whole has messages of its own, with a single owner. Such parameters are given to
 /// the ranks from the most to the least costly, each to the rank with the least so far.
 package struct Partition {
     /// Elements that are summed together.
@@ -45,7 +45,7 @@ package struct Partition {
         // Parts of at least 64 kB, if that leaves several messages for the sum to overlap with the backward pass.
         let largest = messageElements ?? min(1 << 23, max(1 << 20, places * groups << 14))
         var (buckets, messages): ([Bucket], [Message]) = ([], [])
-        var wholes: [(message: Int, parameter: Int)] = []
+        var wholes: [(messages: Range<Int>, parameter: Int)] = []
         var (end, upper) = (store.parameters.count, store.values.count)
         while end > 0 {
             var first = end - 1
@@ -66,8 +66,10 @@ package struct Partition {
                     store.parameters[parameter].range
                     .lowerBound..<(parameter + 1 < end ? store.parameters[parameter + 1].range.lowerBound : upper)
                 append(next..<bounds.lowerBound, atMost: largest)
-                wholes.append((messages.count, parameter))
-                append(bounds, atMost: max(1, bounds.count))
+                // The owner receives its message from the ranks of the same place in all groups at once.
+                let start = messages.count
+                append(bounds, atMost: max(16, largest / groups))
+                wholes.append((start..<messages.count, parameter))
                 next = bounds.upperBound
             }
             append(next..<upper, atMost: largest)
@@ -76,7 +78,9 @@ package struct Partition {
             (end, upper) = (first, lower)
         }
         let owners = Self.owners(of: wholes.map { store.parameters[$0.parameter].shape }, ranks: places * groups)
-        for (whole, owner) in zip(wholes, owners) { messages[whole.message].owner = owner }
+        for (whole, owner) in zip(wholes, owners) {
+            for message in whole.messages { messages[message].owner = owner }
+        }
         (self.buckets, self.messages) = (buckets, messages)
     }
 
@@ -101,18 +105,20 @@ package struct Partition {
 
     /// The elements of a message that each group's rank of a place owns.
     package func owned(of message: Message, place: Int) -> [Range<Int>] {
+        (0..<groups).map { owned(of: message, place: place, group: $0) }
+    }
+
+    private func owned(of message: Message, place: Int, group: Int) -> Range<Int> {
         let part = part(of: message, place: place)
-        return (0..<groups).map { index in
-            message.owner.map { Self.all(part, at: $0 / places, index: index) }
-                ?? Self.cut(part, index: index, of: groups)
-        }
+        return message.owner.map { Self.all(part, at: $0 / places, index: group) }
+            ?? Self.cut(part, index: group, of: groups)
     }
 
     /// All elements that the rank of a place and a group owns; none for a rank without a place.
     package func owned(place: Int, group: Int) -> ElementRanges {
         guard place < places else { return ElementRanges([]) }
         return ElementRanges(
-            messages.map { owned(of: $0, place: place)[group] }.sorted { $0.lowerBound < $1.lowerBound })
+            messages.map { owned(of: $0, place: place, group: group) }.sorted { $0.lowerBound < $1.lowerBound })
     }
 
     /// Part `index` of a range that belongs to part `owner` alone; the others are empty ranges at its ends.
