@@ -111,9 +111,6 @@ package enum Launch {
 
     /// Ends the whole job because of an error on this rank alone.
     ///
-    /// To be called before files that the ranks share go out of scope: closing them waits for the other
-    /// ranks.
-    ///
     /// - Parameter progress: that of this rank, for the message.
     package static func end(
         after error: any Error, at progress: RankProgress? = nil, in context: RunContext

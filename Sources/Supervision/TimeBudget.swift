@@ -28,21 +28,17 @@ package struct TimeBudget {
     /// Nil if there is no limit, or the end of the Slurm job is in the past.
     ///
     /// - Parameters:
-    ///   - limit: seconds after `begin`; nil for the end of the Slurm job.
+    ///   - limit: seconds after `begin`; nil for no limit before the end of the Slurm job.
     ///   - begin: the start of this process.
     package init?(
         _ limit: Double?, begin: Date = Launch.begin,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) {
-        if let limit {
-            reason = "run.time_limit"
-            end = begin + limit
-        } else if let slurmEnd = Self.slurmEnd(environment), slurmEnd > begin {
-            reason = "the end of the Slurm job"
-            end = slurmEnd - Self.slurmMargin
-        } else {
-            return nil
-        }
+        let slurmEnd = Self.slurmEnd(environment).flatMap { $0 > begin ? $0 - Self.slurmMargin : nil }
+        let ends = [(limit.map { begin + $0 }, "run.time_limit"), (slurmEnd, "the end of the Slurm job")]
+        guard let first = ends.compactMap({ end, reason in end.map { ($0, reason) } }).min(by: { $0.0 < $1.0 })
+        else { return nil }
+        (end, reason) = first
     }
 
     /// True if work of `seconds` would end too late.

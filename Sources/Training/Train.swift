@@ -78,11 +78,15 @@ func checkStart(_ options: RunOptions, ranks: Int) throws {
                 + "counted from 0")
     }
     // Checked before the fits to the data, which may take long.
-    func check(_ path: String?, _ key: String) throws {
+    func check(_ path: String?, _ key: String, _ advice: String = "") throws {
         guard let path, !FileManager.default.fileExists(atPath: path) else { return }
-        throw KaonError("\(key): there is no checkpoint \(path)")
+        throw KaonError("\(key): there is no checkpoint \(path)" + advice)
     }
-    if case .checkpoint(let path) = options.run.resume { try check(path, "run.resume") }
+    // A run that has continued it may go on without it.
+    let directory = options.run.directory
+    if case .checkpoint(let path) = options.run.resume, RunDirectory.latestCheckpoint(in: directory) == nil {
+        try check(path, "run.resume", "; run.resume=auto continues from the latest one of run.directory")
+    }
     // A resumed run has its weights in its checkpoint.
     if options.run.checkpointCandidates.isEmpty { try check(options.initialWeights, "model.initial_weights") }
 }
@@ -103,15 +107,12 @@ private func run(_ options: RunOptions, _ sharding: Sharding, in context: RunCon
     // Data first: if they cannot be read, nothing is written.
     let data = try RunData(options, on: context.communicator)
     context.progress.enter(.startUp)
-    // Closing the files waits for the other ranks, so an error of this rank alone has to end the job before that.
-    return try withExtendedLifetime(data) {
-        do {
-            return try run(options, data, sharding, in: context)
-        } catch let error as AgreedError {
-            throw error
-        } catch {
-            Launch.end(after: error, at: context.progress.current, in: context)
-        }
+    do {
+        return try run(options, data, sharding, in: context)
+    } catch let error as AgreedError {
+        throw error
+    } catch {
+        Launch.end(after: error, at: context.progress.current, in: context)
     }
 }
 

@@ -240,7 +240,7 @@ import Testing
         ("optimizer.learning_rate=-1e-3", "optimizer.learning_rate: must be at least 0"),
         ("optimizer.beta1=1", "optimizer.beta1: must be at least 0 and less than 1"),
         ("optimizer.beta2=1", "optimizer.beta2: must be at least 0 and less than 1"),
-        ("optimizer.epsilon=0", "optimizer.epsilon: must be greater than 0"),
+        ("optimizer.epsilon=0", "optimizer.epsilon: must be from 1e-37 to 1"),
         (
             "optimizer.gradient_clip=0",
             "optimizer.gradient_clip: must be greater than 0, found 0; null is no limit"

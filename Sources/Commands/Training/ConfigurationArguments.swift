@@ -20,7 +20,8 @@ struct ConfigurationArguments: ParsableArguments {
 
     /// Trains, or prints the dry run.
     func train(as command: RunOptions.Command) -> Never {
-        StopSignal.install()
+        // A dry run ends at once at a signal.
+        if !dryRun { StopSignal.install() }
         Launch.onAllRanks { context in
             var context = context
             context.stopRequested = { StopSignal.hasArrived }

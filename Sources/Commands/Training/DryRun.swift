@@ -21,29 +21,26 @@ package func dryRun(_ options: RunOptions, in context: RunContext) throws {
     try checkStart(options, on: communicator)
     let start = try StartingPoint(options, in: context)
     let data = try RunData(options, on: communicator)
-    // Closing the files waits for the other ranks.
-    try withExtendedLifetime(data) {
-        let sharding = try communicator.agree {
-            try Sharding(virtualShards: options.parallel.shards, on: communicator)
-        }
-        let setup = try TrainingSetup(options, data, sharding, in: context)
-        let options = setup.options
-        console.say(options.resolved)
-        try setup.report(in: context)
-        console.say("\n" + parts(of: setup.objective.parameters))
-        // A checkpoint is read after the measurement, because the memory for its optimizer would count.
-        if start.checkpoint == nil { _ = try PreparedRun.rehearse(setup, from: start, in: context) }
-
-        let cost = try StepCost(setup, in: context)
-        console.say("\n" + MemoryEstimate(setup, cost, ranks: communicator.size).table)
-        console.say("\n" + duration(setup, cost, ranks: communicator.size))
-        if let checkpoint = start.checkpoint {
-            console.say("\n\(options.run.directory): the run would continue from \(checkpoint)")
-            let done = try PreparedRun.rehearse(setup, from: start, in: context)
-            if done >= options.training.steps { console.say("it has all \(done) steps: nothing would be trained") }
-        }
-        console.say("\nnothing was written to \(options.run.directory)")
+    let sharding = try communicator.agree {
+        try Sharding(virtualShards: options.parallel.shards, on: communicator)
     }
+    let setup = try TrainingSetup(options, data, sharding, in: context)
+    let resolved = setup.options
+    console.say(resolved.resolved)
+    try setup.report(in: context)
+    console.say("\n" + parts(of: setup.objective.parameters))
+    // A checkpoint is read after the measurement, because the memory for its optimizer would count.
+    if start.checkpoint == nil { _ = try PreparedRun.rehearse(setup, from: start, in: context) }
+
+    let cost = try StepCost(setup, in: context)
+    console.say("\n" + MemoryEstimate(setup, cost, ranks: communicator.size).table)
+    console.say("\n" + duration(setup, cost, ranks: communicator.size))
+    if let checkpoint = start.checkpoint {
+        console.say("\n\(resolved.run.directory): the run would continue from \(checkpoint)")
+        let done = try PreparedRun.rehearse(setup, from: start, in: context)
+        if done >= resolved.training.steps { console.say("it has all \(done) steps: nothing would be trained") }
+    }
+    console.say("\nnothing was written to \(resolved.run.directory)")
 }
 
 /// Numbers of parameters by part of the model.
@@ -74,7 +71,7 @@ private struct MemoryEstimate {
         let jets = train.count + (setup.data.validation?.count ?? 0) / ranks
         let blocks = JetLoader.cachedBlocks(
             .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle),
-            ranks: ranks)
+            setup.sharding.isDeterministic ? .share : .blocks, ranks: ranks)
         let cache = max(JetLoader.cacheBytes, blocks * train.layout.blockRows * jet)
         let parameters = setup.parameters
         // Everything else that the measured steps needed: program code, buffers of libraries, gaps between tensors.
@@ -118,7 +115,7 @@ private func duration(_ setup: TrainingSetup, _ cost: StepCost, ranks: Int) -> S
     let training = setup.options.training
     let perEpoch = (setup.data.train.count + training.batchSize - 1) / training.batchSize
     let share = (setup.jetsPerStep + ranks - 1) / ranks
-    let step = cost.step + cost.microBatch * Double(share) / Double(training.microBatchSize)
+    let step = cost.step + cost.microBatch * Double(share) / Double(min(share, training.microBatchSize))
     let epochs = rounded(Double(training.steps) / Double(perEpoch), decimals: 1)
     return aligned([
         ["steps per epoch", "\(perEpoch)"],

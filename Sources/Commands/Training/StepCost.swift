@@ -69,9 +69,9 @@ struct StepCost {
         var best = (one: Double.infinity, most: Double.infinity)
         var spent = 0.0
         repeat {
-            best.one = min(best.one, try time(1))
-            best.most = min(best.most, try time(most))
-            spent += best.one + best.most
+            let (one, all) = (try time(1), try time(most))
+            best = (min(best.one, one), min(best.most, all))
+            spent += one + all
         } while spent < 3
         microBatch = most > 1 ? max(0, best.most - best.one) / Double(most - 1) : best.one
         step = max(0, best.one - microBatch)

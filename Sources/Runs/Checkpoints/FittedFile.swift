@@ -4,6 +4,7 @@ import HDF5
 import Jets
 import MPI
 import Objectives
+import System
 
 /// `fitted.h5` of a run: everything fitted to the data at the start, so that a restart before the first checkpoint can
 /// skip the fits. Valid only as long as the configuration keys and files that the fits depend on are unchanged.
@@ -15,9 +16,9 @@ package struct FittedFile {
     package init(_ options: RunOptions, _ train: JetDataset, on communicator: Communicator) {
         path = options.run.directory + "/fitted.h5"
         // Only rank 0 compares fingerprints, so only it reads the dates of what may be a thousand files.
-        let files = (communicator.rank == 0 ? train.paths : []).map { path in
-            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-            return "\(path) of \(attributes?[.modificationDate] ?? "no date")"
+        let models = [options.backbone, options.tokenizer].compactMap { $0 }
+        let files = (communicator.rank == 0 ? train.paths + models : []).map { path in
+            "\(path) of \(modificationDate(of: path).map { "\($0)" } ?? "no date")"
         }
         let settings = options.configuration.settings.filter(Self.affectsFit).map { "\($0.key): \($0.value)" }
         fingerprint = (settings + ["\(train.count) jets"] + files).joined(separator: "; ")

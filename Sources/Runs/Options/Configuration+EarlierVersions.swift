@@ -9,6 +9,8 @@ import Objectives
 extension Configuration {
     private struct AddedKey {
         let path: String
+        /// True if the key is part of the model.
+        var shapesModel = true
         /// The value that describes versions without the key.
         let former: String
         /// True for a configuration that has the key.
@@ -21,7 +23,7 @@ extension Configuration {
             [.some(.classification), .cwola].contains($0.objective)
                 && [nil, "class_attention"].contains($0.value(of: "head.name"))
         },
-        AddedKey(path: "training.micro_batch_size", former: "64") { _ in true },
+        AddedKey(path: "training.micro_batch_size", shapesModel: false, former: "64") { _ in true },
         AddedKey(path: "head.label_smoothing", former: "0.0") { $0.objective == .trackOrigin },
     ]
 
@@ -50,10 +52,12 @@ extension Configuration {
     }
 
     /// Takes the added keys that are left out from the checkpoint that gives the weights, so that the model is the
-    /// same.
-    mutating func adoptAddedKeys(of checkpoint: Configuration) throws {
+    /// same, and the run if it continues.
+    mutating func adoptAddedKeys(of checkpoint: Configuration, continues: Bool) throws {
         for key in Self.addedKeys
-        where key.isUsed(self) && value(of: key.path) == nil && checkpoint.objective == objective {
+        where key.isUsed(self) && value(of: key.path) == nil && checkpoint.objective == objective
+            && (continues || key.shapesModel)
+        {
             if let value = checkpoint.value(of: key.path) { try override("\(key.path)=\(value)") }
         }
     }

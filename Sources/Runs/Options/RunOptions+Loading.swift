@@ -61,9 +61,10 @@ extension Configuration {
         let root = section()
         let run = try RunOptions.Run(from: root, name: name, date: date)
         let weights = try root.section("model").initialWeights().flatMap { ModelFile.isWholeModel($0) ? $0 : nil }
-        for path in run.checkpointCandidates + [weights].compactMap({ $0 }) {
+        let sources = run.checkpointCandidates.map { ($0, true) } + [weights].compactMap { $0.map { ($0, false) } }
+        for (path, continues) in sources {
             guard let checkpoint = try? Configuration(ofCheckpoint: path) else { continue }
-            return try adoptAddedKeys(of: checkpoint)
+            return try adoptAddedKeys(of: checkpoint, continues: continues)
         }
     }
 }

@@ -72,7 +72,7 @@ extension AdamW.Options {
                 "beta2", default: 0.999, in: .belowOne, .advanced,
                 help: "decay rate of the moving average of the squared gradient"),
             epsilon: try section.double(
-                "epsilon", default: 1e-8, in: .positive, .advanced,
+                "epsilon", default: 1e-8, in: 1e-37...1, .advanced,
                 help: "ε in the denominator of the update"))
     }
 }

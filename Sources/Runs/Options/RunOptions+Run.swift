@@ -34,7 +34,7 @@ extension RunOptions {
         package var logRanks: LogRanks
         /// Rank that waits for a debugger before it starts; nil for none.
         package var waitForDebugger: Int?
-        /// Wall time from the start of the process to its end [s]; nil for no limit besides that of the batch system.
+        /// Wall time from the start of the process to its end [s]; nil for that of the batch system alone.
         package var timeLimit: Double?
         package var evaluated = Evaluated.never
     }

@@ -105,7 +105,7 @@ package final class RunDirectory: Sendable {
         }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         if names.contains("latest") { return folder + "latest" }
-        return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".h5") }.max().map { folder + $0 }
+        return checkpointSteps(in: path).last.map { checkpoint(step: $0, in: path) }
     }
 
     /// The checkpoints to continue from, in order of preference: `latestCheckpoint`, those with fewer steps, then those

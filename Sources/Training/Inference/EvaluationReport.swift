@@ -11,6 +11,8 @@ package struct EvaluationReport: Codable {
     struct TestFile: Codable, Equatable, Sendable {
         let path: String
         let jets: Int
+        /// The time of its last change; nil if unknown, in a report of an earlier version, and on all ranks but 0.
+        let modified: String?
     }
 
     /// The checkpoint as it was given.
@@ -123,7 +125,11 @@ package struct EvaluationReport: Codable {
 extension EvaluationReport.TestFile {
     /// The files of a dataset.
     static func all(of dataset: JetDataset) -> [Self] {
-        zip(dataset.paths, dataset.jetsOfFiles).map { Self(path: $0, jets: $1) }
+        zip(dataset.paths, dataset.jetsOfFiles).map { path, jets in
+            // Only rank 0 compares reports.
+            let modified = dataset.communicator.rank == 0 ? modificationDate(of: path) : nil
+            return Self(path: path, jets: jets, modified: modified?.formatted(.iso8601))
+        }
     }
 }
 

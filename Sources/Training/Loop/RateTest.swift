@@ -41,16 +41,13 @@ package func rateTest(_ options: RunOptions, _ range: RateRange, in context: Run
     try communicator.agree { [options] in try checkStart(options, ranks: communicator.size) }
     let data = try RunData(options, on: communicator)
     context.progress.enter(.startUp)
-    // Closing the files waits for the other ranks.
-    return try withExtendedLifetime(data) {
-        let sharding = try communicator.agree { [options] in
-            try Sharding(virtualShards: options.parallel.shards, on: communicator)
-        }
-        let setup = try TrainingSetup(options, data, sharding, in: context)
-        try setup.report(in: context)
-        let run = try PreparedRun(setup, from: .firstWeights, keepsFits: false, in: context)
-        return try curve(setup, run, range, in: context)
+    let sharding = try communicator.agree { [options] in
+        try Sharding(virtualShards: options.parallel.shards, on: communicator)
     }
+    let setup = try TrainingSetup(options, data, sharding, in: context)
+    try setup.report(in: context)
+    let run = try PreparedRun(setup, from: .firstWeights, keepsFits: false, in: context)
+    return try curve(setup, run, range, in: context)
 }
 
 private func curve(

@@ -34,7 +34,8 @@ extension Trainer {
     /// Expected duration of the validation after the next step, if one is due [s]; before the first, that of as many
     /// steps as it has batches.
     var nextValidationTime: Double {
-        guard let validation, (state.step + 1) % settings.validationInterval == 0 else { return 0 }
+        let next = state.step + 1
+        guard let validation, next == settings.steps || next % settings.validationInterval == 0 else { return 0 }
         return durations.validation > 0
             ? 1.5 * durations.validation : Double(validation.stepsPerEpoch) * durations.step
     }

@@ -1,6 +1,7 @@
 import Distributed
 import Foundation
 import Jets
+import MPI
 import NN
 import Objectives
 import Runs
@@ -45,6 +46,8 @@ package final class Trainer {
     var stepsPerEpoch: Int { loader.stepsPerEpoch }
     /// Completed steps, also those of earlier starts.
     package var steps: Int { state.step }
+    /// Steps of earlier starts.
+    private let firstStep: Int
 
     /// - Parameter validation: the jets of every validation; nil for none.
     package init(
@@ -52,7 +55,7 @@ package final class Trainer {
         _ records: TrainingRecords, in context: RunContext
     ) throws {
         (objective, options, sharding, precision) = (setup.objective, setup.options, setup.sharding, setup.precision)
-        (parameters, optimizer, state) = (setup.parameters, run.optimizer, run.state)
+        (parameters, optimizer, state, firstStep) = (setup.parameters, run.optimizer, run.state, run.state.step)
         (self.loader, self.validation, self.records, self.context) = (loader, validation, records, context)
         let rank = context.communicator.rank
         trace = options.training.profileSteps.flatMap { [options] steps in
@@ -86,9 +89,11 @@ package final class Trainer {
             let stopReason = context.stopReason(reserving: reservedTime)
 
             // Forward and backward passes, sum of the gradients over the ranks, update.
-            let result = try step(
-                { try microBatches(from: prefetcher) }, learningRate: learningRate, factors: factors,
-                number: state.step + 1, shouldStop: stopReason != nil)
+            let result = try keepingSteps {
+                try step(
+                    { try microBatches(from: prefetcher) }, learningRate: learningRate, factors: factors,
+                    number: state.step + 1, shouldStop: stopReason != nil)
+            }
             guard let result else {
                 try stop(because: stopReason ?? "a signal")
                 return .stopped
@@ -120,6 +125,22 @@ package final class Trainer {
         if isPatienceSpent { reportEarlyStop() }
         records.end()
         return .finished
+    }
+
+    /// Runs a step; if the ranks agree that it cannot be done, such as for a file that cannot be read, the steps before
+    /// it are saved first. Collective.
+    private func keepingSteps<R>(_ step: () throws -> R) throws -> R {
+        do {
+            return try step()
+        } catch let error as AgreedError {
+            if state.step > firstStep {
+                finishSaving()
+                if (try? saveLast()) != nil {
+                    context.console.say("a checkpoint of step \(state.step) is written: the run ends with an error")
+                }
+            }
+            throw error
+        }
     }
 
     /// Ends the run before its last step, with a checkpoint; collective.

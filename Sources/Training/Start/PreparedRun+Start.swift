@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import HDF5
 import Jets
 import MPI
@@ -65,6 +66,7 @@ extension PreparedRun {
         }
         let (fitted, state) = try communicator.agree {
             do {
+                try (try? changes())?.forEach { try check($0, since: checkpoint) }
                 return try read(checkpoint, setup, optimizer)
             } catch {
                 // One of them may be the reason.
@@ -117,14 +119,32 @@ extension PreparedRun {
         }
     }
 
+    /// Keys of the weights with which a run starts.
+    private static let origins = ["backbone", "tokenizer.checkpoint", "model.initial_weights"]
+
+    /// Throws `KaonError` if a run that continues from a checkpoint would need other weights than it has.
+    private static func check(_ change: ConfigurationChange, since checkpoint: String) throws {
+        let isOfOtherMode = change.key == "backbone_mode" && [change.old, change.new].contains("scratch")
+        let files = [change.old, change.new].map(realPath)
+        let isOfOtherFile =
+            origins.contains(change.key) && files[0] != files[1]
+            && files.allSatisfy(FileManager.default.fileExists(atPath:))
+        guard isOfOtherMode || isOfOtherFile else { return }
+        throw KaonError(
+            "\(checkpoint) was trained with \(change.key)=\(change.old), and this run has \(change.new): give "
+                + "run.directory another folder to start a new run")
+    }
+
     /// Prints how the configuration differs from that of the checkpoint.
     private static func report(_ changes: [ConfigurationChange], since time: String, on console: Console) {
         guard !changes.isEmpty else { return }
         console.say("changed since \(time): " + changes.map(\.description).joined(separator: "; "))
-        let ignored = changes.filter { $0.isIn(["preprocessing", "tasks.kmeans.fit_jets", "tasks.kmeans.iterations"]) }
+        let ignored = changes.filter {
+            $0.isIn(["preprocessing", "tasks.kmeans.fit_jets", "tasks.kmeans.iterations"] + origins)
+        }
         if !ignored.isEmpty {
             console.warn(
-                "the checkpoint's preprocessing and tokens are kept; without effect: "
+                "the checkpoint's weights, preprocessing and tokens are kept; without effect: "
                     + ignored.map(\.description).joined(separator: "; "))
         }
     }
@@ -141,6 +161,7 @@ extension PreparedRun {
                     from: backbone, into: objective.parameters, group: DownstreamBackbone.group)
             }
             console.say("weights of the backbone from \(backbone)")
+            try warnOfAverages(in: backbone, context)
         }
         // A backbone has a VQ-VAE of its own.
         if options.backbone == nil, let weights = objective.tokenizerParameters {
@@ -152,6 +173,17 @@ extension PreparedRun {
             try communicator.agree { try ModelFile.readWeights(from: tokenizer, into: weights) }
             console.say("VQ-VAE from \(tokenizer)")
         }
+    }
+
+    /// Warns that the weights of the last step are used, not their moving averages; collective.
+    private static func warnOfAverages(in path: String, _ context: RunContext) throws {
+        let hasAverages = try context.communicator.onRoot {
+            !ExportedModel.isExport(path) && (try? RunOptions(ofCheckpoint: path))?.evaluatesAverage == true
+        }
+        guard hasAverages == true else { return }
+        context.console.warn(
+            "\(path) has moving averages of its weights, which its evaluations use; the run starts with the weights of "
+                + "its last step. 'kaon export \(path) --average' writes a file with the averages")
     }
 
     /// Fits preprocessing and objective to the data; collective.

@@ -206,8 +206,10 @@ extension JetDataset {
         return classes.filter { counts[classNames.firstIndex(of: $0)!] == 0 }
     }
 
-    /// The warning about a file that the paths name more than once, under whatever names; nil without one.
+    /// The warning about a file that the paths name more than once, under whatever names; nil without one, and on all
+    /// ranks but 0, which would resolve the same thousand paths.
     func warning(aboutRepeatsIn key: String) -> String? {
+        guard communicator.rank == 0 else { return nil }
         var names: [String: String] = [:]
         for path in paths {
             guard let first = names.updateValue(path, forKey: realPath(path)) else { continue }
@@ -217,8 +219,9 @@ extension JetDataset {
         return nil
     }
 
-    /// The warning about a file that is one of the training files; nil without one.
+    /// The warning about a file that is one of the training files; nil without one, and on all ranks but 0.
     func warning(aboutTrainingFiles others: [String], in key: String) -> String? {
+        guard communicator.rank == 0 else { return nil }
         let known = Set(others.map(realPath))
         guard let path = paths.first(where: { known.contains(realPath($0)) }) else { return nil }
         return "\(key) and data.train both have \(path): its results are not those of new jets"

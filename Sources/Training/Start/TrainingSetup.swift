@@ -54,6 +54,8 @@ package struct TrainingSetup {
         JetLoader(
             dataset: dataset, preprocessing: preprocessing,
             order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: shuffle),
+            // The shards of a deterministic run keep their jets; other jets are divided after reading.
+            portion: sharding.isDeterministic ? .share : .blocks,
             contents: .init(
                 momenta: objective.needsMomenta,
                 noiseEpoch: options.objective.fineTuning?.keepsEncodings == true ? 0 : nil,
@@ -121,6 +123,16 @@ package struct TrainingSetup {
             warnings.append(
                 "the backbone is never trained: fine_tuning.frozen_steps is \(tuning.frozenSteps), training.steps "
                     + "\(options.training.steps); lower the first, or set backbone_mode=fixed")
+        }
+        let steps = options.training.steps
+        let highest =
+            stride(from: 0, through: steps - 1, by: max(1, (steps - 1) / 1000)).map {
+                options.schedule.factor(step: $0)
+            }.max() ?? 1
+        if highest < 0.5 {
+            warnings.append(
+                "the learning rate reaches only \(rounded(100 * highest, digits: 2)) % of optimizer.learning_rate in "
+                    + "\(plural(steps, "step")): lower schedule.warmup_steps")
         }
         warnings += data.warnings
         warnings.forEach(console.warn)
