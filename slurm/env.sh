@@ -59,7 +59,7 @@ kaon_run() {
             command=(srun --mpi=pmix --cpus-per-task="$threads" --distribution=block:block --cpu-bind=cores
                 --kill-on-bad-exit=1)
             ;;
-        # --map-by slot:PE=N        one rank per task that Slurm assigned to the node, N cores each, by socket.
+        # --map-by slot:PE=N        as many ranks per node as Slurm assigned tasks, N cores each, socket by socket.
         # odls_base_sigkill_timeout seconds between SIGTERM and SIGKILL, for the checkpoint; default 1. mpirun waits
         #                           this long after every non-zero exit, twice with several hosts.
         mpirun)

@@ -39,7 +39,8 @@ package struct BackboneOptions: Sendable, Equatable {
         case .normformer(let shape): (normformer, name) = (shape, .normformer)
         }
         switch try encoder.choice(
-            "block", of: BlockName.self, default: name, help: "type of the backbone's blocks: version 2 or version 1")
+            "block", of: BlockName.self, default: name,
+            help: "type of the backbone's blocks: `transformer` (version 2) or `normformer` (version 1)")
         {
         case .transformer:
             shape.blocks = .transformer(

@@ -22,8 +22,8 @@ package struct MaskedParticleOptionsV1: Sendable {
         let model = try root.section("model", .inherited)
         position = try model.choice(
             "position", of: PositionPlace.self, default: position,
-            help: "network that receives the order in pT: the head, the backbone, or none; `masked`: the k-th masked "
-                + "constituent of a jet has a mask token of its own, as in version 2")
+            help: "where the pT order is encoded: nowhere, in the backbone, or in the head; `masked`: the k-th masked "
+                + "constituent of a jet has the k-th mask token, as in version 2")
         backbone.shape.hasPosition = position == .backbone
         backbone = try BackboneOptions(from: model, defaults: backbone, tokenizer: tokenizer)
         guard backbone.shape.pairs == nil else {

@@ -37,11 +37,12 @@ package final class ConditionalFlow: ReconstructionTask {
                 "condition", default: condition, in: 1...65536, help: "channels of the linear map of the condition")
             context = try section.choice(
                 "context", default: context,
-                help: "maps of their networks that receive the condition: the input and hidden ones (`input`), or the "
-                    + "hidden ones and the output (`hidden`, as in versions of kaon without this key)")
+                help: "layers of the coupling networks that receive the condition: input and hidden layers (`input`), "
+                    + "or hidden layers and output (`hidden`, as in versions of kaon without this key)")
             layers = try section.int("layers", default: layers, in: 1...1000, help: "number of coupling layers")
-            width = try section.int("width", default: width, in: 1...65536, help: "hidden width of their networks")
-            depth = try section.int("depth", default: depth, in: 1...100, help: "hidden layers of their networks")
+            width = try section.int("width", default: width, in: 1...65536, help: "width of the coupling networks")
+            depth = try section.int(
+                "depth", default: depth, in: 1...100, help: "hidden layers of the coupling networks")
             bins = try section.int("bins", default: bins, in: 2...SplineForm.maximumBins, help: "bins of the splines")
             tailBound = try section.double(
                 "tail_bound", default: tailBound, in: .positive,
