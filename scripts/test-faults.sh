@@ -267,7 +267,57 @@ then
     verdict "error during a save" $? "not reported, or no checkpoint: $(tail -n 3 "$place/output")"
     rm -rf "$place"
 fi
-section "error of all ranks during a save"
+# The steps before the error are saved, although no checkpoint was due.
+run "$place" 2 training.detect_anomaly=true optimizer.learning_rate=1e30 schedule.warmup_steps=0
+verdict "error between saves" $(($? != 1)) "$(tail -n 3 "$place/output")"
+[[ $(readlink "$place/run/checkpoints/latest") == step-00000001.h5 ]]
+verdict "error between saves" $? "no checkpoint: $(tail -n 3 "$place/output")"
+rm -rf "$place"
+section "error of all ranks during a save and between saves"
+
+# The file system refuses a read of the training file, once on each rank; MPI-IO of Open MPI does not report that.
+start_section
+if library refusing <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+static int reads, refusals = 1;
+static int refused(int file) {
+    char link[64], path[4096] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    if (readlink(link, path, sizeof path - 1) <= 0 || !strstr(path, "/val.h5") || ++reads < 60) return 0;
+    if (refusals-- <= 0) return 0;
+    errno = EIO;
+    return 1;
+}
+#define CALL(name, ...) \
+    (refused(file) ? -1 : ((ssize_t(*)(int, ...))dlsym(RTLD_NEXT, name))(file, __VA_ARGS__))
+ssize_t read(int file, void *to, size_t count) { return CALL("read", to, count); }
+ssize_t pread(int file, void *to, size_t count, off_t at) { return CALL("pread", to, count, at); }
+ssize_t pread64(int file, void *to, size_t count, off_t at) { return CALL("pread64", to, count, at); }
+ssize_t preadv(int file, const struct iovec *to, int count, off_t at) { return CALL("preadv", to, count, at); }
+END
+then
+    for ranks in 1 2; do
+        place=$folder/refused name="a refused read on $ranks ranks"
+        settings=()
+        if ((ranks > 1)); then settings=("${long[@]}"); fi
+        (export LD_PRELOAD=$folder/refusing.so
+            run "$place" "$ranks" "${settings[@]}")
+        verdict "$name" $? "$(tail -n 3 "$place/output")"
+        warnings=$(grep -c "^warning: .*: HDF5 read .*/val.h5.*: input/output error; the read is repeated in 1 s" \
+            "$place/output")
+        verdict "$name" $((warnings != ranks)) "not reported: $(tail -n 3 "$place/output")"
+        same "$place" "$folder/reference-$ranks"
+        verdict "$name" $? "other weights than without"
+        rm -rf "$place"
+    done
+fi
+section "a refused read"
 
 # A message with the state of the optimizer fails on one rank: MPI returns an error, and the other rank waits. The
 # watchdog, which would report that later, is off, as it receives messages too.

@@ -170,7 +170,8 @@ package struct Configuration: Sendable {
     private static func path(_ text: Substring, in assignment: String) throws -> [String] {
         let path = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard path.allSatisfy({ $0.wholeMatch(of: /[^\s=~+]+/) != nil }) else {
-            let message = "'\(text)' in '\(assignment)' is not a key; write section.key=value"
+            let form = text.hasPrefix("~") ? "~section.key, without a value" : "section.key=value"
+            let message = "'\(text)' in '\(assignment)' is not a key; write \(form)"
             throw ConfigurationError(.commandLine, "", message)
         }
         guard path.count <= maximumDepth else {

@@ -16,7 +16,8 @@ package enum Debugger {
         try communicator.agree {
             guard rank < communicator.size else {
                 throw KaonError(
-                    "run.wait_for_debugger is \(rank), but the ranks are 0 to \(communicator.size - 1)")
+                    "run.wait_for_debugger is \(rank), but the run has \(plural(communicator.size, "rank")), "
+                        + "counted from 0")
             }
         }
         if communicator.rank == rank {

@@ -78,14 +78,9 @@ func checkStart(_ options: RunOptions, ranks: Int) throws {
                 + "counted from 0")
     }
     // Checked before the fits to the data, which may take long.
-    func check(_ path: String?, _ key: String, _ advice: String = "") throws {
+    func check(_ path: String?, _ key: String) throws {
         guard let path, !FileManager.default.fileExists(atPath: path) else { return }
-        throw KaonError("\(key): there is no checkpoint \(path)" + advice)
-    }
-    // A run that has continued it may go on without it.
-    let directory = options.run.directory
-    if case .checkpoint(let path) = options.run.resume, RunDirectory.latestCheckpoint(in: directory) == nil {
-        try check(path, "run.resume", "; run.resume=auto continues from the latest one of run.directory")
+        throw KaonError("\(key): there is no checkpoint \(path)")
     }
     // A resumed run has its weights in its checkpoint.
     if options.run.checkpointCandidates.isEmpty { try check(options.initialWeights, "model.initial_weights") }

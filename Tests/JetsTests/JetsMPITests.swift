@@ -39,6 +39,33 @@ let world = makeWorld()
         #expect(visited.sorted() == Array(0..<2000))
     }
 
+    /// Ranks that read whole blocks have the jets of the batch of a single rank together, each with the same values.
+    @Test func blocksMakeTheSameBatches() throws {
+        let dataset = try JetDataset(paths: [sample("val"), sample("test")], reading: .withEmptyJets, on: world)
+        func loader(_ portion: JetLoader.Portion, rank: Int, of size: Int) throws -> JetLoader {
+            JetLoader(
+                dataset: dataset, preprocessing: try QuantilePreprocessingTests.even(),
+                order: .init(batchSize: 257, seed: 4, windowBlocks: 1), portion: portion, rank: rank, size: size)
+        }
+        let (mine, single) = (
+            try loader(.blocks, rank: world.rank, of: world.size), try loader(.share, rank: 0, of: 1)
+        )
+        var blocks = Set<Int>()
+        for step in 0..<mine.stepsPerEpoch {
+            let (part, whole) = (try mine.batch(epoch: 1, step: step), try single.batch(epoch: 1, step: step))
+            let jets = try world.allGather(part.jets).flatMap { $0 }
+            #expect(jets.sorted() == whole.jets.sorted())
+            blocks.formUnion(part.jets.map(dataset.layout.block(ofJet:)))
+            for (position, jet) in part.jets.enumerated() {
+                let other = whole.jets.firstIndex(of: jet)!
+                #expect(part.values.rows(part.offsets[position]).array == whole.values.rows(whole.offsets[other]).array)
+                #expect(part.labels[position] == whole.labels[other])
+            }
+        }
+        let read = try world.allGather(Array(blocks)).flatMap { $0 }
+        #expect(read.sorted() == Array(0..<dataset.blockCount))
+    }
+
     /// A choice of jets and its epochs are the same as on a single rank.
     @Test(arguments: [
         JetChoice(classes: ["Hbb", "QCD"]), JetChoice(jets: 37, seed: 2),

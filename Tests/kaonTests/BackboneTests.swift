@@ -40,6 +40,36 @@ import Testing
         }
     }
 
+    /// A run that continues has the weights of its checkpoint: another origin of them needs another folder.
+    @Test func otherWeightsNeedAnotherFolder() throws {
+        try withScratchFolder { folder in
+            func pretrained(_ name: String, seed: Int) throws -> String {
+                let run = try TinyRun(in: "\(folder)/\(name)")
+                #expect(try kaon(run.arguments(["training.steps=2", "seed=\(seed)"])).code == 0)
+                return run.latest
+            }
+            let (first, second) = (try pretrained("a", seed: 1), try pretrained("b", seed: 2))
+            let run = try TinyRun(in: "\(folder)/tuned")
+            func tuned(_ overrides: String...) throws -> KaonProcess.Outcome {
+                try kaon(
+                    [
+                        "finetune", run.folder + "/tiny.yaml", "objective=classification", "~tasks", "~model",
+                        "head={name: weighted_pooling}",
+                    ] + overrides)
+            }
+            #expect(try tuned("backbone=\(first)", "backbone_mode=fixed").code == 0)
+            let advice = "give run.directory another folder to start a new run"
+            let other = try tuned("backbone=\(second)", "backbone_mode=fixed", "training.steps=8")
+            #expect(other.code == 1)
+            #expect(other.errors.contains("was trained with backbone=\(first), and this run has \(second): \(advice)"))
+            let scratch = try tuned("backbone=\(first)", "backbone_mode=scratch", "training.steps=8")
+            #expect(scratch.code == 1)
+            #expect(
+                scratch.errors.contains("was trained with backbone_mode=fixed, and this run has scratch: \(advice)"))
+            #expect(try tuned("backbone=\(first)", "backbone_mode=fine_tuned", "training.steps=8").code == 0)
+        }
+    }
+
     @Test func everyModeIsStated() throws {
         try withScratchFolder { folder in
             let backbone = try TinyRun(in: folder + "/pretrain")

@@ -118,7 +118,7 @@ import Testing
                 "bench", folder + "/tiny.yaml", "training.batch_size=24", "--seconds", "0.1",
             ])
             #expect(outcome.code == 0)
-            #expect(outcome.output.contains(" 24 jets a step in micro-batches of 8\n"))
+            #expect(outcome.output.contains(" 24 jets per step in micro-batches of 8\n"))
             #expect(!FileManager.default.fileExists(atPath: run.directory))
         }
     }

@@ -85,7 +85,10 @@ import Testing
                         + "this model has [8, 7]"
                 ])
             #expect(
-                try refusal(["run.resume=/no.h5"]) == ["Error: run.resume: there is no checkpoint /no.h5"])
+                try refusal(["run.resume=/no.h5"]) == [
+                    "Error: run.resume: there is no checkpoint /no.h5; run.resume=auto continues from the latest one "
+                        + "of run.directory"
+                ])
             #expect(
                 try refusal(["run.resume=\(sample("val"))"])
                     == ["Error: \(sample("val")) is not a checkpoint of kaon"])
@@ -126,7 +129,7 @@ import Testing
             #expect(
                 outcome.output.contains(
                     "changed since then: preprocessing.quantiles: 50 → 60; training.steps: 6 → 8\n"
-                        + "warning: the checkpoint's preprocessing and tokens are kept; without effect: "
+                        + "warning: the checkpoint's weights, preprocessing and tokens are kept; without effect: "
                         + "preprocessing.quantiles: 50 → 60\n"), "\(outcome.output)")
         }
     }

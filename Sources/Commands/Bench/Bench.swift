@@ -197,8 +197,8 @@ func benchmark(
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
             + "products in \(precision.name), OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
-            + "\(options.training.batchSize) jets a step in micro-batches of \(options.training.microBatchSize)"
-            + (constituents.map { ", \($0) constituents each" } ?? ""))
+            + "\(plural(options.training.batchSize, "jet")) per step in micro-batches of \(options.training.microBatchSize)"
+            + (constituents.map { ", \(plural($0, "constituent")) each" } ?? ""))
     Arena.shared.resetPeak()
     try objective.useSyntheticTokens(jets.centroids)
     let sharding = try communicator.agree { try Sharding(virtualShards: options.parallel.shards, on: communicator) }

@@ -73,7 +73,7 @@ package func encode(
         contents: .init(momenta: model.needsMomenta), rank: 0, size: 1)
     // Only without pooling does the number of rows depend on the jets.
     let tokens = pool == .none ? try dataset.constituentCount() + model.registers * dataset.count : nil
-    console.say("\(checkpoint): encodings of \(model.width) channels for \(dataset.count) jets")
+    console.say("\(checkpoint): encodings of \(model.width) channels for \(plural(dataset.count, "jet"))")
     test.report(on: console)
 
     /// Encodes all jets; `store` is called on rank 0 with the encodings of each round. Collective.

@@ -344,7 +344,7 @@ package func reconstruct(
             try root.setAttribute("fraction", to: options.fraction)
         }
         console.say(
-            "\(output.path): \(labels.count) jets, \(Int((100 * options.fraction).rounded())) % dropped, "
+            "\(output.path): \(plural(labels.count, "jet")), \(Int((100 * options.fraction).rounded())) % dropped, "
                 + "reconstructed by " + reconstructor.reconstructions.joined(separator: ", "))
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import System
 
 /// A checksum of all bytes of an HDF5 file, stored before the data of HDF5.
@@ -24,11 +25,24 @@ package enum FileSeal {
         else { throw systemError(operation) }
     }
 
+    /// Files that this process has verified.
+    private static let verified = Mutex<Set<Identity>>([])
+
     /// Throws `HDF5Error` if a file has changed since it was sealed. Accepts HDF5 files without a seal.
+    ///
+    /// A file is read once, however often it is opened, unless it has changed within the last seconds: times of files
+    /// are too coarse to tell a further change from that.
     package static func verify(_ path: String) throws {
         let operation = "open \(path)"
         try File.checkKind(path, operation)
         let file = try Descriptor(path, O_RDONLY, operation)
+        let identity = file.identity
+        if let identity, verified.withLock({ $0.contains(identity) }) { return }
+        try verify(file, operation)
+        if let identity, identity.isSettled { verified.withLock { _ = $0.insert(identity) } }
+    }
+
+    private static func verify(_ file: borrowing Descriptor, _ operation: String) throws {
         var block = [UInt8](repeating: 0, count: size)
         let count = try file.read(into: &block, operation)
         if block.starts(with: signature) { return }
@@ -82,6 +96,15 @@ package enum FileSeal {
         HDF5Error(operation: operation, reason: systemReason().lowercased(), systemError: errno)
     }
 
+    /// The contents of a file at a time.
+    private struct Identity: Hashable {
+        let device, inode, size: Int
+        let modified, changed: [Int]
+
+        /// True if the last change was more than two seconds ago.
+        var isSettled: Bool { max(modified[0], changed[0]) + 2 < time(nil) }
+    }
+
     /// An open file descriptor.
     private struct Descriptor: ~Copyable {
         let number: Int32
@@ -92,6 +115,15 @@ package enum FileSeal {
         }
 
         deinit { close(number) }
+
+        var identity: Identity? {
+            var status = stat()
+            guard fstat(number, &status) == 0 else { return nil }
+            return Identity(
+                device: Int(status.st_dev), inode: Int(status.st_ino), size: Int(status.st_size),
+                modified: [status.st_mtim.tv_sec, status.st_mtim.tv_nsec],
+                changed: [status.st_ctim.tv_sec, status.st_ctim.tv_nsec])
+        }
 
         /// True if HDF5 data follow a user block, whose size is 512 bytes or a larger power of two.
         func hasSignature(_ signature: [UInt8]) -> Bool {

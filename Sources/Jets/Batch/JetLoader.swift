@@ -45,7 +45,8 @@ package final class JetLoader: Sendable {
         /// Its `Communicator.share` of the batch, in the order of storage.
         case share
         /// The jets that lie in its blocks: each block is read by one rank, in turn. Their number varies, and
-        /// `JetBatch.exchanged` gives some of them to other ranks. Without shuffling, as `share`.
+        /// `JetBatch.exchanged` gives some of them to other ranks. The same as `share` without shuffling, and if all
+        /// blocks are in one window.
         ///
         /// With shares, hundreds of ranks would read each block dozens of times, because the jets of a batch come from
         /// random places of a window, and their shares wander from step to step.
@@ -82,11 +83,12 @@ package final class JetLoader: Sendable {
         self.dataset = dataset
         self.preprocessing = preprocessing
         self.order = JetOrder(dataset.numbering, order)
-        (self.portion, self.contents) = (portion, contents)
+        let hasWindows = order.shuffle && dataset.numbering.blockCount > order.windowBlocks
+        (self.portion, self.contents) = (hasWindows ? portion : .share, contents)
         self.rank = rank ?? dataset.communicator.rank
         self.size = size ?? dataset.communicator.size
         invariant(self.rank >= 0 && self.rank < self.size, "rank \(self.rank) of \(self.size)")
-        let minimum = Self.cachedBlocks(order, portion, ranks: self.size)
+        let minimum = Self.cachedBlocks(order, self.portion, ranks: self.size)
         cache = Mutex(LeastRecentlyUsed(minimum: minimum, budget: Self.cacheBytes) { $0.bytes })
     }
 
@@ -106,7 +108,7 @@ package final class JetLoader: Sendable {
     ///
     /// Throws `HDF5Error` or `JetError` that name the file and the row.
     package func batch(epoch: Int, step: Int) throws -> JetBatch {
-        if portion == .blocks, order.shuffle {
+        if portion == .blocks {
             return try batch(jets: order.jets(epoch: epoch, step: step) { $0 % size == rank }, epoch: epoch)
         }
         let jets = order.jets(epoch: epoch, step: step)

@@ -25,7 +25,7 @@ package func evaluate(
     let dataset = test.dataset
     let spectators = try communicator.onRoot { try JetSpectators(options.evaluate.spectators, of: dataset) }
     let loader = try model.loader(dataset, in: context)
-    console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(dataset.count) jets")
+    console.say("\(model.checkpoint): \(options.objective.name.rawValue) on \(plural(dataset.count, "jet"))")
     if reportsJets {
         test.report(on: console)
         // The training files may be gone, or have other names on this machine.

@@ -38,7 +38,8 @@ package struct TrainedBackbone {
     ) throws -> (backbone: DownstreamBackbone, parameters: ParameterStore) {
         guard let shape = options.objective.backbone else {
             throw KaonError(
-                "\(checkpoint) is a checkpoint of \(options.objective.name.rawValue), which has no backbone")
+                "\(checkpoint) is a checkpoint of \(options.objective.name.rawValue), which has no backbone; "
+                    + "'kaon export --all' writes the whole model")
         }
         var tuning = FineTuning()
         // Each jet is encoded once: a cache would only cost memory, and a pass of its own for each jet.

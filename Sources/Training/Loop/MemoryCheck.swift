@@ -11,7 +11,7 @@ package struct MemoryCheck {
     private let precision: Precision
     /// Ranks that share the memory of the host.
     private let ranks: Int
-    /// The part of the constituents that the blocks certainly have.
+    /// Lower bound on the fraction of the constituents that the blocks process.
     private let visible: Double
     /// The largest estimate so far.
     private var largest = 0

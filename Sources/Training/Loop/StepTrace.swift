@@ -64,7 +64,6 @@ package final class StepTrace: SumObserver {
     }
 
     package var isRecording: Bool { current != nil }
-    package var isEmpty: Bool { events.isEmpty }
 
     /// Starts a step, which is recorded if it is in `steps`.
     package func begin(step: Int) {

@@ -78,7 +78,7 @@ extension Trainer {
             / Double(max(1, dataWait.steps) * communicator.size)
     }
 
-    /// Warns about the first step without a constituent to predict, whose loss is that of no term.
+    /// Warns about the first step without a constituent to predict, for which no term of the loss has a target.
     func reportMissingTargets(_ result: DataParallelStep.Report) {
         guard !hasWarnedOfMissingTargets, let masking = options.objective.masking,
             objective.total(result.losses) == nil

@@ -47,6 +47,11 @@ package struct StartingPoint {
                         + "run.directory another folder")
                 return (own.reported(on: console), true)
             }
+            guard FileManager.default.fileExists(atPath: path) else {
+                throw KaonError(
+                    "run.resume: there is no checkpoint \(path); run.resume=auto continues from the latest one of "
+                        + "run.directory")
+            }
             func folder(_ path: String) -> URL {
                 URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent()
             }

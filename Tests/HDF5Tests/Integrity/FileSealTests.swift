@@ -66,6 +66,20 @@ import Testing
         }
     }
 
+    /// A file is verified once, and again after a change.
+    @Test func damageAfterAVerificationIsFound() throws {
+        try withSealedFile { path, _ in
+            // Until the time of a change can be told from that of the file.
+            Thread.sleep(forTimeInterval: 3.5)
+            for _ in 0..<2 { try FileSeal.verify(path) }
+            let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+            try file.seek(toOffset: 700)
+            try file.write(contentsOf: Data([42]))
+            try file.close()
+            #expect(failure { try FileSeal.verify(path) }.hasSuffix("its bytes do not fit its checksum"))
+        }
+    }
+
     @Test func aFileWithoutSealPasses() throws {
         #expect(failure { try FileSeal.verify(sample("val")) } == "")
         #expect(
