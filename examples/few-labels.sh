@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Pre-trains a small backbone without labels, trains classifiers of 500 labelled jets on it and from scratch, and prints
-# a table of both. With so little pre-training the difference is small; see docs/tutorial.md for a real comparison.
+# a table of both. After so few steps the backbone may be no better; see docs/tutorial.md for a real comparison.
 #
 #     bash examples/few-labels.sh [FOLDER]
 set -euo pipefail

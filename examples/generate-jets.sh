@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains a small set-to-set flow, generates jets with it, and draws their distributions beside those of real jets. After
-# so few steps they differ visibly; configs/small/set-flow.yaml has a training of ten minutes.
+# so few steps they differ visibly; configs/small/set-flow.yaml trains for ten minutes.
 #
 #     bash examples/generate-jets.sh [FOLDER]
 set -euo pipefail

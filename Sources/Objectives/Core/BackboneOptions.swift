@@ -61,8 +61,8 @@ package struct BackboneOptions: Sendable, Equatable {
         var defaults = pretrained ?? BackboneOptions()
         defaults.shape.hasPosition = try section.bool(
             "position_in_backbone", default: defaults.shape.hasPosition, .advanced,
-            help: "feed the order in pT to the backbone; false leaves out the positions of a pre-trained one, as the "
-                + "authors' code of version 1 does")
+            help: "feed the order in pT to the backbone; if left out, as in the pre-training of the backbone; false "
+                + "leaves out the positions of a pre-trained one, as the authors' code of version 1 does")
         defaults.shape.isCausal = try section.bool(
             "causal", default: defaults.shape.isCausal, .advanced,
             help: "let a constituent attend only to itself and to those of higher pT; if left out, as in the "

@@ -38,7 +38,7 @@ package final class ConditionalFlow: ReconstructionTask {
             context = try section.choice(
                 "context", default: context,
                 help: "layers of the coupling networks that receive the condition: input and hidden layers (`input`), "
-                    + "or hidden layers and output (`hidden`, as in versions of kaon without this key)")
+                    + "or hidden layers and output (`hidden`, as in checkpoints without this key)")
             layers = try section.int("layers", default: layers, in: 1...1000, help: "number of coupling layers")
             width = try section.int("width", default: width, in: 1...65536, help: "width of the coupling networks")
             depth = try section.int(
