@@ -15,7 +15,7 @@
 #
 #     run.directory=runs/grid/masking.fraction-0.2/optimizer.learning_rate-1e-3/seed-0 masking.fraction=0.2 …
 #
-#     --pretrain                for pre-trainings, which have no backbone and no mode
+#     --pretrain                for pre-training runs, which have no backbone and no mode
 #     --output FOLDER           parent folder of the run folders
 #     --backbone [NAME=]PATH    pre-trained checkpoint; repeatable. NAME becomes a folder name; it is optional if there
 #                               is only one backbone.

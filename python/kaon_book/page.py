@@ -41,12 +41,12 @@ _CAVEAT = (
 _SMALL = """
 The scale is `small`: about five hours of one core in all, for jets made with PYTHIA 8 and a parametrised detector in
 the form of JetClass and of the BTag set, 168,678 and 42,071 for training, 5,381 and 4,508 for the tests. Encoders have
-three layers with 64 channels (the thesis: eight with 512 or 1024). Pre-trainings see 32 jets in a step, in 4,000 steps;
-those of Figures 1.3 to 1.5 in 32,000, those of Figures 1.9, 1.10 and A and of the last row of Table 1.3 in 16,000, in
-bf16. Orderings are comparable with the thesis, accuracies are not. There are five backbones of each kind where
-pre-trainings are compared (Tables 1.1 and 1.3, Figure 1.8); elsewhere three, and five downstream runs, on the three
-backbones in turn. The fourth and fifth, where there are five, were added after the test results of the first three
-had been seen, since most differences were not significant.
+three layers with 64 channels (the thesis: eight with 512 or 1024). Pre-training takes 4,000 steps of 32 jets; 32,000
+for Figures 1.3 to 1.5; 16,000 for Figures 1.9, 1.10 and A and the last row of Table 1.3; in bf16. Orderings are
+comparable with the thesis, accuracies are not. There are five backbones of each kind where ways of pre-training are
+compared (Tables 1.1 and 1.3, Figure 1.8); elsewhere three, and five downstream runs, on the three backbones in turn.
+The fourth and fifth, where there are five, were added after the test results of the first three had been seen, since
+most differences were not significant.
 """
 
 
@@ -129,12 +129,12 @@ def _shrink(path):
 def _budget(results, row):
     runs = results.book.of_row(row.name)
     words = []
-    for stage, name in (("backbones", "pre-trainings"), ("downstream", "downstream runs")):
+    for stage, name in (("backbones", "pre-training runs"), ("downstream", "downstream runs")):
         some = [run for run in runs if run.stage == stage]
         if some:
             words.append(f"{len(some)} {name} of {_range([run.steps for run in some])} steps of "
                          f"{_range([run.batch for run in some])} jets")
-    return "; ".join(words) or "No backbone"
+    return "; ".join(words) or "No backbone is trained"
 
 
 def _range(values):

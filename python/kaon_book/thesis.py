@@ -14,7 +14,7 @@ STATEMENTS = {
     "figure-1.3": (
         "Below ten thousand labels, pre-training is much better than training from scratch; with enough labels "
         "training from scratch surpasses the fixed backbone and meets the fine-tuned one.",
-        "The head of a fixed backbone is linear in 64 channels instead of 1024. A pre-training of a few minutes takes "
+        "The head of a fixed backbone is linear in 64 channels instead of 1024. Pre-training for a few minutes takes "
         "the place of days, and 10,000 labels are too few for training from scratch to catch up with fine-tuning."),
     "figure-1.4": (
         "On classes that the pre-training has not seen, fixed and fine-tuned backbones are better than training from "
@@ -23,9 +23,9 @@ STATEMENTS = {
     "figure-1.5": (
         "Pre-trained backbones have a significance improvement above that of training from scratch, even when only the "
         "linear head is trained.",
-        "The sample has 17,000 QCD jets instead of two million, so signal fractions, not numbers, compare with the "
-        "thesis. Fine-tuned backbones have the highest mean for every number of signal jets, by less than the spread "
-        "of the seeds."),
+        "The sample has 17,000 QCD jets instead of two million, so only signal fractions, not numbers of signal jets, "
+        "can be compared with the thesis. Fine-tuned backbones have the highest mean for every number of signal jets, "
+        "by less than the spread of the seeds."),
     "figure-1.6": (
         "BTag jets have fewer, charged constituents, other ranges of pT and angles, and wider impact parameters.",
         "The jets are simulated ones in the form of the two data sets, so that the figure checks the conventions of "
@@ -33,8 +33,8 @@ STATEMENTS = {
     "table-1.3": (
         "Every change from MPMv1 to MPMv2 improves the accuracy, from 56.2 to 84.0 % (k-means) and from 48.9 to 83.3 % "
         "(regression); the transformer as decoder adds most and narrows the gap between the two.",
-        "The rows are trained in 4,000 steps (the last in 16,000) with 64 channels; the late steps are of one percent "
-        "in the thesis."),
+        "The rows are trained in 4,000 steps (the last in 16,000) with 64 channels; the later steps amount to about "
+        "one percent each in the thesis."),
     "figure-1.8": (
         "The accuracy changes little with the mask rate: best at 40 %, above 80 % even at 90 %; it grows with the "
         "depth of the decoder.",
