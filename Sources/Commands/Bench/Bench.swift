@@ -197,7 +197,8 @@ func benchmark(
     console.say(
         "kaon \(kaonVersion): \(plural(communicator.size, "rank")) × \(plural(threads, "thread")), "
             + "products in \(precision.name), OpenBLAS for \(BLAS.coreName); \(objective.parameters.count) parameters, "
-            + "\(plural(options.training.batchSize, "jet")) per step in micro-batches of \(options.training.microBatchSize)"
+            + "\(plural(options.training.batchSize, "jet")) per step in micro-batches of "
+            + "\(options.training.microBatchSize)"
             + (constituents.map { ", \(plural($0, "constituent")) each" } ?? ""))
     Arena.shared.resetPeak()
     try objective.useSyntheticTokens(jets.centroids)

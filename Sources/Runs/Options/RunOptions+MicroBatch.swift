@@ -32,8 +32,8 @@ extension RunOptions {
     /// activations of one layer, in single precision, fill the second-level cache; at least 640 constituents, so that
     /// reading the weights takes less time than the products, and at most 4096.
     ///
-    /// With several threads a micro-batch has 2 × threads times as many rows, so that a thread that finishes early finds
-    /// more work.
+    /// With several threads a micro-batch has 2 × threads times as many rows, so that a thread that finishes early
+    /// finds more work.
     ///
     /// - Parameters:
     ///   - constituents: mean number of constituents of a jet.
