@@ -69,6 +69,13 @@ package enum ObjectiveOptions: Sendable {
         }
     }
 
+    /// The same without a cache of encodings, for inference, which encodes every jet once.
+    package var withoutEncodingCache: ObjectiveOptions {
+        guard case .downstream(let name, var options) = self else { return self }
+        options.fineTuning.cache = .never
+        return .downstream(name, options)
+    }
+
     /// The network that downstream tasks can use; nil if there is none.
     package var backbone: BackboneOptions? {
         switch self {

@@ -25,7 +25,9 @@ package struct TrainedModel {
         (self.checkpoint, self.options) = (checkpoint, options)
         state = try ModelFile.state(of: checkpoint)
         checksum = try ModelFile.checksum(of: checkpoint)
-        objective = options.makeObjective(classes: state.classes)
+        var inference = options
+        inference.objective = options.objective.withoutEncodingCache
+        objective = inference.makeObjective(classes: state.classes)
         try ModelFile.readWeights(
             from: checkpoint, into: objective.parameters, average: options.evaluatesAverage)
         try objective.restore(state.objective)

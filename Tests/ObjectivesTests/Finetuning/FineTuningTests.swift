@@ -27,4 +27,12 @@ import Testing
         }
         #expect(throws: ConfigurationError.self) { try self.tuning("fine_tuning.learning_rate_ratio=0") }
     }
+
+    /// Inference encodes jets in whole batches, and keeps no encodings.
+    @Test func inferenceHasNoCache() throws {
+        var configuration = try Configuration(yaml: "objective: classification")
+        for text in ["backbone_mode=scratch", "fine_tuning.cache=auto"] { try configuration.override(text) }
+        let options = try ObjectiveOptions(from: configuration.section())
+        #expect(options.fineTuning?.cache == .auto && options.withoutEncodingCache.fineTuning?.cache == .never)
+    }
 }
