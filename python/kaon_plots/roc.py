@@ -26,9 +26,9 @@ class Curve:
 def plot_roc(predictions, path, signals=None, background=None):
     """Draws 1/ε_B against ε_S for named predictions.
 
-    `signals` are classes, by default all; each is compared with `background`, using
-    p(signal) / (p(signal) + p(background)), or with all other classes if no background is given. A curve is drawn where
-    at least ten background jets are left; its band is one standard deviation.
+    `signals` are classes, by default all; each is compared with `background`, using p(signal) / p(background), or with
+    all other classes if no background is given. A curve is drawn where at least ten background jets are left; its band
+    is one standard deviation.
     """
     curves = _curves(predictions, signals, background)
     with drawing(path) as (figure, axes):
@@ -118,16 +118,23 @@ def _scores(predictions, name, signal, background):
     if signal == background:
         raise DataError(f"--signal and --background are both {signal}; give two different classes")
     column, labels = classes.index(signal), predictions.labels
-    scores, is_signal = predictions.scores[:, column], labels == column
+    scores, is_signal = predictions.scores, labels == column
     if background:
         other = classes.index(background)
         chosen = is_signal | (labels == other)
-        sums = scores + predictions.scores[:, other]
-        scores = np.divide(scores, sums, out=np.zeros_like(scores), where=sums > 0)[chosen]
-        is_signal = is_signal[chosen]
+        scores, is_signal = _odds(scores[chosen, column], scores[chosen, other]), is_signal[chosen]
+    else:
+        scores = _odds(scores[:, column], np.delete(scores, column, axis=1).sum(axis=1))
     if is_signal.all() or not is_signal.any():
         raise DataError(f"{name} has {'only' if is_signal.any() else 'no'} {predictions.items} of {signal}")
     if (count := (~is_signal).sum()) < LEAST_BACKGROUND:
         raise DataError(f"{name} has only {count} background {predictions.items}; a curve needs at least "
                         f"{LEAST_BACKGROUND} above a threshold")
     return scores, is_signal
+
+
+def _odds(signal, background):
+    """signal / background, with both at least the smallest normal number: in the order of
+    signal / (signal + background), which rounds to 1 from odds of 2^24 on."""
+    least = np.finfo(signal.dtype).tiny
+    return np.maximum(signal, least) / np.maximum(background, least)

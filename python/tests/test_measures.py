@@ -16,7 +16,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn import metrics
 
 from kaon_plots.efficiency import LEAST_BACKGROUND, efficiencies
-from kaon_results.predictions import read_predictions, same_vertex
+from kaon_plots.roc import _curves
+from kaon_results.predictions import Predictions, read_predictions, same_vertex
 from kaon_results.runs import read_metrics
 
 DATA = Path(__file__).parent / "data"
@@ -181,6 +182,20 @@ def test_curves_of_the_figure(ties):
     assert 0 < kept.sum() < len(kept)
     assert np.allclose(found.background, expected[0][kept]) and np.allclose(found.signal, expected[1][kept])
     assert found.area == pytest.approx(metrics.roc_auc_score(is_signal, scores))
+
+
+@pytest.mark.parametrize("background", [None, "light"])
+def test_certain_answers_have_different_thresholds(background):
+    """Probabilities of b that round to 1, ordered by those of the other classes."""
+    rng = np.random.default_rng(8)
+    is_signal = np.arange(400) < 200
+    log_odds = rng.normal(20 + 2 * is_signal, 2)
+    scores = np.stack([np.exp(-log_odds), np.exp(-log_odds - 9), np.ones(400)], axis=1).astype(np.float32)
+    predictions = Predictions("jets", scores, np.where(is_signal, 2, 0), ["light", "c", "b"])
+    (curve,) = _curves({"run": predictions}, ["b"], background)
+    expected = efficiencies(log_odds, is_signal)
+    assert curve.found.area == pytest.approx(metrics.roc_auc_score(is_signal, log_odds), abs=1e-4)
+    assert curve.found.background == pytest.approx(expected.background, abs=0.006)
 
 
 def test_the_maximum_of_the_figure_is_that_of_the_evaluation():

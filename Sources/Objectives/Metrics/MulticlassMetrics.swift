@@ -88,22 +88,33 @@ package struct MulticlassMetrics: Sendable {
         return mean
     }
 
-    /// Metrics of one class against all others, with its probability as the score.
+    /// Metrics of one class against all others, with the score p / Σ p of the others.
     package func oneVersusRest(_ label: Int) -> BinaryMetrics {
         BinaryMetrics(
-            scores: labels.indices.map { probabilities[$0 * classes + label] },
+            scores: labels.indices.map { item in
+                let others = (0..<classes).reduce(Float(0)) {
+                    $1 == label ? $0 : $0 + probabilities[item * classes + $1]
+                }
+                return Self.odds(probabilities[item * classes + label], others)
+            },
             isSignal: labels.map { $0 == label }, jets: jets)
     }
 
-    /// Metrics of one class against another, with the score p(signal) / (p(signal) + p(background)); jets of other
-    /// classes are left out.
+    /// Metrics of one class against another, with the score p(signal) / p(background); jets of other classes are left
+    /// out.
     package func oneVersusOne(signal: Int, background: Int) -> BinaryMetrics {
         let items = labels.indices.filter { labels[$0] == signal || labels[$0] == background }
         return BinaryMetrics(
-            scores: items.map { item in
-                let (s, b) = (probabilities[item * classes + signal], probabilities[item * classes + background])
-                return s + b > 0 ? s / (s + b) : 0
-            }, isSignal: items.map { labels[$0] == signal }, jets: items.map { jets?[$0] ?? Int32($0) })
+            scores: items.map {
+                Self.odds(probabilities[$0 * classes + signal], probabilities[$0 * classes + background])
+            },
+            isSignal: items.map { labels[$0] == signal }, jets: items.map { jets?[$0] ?? Int32($0) })
+    }
+
+    /// s / b, with both at least the smallest normal number: in the order of s / (s + b), which rounds to 1 from odds
+    /// of 2²⁴ on.
+    private static func odds(_ s: Float, _ b: Float) -> Float {
+        max(s, .leastNormalMagnitude) / max(b, .leastNormalMagnitude)
     }
 
     /// Mean area under the curve of each class against the rest, over the classes for which it is defined, and the

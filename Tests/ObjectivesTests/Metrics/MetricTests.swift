@@ -152,6 +152,29 @@ import Testing
         #expect(metrics.oneVersusOne(signal: 1, background: 2).backgroundEfficiency(above: 0.2) == 0)
     }
 
+    /// Jets whose probability rounds to 1 are ordered by the probabilities of the other classes.
+    @Test func certainAnswers() {
+        // Log-odds of 30, 25 and 20 for signal, and of 40, 22 and 17 for background.
+        let logOdds = [30.0, 25, 20, 40, 22, 17]
+        let isSignal = [true, true, true, false, false, false]
+        let metrics = MulticlassMetrics(
+            probabilities: logOdds.flatMap { [Float(exp(-$0)), 1, Float(exp(-$0 - 10))] }, classes: 3,
+            labels: isSignal.map { $0 ? 1 : 0 })
+        let expected = BinaryMetrics(scores: logOdds.map { Float($0) }, isSignal: isSignal)
+        for found in [metrics.oneVersusOne(signal: 1, background: 0), metrics.oneVersusRest(1)] {
+            #expect(found.areaUnderCurve == expected.areaUnderCurve && found.areaUnderCurve == 5.0 / 9)
+            for efficiency in [0.3, 0.6, 1] {
+                #expect(
+                    found.backgroundRejection(signalEfficiency: efficiency)
+                        == expected.backgroundRejection(signalEfficiency: efficiency))
+            }
+        }
+        // A probability of 0 has finite odds.
+        let impossible = MulticlassMetrics(probabilities: [0, 1, 1, 0, 0, 0], classes: 2, labels: [1, 0, 1])
+        #expect(impossible.oneVersusOne(signal: 1, background: 0).areaUnderCurve == 1)
+        #expect(impossible.oneVersusRest(1).areaUnderCurve == 1)
+    }
+
     /// A probability of zero for the true class leaves the cross-entropy finite.
     @Test func impossibleAnswers() {
         let metrics = MulticlassMetrics(probabilities: [1, 0, 1, 0], classes: 2, labels: [1, 0])
