@@ -21,6 +21,9 @@ package enum KMeans {
             self.values = values
             self.words = words
         }
+
+        /// The features of a point.
+        func point(_ index: Int) -> [Float] { values.rows(index..<index + 1).array }
     }
 
     /// Centroids and the quality of the fit.
@@ -127,10 +130,10 @@ package enum KMeans {
             guard !empty.isEmpty else { continue }
             let drawn = try draw(
                 empty.count, from: sample, distances: distances, iteration: iteration, on: communicator)
-            for (k, point) in zip(empty, drawn) {
-                for f in 0..<features { centroids.pointer[k * features + f] = point[f] }
-                reseeded += 1
+            for (k, point) in zip(empty, 0..<drawn.rows) {
+                (centroids.pointer + k * features).update(from: drawn.pointer + point * features, count: features)
             }
+            reseeded += drawn.rows
         }
         return Fit(
             centroids: centroids, inertia: inertia, points: total, occupancy: occupancy, reseeded: reseeded)
@@ -143,53 +146,30 @@ package enum KMeans {
     /// on the point's word and the iteration (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006).
     private static func draw(
         _ count: Int, from sample: Sample, distances: [Double], iteration: Int, on communicator: Communicator
-    ) throws -> [[Float]] {
-        let (points, features) = (sample.values, sample.values.columns)
-        let own = distances.indices.filter { distances[$0] > 0 }.map { point in
+    ) throws -> Tensor {
+        let points = distances.indices.filter { distances[$0] > 0 }
+        let priorities = points.map { point in
             var random = RandomSequence(RandomKey(seed: sample.words[point], stream: .clustering, epoch: iteration))
-            return (priority: -log(1 - random.uniform64()) / distances[point], point: point)
-        }.sorted { $0.priority < $1.priority }.prefix(count)
-        let priorities = try communicator.allGather(own.map(\.priority)).flatMap { $0 }
-        let rows = try communicator.allGather(
-            own.flatMap { Array(points.rows($0.point..<$0.point + 1).buffer) }
-        ).flatMap { $0 }
-        var seen: Set<[Float]> = []
-        var drawn: [[Float]] = []
-        for i in priorities.indices.sorted(by: { priorities[$0] < priorities[$1] }) where drawn.count < count {
-            let row = Array(rows[i * features..<(i + 1) * features])
-            if seen.insert(row).inserted { drawn.append(row) }
+            return -log(1 - random.uniform64()) / distances[point]
         }
-        return drawn
+        return try communicator.lowestRows(
+            keys: priorities, width: sample.values.columns, count: count, distinct: true
+        ) { sample.point(points[$0]) }
     }
 
     /// The `count` distinct points with the lowest words, `[count, features]`.
     private static func distinctPoints(
         _ sample: Sample, count: Int, advice: String, on communicator: Communicator
     ) throws -> Tensor {
-        let features = sample.values.columns
-        var own: Set<[Float]> = []
-        var lowest: [Int] = []
-        for i in sample.words.indices.sorted(by: { sample.words[$0] < sample.words[$1] }) where own.count < count {
-            if own.insert(Array(sample.values.rows(i..<i + 1).buffer)).inserted { lowest.append(i) }
-        }
-        let words = try communicator.gather(lowest.map { sample.words[$0] })
-        let rows = try communicator.gather(
-            lowest.flatMap { Array(sample.values.rows($0..<$0 + 1).buffer) })
-        let chosen = try communicator.onRoot {
-            let (words, rows) = (Array(words!.joined()), Array(rows!.joined()))
-            var seen: Set<[Float]> = []
-            var chosen: [Float] = []
-            for i in words.indices.sorted(by: { words[$0] < words[$1] }) where seen.count < count {
-                let row = Array(rows[i * features..<(i + 1) * features])
-                if seen.insert(row).inserted { chosen += row }
-            }
-            guard seen.count == count else {
+        let lowest = try communicator.lowestRows(
+            keys: sample.words, width: sample.values.columns, count: count, distinct: true, row: sample.point)
+        try communicator.agree {
+            guard lowest.rows == count else {
                 throw ObjectiveError(
                     "k-means with \(count) clusters needs as many distinct constituents, but the jets it is fitted to "
-                        + "have only \(seen.count) distinct ones; \(advice)")
+                        + "have only \(lowest.rows) distinct ones; \(advice)")
             }
-            return chosen
         }
-        return Tensor(try communicator.broadcast(chosen ?? []), shape: [count, features])
+        return lowest
     }
 }

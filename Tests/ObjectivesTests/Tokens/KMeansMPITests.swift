@@ -128,6 +128,23 @@ private let world: Communicator = {
         expectSame(later, try fit(sample(all, 0..<300), 5, on: alone))
     }
 
+    /// Empty clusters are reseeded at distinct points, of which each may occur many times on one rank.
+    @Test func emptyClustersAreReseededAtDistinctPoints() throws {
+        let width = Self.features
+        let (distinct, count) = (points(8).values, 400)
+        var all = points(count)
+        all.values = (0..<count).flatMap { Array(distinct[$0 / 50 * width..<($0 / 50 + 1) * width]) }
+        let far = (0..<5 * width).map { Float(1000 + $0) }
+        let initial = Tensor([Float](repeating: 0, count: width) + far, shape: [6, width])
+        let single = try KMeans.lloyd(sample(all, 0..<count), initial: initial, iterations: 1, on: alone)
+        #expect(single.occupancy == [count, 0, 0, 0, 0, 0] && single.reseeded == 5)
+        let reseeded = Set((1..<6).map { single.centroids.rows($0..<$0 + 1).array })
+        #expect(reseeded.count == 5)
+        #expect(reseeded.isSubset(of: (0..<8).map { Array(distinct[$0 * width..<($0 + 1) * width]) }))
+        expectSame(
+            try KMeans.lloyd(sample(all, world.share(of: count)), initial: initial, iterations: 1, on: world), single)
+    }
+
     /// Equal points count once; every rank throws the same error.
     @Test func tooFewDistinctPoints() throws {
         let (rank, size) = (world.rank, world.size)

@@ -33,13 +33,8 @@ struct RevivalCandidates {
         (words, latents) = (order.map { words[$0] }, order.map { latents[$0] })
     }
 
-    /// Up to `count` candidates with the lowest words of all ranks; collective.
-    func lowest(_ count: Int, dimension: Int, on communicator: Communicator) throws -> [[Float]] {
-        var all = RevivalCandidates()
-        all.words = try communicator.allGather(words).flatMap { $0 }
-        let values = try communicator.allGather(latents.flatMap { $0 }).flatMap { $0 }
-        all.latents = all.words.indices.map { Array(values[$0 * dimension..<($0 + 1) * dimension]) }
-        all.keepLowest(count)
-        return all.latents
+    /// Up to `count` candidates with the lowest words of all ranks, `[candidates, dimension]`; collective.
+    func lowest(_ count: Int, dimension: Int, on communicator: Communicator) throws -> Tensor {
+        try communicator.lowestRows(keys: words, width: dimension, count: count, distinct: false) { latents[$0] }
     }
 }

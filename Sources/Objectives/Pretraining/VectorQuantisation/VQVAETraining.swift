@@ -145,9 +145,9 @@ package final class VQVAETraining: Objective {
         if expiring > 0 {
             // Collective: `expiring` is equal on all ranks.
             let latents = try local.lowest(expiring, dimension: model.quantiser.shape.dimension, on: communicator)
-            let expired = ages.takeExpired(after: options.revivalSteps, atMost: latents.count)
-            for (code, latent) in zip(expired, latents) {
-                model.quantiser.setCode(code, to: latent)
+            let expired = ages.takeExpired(after: options.revivalSteps, atMost: latents.rows)
+            for (row, code) in expired.enumerated() {
+                model.quantiser.setCode(code, to: latents.rows(row..<row + 1).array)
             }
         }
         return monitors(of: found)
