@@ -13,7 +13,7 @@ package struct InputOptions: Sendable, Equatable {
             case .raw: nil
             case .kmeans: KMeansTokenizer.Options.self
             case .vqvae: VQVAEOptions.self
-            case .bins: BinInputs.Options.self
+            case .bins: FittedBins.Options.self
             }
         }
 

@@ -7,7 +7,7 @@ import Testing
 @Suite struct BinClassificationTests {
     private func task(bins: Int, features: Int = 2) -> BinClassification {
         var options = BinClassification.Options()
-        options.bins = bins
+        options.bins.count = bins
         return BinClassification(options, width: 3, features: features, in: ParameterBuilder().root)
     }
 

@@ -19,8 +19,8 @@ import Testing
             return InputOptions(.kmeans, options)
         case "vqvae": return InputOptions(.vqvae, vqvae.model)
         case "bins":
-            var options = BinInputs.Options()
-            (options.bins, options.fitJets) = (16, 100)
+            var options = FittedBins.Options()
+            (options.count, options.fitJets) = (16, 100)
             return InputOptions(.bins, options)
         default: return .raw
         }
@@ -38,7 +38,7 @@ import Testing
             return (tasks, 3)
         case "bins":
             var options = BinClassification.Options()
-            (options.bins, options.labelSmoothing, options.fitJets) = (8, 0, 100)
+            (options.bins.count, options.labelSmoothing, options.bins.fitJets) = (8, 0, 100)
             tasks[BinClassification.Options.self] = options
             return (tasks, 1.9)
         default:

@@ -8,8 +8,8 @@ import Testing
 @Suite struct BinInputsTests {
     /// The bins of a benchmark have the spacing of the options; values that give no bins are an error.
     @Test(arguments: FeatureBins.Spacing.allCases) func syntheticBins(spacing: FeatureBins.Spacing) throws {
-        var options = BinInputs.Options()
-        (options.bins, options.spacing) = (4, spacing)
+        var options = FittedBins.Options()
+        (options.count, options.spacing) = (4, spacing)
         let inputs = options.makeInputs(JetShape(features: 1, maxConstituents: 5), section: "model.inputs")
         func points(_ count: Int) -> Tensor {
             Tensor((0..<count).map { Float($0 * $0) }, shape: [count, 1])

@@ -2,7 +2,6 @@ import Configuration
 import Jets
 import MPI
 import NN
-import System
 import Tensors
 
 /// Classifies the bin of every feature of every dropped constituent: a linear map to one logit for each bin of each
@@ -12,24 +11,15 @@ package final class BinClassification: ReconstructionTask {
     package struct Options: Sendable, Equatable {
         package var weight = 1.0
         package var labelSmoothing = 0.1
-        /// Number of bins of each feature.
-        package var bins = 64
-        package var spacing = FeatureBins.Spacing.quantile
-        /// Number of jets that the bin borders are fitted to.
-        package var fitJets = 10_000
+        /// The bins of each feature.
+        package var bins = FittedBins.Options()
 
         package init() {}
 
         package init(from section: Section, labelSmoothing: Double = 0.1) throws {
             weight = try section.weight(default: weight)
             self.labelSmoothing = try section.labelSmoothing(default: labelSmoothing)
-            bins = try section.int("bins", default: bins, in: 2...65536, help: "number of bins of each feature")
-            spacing = try section.choice(
-                "spacing", of: FeatureBins.Spacing.self, default: spacing,
-                help: "bins with equal numbers of values, or bins of equal width")
-            fitJets = try section.int(
-                "fit_jets", default: fitJets, in: 1...Int(Int32.max),
-                help: "number of jets that the bins are fitted to")
+            bins = try FittedBins.Options(from: section, mostBins: 65536)
         }
     }
 
@@ -41,14 +31,16 @@ package final class BinClassification: ReconstructionTask {
     private let options: Options
     private let features: Int
     private let head: Linear
+    private var fitted: FittedBins
     /// The bins; nil before `fit`.
-    package private(set) var bins: FeatureBins?
+    package var bins: FeatureBins? { fitted.bins }
 
     package init(_ options: Options, width: Int, features: Int, in scope: ParameterScope) {
         weight = options.weight
         self.options = options
         self.features = features
-        head = Linear(inputs: width, outputs: features * options.bins, in: scope.scope("head"))
+        fitted = FittedBins(options.bins, features: features, section: "tasks.bins")
+        head = Linear(inputs: width, outputs: features * options.bins.count, in: scope.scope("head"))
     }
 
     package func count(_ jets: MaskedJets) -> Double { Double(jets.dropped.values.count) }
@@ -56,15 +48,14 @@ package final class BinClassification: ReconstructionTask {
     package func loss(_ decoded: Variable, _ jets: MaskedJets, scale: Float, on tape: Tape) -> Double {
         let target = targets(jets.dropped.values)
         tape.lap("bins")
-        let logits = tape.reshape(head(decoded, on: tape), to: [target.count, options.bins])
+        let logits = tape.reshape(head(decoded, on: tape), to: [target.count, fitted.count])
         return tape.crossEntropy(
             logits, target: target, smoothing: Float(options.labelSmoothing), scale: scale)
     }
 
     /// Draws a bin for every feature, then a value uniformly within it; the first and the last bin give their border.
     package func sample(_ decoded: Tensor, _ jets: MaskedJets, _ options: SamplingOptions) -> Reconstruction {
-        let binCount = self.options.bins
-        guard let borders = bins?.borders else { unreachable("bins are used before the fit") }
+        let (binCount, borders) = (fitted.count, fitted.borders)
         let logits = head(Variable(constant: decoded), on: Tape(recording: false)).value
         let values = Tensor(shape: [decoded.rows, features])
         for (row, random) in jets.randomSequences(.sampling, fromBlock: Self.samplingBlock).enumerated() {
@@ -84,36 +75,23 @@ package final class BinClassification: ReconstructionTask {
     }
 
     /// The bin of each value, `[tokens, features]`, in row-major order.
-    package func targets(_ values: Tensor) -> [Int32] {
-        guard let bins else { unreachable("bins are used before the fit") }
-        var targets = [Int32](repeating: 0, count: values.count)
-        for feature in 0..<features {
-            for (token, bin) in bins.indices(of: values, feature: feature).enumerated() {
-                targets[token * features + feature] = bin
-            }
-        }
-        return targets
-    }
+    package func targets(_ values: Tensor) -> [Int32] { fitted.indices(of: values) }
 
     package func fit(to jets: JetLoader, on communicator: Communicator, report: (String) -> Void) throws {
-        try fit(to: KMeans.sample(jets: options.fitJets, from: jets, on: communicator).values, on: communicator)
-        report("bins: \(options.bins) of each of \(features) features")
+        try fitted.fit(to: jets, on: communicator)
+        report("bins: \(fitted.count) of each of \(features) features")
     }
 
     /// Fits the bins to values, `[tokens, features]`; collective.
     package func fit(to values: Tensor, on communicator: Communicator) throws {
-        bins = try FeatureBins.fit(values, bins: options.bins, spacing: options.spacing, on: communicator)
+        try fitted.fit(to: values, on: communicator)
     }
 
-    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws {
-        try fit(to: points(16 * options.bins), on: .selfOnly)
-    }
+    package func useSyntheticTokens(_ points: (Int) -> Tensor) throws { try fitted.useSyntheticTokens(points) }
 
-    package var state: ObjectiveState { ObjectiveState(bins: bins) }
+    package var state: ObjectiveState { fitted.state }
 
-    package func restore(_ state: ObjectiveState) throws {
-        bins = try state.bins(options.bins, features: features, section: "tasks.bins")
-    }
+    package func restore(_ state: ObjectiveState) throws { try fitted.restore(state) }
 }
 
 extension BinClassification.Options: ReconstructionTaskOptions {
