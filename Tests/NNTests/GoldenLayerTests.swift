@@ -15,12 +15,11 @@ struct GoldenLayerTests {
     }
 
     /// The rows of the reference's fused weight `[3 · width, width]` that correspond to a parameter.
-    private func fused(_ name: String, _ attention: String) -> GoldenPlace? {
+    private func fused(_ name: String) -> GoldenPlace? {
         for (ours, theirs) in [("weight", "attn_in_w"), ("bias", "attn_in_b")] {
-            if name == "query.\(ours)" { return GoldenPlace(attention + theirs, after: 0, of: 3) }
-            if name == "key_value.\(ours)" { return GoldenPlace(attention + theirs, after: 1, of: 3) }
-            if name == "qkv.\(ours)" { return GoldenPlace(attention + theirs) }
-            if name == "output.\(ours)" { return GoldenPlace(attention + "attn_out." + ours) }
+            if name == "query.\(ours)" { return GoldenPlace(theirs, after: 0, of: 3) }
+            if name == "key_value.\(ours)" { return GoldenPlace(theirs, after: 1, of: 3) }
+            if name == "output.\(ours)" { return GoldenPlace("attn_out." + ours) }
         }
         return nil
     }
@@ -46,35 +45,9 @@ struct GoldenLayerTests {
         let builder = ParameterBuilder()
         let layer = try CrossAttention(
             width: file.shape("in.x")[1], heads: file.integer("heads"), in: builder.root)
-        try run(file, builder.build(seed: 0), precision: precision, places: { fused($0, "")! }) {
+        try run(file, builder.build(seed: 0), precision: precision, places: { fused($0)! }) {
             layer($0, offsets: $1, context: $2, contextOffsets: $3, on: $4)
         }
-    }
-
-    @Test(arguments: Precision.tested) func decoderBlock(precision: Precision) throws {
-        let file = try GoldenFile("decoder_block")
-        let builder = ParameterBuilder()
-        let block = try DecoderBlock(
-            width: file.shape("in.x")[1], heads: file.integer("heads"),
-            multiplier: file.integer("feedforward_multiplier"), layerScale: 1, in: builder.root)
-        let parts = [
-            ("self_attention", "self_attn"), ("cross_attention", "cross_attn"), ("feedforward", "ff"),
-        ]
-        let store = builder.build(seed: 0)
-        try run(
-            file, store, precision: precision,
-            places: { name in
-                let (ours, theirs) = parts.first { name.hasPrefix($0.0) }!
-                let rest = String(name.dropFirst(ours.count + 1))
-                if rest == "scale" { return GoldenPlace("\(theirs).ls.gamma") }
-                if rest.hasPrefix("norm.") { return GoldenPlace("\(theirs).\(rest)") }
-                if ours != "feedforward" { return fused(rest, "\(theirs).fn.")! }
-                return GoldenPlace(
-                    "\(theirs).fn.\(rest)".replacingOccurrences(of: "input", with: "lin1")
-                        .replacingOccurrences(
-                            of: "output", with: "lin2"))
-            }
-        ) { block($0, packing: Packing($1), context: $2, contextOffsets: $3, on: $4) }
     }
 
     @Test(arguments: Precision.tested) func modulatedDecoderBlock(precision: Precision) throws {

@@ -138,7 +138,6 @@ struct GoldenOperationTests {
     @Test func leakyReLU() throws { try activation("leaky_relu_0_1") { $0.leakyReLU($1, slope: 0.1) } }
     @Test func silu() throws { try activation("silu") { $0.silu($1) } }
     @Test func gelu() throws { try activation("gelu") { $0.gelu($1) } }
-    @Test func geluTanh() throws { try activation("gelu_tanh") { $0.geluTanh($1) } }
 
     /// Codes, vectors and commitment loss, and the gradients of the loss and of the vectors.
     private func vectorQuantiser(_ name: String) throws {

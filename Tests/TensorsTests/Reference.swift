@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// Reference implementations of the operations: plain loops in double precision.
 enum Reference {
@@ -97,5 +98,12 @@ enum Reference {
 
     static func rows(of x: [Double], _ width: Int) -> [[Double]] {
         stride(from: 0, to: x.count, by: width).map { Array(x[$0..<$0 + width]) }
+    }
+}
+
+extension Tape {
+    /// Attention within jets that are described by their offsets alone.
+    func selfAttention(_ projected: Variable, offsets: Offsets, heads: Int) -> Variable {
+        selfAttention(projected, packing: Packing(offsets), heads: heads)
     }
 }

@@ -29,16 +29,6 @@ INLINE float gelu_slope(float x) {
     return normal_probability(x) + x * 0.39894228040143268f * fast_exp(-0.5f * x * x);
 }
 
-/// 2 √(2/π) (x + 0.044715 x³): the argument of the logistic function that equals (1 + tanh) / 2.
-INLINE float gelu_tanh_argument(float x) { return 1.5957691216057308f * (x + 0.044715f * x * x * x); }
-
-INLINE float gelu_tanh(float x) { return x * sigmoid(gelu_tanh_argument(x)); }
-
-INLINE float gelu_tanh_slope(float x) {
-    float s = sigmoid(gelu_tanh_argument(x));
-    return s + x * s * (1.0f - s) * 1.5957691216057308f * (1.0f + 0.134145f * x * x);
-}
-
 INLINE float leaky(float x, float slope) { return x > 0 ? x : slope * x; }
 
 INLINE float leaky_slope(float x, float slope) { return x > 0 ? 1.0f : slope; }
@@ -62,4 +52,3 @@ INLINE float leaky_slope(float x, float slope) { return x > 0 ? 1.0f : slope; }
 DEFINE(leaky_relu, NEGATIVE_SLOPE, leaky(x[i], negative_slope), leaky_slope(x[i], negative_slope))
 DEFINE(silu, NONE, silu(x[i]), silu_slope(x[i]))
 DEFINE(gelu, NONE, gelu(x[i]), gelu_slope(x[i]))
-DEFINE(gelu_tanh, NONE, gelu_tanh(x[i]), gelu_tanh_slope(x[i]))

@@ -106,14 +106,7 @@ CLONES void ck_residual_backward(float *restrict dbranch, float *restrict dscale
     }
 }
 
-CLONES void ck_scale_rows(float *restrict y, const float *restrict x, const float *restrict scale, int64_t rows,
-                          int64_t cols) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < cols; i++) y[r * cols + i] = scale[r] * x[r * cols + i];
-}
-
-CLONES void ck_scale_columns(float *restrict y, const float *restrict x, const float *restrict scale, int64_t rows,
-                             int64_t cols) {
+CLONES void ck_scale_columns(float *y, const float *x, const float *restrict scale, int64_t rows, int64_t cols) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < cols; i++) y[r * cols + i] = scale[i] * x[r * cols + i];
 }

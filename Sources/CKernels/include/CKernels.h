@@ -30,11 +30,9 @@ void ck_swiglu(float *y, const float *x, int64_t rows, int64_t cols);
 void ck_swiglu_backward(float *dx, const float *dy, const float *x, int accumulate, int64_t rows, int64_t cols);
 /// y = x + scale ⊙ branch; a null scale means 1.
 void ck_residual(float *y, const float *x, const float *branch, const float *scale, int64_t rows, int64_t cols);
-/// y[r, :] = scale[r] · x[r, :]
-void ck_scale_rows(float *y, const float *x, const float *scale, int64_t rows, int64_t cols);
-/// y = scale ⊙ x
+/// y = scale ⊙ x, with one scale for each column; y may be x.
 void ck_scale_columns(float *y, const float *x, const float *scale, int64_t rows, int64_t cols);
-/// The gradient of ck_scale_rows: dx[r, :] = scale[r] · dy[r, :]; dscale[r] += Σ_c dy[r, c] · x[r, c].
+/// The gradient of y[r, :] = scale[r] · x[r, :]: dx[r, :] = scale[r] · dy[r, :]; dscale[r] += Σ_c dy[r, c] · x[r, c].
 void ck_scale_rows_backward(float *dx, float *dscale, const float *dy, const float *x, const float *scale,
                             int accumulate, int64_t rows, int64_t cols);
 /// dbranch = dy ⊙ scale; dscale[c] += Σ_r dy · branch.
@@ -53,9 +51,6 @@ void ck_silu_backward(float *dx, const float *dy, const float *x, int accumulate
 /// y = x Φ(x), where Φ is the standard normal cumulative distribution function, accurate to 3e-7.
 void ck_gelu(float *y, const float *x, int64_t n);
 void ck_gelu_backward(float *dx, const float *dy, const float *x, int accumulate, int64_t n);
-/// y = x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2
-void ck_gelu_tanh(float *y, const float *x, int64_t n);
-void ck_gelu_tanh_backward(float *dx, const float *dy, const float *x, int accumulate, int64_t n);
 /// y[r, c] = 0 where the sixteen random bits of the element are below `dropped`, scale · x[r, c] elsewhere. The bits
 /// come from Philox4x32-10: counters has four words per row, key two words; 128 columns use sixteen blocks starting at
 /// first_block, and column 16 p + l, p < 8, uses bits 16 (p mod 2) … of word p / 2 of block l. The gradient is the same

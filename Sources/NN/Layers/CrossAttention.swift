@@ -34,24 +34,10 @@ package struct CrossAttention {
         _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets, keys: TokenKeys? = nil,
         on tape: Tape
     ) -> Variable {
-        output(attended(x, offsets, context, contextOffsets, keys, tape), on: tape)
-    }
-
-    /// residual + scale ⊙ attention(x, context).
-    package func callAsFunction(
-        _ x: Variable, offsets: Offsets, context: Variable, contextOffsets: Offsets,
-        addedTo residual: Variable, scale: ParameterSlot?, keys: TokenKeys? = nil, on tape: Tape
-    ) -> Variable {
-        output(attended(x, offsets, context, contextOffsets, keys, tape), addedTo: residual, scale: scale, on: tape)
-    }
-
-    private func attended(
-        _ x: Variable, _ offsets: Offsets, _ context: Variable, _ contextOffsets: Offsets, _ keys: TokenKeys?,
-        _ tape: Tape
-    ) -> Variable {
         let type = tape.activationType
-        return tape.crossAttention(
+        let attended = tape.crossAttention(
             query(x, on: tape, output: type), keyValue(context, on: tape, output: type), offsets: offsets,
             contextOffsets: contextOffsets, heads: heads, dropout: dropout?.ofWeights(keys: keys))
+        return output(attended, on: tape)
     }
 }

@@ -4,17 +4,14 @@ import Tensors
 package struct LayerNorm {
     private let weight: ParameterSlot
     private let bias: ParameterSlot
-    private let epsilon: Float
 
-    package init(width: Int, epsilon: Float = 1e-5, in scope: ParameterScope) {
+    package init(width: Int, in scope: ParameterScope) {
         weight = scope.parameter("weight", shape: [width], .constant(1))
         bias = scope.parameter("bias", shape: [width], .constant(0))
-        self.epsilon = epsilon
     }
 
     /// - Parameter output: the element type of the output; see `Tape.layerNorm`.
     package func callAsFunction(_ x: Variable, on tape: Tape, output: ScalarType = .float32) -> Variable {
-        tape.layerNorm(
-            x, weight: weight.variable, bias: bias.variable, epsilon: epsilon, output: output)
+        tape.layerNorm(x, weight: weight.variable, bias: bias.variable, output: output)
     }
 }

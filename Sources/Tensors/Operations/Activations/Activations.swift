@@ -1,11 +1,10 @@
 internal import CKernels
 
-// a negative slope; σ logistic function; Φ and φ distribution and density of a normal number; κ = √(2/π)
+// a negative slope; σ logistic function; Φ and φ distribution and density of a normal number
 //
-//   LeakyReLU:     y = x for x > 0, a x elsewhere        dx = dy for x > 0, a dy elsewhere
-//   SiLU:          y = x σ(x)                            dx = dy (σ + x σ (1 − σ))
-//   GELU:          y = x Φ(x)                            dx = dy (Φ + x φ)
-//   GELU by tanh:  y = x s, s = σ(2κ (x + 0.044715 x³))  dx = dy (s + x s (1 − s) 2κ (1 + 0.134145 x²))
+//   LeakyReLU:   y = x for x > 0, a x elsewhere   dx = dy for x > 0, a dy elsewhere
+//   SiLU:        y = x σ(x)                       dx = dy (σ + x σ (1 − σ))
+//   GELU:        y = x Φ(x)                       dx = dy (Φ + x φ)
 
 /// Functions of every element. They take either element type, compute in single precision, and return the same type.
 extension Tape {
@@ -24,11 +23,6 @@ extension Tape {
     /// The Gaussian error linear unit (arXiv:1606.08415): x Φ(x).
     package func gelu(_ x: Variable) -> Variable {
         activation("GELU", x, ck_gelu, ck_gelu_backward)
-    }
-
-    /// The Gaussian error linear unit in its approximation by a hyperbolic tangent.
-    package func geluTanh(_ x: Variable) -> Variable {
-        activation("GELU", x, ck_gelu_tanh, ck_gelu_tanh_backward)
     }
 
     private func activation(

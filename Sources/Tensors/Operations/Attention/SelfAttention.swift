@@ -48,9 +48,4 @@ extension Tape {
             count(m: 4, n: blocks.products, k: size)
         }
     }
-
-    /// Attention within jets that are described by their offsets alone.
-    package func selfAttention(_ projected: Variable, offsets: Offsets, heads: Int) -> Variable {
-        selfAttention(projected, packing: Packing(offsets), heads: heads)
-    }
 }

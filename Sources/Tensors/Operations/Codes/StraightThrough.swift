@@ -16,19 +16,18 @@ extension Tape {
     package func straightThrough(
         _ latents: Variable, codebook: Variable, codes: [Int32], synchronisation: Float
     ) -> Variable {
-        let (tokens, channels, count) = (latents.value.rows, latents.value.columns, codebook.value.rows)
+        let (tokens, channels) = (latents.value.rows, latents.value.columns)
         checkCodes(latents, codebook, codes)
         let y = Tensor(shape: latents.shape)
         ck_gather_rows(y.pointer, codebook.value.pointer, codes, Int64(tokens), Int64(channels))
         return record("straight-through", y, from: [latents, codebook]) { dy in
             if codebook.requiresGradient, synchronisation != 0 {
                 let sums = Tensor(repeating: 0, shape: codebook.shape)
-                let factors = Tensor(repeating: synchronisation, shape: [count])
                 ck_scatter_add_rows(
                     sums.pointer, dy.pointer, codes, Int64(tokens), Int64(channels), 0, Int64(channels))
                 let dcodebook = Tensor(shape: codebook.shape)
-                ck_scale_rows(dcodebook.pointer, sums.pointer, factors.pointer, Int64(count), Int64(channels))
-                withExtendedLifetime((sums, factors)) { codebook.add(gradient: dcodebook) }
+                ck_scaled(dcodebook.pointer, sums.pointer, synchronisation, Int64(sums.count))
+                withExtendedLifetime(sums) { codebook.add(gradient: dcodebook) }
             }
             latents.add(gradient: dy)
         }

@@ -32,11 +32,4 @@ extension Tape {
         lap(gamma == 0 ? "binary cross-entropy" : "focal loss")
         return loss
     }
-
-    /// The summed binary cross-entropy of logits; see `focalLoss` for the parameters.
-    package func binaryCrossEntropy(
-        _ logits: Variable, target: [Bool], positiveWeight: Float = 1, scale: Float
-    ) -> Double {
-        focalLoss(logits, target: target, gamma: 0, positiveWeight: positiveWeight, scale: scale)
-    }
 }
