@@ -41,10 +41,20 @@ package final class AdamW: Optimizer {
     }
 
     package func update(_ part: ElementRanges.Part, _ update: OptimizerUpdate) {
+        options.update(part, of: parameters, moments: (firstMoment, secondMoment), update)
+    }
+}
+
+extension AdamW.Options {
+    /// Updates a part of the parameters and of the moments m and v.
+    func update(
+        _ part: ElementRanges.Part, of parameters: ParameterStore, moments: (first: Tensor, second: Tensor),
+        _ update: OptimizerUpdate
+    ) {
         Tensor.adamW(
             parameters: parameters.values.part(part.elements), gradients: parameters.gradients.part(part.elements),
-            firstMoment: firstMoment.part(part.compact), secondMoment: secondMoment.part(part.compact),
-            gradientScale: update.gradientScale, learningRate: update.learningRate, beta1: options.beta1,
-            beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay, update: update.number)
+            firstMoment: moments.first.part(part.compact), secondMoment: moments.second.part(part.compact),
+            gradientScale: update.gradientScale, learningRate: update.learningRate, beta1: beta1, beta2: beta2,
+            epsilon: epsilon, weightDecay: weightDecay, update: update.number)
     }
 }

@@ -98,12 +98,8 @@ package final class Muon: Optimizer {
 
     private func updateOthers(_ part: ElementRanges.Part, _ update: OptimizerUpdate) {
         guard !part.elements.isEmpty else { return }
-        let adamW = options.others
-        Tensor.adamW(
-            parameters: parameters.values.part(part.elements), gradients: parameters.gradients.part(part.elements),
-            firstMoment: firstMoment.part(part.compact), secondMoment: secondMoment.part(part.compact),
-            gradientScale: update.gradientScale, learningRate: update.learningRate * options.othersRate,
-            beta1: adamW.beta1, beta2: adamW.beta2, epsilon: adamW.epsilon, weightDecay: adamW.weightDecay,
-            update: update.number)
+        var update = update
+        update.learningRate *= options.othersRate
+        options.others.update(part, of: parameters, moments: (firstMoment, secondMoment), update)
     }
 }

@@ -221,8 +221,9 @@ package final class VQVAETraining: Objective {
     }
 
     package func measures(of predictions: Predictions) -> [Measure] {
-        ["jet_pt", "jet_mass"].filter { predictions.columns[$0] != nil }.flatMap { name in
-            let bootstrap = Bootstrap(jets: predictions.floats(name).count)
+        let observables = ["jet_pt", "jet_mass"].filter { predictions.columns[$0] != nil }
+        let bootstrap = Bootstrap(jets: observables.first.map { predictions.floats($0).count } ?? 0)
+        return observables.flatMap { name in
             let samples = [name, "decoded_" + name].map { SortedValues(predictions.floats($0)) }
             let names = ["median_" + name, "median_decoded_" + name, "median_\(name)_ratio"]
             return bootstrap.measures(names) { counts in
