@@ -43,14 +43,14 @@ package enum ODESolver: Sendable, Equatable {
             return try (0..<steps).reduce(x) { x, step in
                 let v = try velocity(x, all(start + h * Double(step)))
                 return x.moved(same(h), along: [(1, v)], offsets)
-            }
+            }.checked(from: start, to: end)
         case .midpoint(let steps):
             let h = (end - start) / Double(steps)
             return try (0..<steps).reduce(x) { x, step in
                 let t = start + h * Double(step)
                 let middle = x.moved(same(h), along: [(0.5, try velocity(x, all(t)))], offsets)
                 return x.moved(same(h), along: [(1, try velocity(middle, all(t + h / 2)))], offsets)
-            }
+            }.checked(from: start, to: end)
         case .adaptive(let tolerance, let maximumSteps):
             var run = AdaptiveRun(x, offsets, start, end, tolerance)
             run.slopes = try velocity(x, run.times.map { Float($0) })
@@ -158,6 +158,14 @@ extension Tensor {
             }
         }
         return result
+    }
+
+    /// The result of an integration. Throws `ODESolver.Failure` unless it is finite.
+    fileprivate func checked(from start: Double, to end: Double) throws -> Tensor {
+        guard isFinite else {
+            throw ODESolver.Failure(description: "the velocity is not finite between the times \(start) and \(end)")
+        }
+        return self
     }
 
     fileprivate func replaceRows(_ rows: Range<Int>, by other: Tensor) {

@@ -104,12 +104,16 @@ import Testing
 
     @Test func failures() {
         let one = Offsets(counts: [1])
-        #expect {
-            try ODESolver.adaptive(tolerance: 1e-4).integrate(
-                Tensor([1], shape: [1, 1]), offsets: one, from: 0, to: 1
-            ) { _, _ in Tensor([.nan], shape: [1, 1]) }
-        } throws: {
-            "\($0)".contains("not finite")
+        for solver in [ODESolver.euler(steps: 3), .midpoint(steps: 3), .adaptive(tolerance: 1e-4)] {
+            for value in [Float.nan, .infinity] {
+                #expect {
+                    try solver.integrate(Tensor([1], shape: [1, 1]), offsets: one, from: 0, to: 1) { _, _ in
+                        Tensor([value], shape: [1, 1])
+                    }
+                } throws: {
+                    "\($0)".contains("the velocity is not finite")
+                }
+            }
         }
         #expect {
             try ODESolver.adaptive(tolerance: 1e-7, maximumSteps: 3).integrate(
