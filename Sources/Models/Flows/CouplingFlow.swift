@@ -12,9 +12,9 @@ import Tensors
 package struct CouplingFlow {
     /// Maps of each network whose input includes the context.
     package enum ContextPlace: String, CaseIterable, Sendable {
-        /// All but the last, so that the context enters with the features.
+        /// The input and the hidden maps, as in the authors' code of August 2024.
         case input
-        /// All but the first, as in normflows.
+        /// The hidden maps and the output map, as in normflows.
         case hidden
     }
 
