@@ -1,7 +1,7 @@
-// Compute kernels: loops and matrix products in plain C, which the compiler vectorises for each processor level. No
-// allocation, no state. Matrices are row-major; `rows` is the number of tokens, `cols` the number of channels. A
-// pointer named `d…` is a gradient. If a function takes `accumulate`, non-zero adds to the destination and zero
-// overwrites it.
+// Compute kernels: loops and matrix products in plain C, which the compiler vectorises for each processor level,
+// without allocation or state; and, at the end, what processor and operating system provide, by system calls. Matrices
+// are row-major; `rows` is the number of tokens, `cols` the number of channels. A pointer named `d…` is a gradient. If
+// a function takes `accumulate`, non-zero adds to the destination and zero overwrites it.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

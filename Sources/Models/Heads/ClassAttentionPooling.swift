@@ -25,14 +25,14 @@ package struct ClassAttentionPooling {
         /// Ratio of the hidden width of the feed-forward network to the width.
         package var feedForwardMultiplier: Int
         /// Dropout rate of the attention weights, and of the hidden channels of the feed-forward networks.
-        package var dropout: Float
+        package var dropout: Double
         /// True if the token is normalised at the start of every residual branch.
         package var hasNorm: Bool
 
         /// One argument for each hyperparameter, with the defaults of version 2 (arXiv:2409.12589).
         package init(
             inputs: Int, outputs: Int, width: Int = 128, layers: Int = 2, heads: Int = 4,
-            feedForwardMultiplier: Int = 1, dropout: Float = 0.2, hasNorm: Bool = true
+            feedForwardMultiplier: Int = 1, dropout: Double = 0.2, hasNorm: Bool = true
         ) {
             self.inputs = inputs
             self.outputs = outputs
@@ -66,7 +66,7 @@ package struct ClassAttentionPooling {
             func norm(_ name: String) -> LayerNorm? {
                 shape.hasNorm ? LayerNorm(width: shape.width, in: scope.scope(name)) : nil
             }
-            let dropout = Dropout(rate: shape.dropout, place: dropoutPlace + layer)
+            let dropout = Dropout(rate: Float(shape.dropout), place: dropoutPlace + layer)
             return Layer(
                 attentionNorm: norm("attention_norm"),
                 attention: CrossAttention(

@@ -1,6 +1,8 @@
 import Tensors
 
-/// Two linear maps with SwiGLU between them (arXiv:2002.05202): width → 2 · multiplier · width → width.
+/// Two linear maps with SwiGLU between them (arXiv:2002.05202), for a multiplier m:
+///
+///     width → 2 m · width → (SwiGLU) m · width → width
 package struct GatedFeedForward {
     private let input: Linear
     private let output: Linear

@@ -24,7 +24,7 @@ extension Initialization {
     func fill(_ values: Tensor, name: String, seed: UInt64) {
         // FNV-1a hash of the name.
         let hash = name.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-        // A random sequence has a bounded length; each serves 4096 elements.
+        // Every 4096 elements have a sequence of their own, which defines the initial values.
         for (row, first) in stride(from: 0, to: values.count, by: 4096).enumerated() {
             let part = UnsafeMutableBufferPointer(rebasing: values.buffer[first..<min(first + 4096, values.count)])
             var random = RandomSequence(RandomKey(seed: seed ^ hash, stream: .initialisation, jet: row))

@@ -37,7 +37,7 @@ package struct ClassifierOptions: Sendable, Equatable {
         attention.layers = try section.int("layers", default: attention.layers, in: 1...8, help: "number of blocks")
         attention.heads = try section.heads(default: attention.heads, dividing: attention.width)
         attention.feedForwardMultiplier = try section.feedForwardMultiplier(default: attention.feedForwardMultiplier)
-        attention.dropout = Float(try section.dropout(default: 0.2))
+        attention.dropout = try section.dropout(default: attention.dropout)
         let hidden = attention.width * attention.feedForwardMultiplier
         guard attention.dropout == 0 || hidden <= TokenKeys.channels else {
             throw section.error(

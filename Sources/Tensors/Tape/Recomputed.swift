@@ -1,8 +1,8 @@
 import System
 
 extension Tape {
-    /// A function of the rows of a matrix whose intermediate values are not kept, but computed again in the backward
-    /// pass (Chen et al., arXiv:1604.06174), block by block.
+    /// A function of the rows of a matrix with activation checkpointing (Chen et al., arXiv:1604.06174): intermediate
+    /// values are not kept, but computed again in the backward pass, block by block.
     ///
     /// - Parameters:
     ///   - x: the argument, a constant: `[rows, channels]`.

@@ -5,7 +5,7 @@ import Testing
 
 /// Class attention and vertexing.
 @Suite struct DownstreamHeadTests {
-    private func pooling(dropout: Float = 0) -> (head: ClassAttentionPooling, store: ParameterStore) {
+    private func pooling(dropout: Double = 0) -> (head: ClassAttentionPooling, store: ParameterStore) {
         let builder = ParameterBuilder()
         let head = ClassAttentionPooling(
             .init(inputs: 12, outputs: 5, width: 16, dropout: dropout), in: builder.root)

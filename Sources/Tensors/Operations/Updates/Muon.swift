@@ -29,7 +29,8 @@ extension Tensor {
     ///     X = u / max(‖u‖, 10⁻⁷)
     ///     X ← a X + (b A + c A²) X,   A = X Xᵀ   if R ≤ C      X ← a X + X (b A + c A²),   A = Xᵀ X   if R > C
     ///
-    /// with (a, b, c) = (3.4445, −4.7750, 2.0315), whose fixed points lie between 0.7 and 1.2.
+    /// with (a, b, c) = (3.4445, −4.7750, 2.0315). Five iterations take singular values from 0.01 to 1 into about
+    /// 0.68 … 1.13.
     package func orthogonalized(iterations: Int = 5) -> Tensor {
         invariant(shape.count == 2, "a tensor of shape \(shape) is not a matrix")
         let (a, b, c): (Float, Float, Float) = (3.4445, -4.7750, 2.0315)
