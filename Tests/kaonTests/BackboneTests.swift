@@ -58,14 +58,14 @@ import Testing
                     ] + overrides)
             }
             #expect(try tuned("backbone=\(first)", "backbone_mode=fixed").code == 0)
-            let advice = "give run.directory another folder to start a new run"
+            let advice = "to start a new run with these settings, give run.directory another folder\n"
             let other = try tuned("backbone=\(second)", "backbone_mode=fixed", "training.steps=8")
             #expect(other.code == 1)
-            #expect(other.errors.contains("was trained with backbone=\(first), and this run has \(second): \(advice)"))
+            #expect(other.errors.contains("was trained with backbone=\(first), and this run has \(second)\n"))
+            #expect(other.output.contains(advice))
             let scratch = try tuned("backbone=\(first)", "backbone_mode=scratch", "training.steps=8")
             #expect(scratch.code == 1)
-            #expect(
-                scratch.errors.contains("was trained with backbone_mode=fixed, and this run has scratch: \(advice)"))
+            #expect(scratch.errors.contains("was trained with backbone_mode=fixed, and this run has scratch\n"))
             #expect(try tuned("backbone=\(first)", "backbone_mode=fine_tuned", "training.steps=8").code == 0)
         }
     }

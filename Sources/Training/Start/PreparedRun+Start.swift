@@ -71,6 +71,7 @@ extension PreparedRun {
             } catch {
                 // One of them may be the reason.
                 if let changes = try? changes() { report(changes, since: checkpoint, on: context.console) }
+                context.console.say("to start a new run with these settings, give run.directory another folder")
                 throw error
             }
         }
@@ -131,8 +132,7 @@ extension PreparedRun {
             && files.allSatisfy(FileManager.default.fileExists(atPath:))
         guard isOfOtherMode || isOfOtherFile else { return }
         throw KaonError(
-            "\(checkpoint) was trained with \(change.key)=\(change.old), and this run has \(change.new): give "
-                + "run.directory another folder to start a new run")
+            "\(checkpoint) was trained with \(change.key)=\(change.old), and this run has \(change.new)")
     }
 
     /// Prints how the configuration differs from that of the checkpoint.
