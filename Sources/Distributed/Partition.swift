@@ -88,11 +88,9 @@ package struct Partition {
     /// side.
     package static func owners(of shapes: [[Int]], ranks: Int) -> [Int] {
         let costs = shapes.map { $0.reduce(1, *) * ($0.min() ?? 1) }
-        var (loads, owners) = (Array(repeating: 0, count: ranks), Array(repeating: 0, count: shapes.count))
+        var (queue, owners) = (LoadQueue(ranks: ranks), Array(repeating: 0, count: shapes.count))
         for index in shapes.indices.sorted(by: { (costs[$1], $0) < (costs[$0], $1) }) {
-            let owner = loads.indices.min { loads[$0] < loads[$1] }!
-            loads[owner] += costs[index]
-            owners[index] = owner
+            owners[index] = queue.assign(costs[index])
         }
         return owners
     }

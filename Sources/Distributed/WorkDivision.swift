@@ -17,7 +17,7 @@ package struct WorkDivision {
             let items = costs.indices.flatMap { rank in costs[rank].indices.map { (cost: costs[rank][$0], rank, $0) } }
             var queue = LoadQueue(ranks: costs.count)
             for (cost, rank, item) in items.sorted(by: { ($1.cost, $0.1, $0.2) < ($0.cost, $1.1, $1.2) }) {
-                destinations[rank][item] = queue.give(cost)
+                destinations[rank][item] = queue.assign(cost)
             }
         }
         self.destinations = destinations
@@ -25,25 +25,25 @@ package struct WorkDivision {
 }
 
 /// The loads of ranks as a binary heap with the least at its top; of equal loads, that of the lowest rank.
-private struct LoadQueue {
+struct LoadQueue {
     private var heap: [(load: Int, rank: Int)]
 
     init(ranks: Int) { heap = (0..<ranks).map { (0, $0) } }
 
     /// Adds a cost to the least load, and returns its rank.
-    mutating func give(_ cost: Int) -> Int {
+    mutating func assign(_ cost: Int) -> Int {
         let rank = heap[0].rank
         let new = (load: heap[0].load + cost, rank: rank)
-        var place = 0
+        var position = 0
         while true {
-            let (left, right) = (2 * place + 1, 2 * place + 2)
+            let (left, right) = (2 * position + 1, 2 * position + 2)
             guard left < heap.count else { break }
             let child = right < heap.count && heap[right] < heap[left] ? right : left
             guard heap[child] < new else { break }
-            heap[place] = heap[child]
-            place = child
+            heap[position] = heap[child]
+            position = child
         }
-        heap[place] = new
+        heap[position] = new
         return rank
     }
 }
