@@ -47,7 +47,9 @@ extension ModelCard {
         let run = URL(fileURLWithPath: folder).deletingLastPathComponent().relativePath
         var report = EvaluationReport(contentsOf: folder + "/metrics.json")
         if let found = report, try !found.isOf(checkpoint) { report = nil }
-        let validated = validation(in: run + "/metrics.csv")
+        // A copy of a checkpoint may be beside the metrics of another run.
+        let isInRun = URL(fileURLWithPath: checkpoint).deletingLastPathComponent().lastPathComponent == "checkpoints"
+        let validated = isInRun ? validation(in: run + "/metrics.csv") : []
         if let report, report.isOfAverage(options) == average {
             results = Results(
                 jets: "\(plural(report.jets, "test jet"))", files: report.test,
