@@ -167,7 +167,8 @@ private struct GroupMemory {
         // Each rank takes part in all collectives of the group, whatever fails.
         var result = Result { group.rank == 0 ? try SharedMemory(bytes: bytes) : nil }
         let path = try group.broadcast((try? result.get()?.path) ?? "")
-        if group.rank > 0 { result = Result { try SharedMemory(path, bytes: bytes) } }
+        let inode = try group.broadcast([(try? result.get()?.inode) ?? 0])[0]
+        if group.rank > 0 { result = Result { try SharedMemory(path, inode: inode, bytes: bytes) } }
         try group.barrier()
         let memory = try result.get()!
         memory.hasBeenMapped()

@@ -5,12 +5,15 @@ import Foundation
 /// however the processes end, and it is not limited by the size of `/dev/shm`.
 ///
 ///     let memory = try SharedMemory(bytes: count)        // in one process
-///     let same = try SharedMemory(memory.path, bytes: count)  // in the others, while the first has its `path` open
+///     let same = try SharedMemory(memory.path, inode: memory.inode, bytes: count)  // in the others, before
+///     memory.hasBeenMapped()                             // in the first
 package final class SharedMemory: @unchecked Sendable {
     /// The first byte; pages that no process has written hold zeros, and belong to the memory of the processor whose
     /// core first writes them.
     package let address: UnsafeMutableRawPointer
     package let bytes: Int
+    /// The number of the memory on this host.
+    package let inode: Int
     private var descriptor: Int32?
 
     /// Creates the memory. Throws `KaonError` where the system refuses it.
@@ -24,20 +27,20 @@ package final class SharedMemory: @unchecked Sendable {
             close(descriptor)
             throw error
         }
-        (self.bytes, self.descriptor) = (bytes, descriptor)
+        (self.bytes, self.descriptor, inode) = (bytes, descriptor, Self.inode(of: descriptor))
     }
 
     /// Maps the memory of another process. Throws `KaonError` where the system refuses it.
-    package init(_ path: String, bytes: Int) throws {
+    package init(_ path: String, inode: Int, bytes: Int) throws {
         let descriptor = open(path, O_RDWR)
         guard descriptor >= 0 else { throw Self.refusal(bytes) }
         defer { close(descriptor) }
         // In a process namespace of its own, this process may find another file under the path.
-        guard lseek(descriptor, 0, SEEK_END) == off_t(bytes) else {
+        guard Self.inode(of: descriptor) == inode, lseek(descriptor, 0, SEEK_END) == off_t(bytes) else {
             throw KaonError("\(path) is not the memory of another rank: the ranks have different process namespaces")
         }
         address = try Self.map(descriptor, bytes: bytes)
-        self.bytes = bytes
+        (self.bytes, self.inode) = (bytes, inode)
     }
 
     deinit {
@@ -52,6 +55,11 @@ package final class SharedMemory: @unchecked Sendable {
     package func hasBeenMapped() {
         descriptor.map { _ = close($0) }
         descriptor = nil
+    }
+
+    private static func inode(of descriptor: Int32) -> Int {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? Int(status.st_ino) : -1
     }
 
     private static func map(_ descriptor: Int32, bytes: Int) throws -> UnsafeMutableRawPointer {

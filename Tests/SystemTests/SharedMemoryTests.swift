@@ -5,7 +5,7 @@ import Testing
 @Suite struct SharedMemoryTests {
     @Test func anotherProcessMayMapIt() throws {
         let memory = try SharedMemory(bytes: 1 << 16)
-        let same = try SharedMemory(memory.path, bytes: 1 << 16)
+        let same = try SharedMemory(memory.path, inode: memory.inode, bytes: 1 << 16)
         memory.address.storeBytes(of: 7, as: Int.self)
         #expect(same.address.load(as: Int.self) == 7)
     }
@@ -15,8 +15,14 @@ import Testing
         try withScratchFolder { folder in
             let path = folder + "/data"
             try Data(repeating: 1, count: 1000).write(to: URL(fileURLWithPath: path))
-            let error = #expect(throws: KaonError.self) { try SharedMemory(path, bytes: 1 << 16) }
-            #expect("\(error!)".contains("is not the memory of another rank"))
+            let memory = try SharedMemory(bytes: 1 << 16)
+            let other = try SharedMemory(bytes: 1 << 16)
+            for path in [path, other.path] {
+                let error = #expect(throws: KaonError.self) {
+                    try SharedMemory(path, inode: memory.inode, bytes: 1 << 16)
+                }
+                #expect("\(error!)".contains("is not the memory of another rank"))
+            }
         }
     }
 }
