@@ -322,7 +322,7 @@ def _confusion(options):
 
     if len(options.inputs) > 1:
         raise kaon_data.DataError("give one file: a figure shows one confusion matrix")
-    plot_confusion(*read_confusion(options.inputs[0]), options.output)
+    plot_confusion(read_confusion(options.inputs[0]), options.output)
 
 
 def _training(options):

@@ -27,7 +27,8 @@ def gaussian_distance(x, y):
 
 
 def frechet(data, generated, seed=42):
-    """FPD and its error: the distance of N jets each, averaged over samples, extrapolated linearly in 1/N to 0."""
+    """FPD and its error: the distance of N jets each, averaged over samples, extrapolated linearly in 1/N to 0. The
+    error is that of the extrapolation alone: samples of the same jets do not show how other jets would differ."""
     x, y = _normalised(data, generated)
     jets = min(len(x), len(y))
     most = min(_MOST, jets)
@@ -40,7 +41,8 @@ def frechet(data, generated, seed=42):
 
 def kernel(data, generated, seed=42):
     """KPD and its error: median and half the central 67 % interval, over samples, of the unbiased squared maximum mean
-    discrepancy with the kernel (x·y / d + 1)⁴ for d features."""
+    discrepancy with the kernel (x·y / d + 1)⁴ for d features. Samples have jets in common unless there are ten times as
+    many, so that the true error is larger."""
     x, y = _normalised(data, generated)
     size = min(_BATCH, min(len(x), len(y)) // 2)
     random = np.random.default_rng(seed)

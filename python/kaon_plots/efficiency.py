@@ -23,9 +23,9 @@ class Efficiencies:
     area_error: float
 
 
-def efficiencies(scores, is_signal):
+def efficiencies(scores, is_signal, jets=None):
     """The efficiencies of items with these scores, at most `_MOST_POINTS` of them; no points if there are fewer than
-    `LEAST_BACKGROUND` background items."""
+    `LEAST_BACKGROUND` background items. `jets` is the number of the jet of each item, by default a jet of its own."""
     order = np.argsort(-scores, kind="stable")
     # Thresholds lie between different scores.
     last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
@@ -37,13 +37,15 @@ def efficiencies(scores, is_signal):
         # Limit the number of points to keep the file small.
         places = np.linspace(signal[shown[0]], 1, _MOST_POINTS)
         shown = np.unique(np.append(shown[np.searchsorted(signal[shown], places).clip(max=len(shown) - 1)], shown[-1]))
-    lowest, highest = _limits(signal, background, shown, signal_jets, background_jets)
-    return Efficiencies(signal[shown], background[shown], lowest, highest, *area(scores, is_signal))
+    numbers = _independent(scores, is_signal, jets)
+    lowest, highest = _limits(signal, background, shown, *numbers)
+    return Efficiencies(signal[shown], background[shown], lowest, highest, *area(scores, is_signal, jets))
 
 
 def _limits(signal, background, shown, signal_jets, background_jets):
     """One standard deviation of ln ε_B to both sides at fixed ε_S: the binomial interval of the background above the
-    threshold, and the change of ε_B where ε_S changes by its binomial error, in quadrature."""
+    threshold, and the change of ε_B where ε_S changes by its binomial error, in quadrature. The numbers are those of
+    independent items."""
     at, rest = signal[shown], background[shown]
     error = np.sqrt(at * (1 - at) / signal_jets)
     # Where several thresholds have the same signal efficiency, that with the least background counts.
@@ -63,12 +65,44 @@ def wilson(fraction, total):
     return middle - half, middle + half
 
 
-def area(scores, is_signal):
-    """The area under the curve and its standard error: E. DeLong et al., Biometrics 44 (1988) 837."""
-    signal, background = np.sort(scores[is_signal]), np.sort(scores[~is_signal])
-    # The fraction of the other items on the right side of each, equal scores counting half.
-    below, above = (
-        sum(np.searchsorted(others, own, side) for side in ("left", "right")) / (2 * len(others))
-        for own, others in ((signal, background), (background, signal)))
-    variance = sum(np.var(each, ddof=1) / len(each) for each in (below, above) if len(each) > 1)
-    return float(np.mean(below)), float(np.sqrt(variance))
+def area(scores, is_signal, jets=None):
+    """The area under the curve and its standard error: E. DeLong et al., Biometrics 44 (1988) 837. The items of one jet
+    are correlated: their contributions to the error are added before they are squared."""
+    value, influence = _influence(scores, is_signal)
+    return value, clustered_error(influence, jets)
+
+
+def clustered_error(influence, jets=None):
+    """The standard error of a measure from the influence of every item on it: √(Σ_j (Σ_i∈j influence_i)²) for jets j,
+    which are independent. Without `jets`, all items are."""
+    if jets is not None:
+        influence = np.bincount(jets, influence)
+    return float(np.sqrt(influence @ influence))
+
+
+def _influence(scores, is_signal):
+    """The area, and the influence of every item on it: (V − mean) / n, where V is the fraction of the other items on
+    the right side of each of the n signal, or background, items, equal scores counting half."""
+    influence, means = np.zeros(len(scores)), []
+    signal, background = scores[is_signal], scores[~is_signal]
+    for chosen, own, others in ((is_signal, signal, background), (~is_signal, background, signal)):
+        others = np.sort(others)
+        below = sum(np.searchsorted(others, own, side) for side in ("left", "right")) / (2 * len(others))
+        means.append(np.mean(below))
+        # As in an unbiased variance, n − 1 replaces one n.
+        influence[chosen] = (below - means[-1]) / np.sqrt(len(own) * max(len(own) - 1, 1))
+    # The fraction of the signal below a background item falls where the area rises.
+    influence[~is_signal] *= -1
+    return float(means[0]), influence
+
+
+def _independent(scores, is_signal, jets):
+    """The numbers of independent signal and background items whose part of the error of the area would be as large as
+    that of these items."""
+    _, influence = _influence(scores, is_signal)
+    numbers = []
+    for chosen in (is_signal, ~is_signal):
+        own = np.where(chosen, influence, 0)
+        error, alone = clustered_error(own, jets), clustered_error(own)
+        numbers.append(chosen.sum() * (alone / error) ** 2 if alone and error else chosen.sum())
+    return numbers

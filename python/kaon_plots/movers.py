@@ -36,7 +36,8 @@ def coverage_and_mmd(data, generated, seed=42):
     """Coverage and minimum matching distance of arrays of jets from `kaon_data.read`, each with its error.
 
     Of 100 jets each, coverage is the fraction of the jets of data that are nearest to some generated jet, and MMD the
-    mean distance of the jets of data to their nearest generated jet; averaged over ten samples.
+    mean distance of the jets of data to their nearest generated jet; averaged over ten samples. The error is that of
+    the number of samples without common jets, at most ten: NaN for fewer than 200 jets.
     """
     random = np.random.default_rng(seed)
     found = []
@@ -46,7 +47,8 @@ def coverage_and_mmd(data, generated, seed=42):
         matrix = np.array([[mover_distance(each, other) for other in real] for each in made])
         found.append((len(np.unique(matrix.argmin(axis=1))) / len(real), matrix.min(axis=0).mean()))
     means = np.mean(found, axis=0)
-    errors = np.std(found, axis=0, ddof=1) / np.sqrt(_BATCHES)
+    independent = min(_BATCHES, min(len(data), len(generated)) // _JETS)
+    errors = np.std(found, axis=0, ddof=1) / np.sqrt(independent) if independent > 1 else np.full(2, np.nan)
     return [(float(mean), float(error)) for mean, error in zip(means, errors)]
 
 

@@ -118,11 +118,12 @@ def _scores(predictions, name, signal, background):
     if signal == background:
         raise DataError(f"--signal and --background are both {signal}; give two different classes")
     column, labels = classes.index(signal), predictions.labels
-    scores, is_signal = predictions.scores, labels == column
+    scores, is_signal, jets = predictions.scores, labels == column, predictions.jets
     if background:
         other = classes.index(background)
         chosen = is_signal | (labels == other)
-        scores, is_signal = _odds(scores[chosen, column], scores[chosen, other]), is_signal[chosen]
+        scores = _odds(scores[chosen, column], scores[chosen, other])
+        is_signal, jets = is_signal[chosen], jets[chosen]
     else:
         scores = _odds(scores[:, column], np.delete(scores, column, axis=1).sum(axis=1))
     if is_signal.all() or not is_signal.any():
@@ -130,7 +131,7 @@ def _scores(predictions, name, signal, background):
     if (count := (~is_signal).sum()) < LEAST_BACKGROUND:
         raise DataError(f"{name} has only {count} background {predictions.items}; a curve needs at least "
                         f"{LEAST_BACKGROUND} above a threshold")
-    return scores, is_signal
+    return scores, is_signal, jets
 
 
 def _odds(signal, background):

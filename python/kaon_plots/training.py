@@ -96,8 +96,9 @@ def _backbone_factors(run, steps):
     if run.config.get("backbone_mode") != "fine_tuned":
         return None
     frozen, rise = (run.config.get(f"fine_tuning.{key}", 0) for key in ("frozen_steps", "catch_up_steps"))
+    ratio = run.config.get("fine_tuning.learning_rate_ratio", 1.0)
     # A row contains the learning rate of the previous step.
-    return np.where(steps - 1 < frozen, 0, np.minimum(1, (steps - frozen) / max(1, rise)))
+    return np.where(steps - 1 < frozen, 0, ratio * np.minimum(1, (steps - frozen) / max(1, rise)))
 
 
 def _add_legend(figure, axes, names):

@@ -23,6 +23,17 @@ class Predictions:
     scores: np.ndarray
     labels: np.ndarray
     classes: list
+    #: The number of the jet of each item: the items of one jet are correlated.
+    jets: np.ndarray = None
+
+    def __post_init__(self):
+        if self.jets is None:
+            self.jets = np.arange(len(self.labels))
+
+    @property
+    def found(self):
+        """The predicted class of each item."""
+        return self.scores.argmax(axis=1)
 
     @property
     def is_binary(self):
@@ -33,8 +44,7 @@ class Predictions:
     def confusion(self):
         """Number of items of each true class (row) and predicted class (column)."""
         size = len(self.classes)
-        found = self.scores.argmax(axis=1)
-        return np.bincount(self.labels * size + found, minlength=size * size).reshape(size, size)
+        return np.bincount(self.labels * size + self.found, minlength=size * size).reshape(size, size)
 
 
 def read_predictions(path):
@@ -69,23 +79,40 @@ def predictions_path(path):
 
 def _predictions(columns, names):
     if "pair_scores" in columns:
+        counts = _whole(columns["constituents"], "constituents")
         result = Predictions("pairs of tracks", _both(columns["pair_scores"]), same_vertex(columns),
-                             ["different vertices", "same vertex"])
+                             ["different vertices", "same vertex"], _jets(counts * (counts - 1) // 2))
     elif "origin_scores" in columns:
-        result = Predictions("tracks", columns["origin_scores"], columns["origin"].astype(int), ORIGINS)
+        result = Predictions("tracks", columns["origin_scores"], _whole(columns["origin"], "origin"), ORIGINS,
+                             _jets(_whole(columns["constituents"], "constituents")))
     else:
-        scores, labels = columns["scores"], columns["labels"].astype(int)
+        scores, labels = columns["scores"], _whole(columns["labels"], "labels")
         if scores.ndim == 1:
             result = Predictions("jets", _both(scores), labels, ["background", "signal"])
         else:
             result = Predictions(
                 "jets", scores, labels, names or [f"class {number}" for number in range(scores.shape[1])])
     size = len(result.classes)
+    if result.scores.dtype.kind != "f" or not np.isfinite(result.scores).all():
+        raise ValueError("the scores are not finite numbers")
     if result.scores.shape != (len(result.labels), size):
         raise ValueError(f"{len(result.labels)} labels and {size} classes, but scores of shape {result.scores.shape}")
+    if len(result.jets) != len(result.labels):
+        raise ValueError(f"{len(result.jets)} {result.items} in all jets, but {len(result.labels)} labels")
     if len(result.labels) and not 0 <= result.labels.min() <= result.labels.max() < size:
         raise ValueError(f"a label is outside 0 … {size - 1}")
     return result
+
+
+def _whole(values, name):
+    if values.dtype.kind not in "iu" or values.ndim != 1:
+        raise ValueError(f"{name} has values of type {values.dtype} and the shape {values.shape}, expected integers")
+    return values.astype(int)
+
+
+def _jets(counts):
+    """The number of the jet of each item, from the number of items of each jet."""
+    return np.repeat(np.arange(len(counts)), counts)
 
 
 def _both(scores):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from kaon_plots.confusion import Confusion
 from kaon_plots.efficiency import LEAST_BACKGROUND, area, efficiencies, wilson
+from kaon_results.predictions import Predictions
 
 
 def _sample(random, signal, background):
@@ -60,3 +62,43 @@ def test_errors_of_areas_are_the_spread_of_samples():
     assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.1)
     # Equal scores count half.
     assert area(np.array([1.0, 1.0, 1.0]), np.array([True, False, False])) == (0.5, 0)
+
+
+def _tracks(random, jets=100, tracks=8):
+    """Scores of tracks that share a part with the other tracks of their jet, which are all signal or all background."""
+    is_signal = np.repeat(np.arange(jets) % 2 == 0, tracks)
+    scores = is_signal + random.normal(0, 1, jets * tracks) + np.repeat(random.normal(0, 1, jets), tracks)
+    return scores, is_signal, np.repeat(np.arange(jets), tracks)
+
+
+def test_errors_of_areas_of_tracks_are_those_of_their_jets():
+    random = np.random.default_rng(4)
+    samples = [_tracks(random) for _ in range(300)]
+    areas, errors = zip(*[area(*sample) for sample in samples])
+    assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.1)
+    assert np.mean([area(*sample[:2])[1] for sample in samples]) < 0.6 * np.std(areas)
+
+
+def test_bands_of_tracks_are_wider():
+    scores, is_signal, jets = _tracks(np.random.default_rng(5))
+    alone, together = efficiencies(scores, is_signal), efficiencies(scores, is_signal, jets)
+    place = np.searchsorted(alone.signal, 0.6)
+    widths = [np.log(each.highest / each.lowest)[place] for each in (alone, together)]
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_errors_of_confusion_matrices_are_those_of_jets():
+    random = np.random.default_rng(6)
+    jets, tracks = 400, 5
+    labels = np.repeat(random.integers(0, 2, jets), tracks)
+    # All tracks of a jet are assigned alike, so that only the number of jets counts.
+    found = np.repeat(random.random(jets) < 0.7, tracks) == labels
+    predictions = Predictions("tracks", np.stack([~found, found], axis=1), labels, ["a", "b"],
+                              np.repeat(np.arange(jets), tracks))
+    confusion = Confusion(predictions.confusion, predictions.classes, predictions.items, predictions)
+    binomial = Confusion(predictions.confusion, predictions.classes)
+    assert confusion.error(0, 1) == pytest.approx(np.sqrt(tracks) * binomial.error(0, 1))
+    assert confusion.accuracy_error == pytest.approx(np.sqrt(tracks) * binomial.accuracy_error)
+    single = Predictions("jets", predictions.scores, labels, ["a", "b"])
+    alone = Confusion(single.confusion, single.classes, "jets", single)
+    assert alone.error(1, 1) == pytest.approx(binomial.error(1, 1))

@@ -210,6 +210,10 @@ def test_training_draws_losses_and_both_learning_rates(tmp_path, drawn):
     head = axes[2].lines[0]
     assert backbone.get_ydata()[3] == 0 and 0 < backbone.get_ydata()[5] < head.get_ydata()[5]
     assert backbone.get_ydata()[-1] == head.get_ydata()[-1]
+    make_run(tmp_path / "slow", {"accuracy": 0.5}, fine_tuning__learning_rate_ratio=0.1)
+    axis = drawn("training", tmp_path / "slow")[2]
+    (backbone,) = [line for line in axis.lines if line.get_label() == "backbone" and len(line.get_xdata())]
+    assert backbone.get_ydata()[-1] == pytest.approx(0.1 * axis.lines[0].get_ydata()[-1])
     # Equal learning rates are seen beside each other.
     widths = [line.get_linewidth() for line in axes[2].lines if line.get_label() in ("a", "b")]
     assert widths[0] > widths[1]

@@ -185,6 +185,13 @@ class _Rows(list):
         return [list.__getitem__(self, int(each)) for each in chosen]
 
 
+def test_samples_with_common_jets_have_no_error():
+    # 40 jets in a sample: 60 jets are one of them, 160 are four.
+    for count in (60, 160):
+        for value, error in coverage_and_mmd(_jets(count), _jets(count, seed=1)):
+            assert np.isfinite(value) and np.isnan(error) == (count == 60)
+
+
 def test_the_distance_of_energy_movers():
     one = np.array([[1.0, 0, 0]])
     assert mover_distance(one, np.array([[1.0, 0.3, 0.4]])) == pytest.approx(0.5)
@@ -279,7 +286,7 @@ def test_the_report_has_errors_and_baselines(run, sources, tmp_path, capsys):
     for name, row in (("jet_mass", "w1_jet_mass"), ("efp", "w1_efp"), ("mmd", "mmd")):
         values = [found[part][row] for part in ("measures", "baselines", "errors", "baseline_errors")]
         columns = table[name] if name == "mmd" else [table[name][0], *table[name][2:]]
-        assert [float(each) for each in columns] == pytest.approx(values, rel=0.1, abs=1e-12)
+        assert [float(each) for each in columns] == pytest.approx(values, rel=0.1, abs=1e-12, nan_ok=True)
     # A class that the file does not name, one without jets, and one with too few.
     assert main(["generated", jets, jets, "--class", "Hxx", "--output", str(tmp_path / "g.svg")]) == 1
     assert "has no class Hxx" in capsys.readouterr().err

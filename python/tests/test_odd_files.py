@@ -104,6 +104,21 @@ def test_other_figures_name_files_without_datasets(tmp_path, capsys, command, is
     assert str(path) in error and len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("scores", "labels", "expected"), [
+    (np.full(20, np.nan), [0, 1] * 10, "the scores are not finite numbers"),
+    (np.arange(20), [0, 1] * 10, "the scores are not finite numbers"),
+    (np.linspace(0, 1, 20), np.linspace(0, 1, 20), "labels has values of type float64"),
+    (np.linspace(0, 1, 20), np.zeros((20, 2), int), "labels has values of type int64 and the shape (20, 2)"),
+])
+def test_predictions_that_are_not_numbers_are_named(tmp_path, capsys, scores, labels, expected):
+    path = tmp_path / "predictions.h5"
+    with h5py.File(path, "w") as file:
+        file["scores"], file["labels"] = scores, labels
+    assert plot(["roc", str(path), "--output", str(tmp_path / "f.png")]) == 1
+    error = capsys.readouterr().err
+    assert expected in error and len(error.splitlines()) == 1
+
+
 def test_predictions_beside_further_objects(tmp_path):
     path = tmp_path / "predictions.h5"
     with h5py.File(path, "w") as file:
