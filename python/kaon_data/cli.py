@@ -7,7 +7,7 @@ import sys
 
 from .console import add_version, run_command, whole_number
 from .convert import convert
-from .description import Description
+from .description import MOST_CONSTITUENTS, Description
 from .errors import DataError
 from .formats import FORMATS
 from .layouts import COMPRESSIONS
@@ -50,7 +50,7 @@ def _parser(name):
     add("--layout", choices=["packed", "padded"], default="packed",
         help="without padding (default), or with the same number of slots for every jet")
     limit = None if name == "table" else FORMATS[name].max_constituents
-    add("--max-constituents", type=whole_number, default=limit, metavar="N",
+    add("--max-constituents", type=_constituents, default=limit, metavar="N",
         help=f"keep the N constituents of highest pT of each jet (default {limit or 'that of CONFIG.yaml, or 128'})")
     add("--jets-per-file", type=whole_number, default=100_000, metavar="N", help="default %(default)s")
     add("--split", default="jets", metavar="NAMES",
@@ -131,6 +131,13 @@ def _fraction(text):
         number = -1
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number in 0 … 1")
+    return number
+
+
+def _constituents(text):
+    number = whole_number(text)
+    if number > MOST_CONSTITUENTS:
+        raise argparse.ArgumentTypeError(f"{text} is above {MOST_CONSTITUENTS}")
     return number
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from .description import FORMATS
 from .errors import DataError
-from .sources import Source, gist, open_root, root_tree
-from .tables import Ragged, offsets_of
+from .sources import Source, from_awkward, gist, native, open_root, root_tree
+from .tables import Ragged
 
 
 def look_at_table(name, path, description):
@@ -299,21 +299,6 @@ class _Pandas(_Reader):
 
 
 _READERS = {"root": _Root, "parquet": _Parquet, "hdf5": _HDF5, "npz": _NPZ, "pandas": _Pandas}
-
-
-def from_awkward(array, name):
-    """An awkward array of numbers, or of lists of them, as an array or `Ragged`."""
-    if array.ndim == 1:
-        return native(ak.to_numpy(array))
-    if array.ndim > 2:
-        raise ValueError(f"{name} has lists of lists")
-    values = native(ak.to_numpy(ak.flatten(array, axis=1)))
-    return Ragged(offsets_of(ak.to_numpy(ak.num(array, axis=1))), {name: values})
-
-
-def native(values):
-    """Contiguous and in the byte order of the machine."""
-    return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
 
 
 def _module(name, extra):

@@ -24,7 +24,7 @@ from .console import program_version
 from .description import Description
 from .errors import DataError
 from .layouts import LayoutWriter, synchronize
-from .plan import Plan, difference, format_split
+from .plan import Plan, difference, format_split, jets_at_once
 from .progress import Progress
 from .sources import find_sources, look_at
 from .tables import Table
@@ -33,7 +33,8 @@ from .workers import Workers
 _READERS = {"jetclass": jetclass, "btag": btag, "table": table}
 _WORK = ".conversion"
 _RECORD = "conversion.json"
-# Number of jets processed at once; determines the memory of a worker.
+# Number of jets of up to 128 constituents that are computed at once. With the size of pieces and buckets it determines
+# the memory of a worker.
 _STEP = 10_000
 
 
@@ -223,8 +224,9 @@ def _scatter_piece(plan, piece, path):
     """Pass one for one piece; returns the number of its jets."""
     options = plan.options
     read, parts = _READERS[options.format].read, []
-    for start in range(piece.start, piece.stop, _STEP):
-        stop = min(start + _STEP, piece.stop)
+    step = jets_at_once(_STEP, options.max_constituents)
+    for start in range(piece.start, piece.stop, step):
+        stop = min(start + step, piece.stop)
         # Invalid values are detected by the checks, not by warnings of numpy.
         with np.errstate(invalid="ignore", over="ignore"):
             parts.append(read(plan.sources[piece.source], start, stop, options))

@@ -18,13 +18,15 @@ REQUIRED = ("pt", "deta", "dphi")
 EVENT_REQUIRED = ("pt", "eta", "phi")
 """What events have instead, whose angles are not relative to the axis of a jet."""
 MOST_IDENTITIES = 64
+MOST_CONSTITUENTS = 16_384
 JET_QUANTITIES = ("pt", "eta", "phi", "mass")
 _SECTIONS = {
     "name": str, "format": str, "tree": str, "max_constituents": int, "branches": dict, "valid": object,
     "define": dict, "cuts": dict, "features": dict, "identities": list, "identity": object, "classes": dict,
     "jets": dict, "spectators": dict, "constituent_labels": dict,
 }
-_RESERVED = {"labels", "jets", "csts", "csts_id", "mask", "offsets"}
+#: Datasets of every file, and fields of the jets that `kaon_data.read` returns.
+_RESERVED = {"labels", "jets", "csts", "csts_id", "mask", "offsets", "label", "constituents", *JET_QUANTITIES}
 _NAME = re.compile(r"[A-Za-z_]\w*")
 #: `E_{0..199}`, `particle_features[..., 2]`.
 _RANGE = re.compile(r"([^{}\[\]]*)\{(\d+)\.\.(\d+)\}([^{}\[\]]*)")
@@ -73,8 +75,9 @@ class Description:
             raise self._error("format", f"is '{self.format}': use {', '.join(FORMATS)}")
         self.tree = settings.get("tree")
         self.max_constituents = settings.get("max_constituents", 128)
-        if not 1 <= self.max_constituents <= 16_384:
-            raise self._error("max_constituents", f"is {self.max_constituents}: give a number from 1 to 16384")
+        if not 1 <= self.max_constituents <= MOST_CONSTITUENTS:
+            raise self._error(
+                "max_constituents", f"is {self.max_constituents}: give a number from 1 to {MOST_CONSTITUENTS}")
         self.aliases = {
             self._named(name, "branches"): Branch.parse(str(text), f"{path}: branches.{name}")
             for name, text in settings.get("branches", {}).items()
@@ -86,6 +89,8 @@ class Description:
             raise self._error("cuts", f"has the unknown key {sorted(map(str, unknown))[0]}: use jets or constituents")
         self.jet_cuts, self.constituent_cuts = (self._cuts(cuts, name) for name in ("jets", "constituents"))
         self.features = self._expressions("features")
+        if "id" in self.features:
+            raise self._error("features", "has the name id, which is that of the identity: choose another one")
         self.feature_names = self._ordered_features()
         self._read_identity()
         self._read_classes()
@@ -240,6 +245,8 @@ class Description:
         if not self.has_identity_conditions:
             self.identities, self.identity_names = [self._expression(value, "identity")], None
             return
+        if not value:
+            raise self._error("identity", "needs a condition for each identity")
         if unknown := [name for name in value if name not in self.kinds]:
             raise self._error(
                 "identity", f"has the unknown identity {unknown[0]}: use {', '.join(self.kinds)}"
@@ -260,10 +267,17 @@ class Description:
 class _StrictLoader(yaml.SafeLoader):
     """Refuses keys that occur twice, of which YAML keeps the last."""
 
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+    def flatten_mapping(self, node):
+        # Merging adds keys (<<: *a) to a node, which the keys of the node itself may replace: check it only before.
+        if not hasattr(node, "is_checked"):
+            self._check(node)
+            node.is_checked = True
+        super().flatten_mapping(node)
+
+    def _check(self, node):
+        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own]
         for number, key in enumerate(keys):
             if key in keys[:number]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key} occurs twice", node.value[number][0].start_mark)
-        return super().construct_mapping(node, deep)
+                    None, None, f"the key {key} occurs twice", own[number].start_mark)

@@ -8,6 +8,8 @@ import numpy as np
 
 JETS_PER_CHUNK = 1000
 CONSTITUENTS_PER_CHUNK = 8192
+#: Chunks have fewer rows if they would be larger than this.
+_CHUNK_BYTES = 4 << 20
 COMPRESSIONS = {
     "deflate": {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True},
     "none": {"fletcher32": True},
@@ -87,7 +89,8 @@ class LayoutWriter:
             dataset.attrs["names"] = list(column.names)
 
     def _create(self, name, dtype, shape, chunk):
-        chunks = (max(1, min(chunk, shape[0])), *shape[1:])
+        row = np.dtype(dtype).itemsize * int(np.prod(shape[1:], dtype=np.int64))
+        chunks = (max(1, min(chunk, shape[0], _CHUNK_BYTES // row)), *shape[1:])
         return self._file.create_dataset(name, shape, dtype, chunks=chunks, **self._storage)
 
 

@@ -84,13 +84,16 @@ class Plan:
 
     options: Options
     sources: list
-    piece_jets: int = 50_000
-    bucket_jets: int = 50_000
+    #: By default as many as `jets_at_once` of 50,000.
+    piece_jets: int = None
+    bucket_jets: int = None
     pieces: list = field(init=False)
     outputs: list = field(init=False)
     total: int = field(init=False)
 
     def __post_init__(self):
+        size = jets_at_once(50_000, self.options.max_constituents)
+        self.piece_jets, self.bucket_jets = self.piece_jets or size, self.bucket_jets or size
         self.total = sum(source.entries for source in self.sources)
         if self.total == 0:
             raise DataError("the sources contain no jets: give other sources")
@@ -154,6 +157,12 @@ class Plan:
             "bucket_jets": self.bucket_jets,
         }
         return json.loads(json.dumps(record))
+
+
+def jets_at_once(jets, max_constituents):
+    """A number of jets, or if they may have more than 128 constituents, so many with as many constituents in all; at
+    least 1000."""
+    return jets if max_constituents <= 128 else max(1000, jets * 128 // max_constituents)
 
 
 def split_ends(split, total):

@@ -21,10 +21,10 @@ def read(paths, start=0, stop=None):
     A jet has the fields `label`; `pt`, `eta`, `phi`, `mass` if the file contains them; and `constituents`, a list of
     records with the features of the file, `id`, and for BTag `vtx_id` and `track_type`. Further datasets with one row
     per jet keep their names. `attrs["class_names"]` of the array are the class names, `attrs["identities"]` those of
-    the values of `id`. `paths` is a file, a folder, a
-    pattern, or a list of these.
+    the values of `id`, and `attrs["mass"]` is the name of the mass in the files, such as `sdmass`, the soft-drop mass.
+    `paths` is a file, a folder, a pattern, or a list of these.
     """
-    parts, names, identities = [], None, None
+    parts, names, identities, masses = [], None, None, set()
     passed = 0
     for path in files(paths):
         with _open(path) as file:
@@ -40,6 +40,7 @@ def read(paths, start=0, stop=None):
                 continue
             try:
                 parts.append(_read(file, path, low, max(low, high)))
+                masses |= {_mass_name(_jet_names(file))} - {None}
                 named, kinds = _names(file["labels"]), _names(file["csts_id"]) or IDENTITIES
             except OSError as error:
                 raise DataError(f"{path} cannot be read ({' '.join(str(error).split())}): give another file") from error
@@ -50,6 +51,7 @@ def read(paths, start=0, stop=None):
             names, identities = named, kinds
     array = parts[0] if len(parts) == 1 else ak.concatenate(parts)
     array.attrs["class_names"], array.attrs["identities"] = names, identities
+    array.attrs["mass"] = ", ".join(sorted(masses)) or None
     return array
 
 
@@ -83,15 +85,26 @@ def _read(file, path, low, high):
         stored = file[name][rows]
         return stored.astype(stored.dtype.newbyteorder("="), copy=False)
 
+    def check(name, shape, kinds="fiu"):
+        if file[name].shape[:len(shape)] != shape:
+            raise DataError(
+                f"{path}: /{name} has the shape {file[name].shape}, expected {shape[0]} rows, as in the other datasets")
+        if file[name].dtype.kind not in kinds:
+            raise DataError(f"{path}: /{name} has values of type {file[name].dtype}, expected numbers")
+
     csts, identities = _dataset(file, "csts", path), _dataset(file, "csts_id", path)
-    constituent_shape = identities.shape
+    constituent_shape, total = identities.shape, len(file["labels"])
     features = _names(csts) or FEATURES
     if csts.ndim != len(constituent_shape) + 1 or csts.shape != (*constituent_shape, len(features)):
         raise DataError(
             f"{path}: /csts has the shape {csts.shape}, expected {len(features)} features per constituent of /csts_id, "
             f"which has the shape {constituent_shape}")
+    check("csts", constituent_shape)
+    if identities.dtype.kind not in "iu":
+        raise DataError(f"{path}: /csts_id has values of type {identities.dtype}, expected integers")
     if "offsets" in file:
         _dataset(file, "offsets", path)
+        check("offsets", (total + 1,), "iu")
         offsets = values("offsets", slice(low, high + 1)).astype(np.int64)
         if len(offsets) and (offsets[0] < 0 or (np.diff(offsets) < 0).any() or offsets[-1] > len(csts)):
             raise DataError(f"{path}: /offsets does not divide the {len(csts)} constituents among the jets")
@@ -105,6 +118,7 @@ def _read(file, path, low, high):
         if stored.ndim != 2 or stored.shape != constituent_shape:
             raise DataError(
                 f"{path}: /mask has the shape {stored.shape}, expected that of /csts_id, {constituent_shape}")
+        check("mask", (total,), "biuf")
         mask = stored[low:high].astype(bool)
         counts = mask.sum(axis=1)
 
@@ -113,28 +127,47 @@ def _read(file, path, low, high):
 
     csts = flat("csts")
     columns = {name: csts[:, index] for index, name in enumerate(features)}
-    columns["id"] = flat("csts_id").astype(np.uint8)
+    columns["id"] = _identities(flat("csts_id"), path)
     for name in _PER_CONSTITUENT:
         if is_dataset(file, name):
+            check(name, constituent_shape)
             columns[name] = flat(name)
     fields = {"label": file["labels"][low:high].astype(np.int64)}
     if is_dataset(file, "jets"):
-        jets, names = values("jets", slice(low, high)), _names(file["jets"]) or _JET_COLUMNS
+        check("jets", (total,))
+        jets, names = values("jets", slice(low, high)), _jet_names(file)
         if jets.ndim != 2 or jets.shape[1] < len(names):
             raise DataError(
                 f"{path}: /jets has the shape {file['jets'].shape}, expected {', '.join(names)} of each jet")
-        # The mass may be the soft-drop mass, `sdmass`.
-        names = ["mass" if "mass" not in names and name.endswith("mass") else name for name in names]
+        mass = _mass_name(names)
+        names = ["mass" if name == mass else name for name in names]
         fields |= {name: jets[:, names.index(name)] for name in _JET_COLUMNS if name in names}
     fields["constituents"] = ak.unflatten(ak.zip(columns), counts)
     known = {"labels", "jets", "csts", "csts_id", "mask", "offsets", *_PER_CONSTITUENT}
     for name in file:
-        if name in known or not is_dataset(file, name):
+        if name in known or name in fields or not is_dataset(file, name):
             continue
         # Awkward arrays cannot hold the Python objects of strings of variable length.
         if file[name].shape[:1] == file["labels"].shape and file[name].dtype.kind != "O":
             fields[name] = ak.from_numpy(values(name, slice(low, high)))
     return ak.zip(fields, depth_limit=1)
+
+
+def _identities(values, path):
+    wrong = values[(values < 0) | (values > 255)]
+    if len(wrong):
+        raise DataError(f"{path}: /csts_id has the value {wrong[0]}, expected 0 … 255")
+    return values.astype(np.uint8)
+
+
+def _jet_names(file):
+    """The names of the columns of `jets`; none without it."""
+    return (_names(file["jets"]) or _JET_COLUMNS) if is_dataset(file, "jets") else []
+
+
+def _mass_name(names):
+    """The column with the mass of the jets, which may be the soft-drop mass, `sdmass`."""
+    return "mass" if "mass" in names else next((name for name in names if name.endswith("mass")), None)
 
 
 def _open(path):
@@ -161,5 +194,9 @@ def is_dataset(file, name):
 
 
 def _names(dataset):
-    names = dataset.attrs.get("names", [])
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    return texts(dataset.attrs.get("names", []))
+
+
+def texts(value):
+    """The texts of an attribute of an HDF5 file, which may be a single one."""
+    return [each.decode() if isinstance(each, bytes) else str(each) for each in np.atleast_1d(value)]

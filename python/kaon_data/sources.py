@@ -78,17 +78,8 @@ def read_entries(source, branches, start, stop):
 def _read_branch(source, branch, name, start, stop):
     try:
         array = branch.array(entry_start=start, entry_stop=stop, library="ak")
-        if array.ndim == 1:
-            values = ak.to_numpy(array)
-            result = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
-            length = len(result)
-        else:
-            values = ak.to_numpy(ak.flatten(array, axis=1))
-            counts = ak.to_numpy(ak.num(array, axis=1))
-            result = Ragged(
-                offsets_of(counts), {name: np.ascontiguousarray(values, values.dtype.newbyteorder("="))}
-            )
-            length = len(counts)
+        result = from_awkward(array, name)
+        length = len(array)
     except MemoryError:
         raise
     except Exception as error:
@@ -102,6 +93,28 @@ def _read_branch(source, branch, name, start, stop):
             "the file is damaged, download it again"
         )
     return result
+
+
+def from_awkward(array, name):
+    """An awkward array of numbers, or of lists of them, as an array or `Ragged`. Raises `ValueError`."""
+    if array.ndim == 1:
+        return _numbers(array, name)
+    if array.ndim > 2:
+        raise ValueError(f"{name} has lists of lists")
+    counts = _numbers(ak.num(array, axis=1), name)
+    return Ragged(offsets_of(counts), {name: _numbers(ak.flatten(array, axis=1), name)})
+
+
+def _numbers(array, name):
+    # NumPy would replace missing values by others, such as 2147483647.
+    if missing := int(ak.sum(ak.is_none(array))):
+        raise ValueError(f"{name} has {missing} missing values")
+    return native(ak.to_numpy(array, allow_missing=False))
+
+
+def native(values):
+    """Contiguous and in the byte order of the machine."""
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
 
 
 def open_root(path):

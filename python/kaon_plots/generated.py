@@ -48,7 +48,8 @@ def plot_generated(generated, data, path):
     generated, data = map(panels.with_angles, (generated, data))
     if panels.is_of_events(generated) != panels.is_of_events(data):
         raise DataError("one of the files has events, the other jets: give files of the same kind")
-    shown = [panels.of((data, generated), each) for each in (*_PANELS, *panels.further((data,)), panels.IDENTITY)]
+    shown = [panels.of((data, generated), each, calculated=True)
+             for each in (*_PANELS, *panels.further((data,)), panels.IDENTITY)]
     samples = {name: {panel: quantity(jets, panel, calculated=True) for panel in shown}
                for name, jets in (("data", data), ("generated", generated))}
     return plot_comparison(samples, path)
@@ -71,7 +72,7 @@ def _pooled(jets, dropped, whole):
     for panel in (*_PANELS, panels.IDENTITY):
         if panel is not panels.COUNT:
             source = whole if panel.kind == "jet" else dropped
-            panel = panels.of((dropped,), panel)
+            panel = panels.of((dropped,), panel, calculated=True)
             found[panel] = quantity(source, panel, calculated=True)
     return found
 

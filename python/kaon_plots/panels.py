@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import awkward as ak
 import numpy as np
 
-from kaon_data import IDENTITIES
+from kaon_data import IDENTITIES, DataError
 from kaon_data.formats import FEATURES
 from kaon_results.predictions import ORIGINS
 
@@ -87,16 +87,26 @@ def kinds(jets):
     return jets.attrs.get("identities") or IDENTITIES
 
 
-def of(datasets, panel):
-    """A panel for these arrays of jets: with the identities of all of them, and named after events if they are such."""
+def of(datasets, panel, calculated=False):
+    """A panel for these arrays of jets: with the identities of all of them, the kind of the mass in their files, unless
+    it is `calculated` from the constituents, and named after events if they are such."""
     if panel is IDENTITY:
         names = tuple(dict.fromkeys(name for jets in datasets for name in kinds(jets)))
         return replace(panel, kinds=names, categories=tuple(_SYMBOLS.get(name, name) for name in names))
+    if panel is JET_MASS and not calculated:
+        panel = replace(panel, symbol=_mass(datasets))
     are_events = {is_of_events(jets) for jets in datasets}
-    if panel not in (JET_PT, JET_MASS) or True not in are_events:
+    if panel.name not in ("jet_pt", "jet_mass") or True not in are_events:
         return panel
     noun = "event" if are_events == {True} else "jet or event"
     return replace(panel, symbol=panel.symbol.replace("jet", noun))
+
+
+def _mass(datasets):
+    names = {name for jets in datasets for name in (jets.attrs.get("mass") or "mass").split(", ")}
+    if "sdmass" not in names:
+        return "jet mass"
+    return "soft-drop mass" if names == {"sdmass"} else "jet or soft-drop mass"
 
 
 def further(datasets):
@@ -117,7 +127,15 @@ def _scale(values):
 
 def quantity(jets, panel, calculated=False):
     """The values of a quantity of jets from `with_angles` and the number of the jet of each value, or None if the files
-    do not contain it. With `calculated`, pT and mass of jets are those of the sum of their constituents."""
+    do not contain it. With `calculated`, pT and mass of jets are those of the sum of their constituents. Raises
+    `DataError` for values that are not finite."""
+    found = _quantity(jets, panel, calculated)
+    if found is not None and (bad := int((~np.isfinite(found[0])).sum())):
+        raise DataError(f"{panel.name} has {bad} value{'s'[:bad > 1]} that {'are' if bad > 1 else 'is'} not finite")
+    return found
+
+
+def _quantity(jets, panel, calculated):
     constituents = jets.constituents
     if panel.kind == "jet":
         values = _of_jets(jets, panel.name, calculated)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from kaon_data import IDENTITIES, DataError
 from kaon_data.formats import FEATURES
+from kaon_data.reader import texts
 
 from . import panels
 from .style import COLORS, REFERENCE, drawing, legend_outside
@@ -77,7 +78,7 @@ def _read(path, numbers, most):
     try:
         with h5py.File(path) as file:
             labels = file["labels"][:]
-            classes = list(map(_text, file["labels"].attrs.get("names", [])))
+            classes = _names(file["labels"])
             is_all = numbers is None and most is None
             numbers = range(len(labels))[:most] if numbers is None else numbers
             if max(numbers, default=0) >= len(labels):
@@ -100,7 +101,7 @@ def _read(path, numbers, most):
                 "jets": [f"{noun} {jet}" + (f" ({classes[labels[jet]]})" if classes else "") for jet in numbers],
                 "original": part("original"), "survivors": part("survivors"),
                 "dropped": part("dropped"),
-                "tasks": {name: part(name) for name in map(_text, file.attrs["reconstructions"])},
+                "tasks": {name: part(name) for name in texts(file.attrs["reconstructions"])},
             }
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not a file of 'kaon generate --reconstruct': {error}") from error
@@ -124,11 +125,7 @@ def _identities(file):
 
 
 def _names(dataset):
-    return list(map(_text, dataset.attrs.get("names", [])))
-
-
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else str(name)
+    return texts(dataset.attrs.get("names", []))
 
 
 def _check_same(part, path, first, other):

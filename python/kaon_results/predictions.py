@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from kaon_data import DataError
-from kaon_data.reader import is_dataset
+from kaon_data.reader import is_dataset, texts
 
 #: Names of the numbers in the dataset `origin`.
 ORIGINS = ["primary", "c", "b", "other"]
@@ -52,7 +52,7 @@ def read_predictions(path):
     path = predictions_path(path)
     try:
         with h5py.File(path) as file:
-            names = [each.decode() if isinstance(each, bytes) else str(each) for each in file.attrs.get("classes", [])]
+            names = texts(file.attrs.get("classes", []))
             columns = {name: file[name][()] for name in file if is_dataset(file, name)}
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error

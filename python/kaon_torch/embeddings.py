@@ -6,6 +6,8 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from kaon_data.reader import texts
+
 from .errors import FormatError
 
 
@@ -46,7 +48,7 @@ def write_embeddings(path, encodings, labels, offsets=None, registers=0, class_n
 
 
 def read_embeddings(path):
-    """Reads a file of `kaon encode` or `write_embeddings`. Throws `FormatError` for any other file."""
+    """Reads a file of `kaon encode` or `write_embeddings`. Raises `FormatError` for any other file."""
     try:
         with h5py.File(path, "r") as file:
             return _read(file, path)
@@ -75,10 +77,9 @@ def _read(file, path):
     registers = np.asarray(file.attrs.get("registers"))
     if registers.dtype.kind not in "iu" or registers.size != 1:
         raise FormatError(f"{path} has no attribute registers; create it with 'kaon encode'")
-    names = file["labels"].attrs.get("names", [])
     return Embeddings(
         encodings, labels, offsets, int(registers.reshape(-1)[0]),
-        [name.decode() if isinstance(name, bytes) else str(name) for name in names])
+        texts(file["labels"].attrs.get("names", [])))
 
 
 def _divides(offsets, encodings, labels):

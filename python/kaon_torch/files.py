@@ -1,6 +1,7 @@
 """Loads files of `kaon export` as modules, and saves them."""
 
 import json
+import zlib
 
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -21,41 +22,44 @@ def load(path, dropout=0.0, head=None):
     `dropout` is the rate for further training of backbones of version 1; heads have that of their configuration.
     """
     tensors, metadata = _read(path)
+    for key in ("backbone", "names", "configuration", "contents"):
+        if key not in metadata:
+            raise FormatError(f"{path} has no '{key}' in its metadata; create it with 'kaon export'")
+    if metadata["names"] != "kaon":
+        raise FormatError(f"{path} has the parameter names of {metadata['names']}; export it with --names kaon")
     try:
-        shape, names = json.loads(metadata["backbone"]), metadata["names"]
-        configuration = yaml.safe_load(metadata["configuration"])
-    except KeyError as error:
-        raise FormatError(f"{path} has no {error} in its metadata; create it with 'kaon export'") from None
-    if names != "kaon":
-        raise FormatError(f"{path} has the parameter names of {names}; export it with --names kaon")
+        return _module(path, tensors, metadata, dropout, head).eval()
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise FormatError(f"{path} does not match its metadata: {' '.join(str(error).split())}") from None
+
+
+def _module(path, tensors, metadata, dropout, head):
+    shape, configuration = json.loads(metadata["backbone"]), yaml.safe_load(metadata["configuration"])
     task = configuration.get("objective")
     # A pre-training may have a head of its own.
     has_head = metadata["contents"] == "model" and task in TASKS and any(name.startswith("head.") for name in tensors)
     if head and not has_head:
         raise FormatError(f"{path} has no head{_reason(metadata, task)}")
-    try:
-        module = Backbone(
-            Embedding(
-                _input_width(shape, tensors, metadata), shape["width"],
-                len(tensors["embedding.identity.weight"]) if shape["identity"] else None,
-                shape["max_constituents"] if shape["position"] else None),
-            _encoder(shape, dropout), _preprocessing(tensors, metadata, configuration), _inputs(shape, tensors),
-            shape["max_constituents"])
-        _fill(module, tensors)
-        untrained = {name: value for name, value in tensors.items() if "/" in name}
+    module = Backbone(
+        Embedding(
+            _input_width(shape, tensors, metadata), shape["width"],
+            len(tensors["embedding.identity.weight"]) if shape["identity"] else None,
+            shape["max_constituents"] if shape["position"] else None),
+        _encoder(shape, dropout), _preprocessing(tensors, metadata, configuration), _inputs(shape, tensors),
+        shape["max_constituents"])
+    _fill(module, tensors)
+    untrained = {name: value for name, value in tensors.items() if "/" in name}
+    module.metadata, module.untrained = metadata, untrained
+    if has_head and head is not False:
+        classes = json.loads(metadata.get("classes", "[]"))
+        module = FineTuned(
+            module, make_head(task, configuration, shape["width"], len(classes), tensors), task,
+            ORIGINS if task == "track_origin" else classes if task == "classification" else (),
+            tensors["objective/task/standardisation"] if task == "regression" else None,
+            configuration.get("regression", {}).get("relative_to"))
+        _fill(module.head, tensors, "head.")
         module.metadata, module.untrained = metadata, untrained
-        if has_head and head is not False:
-            classes = json.loads(metadata.get("classes", "[]"))
-            module = FineTuned(
-                module, make_head(task, configuration, shape["width"], len(classes), tensors), task,
-                ORIGINS if task == "track_origin" else classes if task == "classification" else (),
-                tensors["objective/task/standardisation"] if task == "regression" else None,
-                configuration.get("regression", {}).get("relative_to"))
-            _fill(module.head, tensors, "head.")
-            module.metadata, module.untrained = metadata, untrained
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise FormatError(f"{path} does not match its metadata: {error}") from None
-    return module.eval()
+    return module
 
 
 def save(module, path):
@@ -98,9 +102,24 @@ def _input_width(shape, tensors, metadata):
 def _read(path):
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+        if "crc32" in metadata and _checksum(path) != metadata["crc32"]:
+            raise FormatError(
+                f"{path} is damaged: the checksum of its values differs from that in its header (a program that "
+                "changes values has to remove 'crc32' from the metadata)")
+        return tensors, metadata
     except (OSError, SafetensorError) as error:
         raise FormatError(f"{path} cannot be read: {error}") from None
+
+
+def _checksum(path):
+    """The CRC-32 of all bytes after the header."""
+    checksum = 0
+    with open(path, "rb") as file:
+        file.seek(8 + int.from_bytes(file.read(8), "little"))
+        while part := file.read(1 << 24):
+            checksum = zlib.crc32(part, checksum)
+    return f"{checksum:08x}"
 
 
 def _stored(name):

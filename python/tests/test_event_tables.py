@@ -7,7 +7,11 @@ import uproot
 from descriptions import arrays_of
 
 import kaon_data
+from kaon_data import Options
+from kaon_data.cli import convert_btag, convert_jetclass, convert_table
 from kaon_data.physics import jet_observables
+from kaon_data.plan import Plan
+from kaon_data.sources import Source
 
 
 def objects(tmp_path, **changes):
@@ -50,6 +54,22 @@ def test_objects_of_events(table, tmp_path):
     events = kaon_data.read(table.path)
     assert events.attrs["identities"] == ["jet", "muon", "met"]
     assert events.constituents.fields == ["pt", "eta", "phi", "sinphi", "id"]
+
+
+def test_pieces_of_events_have_as_many_constituents_as_those_of_jets():
+    sizes = []
+    for most in (15, 128, 1000, 16_384):
+        plan = Plan(Options("table", max_constituents=most), [Source("a", "a.h5", 1, "", 60_000)])
+        sizes.append((plan.piece_jets, plan.bucket_jets))
+    assert sizes == [(50_000, 50_000), (50_000, 50_000), (6400, 6400), (1000, 1000)]
+
+
+@pytest.mark.parametrize("command, arguments", [
+    (convert_jetclass, ["jets"]), (convert_btag, ["jets"]), (convert_table, ["a.yaml", "jets"])])
+def test_more_constituents_than_kaon_reads_are_refused(capsys, command, arguments):
+    with pytest.raises(SystemExit):
+        command([*arguments, "--output", "out", "--max-constituents", "16385"])
+    assert "16385 is above 16384" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("changes, said", [

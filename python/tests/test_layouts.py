@@ -80,6 +80,24 @@ def test_columns_of_jets_are_found_by_their_names(run, sources, names, fields):
         np.testing.assert_array_equal(found[name], jets[:, column])
 
 
+def test_the_name_of_the_mass_is_kept(run, sources, tmp_path):
+    from kaon_plots import panels
+
+    soft = kaon_data.read(run(sources))
+    btag = kaon_data.read(run(makers.write_root(tmp_path / "btag.root", makers.btag_arrays(30)), "btag", "btag"))
+    assert (soft.attrs["mass"], btag.attrs["mass"]) == ("sdmass", "mass")
+    for arrays, label in (([soft], "soft-drop mass [GeV]"), ([btag], "jet mass [GeV]"),
+                          ([soft, btag], "jet or soft-drop mass [GeV]")):
+        assert panels.of(arrays, panels.JET_MASS).label == label
+    assert panels.of([soft], panels.JET_MASS, calculated=True).label == "jet mass [GeV]"
+
+
+def test_chunks_of_many_constituents_are_small(run, sources):
+    with h5py.File(run(sources, layout="padded", max_constituents=10_000) / "jets_000.h5") as file:
+        assert file["csts"].chunks == (14, 10_000, 7) and file["labels"].chunks == (150,)
+        assert file["mask"].chunks == (150, 10_000)
+
+
 def test_jets_with_fewer_columns_than_names_are_refused(run, sources):
     path = run(sources) / "jets_000.h5"
     with h5py.File(path, "r+") as file:

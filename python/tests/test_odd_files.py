@@ -72,14 +72,59 @@ def test_needed_datasets_behind_dangling_links_are_named(tmp_path, capsys, name,
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("csts", (20, 7, 5)), ("csts_id", (20,)), ("mask", (20, 4)), ("jets", (20,))])
+    ("name", "shape"), [
+        ("csts", (20, 7, 5)), ("csts_id", (20,)), ("mask", (20, 4)), ("jets", (20,)), ("jets", (19, 4)),
+        ("labels", (19,)), ("vtx_id", (19, 5)), ("track_type", (20,)),
+    ])
 def test_other_shapes_are_named(tmp_path, name, shape):
     path = write(tmp_path / "a.h5")
     with h5py.File(path, "a") as file:
-        del file[name]
+        if name in file:
+            del file[name]
         file[name] = np.ones(shape, "i4")
     with pytest.raises(kaon_data.DataError, match="a.h5: /.* has the shape"):
         kaon_data.read(path)
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("csts_id", np.full((20, 5), 303), "/csts_id has the value 303, expected 0 … 255"),
+    ("csts_id", np.full((20, 5), -1), "/csts_id has the value -1, expected 0 … 255"),
+    ("csts_id", np.ones((20, 5)), "/csts_id has values of type float64, expected integers"),
+    ("csts", np.full((20, 5, 7), b"x"), "/csts has values of type |S1, expected numbers"),
+    ("offsets", np.arange(20), "/offsets has the shape (20,), expected 21 rows"),
+])
+def test_other_values_are_named(tmp_path, name, value, message):
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        if name in file:
+            del file[name]
+        file[name] = value
+    with pytest.raises(kaon_data.DataError) as caught:
+        kaon_data.read(path)
+    assert message in str(caught.value)
+
+
+def test_further_datasets_do_not_replace_fields(tmp_path):
+    path = write(tmp_path / "a.h5", pt=np.full(20, -1.0), label=np.full(20, 7), constituents=np.zeros(20))
+    expected = kaon_data.read(write(tmp_path / "b.h5"))
+    assert ak.array_equal(kaon_data.read(path), expected)
+
+
+def test_a_single_name_is_one_class(tmp_path):
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file["labels"].attrs["names"] = "jets"
+    assert kaon_data.read(path).attrs["class_names"] == kaon_data.class_names(path) == ["jets"]
+
+
+@pytest.mark.parametrize("command", [["features"], ["features", "--labels"], ["generated"]])
+def test_a_value_that_is_not_finite_is_named(tmp_path, capsys, command):
+    path = str(write(tmp_path / "a.h5"))
+    with h5py.File(path, "a") as file:
+        file["csts"][3, 1, 1] = np.nan
+    files = [path] * (2 if command == ["generated"] else 1)
+    assert plot([command[0], *files, *command[1:], "--output", str(tmp_path / "f.png")]) == 1
+    assert "deta has 1 value that is not finite" in capsys.readouterr().err
 
 
 def test_both_suffixes_in_a_folder(tmp_path):

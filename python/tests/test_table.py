@@ -299,6 +299,9 @@ def test_memory_does_not_depend_on_the_number_of_jets(table, tmp_path):
         ({"branches": {"pt": "a_{3..1}"}}, "the range of 'a_{3..1}' is empty"),
         ({"branches": {"pt": "a_{0..3}"}}, "lacks the branch a_0 (for pt)"),
         ({"spectators": {"csts": "energy"}}, "has the name csts, which is taken"),
+        ({"spectators": {"pt": "energy"}}, "has the name pt, which is taken"),
+        ({"features": FEATURES | {"id": "pt"}}, "features has the name id, which is that of the identity"),
+        ({"identity": {}}, "identity needs a condition for each identity"),
         ({"jets": {"energy": "energy"}}, "jets has the unknown key energy"),
         ({"jets": {"mass": "log(-energy)"}}, "jets.mass, entry 0 is nan"),
         ({"format": "csv"}, "format is 'csv': use root, parquet, hdf5, npz, pandas"),
@@ -369,7 +372,8 @@ def test_files_of_other_formats_that_do_not_fit(table, tmp_path):
     assert table(settings | {"tree": "other"}, tmp_path / "fixed.h5") == 1 and "no table 'other'" in table.said
     columns = {name: [[1.0], [1.0, 2.0]] for name in ("pt", "eta", "phi")}
     for change, message in [
-        ({"pt": [[1.0], None]}, "pt has 1 missing values"), ({"pt": [[[1.0]], []]}, "pt has lists of lists"),
+        ({"pt": [[1.0], None]}, "pt has 1 missing values"),
+        ({"eta": [[1.0], [None, 2.0]]}, "eta has 1 missing values"), ({"pt": [[[1.0]], []]}, "pt has lists of lists"),
         ({"pt": [[1.0], [1.0]]}, "entry 1 has"), ({"pt": ["a", "b"]}, "expected numbers"),
     ]:
         parquet.write_table(pyarrow.table(columns | change), tmp_path / "in.parquet")
@@ -395,3 +399,17 @@ def test_files_of_other_formats_that_do_not_fit(table, tmp_path):
 )
 def test_descriptions_that_are_no_descriptions(table, simple, text, message):
     assert table(text, simple()) == 1 and message in table.said and len(table.said.splitlines()) == 1
+
+
+def test_descriptions_may_merge_sections(table, simple):
+    text = b"""
+branches: &first {eta_in_file: eta}
+define: &second {<<: *first, double: 2 * energy, eta_in_file: eta}
+features: {<<: *second, pt: pt, deta: eta, dphi: phi, double: energy}
+spectators: {truth: label}
+valid: mask
+"""
+    assert table(text, simple()) == 0, table.said
+    assert arrays_of(table.path)["csts/names"] == ["pt", "deta", "dphi", "eta_in_file", "double"]
+    twice = text.replace(b"valid: mask", b"valid: mask\nidentity: {<<: *second, photon: 1, photon: 2}")
+    assert table(twice, simple()) == 1 and "the key photon occurs twice" in table.said

@@ -1,5 +1,6 @@
 """Backbones in PyTorch give the outputs of `kaon encode`. Skipped without PyTorch or without a built kaon."""
 
+import json
 import h5py
 import numpy as np
 import pytest
@@ -171,6 +172,30 @@ def test_bad_files_are_reported(tmp_path):
     kaon("export", pretrain(tmp_path, "run", RUNS["bare"]), "--names", "jetssl", "--output", tmp_path / "p.safetensors")
     with pytest.raises(kaon_torch.FormatError, match="has the parameter names of jetssl"):
         kaon_torch.load(tmp_path / "p.safetensors")
+
+
+def test_damaged_exports_are_reported(tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = tmp_path / "export.safetensors"
+    kaon("export", pretrain(tmp_path, "run", RUNS["bare"]), "--output", path)
+    kaon_torch.load(path)
+    with safe_open(path, framework="pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(kaon_torch.FormatError, match="is damaged: the checksum"):
+        kaon_torch.load(path)
+    del metadata["crc32"]
+    shape = json.loads(metadata["backbone"])
+    for change in ({"backbone": "{"}, {"backbone": "[]"}, {"backbone": json.dumps(shape | {"width": "x"})},
+                   {"configuration": "a: [\n"}, {"configuration": ""}, {"features": "3"}, {"contents": None}):
+        save_file(tensors, path, {key: value for key, value in (metadata | change).items() if value is not None})
+        with pytest.raises(kaon_torch.FormatError, match="export.safetensors (does not match|has no)") as caught:
+            kaon_torch.load(path)
+        assert len(str(caught.value).splitlines()) == 1
 
 
 def test_embeddings_that_do_not_fit_are_refused(tmp_path):
