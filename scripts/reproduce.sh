@@ -38,4 +38,4 @@ fi
     echo "reproduce: $PYTHON lacks packages; run: pip install './python[plots]', or set PYTHON" >&2
     exit 2
 }
-PYTHONPATH=$root/python exec "$PYTHON" -m kaon_book "$@"
+PYTHONPATH=$root/python${PYTHONPATH:+:$PYTHONPATH} exec "$PYTHON" -m kaon_book "$@"

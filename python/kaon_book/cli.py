@@ -39,7 +39,7 @@ def _run(arguments):
         elif equals and key in value and text:
             value[key] = text
         else:
-            raise DataError(f"'{word}' is neither of {', '.join(_FLAGS)} nor key=value with one of the keys "
+            raise DataError(f"'{word}' is neither one of {', '.join(_FLAGS)} nor key=value with one of the keys "
                             f"{', '.join(_KEYS)}; see --help")
     if value["data"] is None:
         raise DataError("data=FOLDER is missing: the folder with train.h5, val.h5, test.h5 and the btag files")

@@ -3,7 +3,7 @@
 import statistics
 from dataclasses import dataclass, field
 
-import h5py
+import awkward as ak
 import numpy as np
 
 from kaon_plots.observables import plot_observables, read as read_observables
@@ -117,23 +117,18 @@ def figure_1_6(results, row):
     from kaon_plots.features import plot_features
 
     paths = {"JetClass": locate(results.book.data, "train"), "BTag": locate(results.book.data, "btag_train")}
-    found = {}
-    for name, path in paths.items():
-        with h5py.File(path) if path.is_file() else h5py.File(next(path.glob("*.h5"))) as file:
-            if "mask" in file:
-                mask, identity = file["mask"][:20_000], file["csts_id"][:20_000]
-                found[name] = mask.sum(1), np.isin(identity[mask], (0, 2)).mean()
+    datasets = {name: read(path, 0, 20_000) for name, path in paths.items()}
+    counts = {name: ak.to_numpy(ak.num(jets.constituents)) for name, jets in datasets.items()}
+    neutral = {name: np.isin(ak.to_numpy(ak.flatten(jets.constituents.id)), (0, 2)).mean()
+               for name, jets in datasets.items()}
     table = [["data set", "constituents, median", "constituents, largest", "neutral constituents [%]"]]
-    for name, (counts, neutral) in found.items():
-        table.append([name, f"{np.median(counts):.0f}", f"{counts.max()}", f"{100 * neutral:.1f}"])
-    claims = []
-    if len(found) == 2:
-        claims = [Fact("BTag jets have charged constituents only", found["BTag"][1] == 0),
-                  Fact("BTag jets have at most 15 constituents, far fewer than those of JetClass",
-                       found["BTag"][0].max() <= 15 < np.median(found["JetClass"][0]))]
-    figures = {"figure-1.6.png": lambda output: plot_features(
-        {name: read(path, 0, 20_000) for name, path in paths.items()}, output)}
-    return Section([table] if found else [], figures, claims)
+    for name, own in counts.items():
+        table.append([name, f"{np.median(own):.0f}", f"{own.max()}", f"{100 * neutral[name]:.1f}"])
+    claims = [Fact("BTag jets have charged constituents only", neutral["BTag"] == 0),
+              Fact("BTag jets have at most 15 constituents, far fewer than those of JetClass",
+                   counts["BTag"].max() <= 15 < np.median(counts["JetClass"]))]
+    figures = {"figure-1.6.png": lambda output: plot_features(datasets, output)}
+    return Section([table], figures, claims)
 
 
 def table_1_3(results, row):

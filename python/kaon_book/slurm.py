@@ -36,7 +36,8 @@ def submit(book, arguments):
             jobs.append(_sbatch(before, [f"--array=1-{len(runs)}", "--job-name=kaon-book", "slurm/sweep.sbatch", path,
                                          command, subject]))
         before += jobs
-    page = shlex.join(["env", f"PYTHONPATH={ROOT / 'python'}", sys.executable, "-m", "kaon_book", f"runs={folder}",
+    packages = os.pathsep.join(filter(None, [str(ROOT / "python"), os.environ.get("PYTHONPATH")]))
+    page = shlex.join(["env", f"PYTHONPATH={packages}", sys.executable, "-m", "kaon_book", f"runs={folder}",
                        *_absolute(arguments), "--page"])
     _sbatch(before, ["--ntasks=1", "--job-name=kaon-book-page", f"--wrap={page}"])
     print(f"submitted {len(left)} runs in {len(before)} job arrays, and a job that writes the page")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import DataError
-from .tables import Ragged
+from .tables import Ragged, offsets_of
 
 _ELEMENTWISE = {
     name: getattr(np, name) for name in (
@@ -217,7 +217,7 @@ class Columns:
     def keep(self, mask):
         """Keeps the constituents where `mask` is true."""
         counts = np.bincount(self.owner[mask], minlength=self.jets)
-        self.offsets = np.concatenate([[0], np.cumsum(counts)])
+        self.offsets = offsets_of(counts)
         for name, value in self._values.items():
             if value.is_ragged:
                 self._values[name] = Value(np.asarray(value.array)[mask], True)

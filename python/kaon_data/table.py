@@ -118,6 +118,7 @@ def _integers(values):
 
 
 def _no_constituents(description, source):
+    names = list(description.branches)
     return DataError(
-        f"{source.path}: {', '.join(description.branches)} have one value per entry: the features need branches with a "
-        "value for each constituent")
+        f"{source.path}: {', '.join(names)} {'has' if len(names) == 1 else 'have'} one value per entry: the features "
+        "need branches with a value for each constituent")

@@ -15,7 +15,7 @@ def read_quantiles(path, features, trusts_pickle=False):
 
     Its columns are the features of the model in their order, given by name, or else all seven in the order of jetssl.
 
-    Throws `DataError`, also for a pickle unless `trusts_pickle`.
+    Raises `DataError`, also for a pickle unless `trusts_pickle`.
     """
     path = str(path)
     if path.endswith(".npy"):
@@ -68,7 +68,7 @@ def _of_transformer(path):
 def read_centroids(path, clusters, features):
     """Centroids `[clusters, features]` of a pickled KMeans of torchpq, a file of tensors, or an array of NumPy.
 
-    No code is run. Throws `DataError`.
+    No code is run. Raises `DataError`.
     """
     path = str(path)
     if path.endswith(".npy"):

@@ -30,7 +30,7 @@ class Imported(NamedTuple):
     remarks: list
 
     def write(self, path):
-        """Writes the file; it appears only when it is complete. Throws `DataError`."""
+        """Writes the file; it appears only when it is complete. Raises `DataError`."""
         data = safetensors.numpy.save(self.tensors, self.metadata)
         start = 8 + int.from_bytes(data[:8], "little")
         metadata = self.metadata | {"crc32": f"{zlib.crc32(data[start:]):08x}"}
@@ -63,7 +63,7 @@ class Choices(NamedTuple):
 
 
 def import_model(path, choices=Choices()):
-    """Reads and converts a model. Throws `DataError`."""
+    """Reads and converts a model. Raises `DataError`."""
     source = read_source(path, choices.trusts_pickle)
     if choices.prefix:
         source = source.part(choices.prefix)

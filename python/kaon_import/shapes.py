@@ -17,7 +17,7 @@ _UNKNOWN = {
 
 
 def generation_of(source):
-    """The generation of the names in a file. Throws `DataError` if they are those of another program."""
+    """The generation of the names in a file. Raises `DataError` if they are those of another program."""
     names = source.tensors
     for pattern, generation in (
             (r"encoder\.layers\.\d+\.res_attn\.", Generation.OCTOBER_2024),
@@ -124,7 +124,7 @@ class Inference:
             inputs - features - condition)
 
     def check(self, ignored):
-        """Throws `DataError` unless the source has exactly the tensors of the model; `ignored` tests names."""
+        """Raises `DataError` unless the source has exactly the tensors of the model; `ignored` tests names."""
         path, wanted = self.source.path, {}
         for entry in entries(self.model, self.generation):
             if isinstance(entry, Entry):

@@ -22,7 +22,7 @@ class Source(NamedTuple):
     heads: dict
 
     def part(self, prefix):
-        """The tensors whose names begin with a prefix, without it. Throws `DataError`."""
+        """The tensors whose names begin with a prefix, without it. Raises `DataError`."""
         found = {name[len(prefix):]: value for name, value in self.tensors.items() if name.startswith(prefix)}
         if not found:
             raise DataError(
@@ -32,7 +32,7 @@ class Source(NamedTuple):
 
 
 def read_source(path, trusts_pickle=False):
-    """Reads a file. Throws `DataError`, also for a pickled module unless `trusts_pickle`."""
+    """Reads a file. Raises `DataError`, also for a pickled module unless `trusts_pickle`."""
     path = str(path)
     if path.endswith(".safetensors"):
         return Source(path, _safetensors(path), {})

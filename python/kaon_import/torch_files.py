@@ -83,7 +83,7 @@ class Skipped:
 def read_torch(path):
     """The object in a file of `torch.save`: dictionaries, lists and numbers with `Tensor` and `Skipped` objects.
 
-    Throws `DataError`.
+    Raises `DataError`.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -7,7 +7,7 @@ from pathlib import Path
 import kaon_data
 from kaon_data.console import add_version, run_command, whole_number
 from kaon_results.cli import add_where, finished, names as split_names
-from kaon_results.runs import find_runs
+from kaon_results.runs import find_runs, read_run
 
 KEYS = ["backbone", "backbone_mode"]
 #: The formats of figures, by their suffixes.
@@ -329,12 +329,7 @@ def _training(options):
     from .training import plot_training
 
     names = _names(options, _run_titles(options.inputs), "runs")
-    runs = []
-    for path in options.inputs:
-        if not (Path(path) / "config.yaml").exists():
-            raise kaon_data.DataError(f"{path} is not a run folder: it has no config.yaml")
-        runs.append(find_runs([path])[0])
-    plot_training(runs, names, options.output)
+    plot_training([read_run(path) for path in options.inputs], names, options.output)
 
 
 def _rates(options):

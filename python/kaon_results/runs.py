@@ -141,7 +141,10 @@ class Run:
     def last_step(self):
         """The last completed step, from `metrics.csv`, the checkpoints and the message in `kaon.log` when the run was
         stopped, since a run may stop between two rows of `metrics.csv`."""
-        steps = [int(step) for step in self.curves.get("step", [])]
+        steps = self.curves.get("step", [])
+        if not all(map(math.isfinite, steps)):
+            raise DataError(f"{self.folder / 'metrics.csv'} is damaged: a step is not finite")
+        steps = list(map(int, steps))
         for path in (self.folder / "checkpoints").glob("step-*.h5"):
             if match := re.fullmatch(r"step-(\d+)\.h5", path.name):
                 steps.append(int(match[1]))
@@ -164,7 +167,7 @@ class Run:
     @cached_property
     def what_is_missing(self):
         """A short reason why the run is excluded; None if it is finished."""
-        steps, wanted = self.last_step, self.config.get("training.steps", 0)
+        steps, wanted = self.last_step, self.config.get("training.steps") or 0
         if steps < wanted and not self._stopped_early:
             return f"{steps} of {wanted} steps"
         if self.objective in DOWNSTREAM and not self.evaluation:
@@ -205,18 +208,23 @@ class Run:
 
 def find_runs(folders):
     """All runs below the folders, sorted by path, without duplicates."""
-    found = {}
+    found, visited = {}, set()
     for folder in folders:
         if not Path(folder).is_dir():
             raise DataError(f"{folder} is not a folder")
         before = len(found)
         for place, below, files in os.walk(folder, followlinks=True):
+            # Links may lead to a folder more than once, or back to one above.
+            if (real := os.path.realpath(place)) in visited:
+                below.clear()
+                continue
+            visited.add(real)
             below[:] = sorted(name for name in below if name not in ("checkpoints", "evaluation", "generation"))
-            if "config.yaml" in files:
-                found.setdefault(os.path.realpath(place), Path(place))
+            if "config.yaml" in files and (config := _read_config(Path(place) / "config.yaml")) is not None:
+                found[real] = Run(Path(place), config)
         if len(found) == before and not any(_is_inside(path, folder) for path in found):
             raise DataError(f"{folder} contains no runs (folders with a config.yaml)")
-    return [Run(path, _read_config(path / "config.yaml")) for path in found.values()]
+    return list(found.values())
 
 
 def read_run(folder):
@@ -226,7 +234,9 @@ def read_run(folder):
         raise DataError(f"{folder} is not a folder; give the folder of a run")
     if not path.is_file():
         raise DataError(f"{folder} has no config.yaml; give the folder of a run, which kaon writes when the run starts")
-    return Run(Path(folder), _read_config(path))
+    if (config := _read_config(path)) is None:
+        raise DataError(f"{path} is not a configuration of kaon: it has no objective")
+    return Run(Path(folder), config)
 
 
 def _is_inside(path, folder):
@@ -234,6 +244,7 @@ def _is_inside(path, folder):
 
 
 def _read_config(path):
+    """The keys of a configuration; None for one of another program, which has no objective."""
     try:
         # Use the C parser if available: it is ten times faster.
         tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -243,7 +254,13 @@ def _read_config(path):
         raise DataError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise DataError(f"{path} is not a configuration of kaon")
-    return {re.sub(r"\bbackbone_configuration\.", "backbone.", key): value for key, value in _flat(tree)}
+    if not isinstance(tree.get("objective"), str):
+        return None
+    config = {re.sub(r"\bbackbone_configuration\.", "backbone.", str(key)): value for key, value in _flat(tree)}
+    for key in ("seed", "training.steps", "training.validation_interval"):
+        if type(value := config.get(key, 0)) is not int and value is not None:
+            raise DataError(f"{path} is damaged: {key} is {value!r}, expected an integer")
+    return config
 
 
 def _flat(tree, prefix=""):

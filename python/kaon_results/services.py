@@ -56,7 +56,7 @@ class WeightsAndBiases:
 
 
 class MLflow:
-    """A run of MLflow; the server or data base is that of the environment variable `MLFLOW_TRACKING_URI`."""
+    """A run of MLflow; the server or database is that of the environment variable `MLFLOW_TRACKING_URI`."""
 
     #: Limits of one request.
     METRICS, PARAMETERS, LENGTH = 1000, 100, 6000

@@ -6,7 +6,7 @@ import math
 
 from kaon_data import DataError
 
-from .groups import check_measures, differing_keys, group, show, test_set_warnings
+from .groups import check_keys, check_measures, differing_keys, group, show, test_set_warnings
 
 #: The default measures of each objective.
 DEFAULT_MEASURES = {
@@ -27,13 +27,15 @@ def tables(runs, measures=None, by=None):
     number of seeds, or a pair of mean and standard deviation of a measure."""
     result, warnings = [], []
     check_measures(runs, measures or [])
+    check_keys(runs, by or [])
     for objective in dict.fromkeys(run.objective for run in runs):
         own = [run for run in runs if run.objective == objective]
         wanted = measures or DEFAULT_MEASURES.get(objective, _OTHERS)
         wanted = [name for name in wanted if any(run.measure(name) is not None for run in own)]
         if not wanted:
             continue
-        keys = by if by is not None else differing_keys(own)
+        # Pre-trainings do not have all keys of downstream tasks.
+        keys = differing_keys(own) if by is None else [key for key in by if any(key in run.config for run in own)]
         groups, more = group(own, keys)
         warnings += [*more, *test_set_warnings(own)]
         rows = [[*each.values, each.seeds, *(each.summary(name) for name in wanted)] for each in groups]
@@ -90,12 +92,17 @@ def _text(cell):
 
 
 def number(mean, deviation):
-    """Formats `0.7213 ± 0.0041`: the deviation with two significant digits, the mean with as many decimals."""
+    """Formats `0.7213 ± 0.0041`: the deviation with two significant digits, the mean with as many decimals; with
+    exponents above six decimals."""
     if mean is None:
         return "–"
     if deviation is None or not math.isfinite(mean) or not math.isfinite(deviation):
         return f"{mean:.4g}"
     if deviation == 0:
         return f"{mean:.4g} ± 0"
-    digits = max(0, min(6, 1 - math.floor(math.log10(deviation))))
+    digits = max(0, 1 - math.floor(math.log10(deviation)))
+    if digits > 6:
+        # Six decimals would show zeros.
+        places = digits + math.floor(math.log10(abs(mean))) if mean else 1
+        return f"{mean:.{max(1, min(6, places))}e} ± {deviation:.1e}"
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import makers
 import numpy as np
 import pytest
 from run_folders import write_predictions
@@ -250,7 +253,7 @@ def test_comments_of_a_configuration_are_not_part_of_a_recipe(tmp_path):
 
 @pytest.mark.parametrize("words, sentence", [
     (["only=1.7"], "reproduce: only=1.7: the book has no such row; rows are table-1.1, "),
-    (["seeds=3"], "reproduce: 'seeds=3' is neither of --plan, --slurm, --page nor key=value with one of the keys "),
+    (["seeds=3"], "reproduce: 'seeds=3' is neither one of --plan, --slurm, --page nor key=value with one of the keys "),
     (["scale=large"], "reproduce: scale=large is unknown; scales are small, paper"),
     (["parallel=0"], "reproduce: parallel=0 is not a whole number of at least 1"),
 ])
@@ -303,6 +306,7 @@ def test_slurm_takes_any_names_of_folders(data, program, tmp_path, monkeypatch):
     monkeypatch.setattr(slurm, "ROOT", root)
     monkeypatch.chdir(here)
     jets = data.rename(here / "jets'")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     slurm.submit(Book(SMALL, jets, "runs/book", ["1.2"]), ["data=jets'", "only=1.2"])
     *jobs, page = [line.split("|")[:-1] for line in Path(f"{sbatch}.jobs").read_text().splitlines()]
 
@@ -312,6 +316,7 @@ def test_slurm_takes_any_names_of_folders(data, program, tmp_path, monkeypatch):
          jobs[0][-3]], capture_output=True, text=True, cwd=root)
     assert f"run.directory={here}/runs/book/tokenizers/vqvae-v1" in read.stdout.splitlines(), read.stderr
 
+    assert f"PYTHONPATH={root / 'python'}:/elsewhere" in shlex.split(page[-1].removeprefix("--wrap="))
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     ended = subprocess.run(["sh", "-c", page[-1].removeprefix("--wrap=")], capture_output=True, text=True, cwd=root,
                            env=environment)
@@ -369,3 +374,19 @@ def test_the_page_names_every_table_and_figure_of_the_chapter(data, tmp_path, mo
     anchors = set(re.findall(r"\(#([^)]+)\)", summary))
     made = {re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^## (.*)", text, re.M)}
     assert anchors <= made
+
+
+def test_figure_1_6_of_packed_files(run, sources, tmp_path):
+    pytest.importorskip("mplhep")
+    from kaon_book.sections import figure_1_6
+
+    folder = tmp_path / "data"
+    (folder / "btag").mkdir(parents=True)
+    (folder / "train").symlink_to(run(sources))
+    btag = makers.write_root(tmp_path / "btag.root", makers.btag_arrays(30))
+    (folder / "btag" / "train").symlink_to(run(btag, "btag", "btag"))
+    section = figure_1_6(SimpleNamespace(book=SimpleNamespace(data=folder)), None)
+    assert [row[0] for row in section.tables[0]] == ["data set", "JetClass", "BTag"]
+    assert section.tables[0][2][3] == "0.0" and len(section.claims) == 2
+    section.figures["figure-1.6.png"](tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").exists()

@@ -38,7 +38,7 @@ from kaon_plots.cli import main  # noqa: E402
         (["roc", "{predictions}", "{predictions}", "--names", "x", "y"], "give --signal to compare several files"),
         (["confusion", "{runs}/evaluation/metrics.json"], "has no confusion matrix"),
         (["confusion", "{predictions}", "{predictions}"], "give one file"),
-        (["training", "nowhere"], "nowhere is not a run folder"),
+        (["training", "nowhere"], "nowhere is not a folder; give the folder of a run"),
         (["training", "{fresh}"], "has no metrics yet"),
     ],
 )

@@ -27,7 +27,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "mlruns"))
-    # The store of mlflow-skinny; data bases need the whole package.
+    # The store of mlflow-skinny; databases need the whole package.
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
     yield tmp_path

@@ -5,8 +5,10 @@ import io
 import json
 
 import pytest
+import yaml
 from run_folders import make_run
 
+from kaon_data import DataError
 from kaon_results import find_runs
 from kaon_results.cli import main
 
@@ -236,6 +238,43 @@ def test_runs_are_found_once(sweep, tmp_path):
     assert len(find_runs([tmp_path / "link"])) == 3
 
 
+def test_configurations_of_other_programs_are_no_runs(sweep, tmp_path):
+    (sweep / "other").mkdir()
+    (sweep / "other" / "config.yaml").write_text("{name: x, seed: [1]}")
+    assert len(find_runs([sweep])) == 12
+    with pytest.raises(DataError, match="contains no runs"):
+        find_runs([sweep / "other"])
+
+
+def test_links_to_folders_above_are_followed_once(sweep):
+    for number in range(12):
+        (sweep / f"link-{number}").symlink_to(sweep)
+        (sweep / "scratch" / f"link-{number}").symlink_to(sweep)
+    assert len(find_runs([sweep])) == 12
+
+
+def test_keys_of_other_objectives_are_left_out(sweep, tmp_path, capsys):
+    make_run(sweep / "pretraining", {}, objective="mpm_v2", backbone=None, mode=None)
+    path = sweep / "pretraining" / "config.yaml"
+    tree = yaml.safe_load(path.read_text())
+    del tree["backbone_mode"]
+    path.write_text(yaml.safe_dump(tree))
+    assert main([str(sweep), "--by", "backbone_mode,data.jets"]) == 0
+    found = capsys.readouterr().out
+    assert "backbone_mode  data.jets  seeds" in found and "\ndata.jets  seeds  valid/total_loss" in found
+
+
+@pytest.mark.parametrize("mean, deviation, text", [
+    (0.7213, 0.0041, "0.7213 ± 0.0041"), (-2e-6, 3.1e-7, "-2.00e-06 ± 3.1e-07"),
+    (-2e-6, 3.1e-6, "-2.0e-06 ± 3.1e-06"), (-2e-5, 3.1e-5, "-0.000020 ± 0.000031"),
+    (0.5, 3e-7, "5.000000e-01 ± 3.0e-07"), (0.0, 1e-9, "0.0e+00 ± 1.0e-09"),
+])
+def test_small_numbers_are_seen(mean, deviation, text):
+    from kaon_results.table import number
+
+    assert number(mean, deviation) == text
+
+
 def test_backbones_are_told_apart_by_their_folders(tmp_path, capsys):
     for number, path in enumerate(["a/kmeans/checkpoints/best", "b/kmeans/checkpoints/best"]):
         make_run(tmp_path / str(number), {"accuracy": 0.5}, backbone=path)
@@ -269,6 +308,10 @@ def test_bad_input_is_said(sweep, tmp_path, capsys, arguments, message):
         ("config.yaml", "- 1", "is not a configuration of kaon"),
         ("metrics.csv", "step,a\n1\n", "different numbers of columns"),
         ("metrics.csv", "step,a\n1,x\n", "metrics.csv is damaged"),
+        ("metrics.csv", "step,a\nnan,1\n", "metrics.csv is damaged: a step is not finite"),
+        ("metrics.csv", "step,a\ninf,1\n", "metrics.csv is damaged: a step is not finite"),
+        ("config.yaml", "{objective: cwola, training: {steps: many}}", "training.steps is 'many', expected an integer"),
+        ("config.yaml", "{objective: cwola, seed: [1]}", "seed is [1], expected an integer"),
         ("evaluation/metrics.json", "{", "metrics.json cannot be read"),
         ("evaluation/metrics.json", "[]", "is not a metrics.json of kaon evaluate"),
         ("evaluation/metrics.json", '{"measures": {"accuracy": "abc"}}', "the measure accuracy is 'abc'"),

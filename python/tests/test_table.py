@@ -386,7 +386,7 @@ def test_files_of_other_formats_that_do_not_fit(table, tmp_path):
         file["b"] = {"pt": np.ones(3)}
     assert table({"features": FEATURES, "tree": "c"}, tmp_path / "two.root") == 1 and "no tree named 'c'" in table.said
     assert table({"features": {"pt": "pt", "deta": "0", "dphi": "0"}, "tree": "a"}, tmp_path / "two.root") == 1
-    assert "pt have one value per entry" in table.said
+    assert "pt has one value per entry" in table.said
 
 
 @pytest.mark.parametrize(
