@@ -42,7 +42,8 @@ fi
 check_resume "$@" "${overrides[@]}" || exit 2
 
 cpus=${KAON_CPUS:-1} ranks=${KAON_RANKS:-1}
-[[ $cpus =~ ^[1-9][0-9]*$ && $ranks =~ ^[1-9][0-9]*$ ]] || fail "KAON_CPUS=$cpus and KAON_RANKS=$ranks are no numbers"
+[[ $cpus =~ ^[1-9][0-9]*$ && $ranks =~ ^[1-9][0-9]*$ ]] ||
+    fail "KAON_CPUS=$cpus and KAON_RANKS=$ranks must be whole numbers of at least 1"
 ((ranks <= cpus)) || fail "ranks=$ranks is more than the $cpus cores of the job"
 threads=$((cpus / ranks))
 

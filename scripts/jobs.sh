@@ -8,12 +8,35 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     exit
 fi
 
+# load_modules NAME…: loads modules, also where the shell does not know the function `module`, as in a job that does not
+# have the environment of a login. Fails with a sentence if it is not found.
+load_modules() {
+    local options=$- file status=0
+    # The scripts of the site use unset variables, and programs that fail.
+    set +eu
+    for file in /etc/profile.d/{z00_lmod,lmod,modules}.sh "${LMOD_PKG:-}/init/bash" "${MODULESHOME:-}/init/bash"; do
+        if declare -F module >/dev/null; then break; fi
+        # shellcheck source=/dev/null
+        if [[ -r $file ]]; then source "$file"; fi
+    done
+    if declare -F module >/dev/null; then
+        module load "$@" || status=$?
+    else
+        echo "KAON_MODULES is set, but 'module' is not defined here: source the script of your site that defines it" \
+            "before scripts/jobs.sh, or set MODULESHOME" >&2
+        status=1
+    fi
+    [[ $options != *e* ]] || set -e
+    [[ $options != *u* ]] || set -u
+    return "$status"
+}
+
 # load_libraries ROOT: loads the modules of KAON_MODULES and the paths that scripts/setup.sh has found. kaon starts
 # parallel.threads threads itself; libraries must not start more.
 load_libraries() {
     if [[ -n ${KAON_MODULES:-} ]]; then
         # shellcheck disable=SC2086  # split into one word per module
-        module load $KAON_MODULES
+        load_modules $KAON_MODULES || return
     fi
     if [[ -e $1/.build/environment.sh ]]; then
         # shellcheck source=/dev/null

@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/mpi-environment.sh
 
 (($# >= 1)) || {
-    sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "$0" >&2
+    print_comment "$0" >&2
     exit 64
 }
 source_file=$(realpath "$1")

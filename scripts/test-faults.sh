@@ -10,14 +10,18 @@
 set -uo pipefail
 # shellcheck source=scripts/help.sh
 source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+kills=50 saves=50 repeats=5 damages=20 inputs=12000
+if [[ ${1:-} == --short ]]; then
+    kills=2 saves=4 repeats=1 damages=1 inputs=400
+    shift
+fi
+refuse_arguments "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/mpi-environment.sh
 source scripts/mpi-environment.sh
 # shellcheck source=scripts/checks.sh
 source scripts/checks.sh
 
-kills=50 saves=50 repeats=5 damages=20 inputs=12000
-if [[ ${1:-} == --short ]]; then kills=2 saves=4 repeats=1 damages=1 inputs=400; fi
 RANDOM=${KAON_FAULT_SEED:-1}
 
 prepare >/dev/null

@@ -56,9 +56,9 @@ alike() {
 
 test_training() {
     echo "=== training"
-    check "a run across two hosts completes" eval "(train $both $folder/run) >$logs/two-hosts.log 2>&1"
+    check "a run across two hosts completes" eval "(train $both '$folder/run') >'$logs/two-hosts.log' 2>&1"
     check "it has a rank on each host" grep -q '2 hosts (kaon-a' "$logs/two-hosts.log"
-    check "a run on one host completes" eval "(train $one $folder/one) >$logs/one-host.log 2>&1"
+    check "a run on one host completes" eval "(train $one '$folder/one') >'$logs/one-host.log' 2>&1"
     check "both train the same model up to rounding" alike "$folder/run" "$folder/one"
     # A checkpoint contains the path of the run folder in its configuration, so all runs use one folder and are moved
     # afterwards.
@@ -72,7 +72,7 @@ lost() {
     echo "=== a host is lost: $name"
     train $both "$folder/run" >"$log" 2>&1 &
     job=$!
-    within 120 step_reached 40 "$folder/run" || fail "the run made no 40 steps; see ${log#"$PWD/"}"
+    within 120 step_reached 40 "$folder/run" || fail "the run did not reach step 40; see ${log#"$PWD/"}"
     begin=$SECONDS
     "$lose"
     within $limit process_is_gone "$job" || true
@@ -83,7 +83,7 @@ lost() {
     check "$name: with an error" test "$status" -ne 0
     check "$name: the error names the host" eval "tail -n 25 '$log' | grep -q kaon-b"
     ip -n "$net-kaon-b" link set eth0 up
-    check "$name: the same command completes the run" eval "(train $both $folder/run) >>'$log' 2>&1"
+    check "$name: the same command completes the run" eval "(train $both '$folder/run') >>'$log' 2>&1"
     check "$name: it continues from a checkpoint" grep -qE 'continuing from .* at step [1-9]' "$log"
     check "$name: the same bytes as an uninterrupted run" \
         cmp "$(last_checkpoint "$folder/reference")" "$(last_checkpoint "$folder/run")"

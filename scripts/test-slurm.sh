@@ -56,7 +56,8 @@ completed() { within 600 has_ended "$1" && state_is "$1" COMPLETED; }
 
 # made_steps JOB: waits until the job has made 40 steps.
 made_steps() {
-    within 300 step_reached 40 "$folder/run" || fail "job $1 made no 40 steps; see .build/test-logs/slurm/job-$1.log"
+    within 300 step_reached 40 "$folder/run" ||
+        fail "job $1 did not reach step 40; see .build/test-logs/slurm/job-$1.log"
 }
 
 # was_interrupted JOB: the log shows that the job was started again and continued between the first step and the last.

@@ -1,5 +1,6 @@
 """Help and versions of the scripts."""
 
+import fnmatch
 import re
 import shutil
 import subprocess
@@ -31,12 +32,43 @@ def test_every_script_has_help_and_a_version(script, option, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["lint", "quickstart", "setup", "test", "test-hosts", "test-python", "test-scaling",
-                                  "test-slurm"])
+@pytest.mark.parametrize("name", ["lint", "quickstart", "setup", "test", "test-faults", "test-hosts", "test-python",
+                                  "test-scaling", "test-slurm"])
 def test_scripts_without_arguments_take_none(name):
     ended = run("bash", f"scripts/{name}.sh", "--hlep")
     assert ended.returncode == 2 and ended.stdout == ""
     assert ended.stderr == f"{name}: unknown argument '--hlep'; see --help\n"
+
+
+def test_wrong_use_prints_the_help():
+    ended = run("bash", "scripts/scale-test.sh")
+    assert ended.returncode == 64 and ended.stderr == run("bash", "scripts/scale-test.sh", "--help").stdout
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_jobs_load_modules_also_without_the_function(is_known, tmp_path):
+    init = tmp_path / "init/bash"
+    init.parent.mkdir()
+    init.write_text('false; echo "$UNSET_VARIABLE"; module() { echo "module $* $ANOTHER"; }\n')
+    script = "set -euo pipefail; source scripts/jobs.sh; load_libraries /nowhere; echo $-"
+    environment = {"PATH": "/usr/bin:/bin", "KAON_MODULES": "openmpi/4.1 hdf5"}
+    if is_known:
+        environment["MODULESHOME"] = str(tmp_path)
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=ROOT, env=environment)
+    if not is_known:
+        assert ended.returncode == 1 and ended.stderr.startswith("KAON_MODULES is set, but 'module' is not defined")
+        return
+    _, loaded, options = ended.stdout.splitlines()
+    assert loaded.strip() == "module load openmpi/4.1 hdf5" and {"e", "u"} <= set(options)
+
+
+def test_images_contain_the_source_alone():
+    listed = (ROOT / "containers/kaon.def").read_text().split("%files\n")[1].split("\n\n")[0].split()[::2]
+    tracked = {line.split("/")[0] for line in run("git", "ls-files").stdout.splitlines()}
+    left = {name for name in tracked if not any(fnmatch.fnmatch(name, pattern) for pattern in listed)}
+    assert left == {".dockerignore", ".editorconfig", ".swift-format"}
+    assert all(list(ROOT.glob(pattern)) for pattern in listed)
+    assert {".build", ".venv", "data", "runs"} <= set((ROOT / ".dockerignore").read_text().splitlines())
 
 
 def test_sourced_scripts_do_not_read_arguments(tmp_path):

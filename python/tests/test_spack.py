@@ -93,13 +93,15 @@ def test_the_recipe_installs_every_folder(recipe, tmp_path, monkeypatch):
         (source / folder / "file").write_text(folder)
     (source / ".build/release").mkdir(parents=True)
     (source / ".build/release/kaon").write_text("program")
+    (source / "Sources/System").mkdir(parents=True)
+    (source / "Sources/System/Version.swift").write_text("version")
     monkeypatch.chdir(source)
     module.Kaon().install(None, prefix)
     installed = {str(path.relative_to(prefix)) for path in Path(prefix).rglob("*") if path.is_file()}
     assert installed == {
         "bin/kaon", "share/man/man1/kaon.1", "share/bash-completion/completions/kaon", "share/zsh/site-functions/_kaon",
         "share/fish/vendor_completions.d/kaon.fish",
-        *(f"share/kaon/{folder}/file" for folder in FOLDERS)}
+        "share/kaon/Sources/System/Version.swift", *(f"share/kaon/{folder}/file" for folder in FOLDERS)}
     assert ["python3", "scripts/man-page.py", ".build/release/kaon"] in Recorded.calls
 
 

@@ -322,7 +322,7 @@ def test_condor_passes_failures_and_stops_on(kaon, tmp_path):
                                                                        "usage: run.sh"),
     (["sweep", "0", "nowhere", "pretrain", "c"], {}, "nowhere is not a readable file"),
     (["pretrain", "c"], {"KAON_CPUS": "2", "KAON_RANKS": "3"}, "ranks=3 is more than the 2 cores"),
-    (["pretrain", "c"], {"KAON_CPUS": "many"}, "are no numbers"),
+    (["pretrain", "c"], {"KAON_CPUS": "many"}, "must be whole numbers of at least 1"),
     (["pretrain", "c"], {"KAON": "/nowhere/kaon"}, "/nowhere/kaon not found"),
     (["pretrain", "c", "run.resume=never"], {}, "run.resume=never: every start of the job would use it again"),
 ])

@@ -52,6 +52,10 @@ class Kaon(Package):
         jets = join_path("Tests", "Fixtures", "jets")
         for folder in ("configs", "docs", "examples", "python", "scripts", "slurm", "condor", jets):
             install_tree(folder, join_path(prefix.share, "kaon", folder))
+        # The scripts print the version from it.
+        system = join_path("Sources", "System")
+        mkdirp(join_path(prefix.share, "kaon", system))
+        install(join_path(system, "Version.swift"), join_path(prefix.share, "kaon", system))
         answers = {
             join_path(prefix.share, "man", "man1", "kaon.1"): ("python3", "scripts/man-page.py", program),
             join_path(prefix.share, "bash-completion", "completions", "kaon"): (program, "bash"),
