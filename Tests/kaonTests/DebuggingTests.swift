@@ -92,7 +92,7 @@ import Testing
                         "rank 0 waits for a debugger: process \(process.identifier) on "),
                 "\(outcome.errors)")
             let nobody = try kaon(run.arguments(["run.wait_for_debugger=2"]), ranks: 2)
-            #expect(nobody.complaints == ["Error: run.wait_for_debugger is 2, but the ranks are 0 to 1"])
+            #expect(nobody.complaints == ["Error: run.wait_for_debugger is 2, but the run has 2 ranks, counted from 0"])
         }
     }
 
