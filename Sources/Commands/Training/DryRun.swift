@@ -71,7 +71,7 @@ private struct MemoryEstimate {
         let jets = train.count + (setup.data.validation?.count ?? 0) / ranks
         let blocks = JetLoader.cachedBlocks(
             .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: options.data.shuffle),
-            setup.sharding.isDeterministic ? .share : .blocks, ranks: ranks)
+            setup.portion, ranks: ranks)
         let cache = max(JetLoader.cacheBytes, blocks * train.layout.blockRows * jet)
         let parameters = setup.parameters
         // Everything else that the measured steps needed: program code, buffers of libraries, gaps between tensors.

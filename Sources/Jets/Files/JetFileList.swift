@@ -3,7 +3,7 @@ import MPI
 
 /// The files of a dataset and their sizes.
 struct JetFileList: Sendable {
-    /// The smallest number of files for which it is worth asking another rank.
+    /// The smallest number of files that a rank inspects, so that rank 0 alone inspects a few.
     private static let smallestPart = 8
 
     let paths: [String]
@@ -20,7 +20,7 @@ struct JetFileList: Sendable {
     /// For each file, whether MPI-IO can read it.
     let servesMPI: [Bool]
 
-    /// What an inspection has found: the structure of a file, or why it cannot be used.
+    /// The result of inspecting a file: its structure, or the error message.
     private enum Finding: Codable {
         case structure(JetFileStructure)
         case failure(String)

@@ -8,6 +8,8 @@ import System
 /// descriptors and memory do not grow with the number of files.
 final class JetFilePool: Sendable {
     private static let limit = 32
+    /// The waits before reads are repeated [s]: together shorter than the silence that the watchdog allows.
+    private static let waits = [1.0, 10, 60]
 
     private let list: JetFileList
     private let reading: JetReading
@@ -28,14 +30,20 @@ final class JetFilePool: Sendable {
         try open.withLock { try $0.value(number) { try open(number) } }
     }
 
-    /// Calls `read` with the file with the given number, which is opened anew and read again where the file system has
-    /// refused to read. Throws the errors of `file` and of `read`.
-    func withFile<R>(_ number: Int, retry: ReadRetry = ReadRetry(), _ read: (any JetFile) throws -> R) throws -> R {
-        try retry {
-            try read(file(number))
-        } beforeNext: {
-            open.withLock { $0.remove(number) }
+    /// Calls `read` with the file with the given number. If the file system does not respond, as during the failover of
+    /// a server, the file is opened anew and read again after each of `waits`. Throws the errors of `file` and of
+    /// `read`.
+    func withFile<R>(_ number: Int, _ read: (any JetFile) throws -> R) throws -> R {
+        for wait in Self.waits {
+            do {
+                return try read(file(number))
+            } catch let error as HDF5Error where error.isTransient {
+                Console.warnOfRank("\(MPIEnvironment.processorName): \(error); the read is repeated in \(Int(wait)) s")
+                Thread.sleep(forTimeInterval: wait)
+                open.withLock { $0.remove(number) }
+            }
         }
+        return try read(file(number))
     }
 
     /// The files that this rank reads without MPI-IO, and the reasons.
@@ -74,25 +82,5 @@ final class JetFilePool: Sendable {
                     + "\(list.counts[number]) of \(list.classNames.count) at the start: put the files on a file "
                     + "system that all nodes share, and do not change them while a run reads them")
         }
-    }
-}
-
-/// Repeats a read that a file system refuses for a while, as during the failover of a server.
-struct ReadRetry {
-    /// The waits before further attempts [s]: together shorter than the silence that the watchdog allows.
-    var waits = [1.0, 10, 60]
-
-    /// Throws the error of `read`, after the last attempt if it is transient.
-    func callAsFunction<R>(_ read: () throws -> R, beforeNext: () -> Void) throws -> R {
-        for wait in waits {
-            do {
-                return try read()
-            } catch let error as HDF5Error where error.isTransient {
-                Console.warnOfRank("\(MPIEnvironment.processorName): \(error); the read is repeated in \(Int(wait)) s")
-                Thread.sleep(forTimeInterval: wait)
-                beforeNext()
-            }
-        }
-        return try read()
     }
 }

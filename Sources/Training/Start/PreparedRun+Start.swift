@@ -59,24 +59,25 @@ extension PreparedRun {
         _ setup: TrainingSetup, _ optimizer: any Optimizer, from checkpoint: String, in context: RunContext
     ) throws -> (FittedState, TrainingState) {
         let (options, communicator) = (setup.options, context.communicator)
-        func changes() throws -> [ConfigurationChange] {
-            try Configuration(ofCheckpoint: checkpoint).changes(to: options.configuration).filter {
-                !$0.isIn(["run", RunOptions.backboneKey])
-            }
+        // Nil for a damaged checkpoint, of which reading it tells more.
+        let changes = try? Configuration(ofCheckpoint: checkpoint).changes(to: options.configuration).filter {
+            !$0.isIn(["run", RunOptions.backboneKey])
         }
         let (fitted, state) = try communicator.agree {
             do {
-                try (try? changes())?.forEach { try check($0, since: checkpoint) }
+                try changes?.forEach { try check($0, since: checkpoint) }
                 return try read(checkpoint, setup, optimizer)
             } catch {
-                // One of them may be the reason.
-                if let changes = try? changes() { report(changes, since: checkpoint, on: context.console) }
-                context.console.say("to start a new run with these settings, give run.directory another folder")
+                if let changes, !changes.isEmpty {
+                    // One of them may be the reason.
+                    report(changes, since: checkpoint, on: context.console)
+                    context.console.say("to start a new run with these settings, give run.directory another folder")
+                }
                 throw error
             }
         }
         context.console.say("continuing from \(checkpoint) at step \(state.step)")
-        report(try communicator.agree(changes), since: "then", on: context.console)
+        report(changes ?? [], since: "then", on: context.console)
         return (fitted, state)
     }
 

@@ -47,6 +47,9 @@ package struct TrainingSetup {
     /// Jets of the largest batch of an epoch.
     package var jetsPerStep: Int { min(options.training.batchSize, data.train.count) }
 
+    /// The jets that a rank reads: the shards of a deterministic run keep theirs, other jets are divided after reading.
+    package var portion: JetLoader.Portion { sharding.isDeterministic ? .share : .blocks }
+
     /// A loader of batches of the configured size.
     package func loader(
         _ dataset: JetDataset, _ preprocessing: any Preprocessing, shuffle: Bool
@@ -54,8 +57,7 @@ package struct TrainingSetup {
         JetLoader(
             dataset: dataset, preprocessing: preprocessing,
             order: .init(batchSize: options.training.batchSize, seed: options.seed, shuffle: shuffle),
-            // The shards of a deterministic run keep their jets; other jets are divided after reading.
-            portion: sharding.isDeterministic ? .share : .blocks,
+            portion: portion,
             contents: .init(
                 momenta: objective.needsMomenta,
                 noiseEpoch: options.objective.fineTuning?.keepsEncodings == true ? 0 : nil,
